@@ -1,0 +1,92 @@
+"""The grammar of IAM and STS principals' ARNs, and their canonical form.
+
+Source: AWS, "IAM identifiers" (names, paths, quotas) and "AssumeRole" (RoleSessionName).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+#: Longer than the longest ARN (a role's path has up to 512 characters, its name 64), with room to spare.
+MAX_ARN_LENGTH = 1024
+
+_ARN = re.compile(r"arn:([a-z][a-z0-9-]{1,31}):(iam|sts)::([0-9]{12}):([a-z-]+)(/[!-~]+)?")
+_NAME = r"([A-Za-z0-9_+=,.@-]{1,64})"
+_PATH = r"(/(?:[!-~]{1,510}/)?)"
+
+
+class PrincipalKind(StrEnum):
+    """What kind of principal an ARN names; sessions of a role count as the role."""
+
+    ROLE = "role"
+    USER = "user"
+    ROOT = "root"
+    FEDERATED_USER = "federated-user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalArn:
+    """A checked ARN of an IAM role or user, a role's session, a federated user or an account's root.
+
+    `path` is `/` where there is none; `session` is empty but for sessions and federated users.
+    """
+
+    partition: str
+    account: str
+    kind: PrincipalKind
+    path: str
+    name: str
+    session: str = ""
+
+    @property
+    def canonical(self) -> str:
+        """The ARN under which mappings are looked up: of a session, its role; of a role, without its path.
+
+        A session's ARN never carries the role's path, and names are unique in an account whatever the path.
+        """
+        if self.kind is PrincipalKind.ROOT:
+            return f"arn:{self.partition}:iam::{self.account}:root"
+        if self.kind is PrincipalKind.FEDERATED_USER:
+            return f"arn:{self.partition}:sts::{self.account}:federated-user/{self.name}"
+        path = "/" if self.kind is PrincipalKind.ROLE else self.path
+        return f"arn:{self.partition}:iam::{self.account}:{self.kind}{path}{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The canonical ARN in lower case, since ARNs compare case-insensitively; ASCII by the grammar."""
+        return self.canonical.lower()
+
+
+#: What follows `arn:…:<service>::<account>:<resource type>`: the principal's kind and the groups path, name, session.
+_RESOURCES = {
+    ("iam", "role"): (PrincipalKind.ROLE, re.compile(rf"{_PATH}{_NAME}()")),
+    ("iam", "user"): (PrincipalKind.USER, re.compile(rf"{_PATH}{_NAME}()")),
+    ("iam", "root"): (PrincipalKind.ROOT, re.compile(r"()()()")),
+    ("sts", "assumed-role"): (PrincipalKind.ROLE, re.compile(rf"(/){_NAME}/{_NAME}")),
+    ("sts", "federated-user"): (PrincipalKind.FEDERATED_USER, re.compile(rf"(/){_NAME}()")),
+}
+
+
+class InvalidArn(ValueError):
+    """The text is not the ARN of a principal that can sign in."""
+
+
+def parse_arn(text: str) -> PrincipalArn:
+    """Read the ARN of a principal.
+
+    Raises `InvalidArn` with a sentence that says what an ARN looks like, never repeating the text.
+    """
+    match = _ARN.fullmatch(text) if len(text) <= MAX_ARN_LENGTH else None
+    kind, grammar = _RESOURCES.get((match[2], match[4]), (None, None)) if match else (None, None)
+    resource = grammar.fullmatch(match[5] or "") if match and grammar else None
+    if match is None or kind is None or resource is None:
+        raise InvalidArn(
+            "not the ARN of an IAM role, user or account root, an assumed role or a federated user "
+            "(such as arn:aws:iam::111122223333:role/Name)"
+        )
+    path, name, session = resource.groups()
+    if kind is PrincipalKind.FEDERATED_USER:
+        session = name
+    return PrincipalArn(partition=match[1], account=match[3], kind=kind, path=path or "/", name=name, session=session)

@@ -1,0 +1,179 @@
+"""Who the caller is: what STS answers to GetCallerIdentity, cross-checked, or why there is no answer.
+
+Sources: AWS STS API reference, "GetCallerIdentity" and "Common errors"; IAM user guide, "Unique identifiers".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
+from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.core.strict_json import InvalidJson, parse_object
+
+#: STS answers in about 450 bytes; this bounds what a lying server can make us hold.
+MAX_ANSWER_LENGTH = 16_384
+
+_REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+#: A role's or user's unique id is its kind (AROA, AIDA), then capitals and digits.
+_UNIQUE_ID = "[A-Z0-9]{1,124}"
+
+_THROTTLING = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "LimitExceededException",
+        "SlowDown",
+    }
+)
+_PASSING = frozenset({"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"})
+
+_REFUSALS: Mapping[str, tuple[DenialReason, str]] = {
+    "ExpiredToken": (
+        DenialReason.CREDENTIALS_EXPIRED, "STS says the caller's session has expired: sign in to AWS again"),
+    "ExpiredTokenException": (
+        DenialReason.CREDENTIALS_EXPIRED, "STS says the caller's session has expired: sign in to AWS again"),
+    "InvalidClientTokenId": (
+        DenialReason.UNKNOWN_ACCESS_KEY,
+        "STS does not know the access key or its session token: deleted, inactive, or of another partition"),
+    "SignatureDoesNotMatch": (
+        DenialReason.SIGNATURE_MISMATCH,
+        "STS says the signature does not match: the token was minted for another cluster id, or with a wrong secret key"),
+    "AccessDenied": (
+        DenialReason.STS_ACCESS_DENIED, "STS denies this caller GetCallerIdentity"),
+    "RegionDisabledException": (
+        DenialReason.STS_REGION_DISABLED,
+        "STS is not activated in this region for the caller's account: activate it, or mint with another --region"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerIdentity:
+    """Who signed the request, as STS confirmed it.
+
+    `principal_id` is the unique id without a session; `key` is the canonical ARN in lower case;
+    `request_id` is STS's own, empty where it gave none.
+    """
+
+    arn: PrincipalArn
+    arn_text: str
+    canonical_arn: str
+    key: str
+    principal_id: str
+    access_key_id: str
+    request_id: str = ""
+
+    @property
+    def template_values(self) -> Mapping[str, str]:
+        """What the placeholders of user and group names stand for.
+
+        `SessionName` has `-` for `@`, so that an e-mail address can be part of a host name.
+        """
+        return {
+            "AccountID": self.arn.account,
+            "SessionName": self.arn.session.replace("@", "-"),
+            "SessionNameRaw": self.arn.session,
+            "AccessKeyID": self.access_key_id,
+        }
+
+
+def parse_answer(*, status: int, body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
+    """Read STS's answer to GetCallerIdentity; `body` is the whole of it, not encoded.
+
+    Raises `Denied` where STS refuses for good, `Unavailable` for everything that may pass: throttling, its own
+    errors, and any answer that isn't exactly what GetCallerIdentity answers.
+    """
+    if status == 200:  # noqa: PLR2004  # HTTP's OK
+        return _identity(body, partition, access_key_id)
+    if status == 429:  # noqa: PLR2004  # HTTP's Too Many Requests
+        raise Unavailable(UnavailableReason.STS_THROTTLED, "STS is throttling")
+    if status >= 500:  # noqa: PLR2004  # HTTP's server errors
+        raise Unavailable(UnavailableReason.STS_ERROR, f"STS answered with status {status}")
+    raise _refusal(status, body)
+
+
+def _refusal(status: int, body: bytes) -> Denied | Unavailable:
+    bad_answer = Unavailable(
+        UnavailableReason.STS_BAD_ANSWER, f"STS answered with status {status} and no error that STS gives"
+    )
+    if not 400 <= status < 500:  # noqa: PLR2004  # a redirect is never STS's answer
+        return bad_answer
+    try:
+        error = parse_object(body, MAX_ANSWER_LENGTH).get("Error")
+    except InvalidJson:
+        return bad_answer
+    code = error.get("Code") if isinstance(error, dict) else None
+    if not isinstance(error, dict) or not isinstance(code, str):
+        return bad_answer
+    if code in _THROTTLING:
+        return Unavailable(UnavailableReason.STS_THROTTLED, "STS is throttling")
+    if code in _PASSING:
+        return Unavailable(UnavailableReason.STS_ERROR, f"STS answered {code}")
+    if code == "SignatureDoesNotMatch" and str(error.get("Message")).startswith("Signature "):
+        return Denied(DenialReason.SIGNATURE_EXPIRED, "STS says the signature's time is over or yet to come")
+    reason, message = _REFUSALS.get(
+        code, (DenialReason.STS_REFUSED, f"STS refused the request with an error of status {status}")
+    )
+    return Denied(reason, message)
+
+
+def _identity(body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
+    try:
+        answer = _member(parse_object(body, MAX_ANSWER_LENGTH), "GetCallerIdentityResponse")
+        result = _member(answer, "GetCallerIdentityResult")
+        arn_text = _text(result, "Arn")
+        arn = parse_arn(arn_text)
+        principal_id = _principal_id(arn, _text(result, "UserId"))
+        if _text(result, "Account") != arn.account or arn.partition != partition:
+            raise InvalidJson("the account or partition in the ARN is another")
+    except (InvalidJson, InvalidArn) as error:
+        raise Unavailable(UnavailableReason.STS_BAD_ANSWER, f"STS's answer is not a caller identity: {error}") from None
+    canonical_arn = arn.canonical
+    return CallerIdentity(
+        arn=arn,
+        arn_text=arn_text,
+        canonical_arn=canonical_arn,
+        key=canonical_arn.lower(),
+        principal_id=principal_id,
+        access_key_id=access_key_id,
+        request_id=_request_id(answer),
+    )
+
+
+def _member(parent: Mapping[str, object], name: str) -> dict[str, object]:
+    value = parent.get(name)
+    if not isinstance(value, dict):
+        raise InvalidJson(f"{name} is missing")
+    return value
+
+
+def _text(parent: Mapping[str, object], name: str) -> str:
+    value = parent.get(name)
+    if not isinstance(value, str):
+        raise InvalidJson(f"{name} is missing")
+    return value
+
+
+def _request_id(answer: Mapping[str, object]) -> str:
+    metadata = answer.get("ResponseMetadata")
+    value = metadata.get("RequestId") if isinstance(metadata, dict) else None
+    return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else ""
+
+
+def _principal_id(arn: PrincipalArn, user_id: str) -> str:
+    expected = {
+        PrincipalKind.ROOT: arn.account,
+        PrincipalKind.FEDERATED_USER: rf"{arn.account}:{re.escape(arn.name)}",
+        PrincipalKind.USER: rf"AIDA{_UNIQUE_ID}",
+        PrincipalKind.ROLE: rf"AROA{_UNIQUE_ID}:{re.escape(arn.session)}",
+    }[arn.kind]
+    if not re.fullmatch(expected, user_id):
+        raise InvalidJson("UserId does not belong to the ARN")
+    return user_id.partition(":")[0]

@@ -1,0 +1,30 @@
+"""What was decided about one token: the value that the answer, the log and the metrics are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from authd.core.caller_identity import CallerIdentity
+from authd.core.mapping import KubernetesUser
+
+#: The reason that stands where nothing was wrong.
+ALLOWED = "allowed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One decision.
+
+    `user` is set where the token is accepted, and only there. `reason` is `allowed` or a value of the two
+    closed lists in `errors`. `identity` is what STS confirmed, also where no mapping followed. `reference` is a
+    short text that the answer and the log share. `audiences` is what the answer repeats of those asked for.
+    """
+
+    reason: str
+    message: str
+    reference: str
+    token_digest: str = ""
+    host: str = ""
+    user: KubernetesUser | None = None
+    identity: CallerIdentity | None = None
+    audiences: tuple[str, ...] = ()

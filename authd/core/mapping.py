@@ -1,0 +1,168 @@
+"""Mapping rules, and the immutable table that turns a caller's identity into a Kubernetes user.
+
+Order: the exact table (roles and users by canonical ARN, permission sets by name) first, then roles with
+wildcards in file order, then whole accounts. The first match decides; nothing depends on chance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from authd.core.arn import PrincipalArn
+from authd.core.caller_identity import CallerIdentity
+from authd.core.errors import DenialReason, Denied
+from authd.core.nearest import nearest_rule
+from authd.core.steps import finish
+from authd.core.templates import MissingValue, Template
+
+#: How many rules `building_table` takes in between two of its pauses; a pause is where the reactor may turn.
+#: Compiling a wildcard takes 0.1 ms, so this bounds a stall to 5 ms.
+RULES_PER_STEP = 50
+
+#: The name of a permission set's role: its hex digits are chosen by AWS, and a longer name is another set's.
+_PERMISSION_SET_ROLE = re.compile(r"(arn:[a-z0-9-]+:iam::[0-9]{12}:role/awsreservedsso_.+_)[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionSet:
+    """An IAM Identity Center permission set in one account, whose roles end in 16 hex digits.
+
+    Source: AWS, "Referencing permission sets in resource policies, Amazon EKS, and AWS KMS".
+    """
+
+    partition: str
+    account: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The set's roles' canonical ARN in lower case, up to their hex digits."""
+        return f"arn:{self.partition}:iam::{self.account}:role/AWSReservedSSO_{self.name}_".lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolePattern:
+    """Roles of one account by a name with `*` (any characters) and `?` (any one); the path is ignored."""
+
+    partition: str
+    account: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The pattern as an ARN in lower case."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.name}".lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One entry of `mapRoles` or `mapUsers`; `where` is its `file:line:column`.
+
+    `subject` is a principal's ARN (exact, a role's path is ignored), a permission set, or a pattern: a role's
+    ARN whose name has the wildcards `*` and `?` of IAM policies.
+    """
+
+    subject: PrincipalArn | PermissionSet | RolePattern
+    username: Template
+    groups: tuple[Template, ...]
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesUser:
+    """What the cluster will call the caller; `rule` says where that is written."""
+
+    username: str
+    groups: tuple[str, ...]
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingTable:
+    """Every mapping in force, immutable: a reload builds another one."""
+
+    exact: Mapping[str, Rule]
+    patterns: Sequence[tuple[re.Pattern[str], Rule]] = ()
+    accounts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    reserved_prefixes: tuple[str, ...] = ()
+
+    def lookup(self, identity: CallerIdentity) -> KubernetesUser:
+        """Map an identity.
+
+        Raises `Denied`: `identity_not_mapped` (saying which rule came nearest and why it did not match),
+        `username_not_rendered` or `username_reserved`.
+        """
+        rule = self.exact.get(identity.key) or self._by_name(identity.key)
+        if rule is not None:
+            return self._allowed(_render(rule, identity))
+        where = self.accounts.get(identity.arn.account)
+        if where is None:
+            raise Denied(DenialReason.IDENTITY_NOT_MAPPED, f"no mapping matches: {nearest_rule(self, identity)}")
+        return self._allowed(KubernetesUser(username=identity.canonical_arn, groups=(), rule=where))
+
+    def __len__(self) -> int:
+        return len(self.exact) + len(self.patterns) + len(self.accounts)
+
+    def _by_name(self, key: str) -> Rule | None:
+        permission_set = _PERMISSION_SET_ROLE.fullmatch(key)
+        if permission_set and permission_set[1] in self.exact:
+            return self.exact[permission_set[1]]
+        return next((rule for pattern, rule in self.patterns if pattern.fullmatch(key)), None)
+
+    def _allowed(self, user: KubernetesUser) -> KubernetesUser:
+        for prefix in self.reserved_prefixes:
+            if user.username.startswith(prefix):
+                raise Denied(
+                    DenialReason.USERNAME_RESERVED,
+                    f"the mapping at {user.rule} gives a user name with the reserved prefix {prefix!r}",
+                )
+        return user
+
+
+def _render(rule: Rule, identity: CallerIdentity) -> KubernetesUser:
+    values = identity.template_values
+    try:
+        username = rule.username.render(values)
+        groups = tuple(group.render(values) for group in rule.groups)
+    except MissingValue as error:
+        raise Denied(DenialReason.USERNAME_NOT_RENDERED, f"the mapping at {rule.where}: {error}") from None
+    return KubernetesUser(username=username, groups=groups, rule=rule.where)
+
+
+def build_table(
+    rules: Sequence[Rule], accounts: Mapping[str, str], reserved_prefixes: tuple[str, ...] = ()
+) -> MappingTable:
+    """Build the table at once; see `building_table`."""
+    return finish(building_table(rules, accounts, reserved_prefixes))
+
+
+def building_table(
+    rules: Sequence[Rule], accounts: Mapping[str, str], reserved_prefixes: tuple[str, ...] = ()
+) -> Generator[None, None, MappingTable]:
+    """Build the table in steps; of two rules for the same principal the later one wins.
+
+    `accounts` gives for each account's number the place where it is written.
+    """
+    exact: dict[str, Rule] = {}
+    patterns: list[tuple[re.Pattern[str], Rule]] = []
+    for count, rule in enumerate(rules, start=1):
+        if isinstance(rule.subject, RolePattern):
+            patterns.append((_pattern(rule.subject), rule))
+        else:
+            exact[rule.subject.key] = rule
+        if count % RULES_PER_STEP == 0:
+            yield
+    return MappingTable(
+        exact=MappingProxyType(exact),
+        patterns=tuple(patterns),
+        accounts=MappingProxyType(dict(accounts)),
+        reserved_prefixes=reserved_prefixes,
+    )
+
+
+def _pattern(subject: RolePattern) -> re.Pattern[str]:
+    wildcards = {"*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(wildcards.get(character) or re.escape(character) for character in subject.key))

@@ -1,0 +1,119 @@
+"""AWS partitions, and which host names are an STS endpoint of one.
+
+Sources: botocore's bundled `partitions.json` and `endpoints.json`, handed in as bytes by whoever reads files;
+AWS, "AWS STS Regions and endpoints" for the forms of the names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+#: A region's name as AWS has formed them so far (`us-east-1`, `us-gov-west-1`), for every partition.
+#: Stricter than the partitions' own expressions, whose `\w` takes other scripts and `$` a newline.
+REGION = re.compile(r"[a-z]{2,8}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}")
+_HOST = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}")
+_FIPS_HOST = re.compile(rb'"hostname"\s*:\s*"(sts-fips\.[a-z0-9.-]{1,200})"')
+
+#: The one host without a region in its name; it signs as us-east-1.
+_GLOBAL_HOST = "sts.amazonaws.com"
+_GLOBAL_REGION = "us-east-1"
+
+
+class UnknownHost(ValueError):
+    """The host name is not an STS endpoint that this daemon accepts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """One AWS partition: `region_grammar` is the partition's own expression for its regions' names."""
+
+    name: str
+    suffix: str
+    dual_stack_suffix: str
+    region_grammar: re.Pattern[str]
+    regions: frozenset[str]
+    fips_hosts: frozenset[str]
+
+    def check_region(self, label: str) -> None:
+        """Raise `UnknownHost` unless the label is the name of a region here, known or yet to come."""
+        fits = REGION.fullmatch(label) and self.region_grammar.fullmatch(label)
+        if not fits and label not in self.regions:
+            raise UnknownHost(f"the host names no region of the partition {self.name}")
+
+
+def read_partitions(partitions_json: bytes, endpoints_json: bytes) -> Mapping[str, Partition]:
+    """Build every partition from botocore's two files; `endpoints_json` only says which FIPS hosts exist.
+
+    Raises `ValueError` where the files aren't what botocore ships.
+    """
+    fips_hosts = frozenset(host.decode() for host in _FIPS_HOST.findall(endpoints_json))
+    try:
+        entries = json.loads(partitions_json)["partitions"]
+        partitions = {entry["id"]: _partition(entry, fips_hosts) for entry in entries}
+    except (KeyError, TypeError) as error:
+        raise ValueError("botocore's partition data has an unexpected shape") from error
+    return MappingProxyType(partitions)
+
+
+def _partition(entry: Mapping[str, object], fips_hosts: frozenset[str]) -> Partition:
+    outputs, regions = entry["outputs"], entry["regions"]
+    if not isinstance(outputs, dict) or not isinstance(regions, dict):
+        raise TypeError("outputs and regions")
+    return Partition(
+        name=str(entry["id"]),
+        suffix=outputs["dnsSuffix"],
+        dual_stack_suffix=outputs["dualStackDnsSuffix"],
+        region_grammar=re.compile(str(entry["regionRegex"]), re.ASCII),
+        regions=frozenset(name for name in regions if REGION.fullmatch(name)),
+        fips_hosts=fips_hosts,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraEndpoint:
+    """A host that the settings add, or another way to a known one.
+
+    `connect` is `host:port` or None for the host itself on port 443, `ca_file` None for the usual trust,
+    `signing_region` None where the name itself tells the region.
+    """
+
+    host: str
+    connect: str | None = None
+    ca_file: str | None = None
+    signing_region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class STSHosts:
+    """The allow-list: which host names a token may name, and which region each signs for."""
+
+    partition: Partition
+    extra_regions: frozenset[str] = frozenset()
+    extra_endpoints: Sequence[ExtraEndpoint] = ()
+    _signing_regions: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        known = {e.host: e.signing_region for e in self.extra_endpoints if e.signing_region is not None}
+        if self.partition.name == "aws":
+            known.setdefault(_GLOBAL_HOST, _GLOBAL_REGION)
+        object.__setattr__(self, "_signing_regions", known)
+
+    def signing_region(self, host: str) -> str:
+        """Return the region that requests to `host` are signed for; raise `UnknownHost` for any other name."""
+        known = self._signing_regions.get(host)
+        return self._region_in(host) if known is None else known
+
+    def _region_in(self, host: str) -> str:
+        label, _, rest = host.partition(".")
+        region, _, suffix = rest.partition(".")
+        here = self.partition
+        regional = label == "sts" and suffix in (here.suffix, here.dual_stack_suffix)
+        if not _HOST.fullmatch(host) or not (regional or host in here.fips_hosts):
+            raise UnknownHost(f"the host is not an STS endpoint of the partition {here.name}")
+        if region not in self.extra_regions:
+            here.check_region(region)
+        return region

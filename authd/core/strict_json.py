@@ -1,0 +1,48 @@
+"""JSON from outside: one object, UTF-8, no duplicate keys, no NaN, bounded; or one exception.
+
+Source: RFC 8259; where it leaves a choice to the parser (section 4, duplicate names), the answer here is no.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+class InvalidJson(ValueError):
+    """The bytes are not a JSON object that this project reads."""
+
+
+def parse_object(body: bytes, limit: int) -> dict[str, object]:
+    """Read one JSON object of at most `limit` bytes.
+
+    Raises `InvalidJson` for anything else: other encodings, duplicate keys, NaN, endless nesting, numbers of
+    thousands of digits, lone surrogates.
+    """
+    if len(body) > limit:
+        raise InvalidJson(f"longer than {limit} bytes")
+    try:
+        text = body.decode("utf-8")
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate is no character
+    except (ValueError, RecursionError):
+        raise InvalidJson("not strict JSON in UTF-8") from None
+    if not isinstance(value, dict):
+        raise InvalidJson("not a JSON object")
+    return value
+
+
+def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise InvalidJson("a key stands twice")
+    return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidJson(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

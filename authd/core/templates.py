@@ -1,0 +1,65 @@
+"""User and group name templates: {{Placeholders}} filled in one pass, so that a value is never read as a template."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: What may stand between the braces; the last one asks EC2.
+PLACEHOLDERS = ("AccountID", "SessionName", "SessionNameRaw", "AccessKeyID", "EC2PrivateDNSName")
+
+_PIECE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+
+
+class InvalidTemplate(ValueError):
+    """The template names an unknown placeholder, or its braces don't match."""
+
+
+class MissingValue(ValueError):
+    """The identity has no value for a placeholder: a user has no session name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template: literal text at even places, placeholders' names at odd ones."""
+
+    text: str
+    pieces: tuple[str, ...]
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The names of the placeholders used."""
+        return frozenset(self.pieces[1::2])
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """Fill in the values; raises `MissingValue` for one that is absent or empty."""
+        if len(self.pieces) == 1:
+            return self.text
+        pieces = list(self.pieces)
+        for place in range(1, len(pieces), 2):
+            pieces[place] = values.get(pieces[place]) or _missing(pieces[place])
+        return "".join(pieces)
+
+
+def _missing(name: str) -> str:
+    raise MissingValue(f"the identity has no value for {{{{{name}}}}}")
+
+
+def parse_template(text: str) -> Template:
+    """Read a template.
+
+    Raises `InvalidTemplate` for an unknown placeholder (with the nearest known one) and for stray braces.
+    """
+    if "{{" not in text and "}}" not in text:
+        return Template(text, (text,))
+    pieces = tuple(_PIECE.split(text))
+    for name in pieces[1::2]:
+        if name not in PLACEHOLDERS:
+            near = difflib.get_close_matches(name.strip(), PLACEHOLDERS, n=1, cutoff=0.5)
+            hint = f"did you mean {{{{{near[0]}}}}}?" if near else f"known are {', '.join(PLACEHOLDERS)}"
+            raise InvalidTemplate(f"unknown placeholder {{{{{name}}}}}: {hint}")
+    if any("{{" in literal or "}}" in literal for literal in pieces[::2]):
+        raise InvalidTemplate("the template's braces don't match: placeholders are written {{SessionName}}")
+    return Template(text, pieces)

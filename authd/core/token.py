@@ -1,0 +1,189 @@
+"""The bearer token: "k8s-aws-v1." and a base64url presigned GetCallerIdentity request, read strictly.
+
+Sources: AWS, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)"; RFC 4648 section 5;
+RFC 3986 section 2.1 (percent-encoding in capitals, unreserved characters never encoded).
+
+Everything is matched on bytes by an ASCII grammar before anything is converted, and what goes to STS is
+rebuilt from the parts that matched: no second parser ever reads the caller's own text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from authd.core.errors import DenialReason, Denied
+from authd.core.partitions import STSHosts, UnknownHost
+
+PREFIX = "k8s-aws-v1."
+
+#: Chained roles' session tokens bring real tokens near 3 KiB; no peer accepts more than this.
+DEFAULT_MAX_TOKEN_LENGTH = 4096
+
+#: STS takes a signature for 15 minutes from its date, whatever X-Amz-Expires says.
+SIGNATURE_LIFETIME = 900
+#: How far a caller's clock may run ahead; STS allows as much.
+MAX_CLOCK_LEAD = 300
+
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+_URL = re.compile(rb"https://([a-z0-9.-]{1,253})/\?([!-~]+)")
+_CREDENTIAL = re.compile(rb"([A-Z0-9]{16,128})%2F([0-9]{8})%2F([a-z0-9-]{1,40})%2Fsts%2Faws4_request")
+_DATE = re.compile(rb"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
+_EXPIRES = re.compile(rb"0|[1-9][0-9]{0,2}")
+
+#: Every parameter with the grammar of its value as it stands in the URL. Nothing else may be in the query.
+_GRAMMAR: Mapping[bytes, re.Pattern[bytes]] = {
+    b"Action": re.compile(rb"GetCallerIdentity"),
+    b"Version": re.compile(rb"2011-06-15"),
+    b"X-Amz-Algorithm": re.compile(rb"AWS4-HMAC-SHA256"),
+    b"X-Amz-Credential": _CREDENTIAL,
+    b"X-Amz-Date": _DATE,
+    b"X-Amz-Expires": _EXPIRES,
+    b"X-Amz-SignedHeaders": re.compile(rb"host%3Bx-k8s-aws-id"),
+    b"X-Amz-Signature": re.compile(rb"[0-9a-f]{64}"),
+    # Session tokens are base64 as far as AWS has issued them; of the escapes only the three it needs are taken.
+    b"X-Amz-Security-Token": re.compile(rb"(?:[A-Za-z0-9._~-]|%2B|%2F|%3D)+"),
+}
+_OPTIONAL = frozenset({b"X-Amz-Security-Token"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PresignedRequest:
+    """A checked GetCallerIdentity request.
+
+    `date` is the signature's, in Unix seconds; `digest` the SHA-256 of the token in hex; `target` the path and
+    query to send, rebuilt from checked parts: it is as good as the token and never shown.
+    """
+
+    host: str
+    region: str
+    access_key_id: str
+    date: int
+    digest: str
+    target: str
+
+    @property
+    def expiry(self) -> int:
+        """When STS stops taking the signature, in Unix seconds."""
+        return self.date + SIGNATURE_LIFETIME
+
+    def __repr__(self) -> str:
+        return f"<PresignedRequest {self.digest[:12]} to {self.host}>"
+
+
+def digest(token: str) -> str:
+    """Return the token's SHA-256 in hex: its name in logs (by the first 12 digits) and in caches (by all)."""
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_prefix(token: str) -> None:
+    """Raise `Denied(foreign_token)` for a token that isn't ours: the first and cheapest thing done with one."""
+    if not token.startswith(PREFIX):
+        raise Denied(DenialReason.FOREIGN_TOKEN, "not an AWS IAM token")
+
+
+def parse_token(
+    token: str, *, hosts: STSHosts, now: float, max_length: int = DEFAULT_MAX_TOKEN_LENGTH
+) -> PresignedRequest:
+    """Read a token at the time `now`, in Unix seconds.
+
+    Raises `Denied`: `foreign_token`, `malformed_token`, `token_expired` or `token_not_yet_valid`.
+    """
+    check_prefix(token)
+    host, parameters = _split(_decode(token, max_length))
+    credential = _CREDENTIAL.fullmatch(parameters[b"X-Amz-Credential"])
+    assert credential is not None  # _split has matched it
+    region = _signing_region(host, hosts)
+    if credential[3].decode() != region:
+        raise _malformed("the credential scope's region is not that of the host")
+    if credential[2] != parameters[b"X-Amz-Date"][:8]:
+        raise _malformed("the credential scope's date is not that of X-Amz-Date")
+    date = _read_date(parameters[b"X-Amz-Date"])
+    _check_window(date, now)
+    return PresignedRequest(
+        host=host,
+        region=region,
+        access_key_id=credential[1].decode(),
+        date=date,
+        digest=digest(token),
+        target="/?" + b"&".join(name + b"=" + parameters[name] for name in _GRAMMAR if name in parameters).decode(),
+    )
+
+
+def _decode(token: str, max_length: int) -> bytes:
+    if len(token) > max_length:
+        raise _malformed(f"longer than {max_length} characters")
+    text = token[len(PREFIX) :]
+    if not _BASE64URL.fullmatch(text):
+        raise _malformed("not base64url without padding")
+    try:
+        url = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error:
+        raise _malformed("not base64url without padding") from None
+    if base64.urlsafe_b64encode(url).rstrip(b"=").decode() != text:
+        raise _malformed("not the canonical base64url of its content")
+    return url
+
+
+def _split(url: bytes) -> tuple[str, dict[bytes, bytes]]:
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise _malformed("not an https URL of a plain lower-case host, the path / and a query")
+    parameters: dict[bytes, bytes] = {}
+    for part in match[2].split(b"&"):
+        name, _, value = part.partition(b"=")
+        grammar = _GRAMMAR.get(name)
+        if grammar is None:
+            raise _malformed("a parameter that GetCallerIdentity does not take, or not in its canonical spelling")
+        if name in parameters:
+            raise _malformed(f"the parameter {name.decode()} stands twice")
+        if not grammar.fullmatch(value):
+            raise _malformed(f"the parameter {name.decode()} has a value that it can't have here")
+        parameters[name] = value
+    missing = [name.decode() for name in _GRAMMAR if name not in parameters and name not in _OPTIONAL]
+    if missing:
+        raise _malformed(f"the parameter {missing[0]} is missing")
+    if int(parameters[b"X-Amz-Expires"]) > SIGNATURE_LIFETIME:
+        raise _malformed(f"X-Amz-Expires is over {SIGNATURE_LIFETIME}")
+    return match[1].decode(), parameters
+
+
+def _signing_region(host: str, hosts: STSHosts) -> str:
+    try:
+        return hosts.signing_region(host)
+    except UnknownHost as error:
+        raise _malformed(str(error)) from None
+
+
+def _read_date(text: bytes) -> int:
+    match = _DATE.fullmatch(text)
+    assert match is not None  # _split has matched it
+    year, month, day, hour, minute, second = map(int, match.groups())
+    try:
+        return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
+    except ValueError:
+        raise _malformed("X-Amz-Date is not a date of the calendar") from None
+
+
+def _check_window(date: int, now: float) -> None:
+    if now > date + SIGNATURE_LIFETIME:
+        raise Denied(
+            DenialReason.TOKEN_EXPIRED,
+            f"the token was signed {int(now - date)} seconds ago and ended after {SIGNATURE_LIFETIME}: "
+            "mint a new one, and check the caller's clock",
+        )
+    if date > now + MAX_CLOCK_LEAD:
+        raise Denied(
+            DenialReason.TOKEN_NOT_YET_VALID,
+            f"the token was signed {int(date - now)} seconds in the future: check the clocks of the caller "
+            "and of this host",
+        )
+
+
+def _malformed(what: str) -> Denied:
+    return Denied(DenialReason.MALFORMED_TOKEN, f"malformed token: {what}")

@@ -1,0 +1,141 @@
+"""TokenReview objects of authentication.k8s.io, v1 and v1beta1: bytes to a request, a decision to bytes.
+
+Source: Kubernetes, "Webhook Token Authentication" and the TokenReview API reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from authd.core.caller_identity import CallerIdentity
+from authd.core.decision import Decision
+from authd.core.errors import SILENT_REASONS, DenialReason, Denied
+from authd.core.mapping import KubernetesUser
+from authd.core.strict_json import InvalidJson, parse_object
+
+#: A TokenReview is its token and some 200 bytes; the largest token setting is 16 384.
+MAX_REVIEW_LENGTH = 65_536
+#: More audiences than any API server asks for.
+_MAX_AUDIENCES = 64
+
+_API_VERSIONS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
+
+
+class InvalidReview(ValueError):
+    """The body is not a TokenReview: the webhook is called by something else, or wrongly set up."""
+
+
+class UserExtra(StrEnum):
+    """Which keys the answer's `extra` has: aws-iam-authenticator's, the same in lower case, or none."""
+
+    STANDARD = "standard"
+    LOWERCASE = "lowercase"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ReviewRequest:
+    """One TokenReview's question; `token` is secret."""
+
+    api_version: str
+    token: str
+    audiences: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<ReviewRequest {self.api_version}>"
+
+
+def decode_review(body: bytes) -> ReviewRequest:
+    """Read a TokenReview; raises `InvalidReview` with what is wrong, never with its content."""
+    try:
+        review = parse_object(body, MAX_REVIEW_LENGTH)
+    except InvalidJson as error:
+        raise InvalidReview(f"the body is not a TokenReview: {error}") from None
+    api_version, spec = review.get("apiVersion"), review.get("spec")
+    if review.get("kind") != "TokenReview" or api_version not in _API_VERSIONS:
+        raise InvalidReview(f"the body is not a TokenReview of {' or '.join(_API_VERSIONS)}")
+    token = spec.get("token") if isinstance(spec, dict) else None
+    if not isinstance(spec, dict) or not isinstance(token, str) or not token:
+        raise InvalidReview("the TokenReview has no spec.token")
+    return ReviewRequest(api_version=str(api_version), token=token, audiences=_audiences(spec.get("audiences")))
+
+
+def _audiences(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > _MAX_AUDIENCES or not all(isinstance(v, str) for v in value):
+        raise InvalidReview("the TokenReview's spec.audiences is not a short list of strings")
+    return tuple(value)
+
+
+def common_audiences(asked: tuple[str, ...], configured: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the audiences that the answer repeats: none where none are configured or none were asked for.
+
+    Raises `Denied(audience_mismatch)` where both are given and share none.
+    """
+    if not configured or not asked:
+        return ()
+    common = tuple(audience for audience in asked if audience in configured)
+    if not common:
+        raise Denied(DenialReason.AUDIENCE_MISMATCH, "none of the audiences asked for is configured here")
+    return common
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewEncoder:
+    """Writes answers, by the settings: the kind of `extra`, and the accounts that are never named."""
+
+    user_extra: UserExtra = UserExtra.STANDARD
+    scrubbed_accounts: frozenset[str] = frozenset()
+
+    def encode(self, decision: Decision, api_version: str) -> bytes:
+        """Return the TokenReview that answers a decision, in the version that was asked."""
+        status: dict[str, object]
+        if decision.user is not None and decision.identity is not None:
+            status = {"authenticated": True, "user": self._user(decision.user, decision.identity)}
+            if decision.audiences:
+                status["audiences"] = decision.audiences
+        elif decision.reason in SILENT_REASONS:
+            status = {"authenticated": False}
+        else:
+            status = {"authenticated": False, "error": error_text(decision)}
+        answer = {"kind": "TokenReview", "apiVersion": api_version, "status": status}
+        return json.dumps(answer, separators=(",", ":")).encode()
+
+    def _user(self, user: KubernetesUser, identity: CallerIdentity) -> dict[str, object]:
+        account = identity.arn.account
+        if account in self.scrubbed_accounts:
+            return {
+                "username": user.username,
+                "uid": f"aws-iam-authenticator:administrative:{user.username}",
+                "groups": user.groups,
+            }
+        answer: dict[str, object] = {
+            "username": user.username,
+            "uid": f"aws-iam-authenticator:{account}:{identity.principal_id}",
+            "groups": user.groups,
+        }
+        if self.user_extra is not UserExtra.NONE:
+            answer["extra"] = self._extra(identity)
+        return answer
+
+    def _extra(self, identity: CallerIdentity) -> Mapping[str, list[str]]:
+        extra = {
+            "arn": [identity.arn_text],
+            "canonicalArn": [identity.canonical_arn],
+            "sessionName": [identity.arn.session],
+            "accessKeyId": [identity.access_key_id],
+            "principalId": [identity.principal_id],
+            "sigs.k8s.io/aws-iam-authenticator/principalId": [identity.principal_id],
+        }
+        if self.user_extra is UserExtra.LOWERCASE:
+            return {key.lower(): value for key, value in extra.items()}
+        return extra
+
+
+def error_text(decision: Decision) -> str:
+    """Say a refusal in one line: the words, the reason's code and the reference that the log repeats."""
+    return f"{decision.message} [{decision.reason}, reference {decision.reference}]"

@@ -1,0 +1,56 @@
+"""Absolute deadlines of many connections, looked at once a second: cheaper than a timer for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol as Interface
+
+#: How often deadlines are looked at, in seconds: how late one may act.
+SWEEP_SECONDS = 1.0
+
+
+class Expiring(Interface):
+    """A connection: `deadline` is when it must have moved on, by the same clock; `idle_since` where it rests."""
+
+    deadline: float | None
+    idle_since: float | None
+
+    def expire(self) -> None:
+        """End the connection at once."""
+        ...
+
+
+class Deadlines:
+    """All open connections, and which of them is due."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._connections: set[Expiring] = set()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def add(self, connection: Expiring) -> None:
+        """Watch over a connection from now on."""
+        self._connections.add(connection)
+
+    def discard(self, connection: Expiring) -> None:
+        """Forget a connection that has ended."""
+        self._connections.discard(connection)
+
+    def sweep(self) -> None:
+        """End every connection whose deadline has passed."""
+        now = self._seconds()
+        for connection in [c for c in self._connections if c.deadline is not None and c.deadline <= now]:
+            connection.expire()
+
+    def end_longest_idle(self) -> None:
+        """Make room by ending the connection that has rested longest; does nothing where all are at work."""
+        idle = [(c.idle_since, id(c), c) for c in self._connections if c.idle_since is not None]
+        if idle:
+            min(idle)[2].expire()
+
+    def end_all(self) -> None:
+        """End every connection."""
+        for connection in list(self._connections):
+            connection.expire()

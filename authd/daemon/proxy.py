@@ -1,0 +1,95 @@
+"""A stream through an HTTP proxy by CONNECT (RFC 9110, section 9.3.6), as an endpoint that others can wrap."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+#: A proxy's answer to CONNECT has a few short headers.
+_MAX_ANSWER = 4096
+_ESTABLISHED = re.compile(rb"HTTP/1\.[01] 200[ \r]")
+
+
+class ProxyRefused(ConnectError):
+    """The proxy did not open the tunnel."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(string=message)
+
+
+class _Connect(Protocol):
+    """Asks the proxy for a tunnel, then hands the transport to the protocol that goes through it."""
+
+    transport: ITCPTransport
+
+    def __init__(self, target: str, factory: IProtocolFactory, opened: Deferred[IProtocol]) -> None:
+        self._target = target
+        self._factory = factory
+        self._opened: Deferred[IProtocol] | None = opened
+        self._answer = b""
+
+    def connectionMade(self) -> None:
+        """Ask for the tunnel."""
+        self.transport.write(f"CONNECT {self._target} HTTP/1.1\r\nHost: {self._target}\r\n\r\n".encode("ascii"))
+
+    def dataReceived(self, data: bytes) -> None:
+        """Collect the proxy's answer, and not a byte beyond it."""
+        self._answer += data
+        head, end, rest = self._answer.partition(b"\r\n\r\n")
+        if not end and len(self._answer) <= _MAX_ANSWER:
+            return
+        # The server speaks TLS, where the client speaks first: anything after the answer is not the server's.
+        if not end or rest or not _ESTABLISHED.match(head):
+            self._fail(ProxyRefused("the proxy refused CONNECT"))
+        else:
+            self._hand_over()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Fail where the tunnel was not open yet."""
+        if self._opened is not None:
+            self._fail(ProxyRefused("the proxy closed the connection"))
+
+    def abort(self) -> None:
+        """Give up, since nobody waits for the tunnel any more."""
+        self._opened = None
+        self.transport.abortConnection()
+
+    def _hand_over(self) -> None:
+        opened, self._opened = self._opened, None
+        protocol = self._factory.buildProtocol(self.transport.getPeer())
+        assert opened is not None
+        assert protocol is not None
+        self.transport.protocol = protocol  # type: ignore[attr-defined]  # as TCP transports keep it
+        protocol.makeConnection(self.transport)
+        opened.callback(protocol)
+
+    def _fail(self, error: ProxyRefused) -> None:
+        self.transport.abortConnection()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.errback(error)
+
+
+@implementer(IStreamClientEndpoint)
+class TunnelEndpoint:
+    """An endpoint that reaches `host:port` through the proxy at another endpoint."""
+
+    def __init__(self, proxy: IStreamClientEndpoint, host: str, port: int) -> None:
+        self._proxy = proxy
+        self._target = f"{host}:{port}"
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect to the proxy, open the tunnel, and connect a protocol through it."""
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        opened: Deferred[IProtocol] = Deferred(lambda _: connect.abort())
+        connect = _Connect(self._target, factory, opened)
+        await self._proxy.connect(Factory.forProtocol(lambda: connect))
+        return await opened

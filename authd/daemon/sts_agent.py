@@ -1,0 +1,267 @@
+"""An HTTP/1.1 agent for STS alone: GET, one bounded answer per request, nothing taken that wasn't expected.
+
+treq sends through it as through any `IAgent`. It is stricter than Twisted's own at a quarter of the cost: an
+answer is read whole, within bounds, before anyone sees it; a connection that says anything unexpected, too
+much, or at the wrong moment is closed and never used again. Framing is llhttp's (RFC 9112), without leniency.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from typing import Protocol as Interface
+
+import httptools
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+#: STS answers in about 1 KB, headers included; this bounds what a lying server can make us hold.
+MAX_ANSWER_BYTES = 32_768
+
+#: Idle connections end after this many seconds: sooner than servers end them, so that a request is not
+#: written into a connection that is just being closed.
+IDLE_SECONDS = 4.0
+_MAX_IDLE_PER_HOST = 64
+
+
+class BadResponse(Exception):
+    """The answer is not framed as STS frames it; the message says how, never with its content."""
+
+
+class ConnectionEnded(Exception):
+    """The connection ended before the answer did."""
+
+
+class EndpointForHost(Interface):
+    """Says how to reach a host."""
+
+    def endpoint(self, host: str, /) -> IStreamClientEndpoint:
+        """Return an endpoint whose connections have proved to be that host."""
+        ...
+
+
+@implementer(IResponse)
+class _Response:
+    """An answer that is here already: its body is delivered at once."""
+
+    version = (b"HTTP", 1, 1)
+    phrase = b""
+    request = None
+    previousResponse = None
+
+    def __init__(self, code: int, headers: Headers, body: bytes) -> None:
+        self.code = code
+        self.headers = headers
+        self.length = len(body)
+        self._body = body
+
+    def deliverBody(self, protocol: Protocol) -> None:
+        protocol.dataReceived(self._body)
+        protocol.connectionLost(Failure(ResponseDone()))
+
+    def setPreviousResponse(self, response: IResponse) -> None:
+        raise BadResponse("a redirect was followed")
+
+
+class _Answer:
+    """Collects one answer from llhttp's events, and refuses what STS does not send."""
+
+    def __init__(self) -> None:
+        self.headers = Headers()
+        self.body = b""
+        self.complete = False
+        self._begun = False
+        self._in_headers = True
+        self._framed = False
+        self._received = 0
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Take in bytes; raises `BadResponse`."""
+        self._received += len(data)
+        if self._received > MAX_ANSWER_BYTES:
+            raise BadResponse(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            raise BadResponse(str(error.__context__)) from None
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            raise BadResponse("the answer is not HTTP/1.1") from None
+
+    def response(self) -> _Response:
+        return _Response(self._parser.get_status_code(), self.headers, self.body)
+
+    @property
+    def keep_alive(self) -> bool:
+        return bool(self._parser.should_keep_alive())
+
+    def on_message_begin(self) -> None:
+        if self._begun:
+            raise BadResponse("more than one answer to one request")
+        self._begun = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if not self._in_headers:
+            raise BadResponse("header fields after the body")
+        if name == b"content-encoding":
+            raise BadResponse("an encoded body, which was not asked for")
+        if name == b"transfer-encoding" and (value.lower() != b"chunked" or self._framed):
+            raise BadResponse("an unknown transfer encoding")
+        self._framed = self._framed or name in (b"content-length", b"transfer-encoding")
+        self.headers.addRawHeader(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        if self._parser.get_http_version() != "1.1" or self._parser.get_status_code() < 200:  # noqa: PLR2004
+            raise BadResponse("not a final answer of HTTP/1.1")
+        if not self._framed:
+            raise BadResponse("an answer that does not say where it ends")
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+class _Connection(Protocol):
+    """One connection to one STS host: at most one request at a time."""
+
+    transport: ITCPTransport
+
+    def __init__(self) -> None:
+        self.reusable = False
+        self._answer: _Answer | None = None
+        self._waiting: Deferred[IResponse] | None = None
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+
+    def send(self, request: bytes) -> Deferred[IResponse]:
+        """Send one request and return its answer; cancelling it ends the connection."""
+        self.reusable = False
+        self._answer = _Answer()
+        self._waiting = Deferred(lambda _: self.abort())
+        self.transport.write(request)
+        return self._waiting
+
+    def dataReceived(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:
+            self.abort()  # nothing was asked
+            return
+        try:
+            answer.feed(data)
+        except BadResponse:
+            self._finish(Failure())
+            return
+        if answer.complete:
+            self.reusable = answer.keep_alive
+            self._finish(answer.response())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.reusable = False
+        self._finish(Failure(ConnectionEnded(_ended_by(reason))))
+
+    def abort(self) -> None:
+        """End the connection without a word; whoever waits for the answer is told."""
+        self.reusable = False
+        self.transport.abortConnection()
+
+    def _finish(self, result: IResponse | Failure) -> None:
+        waiting, self._waiting, self._answer = self._waiting, None, None
+        if not self.reusable:
+            self.abort()
+        if waiting is not None:
+            waiting.callback(result)
+
+
+def _ended_by(reason: Failure) -> str:
+    if reason.check(SSL.Error):
+        return "TLS failed: the certificate is not trusted, not for this host, or the peer speaks no TLS"
+    return str(reason.type and reason.type.__name__)
+
+
+@implementer(IAgent)
+class STSAgent:
+    """Sends GET requests over pooled connections, as many at once as are asked for.
+
+    How long one may take is the caller's to say: cancelling the Deferred ends the connection, whatever the phase.
+    """
+
+    def __init__(self, reactor: Any, endpoints: EndpointForHost) -> None:
+        self._reactor = reactor
+        self._endpoints = endpoints
+        self._factory = Factory.forProtocol(_Connection)
+        self._factory.noisy = False
+        self._idle: dict[str, list[tuple[float, _Connection]]] = {}
+        self._sweep: Any = None
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        """Send `GET https://<host>/<target>`; fails with `BadResponse`, `ConnectionEnded` or a connect error."""
+        prefix, _, rest = uri.partition(b"://")
+        host, _, target = rest.partition(b"/")
+        if method != b"GET" or prefix != b"https" or bodyProducer is not None:
+            raise ValueError("only GET of an https URL is sent to STS")
+        lines = [b"GET /" + target + b" HTTP/1.1", b"Host: " + host]
+        for name, values in (headers or Headers()).getAllRawHeaders():
+            if name.lower() != b"accept-encoding":  # an encoded answer would be refused
+                lines += [name + b": " + value for value in values]
+        return Deferred.fromCoroutine(self._exchange(host.decode("ascii"), b"\r\n".join([*lines, b"", b""])))
+
+    def close_idle(self) -> None:
+        """Close the idle connections; those in use end with their answers."""
+        idle, self._idle = self._idle, {}
+        for _, connection in (entry for entries in idle.values() for entry in entries):
+            connection.abort()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    async def _exchange(self, host: str, request: bytes) -> IResponse:
+        connection = self._take_idle(host)
+        if connection is None:
+            connection = cast("_Connection", await self._endpoints.endpoint(host).connect(self._factory))
+        response = await connection.send(request)
+        if connection.reusable:
+            self._keep(host, connection)
+        return response
+
+    def _take_idle(self, host: str) -> _Connection | None:
+        entries = self._idle.get(host)
+        while entries:
+            _, connection = entries.pop()  # the one used last: the oldest ones end
+            if connection.reusable:
+                return connection
+        return None
+
+    def _keep(self, host: str, connection: _Connection) -> None:
+        entries = self._idle.setdefault(host, [])
+        if len(entries) >= _MAX_IDLE_PER_HOST:
+            connection.abort()
+            return
+        entries.append((self._reactor.seconds(), connection))
+        if self._sweep is None:
+            self._sweep = self._reactor.callLater(IDLE_SECONDS, self._end_oldest)
+
+    def _end_oldest(self) -> None:
+        self._sweep = None
+        limit = self._reactor.seconds() - IDLE_SECONDS
+        for host, entries in list(self._idle.items()):
+            for since, connection in entries:
+                if since <= limit:
+                    connection.abort()
+            self._idle[host] = [entry for entry in entries if entry[1].reusable]
+            if not self._idle[host]:
+                del self._idle[host]
+        if self._idle:
+            self._sweep = self._reactor.callLater(IDLE_SECONDS / 4, self._end_oldest)

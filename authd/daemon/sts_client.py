@@ -1,0 +1,95 @@
+"""The only network call: one GET to STS by treq, one deadline around all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import treq
+from hyperlink import EncodedURL
+from treq.client import HTTPClient
+from treq.cookies import IndexableCookieJar
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeadlineError
+from twisted.internet.error import ConnectError
+from twisted.internet.error import TimeoutError as ConnectTimeoutError
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
+
+from authd.core.caller_identity import CallerIdentity, parse_answer
+from authd.core.errors import Unavailable, UnavailableReason
+from authd.core.token import PresignedRequest
+from authd.daemon.sts_agent import BadResponse, ConnectionEnded
+
+
+class _NoCookies(IndexableCookieJar):
+    """Keeps and sends nothing."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Add nothing."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Keep nothing."""
+
+
+class _CheckedURL(EncodedURL):
+    """A URL that is strict ASCII already: what is sent is, byte for byte, what was checked."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def to_uri(self) -> _CheckedURL:
+        return self
+
+    def to_text(self, with_password: bool = False) -> str:  # noqa: FBT001, FBT002  # hyperlink's signature
+        return self._text
+
+    def __repr__(self) -> str:
+        return "<_CheckedURL>"
+
+
+class STSClient:
+    """Asks STS who signed a request.
+
+    `timeout` is in seconds, for everything: waiting for a connection, TLS, the answer and its body.
+    """
+
+    def __init__(self, reactor: Any, agent: IAgent, *, cluster_id: str, partition: str, timeout: float) -> None:
+        self._reactor = reactor
+        self._http = HTTPClient(agent, cookiejar=_NoCookies())
+        self._headers = Headers({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
+        self._partition = partition
+        self._timeout = timeout
+
+    def ask(self, request: PresignedRequest) -> Deferred[CallerIdentity]:
+        """Return who signed the request; fails with `Denied`, or with `Unavailable` at the latest at the deadline."""
+        asked: Deferred[CallerIdentity] = Deferred.fromCoroutine(self._ask(request))
+        asked.addTimeout(self._timeout, self._reactor)
+        return asked.addErrback(_unavailable)
+
+    async def _ask(self, request: PresignedRequest) -> CallerIdentity:
+        response = await self._http.get(
+            _CheckedURL(f"https://{request.host}{request.target}"),
+            headers=self._headers,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
+        )
+        body = await treq.content(response)
+        return parse_answer(
+            status=response.code, body=body, partition=self._partition, access_key_id=request.access_key_id
+        )
+
+
+def _unavailable(failure: Failure) -> Failure:
+    error = failure.value
+    if isinstance(error, DeadlineError | ConnectTimeoutError):
+        raise Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time") from None
+    if isinstance(error, BadResponse):
+        raise Unavailable(UnavailableReason.STS_BAD_ANSWER, f"STS's answer is not one: {error}") from None
+    if isinstance(error, ConnectionEnded | ConnectError | OSError):  # a DNS failure is an OSError
+        reason = str(error) if isinstance(error, ConnectionEnded) else type(error).__name__
+        raise Unavailable(UnavailableReason.STS_UNREACHABLE, f"no connection to STS ({reason})") from None
+    return failure

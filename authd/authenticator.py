@@ -11,27 +11,40 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from authd.admission import Admission
+from authd.circuit import Circuits
 from authd.core.caller_identity import CallerIdentity
-from authd.core.decision import ALLOWED, Decision
-from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.core.decision import ALLOWED, Decision, Source
+from authd.core.errors import DenialReason, Denied, Unavailable
 from authd.core.mapping import KubernetesUser, MappingTable
 from authd.core.partitions import STSHosts
-from authd.core.token import PresignedRequest, check_prefix, parse_token
+from authd.core.token import PresignedRequest, check_prefix, digest, parse_token
 from authd.core.token_review import ReviewRequest, common_audiences
+from authd.verdicts import Verdicts
 
 _INTERNAL_ERROR = "an internal error; see the daemon's log"
+
+#: While a host's circuit is open: how many calls may probe it, for callers that STS knows and for others.
+_PROBES_KNOWN, _PROBES = 2, 1
 
 #: What one call to STS comes to, shared by all who wait for it.
 _Outcome = CallerIdentity | Denied | Unavailable
 
 
-class AskSTS(Protocol):
-    """Send a checked request to STS: the only way out."""
+class AsksSTS(Protocol):
+    """Sends a checked request to STS: the only way out."""
 
     def __call__(self, request: PresignedRequest, /) -> Deferred[CallerIdentity]:
         """Return who signed it; fails with `Denied` or `Unavailable`, within the settings' deadline."""
+        ...
+
+
+class Observes(Protocol):
+    """Is told of calls to STS, for metrics."""
+
+    def sts_called(self, outcome: str, /) -> None:
+        """Note a call that has ended: `ok`, or the reason why not."""
         ...
 
 
@@ -43,85 +56,138 @@ class Authenticator:
     def __init__(
         self,
         *,
-        ask_sts: AskSTS,
+        ask_sts: AsksSTS,
         hosts: STSHosts,
         table: Callable[[], MappingTable],
         now: Callable[[], float],
+        admission: Admission,
+        circuits: Circuits,
+        verdicts: Verdicts,
         max_token_length: int,
-        concurrency: int,
         audiences: tuple[str, ...] = (),
+        observer: Observes | None = None,
     ) -> None:
         self._ask_sts = ask_sts
         self._hosts = hosts
         self._table = table
         self._now = now
+        self._admission = admission
+        self._circuits = circuits
+        self._verdicts = verdicts
         self._max_token_length = max_token_length
-        self._concurrency = concurrency
         self._audiences = audiences
+        self._observer = observer
         self._flights: dict[str, list[Deferred[_Outcome]]] = {}
-
-    @property
-    def in_flight(self) -> int:
-        """How many calls to STS are under way."""
-        return len(self._flights)
 
     async def decide(self, review: ReviewRequest) -> Decision:
         """Decide about one token; never raises: whatever goes wrong is a decision too."""
-        reference = secrets.token_hex(4)
-        request: PresignedRequest | None = None
-        identity: CallerIdentity | None = None
-        user: KubernetesUser | None = None
-        audiences: tuple[str, ...] = ()
-        reason, message = ALLOWED, ""
+        progress = _Progress()
         try:
             check_prefix(review.token)
-            request = self._parse(review.token)
-            audiences = common_audiences(review.audiences, self._audiences)
-            identity = await self._identify(request)
-            user = self._table().lookup(identity)
+            progress.token_digest = digest(review.token)
+            identity = await self._identify(review, progress)
+            progress.identity = identity
+            return progress.decision(ALLOWED, "", self._table().lookup(identity))
         except (Denied, Unavailable) as error:
-            reason, message = error.reason, error.message
+            return progress.decision(error.reason, error.message)
         except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
             self._log.failure("deciding about a token failed")
-            reason, message = DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR
+            return progress.decision(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
+
+    async def _identify(self, review: ReviewRequest, progress: _Progress) -> CallerIdentity:
+        now = self._now()
+        fresh = self._verdicts.fresh(progress.token_digest, now)
+        request = fresh.request if fresh is not None else self._parse(review.token, now)
+        progress.host = request.host
+        progress.audiences = common_audiences(review.audiences, self._audiences)
+        if fresh is not None:
+            progress.source = Source.CACHE
+            return fresh.identity
+        self._verdicts.check_refused(request.digest)
+        outcome = await self._shared_call(request)
+        if isinstance(outcome, CallerIdentity):
+            return outcome
+        stale = self._verdicts.stale(request.digest, now) if isinstance(outcome, Unavailable) else None
+        if stale is not None:
+            progress.source = Source.STALE
+            return stale.identity
+        raise outcome.again()
+
+    def _parse(self, token: str, now: float) -> PresignedRequest:
+        return parse_token(token, hosts=self._hosts, now=now, max_length=self._max_token_length)
+
+    def _shared_call(self, request: PresignedRequest) -> Deferred[_Outcome]:
+        waiter: Deferred[_Outcome] = Deferred()
+        waiters = self._flights.get(request.digest)
+        if waiters is not None:
+            waiters.append(waiter)
+            return waiter
+        self._flights[request.digest] = [waiter]
+        Deferred.fromCoroutine(self._call(request)).addCallback(self._land, request.digest)
+        return waiter
+
+    def _land(self, outcome: _Outcome, token_digest: str) -> None:
+        for waiter in self._flights.pop(token_digest):
+            waiter.callback(outcome)
+
+    async def _call(self, request: PresignedRequest) -> _Outcome:
+        """Ask STS when it is this call's turn; never raises, since others wait for the outcome too."""
+        try:
+            place = await self._admission.enter(request)
+        except Unavailable as error:
+            return error
+        outcome: _Outcome = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
+        try:
+            outcome = await self._ask(request, known=place.known)
+        except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
+            self._log.failure("asking STS failed")
+        finally:
+            self._admission.leave(place, outcome)
+        return outcome
+
+    async def _ask(self, request: PresignedRequest, *, known: bool) -> _Outcome:
+        try:
+            passage = self._circuits.enter(request.host, probes=_PROBES_KNOWN if known else _PROBES)
+        except Unavailable as error:
+            return error
+        failure: Unavailable | None = None
+        outcome: _Outcome
+        try:
+            outcome = await self._ask_sts(request)
+            self._verdicts.confirm(request, outcome)
+        except Denied as error:
+            outcome = error
+            self._verdicts.refuse(request, error)
+        except Unavailable as error:
+            outcome = failure = error
+        finally:
+            self._circuits.ended(passage, failure)
+        if self._observer is not None:
+            self._observer.sts_called("ok" if isinstance(outcome, CallerIdentity) else outcome.reason)
+        return outcome
+
+
+class _Progress:
+    """What is known of a review so far; made into a decision wherever it ends."""
+
+    __slots__ = ("audiences", "host", "identity", "source", "token_digest")
+
+    def __init__(self) -> None:
+        self.token_digest = ""
+        self.host = ""
+        self.audiences: tuple[str, ...] = ()
+        self.identity: CallerIdentity | None = None
+        self.source = Source.STS
+
+    def decision(self, reason: str, message: str, user: KubernetesUser | None = None) -> Decision:
         return Decision(
             reason=reason,
             message=message,
-            reference=reference,
-            token_digest=request.digest if request else "",
-            host=request.host if request else "",
+            reference=secrets.token_hex(4),
+            token_digest=self.token_digest,
+            host=self.host,
             user=user,
-            identity=identity,
-            audiences=audiences,
+            identity=self.identity,
+            source=self.source,
+            audiences=self.audiences,
         )
-
-    def _parse(self, token: str) -> PresignedRequest:
-        return parse_token(token, hosts=self._hosts, now=self._now(), max_length=self._max_token_length)
-
-    async def _identify(self, request: PresignedRequest) -> CallerIdentity:
-        waiters = self._flights.get(request.digest)
-        if waiters is None:
-            if len(self._flights) >= self._concurrency:
-                raise Unavailable(
-                    UnavailableReason.OVERLOADED, f"{self._concurrency} calls to STS are under way already"
-                )
-            waiters = self._flights[request.digest] = []
-            self._ask_sts(request).addBoth(self._land, request.digest)
-        waiter: Deferred[_Outcome] = Deferred()
-        waiters.append(waiter)
-        outcome = await waiter
-        if isinstance(outcome, CallerIdentity):
-            return outcome
-        raise outcome
-
-    def _land(self, result: CallerIdentity | Failure, digest: str) -> None:
-        outcome: _Outcome
-        if isinstance(result, CallerIdentity):
-            outcome = result
-        elif isinstance(result.value, Denied | Unavailable):
-            outcome = result.value
-        else:
-            self._log.failure("asking STS failed", failure=result)
-            outcome = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
-        for waiter in self._flights.pop(digest):
-            waiter.callback(outcome)

@@ -45,7 +45,7 @@ _REFUSALS: Mapping[str, tuple[DenialReason, str]] = {
         "STS does not know the access key or its session token: deleted, inactive, or of another partition"),
     "SignatureDoesNotMatch": (
         DenialReason.SIGNATURE_MISMATCH,
-        "STS says the signature does not match: the token was minted for another cluster id, or with a wrong secret key"),
+        "STS says the signature does not match: the token is for another cluster id, or its secret key is wrong"),
     "AccessDenied": (
         DenialReason.STS_ACCESS_DENIED, "STS denies this caller GetCallerIdentity"),
     "RegionDisabledException": (
@@ -100,28 +100,30 @@ def parse_answer(*, status: int, body: bytes, partition: str, access_key_id: str
 
 
 def _refusal(status: int, body: bytes) -> Denied | Unavailable:
-    bad_answer = Unavailable(
-        UnavailableReason.STS_BAD_ANSWER, f"STS answered with status {status} and no error that STS gives"
-    )
-    if not 400 <= status < 500:  # noqa: PLR2004  # a redirect is never STS's answer
-        return bad_answer
-    try:
-        error = parse_object(body, MAX_ANSWER_LENGTH).get("Error")
-    except InvalidJson:
-        return bad_answer
-    code = error.get("Code") if isinstance(error, dict) else None
-    if not isinstance(error, dict) or not isinstance(code, str):
-        return bad_answer
+    error = _error(status, body)
+    code = error.get("Code")
     if code in _THROTTLING:
         return Unavailable(UnavailableReason.STS_THROTTLED, "STS is throttling")
     if code in _PASSING:
         return Unavailable(UnavailableReason.STS_ERROR, f"STS answered {code}")
     if code == "SignatureDoesNotMatch" and str(error.get("Message")).startswith("Signature "):
         return Denied(DenialReason.SIGNATURE_EXPIRED, "STS says the signature's time is over or yet to come")
-    reason, message = _REFUSALS.get(
-        code, (DenialReason.STS_REFUSED, f"STS refused the request with an error of status {status}")
-    )
+    other = (DenialReason.STS_REFUSED, f"STS refused the request with an error of status {status}")
+    reason, message = _REFUSALS.get(str(code), other)
     return Denied(reason, message)
+
+
+def _error(status: int, body: bytes) -> dict[str, object]:
+    """Return STS's error object; anything else, a redirect too, is not STS's answer."""
+    try:
+        if not 400 <= status < 500:  # noqa: PLR2004  # HTTP's client errors
+            raise InvalidJson("not the status of an error")
+        error = _member(parse_object(body, MAX_ANSWER_LENGTH), "Error")
+        _text(error, "Code")
+    except InvalidJson:
+        what = f"STS answered with status {status} and no error that STS gives"
+        raise Unavailable(UnavailableReason.STS_BAD_ANSWER, what) from None
+    return error
 
 
 def _identity(body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
@@ -168,6 +170,8 @@ def _request_id(answer: Mapping[str, object]) -> str:
 
 
 def _principal_id(arn: PrincipalArn, user_id: str) -> str:
+    if arn.kind is PrincipalKind.ROLE and not arn.session:
+        raise InvalidJson("a role signs nothing: its sessions do")
     expected = {
         PrincipalKind.ROOT: arn.account,
         PrincipalKind.FEDERATED_USER: rf"{arn.account}:{re.escape(arn.name)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.mapping import KubernetesUser
@@ -11,13 +12,22 @@ from authd.core.mapping import KubernetesUser
 ALLOWED = "allowed"
 
 
+class Source(StrEnum):
+    """Whose word an identity rests on: STS's of now, of a moment ago, or of before it went down."""
+
+    STS = "sts"
+    CACHE = "cache"
+    STALE = "stale"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """One decision.
 
     `user` is set where the token is accepted, and only there. `reason` is `allowed` or a value of the two
     closed lists in `errors`. `identity` is what STS confirmed, also where no mapping followed. `reference` is a
-    short text that the answer and the log share. `audiences` is what the answer repeats of those asked for.
+    short text that the answer and the log share. `source` says whose word the identity rests on. `audiences`
+    is what the answer repeats of those asked for.
     """
 
     reason: str
@@ -27,4 +37,5 @@ class Decision:
     host: str = ""
     user: KubernetesUser | None = None
     identity: CallerIdentity | None = None
+    source: Source = Source.STS
     audiences: tuple[str, ...] = ()

@@ -61,6 +61,10 @@ class Denied(AuthdError):
         self.reason = reason
         self.message = message
 
+    def again(self) -> Denied:
+        """Return an equal one to raise: raising the same one over and over would collect tracebacks."""
+        return Denied(self.reason, self.message)
+
 
 class Unavailable(AuthdError):
     """The world's fault: no decision was possible now, and asking again may help."""
@@ -69,6 +73,10 @@ class Unavailable(AuthdError):
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+    def again(self) -> Unavailable:
+        """Return an equal one to raise."""
+        return Unavailable(self.reason, self.message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,9 @@ from authd.core.templates import MissingValue, Template
 #: Compiling a wildcard takes 0.1 ms, so this bounds a stall to 5 ms.
 RULES_PER_STEP = 50
 
+#: How a permission set's key ends: with characters that no name has, so that a role called like the set's roles
+#: but for the hex digits is not taken for one of them.
+_HEX_DIGITS = "<16 hex digits>"
 #: The name of a permission set's role: its hex digits are chosen by AWS, and a longer name is another set's.
 _PERMISSION_SET_ROLE = re.compile(r"(arn:[a-z0-9-]+:iam::[0-9]{12}:role/awsreservedsso_.+_)[0-9a-f]{16}")
 
@@ -39,8 +42,8 @@ class PermissionSet:
 
     @property
     def key(self) -> str:
-        """The set's roles' canonical ARN in lower case, up to their hex digits."""
-        return f"arn:{self.partition}:iam::{self.account}:role/AWSReservedSSO_{self.name}_".lower()
+        """The set's roles' canonical ARN in lower case, with words in place of their hex digits."""
+        return f"arn:{self.partition}:iam::{self.account}:role/AWSReservedSSO_{self.name}_{_HEX_DIGITS}".lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +111,8 @@ class MappingTable:
 
     def _by_name(self, key: str) -> Rule | None:
         permission_set = _PERMISSION_SET_ROLE.fullmatch(key)
-        if permission_set and permission_set[1] in self.exact:
-            return self.exact[permission_set[1]]
+        if permission_set and permission_set[1] + _HEX_DIGITS in self.exact:
+            return self.exact[permission_set[1] + _HEX_DIGITS]
         return next((rule for pattern, rule in self.patterns if pattern.fullmatch(key)), None)
 
     def _allowed(self, user: KubernetesUser) -> KubernetesUser:
@@ -164,5 +167,8 @@ def building_table(
 
 
 def _pattern(subject: RolePattern) -> re.Pattern[str]:
-    wildcards = {"*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(wildcards.get(character) or re.escape(character) for character in subject.key))
+    # What stands between two asterisks is found where it comes first, and never looked for again: a caller who
+    # chooses a role's name can't make many asterisks cost more than a few walks along it.
+    first, *rest = (re.escape(part).replace(r"\?", "[^/]") for part in subject.key.split("*"))
+    anywhere = "".join(f"(?>[^/]*?{part})" for part in rest[:-1])
+    return re.compile(first + anywhere + "".join(f"[^/]*{part}" for part in rest[-1:]))

@@ -27,6 +27,8 @@ def parse_object(body: bytes, limit: int) -> dict[str, object]:
         value = _DECODER.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate is no character
+    except InvalidJson:
+        raise
     except (ValueError, RecursionError):
         raise InvalidJson("not strict JSON in UTF-8") from None
     if not isinstance(value, dict):

@@ -56,6 +56,7 @@ _OPTIONAL = frozenset({b"X-Amz-Security-Token"})
 class PresignedRequest:
     """A checked GetCallerIdentity request.
 
+    `credentials` stands for the access key and its session token, hashed: it groups requests of one signer.
     `date` is the signature's, in Unix seconds; `digest` the SHA-256 of the token in hex; `target` the path and
     query to send, rebuilt from checked parts: it is as good as the token and never shown.
     """
@@ -63,6 +64,7 @@ class PresignedRequest:
     host: str
     region: str
     access_key_id: str
+    credentials: str
     date: int
     digest: str
     target: str
@@ -109,6 +111,7 @@ def parse_token(
         host=host,
         region=region,
         access_key_id=credential[1].decode(),
+        credentials=sha256(credential[1] + b"&" + parameters.get(b"X-Amz-Security-Token", b"")).hexdigest(),
         date=date,
         digest=digest(token),
         target="/?" + b"&".join(name + b"=" + parameters[name] for name in _GRAMMAR if name in parameters).decode(),

@@ -7,23 +7,34 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from authd.core.decision import ALLOWED, Decision
+from authd.daemon.metrics import Metrics
+from authd.lockout import SeenIdentities
 
 _FORMAT = (
     "{decision} reason={reason} reference={reference} arn={arn} username={username} groups={groups} "
-    "sts={sts_host} request_id={sts_request_id} elapsed_ms={elapsed_ms} token={token} status={status} {detail}"
+    "source={source} sts={sts_host} request_id={sts_request_id} elapsed_ms={elapsed_ms} token={token} "
+    "status={status} {detail}"
 )
 
 
 class Audit:
-    """Writes decisions to the log; `scrubbed_accounts` returns those of the settings in force."""
+    """Writes decisions to the log and counts them.
+
+    `scrubbed_accounts` returns those of the settings in force.
+    """
 
     _log = Logger()
 
-    def __init__(self, scrubbed_accounts: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, scrubbed_accounts: Callable[[], frozenset[str]], metrics: Metrics, seen: SeenIdentities) -> None:
         self._scrubbed_accounts = scrubbed_accounts
+        self._metrics = metrics
+        self._seen = seen
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
         """Log one decision: `elapsed` in seconds, `status` the answer's HTTP status."""
+        self._metrics.decided(decision, elapsed)
+        if decision.user is not None and decision.identity is not None:
+            self._seen.note(decision.identity)
         fields = self._identity(decision)
         emit = self._log.info if decision.reason == ALLOWED else self._log.warn
         emit(
@@ -32,6 +43,7 @@ class Audit:
             reason=str(decision.reason),
             reference=decision.reference,
             detail=decision.message,
+            source=str(decision.source),
             sts_host=decision.host,
             elapsed_ms=round(elapsed * 1000, 3),
             token=decision.token_digest[:12],
@@ -41,6 +53,7 @@ class Audit:
 
     def refused(self, status: int, why: str) -> None:
         """Log a request that was not a TokenReview."""
+        self._metrics.refused(status)
         self._log.warn("refused a request with {status}: {why}", status=status, why=why)
 
     def _identity(self, decision: Decision) -> dict[str, object]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from authd.daemon.metrics import CONTENT_TYPE, Metrics
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -43,6 +45,19 @@ class _Ready(Resource):
         return "\n".join([*lines, "ready" if ready else "not ready", ""]).encode()
 
 
+class _Metrics(Resource):
+    isLeaf = True
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def render_GET(self, request: Request) -> bytes:
+        """Return the metrics in Prometheus's text format."""
+        request.setHeader(b"content-type", CONTENT_TYPE)
+        return self._metrics.render()
+
+
 class _QuietSite(Site):
     """A site without an access log."""
 
@@ -52,10 +67,11 @@ class _QuietSite(Site):
         """Write nothing."""
 
 
-def health_site(checks: Sequence[Check]) -> Site:
-    """Return the site with /livez, /healthz and /readyz."""
+def health_site(checks: Sequence[Check], metrics: Metrics) -> Site:
+    """Return the site with /livez, /healthz, /readyz and /metrics."""
     root = Resource()
     root.putChild(b"livez", _Live())
     root.putChild(b"healthz", _Live())
     root.putChild(b"readyz", _Ready(checks))
+    root.putChild(b"metrics", _Metrics(metrics))
     return _QuietSite(root, timeout=30)

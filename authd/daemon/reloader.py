@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -10,47 +11,67 @@ from typing import Any
 
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from authd.config.load import load_settings, loading_settings
 from authd.config.settings import Loaded, Settings
 from authd.core.errors import ConfigError, Problem
 from authd.core.partitions import Partition
+from authd.daemon.state_files import StateFiles, write_whole
+from authd.lockout import LockedOut, SeenIdentities
+
+#: How many of the locked-out are named in the log.
+_MOST_NAMES = 50
+_STATE_DIR = re.compile(rb"""^\s+stateDir:\s*["']?(/[^"'\s#]+)""", re.MULTILINE | re.IGNORECASE)
 
 
 class SettingsFile:
     """Holds the settings in force, and replaces what a reload may replace: mappings and scrubbed accounts.
 
     `problems` is empty while the file's content is what is in force; `overrides` are command line options by
-    their setting's path.
+    their setting's path; `reloaded` is told `ok`, `broken` or `refused`.
     """
 
     _log = Logger()
+    settings: Settings
 
     def __init__(
         self,
         path: Path,
-        partitions: Callable[[], Mapping[str, Partition]],
+        *,
+        partitions: Mapping[str, Partition],
         overrides: Mapping[str, str],
         cooperator: Cooperator,
+        seen: SeenIdentities,
+        reloaded: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._path = path
         self._partitions = partitions
         self._overrides = overrides
         self._cooperator = cooperator
-        self._digest = b""
+        self._seen = seen
+        self._reloaded = reloaded
+        self._digest = ""
         self._loading = False
         self._again = False
         self.problems: tuple[Problem, ...] = ()
-        self.settings: Settings
 
-    def load(self) -> Settings:
-        """Read the file for the first time; raises `ConfigError`."""
-        text = self._read()
-        self._digest = sha256(text).digest()
-        loaded = load_settings(text, file=str(self._path), partitions=self._partitions(), overrides=self._overrides)
+    def load(self) -> None:
+        """Read the file for the first time; raises `ConfigError`.
+
+        A broken file gives way to the last good one where that says `startFromLastGood`.
+        """
+        text = b""
+        try:
+            text = self._read()
+            loaded = self._parse(text)
+        except ConfigError as error:
+            loaded = self._parse_last_good(text, error)
+        else:
+            self._digest = sha256(text).hexdigest()
+            self._keep(text, loaded.settings)
         self._warn(loaded)
         self.settings = loaded.settings
-        return loaded.settings
 
     def check(self) -> None:
         """Look whether the file has changed, and bring its mappings into force in small steps if so."""
@@ -60,16 +81,15 @@ class SettingsFile:
         try:
             text = self._read()
         except ConfigError as error:
-            if self.problems != error.problems:
-                self._log.error("{problem}; the mappings in force stay", problem=str(error))
-                self.problems = error.problems
-                self._digest = b""
+            self._broken(error.problems)
+            self._digest = ""
             return
-        digest = sha256(text).digest()
-        if digest != self._digest:
+        digest = sha256(text).hexdigest()
+        forced = self._forced() == digest
+        if digest != self._digest or (forced and self.problems):
             self._digest = digest
             self._loading = True
-            self._cooperator.cooperate(self._steps(text)).whenDone().addBoth(self._loaded)
+            self._cooperator.cooperate(self._steps(text, forced=forced)).whenDone().addBoth(self._finished)
 
     def _read(self) -> bytes:
         try:
@@ -78,32 +98,61 @@ class SettingsFile:
             message = f"the settings file can't be read: {error.strerror}"
             raise ConfigError((Problem(file=str(self._path), line=0, column=0, message=message),)) from None
 
-    def _steps(self, text: bytes) -> Generator[None, None, None]:
+    def _parse(self, text: bytes) -> Loaded:
+        return load_settings(text, file=str(self._path), partitions=self._partitions, overrides=self._overrides)
+
+    def _steps(self, text: bytes, *, forced: bool) -> Generator[None, None, None]:
         try:
             loaded = yield from loading_settings(
-                text, file=str(self._path), partitions=self._partitions(), overrides=self._overrides
+                text, file=str(self._path), partitions=self._partitions, overrides=self._overrides
             )
         except ConfigError as error:
-            self.problems = error.problems
-            for problem in error.problems:
-                self._log.error("{problem}", problem=str(problem))
-            self._log.error("the settings file is broken; the mappings in force stay", problems=len(error.problems))
+            self._broken(error.problems)
+            self._reloaded("broken")
             return
         self._warn(loaded)
+        try:
+            if not forced:
+                self._check_lockout(loaded.settings)
+        except LockedOut as error:
+            self._refuse(error)
+            self._reloaded("refused")
+            return
         self._put_in_force(loaded.settings)
+        self._keep(text, loaded.settings)
+        self._reloaded("ok")
+
+    def _check_lockout(self, new: Settings) -> None:
+        share = 1.0 if new.lockout_share is None else new.lockout_share
+        self._seen.check(new.table, self.settings.table, share)
+
+    def _refuse(self, error: LockedOut) -> None:
+        message = f"the new mappings were refused, since {error}: run `authd reload --force` if that is meant"
+        self.problems = (Problem(file=str(self._path), line=0, column=0, message=message),)
+        self._log.error("{problem}", problem=str(self.problems[0]))
+        scrubbed = self.settings.scrubbed_accounts
+        for name in [name for name in error.names if name.split(":")[4] not in scrubbed][:_MOST_NAMES]:
+            self._log.error("would be locked out: {canonical_arn}", canonical_arn=name)
+
+    def _broken(self, problems: tuple[Problem, ...]) -> None:
+        if problems == self.problems:
+            return
+        self.problems = problems
+        for problem in problems:
+            self._log.error("{problem}", problem=str(problem))
+        self._log.error("{file} can't be used; the mappings in force stay", file=str(self._path))
 
     def _put_in_force(self, new: Settings) -> None:
-        old = self.settings
         for name in Settings.restart_fields():
-            if getattr(old, name) != getattr(new, name):
+            if getattr(self.settings, name) != getattr(new, name):
                 self._log.warn("the setting {name} has changed: restart authd to bring it into force", name=name)
-        self.settings = replace(old, table=new.table, scrubbed_accounts=new.scrubbed_accounts)
+        self.settings = replace(self.settings, table=new.table, scrubbed_accounts=new.scrubbed_accounts)
         self.problems = ()
         self._log.info("mappings reloaded: {rules} rules in force", rules=len(new.table))
 
-    def _loaded(self, result: Any) -> None:
+    def _finished(self, result: Any) -> None:
         self._loading = False
-        if hasattr(result, "value"):
+        if isinstance(result, Failure):
             self._log.failure("reloading failed; the mappings in force stay", failure=result)
         if self._again:
             self._again = False
@@ -112,3 +161,39 @@ class SettingsFile:
     def _warn(self, loaded: Loaded) -> None:
         for warning in loaded.warnings:
             self._log.warn("{warning}", warning=str(warning))
+
+    def _forced(self) -> str:
+        """Return which content `authd reload --force` has asked for, and forget the request."""
+        marker = StateFiles(folder=Path(self.settings.state_dir)).forced_reload
+        try:
+            digest = marker.read_text("ascii").strip()
+            marker.unlink()
+        except (OSError, ValueError):
+            return ""
+        return digest
+
+    def _keep(self, text: bytes, settings: Settings) -> None:
+        path = StateFiles(folder=Path(settings.state_dir)).last_good
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.exists() or path.read_bytes() != text:
+                write_whole(path, text)
+        except OSError as error:
+            self._log.warn("the last good settings can't be kept in {path}: {error}", path=str(path), error=str(error))
+
+    def _parse_last_good(self, broken: bytes, error: ConfigError) -> Loaded:
+        # The file that says where the state directory is can't be read: its line alone may still be there.
+        named = _STATE_DIR.search(broken)
+        folder = self._overrides.get("server.stateDir") or (named[1].decode(errors="replace") if named else "")
+        path = StateFiles(folder=Path(folder or "/var/lib/authd")).last_good
+        try:
+            loaded = load_settings(
+                path.read_bytes(), file=str(path), partitions=self._partitions, overrides=self._overrides
+            )
+        except (OSError, ConfigError):
+            raise error from None
+        if not loaded.settings.start_from_last_good:
+            raise error
+        self._broken(error.problems)
+        self._log.critical("started from the last good settings, {path}", path=str(path))
+        return loaded

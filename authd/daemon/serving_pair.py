@@ -21,8 +21,6 @@ from authd.daemon.state_files import StateFiles
 
 #: A leaf is renewed when this much of its life is left, and readiness warns when only half of that is.
 RENEW_BEFORE = LEAF_LIFETIME / 3
-#: How often the files are looked at, in seconds.
-CHECK_SECONDS = 60.0
 
 
 class ServingPair:

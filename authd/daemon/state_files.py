@@ -78,6 +78,11 @@ class StateFiles:
         """The settings file as it was when it was last put in force."""
         return self.folder / "last-good.yaml"
 
+    @property
+    def forced_reload(self) -> Path:
+        """Names, by SHA-256, the settings file's content that is to be put in force whomever it locks out."""
+        return self.folder / "force-reload"
+
     def ensure_pair(self, hosts: tuple[str, ...], now: datetime) -> None:
         """Make the authority and the server's pair where there is none yet.
 

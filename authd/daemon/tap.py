@@ -8,7 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet import task
@@ -16,12 +16,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import ILogObserver, Logger
-from twisted.python import usage
 from twisted.python.components import Componentized
 
-from authd import __version__
+from authd.admission import Admission
 from authd.authenticator import Authenticator
 from authd.botocore_data import load_partitions
+from authd.circuit import Circuits
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError
 from authd.core.partitions import STSHosts
@@ -30,10 +30,12 @@ from authd.daemon.activation import inherited_endpoint
 from authd.daemon.audit import Audit
 from authd.daemon.health import Check, health_site
 from authd.daemon.listener import WebhookListener
-from authd.daemon.logs import FORMATS, log_observer
+from authd.daemon.logs import log_observer
+from authd.daemon.metrics import Metrics
 from authd.daemon.notify import notify, watchdog_seconds
+from authd.daemon.options import Options
 from authd.daemon.reloader import SettingsFile
-from authd.daemon.serving_pair import CHECK_SECONDS, ServingPair
+from authd.daemon.serving_pair import ServingPair
 from authd.daemon.state_files import StateFiles
 from authd.daemon.sts_agent import STSAgent
 from authd.daemon.sts_client import STSClient
@@ -41,57 +43,8 @@ from authd.daemon.sts_endpoints import STSEndpoints
 from authd.daemon.watcher import DirectoryWatcher
 from authd.daemon.webhook import WebhookFactory
 from authd.daemon.webhook_kubeconfig import ensure_kubeconfig
-
-
-class Options(usage.Options):
-    """Options of `twistd authd`; those of aws-iam-authenticator's server keep their names."""
-
-    synopsis = "[--config FILE] [options]"
-    longdesc = (
-        "Serve the TokenReview webhook that verifies AWS IAM identities. Options override the settings file.\n"
-        "Example: twistd --nodaemon --pidfile= authd --config /etc/authd/config.yaml"
-    )
-    optParameters: ClassVar[list[list[str | None]]] = [
-        ["config", "c", "/etc/authd/config.yaml", "The settings file; its mappings are reloaded when it changes."],
-        ["cluster-id", "i", None, "The cluster's id, which tokens are signed for (clusterID)."],
-        ["address", None, None, "The address to listen on (server.address)."],
-        ["port", None, None, "The port to listen on (server.port)."],
-        ["state-dir", None, None, "Where certificates are kept (server.stateDir)."],
-        ["generate-kubeconfig", None, None, "Where the webhook kubeconfig is written (server.generateKubeconfig)."],
-        ["partition", None, None, "The AWS partition (server.partition)."],
-        ["backend-mode", None, None, "Where mappings come from (server.backendMode)."],
-        ["log-format", "l", "auto", "text, json, or auto: text on a terminal, JSON elsewhere."],
-    ]
-    optFlags: ClassVar[list[list[str | None]]] = [["kubeconfig-pregenerated", None, "Write no webhook kubeconfig (server.kubeconfigPregenerated)."]]
-
-    def postOptions(self) -> None:
-        """Refuse an unknown log format before anything starts."""
-        if self["log-format"] not in FORMATS:
-            raise usage.UsageError(f"--log-format takes one of {', '.join(FORMATS)}")
-
-    def opt_version(self) -> None:
-        """Print authd's version and exit."""
-        sys.stdout.write(f"authd {__version__}\n")
-        raise SystemExit(0)
-
-    @property
-    def overrides(self) -> dict[str, str]:
-        """The options given, by the setting that each overrides."""
-        given = {setting: self[option] for option, setting in _SETTINGS.items() if self[option] is not None}
-        if self["kubeconfig-pregenerated"]:
-            given["server.kubeconfigPregenerated"] = "true"
-        return given
-
-
-_SETTINGS = {
-    "cluster-id": "clusterID",
-    "address": "server.address",
-    "port": "server.port",
-    "state-dir": "server.stateDir",
-    "generate-kubeconfig": "server.generateKubeconfig",
-    "partition": "server.partition",
-    "backend-mode": "server.backendMode",
-}
+from authd.lockout import SeenIdentities
+from authd.verdicts import Verdicts
 
 
 def makeService(options: Options) -> IService:
@@ -112,6 +65,9 @@ class AuthdService(MultiService):
         self._options = options
         self._loops: list[task.LoopingCall] = []
         self._ports: list[IListeningPort] = []
+        self._watchers: list[DirectoryWatcher] = []
+        self._metrics = Metrics()
+        self._seen = SeenIdentities(reactor.seconds)
 
     def setServiceParent(self, parent: Any) -> None:
         """Become part of twistd's application, and choose how its log is written."""
@@ -134,13 +90,23 @@ class AuthdService(MultiService):
 
     def _start(self) -> None:
         path = Path(self._options["config"]).absolute()
-        self._file = SettingsFile(path, load_partitions, self._options.overrides, task.Cooperator())
-        settings = self._file.load()
+        self._partitions = load_partitions()
+        self._file = SettingsFile(
+            path,
+            partitions=self._partitions,
+            overrides=self._options.overrides,
+            cooperator=task.Cooperator(),
+            seen=self._seen,
+            reloaded=self._metrics.reloaded,
+        )
+        self._file.load()
+        settings = self._file.settings
         self._pair = self._serving_pair(settings)
         self._listen(settings, self._webhook(settings))
-        self._watcher = DirectoryWatcher(self._reactor, path, self._file.check)
-        self._watcher.start()
-        self._every(CHECK_SECONDS, self._pair.check)
+        for watched in (path, StateFiles(folder=Path(settings.state_dir)).certificate):
+            watcher = DirectoryWatcher(self._reactor, watched, self._check_files)
+            watcher.start()
+            self._watchers.append(watcher)
         self._handle_hangup()
         self._reactor.callWhenRunning(self._ready)
 
@@ -175,21 +141,40 @@ class AuthdService(MultiService):
             timeout=settings.sts.timeout,
         )
         hosts = STSHosts(
-            partition=load_partitions()[settings.partition],
+            partition=self._partitions[settings.partition],
             extra_regions=settings.sts.extra_regions,
             extra_endpoints=settings.sts.endpoints,
         )
+        admission = Admission(clock=self._reactor, concurrency=settings.sts.concurrency)
+        circuits = Circuits(seconds=self._reactor.seconds)
+        self._publish(admission, circuits)
         authenticator = Authenticator(
             ask_sts=client.ask,
             hosts=hosts,
             table=lambda: self._file.settings.table,
             now=time.time,
+            admission=admission,
+            circuits=circuits,
+            verdicts=Verdicts(
+                seconds=self._reactor.seconds,
+                cache_ttl=settings.sts.cache_ttl,
+                stale_if_error=settings.sts.stale_if_error,
+            ),
             max_token_length=settings.max_token_length,
-            concurrency=settings.sts.concurrency,
             audiences=settings.audiences,
+            observer=self._metrics,
         )
-        audit = Audit(lambda: self._file.settings.scrubbed_accounts)
+        audit = Audit(lambda: self._file.settings.scrubbed_accounts, self._metrics, self._seen)
         return WebhookFactory(self._reactor, authenticator, audit, self._encoder)
+
+    def _publish(self, admission: Admission, circuits: Circuits) -> None:
+        gauge = self._metrics.gauge
+        gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: admission.in_flight)
+        gauge("authd_sts_calls_waiting", "Calls to STS that wait for a place.", lambda: admission.waiting)
+        gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: circuits.open_count)
+        gauge("authd_certificate_days_left", "Days until the certificate ends.", lambda: self._pair.days_left)
+        gauge("authd_mapping_rules", "Mappings in force.", lambda: len(self._file.settings.table))
+        gauge("authd_settings_problems", "Problems of the settings file.", lambda: len(self._file.problems))
 
     def _encoder(self) -> ReviewEncoder:
         settings = self._file.settings
@@ -207,7 +192,9 @@ class AuthdService(MultiService):
             Check(name="certificate", problem=self._pair.problem),
             Check(name="port", problem=lambda: "" if self.running else "closed"),
         )
-        health = self._reactor.listenTCP(settings.health_port, health_site(checks), interface=settings.health_address)
+        health = self._reactor.listenTCP(
+            settings.health_port, health_site(checks, self._metrics), interface=settings.health_address
+        )
         self._ports.append(health)
         self._log.info(
             "listening on https://{host}:{port}/authenticate, health on http://{health_host}:{health_port}",
@@ -227,12 +214,12 @@ class AuthdService(MultiService):
         loop.start(seconds, now=False).addErrback(lambda failure: self._log.failure("a loop ended", failure=failure))
         self._loops.append(loop)
 
-    def _handle_hangup(self) -> None:
-        def reload(*_: object) -> None:
-            self._reactor.callFromThread(self._file.check)
-            self._reactor.callFromThread(self._pair.check)
+    def _check_files(self) -> None:
+        self._file.check()
+        self._pair.check()
 
-        signal.signal(signal.SIGHUP, reload)
+    def _handle_hangup(self) -> None:
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._check_files))
 
     def _ready(self) -> None:
         gc.collect()
@@ -246,7 +233,8 @@ class AuthdService(MultiService):
         notify("STOPPING=1")
         for loop in self._loops:
             loop.stop()
-        self._watcher.stop()
+        for watcher in self._watchers:
+            watcher.stop()
         await self._listener.stop()
         for port in self._ports:
             closing = port.stopListening()

@@ -11,9 +11,7 @@ from authd.daemon.kubeconfig import webhook_kubeconfig
 from authd.daemon.state_files import StateFiles, write_whole
 
 
-def ensure_kubeconfig(
-    settings: Settings, files: StateFiles, port: int, client: CertifiedKey | None = None
-) -> bool:
+def ensure_kubeconfig(settings: Settings, files: StateFiles, port: int, client: CertifiedKey | None = None) -> bool:
     """Write the kubeconfig where it isn't there as it should be; returns whether it was written.
 
     `port` is the one that is listened on: the settings' own may stand for any.

@@ -1,0 +1,50 @@
+"""`clusterID` and `defaultRole` from a settings file, the only two entries of it that concern the client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import yaml
+
+from authd.client.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """What a settings file says to the client; None where it is silent."""
+
+    cluster_id: str | None = None
+    role: str | None = None
+
+
+def read_cluster_settings(content: bytes, path: str) -> ClusterSettings:
+    """Return the client's entries of a settings file, whatever the case of their names; raise UsageError.
+
+    The rest of the file is the daemon's and is not judged here, so nothing of it is converted.
+    """
+    try:
+        document = yaml.compose(content.decode(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"the file given by --config, {path}, is not valid YAML{_place(error)}") from None
+    if document is None:
+        return ClusterSettings()
+    if not isinstance(document, yaml.MappingNode):
+        raise UsageError(f"the file given by --config, {path}, is not a mapping of settings")
+    entries = {key.value.lower(): value for key, value in document.value if isinstance(key, yaml.ScalarNode)}
+    return ClusterSettings(
+        cluster_id=_text(entries.get("clusterid"), "clusterID", path),
+        role=_text(entries.get("defaultrole"), "defaultRole", path),
+    )
+
+
+def _text(node: yaml.Node | None, name: str, path: str) -> str | None:
+    if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
+        return None
+    if not isinstance(node, yaml.ScalarNode):
+        raise UsageError(f"{path}:{node.start_mark.line + 1}: {name} must be a text")
+    return str(node.value)
+
+
+def _place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f" (line {mark.line + 1})" if mark is not None else ""

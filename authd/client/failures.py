@@ -1,0 +1,186 @@
+"""What botocore raises, as one sentence that says what failed and what to try.
+
+AWS's own words are repeated only where they are known to hold no secret: a signature mismatch, for one, comes with
+the whole signed request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore import exceptions
+
+from authd.client.errors import ClientError
+from authd.client.order import Order
+
+# AWS, "Signature Version 4": five minutes either way for signed calls and for dates in the future.
+_CLOCK_TOLERANCE_SECONDS = 300
+_MAX_QUOTED = 300
+_PRINCIPAL = re.compile(r"User: (arn:[!-~]{1,400}) is not authorized")
+_LINE = re.compile(r"\[line\s+([0-9]+)\]")
+
+
+@contextlib.contextmanager
+def explained(order: Order) -> Iterator[None]:
+    """Turn whatever botocore raises inside into a ClientError for the user."""
+    try:
+        yield
+    except ClientError:
+        raise
+    except exceptions.ClientError as error:
+        raise ClientError(_refusal(error, order)) from None
+    except exceptions.BotoCoreError as error:
+        raise ClientError(_trouble(error, order)) from None
+    except OSError as error:
+        where = f" {error.filename}" if isinstance(error.filename, str) else ""
+        raise ClientError(f"a file that the credentials need{where} cannot be read: {error.strerror}") from None
+    except RuntimeError:
+        raise ClientError("the AWS credentials have expired; get new ones from where these came from") from None
+    except (ValueError, KeyError, TypeError):
+        raise ClientError(
+            "the credentials that were found are malformed: check the cached login, the answer of the "
+            "credential_process, and what the container's or the instance's endpoint gives"
+        ) from None
+
+
+def clock_sentence(seconds: float, teller: str) -> str | None:
+    """Return a sentence about a clock that is ahead of the teller's by `seconds`, None if AWS would not mind."""
+    if abs(seconds) <= _CLOCK_TOLERANCE_SECONDS:
+        return None
+    amount = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) < 2 * 3600 else f"{abs(seconds) / 3600:.0f} hours"
+    direction = "ahead of" if seconds > 0 else "behind"
+    return (
+        f"this machine's clock is {amount} {direction} {teller}'s, and AWS allows 5 minutes; "
+        "set it (`timedatectl set-ntp true`) and try again"
+    )
+
+
+def seconds_ahead(headers: Any) -> float | None:
+    """Return how far our clock is ahead of the Date header among `headers`, None if there is none."""
+    try:
+        return time.time() - parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _refusal(error: exceptions.ClientError, order: Order) -> str:
+    details = error.response.get("Error", {})
+    code, message = str(details.get("Code", "")), str(details.get("Message", ""))
+    ahead = seconds_ahead(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
+    if code in ("SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed", "InvalidSignatureException"):
+        sentence = clock_sentence(ahead, "STS") if ahead is not None else None
+        return sentence or (
+            "STS says that the signature is wrong: the secret access key does not belong to the access key id"
+        )
+    if code in ("AccessDenied", "AccessDeniedException", "Forbidden"):
+        return _denied(error.operation_name, message, order)
+    return _refusal_by_code(error.operation_name, code, message)
+
+
+def _refusal_by_code(operation: str, code: str, message: str) -> str:
+    sentences = {
+        "ExpiredToken": "the AWS credentials have expired; get new ones from where these came from",
+        "ExpiredTokenException": "the AWS credentials have expired; get new ones from where these came from",
+        "InvalidClientTokenId": (
+            "STS does not know the access key: it was deleted or deactivated, or belongs to another partition"
+        ),
+        "UnrecognizedClientException": "AWS does not know the access key: it was deleted or deactivated",
+        "InvalidIdentityToken": "STS does not accept the web identity token: its issuer or audience isn't the role's",
+        "RegionDisabledException": "STS is not activated for this account in this region; choose another --region",
+        "Throttling": "AWS is throttling calls of this account; try again in a moment",
+        "RequestLimitExceeded": "AWS is throttling calls of this account; try again in a moment",
+        "ForbiddenException": "the SSO session may not use the account and role that the profile names",
+    }
+    if code in sentences:
+        return sentences[code]
+    if code == "ValidationError":
+        return f"{operation} was refused: {_quoted(message)}"
+    return f"{operation} was refused with {_quoted(code) or 'an unknown error'}; `authd-token --why` tells more"
+
+
+def _denied(operation: str, message: str, order: Order) -> str:
+    if operation == "AssumeRoleWithWebIdentity":
+        return (
+            "AWS refuses the web identity: the role's trust policy must allow sts:AssumeRoleWithWebIdentity to this "
+            "identity provider, and its conditions must fit the token's subject and audience"
+        )
+    if operation != "AssumeRole":
+        return f"AWS denies {operation}: {_quoted(message)}"
+    match = _PRINCIPAL.search(message)
+    principal = match[1] if match else "this principal"
+    role = message.rpartition("on resource: ")[2].split()
+    arn = role[0] if role and role[0].startswith("arn:") else order.role.arn if order.role else "the profile's role"
+    external = ""
+    if order.role is not None and order.role.external_id is None:
+        external = "; if the trust policy demands an external id, give it with --external-id"
+    return (
+        f"AWS does not let {principal} assume {arn}: the role's trust policy must allow sts:AssumeRole to that "
+        f"principal, and the principal's own policies must allow it for that role{external}"
+    )
+
+
+def _trouble(error: exceptions.BotoCoreError, order: Order) -> str:
+    profile = order.profile or "default"
+    login = f"`aws sso login{f' --profile {order.profile}' if order.profile else ''}`"
+    by_kind: tuple[tuple[type[Exception], str], ...] = (
+        (exceptions.ProfileNotFound, _profile_missing(error)),
+        (exceptions.SSOError, f"the SSO session has expired or was never started; run {login}"),
+        (exceptions.TokenRetrievalError, f"the SSO session has expired or was never started; run {login}"),
+        (exceptions.PartialCredentialsError, _partial(error)),
+        (exceptions.ConfigParseError, _unparsable(error)),
+        (exceptions.ProxyConnectionError, "the proxy that HTTPS_PROXY names cannot be reached"),
+    )
+    for kind, sentence in by_kind:
+        if isinstance(error, kind):
+            return sentence
+    return _other_trouble(error, profile)
+
+
+def _other_trouble(error: exceptions.BotoCoreError, profile: str) -> str:
+    name = type(error).__name__
+    host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).hostname
+    if host is not None:
+        return f"cannot reach {host} ({name}); check the network, HTTPS_PROXY and, behind a TLS proxy, AWS_CA_BUNDLE"
+    if name.startswith("Login"):
+        return "the AWS login session has expired or was never started; run `aws login`"
+    if isinstance(error, exceptions.CredentialRetrievalError):
+        return _retrieval(str(error.kwargs.get("provider", "")), profile)
+    if isinstance(error, exceptions.MetadataRetrievalError):
+        return "the instance or container metadata endpoint gave no credentials; check the role attached there"
+    return f"the AWS settings do not work ({name}): {_quoted(str(error))}"
+
+
+def _retrieval(provider: str, profile: str) -> str:
+    if provider == "custom-process":
+        return (
+            "the credential_process of the profile failed; run it by hand to see why "
+            f"(`aws configure get credential_process --profile {profile}` prints it)"
+        )
+    return f"the credentials of {provider or 'the profile'} could not be had; check what provides them"
+
+
+def _profile_missing(error: exceptions.BotoCoreError) -> str:
+    return (
+        f"the profile {error.kwargs.get('profile')!r} is in neither of the AWS shared files; "
+        "`aws configure list-profiles` shows those that are"
+    )
+
+
+def _partial(error: exceptions.BotoCoreError) -> str:
+    return f"the credentials are incomplete: {error.kwargs.get('cred_var')} is missing ({error.kwargs.get('provider')})"
+
+
+def _unparsable(error: exceptions.BotoCoreError) -> str:
+    # The parser's own message repeats the line, which may hold a key.
+    line = _LINE.search(str(error.kwargs.get("error", "")))
+    return f"{error.kwargs.get('path')}{f', line {line[1]}' if line else ''}, is not a valid AWS configuration file"
+
+
+def _quoted(text: str) -> str:
+    return " ".join(text.split())[:_MAX_QUOTED]

@@ -1,0 +1,42 @@
+"""The inputs again, for the slow path: paths expanded as botocore expands them, and the settings file understood."""
+
+from __future__ import annotations
+
+import os
+
+from authd.client.errors import UsageError
+from authd.client.exec_credential import ExecInfo
+from authd.client.flags import Options
+from authd.client.inputs import Inputs
+from authd.client.sigv4 import UnusualError
+
+# Where there is no home, no file below it is found and no cache is kept.
+_NO_HOME = "/nonexistent"
+_PATH_VARIABLES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+
+
+def gather(options: Options, exec_info: ExecInfo) -> Inputs:
+    """Return the inputs in this process's environment; raise UsageError where the settings file can't be read."""
+    environ = surroundings()
+    try:
+        inputs = Inputs(options, exec_info, environ, lenient=True)
+    except UnusualError:
+        raise UsageError(f"the file given by --config, {options.config}, cannot be read") from None
+    if options.config and inputs.settings_file is None:
+        raise UsageError(f"the file given by --config, {options.config}, does not exist")
+    return inputs
+
+
+def surroundings() -> dict[bytes, bytes]:
+    """Return this process's environment, with a home and with paths as botocore would expand them."""
+    environ = dict(os.environb)
+    home = os.path.expanduser("~")  # noqa: PTH111
+    environ[b"HOME"] = os.fsencode(home if home.startswith("/") and home.strip("/") else _NO_HOME)
+    for name in _PATH_VARIABLES:
+        path = os.environ.get(name)
+        if path is not None:
+            expanded = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111
+            # What could not be expanded names no file.
+            plain = expanded and "$" not in expanded and not expanded.startswith("~")
+            environ[os.fsencode(name)] = os.fsencode(expanded if plain else os.devnull)
+    return environ

@@ -1,0 +1,77 @@
+"""authd-token as a function: the fast walk if it is certain, else the slow one, and every failure as one sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from authd.client import fast
+from authd.client.errors import ClientError, UsageError
+from authd.client.exec_credential import parse_exec_info
+from authd.client.flags import Options, parse_flags
+from authd.client.messages import fail, use_json
+from authd.client.sigv4 import UnusualError
+
+_FAILED = 1
+_MISUSED = 2
+_INTERRUPTED = 130
+
+
+def main(argv: list[str]) -> int:
+    """Run authd-token with the arguments `argv` (without the program's name) and return its exit status.
+
+    0 with a credential on stdout; 1 where there is none, 2 for a wrong command line, each with a sentence on stderr.
+    """
+    try:
+        _print(_answer(argv))
+    except UsageError as error:
+        fail(str(error))
+        return _MISUSED
+    except ClientError as error:
+        fail(str(error))
+        return _FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 -- a traceback could show keys to whoever looks over the shoulder
+        fail(f"unexpected failure ({type(error).__name__}); please report it with the output of `authd-token --why`")
+        return _FAILED
+    return 0
+
+
+def _answer(argv: list[str]) -> str:
+    try:
+        return fast.attempt(argv, dict(os.environb), int(time.time()))
+    except (UnusualError, ClientError):
+        options = parse_flags(argv)
+    use_json(options.log_format == "json")
+    if options.help:
+        from authd.client.help_text import HELP  # noqa: PLC0415
+
+        return HELP
+    if options.version:
+        from authd import __version__  # noqa: PLC0415
+
+        return f"authd-token {__version__}"
+    return _slow_answer(options)
+
+
+def _slow_answer(options: Options) -> str:
+    from authd.client import slow  # noqa: PLC0415
+
+    if options.clear_cache:
+        return slow.clear_cache()
+    info = parse_exec_info(os.environb.get(b"KUBERNETES_EXEC_INFO"))
+    if options.why is not None:
+        from authd.client.why import explain_login  # noqa: PLC0415
+
+        return explain_login(options, info)
+    return slow.produce(options, info)
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ClientError("nobody reads the output") from None

@@ -1,0 +1,33 @@
+"""What authd-token says on stderr: one line each, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+# Set once, from --log-format.
+_style = {"json": False}
+
+
+def use_json(chosen: bool) -> None:  # noqa: FBT001
+    """Write the lines that follow as JSON objects with `level` and `msg`, as aws-iam-authenticator does."""
+    _style["json"] = chosen
+
+
+def fail(sentence: str) -> None:
+    """Say why there is no token."""
+    _say("error", sentence)
+
+
+def warn(sentence: str) -> None:
+    """Say what was wrong though there is a token."""
+    _say("warning", sentence)
+
+
+def _say(level: str, sentence: str) -> None:
+    line = " ".join(sentence.split())
+    if _style["json"]:
+        line = json.dumps({"level": level, "msg": line})
+    else:
+        line = f"authd-token: {'warning: ' if level == 'warning' else ''}{line}"
+    print(line, file=sys.stderr)

@@ -1,0 +1,59 @@
+"""Credentials of the role that the command line asks for: one AssumeRole call, or what the cache has of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from authd.client.aws_session import AWSSession
+from authd.client.keys import Keys
+from authd.client.order import Order, RoleOrder
+from authd.client.role_cache import RoleCache
+
+# Enough for a token, which a 15-minute signature ends anyway; a cache makes use of the hour that STS gives.
+_UNCACHED_SECONDS = 900
+_CACHED_SECONDS = 3600
+
+
+def assume_role(session: AWSSession, order: Order, role: RoleOrder, base: Keys, cache: RoleCache | None) -> Keys:
+    """Return the credentials of `role`, assumed with `base`; raises what botocore raises when STS refuses."""
+    if cache is None:
+        return _call(session, order, role, base, role.duration or _UNCACHED_SECONDS)
+    duration = role.duration or _CACHED_SECONDS
+    name = cache.name("option", session.region, order.endpoint, order.profile, role, duration, base.access_key)
+    with cache.turn(name):
+        keys = cache.load(name)
+        if keys is None:
+            keys = _call(session, order, role, base, duration)
+            cache.keep(name, keys)
+    return keys
+
+
+def _call(session: AWSSession, order: Order, role: RoleOrder, base: Keys, duration: int) -> Keys:
+    endpoint = f"https://{order.endpoint}" if order.endpoint else None
+    client = session.botocore.create_client("sts", endpoint_url=endpoint, **base.for_client())
+    request: dict[str, Any] = {
+        "RoleArn": role.arn,
+        "RoleSessionName": _session_name(client, role),
+        "DurationSeconds": duration,
+    }
+    if role.external_id is not None:
+        request["ExternalId"] = role.external_id
+    answer = client.assume_role(**request)["Credentials"]
+    return Keys(
+        access_key=answer["AccessKeyId"],
+        secret_key=answer["SecretAccessKey"],
+        session_token=answer["SessionToken"],
+        expires_at=int(answer["Expiration"].timestamp()),
+    )
+
+
+def _session_name(client: Any, role: RoleOrder) -> str:
+    if role.session_name is not None:
+        return role.session_name
+    if role.forward_session_name:
+        # The user id of a federated identity is `<id>:<session name>`; a user's has no second part.
+        _, _, name = client.get_caller_identity()["UserId"].partition(":")
+        if name:
+            return str(name)
+    return f"authd-token-{int(time.time())}"

@@ -1,0 +1,58 @@
+"""The walk of everything that is not certain at a glance: it checks, explains, caches, and asks botocore."""
+
+from __future__ import annotations
+
+import contextlib
+
+from authd.client.errors import ClientError
+from authd.client.exec_credential import ExecInfo, render_exec_credential
+from authd.client.flags import Options
+from authd.client.gathering import gather, surroundings
+from authd.client.inputs import Inputs
+from authd.client.messages import warn
+from authd.client.minting import Minted, mint
+from authd.client.order import Order, parse_order
+from authd.client.timestamps import rfc3339
+
+
+def produce(options: Options, info: ExecInfo) -> str:
+    """Return what to print for these options; raise ClientError where there is no token."""
+    if info.complaint is not None:
+        warn(f"{info.complaint}; answering as client.authentication.k8s.io/v1beta1")
+    inputs = gather(options, info)
+    order = parse_order(inputs)
+    minted = _through_cache(inputs, order) if options.cache else mint(inputs, order, None)
+    if options.token_only:
+        return minted.token
+    return render_exec_credential(info.api_version, minted.token, rfc3339(minted.expires_at))
+
+
+def _through_cache(inputs: Inputs, order: Order) -> Minted:
+    from authd.client.cache_store import Store  # noqa: PLC0415
+    from authd.client.cached_minting import mint_through  # noqa: PLC0415
+    from authd.client.token_cache import folder_path  # noqa: PLC0415
+
+    folder = folder_path(inputs.environ, inputs.home)
+    try:
+        store = Store(folder)
+    except OSError as error:
+        warn(f"not using the cache: {error.filename or folder.decode(errors='replace')}: {error.strerror}")
+        return mint(inputs, order, None)
+    with contextlib.closing(store):
+        return mint_through(store, inputs, order)
+
+
+def clear_cache() -> str:
+    """Forget every cached token and role and return a sentence that says so; raise ClientError where that fails."""
+    from authd.client.cache_store import Store  # noqa: PLC0415
+    from authd.client.token_cache import folder_path  # noqa: PLC0415
+
+    environ = surroundings()
+    folder = folder_path(environ, environ[b"HOME"])
+    shown = folder.decode(errors="replace")
+    try:
+        with contextlib.closing(Store(folder)) as store:
+            number = store.clear()
+    except OSError as error:
+        raise ClientError(f"cannot clear the cache: {error.filename or shown}: {error.strerror}") from None
+    return f"forgot {number} cached credentials in {shown}"

@@ -1,0 +1,56 @@
+"""A settings file's bytes to settings, or every problem in them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from authd.config.nodes import Broken, Fields, Node, Scalar
+from authd.config.overrides import overridden
+from authd.config.problems import Problems
+from authd.config.rules import RuleReader
+from authd.config.server import reading_settings
+from authd.config.settings import NOTHING, Loaded
+from authd.config.text import Unreadable, decoding
+from authd.config.tree import Takers, reading_tree
+from authd.core.partitions import Partition
+from authd.core.steps import finish
+
+
+def load_settings(
+    text: bytes, *, file: str, partitions: Mapping[str, Partition], overrides: Mapping[str, str] = NOTHING
+) -> Loaded:
+    """Read a settings file at once; see `loading_settings`."""
+    return finish(loading_settings(text, file=file, partitions=partitions, overrides=overrides))
+
+
+def loading_settings(
+    text: bytes, *, file: str, partitions: Mapping[str, Partition], overrides: Mapping[str, str] = NOTHING
+) -> Generator[None, None, Loaded]:
+    """Read a settings file in steps of a few milliseconds.
+
+    `file` is its name for messages; `overrides` are texts of command line options by their setting's path
+    (such as `server.port`), which replace what the file says. Raises `InvalidSettings`, a `ConfigError`, with
+    every error and warning.
+    """
+    problems = Problems(file)
+    rules = RuleReader(problems, partitions)
+    takers: Takers = {("server", "maproles"): rules.take_role, ("server", "mapusers"): rules.take_user}
+    try:
+        tree = yield from reading_tree((yield from decoding(text)), problems, takers)
+    except Unreadable as fault:
+        problems.error(fault, fault.message)
+        raise problems.failure() from None
+    settings = yield from reading_settings(overridden(_fields(tree, problems), overrides), rules, partitions, problems)
+    problems.raise_errors()
+    return Loaded(settings=settings, warnings=problems.warnings())
+
+
+def _fields(tree: Node, problems: Problems) -> Fields:
+    """Return the settings of a file, none for one that is empty or all comment; any other content is no settings."""
+    if isinstance(tree, Fields):
+        return tree
+    if isinstance(tree, Scalar) and tree.is_null:
+        return Fields(1, 1, {})
+    if not isinstance(tree, Broken):
+        problems.error(tree, "a settings file must be a mapping: `clusterID: name` and so on, one setting a line")
+    raise problems.failure()

@@ -1,0 +1,83 @@
+"""The whole of a settings file: its top level and the section `server`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from types import MappingProxyType
+
+from authd.config.addresses import host, ip_address, port
+from authd.config.names import SERVER, TOP, UNBUILT
+from authd.config.nodes import Broken, Fields, Scalar
+from authd.config.prefixes import read_backends
+from authd.config.problems import Problems
+from authd.config.rules import RuleReader
+from authd.config.section import Section
+from authd.config.settings import Settings
+from authd.config.sts import read_sts
+from authd.config.table import reading_accounts, reading_table
+from authd.config.values import boolean, cluster_id, integer, name, one_of, path, role_arn, share
+from authd.core.mapping import MappingTable
+from authd.core.partitions import Partition
+from authd.core.token_review import UserExtra
+
+#: The shortest real tokens have about 700 characters; the header limits of peers end at 16 KiB.
+_TOKEN_LENGTHS = (1024, 16384)
+
+_DEFAULT = Settings(cluster_id="-", table=MappingTable(exact=MappingProxyType({})))
+
+
+def reading_settings(
+    root: Fields, rules: RuleReader, partitions: Mapping[str, Partition], problems: Problems
+) -> Generator[None, None, Settings]:
+    """Read a file's tree and its rules in steps; if an error was noted, what comes out is good for nothing."""
+    top = Section(root, "", TOP, problems)
+    cluster = top.required("clusterID", cluster_id, "the name of the cluster that tokens are signed for")
+    server = top.section("server", SERVER)
+    _refuse_unbuilt(server)
+    partition = server.value("partition", one_of(partitions), _DEFAULT.partition)
+    backends = read_backends(server)
+    scrubbed = yield from reading_accounts(server, "scrubbedAccounts")
+    table = yield from reading_table(server, rules, partition, backends)
+    return Settings(
+        cluster_id=cluster or "",
+        default_role=top.value("defaultRole", _role_or_nothing, None),
+        address=server.value("address", ip_address, _DEFAULT.address),
+        port=server.value("port", port, _DEFAULT.port),
+        hostname=server.value("hostname", host, _DEFAULT.hostname),
+        health_address=server.value("healthAddress", ip_address, _DEFAULT.health_address),
+        health_port=server.value("healthPort", port, _DEFAULT.health_port),
+        state_dir=_path(server, "stateDir", _DEFAULT.state_dir),
+        generate_kubeconfig=_path(server, "generateKubeconfig", _DEFAULT.generate_kubeconfig),
+        kubeconfig_pregenerated=server.value("kubeconfigPregenerated", boolean, _DEFAULT.kubeconfig_pregenerated),
+        partition=partition,
+        scrubbed_accounts=frozenset(scrubbed),
+        backend_mode=backends,
+        require_client_certificate=server.value("requireClientCertificate", boolean, False),  # noqa: FBT003
+        audiences=tuple(dict.fromkeys(audience for _, audience in server.values("audiences", name))),
+        user_extra=server.value("userExtra", one_of(UserExtra), _DEFAULT.user_extra),
+        max_token_length=server.value("maxTokenLength", integer(*_TOKEN_LENGTHS), _DEFAULT.max_token_length),
+        start_from_last_good=server.value("startFromLastGood", boolean, _DEFAULT.start_from_last_good),
+        lockout_share=server.value("maxLockoutShare", share, _DEFAULT.lockout_share),
+        sts=read_sts(server, partitions.get(partition)),
+        table=table,
+    )
+
+
+def _refuse_unbuilt(server: Section) -> None:
+    """Note settings of what isn't built, unless they say the same as if they weren't there."""
+    for setting, reason in UNBUILT.items():
+        node = server.node_of(setting)
+        absent = node is None or isinstance(node, Broken) or (isinstance(node, Scalar) and node.text in {"", "false"})
+        if not absent and node is not None:
+            server.problems.error(node, f"server.{setting} is not supported yet, remove it: {reason}")
+
+
+def _role_or_nothing(text: str) -> str | None:
+    return role_arn(text) if text else None
+
+
+def _path(server: Section, setting: str, default: str) -> str:
+    value, node = server.value(setting, path, default), server.node_of(setting)
+    if node is not None and not node.option and not value.startswith("/"):
+        server.problems.warn(node, f"server.{setting} depends on the directory that the daemon is started in")
+    return value

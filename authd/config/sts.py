@@ -1,0 +1,80 @@
+"""The settings below `server.sts`: how STS is asked, and at which hosts."""
+
+from __future__ import annotations
+
+from authd.config.addresses import connect, dns_name, proxy
+from authd.config.names import ENDPOINT, STS
+from authd.config.section import Section
+from authd.config.settings import STSSettings
+from authd.config.values import absolute_path, duration, integer, region
+from authd.core.partitions import ExtraEndpoint, Partition, STSHosts, UnknownHost
+
+#: kube-apiserver gives up after 30 s.
+_MAX_TIMEOUT = 30.0
+_MIN_TIMEOUT = 0.001
+#: More calls in flight than any STS quota lets through.
+_MAX_CONCURRENCY = 10_000
+#: A token's own life: nothing known about it is kept for longer.
+_TOKEN_LIFE = 900.0
+
+_DEFAULT = STSSettings()
+
+
+def read_sts(server: Section, partition: Partition | None) -> STSSettings:
+    """Read the section; the partition, None where it isn't known, tells which hosts are STS's own."""
+    sts = server.section("sts", STS)
+    regions = frozenset(name for _, name in sts.values("extraRegions", region))
+    return STSSettings(
+        timeout=sts.value("timeout", duration(_MIN_TIMEOUT, _MAX_TIMEOUT), _DEFAULT.timeout),
+        concurrency=sts.value("concurrency", integer(1, _MAX_CONCURRENCY), _DEFAULT.concurrency),
+        cache_ttl=sts.value("cacheTTL", duration(0.0, _TOKEN_LIFE), _DEFAULT.cache_ttl),
+        stale_if_error=sts.value("staleIfError", duration(0.0, _TOKEN_LIFE), _DEFAULT.stale_if_error),
+        ca_file=sts.value("caFile", absolute_path, None),
+        proxy=sts.value("proxy", proxy, None),
+        extra_regions=regions,
+        endpoints=_endpoints(sts, partition, regions),
+    )
+
+
+def _endpoints(sts: Section, partition: Partition | None, regions: frozenset[str]) -> tuple[ExtraEndpoint, ...]:
+    known = STSHosts(partition=partition, extra_regions=regions) if partition else None
+    endpoints: dict[str, ExtraEndpoint] = {}
+    for node in sts.items("endpoints"):
+        section = sts.section_at(node, "endpoints", ENDPOINT)
+        endpoint = None if section is None else _endpoint(section)
+        if section is None or endpoint is None:
+            continue
+        if endpoint.host in endpoints:
+            section.problems.error(node, f"the host {endpoint.host} stands in server.sts.endpoints twice: keep one")
+        if known is not None:
+            _check_region(section, endpoint, known)
+        endpoints[endpoint.host] = endpoint
+    return tuple(endpoints.values())
+
+
+def _endpoint(section: Section) -> ExtraEndpoint | None:
+    host = section.required("host", dns_name, "the name that tokens have and TLS verifies")
+    signing_region = section.value("signingRegion", region, None)
+    to, ca_file = section.value("connect", connect, None), section.value("caFile", absolute_path, None)
+    if host is None:
+        return None
+    return ExtraEndpoint(host=host, connect=to, ca_file=ca_file, signing_region=signing_region)
+
+
+def _check_region(section: Section, endpoint: ExtraEndpoint, known: STSHosts) -> None:
+    """Note an endpoint whose region is nowhere written, or written twice and differently."""
+    given, place = endpoint.signing_region, section.node_of("signingRegion") or section.node
+    told = given
+    try:
+        told = known.signing_region(endpoint.host)
+    except UnknownHost as error:
+        if section.node_of("signingRegion") is None:
+            section.problems.error(place, f"the endpoint needs a signingRegion, because {error}")
+    if given is not None and given != told:
+        section.problems.error(place, f"signingRegion must be {told}: that is the region in the host's name")
+    if given is not None and given not in known.extra_regions:
+        try:
+            known.partition.check_region(given)
+        except UnknownHost:
+            here = f"is no region of the partition {known.partition.name}"
+            section.problems.error(place, f"signingRegion {here}: add it to server.sts.extraRegions if it is new")

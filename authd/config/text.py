@@ -1,0 +1,61 @@
+"""Bytes of a settings file to the text that a YAML parser may see.
+
+Source: YAML 1.1, section 4.1 (characters) and 4.2 (line breaks).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+
+#: A hundred thousand rules fit; anything larger is some other file. (A ConfigMap ends at 1 MiB.)
+MAX_BYTES = 8 * 1024 * 1024
+
+#: How many characters are looked at between two pauses: under a millisecond.
+_STEP = 65_536
+
+_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+
+
+class Unreadable(Exception):
+    """The file can't be read any further; says where, and in plain words why."""
+
+    option = ""
+
+    def __init__(self, line: int, column: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+        self.message = message
+
+
+def source_lines(text: str) -> Sequence[str]:
+    """Return the lines as YAML counts them, without their ends."""
+    return _LINE_BREAK.split(text)
+
+
+def decoding(data: bytes) -> Generator[None, None, str]:
+    """Decode a file in steps, without the byte order mark that some editors put first.
+
+    Raises `Unreadable` for a file over `MAX_BYTES`, for what isn't UTF-8 and for control characters.
+    """
+    if len(data) > MAX_BYTES:
+        raise Unreadable(0, 0, f"the file has {len(data)} bytes: more than {MAX_BYTES} are not read")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", "replace")
+        raise _unreadable(before, "not text in UTF-8: save the file as UTF-8") from None
+    for start in range(0, len(text), _STEP):
+        found = _FORBIDDEN.search(text, start, start + _STEP)
+        if found:
+            code = f"U+{ord(found[0]):04X}"
+            raise _unreadable(text[: found.start()], f"the control character {code} can't stand here: remove it")
+        yield
+    return text
+
+
+def _unreadable(before: str, message: str) -> Unreadable:
+    lines = source_lines(before)
+    return Unreadable(len(lines), len(lines[-1]) + 1, message)

@@ -1,0 +1,150 @@
+"""One text to one value: each function returns a value that can't be wrong, or raises `Wrong`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
+from authd.core.partitions import REGION
+
+#: Longer than any name in Kubernetes or AWS; what is longer is a mistake.
+MAX_NAME_LENGTH = 1024
+#: Linux's PATH_MAX.
+_MAX_PATH_LENGTH = 4096
+
+_CLUSTER_ID = re.compile(r"[!-~](?:[ -~]{0,1022}[!-~])?")
+_INTEGER = re.compile(r"0|[1-9][0-9]{0,8}")
+_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|ms|m|s))+")
+_DURATION_PART = re.compile(r"([0-9.]+)(h|ms|m|s)")
+_PLAIN_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_SHARE = re.compile(r"0(?:\.[0-9]{1,9})?|1(?:\.0{1,9})?")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_DIGITS = re.compile(r"[0-9]+")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+Choice = TypeVar("Choice", bound=str)
+
+
+class Wrong(ValueError):
+    """The text is not a value of this setting; the message continues the setting's name ("must be …")."""
+
+
+def cluster_id(text: str) -> str:
+    """Read a cluster's name: it travels in an HTTP header, so it is printable ASCII without spaces around."""
+    if not _CLUSTER_ID.fullmatch(text):
+        raise Wrong("must be 1 to 1024 printable ASCII characters without a space at either end")
+    return text
+
+
+def name(text: str) -> str:
+    """Read a name for people: 1 to `MAX_NAME_LENGTH` characters, none of them invisible."""
+    if not 0 < len(text) <= MAX_NAME_LENGTH:
+        raise Wrong(f"must have 1 to {MAX_NAME_LENGTH} characters")
+    if not text.isprintable():
+        raise Wrong("must not have control or other invisible characters")
+    return text
+
+
+def boolean(text: str) -> bool:
+    """Read true or false."""
+    value = _BOOLEANS.get(text.lower()) if text.isascii() else None
+    if value is None:
+        raise Wrong("must be true or false")
+    return value
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers within bounds."""
+
+    def read(text: str) -> int:
+        if not _INTEGER.fullmatch(text) or not least <= int(text) <= most:
+            raise Wrong(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def duration(least: float, most: float) -> Callable[[str], float]:
+    """Return a reader of durations such as `5s`, `500ms` or `1m30s`, within bounds in seconds."""
+
+    def read(text: str) -> float:
+        if _PLAIN_NUMBER.fullmatch(text):
+            raise Wrong(f"needs a unit, such as {text[:9]}s, {text[:9]}ms or {text[:9]}m")
+        if not _DURATION.fullmatch(text):
+            raise Wrong("must be a duration, such as 5s, 500ms or 2m")
+        seconds = sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION_PART.findall(text))
+        if not least <= seconds <= most:
+            raise Wrong(f"must be a duration from {least:g}s to {most:g}s")
+        return seconds
+
+    return read
+
+
+def share(text: str) -> float | None:
+    """Read a share from 0 to 1, or `off`."""
+    if text == "off":
+        return None
+    if not _SHARE.fullmatch(text):
+        raise Wrong("must be a number from 0 to 1, such as 0.5, or off")
+    return float(text)
+
+
+def one_of(choices: Iterable[Choice]) -> Callable[[str], Choice]:
+    """Return a reader of one of several words, such as an enumeration's."""
+    by_word = {str(choice): choice for choice in choices}
+
+    def read(text: str) -> Choice:
+        if text not in by_word:
+            raise Wrong(f"must be {listed(by_word)}")
+        return by_word[text]
+
+    return read
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return words as a sentence offers them: `a, b or c`."""
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def account(text: str) -> str:
+    """Read an AWS account's number; zeros at its beginning count."""
+    if not _ACCOUNT.fullmatch(text):
+        lost = "; zeros at the beginning were lost" if _DIGITS.fullmatch(text) and len(text) < 12 else ""  # noqa: PLR2004
+        raise Wrong(f"must be an AWS account's number of 12 digits{lost}")
+    return text
+
+
+def region(text: str) -> str:
+    """Read a region's name."""
+    if not REGION.fullmatch(text):
+        raise Wrong("must be the name of an AWS region, such as eu-central-1")
+    return text
+
+
+def role_arn(text: str) -> str:
+    """Read the ARN of an IAM role."""
+    try:
+        arn = parse_arn(text)
+    except InvalidArn as error:
+        raise Wrong(f"is {error}") from None
+    if arn.kind is not PrincipalKind.ROLE:
+        raise Wrong("must be the ARN of an IAM role, such as arn:aws:iam::111122223333:role/Name")
+    return text
+
+
+def absolute_path(text: str) -> str:
+    """Read a path that does not depend on where the daemon was started."""
+    if not path(text).startswith("/"):
+        raise Wrong("must be an absolute path, beginning with /")
+    return text
+
+
+def path(text: str) -> str:
+    """Read a file's or directory's path."""
+    if not 0 < len(text) <= _MAX_PATH_LENGTH or not text.isprintable():
+        raise Wrong(f"must be a path of 1 to {_MAX_PATH_LENGTH} visible characters")
+    return text

@@ -1,0 +1,84 @@
+"""The HTTP side of a connection: requests off the wire, their answers put on it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.web.http import HTTPChannel, Request
+
+from authd.emulator.playback import Playback
+from authd.emulator.steps import Send
+from authd.emulator.wire import WireRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from twisted.internet.interfaces import IReactorTime
+
+    from authd.emulator.steps import Step
+
+LARGEST_BODY_BYTES: Final = 128 * 1024
+"""More than any call needs: the largest parameter is a web identity token of 20 000 characters."""
+
+
+class EmulatorRequest(Request):
+    """A request that is answered as soon as its last byte is in."""
+
+    channel: Any
+    content: Any
+
+    def gotLength(self, length: int | None) -> None:
+        """Collect the body in memory, never in a file."""
+        self.content = BytesIO()
+        self._refuse_beyond_limit(length or 0)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Collect a part of the body, up to the limit."""
+        self._refuse_beyond_limit(self.content.tell() + len(data))
+        self.content.write(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Answer; ``path`` is the whole request target as it was received."""
+        self.clientproto = version
+        headers = tuple(
+            (name.lower(), value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values
+        )
+        request = WireRequest(method=command, target=path, headers=headers, body=self.content.getvalue())
+        self._play(self.channel.factory.respond(self.channel, request))
+
+    def _play(self, steps: Send | Iterable[Step]) -> None:
+        # From here on the bytes are ours: finish() must not write a head of its own.
+        self.startedWriting = 1
+        if isinstance(steps, Send):
+            self.channel.write(steps.data)
+            self.finish()
+        else:
+            Playback(self, steps, self.channel.factory.clock).begin()
+
+    def _refuse_beyond_limit(self, length: int) -> None:
+        if length > LARGEST_BODY_BYTES:
+            self.channel.reset()
+
+
+class EmulatorChannel(HTTPChannel):
+    """A connection; a client that controls the emulator may leave it idle for as long as it likes."""
+
+    requestFactory = EmulatorRequest
+    may_idle = False
+
+    def __init__(self, clock: IReactorTime, idle_timeout: float) -> None:
+        super().__init__()
+        timer: Any = self
+        timer.callLater = clock.callLater
+        timer.timeOut = idle_timeout
+
+    def reset(self) -> None:
+        """End the connection with RST and nothing else: aborting TLS itself would send a farewell first."""
+        tls: Any = self.transport
+        tls.transport.abortConnection()
+
+    def setTimeout(self, period: float | None) -> float | None:  # noqa: N802 - Twisted's name
+        """Set the idle timeout, but where idling is allowed."""
+        previous: float | None = super().setTimeout(None if self.may_idle else period)
+        return previous

@@ -1,0 +1,147 @@
+"""What can be told to go wrong, and the plan of what goes wrong next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from authd.emulator.errors import EmulatorError
+
+LONGEST_SECONDS: Final = 3600.0
+
+
+class Phase(Enum):
+    """Where in an exchange a fault strikes."""
+
+    ACCEPT = "accept"  # the TCP connection stands, TLS has not begun
+    HANDSHAKE = "handshake"  # TLS stands and the request was read, nothing of the answer was sent
+    HEADERS = "headers"  # the answer's status line and headers were sent
+    BODY = "body"  # half of the answer's body was sent
+
+
+class Fault(Enum):
+    """Everything that can go wrong, with a sentence for each."""
+
+    THROTTLE = "throttle", "400 Throttling, as STS says it when asked too often"
+    REQUEST_LIMIT = "request-limit", "400 RequestLimitExceeded"
+    INTERNAL_FAILURE = "internal-failure", "500 InternalFailure"
+    BAD_GATEWAY = "bad-gateway", "502 with a page of HTML, as a proxy in between answers"
+    UNAVAILABLE = "unavailable", "503 ServiceUnavailable"
+    EXPIRED = "expired", "403 ExpiredToken, whatever was sent"
+    STALL = "stall", "goes silent at the phase, for ever, with the connection open"
+    RESET = "reset", "resets the connection (RST) at the phase"
+    CLOSE = "close", "closes the connection cleanly at the phase"
+    DELAY = "delay", "answers honestly, `seconds` late"
+    DRIP = "drip", "answers honestly, a byte every `seconds`"
+    REDIRECT = "redirect", "302 to the same target at the host `location`"
+    GZIP = "gzip", "the honest body, compressed, with Content-Encoding: gzip"
+    GZIP_BOMB = "gzip-bomb", "a body of 64 KiB that inflates to 64 MiB, with Content-Encoding: gzip"
+    GARBAGE = "garbage", "200 with bytes that aren't JSON"
+    EMPTY = "empty", "200 with no body at all"
+    TRUNCATED = "truncated", "Content-Length says more than the body has, then the connection is closed"
+    ENDLESS = "endless", "a body that never ends, as fast as the client reads"
+    OVERSIZED = "oversized", "the honest body followed by 4 MiB of spaces, with an honest Content-Length"
+    LONG_HEADER = "long-header", "the honest answer with a header line of 256 KiB"
+    WRONG_ACCOUNT = "wrong-account", "an Account that isn't the one in the Arn"
+    WRONG_PARTITION = "wrong-partition", "an Arn of another partition"
+    WRONG_TYPES = "wrong-types", "numbers, lists and nulls where the result has strings (always JSON)"
+    XML = "xml", "the honest result in XML, also to who asked for JSON"
+    OTHER_ACTION = "other-action", "AssumeRole's answer, naming the caller, to whatever was asked"
+    DUPLICATE_KEYS = "duplicate-keys", "JSON whose result names Account, Arn and UserId twice"
+    DEEP_JSON = "deep-json", "JSON nested 100 000 deep"
+    UTF16 = "utf-16", "the honest body in UTF-16, said so in the Content-Type"
+    HTTP10 = "http-1.0", "an HTTP/1.0 answer without Content-Length that ends with the connection"
+    INFORMATIONAL = "informational", "a hundred 1xx answers before the honest one"
+    UNENDED_CHUNKS = "unended-chunks", "chunked encoding, closed without the last chunk"
+    TWO_ANSWERS = "two-answers", "the honest answer, and at once another that nobody asked for, for somebody else"
+
+    def __init__(self, label: str, description: str) -> None:
+        self.label = label
+        self.description = description
+
+    @classmethod
+    def named(cls, label: str) -> Fault:
+        """Give the fault by its label; EmulatorError with the known labels where there is none."""
+        for fault in cls:
+            if fault.label == label:
+                return fault
+        known = ", ".join(fault.label for fault in cls)
+        raise EmulatorError(f"unknown fault {label!r}; known are {known}")
+
+
+PHASED: Final = frozenset({Fault.STALL, Fault.RESET, Fault.CLOSE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """A fault to be delivered.
+
+    ``phase`` is for STALL, RESET and CLOSE alone. ``times`` limits it to so many requests (at Phase.ACCEPT:
+    connections), ``action`` to requests of that action. ``seconds`` (0 to 3600) is for DELAY and DRIP, ``location`` a
+    host name for REDIRECT.
+    """
+
+    fault: Fault
+    phase: Phase | None = None
+    times: int | None = None
+    action: str | None = None
+    seconds: float = 0.1
+    location: str = "redirected.invalid"
+
+    def __post_init__(self) -> None:
+        """Raise EmulatorError for a combination that would do nothing."""
+        if (self.phase is not None) != (self.fault in PHASED):
+            needs = "needs a phase" if self.fault in PHASED else "has no phases"
+            raise EmulatorError(f"fault {self.fault.label!r} {needs}")
+        if self.phase is Phase.ACCEPT and self.action is not None:
+            raise EmulatorError("no action is known yet when a connection is accepted")
+        if self.times is not None and self.times < 1:
+            raise EmulatorError("times must be at least 1")
+        if not 0 <= self.seconds <= LONGEST_SECONDS:
+            raise EmulatorError(f"seconds must be from 0 to {LONGEST_SECONDS:.0f}")
+
+
+class FaultPlan:
+    """What goes wrong next: the limited injections first, in their order, then the latest of the unlimited."""
+
+    def __init__(self) -> None:
+        self._limited: list[Injection] = []
+        self._standing: list[Injection] = []
+
+    def add(self, injection: Injection) -> None:
+        """Plan a fault."""
+        if injection.times is None:
+            self._standing.insert(0, injection)
+        else:
+            self._limited.append(injection)
+
+    def clear(self) -> None:
+        """Forget every planned fault."""
+        self._limited.clear()
+        self._standing.clear()
+
+    def for_connection(self) -> Injection | None:
+        """Take what strikes the connection just accepted."""
+        return self._take([one for one in self._planned() if one.phase is Phase.ACCEPT])
+
+    def for_request(self, action: str | None) -> Injection | None:
+        """Take what strikes the request just received."""
+        if not (self._limited or self._standing):
+            return None
+        return self._take(
+            [one for one in self._planned() if one.phase is not Phase.ACCEPT and one.action in {None, action}]
+        )
+
+    def _planned(self) -> list[Injection]:
+        return self._limited + self._standing
+
+    def _take(self, candidates: list[Injection]) -> Injection | None:
+        if not candidates:
+            return None
+        taken = candidates[0]
+        if taken.times is not None:
+            at = next(index for index, one in enumerate(self._limited) if one is taken)
+            left = [replace(taken, times=taken.times - 1)] if taken.times > 1 else []
+            self._limited[at : at + 1] = left
+        return taken

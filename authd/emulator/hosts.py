@@ -1,0 +1,53 @@
+"""Which region a host name answers for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GLOBAL_HOST: Final = "sts.amazonaws.com"
+GLOBAL_REGION: Final = "us-east-1"
+"""The global endpoint is served from, and signs as, US East (N. Virginia): STS API Reference, "Endpoints"."""
+
+_SUFFIX = (
+    r"amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov"
+    r"|api\.aws(?:\.ic\.gov|\.scloud|\.hci\.ic\.gov)?|api\.amazonwebservices\.(?:com\.cn|eu)"
+    r"|api\.cloud-aws\.adc-e\.uk"
+)
+_REGION = r"(?P<region>[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2})"
+_REGIONAL = re.compile(rf"sts(?:-fips)?\.{_REGION}\.(?:{_SUFFIX})")
+_VPC_ENDPOINT = re.compile(rf"vpce-[a-z0-9-]+\.sts\.{_REGION}\.vpce\.amazonaws\.com(?:\.cn)?")
+_PORT = re.compile(r":[0-9]{1,5}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRegions:
+    """The hosts that are served here and the region that each of them signs as.
+
+    Loopback names belong to ``home_region``; ``extra`` adds names of one's own.
+    """
+
+    home_region: str = GLOBAL_REGION
+    extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def region_of(self, host_header: str) -> str | None:
+        """Give the region of a Host header's value (a port is allowed), or None for a host not served here."""
+        host = _without_port(host_header.lower())
+        if host == GLOBAL_HOST:
+            return GLOBAL_REGION
+        if host in self.extra:
+            return self.extra[host]
+        if host in {"localhost", "127.0.0.1", "[::1]"}:
+            return self.home_region
+        match = _REGIONAL.fullmatch(host) or _VPC_ENDPOINT.fullmatch(host)
+        return match["region"] if match else None
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and _PORT.fullmatch(colon + port) else host

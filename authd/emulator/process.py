@@ -1,0 +1,97 @@
+"""The emulator as a child process, controlled over its control endpoint; imports no Twisted."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from authd.emulator.counters import Counters
+from authd.emulator.errors import EmulatorError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from authd.emulator.faults import Fault, Phase
+
+_END_SECONDS: Final = 10.0
+_CONTROL_SECONDS: Final = 10.0
+
+
+class EmulatorProcess:
+    """A context manager that runs ``python -m authd.emulator --control`` with further arguments.
+
+    Within, ``port`` is where it listens on 127.0.0.1, and ``ca`` the path of the authority to trust.
+    """
+
+    port: int
+    ca: str
+
+    def __init__(self, *arguments: str) -> None:
+        self._command = [sys.executable, "-m", "authd.emulator", "--control", *arguments]
+
+    def inject(self, fault: Fault, *, phase: Phase | None = None, **settings: Any) -> None:
+        """Let a fault strike what comes next; the settings are Injection's ``times``, ``action`` and so on."""
+        members = {"fault": fault.label} | ({"phase": phase.value} if phase else {}) | settings
+        self._control("inject", members)
+
+    def clear(self) -> None:
+        """Be honest from now on."""
+        self._control("clear", {})
+
+    def counters(self) -> Counters:
+        """Give what was received and answered so far."""
+        return Counters(**self._control("counters", {}))
+
+    def set_clock_offset(self, seconds: float) -> None:
+        """Let the emulator's clock be ahead of the real one by so much."""
+        self._control("clock", {"offset": seconds})
+
+    def __enter__(self) -> Self:
+        """Start, and return once it listens; EmulatorError, with what it said, where it doesn't."""
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._end()
+            raise EmulatorError("the emulator did not start; its standard error says why")
+        ready = json.loads(line)
+        self.port, self.ca = ready["port"], ready["ca"]
+        # Opened now and kept: a fault that strikes new connections would keep a later one out.
+        self._connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.port, context=ssl.create_default_context(cafile=self.ca), timeout=_CONTROL_SECONDS
+        )
+        self.counters()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it by SIGTERM, and return once it has ended."""
+        self._connection.close()
+        self._end()
+
+    def _end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _control(self, command: str, members: dict[str, Any]) -> dict[str, Any]:
+        self._connection.request(
+            "POST", f"/_emulator/{command}", json.dumps(members), {"Content-Type": "application/json"}
+        )
+        response = self._connection.getresponse()
+        answer: dict[str, Any] = json.loads(response.read())
+        if response.status != http.client.OK:
+            raise EmulatorError(answer["error"])
+        return answer

@@ -97,7 +97,7 @@ class Authenticator:
     async def _identify(self, review: ReviewRequest, progress: _Progress) -> CallerIdentity:
         now = self._now()
         fresh = self._verdicts.fresh(progress.token_digest, now)
-        request = fresh.request if fresh is not None else self._parse(review.token, now)
+        request = fresh.request if fresh is not None else self._parse(review.token, progress.token_digest, now)
         progress.host = request.host
         progress.audiences = common_audiences(review.audiences, self._audiences)
         if fresh is not None:
@@ -113,22 +113,23 @@ class Authenticator:
             return stale.identity
         raise outcome.again()
 
-    def _parse(self, token: str, now: float) -> PresignedRequest:
-        return parse_token(token, hosts=self._hosts, now=now, max_length=self._max_token_length)
+    def _parse(self, token: str, token_digest: str, now: float) -> PresignedRequest:
+        return parse_token(
+            token, hosts=self._hosts, now=now, max_length=self._max_token_length, token_digest=token_digest
+        )
 
-    def _shared_call(self, request: PresignedRequest) -> Deferred[_Outcome]:
-        waiter: Deferred[_Outcome] = Deferred()
-        waiters = self._flights.get(request.digest)
-        if waiters is not None:
-            waiters.append(waiter)
-            return waiter
-        self._flights[request.digest] = [waiter]
-        Deferred.fromCoroutine(self._call(request)).addCallback(self._land, request.digest)
-        return waiter
-
-    def _land(self, outcome: _Outcome, token_digest: str) -> None:
-        for waiter in self._flights.pop(token_digest):
-            waiter.callback(outcome)
+    async def _shared_call(self, request: PresignedRequest) -> _Outcome:
+        followers = self._flights.get(request.digest)
+        if followers is not None:
+            follower: Deferred[_Outcome] = Deferred()
+            followers.append(follower)
+            return await follower
+        followers = self._flights[request.digest] = []
+        outcome = await self._call(request)
+        del self._flights[request.digest]
+        for follower in followers:
+            follower.callback(outcome)
+        return outcome
 
     async def _call(self, request: PresignedRequest) -> _Outcome:
         """Ask STS when it is this call's turn; never raises, since others wait for the outcome too."""

@@ -7,13 +7,14 @@ ours alone, and no name in the folder is followed if it is a link.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import time
 from collections.abc import Iterator
 
-from authd.client.token_cache import open_entry, open_folder
+from authd.client.token_cache import folder_path, open_entry, open_folder
 
 # How long to wait for another process that makes the same entry, before doing the work once more.
 _LOCK_SECONDS = 30.0
@@ -24,6 +25,13 @@ _MAX_ENTRIES = 256
 # Entries say themselves when they end; by this age every one has (12 hours is the longest life of a role session).
 _MAX_AGE_SECONDS = 13 * 3600
 _MAX_ENTRY_BYTES = 128 * 1024
+
+
+def open_store(environ: dict[bytes, bytes], home: bytes) -> Store:
+    """Return the user's cache; raise OSError where it can't be made or trusted, or there is no home for it."""
+    if not environ.get(b"AUTHD_CACHE_DIR") and not os.path.isdir(home):  # noqa: PTH112
+        raise FileNotFoundError(errno.ENOENT, "there is no such home folder", os.fsdecode(home))
+    return Store(folder_path(environ, home))
 
 
 class Store:

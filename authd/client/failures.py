@@ -42,7 +42,7 @@ def explained(order: Order) -> Iterator[None]:
         raise ClientError(f"a file that the credentials need{where} cannot be read: {error.strerror}") from None
     except RuntimeError:
         raise ClientError("the AWS credentials have expired; get new ones from where these came from") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise ClientError(
             "the credentials that were found are malformed: check the cached login, the answer of the "
             "credential_process, and what the container's or the instance's endpoint gives"
@@ -144,6 +144,8 @@ def _trouble(error: exceptions.BotoCoreError, order: Order) -> str:
 
 def _other_trouble(error: exceptions.BotoCoreError, profile: str) -> str:
     name = type(error).__name__
+    if isinstance(error, exceptions.ParamValidationError):
+        return "the AWS settings do not work: a value in the profile, the environment or a login is too short or empty"
     host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).hostname
     if host is not None:
         return f"cannot reach {host} ({name}); check the network, HTTPS_PROXY and, behind a TLS proxy, AWS_CA_BUNDLE"

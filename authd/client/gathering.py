@@ -10,8 +10,8 @@ from authd.client.flags import Options
 from authd.client.inputs import Inputs
 from authd.client.sigv4 import UnusualError
 
-# Where there is no home, no file below it is found and no cache is kept.
-_NO_HOME = "/nonexistent"
+# Where there is no home: nothing is found below it, and nothing can be made there.
+_NO_HOME = os.devnull
 _PATH_VARIABLES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 
 

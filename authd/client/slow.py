@@ -28,15 +28,13 @@ def produce(options: Options, info: ExecInfo) -> str:
 
 
 def _through_cache(inputs: Inputs, order: Order) -> Minted:
-    from authd.client.cache_store import Store  # noqa: PLC0415
+    from authd.client.cache_store import open_store  # noqa: PLC0415
     from authd.client.cached_minting import mint_through  # noqa: PLC0415
-    from authd.client.token_cache import folder_path  # noqa: PLC0415
 
-    folder = folder_path(inputs.environ, inputs.home)
     try:
-        store = Store(folder)
+        store = open_store(inputs.environ, inputs.home)
     except OSError as error:
-        warn(f"not using the cache: {error.filename or folder.decode(errors='replace')}: {error.strerror}")
+        warn(f"not using the cache: {_place(error)}")
         return mint(inputs, order, None)
     with contextlib.closing(store):
         return mint_through(store, inputs, order)
@@ -44,15 +42,15 @@ def _through_cache(inputs: Inputs, order: Order) -> Minted:
 
 def clear_cache() -> str:
     """Forget every cached token and role and return a sentence that says so; raise ClientError where that fails."""
-    from authd.client.cache_store import Store  # noqa: PLC0415
-    from authd.client.token_cache import folder_path  # noqa: PLC0415
+    from authd.client.cache_store import open_store  # noqa: PLC0415
 
     environ = surroundings()
-    folder = folder_path(environ, environ[b"HOME"])
-    shown = folder.decode(errors="replace")
     try:
-        with contextlib.closing(Store(folder)) as store:
-            number = store.clear()
+        with contextlib.closing(open_store(environ, environ[b"HOME"])) as store:
+            return f"forgot {store.clear()} cached credentials in {store.path}"
     except OSError as error:
-        raise ClientError(f"cannot clear the cache: {error.filename or shown}: {error.strerror}") from None
-    return f"forgot {number} cached credentials in {shown}"
+        raise ClientError(f"cannot clear the cache: {_place(error)}") from None
+
+
+def _place(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}"

@@ -104,7 +104,7 @@ def open_folder(folder: bytes) -> int:
     """Return a descriptor of the cache folder; raise OSError, with words for the user if it can't be trusted."""
     descriptor = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     try:
-        _demand_private(descriptor, _S_IFDIR)
+        _demand_private(descriptor, _S_IFDIR, folder)
     except OSError:
         posix.close(descriptor)
         raise
@@ -116,7 +116,7 @@ def open_entry(folder: int, name: str, flags: int) -> int:
     flags |= posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK
     descriptor = posix.open(name, flags, dir_fd=folder)
     try:
-        _demand_private(descriptor, _S_IFREG)
+        _demand_private(descriptor, _S_IFREG, name)
     except OSError:
         posix.close(descriptor)
         raise
@@ -136,14 +136,16 @@ def _open_trusted(folder: bytes, key: str) -> int:
         posix.close(descriptor)
 
 
-def _demand_private(descriptor: int, kind: int) -> None:
+def _demand_private(descriptor: int, kind: int, path: bytes | str) -> None:
     state = posix.fstat(descriptor)
+    if isinstance(path, bytes):
+        path = path.decode(errors="replace")
     if state.st_mode & _S_IFMT != kind:
-        raise PermissionError(0, "is not what belongs there")
+        raise PermissionError(0, "is not what belongs there", path)
     if state.st_uid != posix.geteuid():
-        raise PermissionError(0, "belongs to someone else")
+        raise PermissionError(0, "belongs to someone else", path)
     if state.st_mode & 0o077:
-        raise PermissionError(0, "is open to others; `chmod go=` it, or remove it")
+        raise PermissionError(0, "is open to others; `chmod go=` it, or remove it", path)
 
 
 def _judge(descriptor: int, key: str, now: int, asker: bytes) -> Cached:

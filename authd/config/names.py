@@ -45,9 +45,16 @@ USER = _names("userARN", "username", "groups", "userId")
 SSO = _names("permissionSetName", "accountID", "partition")
 RESERVED = _names("backendMode", "usernamePrefixReserveList")
 
-#: Sections that stand only once, so that a setting in a wrong place can be told its right one.
+#: Where each name belongs that stands in one place only, so that one in a wrong place can be told its right one.
 _HOMES = MappingProxyType(
-    {**dict.fromkeys(STS, "server.sts"), **dict.fromkeys(SERVER, "server"), **dict.fromkeys(TOP, "")}
+    {
+        "rolearn": "server.mapRoles",
+        "sso": "server.mapRoles",
+        "userarn": "server.mapUsers",
+        **dict.fromkeys(STS, "server.sts"),
+        **dict.fromkeys(SERVER, "server"),
+        **dict.fromkeys(TOP, ""),
+    }
 )
 
 #: How alike two names must be for the one to be a likely slip for the other.

@@ -58,7 +58,7 @@ def reading_settings(
         max_token_length=server.value("maxTokenLength", integer(*_TOKEN_LENGTHS), _DEFAULT.max_token_length),
         start_from_last_good=server.value("startFromLastGood", boolean, _DEFAULT.start_from_last_good),
         lockout_share=server.value("maxLockoutShare", share, _DEFAULT.lockout_share),
-        sts=read_sts(server, partitions.get(partition)),
+        sts=read_sts(server, partitions[partition]),
         table=table,
     )
 
@@ -67,9 +67,13 @@ def _refuse_unbuilt(server: Section) -> None:
     """Note settings of what isn't built, unless they say the same as if they weren't there."""
     for setting, reason in UNBUILT.items():
         node = server.node_of(setting)
-        absent = node is None or isinstance(node, Broken) or (isinstance(node, Scalar) and node.text in {"", "false"})
+        absent = node is None or isinstance(node, Broken) or (isinstance(node, Scalar) and _is_unset(node))
         if not absent and node is not None:
             server.problems.error(node, f"server.{setting} is not supported yet, remove it: {reason}")
+
+
+def _is_unset(node: Scalar) -> bool:
+    return node.is_null or node.text in {"", "false"}
 
 
 def _role_or_nothing(text: str) -> str | None:

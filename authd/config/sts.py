@@ -20,8 +20,8 @@ _TOKEN_LIFE = 900.0
 _DEFAULT = STSSettings()
 
 
-def read_sts(server: Section, partition: Partition | None) -> STSSettings:
-    """Read the section; the partition, None where it isn't known, tells which hosts are STS's own."""
+def read_sts(server: Section, partition: Partition) -> STSSettings:
+    """Read the section; the partition tells which hosts are STS's own."""
     sts = server.section("sts", STS)
     regions = frozenset(name for _, name in sts.values("extraRegions", region))
     return STSSettings(
@@ -36,8 +36,8 @@ def read_sts(server: Section, partition: Partition | None) -> STSSettings:
     )
 
 
-def _endpoints(sts: Section, partition: Partition | None, regions: frozenset[str]) -> tuple[ExtraEndpoint, ...]:
-    known = STSHosts(partition=partition, extra_regions=regions) if partition else None
+def _endpoints(sts: Section, partition: Partition, regions: frozenset[str]) -> tuple[ExtraEndpoint, ...]:
+    known = STSHosts(partition=partition, extra_regions=regions)
     endpoints: dict[str, ExtraEndpoint] = {}
     for node in sts.items("endpoints"):
         section = sts.section_at(node, "endpoints", ENDPOINT)
@@ -46,8 +46,7 @@ def _endpoints(sts: Section, partition: Partition | None, regions: frozenset[str
             continue
         if endpoint.host in endpoints:
             section.problems.error(node, f"the host {endpoint.host} stands in server.sts.endpoints twice: keep one")
-        if known is not None:
-            _check_region(section, endpoint, known)
+        _check_region(section, endpoint, known)
         endpoints[endpoint.host] = endpoint
     return tuple(endpoints.values())
 

@@ -15,6 +15,8 @@ Subject = PrincipalArn | PermissionSet | RolePattern
 
 #: Source: AWS, IAM Identity Center API reference, CreatePermissionSet (Name).
 _PERMISSION_SET = re.compile(r"[A-Za-z0-9_+=,.@-]{1,32}")
+#: Matching tries each way to divide a name among the asterisks, which with many of them takes minutes.
+_MAX_ASTERISKS = 3
 _WILDCARD = re.compile(r"[*?]")
 _PATTERN_ARN = re.compile(r"arn:([a-z][a-z0-9-]{1,31}):iam::([0-9]{12}):role/([A-Za-z0-9_+=,.@*?-]{1,64})")
 _BEFORE_RESOURCE = re.compile(r"arn:[^:*?]*:[^:*?]*::[^:*?]*:")
@@ -32,6 +34,8 @@ def role(text: str) -> PrincipalArn | RolePattern:
     if not _WILDCARD.search(text):
         return _exact(text)
     match = _PATTERN_ARN.fullmatch(text)
+    if match and match[3].count("*") > _MAX_ASTERISKS:
+        raise Wrong(f"has more than {_MAX_ASTERISKS} asterisks, which would make matching slow: write several rules")
     if match:
         return RolePattern(partition=match[1], account=match[2], name=match[3])
     begin = _BEFORE_RESOURCE.match(text)

@@ -41,7 +41,7 @@ def decoding(data: bytes) -> Generator[None, None, str]:
     Raises `Unreadable` for a file over `MAX_BYTES`, for what isn't UTF-8 and for control characters.
     """
     if len(data) > MAX_BYTES:
-        raise Unreadable(0, 0, f"the file has {len(data)} bytes: more than {MAX_BYTES} are not read")
+        raise Unreadable(0, 0, f"larger than {MAX_BYTES // 1024**2} MiB: no settings file is")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -47,7 +47,7 @@ _GRAMMAR: Mapping[bytes, re.Pattern[bytes]] = {
     b"X-Amz-SignedHeaders": re.compile(rb"host%3Bx-k8s-aws-id"),
     b"X-Amz-Signature": re.compile(rb"[0-9a-f]{64}"),
     # Session tokens are base64 as far as AWS has issued them; of the escapes only the three it needs are taken.
-    b"X-Amz-Security-Token": re.compile(rb"(?:[A-Za-z0-9._~-]|%2B|%2F|%3D)+"),
+    b"X-Amz-Security-Token": re.compile(rb"(?:[A-Za-z0-9._~-]++|%2B|%2F|%3D)++"),
 }
 _OPTIONAL = frozenset({b"X-Amz-Security-Token"})
 
@@ -90,9 +90,14 @@ def check_prefix(token: str) -> None:
 
 
 def parse_token(
-    token: str, *, hosts: STSHosts, now: float, max_length: int = DEFAULT_MAX_TOKEN_LENGTH
+    token: str,
+    *,
+    hosts: STSHosts,
+    now: float,
+    max_length: int = DEFAULT_MAX_TOKEN_LENGTH,
+    token_digest: str | None = None,
 ) -> PresignedRequest:
-    """Read a token at the time `now`, in Unix seconds.
+    """Read a token at the time `now`, in Unix seconds; `token_digest` is its `digest` where that is known already.
 
     Raises `Denied`: `foreign_token`, `malformed_token`, `token_expired` or `token_not_yet_valid`.
     """
@@ -113,7 +118,7 @@ def parse_token(
         access_key_id=credential[1].decode(),
         credentials=sha256(credential[1] + b"&" + parameters.get(b"X-Amz-Security-Token", b"")).hexdigest(),
         date=date,
-        digest=digest(token),
+        digest=token_digest or digest(token),
         target="/?" + b"&".join(name + b"=" + parameters[name] for name in _GRAMMAR if name in parameters).decode(),
     )
 

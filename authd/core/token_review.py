@@ -24,6 +24,9 @@ _MAX_AUDIENCES = 64
 _API_VERSIONS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class InvalidReview(ValueError):
     """The body is not a TokenReview: the webhook is called by something else, or wrongly set up."""
 
@@ -103,7 +106,7 @@ class ReviewEncoder:
         else:
             status = {"authenticated": False, "error": error_text(decision)}
         answer = {"kind": "TokenReview", "apiVersion": api_version, "status": status}
-        return json.dumps(answer, separators=(",", ":")).encode()
+        return _encode(answer).encode()
 
     def _user(self, user: KubernetesUser, identity: CallerIdentity) -> dict[str, object]:
         account = identity.arn.account

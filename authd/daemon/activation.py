@@ -6,7 +6,7 @@ import os
 import socket
 from typing import Any
 
-from twisted.internet.endpoints import AdoptedStreamServerEndpoint
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 _FIRST_DESCRIPTOR = 3
@@ -14,11 +14,13 @@ _FIRST_DESCRIPTOR = 3
 
 def inherited_endpoint(reactor: Any) -> IStreamServerEndpoint | None:
     """Return an endpoint for the first socket that the service manager passed on, or None where it passed none."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
+    # Twisted reads systemd's variables when it is imported and takes them out of the environment: what came is
+    # for its own parser to say.
+    try:
+        endpoint = serverFromString(reactor, "systemd:domain=INET:index=0")
+    except IndexError:
         return None
-    with socket.socket(fileno=os.dup(_FIRST_DESCRIPTOR)) as inherited:
-        family = inherited.family
     os.set_inheritable(_FIRST_DESCRIPTOR, False)  # noqa: FBT003
-    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-        os.environ.pop(name, None)
-    return AdoptedStreamServerEndpoint(reactor, _FIRST_DESCRIPTOR, family)
+    with socket.socket(fileno=os.dup(_FIRST_DESCRIPTOR)) as inherited:
+        domain = inherited.family.name.removeprefix("AF_")
+    return endpoint if domain == "INET" else serverFromString(reactor, f"systemd:domain={domain}:index=0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -10,11 +11,7 @@ from authd.core.decision import ALLOWED, Decision
 from authd.daemon.metrics import Metrics
 from authd.lockout import SeenIdentities
 
-_FORMAT = (
-    "{decision} reason={reason} reference={reference} arn={arn} username={username} groups={groups} "
-    "source={source} sts={sts_host} request_id={sts_request_id} elapsed_ms={elapsed_ms} token={token} "
-    "status={status} {detail}"
-)
+_SCRUBBED = "(scrubbed)"
 
 
 class Audit:
@@ -35,20 +32,11 @@ class Audit:
         self._metrics.decided(decision, elapsed)
         if decision.user is not None and decision.identity is not None:
             self._seen.note(decision.identity)
-        fields = self._identity(decision)
+        record = self._record(decision, elapsed, status)
         emit = self._log.info if decision.reason == ALLOWED else self._log.warn
+        # Text is made of the record only where someone reads text.
         emit(
-            _FORMAT,
-            decision="allowed" if decision.user is not None else "denied" if status == 200 else "unavailable",  # noqa: PLR2004
-            reason=str(decision.reason),
-            reference=decision.reference,
-            detail=decision.message,
-            source=str(decision.source),
-            sts_host=decision.host,
-            elapsed_ms=round(elapsed * 1000, 3),
-            token=decision.token_digest[:12],
-            status=status,
-            **fields,
+            "{text()}", text=lambda: " ".join(f"{k}={v}" for k, v in record.items() if v not in ("", [])), record=record
         )
 
     def refused(self, status: int, why: str) -> None:
@@ -56,26 +44,43 @@ class Audit:
         self._metrics.refused(status)
         self._log.warn("refused a request with {status}: {why}", status=status, why=why)
 
-    def _identity(self, decision: Decision) -> dict[str, object]:
-        identity, user = decision.identity, decision.user
-        username = user.username if user else ""
-        groups = list(user.groups) if user else []
-        request_id = identity.request_id if identity else ""
-        if identity is None or identity.arn.account not in self._scrubbed_accounts():
-            return {
-                "arn": identity.arn_text if identity else "",
-                "canonical_arn": identity.canonical_arn if identity else "",
-                "account": identity.arn.account if identity else "",
-                "username": username,
-                "groups": groups,
-                "sts_request_id": request_id,
-            }
-        account = identity.arn.account
-        return {
-            "arn": "(scrubbed)",
-            "canonical_arn": "(scrubbed)",
-            "account": "(scrubbed)",
-            "username": username.replace(account, "(scrubbed)"),
-            "groups": [group.replace(account, "(scrubbed)") for group in groups],
-            "sts_request_id": request_id,
+    def _record(self, decision: Decision, elapsed: float, status: int) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "decision": "allowed" if decision.user is not None else _verdict(status),
+            "reason": str(decision.reason),
+            "message": decision.message,
+            "reference": decision.reference,
+            "token": decision.token_digest[:12],
+            "sts_host": decision.host,
+            "elapsed_ms": round(elapsed * 1000, 3),
+            "status": status,
         }
+        identity, user = decision.identity, decision.user
+        if identity is not None:
+            record["source"] = str(decision.source)
+            record["sts_request_id"] = identity.request_id
+            record["arn"] = identity.arn_text
+            record["canonical_arn"] = identity.canonical_arn
+            record["account"] = identity.arn.account
+        if user is not None:
+            record["username"] = user.username
+            record["groups"] = list(user.groups)
+        if identity is not None and identity.arn.account in self._scrubbed_accounts():
+            return _scrubbed(record, identity.arn.account)
+        return record
+
+
+def _text(record: dict[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in record.items() if value not in ("", []))
+
+
+def _verdict(status: int) -> str:
+    return "denied" if status == 200 else "unavailable"  # noqa: PLR2004  # HTTP's OK
+
+
+def _scrubbed(record: dict[str, Any], account: str) -> dict[str, Any]:
+    record |= {"arn": _SCRUBBED, "canonical_arn": _SCRUBBED, "account": _SCRUBBED}
+    if "username" in record:
+        record["username"] = record["username"].replace(account, _SCRUBBED)
+        record["groups"] = [group.replace(account, _SCRUBBED) for group in record["groups"]]
+    return record

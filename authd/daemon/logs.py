@@ -10,6 +10,7 @@ from twisted.logger import FileLogObserver, ILogObserver, LogEvent, formatEvent,
 
 FORMATS = ("auto", "text", "json")
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -22,19 +23,22 @@ def log_observer(out: TextIO, log_format: str) -> ILogObserver:
 
 
 def _as_json_line(event: LogEvent) -> str:
-    record: dict[str, Any] = {
+    """Write an event; one that carries `record`, a dict of plain values, is written without being formatted."""
+    line: dict[str, Any] = {
         "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
         "level": event["log_level"].name,
         "logger": event["log_namespace"],
-        "message": formatEvent(event),
     }
-    for key, value in event.items():
-        if not key.startswith("log_") and key not in record and _is_plain(value):
-            record[key] = value
+    record = event.get("record")
+    if record is not None:
+        line |= record
+    else:
+        line["message"] = formatEvent(event)
+        line |= {k: v for k, v in event.items() if not k.startswith("log_") and k not in line and _is_plain(v)}
     failure = event.get("log_failure")
     if failure is not None:
-        record["traceback"] = failure.getTraceback()
-    return json.dumps(record, separators=(",", ":")) + "\n"
+        line["traceback"] = failure.getTraceback()
+    return _encode(line) + "\n"
 
 
 def _is_plain(value: object) -> bool:

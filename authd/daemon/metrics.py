@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from authd.core.decision import ALLOWED, Decision
 from authd.core.errors import DenialReason, UnavailableReason
@@ -19,6 +27,7 @@ class Metrics:
     """Counts decisions, STS calls and reloads."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # a second series beside each, for what the process's start time tells
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         decisions = self._counter("authd_decisions", "Decisions by reason.", ["reason"])

@@ -7,6 +7,7 @@ much, or at the wrong moment is closed and never used again. Framing is llhttp's
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 from typing import Protocol as Interface
 
@@ -46,6 +47,9 @@ class EndpointForHost(Interface):
         ...
 
 
+_DONE = Failure(ResponseDone())
+
+
 @implementer(IResponse)
 class _Response:
     """An answer that is here already: its body is delivered at once."""
@@ -63,7 +67,7 @@ class _Response:
 
     def deliverBody(self, protocol: Protocol) -> None:
         protocol.dataReceived(self._body)
-        protocol.connectionLost(Failure(ResponseDone()))
+        protocol.connectionLost(_DONE)
 
     def setPreviousResponse(self, response: IResponse) -> None:
         raise BadResponse("a redirect was followed")
@@ -76,6 +80,7 @@ class _Answer:
         self.headers = Headers()
         self.body = b""
         self.complete = False
+        self.keep_alive = False
         self._begun = False
         self._in_headers = True
         self._framed = False
@@ -96,10 +101,6 @@ class _Answer:
 
     def response(self) -> _Response:
         return _Response(self._parser.get_status_code(), self.headers, self.body)
-
-    @property
-    def keep_alive(self) -> bool:
-        return bool(self._parser.should_keep_alive())
 
     def on_message_begin(self) -> None:
         if self._begun:
@@ -129,15 +130,17 @@ class _Answer:
 
     def on_message_complete(self) -> None:
         self.complete = True
+        self.keep_alive = bool(self._parser.should_keep_alive())  # only known until the parser goes on
 
 
 class _Connection(Protocol):
-    """One connection to one STS host: at most one request at a time."""
+    """One connection to one STS host: at most one request at a time; it calls `rest` when it is free for another."""
 
     transport: ITCPTransport
 
     def __init__(self) -> None:
         self.reusable = False
+        self.rest: Callable[[], None] = self.abort
         self._answer: _Answer | None = None
         self._waiting: Deferred[IResponse] | None = None
 
@@ -177,7 +180,9 @@ class _Connection(Protocol):
 
     def _finish(self, result: IResponse | Failure) -> None:
         waiting, self._waiting, self._answer = self._waiting, None, None
-        if not self.reusable:
+        if self.reusable:
+            self.rest()
+        else:
             self.abort()
         if waiting is not None:
             waiting.callback(result)
@@ -216,7 +221,7 @@ class STSAgent:
         for name, values in (headers or Headers()).getAllRawHeaders():
             if name.lower() != b"accept-encoding":  # an encoded answer would be refused
                 lines += [name + b": " + value for value in values]
-        return Deferred.fromCoroutine(self._exchange(host.decode("ascii"), b"\r\n".join([*lines, b"", b""])))
+        return self._exchange(host.decode("ascii"), b"\r\n".join([*lines, b"", b""]))
 
     def close_idle(self) -> None:
         """Close the idle connections; those in use end with their answers."""
@@ -227,14 +232,16 @@ class STSAgent:
             self._sweep.cancel()
             self._sweep = None
 
-    async def _exchange(self, host: str, request: bytes) -> IResponse:
+    def _exchange(self, host: str, request: bytes) -> Deferred[IResponse]:
         connection = self._take_idle(host)
-        if connection is None:
-            connection = cast("_Connection", await self._endpoints.endpoint(host).connect(self._factory))
-        response = await connection.send(request)
-        if connection.reusable:
-            self._keep(host, connection)
-        return response
+        if connection is not None:
+            return connection.send(request)
+        connecting = self._endpoints.endpoint(host).connect(self._factory)
+        return connecting.addCallback(lambda protocol: self._send_first(cast("_Connection", protocol), host, request))
+
+    def _send_first(self, connection: _Connection, host: str, request: bytes) -> Deferred[IResponse]:
+        connection.rest = lambda: self._keep(host, connection)
+        return connection.send(request)
 
     def _take_idle(self, host: str) -> _Connection | None:
         entries = self._idle.get(host)

@@ -14,6 +14,7 @@ from twisted.application.service import IService, MultiService
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
@@ -84,7 +85,7 @@ class AuthdService(MultiService):
             for problem in error.problems:
                 self._log.critical("{problem}", problem=str(problem))
             raise SystemExit(2) from None
-        except OSError as error:
+        except (OSError, CannotListenError) as error:
             self._log.critical("authd can't start: {error}", error=str(error))
             raise SystemExit(1) from None
 

@@ -135,19 +135,21 @@ class WebhookRequest(Request):
             review = decode_review(body)
         except InvalidReview as error:
             self._reject(400, str(error))
-            return
-        started = self._webhook.seconds()
-        self._webhook.under_review += 1
-        deciding: Deferred[Decision] = Deferred.fromCoroutine(self._webhook.authenticator.decide(review))
-        deciding.addBoth(self._webhook.review_ended)
-        deciding.addCallback(self._answer, review.api_version, started)
-        deciding.addErrback(self._broken)
+        else:
+            self._webhook.under_review += 1
+            Deferred.fromCoroutine(self._answer(review)).addErrback(self._broken)
 
-    def _answer(self, decision: Decision, api_version: str, started: float) -> None:
+    async def _answer(self, review: ReviewRequest) -> None:
+        webhook = self._webhook
+        started = webhook.seconds()
+        try:
+            decision = await webhook.authenticator.decide(review)
+        finally:
+            webhook.under_review -= 1
         status = STATUS.get(decision.reason, 200)
-        self._webhook.records.decided(decision, self._webhook.seconds() - started, status)
+        webhook.records.decided(decision, webhook.seconds() - started, status)
         if status == 200:  # noqa: PLR2004  # HTTP's OK
-            self._respond(200, _JSON, self._webhook.encoder().encode(decision, api_version))
+            self._respond(200, _JSON, webhook.encoder().encode(decision, review.api_version))
         else:
             self._respond(status, _TEXT, error_text(decision).encode() + b"\n")
 
@@ -261,11 +263,6 @@ class WebhookFactory(HTTPFactory):
         channel = super().buildProtocol(addr)
         channel.factory = self  # type: ignore[union-attr]
         return channel
-
-    def review_ended(self, result: Any) -> Any:
-        """Count a decision that is made."""
-        self.under_review -= 1
-        return result
 
     def startFactory(self) -> None:
         """Open no access log: a decision has an event of its own, and an URL's query belongs in none."""

@@ -1,0 +1,58 @@
+# make demo: the whole walk on loopback, without an AWS account. make test: linters and the whole test suite.
+# Needs python3 (3.11 or later) with its venv module, and a network or an index that pip knows, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+
+# An editable installation sees changed sources at once; scripts and metadata only when it is made again.
+INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test lint bench clean
+
+help:
+	@echo 'make demo    show the whole walk on loopback, without an AWS account'
+	@echo 'make serve   the same, and stay up to be tried by hand'
+	@echo 'make test    linters, types and the whole test suite'
+	@echo 'make lint    linters and types alone'
+	@echo 'make bench   benchmarks of the token plugin and the daemon'
+	@echo 'make clean   remove what the others made'
+
+demo: $(VENV)/installed-daemon
+	@$(BIN)/authd demo
+
+serve: $(VENV)/installed-daemon
+	@$(BIN)/authd demo --serve
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+bench: $(VENV)/installed-test
+	@for benchmark in benchmarks/*.py; do echo "$$benchmark"; $(BIN)/python "$$benchmark" || exit 1; done
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build
+
+$(VENV)/installed-daemon: $(VENV)/made $(INSTALLED_FROM)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon]'
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/made $(INSTALLED_FROM)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@ $(VENV)/installed-daemon
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'authd needs Python 3.11 or later; name another one with: make PYTHON=python3.12 …' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@

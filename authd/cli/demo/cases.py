@@ -1,0 +1,110 @@
+"""Who knocks in the demonstration, and what must come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from authd.cli.demo.company import ADMIN_ROLE, CLUSTER_ID, DEVELOPER_ROLE
+from authd.cli.demo.tokens import HandSigned, Mint
+from authd.core.errors import DenialReason, UnavailableReason
+from authd.emulator.sample import ALICE_KEY, BOB_KEY
+
+#: A key of the right form that no account has.
+_LOST_KEY = ("AKIALOSTANDFORGOTTEN", "lost0/secret+key/of+the+emulator/0000000")
+#: The beginning of every ServiceAccount token: a JWT's header, here with nothing after it.
+_FOREIGN_TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105  # nobody's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What must come of a token: a user's name, or the reason why there is none."""
+
+    username: str = ""
+    groups: tuple[str, ...] = ()
+    reason: str = "allowed"
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One caller; `throttled` lets STS throttle meanwhile."""
+
+    who: str
+    token: Callable[[], str]
+    expected: Expected
+    throttled: bool = False
+
+
+def alice(mint: Mint) -> Case:
+    """Return the user who is mapped from the beginning."""
+    return Case(
+        who="alice, an IAM user", token=lambda: mint.token(ALICE_KEY),
+        expected=Expected(username="alice", groups=("viewers",)),
+    )  # fmt: skip
+
+
+def bob(mint: Mint, *, mapped: bool) -> Case:
+    """Return the user who is mapped later."""
+    became = Expected(username="bob", groups=("viewers",))
+    return Case(
+        who="bob, an IAM user", token=lambda: mint.token(BOB_KEY),
+        expected=became if mapped else Expected(reason=DenialReason.IDENTITY_NOT_MAPPED),
+    )  # fmt: skip
+
+
+def first_cases(mint: Mint) -> tuple[Case, ...]:
+    """Return everyone who tries to log in before the mappings change."""
+    as_admin = ("-r", ADMIN_ROLE, "-s", "alice")
+    as_developer = ("-r", DEVELOPER_ROLE, "-s", "alice@example.com")
+    return (
+        alice(mint),
+        Case(
+            who="alice with -r …role/Admin", token=lambda: mint.token(ALICE_KEY, as_admin),
+            expected=Expected(username="admin:alice", groups=("system:masters",)),
+        ),
+        Case(
+            who="alice with -r …role/team/Developer", token=lambda: mint.token(ALICE_KEY, as_developer),
+            expected=Expected(username="alice@example.com", groups=("developers",)),
+        ),
+        bob(mint, mapped=False),
+        Case(
+            who="alice, for another cluster",
+            token=lambda: mint.token(ALICE_KEY, cluster_id=f"not-{CLUSTER_ID}"),
+            expected=Expected(reason=DenialReason.SIGNATURE_MISMATCH),
+        ),
+        Case(
+            who="a key that AWS does not know", token=lambda: mint.token(_LOST_KEY),
+            expected=Expected(reason=DenialReason.UNKNOWN_ACCESS_KEY),
+        ),
+        *_hand_signed(),
+        Case(
+            who="somebody's ServiceAccount", token=lambda: _FOREIGN_TOKEN,
+            expected=Expected(reason=DenialReason.FOREIGN_TOKEN),
+        ),
+        Case(
+            who="alice, while STS throttles", token=lambda: mint.token(ALICE_KEY),
+            expected=Expected(reason=UnavailableReason.STS_THROTTLED, status=429), throttled=True,
+        ),
+    )  # fmt: skip
+
+
+def _hand_signed() -> tuple[Case, ...]:
+    old = HandSigned(key=ALICE_KEY, age=timedelta(minutes=20))
+    future = HandSigned(key=ALICE_KEY, age=timedelta(minutes=-10))
+    elsewhere = HandSigned(key=ALICE_KEY, host="sts.us-east-1.amazonaws.com.evil.example")
+    return (
+        Case(
+            who="alice, signed 20 minutes ago", token=old.token,
+            expected=Expected(reason=DenialReason.TOKEN_EXPIRED),
+        ),
+        Case(
+            who="alice, clock 10 minutes ahead", token=future.token,
+            expected=Expected(reason=DenialReason.TOKEN_NOT_YET_VALID),
+        ),
+        Case(
+            who="alice, for another host than STS", token=elsewhere.token,
+            expected=Expected(reason=DenialReason.MALFORMED_TOKEN),
+        ),
+    )  # fmt: skip

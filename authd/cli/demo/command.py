@@ -1,0 +1,72 @@
+"""`authd demo`: the whole walk on loopback, with the real daemon, the real plugin and an emulated STS."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from authd.cli.demo import company
+from authd.cli.demo.daemon_process import DaemonProcess
+from authd.cli.demo.ending import OrderlyEnd
+from authd.cli.demo.hints import hints
+from authd.cli.demo.reviews import Webhook
+from authd.cli.demo.tokens import Mint
+from authd.cli.demo.walk import Walk
+from authd.emulator.process import EmulatorProcess
+
+_DESCRIPTION = """\
+Show what authd does, without an AWS account and without a cluster: start an STS that really verifies signatures and
+the real daemon, both on loopback, mint real tokens with authd-token, post TokenReviews as kube-apiserver does, and
+show who becomes whom and who is refused and why. Then change, break and mend the mapping file under the running
+daemon. Ends by itself; the exit status is 0 only if everything came out as it must.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of `authd demo`."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="show the whole walk on loopback, without AWS",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--serve", action="store_true", help="stay up afterwards and print what to try next")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demonstration and return 0 if all came out as it must."""
+    with OrderlyEnd() as ending, ExitStack() as at_end:
+        walk = _begin(ending, at_end)
+        good = walk.run()
+        print("\nEverything came out as it must." if good else "\nSomething came out OTHER than it must, see above.")
+        if args.serve:
+            print(hints(walk), flush=True)
+            with suppress(SystemExit):
+                signal.pause()
+    return 0 if good else 1
+
+
+def _begin(ending: OrderlyEnd, at_end: ExitStack) -> Walk:
+    folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="authd-demo-")))
+    home, log = folder / "home", folder / "log"
+    home.mkdir()
+    log.mkdir()
+    print("Starting an STS emulator and the daemon on loopback …", flush=True)
+    with ending.held():
+        emulator = at_end.enter_context(EmulatorProcess("--ca-out", str(folder / "sts-ca.pem")))
+    settings = folder / "config.yaml"
+    settings.write_text(company.settings(folder, emulator.port, emulator.ca), "utf-8")
+    daemon = at_end.enter_context(DaemonProcess(settings, log / "daemon.log"))
+    listening = next(event for event in daemon.events() if "health_port" in event)
+    return Walk(
+        settings=settings,
+        daemon=daemon,
+        emulator=emulator,
+        webhook=Webhook(folder / "webhook-kubeconfig.yaml"),
+        mint=Mint(home=home, sts=f"https://127.0.0.1:{emulator.port}", sts_ca=emulator.ca),
+        health=f"http://127.0.0.1:{listening['health_port']}",
+    )

@@ -1,0 +1,54 @@
+"""What to try with the demonstration's daemon: commands to paste into another terminal."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from authd.cli.demo.company import ADMIN_ROLE, BOB, CLUSTER_ID
+from authd.cli.demo.daemon_process import script
+from authd.cli.demo.walk import Walk
+from authd.emulator.sample import ALICE_KEY
+
+_HINTS = """
+It stays up until you press Ctrl-C. In another terminal:
+
+  # whoever signs with these keys is alice to the emulator; they open nothing else
+  export {variables}
+  export PATH={scripts}:$PATH
+
+  # a credential as kubectl gets it, and one with a role
+  authd-token -i {cluster_id}
+  authd-token -i {cluster_id} -r {admin_role}
+
+  # the verification alone, step by step
+  authd-token -i {cluster_id} --token-only | authd verify -c {settings} -t -
+
+  # a TokenReview as kube-apiserver posts it
+  curl -s --cacert {folder}/state/ca.pem {url} -d '{{"apiVersion": "authentication.k8s.io/v1",
+    "kind": "TokenReview", "spec": {{"token": "'$(authd-token -i {cluster_id} --token-only)'"}}}}'
+
+  # whom a mapping would match, without asking anybody
+  authd explain -c {settings} {bob}
+
+  # readiness, the log, and the file to edit
+  curl -s {health}/readyz
+  tail -f {folder}/log/daemon.log
+  ${{EDITOR:-vi}} {settings}
+"""
+
+
+def hints(walk: Walk) -> str:
+    """Return the commands, with this run's paths and ports."""
+    variables = walk.mint.environment(ALICE_KEY).items()
+    return _HINTS.format(
+        variables=" \\\n    ".join(f"{name}={shlex.quote(value)}" for name, value in variables),
+        scripts=Path(script("authd-token")).parent,
+        cluster_id=CLUSTER_ID,
+        admin_role=ADMIN_ROLE,
+        settings=walk.settings,
+        folder=walk.settings.parent,
+        url=walk.webhook.url,
+        bob=BOB,
+        health=walk.health,
+    )

@@ -1,0 +1,62 @@
+"""TokenReviews as kube-apiserver posts them: over TLS, by the webhook kubeconfig and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+#: kube-apiserver's own.
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the daemon answered: `username` is empty where it refused, `error` where it gave none."""
+
+    status: int
+    username: str = ""
+    groups: tuple[str, ...] = ()
+    error: str = ""
+
+
+class Webhook:
+    """The webhook that a kubeconfig names."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        cluster = yaml.safe_load(kubeconfig.read_bytes())["clusters"][0]["cluster"]
+        self.url: str = cluster["server"]
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        self._context = ssl.create_default_context(cadata=authority)
+
+    def review(self, token: str) -> Answer:
+        """Ask about one token."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        place = urlsplit(self.url)
+        connection = http.client.HTTPSConnection(
+            str(place.hostname), place.port, context=self._context, timeout=_TIMEOUT_SECONDS
+        )
+        try:
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", f"{place.path}?timeout=30s", json.dumps(review), headers)
+            response = connection.getresponse()
+            return _answer(response.status, response.read())
+        finally:
+            connection.close()
+
+
+def _answer(status: int, body: bytes) -> Answer:
+    if status != http.client.OK:
+        return Answer(status=status, error=body.decode("utf-8", "replace").strip())
+    outcome: dict[str, Any] = json.loads(body)["status"]
+    if not outcome["authenticated"]:
+        return Answer(status=status, error=outcome.get("error", ""))
+    user = outcome["user"]
+    return Answer(status=status, username=user["username"], groups=tuple(user["groups"]))

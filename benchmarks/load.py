@@ -1,0 +1,74 @@
+"""Load by wrk: TokenReviews from a token file over so many connections."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.processes import program
+
+_SCRIPT = Path(__file__).with_name("reviews.lua")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What to send; `rate` is in reviews a second, 0 for as fast as answers come."""
+
+    tokens: Path
+    connections: int
+    seconds: int
+    rate: int = 0
+    new_connections: bool = False
+    check: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of it: `latency` in milliseconds by percentile; `failed` had no answer, `refused` not status 200."""
+
+    reviews: int
+    seconds: float
+    failed: int
+    refused: int
+    accepted: int
+    latency: dict[float, float]
+
+    @property
+    def rate(self) -> float:
+        """Reviews answered a second."""
+        return self.reviews / self.seconds
+
+
+def start_load(load: Load, port: int, core: int) -> subprocess.Popen[str]:
+    """Start wrk; see `finish_load`."""
+    command = [program("taskset"), "-c", str(core), program("wrk"), "-t1", f"-c{load.connections}"]
+    command += [f"-d{load.seconds}s", "--timeout", "30s", "-s", str(_SCRIPT), f"https://127.0.0.1:{port}", "--"]
+    command += [str(load.tokens), "close" if load.new_connections else "keep", str(load.rate)]
+    command += ["check"] if load.check else []
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish_load(wrk: subprocess.Popen[str]) -> Outcome:
+    """Wait for wrk and read what it saw; exits where it saw nothing, or ran out of tokens."""
+    text = wrk.communicate()[0]
+    line = next((line for line in text.splitlines() if line.startswith("RESULT ")), None)
+    if line is None:
+        raise SystemExit(f"wrk failed: {text[-500:]}")
+    result = json.loads(line.removeprefix("RESULT "))
+    if result["exhausted"]:
+        raise SystemExit("wrk ran out of tokens before its time was over: the token file is too short")
+    return Outcome(
+        reviews=result["requests"],
+        seconds=result["microseconds"] / 1e6,
+        failed=result["failed"],
+        refused=result["refused"],
+        accepted=result["accepted"],
+        latency={float(percent): microseconds / 1000 for percent, microseconds in result["latency"].items()},
+    )
+
+
+def run_load(load: Load, port: int, core: int) -> Outcome:
+    """Run one load to its end."""
+    return finish_load(start_load(load, port, core))

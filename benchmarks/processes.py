@@ -1,0 +1,88 @@
+"""Processes that are measured: each pinned to a core, with its figures out of /proc."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+#: The debian package of each program that is not Python's.
+_PACKAGES = {
+    "wrk": "wrk",
+    "nginx": "nginx libnginx-mod-http-lua",
+    "taskset": "util-linux",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cores:
+    """One core for the server alone, one for everything that stands around it."""
+
+    server: int
+    around: int
+
+
+def choose_cores() -> Cores:
+    """Take the first core for the server and the last one for the rest; exits where there is only one."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) == 1:
+        raise SystemExit("these figures need two cores: one for the server, one for wrk and nginx")
+    return Cores(server=cores[0], around=cores[-1])
+
+
+def program(name: str) -> str:
+    """Return where a program is; exits with what to install where it isn't."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if found is None:
+        raise SystemExit(f"{name} is missing: apt install {_PACKAGES[name]}")
+    return found
+
+
+class Running:
+    """A process on one core, ended with the block that it is used in."""
+
+    def __init__(self, command: Sequence[str], core: int, log: Path, environment: Mapping[str, str] | None = None) -> None:
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [program("taskset"), "-c", str(core), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+        self.log = log
+        self._proc = Path(f"/proc/{self.process.pid}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time used so far, its own and the kernel's for it, to 10 ms."""
+        fields = self._proc.joinpath("stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def resident_mb(self) -> float:
+        """Return the resident memory in MB of 1024 × 1024 bytes."""
+        lines = self._proc.joinpath("status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+    def descriptors(self) -> int:
+        """Return how many file descriptors are open."""
+        return len(list(self._proc.joinpath("fd").iterdir()))

@@ -1,0 +1,65 @@
+-- For wrk: posts one TokenReview for each line of a token file, in the file's order.
+-- Arguments after `--`: the token file; "keep" or "close" (a new connection for each review);
+-- reviews a second, 0 for as fast as answers come; "check" to count the answers that let the user in.
+
+local path, mode, rate, check
+local lines, head, last
+local open = '{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","spec":{"token":"'
+local close = '"}}'
+
+exhausted, accepted = 0, 0
+
+local threads = {}
+
+function setup(thread)
+  threads[#threads + 1] = thread
+end
+
+-- wrk's own clock can't be read; a schedule that doesn't wait for answers needs one.
+local function schedule(per_second)
+  local ffi = require("ffi")
+  ffi.cdef("typedef struct { long s; long ns; } when_t; int clock_gettime(int clock, when_t *now);")
+  local now, slot = ffi.new("when_t"), nil
+  return function()
+    ffi.C.clock_gettime(1, now)
+    local milliseconds = tonumber(now.s) * 1000 + tonumber(now.ns) / 1e6
+    slot = slot and slot + 1000 / per_second or milliseconds
+    return math.max(0, math.floor(slot - milliseconds))
+  end
+end
+
+function init(args)
+  path, mode, rate, check = args[1], args[2], tonumber(args[3]), args[4] == "check"
+  lines = assert(io.lines(path))
+  head = "POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    .. (mode == "close" and "Connection: close\r\n" or "") .. "Content-Length: "
+  if rate > 0 then delay = schedule(rate) end
+  if check then
+    response = function(status, _, body)
+      if status == 200 and body:find('"authenticated":true', 1, true) then accepted = accepted + 1 end
+    end
+  end
+end
+
+function request()
+  local token = lines and lines()
+  if token then
+    last = head .. (#open + #token + #close) .. "\r\n\r\n" .. open .. token .. close
+  else
+    lines, exhausted = nil, 1
+    wrk.thread:stop()
+  end
+  return last
+end
+
+-- One line of JSON; latencies are in microseconds, as wrk has them.
+function done(summary, latency)
+  local errors, share = summary.errors, {}
+  for _, percent in ipairs({1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.9}) do
+    share[#share + 1] = string.format('"%g":%d', percent, latency:percentile(percent))
+  end
+  print(string.format(
+    'RESULT {"requests":%d,"microseconds":%d,"failed":%d,"refused":%d,"accepted":%d,"exhausted":%d,"latency":{%s}}',
+    summary.requests, summary.duration, errors.connect + errors.read + errors.write + errors.timeout,
+    errors.status, threads[1]:get("accepted"), threads[1]:get("exhausted"), table.concat(share, ",")))
+end

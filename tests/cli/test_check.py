@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+
+import pytest
+
+from authd.cli import check
+from authd.core.errors import ConfigError, Problem
+
+GOOD = """\
+clusterID: c
+server:
+  mapRoles:
+  - {roleARN: 'arn:aws:iam::111122223333:role/A', username: a}
+  - {roleARN: 'arn:aws:iam::111122223333:role/B-*', username: b}
+  - {sso: {permissionSetName: S, accountID: '111122223333'}, username: s}
+  mapUsers:
+  - {userARN: 'arn:aws:iam::111122223333:user/U', username: u}
+  mapAccounts: ['111122223333', '444455556666']
+"""
+WARNED = GOOD + "  stateDir: state\n"
+BROKEN = WARNED.replace("username: b", "username: {{SessionName}}").replace("mapAccounts", "mapAccount")
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Run `authd check` on a text as the command line would; return the exit status and what was printed."""
+    parser = argparse.ArgumentParser("authd")
+    check.add_parser(parser.add_subparsers(required=True))
+    file = tmp_path / "f.yaml"
+
+    def run_on(text, *options):
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        args = parser.parse_args(["check", str(file), *options])
+        status = args.run(args)
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        return status, captured.out.replace(str(tmp_path) + os.sep, "")
+
+    return run_on
+
+
+def test_a_good_file(run):
+    """A file without fault is summed up, and the exit status is 0 whether strict or not."""
+    says = "f.yaml: usable: 3 role rules, 1 user rule, 2 accounts; 0 warnings\n"
+    assert run(GOOD) == run(GOOD, "--strict") == (0, says)
+
+
+def test_a_file_with_warnings(run):
+    """A warning is shown with its line and a caret; it counts for the exit status where strictness is asked."""
+    status, out = run(WARNED)
+    assert status == 0
+    assert out == (
+        "f.yaml:10:13: warning: server.stateDir depends on the directory that the daemon is started in\n"
+        "    10 |   stateDir: state\n"
+        "       |             ^\n"
+        "f.yaml: usable: 3 role rules, 1 user rule, 2 accounts; 1 warning\n"
+    )
+    assert run(WARNED, "--strict") == (1, out)
+
+
+def test_a_file_with_errors(run):
+    """Every error is shown, then every warning; the exit status is 2."""
+    status, out = run(BROKEN)
+    assert status == 2
+    assert [line for line in out.splitlines() if line.startswith("f.yaml")] == [
+        'f.yaml:5:63: error: quote it: "{{SessionName}}" (YAML takes braces for a mapping)',
+        "f.yaml:9:3: error: unknown setting server.mapAccount: did you mean mapAccounts?",
+        "f.yaml:10:13: warning: server.stateDir depends on the directory that the daemon is started in",
+        "f.yaml: not usable: 2 errors, 1 warning",
+    ]
+    marked, caret = out.splitlines()[1:3]
+    assert marked[caret.index("^") :].startswith("{{SessionName}}")
+
+
+def test_output_for_programs(run):
+    """JSON holds the file's name, whether it can be used, and each problem with its place."""
+    status, out = run(BROKEN, "--output", "json")
+    report = json.loads(out)
+    assert status == 2
+    assert set(report) == {"file", "usable", "errors", "warnings"}
+    assert report["usable"] is False
+    assert report["errors"][1] == {
+        "line": 9,
+        "column": 3,
+        "message": "unknown setting server.mapAccount: did you mean mapAccounts?",
+    }
+    assert [warning["line"] for warning in report["warnings"]] == [10]
+    status, out = run(GOOD, "-o", "json")
+    assert status == 0
+    assert json.loads(out) == {"file": json.loads(out)["file"], "usable": True, "errors": [], "warnings": []}
+
+
+def test_a_file_that_cannot_be_read(run, capsys, tmp_path):
+    """A missing file or a directory is one error in words, never a traceback."""
+    for path, reason in ((tmp_path / "missing", "No such file or directory"), (tmp_path, "Is a directory")):
+        assert check.run(argparse.Namespace(file=str(path), output="text", strict=False)) == 2
+        assert (
+            capsys.readouterr().out
+            == f"{path}: error: can't be read: {reason}\n{path}: not usable: 1 error, 0 warnings\n"
+        )
+
+
+def test_a_file_that_is_too_large(run):
+    """A file over the limit is refused without a line to show."""
+    status, out = run(b"#" * (check.MAX_BYTES + 5))
+    assert status == 2
+    assert out.splitlines()[0].startswith("f.yaml: error: larger than 8 MiB")
+
+
+def test_missing_partition_data(run, monkeypatch):
+    """Where AWS's partitions can't be read, that is told as the error."""
+
+    def fail():
+        raise ConfigError((Problem(file="botocore", line=0, column=0, message="is not installed"),))
+
+    monkeypatch.setattr(check, "load_partitions", fail)
+    assert run(GOOD) == (2, "botocore: error: is not installed\nf.yaml: not usable: 1 error, 0 warnings\n")
+
+
+def test_a_terminal_is_not_obeyed_by_a_file(run):
+    """Control and bidi characters of the file are shown escaped, and the caret still stands below its column."""
+    _, out = run("clusterID: c # \x1b[2J\u202e\n")
+    assert out.splitlines()[1:3] == ["     1 | clusterID: c # \\x1b[2J\\u202e", "       |                ^"]
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+
+
+def test_bytes_that_are_no_text(run):
+    """A line that is not UTF-8 is shown as well as can be, with the caret below the first bad byte."""
+    _, out = run(b"clusterID: \xff\n")
+    assert out.splitlines()[1:3] == ["     1 | clusterID: \ufffd", "       |            ^"]
+
+
+def test_the_caret_below_wide_letters(run):
+    """Letters that take two columns or none of a terminal are counted so."""
+    before = 'server: {audiences: ["集e\u0301", '
+    _, out = run(f"clusterID: c\n{before}~]}}\n")
+    assert out.splitlines()[2] == "       | " + " " * len(before) + "^"  # one wide letter, one of no width
+
+
+def test_tabs_keep_the_caret_in_place(run):
+    """A tab is shown as one space."""
+    _, out = run("clusterID: c\t# x\nserver:\n\tport: 1\n")
+    assert out.splitlines()[1].startswith("     3 |  port: 1")
+
+
+def test_long_lines_are_cut(run):
+    """Of a line too long for a terminal the part around the place is shown."""
+    _, out = run(f"clusterID: c # {'x' * 500}\nserver: {{audiences: [{'a, ' * 100}~, {'b, ' * 100}]}}\n")
+    marked, caret = out.splitlines()[1:3]
+    assert len(marked) < 120
+    assert marked[caret.index("^")] == "~"
+    assert marked.startswith("     2 | …")
+    assert marked.endswith("…")
+
+
+def test_more_problems_than_are_told(run):
+    """Of hopeless files it is said that there is more, not how much was shown."""
+    _, out = run("".join(f"nonsense{number}: 1\n" for number in range(200)))
+    assert out.splitlines()[-2:] == [
+        "f.yaml: error: and 101 more errors",
+        "f.yaml: not usable: more than 100 errors, 0 warnings",
+    ]
+
+
+def test_a_terminal_with_few_letters(run, monkeypatch):
+    """What the terminal's encoding has no letters for is escaped."""
+    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    monkeypatch.setattr(sys, "stdout", written)
+    run("clusterID: é\n")
+    assert b"clusterID: \\xe9\n" in written.buffer.getvalue()
+
+
+def test_help(run, capsys):
+    """The help has an example and the exit statuses."""
+    with pytest.raises(SystemExit) as stopped:
+        run("", "--help")
+    assert stopped.value.code == 0
+    out = capsys.readouterr().out
+    assert "authd check /etc/authd/config.yaml" in out
+    assert "exit status" in out

@@ -1,0 +1,240 @@
+"""A clean home, authd-token as a real process, and AWS's endpoints on loopback."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+import authd
+
+KEY_ID = "AKIAEXAMPLEEXAMPLE00"
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
+ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty home of a user who has never used AWS."""
+    path = tmp_path / "home"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def environ(home: Path) -> dict[str, str]:
+    """The environment of a process in that home: no AWS settings, and no instance metadata to wait for."""
+    return {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(authd.__file__).parents[1]),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@pytest.fixture
+def write_aws(home: Path) -> Callable[[str, str], Path]:
+    """Write a file below ~/.aws."""
+
+    def write(name: str, content: str) -> Path:
+        path = home / ".aws" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        return path
+
+    return write
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def token(self) -> str:
+        return json.loads(self.out)["status"]["token"] if self.out.startswith("{") else self.out.strip()
+
+    @property
+    def url(self) -> str:
+        prefix, _, text = self.token.partition(".")
+        assert prefix == "k8s-aws-v1"
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {key: values[0] for key, values in parse_qs(urlsplit(self.url).query).items()}
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
+
+    @property
+    def key_id(self) -> str:
+        return self.query["X-Amz-Credential"].split("/")[0]
+
+    @property
+    def region(self) -> str:
+        return self.query["X-Amz-Credential"].split("/")[2]
+
+    def sentence(self) -> str:
+        """The one line of a failure that is fit to be read."""
+        assert self.status != 0
+        assert self.out == ""
+        assert "Traceback" not in self.err
+        assert SECRET not in self.err
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        return lines[0]
+
+
+@pytest.fixture
+def authd_token(environ: dict[str, str], tmp_path: Path) -> Callable[..., Answer]:
+    """Run authd-token as a process of its own with the environment `environ`."""
+
+    def run(*arguments: str, **more: str) -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-m", "authd.client", *arguments],
+            env={**environ, **more},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """A loopback HTTP server: `answer` is called with method, path, headers and body."""
+
+    answer: Callable[[str, str, dict[str, str], str], tuple[int, dict[str, str], str]]
+    requests: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[..., tuple[int, dict[str, str], str]]], Endpoint]]:
+    """Start loopback HTTP servers that end with the test."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(answer: Callable[..., tuple[int, dict[str, str], str]]) -> Endpoint:
+        endpoint = Endpoint(answer)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _request_class(endpoint))
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        servers.append(server)
+        endpoint.url = f"http://127.0.0.1:{server.server_port}"
+        return endpoint
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def _request_class(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
+    class Request(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _respond(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = (self.command, self.path, headers, body)
+            endpoint.requests.append(request)
+            status, extra, content = endpoint.answer(*request)
+            self.send_response_only(status)
+            extra.setdefault("Date", self.date_time_string())
+            for name, value in {"Content-Length": str(len(content.encode())), **extra}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content.encode())
+
+        do_GET = do_POST = do_PUT = _respond
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    return Request
+
+
+def in_future(minutes: float) -> str:
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(slots=True)
+class FakeSTS:
+    """Answers AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity, and counts; `refusal` refuses."""
+
+    endpoint: Endpoint
+    minutes: float = 60
+    refusal: tuple[str, str] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    user_id: str = "AIDAEXAMPLE"
+
+    def calls(self, action: str) -> list[dict[str, str]]:
+        forms = [{k: v[0] for k, v in parse_qs(body).items()} for _, _, _, body in self.endpoint.requests]
+        return [form for form in forms if form.get("Action") == action]
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, str], str]:
+        form = {key: values[0] for key, values in parse_qs(body).items()}
+        if self.refusal is not None and form["Action"] != "GetCallerIdentity":
+            code, message = self.refusal
+            return 403, dict(self.headers), (
+                f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+                "<RequestId>r</RequestId></ErrorResponse>"
+            )
+        return 200, dict(self.headers), self._document(form)
+
+    def _document(self, form: dict[str, str]) -> str:
+        action = form["Action"]
+        if action == "GetCallerIdentity":
+            inner = (
+                f"<Arn>arn:aws:iam::123456789012:user/alice</Arn><UserId>{self.user_id}</UserId>"
+                "<Account>123456789012</Account>"
+            )
+        else:
+            number = len(self.calls(action))
+            session = form["RoleSessionName"]
+            inner = (
+                f"<Credentials><AccessKeyId>ASIA{action[-4:].upper()}{number:04d}</AccessKeyId>"
+                f"<SecretAccessKey>assumed-secret-{number}</SecretAccessKey><SessionToken>session/token+{number}==</SessionToken>"
+                f"<Expiration>{in_future(self.minutes)}</Expiration></Credentials><AssumedRoleUser>"
+                f"<Arn>arn:aws:sts::123456789012:assumed-role/KubernetesAdmin/{session}</Arn>"
+                f"<AssumedRoleId>AROAEXAMPLE:{session}</AssumedRoleId></AssumedRoleUser>"
+            )
+        return (
+            f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>{inner}</{action}Result>'
+            f"<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{action}Response>"
+        )
+
+
+@pytest.fixture
+def sts(serve: Callable[..., Endpoint], environ: dict[str, str]) -> FakeSTS:
+    """An STS on loopback to which every call of authd-token goes, while its tokens go on naming AWS's own hosts."""
+    endpoint = serve(lambda *request: fake.answer(*request))
+    fake = FakeSTS(endpoint)
+    environ["AWS_ENDPOINT_URL_STS"] = endpoint.url
+    return fake
+
+
+@pytest.fixture
+def keys(environ: dict[str, str]) -> dict[str, str]:
+    """Static credentials and a region in the environment."""
+    environ.update(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
+    return environ

@@ -1,0 +1,223 @@
+"""The cache as kubectl meets it: real processes, each with a parent of its own, and an STS that counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
+ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+_PROGRAM = f"{sys.executable} -m authd.client --cache --token-only"
+
+
+@pytest.fixture
+def parent(environ: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start a process that runs authd-token with each of the given argument strings, one after the other."""
+
+    def start(*runs: str, **more: str) -> subprocess.Popen[str]:
+        script = "".join(f"{_PROGRAM} {arguments} || exit 1\n" for arguments in runs) + ":\n"
+        return subprocess.Popen(
+            ["/bin/sh", "-c", script], env={**environ, **more}, cwd=tmp_path, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    return start
+
+
+def _finish(process: subprocess.Popen[str]) -> tuple[list[str], str]:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out.split(), err
+
+
+@pytest.fixture
+def tokens(parent: Callable[..., subprocess.Popen[str]]) -> Callable[..., list[str]]:
+    """Run a parent to its end and return its tokens; nothing may be said on stderr."""
+
+    def run(*runs: str, **more: str) -> list[str]:
+        out, err = _finish(parent(*runs, **more))
+        assert err == ""
+        return out
+
+    return run
+
+
+def test_fifty_at_the_same_moment_make_one_call(keys: dict[str, str], sts: object, parent: Callable) -> None:
+    """Fifty kubectl at once lead to one AssumeRole and share one token."""
+    processes = [parent(f"-i prod -r {ROLE}") for _ in range(50)]
+    found = {token for process in processes for token in _finish(process)[0]}
+    assert len(found) == 1
+    assert len(sts.calls("AssumeRole")) == 1
+
+
+def test_clusters_share_the_role(keys: dict[str, str], sts: object, parent: Callable) -> None:
+    """Many clusters at once with one role lead to one AssumeRole and a token for each."""
+    processes = [parent(f"-i cluster-{number} -r {ROLE}") for number in range(8)]
+    assert len({_finish(process)[0][0] for process in processes}) == 8
+    assert len(sts.calls("AssumeRole")) == 1
+
+
+def test_asking_again_from_the_same_process_starts_anew(keys: dict[str, str], sts: object, tokens: Callable) -> None:
+    """A second request of the same parent means a refused token: a new one, and a new AssumeRole."""
+    first, second, third = tokens(*[f"-i prod -r {ROLE}"] * 3)
+    assert len({first, second, third}) == 3
+    assert len(sts.calls("AssumeRole")) == 3
+    assert tokens(f"-i prod -r {ROLE}") == [third]
+    assert len(sts.calls("AssumeRole")) == 3
+
+
+def test_another_question_of_the_same_process_is_no_refusal(
+    keys: dict[str, str], sts: object, tokens: Callable
+) -> None:
+    """One process that asks for two clusters has been refused nothing."""
+    tokens(f"-i one -r {ROLE}", f"-i two -r {ROLE}")
+    assert len(sts.calls("AssumeRole")) == 1
+
+
+def test_others_share_what_the_refused_one_gets(keys: dict[str, str], sts: object, tokens: Callable, parent: Callable) -> None:
+    """Many processes whose token was refused at the same moment make one new token between them."""
+    gate = Path(keys["HOME"]) / "gate"
+    wait = f"token; until [ -e {gate} ]; do sleep 0.01; done; {_PROGRAM}"
+    waiting = [parent(f"-i prod -r {ROLE} {wait} -i prod -r {ROLE}") for _ in range(10)]
+    deadline = time.monotonic() + 60
+    cache = Path(keys["HOME"]) / ".kube/cache/authd"
+    while time.monotonic() < deadline and sum(
+        path.read_bytes().partition(b"\n\n")[2].count(b"\n") for path in cache.glob("token-*")
+    ) < 10:
+        time.sleep(0.05)
+    gate.touch()
+    pairs = [_finish(process)[0] for process in waiting]
+    assert len({first for first, _ in pairs}) == 1
+    assert len({second for _, second in pairs}) == 1
+    assert pairs[0][0] != pairs[0][1]
+    assert len(sts.calls("AssumeRole")) == 2
+
+
+def test_the_token_alone_is_cached_too(keys: dict[str, str], tokens: Callable) -> None:
+    """Without a role the token itself is kept, for everyone but those that it failed."""
+    (first,) = tokens("-i prod")
+    assert tokens("-i prod", "-i other")[0] == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        ("-i other", {}),
+        ("-i prod -r ''", {}),
+        (f"-i prod -r {ROLE}2", {}),
+        ("-i prod --region us-east-1", {}),
+        ("-i prod -s alice", {}),
+        ("-i prod -e external", {}),
+        ("-i prod --duration 1h", {}),
+        ("-i prod --endpoint sts.eu-west-1.amazonaws.com", {}),
+        ("-i prod --profile p", {}),
+        ("-i prod", {"AWS_ACCESS_KEY_ID": "AKIAOTHER"}),
+        ("-i prod", {"AWS_SECRET_ACCESS_KEY": "other"}),
+        ("-i prod", {"AWS_SESSION_TOKEN": "other"}),
+        ("-i prod", {"AWS_PROFILE": "p"}),
+        ("-i prod", {"AWS_REGION": "us-east-1"}),
+        ("-i prod", {"DEFAULT_ROLE": f"{ROLE}2"}),
+    ],
+)
+def test_whatever_changes_the_answer_changes_the_entry(
+    keys: dict[str, str], sts: object, authd_token: Callable, write_aws: Callable, arguments: str, variables: dict[str, str]
+) -> None:
+    """Cluster, role, profile, region, session name, external id, endpoint and credentials each have entries of their own."""
+    write_aws("credentials", f"[p]\naws_access_key_id = AKIAP\naws_secret_access_key = {SECRET}\n")
+    cache = Path(keys["HOME"]) / ".kube/cache/authd"
+    assert authd_token("-i", "prod", "--cache").status == 0
+    before = set(cache.glob("token-*"))
+    assert len(before) == 1
+    words = [word.strip("'") for word in arguments.split()]
+    answer = authd_token("--cache", *words, **({} if "--endpoint" not in words else {"DEFAULT_ROLE": ""}), **variables)
+    assert answer.status == 0, answer.err
+    assert len(set(cache.glob("token-*")) - before) == 1
+
+
+def test_a_changed_file_changes_the_entry(keys: dict[str, str], tokens: Callable, write_aws: Callable) -> None:
+    """A changed shared file and a new login end what was cached."""
+    del keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
+    write_aws("credentials", f"[default]\naws_access_key_id = AKIAONE\naws_secret_access_key = {SECRET}\n")
+    (first,) = tokens("-i prod")
+    assert tokens("-i prod") == [first]
+    write_aws("credentials", f"[default]\naws_access_key_id = AKIATWO\naws_secret_access_key = {SECRET}\n")
+    assert tokens("-i prod") != [first]
+
+
+def test_a_web_identity_that_changes_ends_the_entry(
+    environ: dict[str, str], sts: object, tokens: Callable, tmp_path: Path
+) -> None:
+    """A token made from a web identity lasts only as long as the identity's file stays as it is."""
+    identity = tmp_path / "identity"
+    identity.write_text("one.web.token")
+    environ.update(AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE=str(identity), AWS_REGION="eu-west-1")
+    (first,) = tokens("-i prod")
+    assert tokens("-i prod") == [first]
+    assert len(sts.calls("AssumeRoleWithWebIdentity")) == 1
+    identity.write_text("another")
+    assert tokens("-i prod") != [first]
+    assert len(sts.calls("AssumeRoleWithWebIdentity")) == 2
+
+
+@pytest.mark.parametrize("harm", ["open file", "open folder", "garbage", "link", "folder in its place", "empty"])
+def test_a_hostile_cache_is_a_warning_and_a_fresh_token(
+    keys: dict[str, str], sts: object, tokens: Callable, parent: Callable, harm: str
+) -> None:
+    """Whatever was done to the cache, kubectl gets a token that works, and a word about what was found."""
+    (first,) = tokens(f"-i prod -r {ROLE}")
+    folder = Path(keys["HOME"]) / ".kube/cache/authd"
+    (file,) = folder.glob("token-*")
+    if harm == "open file":
+        file.chmod(0o644)
+    elif harm == "open folder":
+        folder.chmod(0o755)
+    elif harm in ("garbage", "empty"):
+        file.write_bytes(b"\xff\n\n" * 9 if harm == "garbage" else b"")
+    else:
+        file.unlink()
+        file.symlink_to("/etc/hostname") if harm == "link" else file.mkdir(mode=0o700)
+    (second,), err = _finish(parent(f"-i prod -r {ROLE}"))
+    assert second != first
+    assert "warning" in err
+    assert "Traceback" not in err
+
+
+def test_a_home_that_cannot_be_written_is_a_warning(keys: dict[str, str], sts: object, parent: Callable) -> None:
+    """A read-only home, no home, or a cache folder in the way of a file: a word, and a token."""
+    blocked = Path(keys["HOME"]) / "file"
+    blocked.write_text("")
+    for more in ({"HOME": "/proc"}, {"HOME": ""}, {"HOME": "/nonexistent"}, {"AUTHD_CACHE_DIR": f"{blocked}/cache"}):
+        (token,), err = _finish(parent(f"-i prod -r {ROLE}", **more))
+        assert token.startswith("k8s-aws-v1.")
+        assert "not using the cache" in err
+
+
+def test_the_folder_may_be_chosen_and_cleared(
+    keys: dict[str, str], sts: object, authd_token: Callable, tmp_path: Path
+) -> None:
+    """AUTHD_CACHE_DIR names the folder, and --clear-cache empties it."""
+    folder = tmp_path / "elsewhere"
+    keys["AUTHD_CACHE_DIR"] = str(folder)
+    assert authd_token("-i", "prod", "-r", ROLE, "--cache").status == 0
+    assert sorted(path.name.partition("-")[0] for path in folder.iterdir()) == ["lock", "lock", "role", "token"]
+    answer = authd_token("--clear-cache")
+    assert (answer.status, answer.out) == (0, f"forgot 2 cached credentials in {folder}\n")
+    assert list(folder.iterdir()) == []
+
+
+def test_no_secret_key_is_in_a_token_file(keys: dict[str, str], sts: object, authd_token: Callable) -> None:
+    """A token file holds the token and no key; role credentials hold the role's, never those they came from."""
+    assert authd_token("-i", "prod", "-r", ROLE, "--cache").status == 0
+    for path in (Path(keys["HOME"]) / ".kube/cache/authd").iterdir():
+        content = path.read_text()
+        assert SECRET not in content
+        assert ("assumed-secret" in content) == path.name.startswith("role-")
+        if path.name.startswith("role-"):
+            assert json.loads(content)["access_key"].startswith("ASIA")

@@ -1,0 +1,190 @@
+"""Every kind of credentials that botocore knows, each from a fake of the real thing on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
+ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def test_environment(authd_token: Callable, keys: dict[str, str]) -> None:
+    """Keys in the environment sign at once."""
+    answer = authd_token("-i", "prod")
+    assert (answer.status, answer.err, answer.key_id, answer.host) == (0, "", KEY_ID, "sts.eu-west-1.amazonaws.com")
+    assert json.loads(answer.out)["apiVersion"] == "client.authentication.k8s.io/v1beta1"
+
+
+def test_profile_goes_before_environment_when_named_by_option(
+    authd_token: Callable, keys: dict[str, str], write_aws: Callable
+) -> None:
+    """--profile leaves the keys in the environment aside, as the AWS CLI does; AWS_PROFILE does not."""
+    write_aws("credentials", f"[p]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = {SECRET}\n")
+    assert authd_token("-i", "prod", "--profile", "p").key_id == "AKIAPROFILE"
+    assert authd_token("-i", "prod", AWS_PROFILE="p").key_id == KEY_ID
+
+
+def test_source_profile_chain(authd_token: Callable, write_aws: Callable, sts: object) -> None:
+    """A profile's role is assumed with the keys of its source profile, and a role of that one before."""
+    write_aws("credentials", f"[base]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n")
+    write_aws(
+        "config",
+        f"[profile middle]\nrole_arn = {ROLE}1\nsource_profile = base\n"
+        f"[profile top]\nrole_arn = {ROLE}2\nsource_profile = middle\nregion = eu-west-1\n",
+    )
+    answer = authd_token("-i", "prod", "--profile", "top")
+    assert answer.status == 0, answer.err
+    assert [call["RoleArn"] for call in sts.calls("AssumeRole")] == [f"{ROLE}1", f"{ROLE}2"]
+    assert answer.key_id == "ASIAROLE0002"
+    assert answer.query["X-Amz-Security-Token"] == "session/token+2=="
+    assert answer.host == "sts.eu-west-1.amazonaws.com"
+
+
+def test_credential_source_environment(
+    authd_token: Callable, keys: dict[str, str], write_aws: Callable, sts: object
+) -> None:
+    """A profile's role may be assumed with the keys in the environment."""
+    write_aws("config", f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment\n")
+    answer = authd_token("-i", "prod", "--profile", "p")
+    assert answer.status == 0, answer.err
+    assert KEY_ID in sts.endpoint.requests[0][2]["authorization"]
+    assert answer.key_id == "ASIAROLE0001"
+
+
+def test_credential_process(authd_token: Callable, write_aws: Callable, tmp_path: Path) -> None:
+    """A credential_process is run and its expiry is passed on, less a minute."""
+    document = {"Version": 1, "AccessKeyId": "ASIAPROCESS", "SecretAccessKey": SECRET, "SessionToken": "t",
+                "Expiration": "2999-01-01T00:00:00Z"}  # fmt: skip
+    program = tmp_path / "process.py"
+    program.write_text(f"print({json.dumps(json.dumps(document))})")
+    write_aws("config", f"[default]\ncredential_process = {sys.executable} {program}\nregion = eu-west-1\n")
+    assert authd_token("-i", "prod").key_id == "ASIAPROCESS"
+
+
+def test_web_identity(authd_token: Callable, sts: object, tmp_path: Path) -> None:
+    """A web identity token, as in an EKS pod, is exchanged for the role's credentials."""
+    token = tmp_path / "token"
+    token.write_text("a.web.token")
+    answer = authd_token(
+        "-i", "prod", AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE=str(token), AWS_REGION="eu-west-1"
+    )
+    assert answer.status == 0, answer.err
+    assert sts.calls("AssumeRoleWithWebIdentity")[0]["WebIdentityToken"] == "a.web.token"
+    assert answer.key_id == "ASIATITY0001"
+
+
+def _instance_keys(name: str) -> str:
+    return json.dumps(
+        {"Code": "Success", "AccessKeyId": name, "SecretAccessKey": SECRET, "Token": "t", "Expiration": "2999-01-01T00:00:00Z"}
+    )
+
+
+def test_container(authd_token: Callable, serve: Callable) -> None:
+    """The container endpoint of ECS and of EKS pod identities gives credentials, with its authorization."""
+    endpoint = serve(lambda *_: (200, {}, _instance_keys("ASIACONTAINER")))
+    answer = authd_token(
+        "-i", "prod", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{endpoint.url}/creds",
+        AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x", AWS_REGION="eu-west-1",
+    )  # fmt: skip
+    assert answer.key_id == "ASIACONTAINER", answer.err
+    assert endpoint.requests[0][2]["authorization"] == "Bearer x"
+
+
+def _imds(method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, str], str]:
+    if method == "PUT":
+        return 200, {}, "imds-token"
+    if headers.get("x-aws-ec2-metadata-token") != "imds-token":
+        return 401, {}, ""
+    return 200, {}, "node-role" if path.endswith("security-credentials/") else _instance_keys("ASIAINSTANCE")
+
+
+def test_instance_metadata_comes_last_and_is_never_asked_for_the_region(
+    authd_token: Callable, serve: Callable, environ: dict[str, str]
+) -> None:
+    """Instance credentials are found by IMDSv2 when nothing else has any; without a region the global host serves."""
+    endpoint = serve(_imds)
+    environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
+    answer = authd_token("-i", "prod")
+    assert answer.key_id == "ASIAINSTANCE", answer.err
+    assert (answer.host, answer.region) == ("sts.amazonaws.com", "us-east-1")
+    assert all("placement" not in path for _, path, _, _ in endpoint.requests)
+    asked = len(endpoint.requests)
+    answer = authd_token("-i", "prod", AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET)
+    assert answer.key_id == KEY_ID
+    assert len(endpoint.requests) == asked
+
+
+def test_instance_metadata_as_credential_source(
+    authd_token: Callable, serve: Callable, environ: dict[str, str], write_aws: Callable, sts: object
+) -> None:
+    """A profile's role may be assumed with the instance's credentials."""
+    endpoint = serve(_imds)
+    environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
+    write_aws("config", f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Ec2InstanceMetadata\n")
+    answer = authd_token("-i", "prod", "--profile", "p")
+    assert answer.key_id == "ASIAROLE0001", answer.err
+    assert "ASIAINSTANCE" in sts.endpoint.requests[0][2]["authorization"]
+
+
+def test_expiry_of_instance_credentials_is_the_real_one(
+    authd_token: Callable, serve: Callable, environ: dict[str, str]
+) -> None:
+    """Credentials that end in five minutes end the token a minute before, whatever botocore makes of them."""
+    import datetime as dt  # noqa: PLC0415
+
+    end = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(minutes=5)
+    keys = _instance_keys("ASIAINSTANCE").replace("2999-01-01T00:00:00Z", end.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    def answer(method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, str], str]:
+        return 200, {}, keys if path.endswith("node-role") else _imds(method, path, headers, body)[2]
+
+    endpoint = serve(answer)
+    environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
+    expiration = json.loads(authd_token("-i", "prod").out)["status"]["expirationTimestamp"]
+    assert expiration == (end - dt.timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _sso(write_aws: Callable, home: Path, *, session: bool, expires: str = "2999-01-01T00:00:00Z") -> None:
+    start = "https://example.awsapps.example/start"
+    profile = "sso_account_id = 123456789012\nsso_role_name = Admin\nregion = eu-west-1\n"
+    login = f"sso_start_url = {start}\nsso_region = eu-west-1\n"
+    if session:
+        write_aws("config", f"[default]\nsso_session = corp\n{profile}[sso-session corp]\n{login}")
+    else:
+        write_aws("config", f"[default]\n{profile}{login}")
+    name = hashlib.sha1((b"corp" if session else start.encode())).hexdigest()
+    token = {"startUrl": start, "region": "eu-west-1", "accessToken": "sso-access-token", "expiresAt": expires}
+    write_aws(f"sso/cache/{name}.json", json.dumps(token))
+
+
+@pytest.mark.parametrize("session", [True, False])
+def test_sso(authd_token: Callable, serve: Callable, write_aws: Callable, home: Path, session: bool) -> None:  # noqa: FBT001
+    """The SSO token that `aws sso login` left is used for the role's credentials, in both forms of profile."""
+    keys = {"accessKeyId": "ASIASSO", "secretAccessKey": SECRET, "sessionToken": "t", "expiration": 32503680000000}
+    endpoint = serve(lambda *_: (200, {"Content-Type": "application/json"}, json.dumps({"roleCredentials": keys})))
+    _sso(write_aws, home, session=session)
+    answer = authd_token("-i", "prod", AWS_ENDPOINT_URL_SSO=endpoint.url)
+    assert answer.key_id == "ASIASSO", answer.err
+    assert endpoint.requests[0][2]["x-amz-sso_bearer_token"] == "sso-access-token"
+
+
+@pytest.mark.parametrize("session", [True, False])
+def test_sso_expired(authd_token: Callable, write_aws: Callable, home: Path, session: bool) -> None:  # noqa: FBT001
+    """An expired SSO session is named, with the command that renews it."""
+    _sso(write_aws, home, session=session, expires="2020-01-01T00:00:00Z")
+    assert "`aws sso login`" in authd_token("-i", "prod").sentence()
+
+
+def test_sso_missing(authd_token: Callable, write_aws: Callable, home: Path) -> None:
+    """A profile whose SSO session was never started says how to start it."""
+    _sso(write_aws, home, session=True)
+    for file in (home / ".aws/sso/cache").iterdir():
+        file.unlink()
+    assert "`aws sso login --profile default`" in authd_token("-i", "prod", "--profile", "default").sentence()

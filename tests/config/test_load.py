@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authd.config.load import load_settings, loading_settings
+from authd.config.problems import InvalidSettings
+from authd.core.errors import ConfigError, Problem
+from authd.core.mapping import PermissionSet
+
+C = "clusterID: c\n"
+HERE = Path(__file__).parent
+
+
+def test_first_releases_format_loads_with_warnings_only(load):
+    """A file of Heptio Authenticator's format loads; the role that is mapped twice is a warning with both lines."""
+    loaded = load(HERE.joinpath("heptio-format.yaml").read_bytes())
+    (warning,) = loaded.warnings
+    assert (warning.line, warning.column) == (18, 5)
+    assert "in line 9" in warning.message
+    table = loaded.settings.table
+    assert table.exact["arn:aws:iam::444455556666:role/clusteradmins"].username.text == "admin:{{SessionName}}"
+    assert table.exact["arn:aws:iam::444455556666:user/bob"].where == "f:23:5"
+    assert table.accounts == {"012345678901": "f:28:5", "098765432109": "f:29:5"}
+    assert loaded.settings.default_role == "arn:aws:iam::444455556666:role/ClusterAdmins"
+    assert loaded.settings.state_dir == "/var/heptio-authenticator-aws"
+
+
+def test_current_format_is_refused_for_what_is_not_built_alone(refuse):
+    """A file of aws-iam-authenticator's format has exactly the errors of what is not built."""
+    role, template = refuse(HERE.joinpath("aws-iam-authenticator-format.yaml").read_bytes())
+    assert (role.line, role.column) == (8, 32)
+    assert role.message.startswith("server.ec2DescribeInstancesRoleARN is not supported yet")
+    assert (template.line, template.column) == (16, 15)
+    assert "{{EC2PrivateDNSName}}, which is not supported yet" in template.message
+
+
+def test_current_format_loads_without_what_is_not_built(load):
+    """Without EC2's names a file of aws-iam-authenticator's format loads without a warning."""
+    text = HERE.joinpath("aws-iam-authenticator-format.yaml").read_text()
+    text = text.replace("{{EC2PrivateDNSName}}", "{{SessionName}}").replace("  ec2DescribeInstancesRoleARN", "  #")
+    loaded = load(text)
+    assert loaded.warnings == ()
+    settings = loaded.settings
+    assert settings.scrubbed_accounts == {"777788889999"}
+    assert settings.table.reserved_prefixes == ("eks:", "aws:")
+    assert "arn:aws:iam::444455556666:role/developers" in settings.table.exact
+    platform = PermissionSet(partition="aws", account="444455556666", name="Platform")
+    assert settings.table.exact[platform.key].username.text == "sso:{{SessionNameRaw}}"
+
+
+def test_all_problems_are_told_at_once_in_their_order(refuse):
+    """Errors of the YAML and of the settings come together, in the order of their places."""
+    problems = refuse("server:\n  port: a\n  mapUsers: [{username: *x}]\n  adress: b\nclusterID: !t c\n")
+    assert [(problem.line, problem.column) for problem in problems] == [(2, 9), (3, 14), (3, 25), (4, 3), (5, 12)]
+
+
+def test_errors_and_warnings_are_kept_apart(load):
+    """The warnings of a file that is refused are told too, but not among its errors."""
+    with pytest.raises(InvalidSettings) as caught:
+        load("clusterID: c\nserver: {port: x, mapAccounts: ['012345678901', '012345678901']}")
+    assert [problem.column for problem in caught.value.problems] == [16]
+    assert [warning.column for warning in caught.value.warnings] == [49]
+    assert str(caught.value) == "f:2:16: server.port must be a whole number from 0 to 65535"
+    assert isinstance(caught.value, ConfigError)
+
+
+def test_problems_are_capped(refuse):
+    """Of many errors the first hundred are told, and how many there are more."""
+    text = C + "".join(f"nonsense{number}: 1\n" for number in range(1000))
+    problems = refuse(text)
+    assert len(problems) == 101
+    assert [problem.line for problem in problems[:100]] == list(range(2, 102))
+    assert str(problems[-1]) == "f: and 900 more errors"
+
+
+def test_many_rules_come_in_small_steps(partitions):
+    """A large file pauses often: a thousand rules give the reactor dozens of turns."""
+    rule = "  - {roleARN: 'arn:aws:iam::111122223333:role/R%d', username: u, groups: [g]}\n"
+    text = "clusterID: c\nserver:\n  mapRoles:\n" + "".join(rule % number for number in range(1000))
+    assert load_settings(text.encode(), file="f", partitions=partitions).settings.table
+    assert sum(1 for _ in loading_settings(text.encode(), file="f", partitions=partitions)) > 60
+
+
+def test_many_accounts_come_in_small_steps(partitions):
+    """A long list of accounts pauses too, after it was parsed."""
+    text = f"clusterID: c\nserver: {{mapAccounts: [{','.join(str(10**11 + number) for number in range(2000))}]}}"
+    parsed = text.replace("mapAccounts", "audiences")
+
+    def pauses(document):
+        return sum(1 for _ in loading_settings(document.encode(), file="f", partitions=partitions))
+
+    assert pauses(text) >= pauses(parsed) + 4
+
+
+YAML_PIECES = st.sampled_from([
+    "clusterID: c\n", "server:\n", "  port: ", "  mapRoles:\n", "  - roleARN: arn:aws:iam::111122223333:role/", "  - sso: ",
+    "    username: ", "    groups: ", "sts:\n", "    endpoints:\n", "{{SessionName}}", '"{{', "}}", "[", "]", "{", "}", "\n", " ",
+    "- ", ": ", "? ", "<<: ", "*a", "&a ", "!!str ", "'", '"', "|\n", ">\n", "#", "%YAML 1.1\n", "---\n", "...\n", "\t", "~", "null",
+    "012345678901", "\\x00", "\\ud800", "\ufeff", "\x85", "\u2028", "é", "\x00", "  backendMode: ", "  reservedPrefixConfig:\n",
+    "      signingRegion: ", "  - host: sts.us-east-1.amazonaws.com\n", "  scrubbedAccounts: ",
+])  # fmt: skip
+
+
+@given(st.one_of(st.binary(), st.text().map(lambda text: text.encode("utf-8", "surrogatepass"))))
+def test_any_bytes_are_settings_or_a_config_error(partitions, data):
+    """Whatever the bytes, what comes out is settings or a ConfigError with a place, nothing else."""
+    _loads_or_refuses(data, partitions)
+
+
+@given(st.lists(YAML_PIECES, max_size=40).map("".join))
+def test_any_pieces_of_yaml_are_settings_or_a_config_error(partitions, text):
+    """Whatever is put together from YAML's own signs, what comes out is settings or a ConfigError."""
+    _loads_or_refuses(text.encode(), partitions)
+
+
+def _loads_or_refuses(data, partitions):
+    try:
+        problems = load_settings(data, file="f", partitions=partitions).warnings
+    except ConfigError as error:
+        problems = (*error.problems, Problem(file="f", line=0, column=0, message="refused"))
+    assert all(problem.message and problem.message.isprintable() for problem in problems)

@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from authd.config.settings import Settings, STSSettings, UserExtra
+from authd.core.partitions import ExtraEndpoint
+
+C = "clusterID: c\n"
+
+
+def test_defaults(load):
+    """A file with a cluster's name alone gives the documented defaults."""
+    assert load(C).settings == Settings(
+        cluster_id="c",
+        default_role=None,
+        address="127.0.0.1",
+        port=21362,
+        hostname="localhost",
+        health_address="127.0.0.1",
+        health_port=21363,
+        state_dir="/var/lib/authd",
+        generate_kubeconfig="/etc/kubernetes/authd/kubeconfig.yaml",
+        kubeconfig_pregenerated=False,
+        partition="aws",
+        scrubbed_accounts=frozenset(),
+        backend_mode=("MountedFile",),
+        require_client_certificate=False,
+        audiences=(),
+        user_extra=UserExtra.STANDARD,
+        max_token_length=4096,
+        start_from_last_good=False,
+        lockout_share=0.5,
+        sts=STSSettings(
+            timeout=5.0,
+            concurrency=64,
+            cache_ttl=0.0,
+            stale_if_error=0.0,
+            ca_file=None,
+            proxy=None,
+            extra_regions=frozenset(),
+            endpoints=(),
+        ),
+    )
+
+
+@pytest.mark.parametrize("server", ["", "~", "{}", "{mapRoles: , mapUsers: ~, mapAccounts: [], sts: }"])
+def test_sections_and_lists_may_be_empty(load, server):
+    """A section or list with nothing after its name is an empty one."""
+    assert load(f"{C}server: {server}").settings == load(C).settings
+
+
+GOOD = {
+    "clusterID": ("clusterID: 'a b:c/d'", "cluster_id", "a b:c/d"),
+    "clusterID long": (f"clusterID: {'x' * 1024}", "cluster_id", "x" * 1024),
+    "defaultRole": (
+        C + "defaultRole: arn:aws:iam::111122223333:role/p/A", "default_role", "arn:aws:iam::111122223333:role/p/A",
+    ),
+    "defaultRole empty": (C + "defaultRole: ''", "default_role", None),
+    "address": (C + "server: {address: 0.0.0.0}", "address", "0.0.0.0"),
+    "address IPv6": (C + "server: {address: '::'}", "address", "::"),
+    "port": (C + "server: {port: 443}", "port", 443),
+    "port quoted": (C + "server: {port: '443'}", "port", 443),
+    "port any": (C + "server: {port: 0}", "port", 0),
+    "port last": (C + "server: {port: 65535}", "port", 65535),
+    "hostname": (C + "server: {hostname: Node-1.Example.ORG}", "hostname", "node-1.example.org"),
+    "hostname IP": (C + "server: {hostname: 10.0.0.1}", "hostname", "10.0.0.1"),
+    "hostname IPv6": (C + "server: {hostname: 'fd00::1'}", "hostname", "fd00::1"),
+    "healthAddress": (C + "server: {healthAddress: 10.0.0.1}", "health_address", "10.0.0.1"),
+    "healthPort": (C + "server: {healthPort: 8080}", "health_port", 8080),
+    "stateDir": (C + "server: {stateDir: /s}", "state_dir", "/s"),
+    "generateKubeconfig": (C + "server: {generateKubeconfig: /k}", "generate_kubeconfig", "/k"),
+    "kubeconfigPregenerated": (C + "server: {kubeconfigPregenerated: true}", "kubeconfig_pregenerated", True),
+    "kubeconfigPregenerated yes": (C + "server: {kubeconfigPregenerated: Yes}", "kubeconfig_pregenerated", True),
+    "kubeconfigPregenerated off": (C + "server: {kubeconfigPregenerated: off}", "kubeconfig_pregenerated", False),
+    "partition": (C + "server: {partition: aws-us-gov}", "partition", "aws-us-gov"),
+    "scrubbedAccounts": (
+        C + "server: {scrubbedAccounts: ['000000000001', 111122223333]}", "scrubbed_accounts",
+        frozenset({"000000000001", "111122223333"}),
+    ),
+    "backendMode": (C + "server: {backendMode: [MountedFile]}", "backend_mode", ("MountedFile",)),
+    "backendMode old": (C + "server: {backendMode: [File]}", "backend_mode", ("MountedFile",)),
+    "backendMode empty": (C + "server: {backendMode: []}", "backend_mode", ("MountedFile",)),
+    "requireClientCertificate": (C + "server: {requireClientCertificate: 'true'}", "require_client_certificate", True),
+    "audiences": (C + "server: {audiences: [b, a, b]}", "audiences", ("b", "a")),
+    "userExtra": (C + "server: {userExtra: lowercase}", "user_extra", UserExtra.LOWERCASE),
+    "userExtra none": (C + "server: {userExtra: none}", "user_extra", UserExtra.NONE),
+    "maxTokenLength": (C + "server: {maxTokenLength: 16384}", "max_token_length", 16384),
+    "startFromLastGood": (C + "server: {startFromLastGood: true}", "start_from_last_good", True),
+    "maxLockoutShare": (C + "server: {maxLockoutShare: 0.25}", "lockout_share", 0.25),
+    "maxLockoutShare all": (C + "server: {maxLockoutShare: 1}", "lockout_share", 1.0),
+    "maxLockoutShare off": (C + "server: {maxLockoutShare: off}", "lockout_share", None),
+    "case of keys": (C + "SERVER: {PORT: 1}", "port", 1),
+    "unbuilt but unset": (
+        C + "server: {kubeconfig: '', master: ~, dynamicFileUserIDStrict: false, sourceARN: ''}", "port", 21362,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "field", "value"), GOOD.values(), ids=GOOD)
+def test_good_values(load, text, field, value):
+    """Each setting's value arrives as what it means."""
+    loaded = load(text)
+    assert getattr(loaded.settings, field) == value
+    assert loaded.warnings == ()
+
+
+BAD = {
+    "clusterID empty": ("clusterID: ''", 1, 12, "clusterID must be 1 to 1024 printable ASCII"),
+    "clusterID too long": (f"clusterID: {'x' * 1025}", 1, 12, "clusterID must be"),
+    "clusterID space": ("clusterID: 'a '", 1, 12, "clusterID must be"),
+    "clusterID newline": ('clusterID: "a\\nb"', 1, 12, "clusterID must be"),
+    "clusterID no ASCII": ("clusterID: é", 1, 12, "clusterID must be"),
+    "clusterID null": ("clusterID:", 1, 11, "clusterID has no value"),
+    "clusterID word null": ("clusterID: null", 1, 12, 'clusterID has no value: quote it ("null")'),
+    "clusterID list": ("clusterID: [a]", 1, 12, "clusterID must be a single value, not a list"),
+    "clusterID mapping": ("clusterID: {a: b}", 1, 12, "clusterID must be a single value, not a mapping"),
+    "clusterID missing": ("server: {}", 1, 1, "clusterID is missing"),
+    "defaultRole": (C + "defaultRole: Admin", 2, 14, "defaultRole is not the ARN of"),
+    "defaultRole a user": (C + "defaultRole: arn:aws:iam::111122223333:user/A", 2, 14, "must be the ARN of an IAM role"),
+    "server a list": (C + "server: []", 2, 9, "server must be a mapping"),
+    "server a text": (C + "server: a", 2, 9, "server must be a mapping"),
+    "address": (C + "server: {address: localhost}", 2, 19, "server.address must be an IP address"),
+    "address zeros": (C + "server: {address: 127.0.0.01}", 2, 19, "server.address must be an IP address"),
+    "port": (C + "server: {port: http}", 2, 16, "server.port must be a whole number from 0 to 65535"),
+    "port octal": (C + "server: {port: 021362}", 2, 16, "server.port must be"),
+    "port underscore": (C + "server: {port: 21_362}", 2, 16, "server.port must be"),
+    "port other digits": (C + "server: {port: '\u0661\u0662'}", 2, 16, "server.port must be"),
+    "port negative": (C + "server: {port: -1}", 2, 16, "server.port must be"),
+    "port float": (C + "server: {port: 1.0}", 2, 16, "server.port must be"),
+    "port space": (C + "server: {port: ' 1'}", 2, 16, "server.port must be"),
+    "port too large": (C + "server: {port: 65536}", 2, 16, "server.port must be"),
+    "port enormous": (C + f"server: {{port: {'9' * 5000}}}", 2, 16, "server.port must be"),
+    "port null": (C + "server: {port: }", 2, 16, "server.port has no value"),
+    "hostname": (C + "server: {hostname: a_b}", 2, 20, "server.hostname must be a DNS name or an IP address"),
+    "hostname no ASCII": (C + "server: {hostname: '\u212aube'}", 2, 20, "server.hostname must be"),
+    "hostname long": (C + f"server: {{hostname: {'a.' * 127}a}}", 2, 20, "server.hostname must be"),
+    "hostname empty": (C + "server: {hostname: ''}", 2, 20, "server.hostname must be"),
+    "hostname IP with port": (C + "server: {hostname: '10.0.0.1:1'}", 2, 20, "server.hostname must be"),
+    "hostname number": (C + "server: {hostname: 1.2.3.4.5}", 2, 20, "server.hostname must be"),
+    "stateDir empty": (C + "server: {stateDir: ''}", 2, 20, "server.stateDir must be a path"),
+    "stateDir control": (C + 'server: {stateDir: "/a\\0"}', 2, 20, "server.stateDir must be a path"),
+    "stateDir long": (C + f"server: {{stateDir: /{'a' * 4096}}}", 2, 20, "server.stateDir must be a path"),
+    "kubeconfigPregenerated": (C + "server: {kubeconfigPregenerated: 1}", 2, 34, "must be true or false"),
+    "kubeconfigPregenerated no ASCII": (C + "server: {kubeconfigPregenerated: '\u017fo'}", 2, 34, "must be true or false"),
+    "partition": (C + "server: {partition: amazon}", 2, 21, "server.partition must be aws, aws-cn"),
+    "scrubbedAccounts": (C + "server: {scrubbedAccounts: [1234]}", 2, 29, "zeros at the beginning were lost"),
+    "scrubbedAccounts word": (C + "server: {scrubbedAccounts: [all]}", 2, 29, "must be an AWS account's number of 12 digits"),
+    "scrubbedAccounts longer": (C + "server: {scrubbedAccounts: [1111222233334]}", 2, 29, "must be an AWS account's number"),
+    "scrubbedAccounts text": (C + "server: {scrubbedAccounts: 111122223333}", 2, 28, "server.scrubbedAccounts must be a list"),
+    "scrubbedAccounts null": (C + "server: {scrubbedAccounts: [~]}", 2, 29, "server.scrubbedAccounts has no value"),
+    "scrubbedAccounts mapping": (C + "server: {scrubbedAccounts: {a: b}}", 2, 28, "server.scrubbedAccounts must be a list"),
+    "backendMode unknown": (C + "server: {backendMode: [Mountedfile]}", 2, 24, "did you mean MountedFile?"),
+    "backendMode nonsense": (C + "server: {backendMode: [zzz]}", 2, 24, "known are MountedFile, EKSConfigMap, CRD or DynamicFile"),
+    "backendMode not built": (C + "server: {backendMode: [MountedFile, CRD]}", 2, 37, "the backend CRD is not supported yet"),
+    "backendMode twice": (C + "server: {backendMode: [MountedFile, File]}", 2, 37, "MountedFile stands in server.backendMode twice"),
+    "audiences": (C + 'server: {audiences: ["a\\tb"]}', 2, 22, "server.audiences must not have control"),
+    "audiences empty": (C + "server: {audiences: ['']}", 2, 22, "server.audiences must have 1 to 1024 characters"),
+    "userExtra": (C + "server: {userExtra: all}", 2, 21, "server.userExtra must be standard, lowercase or none"),
+    "maxTokenLength": (C + "server: {maxTokenLength: 1023}", 2, 26, "must be a whole number from 1024 to 16384"),
+    "maxTokenLength large": (C + "server: {maxTokenLength: 16385}", 2, 26, "must be a whole number from 1024 to 16384"),
+    "maxLockoutShare": (C + "server: {maxLockoutShare: 1.5}", 2, 27, "must be a number from 0 to 1, such as 0.5, or off"),
+    "maxLockoutShare percent": (C + "server: {maxLockoutShare: 50%}", 2, 27, "must be a number from 0 to 1"),
+    "unknown": (C + "server: {mapRole: []}", 2, 10, "unknown setting server.mapRole: did you mean mapRoles?"),
+    "unknown, far from any": (C + "zzzz: 1", 2, 1, "unknown setting zzzz: known here are clusterID, defaultRole, server"),
+    "unknown, of below": (C + "mapRoles: []", 2, 1, "unknown setting mapRoles: it belongs under server"),
+    "unknown, of two below": (C + "cacheTTL: 1s", 2, 1, "unknown setting cacheTTL: it belongs under server.sts"),
+    "unknown, of above": (C + "server: {clusterID: c}", 2, 10, "it belongs to the top of the file"),
+    "unknown, other letters": (C + "\u212aubeconfig: 1", 2, 1, "unknown setting \u212aubeconfig"),
+    "unknown, invisible": (C + '"a\\u202eb": 1', 2, 1, "unknown setting 'a\\u202eb'"),
+    "unknown, endless": (C + f"? {'z' * 500}\n: 1", 2, 3, f"unknown setting {'z' * 64}…"),
+    "EC2 role": (C + "server: {ec2DescribeInstancesRoleARN: x}", 2, 39, "is not supported yet, remove it"),
+    "EC2 rate": (C + "server: {ec2DescribeInstancesQps: 15}", 2, 35, "is not supported yet, remove it"),
+    "EC2 burst": (C + "server: {ec2DescribeInstancesBurst: 5}", 2, 37, "is not supported yet, remove it"),
+    "dynamicFilePath": (C + "server: {dynamicFilePath: /f}", 2, 27, "is not supported yet, remove it"),
+    "dynamicFileUserIDStrict": (C + "server: {dynamicFileUserIDStrict: true}", 2, 35, "is not supported yet, remove it"),
+    "dynamicBackendModePath": (C + "server: {dynamicBackendModePath: [/f]}", 2, 34, "is not supported yet, remove it"),
+    "kubeconfig": (C + "server: {kubeconfig: /k}", 2, 22, "server.kubeconfig is not supported yet"),
+    "master": (C + "server: {master: https://m}", 2, 18, "server.master is not supported yet"),
+    "sourceARN": (C + "server: {sourceARN: x}", 2, 21, "server.sourceARN is not supported yet"),
+    "unbuilt and broken": (C + "server: {sourceARN: *x}", 2, 21, "aliases"),
+    "reserved, unknown backend": (C + "server: {reservedPrefixConfig: [{backendMode: Fil}]}", 2, 47, "unknown backend"),
+    "reserved, no backend": (C + "server: {reservedPrefixConfig: [{}]}", 2, 33, "backendMode is missing"),
+    "reserved, no mapping": (C + "server: {reservedPrefixConfig: [a]}", 2, 33, "server.reservedPrefixConfig must be a mapping"),
+    "reserved, everything": (
+        C + "server: {reservedPrefixConfig: [{backendMode: MountedFile, usernamePrefixReserveList: ['']}]}", 2, 88,
+        "server.reservedPrefixConfig.usernamePrefixReserveList must have 1 to 1024 characters",
+    ),
+    "reserved, unknown": (
+        C + "server: {reservedPrefixConfig: [{backendMode: MountedFile, reserved: []}]}", 2, 60, "unknown setting",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "column", "message"), BAD.values(), ids=BAD)
+def test_bad_values(refuse, text, line, column, message):
+    """Each wrong value is one error at its place that says what is due."""
+    (problem,) = refuse(text)
+    assert (problem.line, problem.column) == (line, column)
+    assert message in problem.message
+
+
+def test_reserved_prefixes_count_for_backends_in_use(load):
+    """Prefixes of another backend have no effect and say so; of two for one backend the later ones count."""
+    loaded = load(
+        f"{C}server:\n  reservedPrefixConfig:\n"
+        "  - {backendMode: DynamicFile, usernamePrefixReserveList: [d]}\n"
+        "  - {backendMode: File, usernamePrefixReserveList: [a]}\n"
+        "  - {backendMode: MountedFile, usernamePrefixReserveList: [b, c]}\n"
+    )
+    assert loaded.settings.table.reserved_prefixes == ("b", "c")
+    assert [(warning.line, warning.message) for warning in loaded.warnings] == [
+        (4, "the prefixes have no effect: DynamicFile is not among server.backendMode"),
+        (6, "MountedFile has reserved prefixes already: these replace the earlier ones"),
+    ]
+
+
+def test_a_relative_path_is_warned_of(load):
+    """A path that depends on where the daemon was started is used, with a warning."""
+    loaded = load(C + "server: {stateDir: state}")
+    assert loaded.settings.state_dir == "state"
+    assert loaded.warnings[0].message.startswith("server.stateDir depends on the directory")
+
+
+def test_an_account_listed_twice_is_warned_of(load):
+    """An account that stands twice in one list is told with both lines."""
+    loaded = load(f"{C}server:\n  mapAccounts:\n  - '111122223333'\n  - 111122223333\n")
+    assert [str(warning) for warning in loaded.warnings] == [
+        "f:5:5: the account stands in mapAccounts already, in line 4"
+    ]
+    assert loaded.settings.table.accounts == {"111122223333": "f:5:5"}
+
+
+def test_options_override_the_file(load):
+    """A command line option's text is read like the file's, and put over it."""
+    settings = load(
+        "clusterID: c\nserver: {PORT: nonsense, stateDir: /s}",
+        server__port="1",
+        clusterID="d",
+        server__kubeconfigPregenerated="true",
+        server__backendMode="MountedFile",
+        server__stateDir="relative",
+        server__sts__timeout="2s",
+    ).settings
+    assert (settings.port, settings.cluster_id, settings.kubeconfig_pregenerated) == (1, "d", True)
+    assert (settings.backend_mode, settings.state_dir) == (("MountedFile",), "relative")
+    assert settings.sts.timeout == 2.0
+
+
+def test_a_relative_path_from_an_option_is_no_surprise(load):
+    """Who types a relative path at a shell means it: no warning."""
+    assert load(C, server__stateDir="state").warnings == ()
+
+
+@pytest.mark.parametrize("text", ["", "server:", "server: {sts: ~}"])
+def test_options_need_no_section_in_the_file(load, text):
+    """What the file leaves out may come from options alone."""
+    settings = load(text, clusterID="d", server__sts__concurrency="7").settings
+    assert (settings.cluster_id, settings.sts.concurrency) == ("d", 7)
+
+
+def test_errors_of_options_name_the_option(refuse):
+    """A wrong option is told by its name, since no line holds it."""
+    problems = refuse(C, server__port="x", server__stateDir="", server__backendMode="MountedFile,CRD")
+    assert {problem.file for problem in problems} == {"--port", "--backend-mode", "--state-dir"}
+    assert {problem.line for problem in problems} == {0}
+    assert "--port: server.port must be a whole number from 0 to 65535" in map(str, problems)
+
+
+def test_an_option_does_not_hide_a_broken_section(refuse):
+    """Where the file has something else than a section, an option below it does not hide that."""
+    (problem,) = refuse(C + "server: []", server__port="1")
+    assert str(problem).startswith("f:2:9: server must be a mapping")
+
+
+def test_what_needs_a_restart(load):
+    """Everything needs a restart but the mapping and the scrubbed accounts."""
+    names = {field.name for field in dataclasses.fields(Settings)}
+    assert names - set(Settings.restart_fields()) == {"table", "scrubbed_accounts"}
+    old, new = load(C).settings, load(C + "server: {port: 1, mapAccounts: ['111122223333']}").settings
+    assert [name for name in Settings.restart_fields() if getattr(old, name) != getattr(new, name)] == ["port"]
+
+
+def sts(text):
+    return f"{C}server:\n  sts:\n    {text}"
+
+
+STS_GOOD = {
+    "timeout": ("timeout: 500ms", "timeout", 0.5),
+    "timeout most": ("timeout: 0.5m", "timeout", 30.0),
+    "timeout parts": ("timeout: 1s500ms", "timeout", 1.5),
+    "concurrency": ("concurrency: 10000", "concurrency", 10000),
+    "cacheTTL": ("cacheTTL: 15m", "cache_ttl", 900.0),
+    "cacheTTL off": ("cacheTTL: 0s", "cache_ttl", 0.0),
+    "staleIfError": ("staleIfError: 5m", "stale_if_error", 300.0),
+    "caFile": ("caFile: /etc/ca.pem", "ca_file", "/etc/ca.pem"),
+    "proxy": ("proxy: http://proxy.example.org:3128", "proxy", ("proxy.example.org", 3128)),
+    "proxy slash": ("proxy: HTTP://Proxy:3128/", "proxy", ("proxy", 3128)),
+    "proxy IPv6": ("proxy: 'http://[::1]:3128'", "proxy", ("::1", 3128)),
+    "extraRegions": ("extraRegions: [xx-new-1]", "extra_regions", frozenset({"xx-new-1"})),
+    "endpoint": (
+        "endpoints: [{host: sts.us-east-1.amazonaws.com, connect: '127.0.0.1:8443', caFile: /ca, signingRegion: us-east-1}]",
+        "endpoints",
+        (
+            ExtraEndpoint(
+                host="sts.us-east-1.amazonaws.com", connect="127.0.0.1:8443", ca_file="/ca", signing_region="us-east-1"
+            ),
+        ),
+    ),
+    "endpoint known": (
+        "endpoints: [{host: sts.amazonaws.com, connect: '[::1]:8443'}]", "endpoints",
+        (ExtraEndpoint(host="sts.amazonaws.com", connect="[::1]:8443"),),
+    ),
+    "endpoint of a new region": (
+        "{endpoints: [{host: sts.xx-new-1.amazonaws.com}, {host: v.org, signingRegion: xx-new-1}], extraRegions: [xx-new-1]}",
+        "endpoints",
+        (
+            ExtraEndpoint(host="sts.xx-new-1.amazonaws.com"),
+            ExtraEndpoint(host="v.org", signing_region="xx-new-1"),
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "field", "value"), STS_GOOD.values(), ids=STS_GOOD)
+def test_good_values_for_sts(load, text, field, value):
+    """Each setting under server.sts arrives as what it means."""
+    loaded = load(sts(text))
+    assert getattr(loaded.settings.sts, field) == value
+    assert loaded.warnings == ()
+
+
+STS_BAD = {
+    "timeout number": ("timeout: 5", 14, "server.sts.timeout needs a unit, such as 5s, 5ms or 5m"),
+    "timeout zero": ("timeout: 0s", 14, "server.sts.timeout must be a duration from 0.001s to 30s"),
+    "timeout long": ("timeout: 31s", 14, "server.sts.timeout must be a duration from 0.001s to 30s"),
+    "timeout negative": ("timeout: -1s", 14, "server.sts.timeout must be a duration, such as"),
+    "timeout words": ("timeout: 5 seconds", 14, "server.sts.timeout must be a duration, such as"),
+    "timeout other digits": ("timeout: \u0665s", 14, "server.sts.timeout must be a duration, such as"),
+    "concurrency": ("concurrency: 0", 18, "must be a whole number from 1 to 10000"),
+    "cacheTTL": ("cacheTTL: 16m", 15, "must be a duration from 0s to 900s"),
+    "staleIfError": ("staleIfError: 1h", 19, "must be a duration from 0s to 900s"),
+    "caFile": ("caFile: ca.pem", 13, "server.sts.caFile must be an absolute path"),
+    "proxy TLS": ("proxy: https://p:1", 12, "must be http://host:port"),
+    "proxy bare": ("proxy: p:1", 12, "must be http://host:port"),
+    "proxy user": ("proxy: http://u:p@h:1", 12, "must not hold a user's name or password"),
+    "proxy path": ("proxy: http://h:1/x", 12, "such as http://proxy.example.com:3128"),
+    "proxy port": ("proxy: http://h", 12, "such as http://proxy.example.com:3128"),
+    "extraRegions": ("extraRegions: [Europe]", 20, "server.sts.extraRegions must be the name of an AWS region"),
+    "endpoints": ("endpoints: {}", 16, "server.sts.endpoints must be a list"),
+    "endpoint": ("endpoints: [a]", 17, "server.sts.endpoints must be a mapping"),
+    "endpoint null": ("endpoints: [~]", 17, "server.sts.endpoints must be a mapping"),
+    "endpoint without host": ("endpoints: [{}]", 17, "server.sts.endpoints.host is missing"),
+    "endpoint case": ("endpoints: [{host: STS.amazonaws.com}]", 24, "must be a DNS name in lower case"),
+    "endpoint IP": ("endpoints: [{host: 127.0.0.1}]", 24, "must be a DNS name in lower case"),
+    "endpoint connect": ("endpoints: [{host: sts.amazonaws.com, connect: a}]", 52, "must be host:port"),
+    "endpoint connect port": ("endpoints: [{host: sts.amazonaws.com, connect: 'a:0'}]", 52, "must be host:port"),
+    "endpoint connect IPv6": ("endpoints: [{host: sts.amazonaws.com, connect: '[1]:1'}]", 52, "must be host:port"),
+    "endpoint caFile": ("endpoints: [{host: sts.amazonaws.com, caFile: a}]", 51, "must be an absolute path"),
+    "endpoint elsewhere": (
+        "endpoints: [{host: vpce.example.org}]", 17,
+        "needs a signingRegion, because the host is not an STS endpoint of the partition aws",
+    ),
+    "endpoint of another region": (
+        "endpoints: [{host: sts.eu-west-1.amazonaws.com, signingRegion: us-east-1}]", 68,
+        "signingRegion must be eu-west-1: that is the region in the host's name",
+    ),
+    "endpoint of another partition": (
+        "endpoints: [{host: vpce.example.org, signingRegion: cn-north-1}]", 57, "is no region of the partition aws",
+    ),
+    "endpoint wrong region": (
+        "endpoints: [{host: vpce.example.org, signingRegion: x}]", 57, "signingRegion must be the name of an AWS region",
+    ),
+    "endpoint twice": (
+        "endpoints: [{host: sts.amazonaws.com}, {host: sts.amazonaws.com}]", 44, "stands in server.sts.endpoints twice",
+    ),
+    "unknown": ("timeouts: 1s", 5, "unknown setting server.sts.timeouts: did you mean timeout?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "column", "message"), STS_BAD.values(), ids=STS_BAD)
+def test_bad_values_for_sts(refuse, text, column, message):
+    """Each wrong value under server.sts is one error at its place."""
+    (problem,) = refuse(sts(text))
+    assert (problem.line, problem.column) == (4, column)
+    assert message in problem.message
+
+
+def test_a_broken_partition_is_one_error(refuse):
+    """Where the partition isn't known, what hangs on it is not complained of."""
+    (problem,) = refuse(C + "server: {partition: x, sts: {endpoints: [{host: a.b, signingRegion: us-east-1}]}}")
+    assert "server.partition must be" in problem.message

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authd.core.arn import MAX_ARN_LENGTH, InvalidArn, PrincipalKind, parse_arn
+
+A = "111122223333"
+
+ACCEPTED = [
+    # text, kind, path, name, session, canonical
+    (f"arn:aws:iam::{A}:role/Admin", "role", "/", "Admin", "", f"arn:aws:iam::{A}:role/Admin"),
+    (f"arn:aws:iam::{A}:role/a/b/Admin", "role", "/a/b/", "Admin", "", f"arn:aws:iam::{A}:role/Admin"),
+    (f"arn:aws:sts::{A}:assumed-role/Admin/me@x.org", "role", "/", "Admin", "me@x.org", f"arn:aws:iam::{A}:role/Admin"),
+    (f"arn:aws:iam::{A}:user/Alice", "user", "/", "Alice", "", f"arn:aws:iam::{A}:user/Alice"),
+    (f"arn:aws:iam::{A}:user/dev/Alice", "user", "/dev/", "Alice", "", f"arn:aws:iam::{A}:user/dev/Alice"),
+    (f"arn:aws:iam::{A}:root", "root", "/", "", "", f"arn:aws:iam::{A}:root"),
+    (f"arn:aws:sts::{A}:federated-user/Bob", "federated-user", "/", "Bob", "Bob", f"arn:aws:sts::{A}:federated-user/Bob"),
+    (f"arn:aws-us-gov:iam::{A}:role/Admin", "role", "/", "Admin", "", f"arn:aws-us-gov:iam::{A}:role/Admin"),
+    (f"arn:aws:iam::{A}:role/a+=,.@-_Z9", "role", "/", "a+=,.@-_Z9", "", f"arn:aws:iam::{A}:role/a+=,.@-_Z9"),
+    (f"arn:aws:iam::{A}:role/{'n' * 64}", "role", "/", "n" * 64, "", f"arn:aws:iam::{A}:role/{'n' * 64}"),
+    (f"arn:aws:iam::{A}:user/{'p' * 510}/x", "user", f"/{'p' * 510}/", "x", "", f"arn:aws:iam::{A}:user/{'p' * 510}/x"),
+    (f"arn:aws:iam::{A}:user/x!~:y/Al", "user", "/x!~:y/", "Al", "", f"arn:aws:iam::{A}:user/x!~:y/Al"),
+    (f"arn:a{'b' * 31}:iam::{A}:root", "root", "/", "", "", f"arn:a{'b' * 31}:iam::{A}:root"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "path", "name", "session", "canonical"), ACCEPTED)
+def test_a_principal_is_read_into_its_parts(text, kind, path, name, session, canonical):
+    """Every form in which AWS writes a principal is read, and has one canonical ARN and one key."""
+    arn = parse_arn(text)
+    assert (arn.kind, arn.path, arn.name, arn.session) == (PrincipalKind(kind), path, name, session)
+    assert (arn.account, arn.canonical, arn.key) == (A, canonical, canonical.lower())
+    assert arn.partition == text.split(":")[1]
+
+
+REFUSED = [
+    "",
+    "Admin",
+    f"arn:aws:iam::{A}:role",
+    f"arn:aws:iam::{A}:role/",
+    f"arn:aws:iam::{A}:role//",
+    f"arn:aws:iam::{A}:role//Admin",
+    f"arn:aws:iam::{A}:role/Admin/",
+    f"arn:aws:iam::{A}:role/Ad min",
+    f"arn:aws:iam::{A}:role/Admin\n",
+    f"arn:aws:iam::{A}:role/Admin\x00",
+    f" arn:aws:iam::{A}:role/Admin",
+    f"ARN:aws:iam::{A}:role/Admin",
+    f"arn:AWS:iam::{A}:role/Admin",
+    f"arn:a:iam::{A}:role/Admin",
+    f"arn::iam::{A}:role/Admin",
+    f"arn:-aws:iam::{A}:role/Admin",
+    f"arn:1aws:iam::{A}:role/Admin",
+    f"arn:aws_x:iam::{A}:role/Admin",
+    f"arn:a{'b' * 32}:iam::{A}:root",
+    f"arn:aws:s3::{A}:role/Admin",
+    f"arn:aws:iam:us-east-1:{A}:role/Admin",
+    "arn:aws:iam:::role/Admin",
+    "arn:aws:iam::11112222333:role/Admin",
+    "arn:aws:iam::1111222233334:role/Admin",
+    "arn:aws:iam::11112222333a:role/Admin",
+    "arn:aws:iam::１１１１２２２２３３３３:role/Admin",
+    f"arn:aws:iam::{A}:role/*",
+    f"arn:aws:iam::{A}:role/Admin?",
+    f"arn:aws:iam::{A}:role/{'n' * 65}",
+    f"arn:aws:iam::{A}:user/{'p' * 511}/x",
+    f"arn:aws:iam::{A}:role/Ädmin",
+    f"arn:aws:iam::{A}:role/\N{KELVIN SIGN}",
+    f"arn:aws:iam::{A}:user/\x7f/x",
+    f"arn:aws:iam::{A}:user/a b/x",
+    f"arn:aws:iam::{A}:group/Admins",
+    f"arn:aws:iam::{A}:instance-profile/Admin",
+    f"arn:aws:iam::{A}:rootx",
+    f"arn:aws:iam::{A}:root/",
+    f"arn:aws:iam::{A}:root/x",
+    f"arn:aws:sts::{A}:root",
+    f"arn:aws:iam::{A}:assumed-role/Admin/me",
+    f"arn:aws:iam::{A}:federated-user/Bob",
+    f"arn:aws:sts::{A}:role/Admin",
+    f"arn:aws:sts::{A}:user/Alice",
+    f"arn:aws:sts::{A}:assumed-role/Admin",
+    f"arn:aws:sts::{A}:assumed-role/Admin/",
+    f"arn:aws:sts::{A}:assumed-role//me",
+    f"arn:aws:sts::{A}:assumed-role/a/Admin/me",
+    f"arn:aws:sts::{A}:assumed-role/Admin/me/you",
+    f"arn:aws:sts::{A}:assumed-role/Admin/{'s' * 65}",
+    f"arn:aws:sts::{A}:assumed-role/{'n' * 65}/me",
+    f"arn:aws:sts::{A}:assumed-role/aws:ec2-instance/i-0123456789abcdef0",
+    f"arn:aws:sts::{A}:federated-user/",
+    f"arn:aws:sts::{A}:federated-user/a/Bob",
+    f"arn:aws:sts::{A}:self",
+    f"arn:aws:iam::{A}:role/Admin:extra/x y",
+]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_no_principal_is_refused_without_being_repeated(text):
+    """Anything else is one `InvalidArn`, which shows what an ARN looks like and nothing of the text."""
+    with pytest.raises(InvalidArn) as caught:
+        parse_arn(text)
+    assert str(caught.value) == (
+        "not the ARN of an IAM role, user or account root, an assumed role or a federated user "
+        "(such as arn:aws:iam::111122223333:role/Name)"
+    )
+
+
+def test_the_length_is_bounded():
+    """An ARN of the greatest length is looked at, one character more is not."""
+    assert MAX_ARN_LENGTH == 1024
+    fits = f"arn:aws:iam::{A}:role/" + "p" * 510 + "/" + "n" * 64
+    assert parse_arn(fits).name == "n" * 64
+    for length in (MAX_ARN_LENGTH, MAX_ARN_LENGTH + 1, 1_000_000):
+        with pytest.raises(InvalidArn):
+            parse_arn(f"arn:aws:iam::{A}:role/".ljust(length, "/"))
+
+
+NAMES = st.text(alphabet="ABCXYZabcxyz0189_+=,.@-", min_size=1, max_size=64)
+PATHS = st.lists(st.text(alphabet="ABCabc019_+=,.@-!~", min_size=1, max_size=20), max_size=5).map(
+    lambda parts: "".join(f"/{part}" for part in parts) + "/"
+)
+
+
+@given(name=NAMES, path=PATHS, session=NAMES)
+def test_a_session_and_its_role_have_the_same_key(name, path, session):
+    """A role's ARN, with any path, and any of its sessions' ARNs are one principal."""
+    role = parse_arn(f"arn:aws:iam::{A}:role{path}{name}")
+    of_session = parse_arn(f"arn:aws:sts::{A}:assumed-role/{name}/{session}")
+    assert role.key == of_session.key
+    assert parse_arn(role.canonical).canonical == role.canonical
+
+
+@given(name=NAMES, path=PATHS)
+def test_a_users_canonical_arn_is_the_arn(name, path):
+    """A user keeps the path, and reading the canonical ARN gives the same user."""
+    text = f"arn:aws:iam::{A}:user{path}{name}"
+    assert parse_arn(text).canonical == text
+
+
+@given(st.text(max_size=200) | st.builds(lambda tail: f"arn:aws:iam::{A}:role/{tail}", st.text(max_size=80)))
+def test_nothing_but_invalid_arn_is_ever_raised(text):
+    """Whatever the text is, it is an ARN or `InvalidArn`; what is read is ASCII."""
+    try:
+        arn = parse_arn(text)
+    except InvalidArn:
+        return
+    assert text.isascii()
+    assert arn.key.isascii()

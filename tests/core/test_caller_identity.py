@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authd.core.arn import InvalidArn, parse_arn
+from authd.core.caller_identity import MAX_ANSWER_LENGTH, parse_answer
+from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+
+A = "111122223333"
+ROLE = f"arn:aws:sts::{A}:assumed-role/Admin/me@x.org"
+
+
+def body(arn=ROLE, user_id="AROAABCDEFGH12345678:me@x.org", account=A, request_id="c6104cbe-af31-11e0-8154-cbc7ccf896c7"):
+    result = {"Account": account, "Arn": arn, "UserId": user_id}
+    result = {name: value for name, value in result.items() if value is not None}
+    answer = {"GetCallerIdentityResult": result, "ResponseMetadata": {"RequestId": request_id}}
+    return json.dumps({"GetCallerIdentityResponse": answer}).encode()
+
+
+def parse(content, *, status=200, partition="aws"):
+    return parse_answer(status=status, body=content, partition=partition, access_key_id="ASIAEXAMPLE")
+
+
+def unavailable(content, *, status=200, partition="aws"):
+    with pytest.raises(Unavailable) as caught:
+        parse(content, status=status, partition=partition)
+    assert caught.value.__cause__ is None
+    return caught.value.reason, caught.value.message
+
+
+def denied(content, *, status):
+    with pytest.raises(Denied) as caught:
+        parse(content, status=status)
+    assert caught.value.__cause__ is None
+    return caught.value.reason, caught.value.message
+
+
+def test_an_assumed_roles_session_is_the_role():
+    """The identity is the role's, with the session kept apart and STS's request id for the log."""
+    identity = parse(body())
+    assert identity.arn == parse_arn(ROLE)
+    assert identity.arn_text == ROLE
+    assert identity.canonical_arn == f"arn:aws:iam::{A}:role/Admin"
+    assert identity.key == f"arn:aws:iam::{A}:role/admin"
+    assert identity.principal_id == "AROAABCDEFGH12345678"
+    assert identity.access_key_id == "ASIAEXAMPLE"
+    assert identity.request_id == "c6104cbe-af31-11e0-8154-cbc7ccf896c7"
+
+
+@pytest.mark.parametrize(
+    ("arn", "user_id", "canonical", "principal_id"),
+    [
+        (f"arn:aws:iam::{A}:user/Alice", "AIDAABCDEFGH12345678", f"arn:aws:iam::{A}:user/Alice", "AIDAABCDEFGH12345678"),
+        (f"arn:aws:iam::{A}:user/dev/Al", "AIDAX", f"arn:aws:iam::{A}:user/dev/Al", "AIDAX"),
+        (f"arn:aws:iam::{A}:root", A, f"arn:aws:iam::{A}:root", A),
+        (f"arn:aws:sts::{A}:federated-user/Bob", f"{A}:Bob", f"arn:aws:sts::{A}:federated-user/Bob", A),
+        (f"arn:aws:sts::{A}:assumed-role/R/i-0123", "AROAX:i-0123", f"arn:aws:iam::{A}:role/R", "AROAX"),
+    ],
+)
+def test_every_kind_of_principal_has_its_own_user_id(arn, user_id, canonical, principal_id):
+    """Users, root, federated users and sessions are read with the UserId that STS gives each of them."""
+    identity = parse(body(arn, user_id))
+    assert (identity.canonical_arn, identity.principal_id) == (canonical, principal_id)
+
+
+@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
+def test_the_partition_is_the_daemons(partition):
+    """In each partition only that partition's callers are taken."""
+    arn = ROLE.replace("arn:aws:", f"arn:{partition}:")
+    assert parse(body(arn), partition=partition).arn.partition == partition
+    wrong = "STS's answer is not a caller identity: the account or partition in the ARN is another"
+    assert unavailable(body(arn)) == (UnavailableReason.STS_BAD_ANSWER, wrong)
+    assert unavailable(body(), partition=partition) == (UnavailableReason.STS_BAD_ANSWER, wrong)
+
+
+USER_ID = "UserId does not belong to the ARN"
+WRONG_IDENTITIES = [
+    (body(account="999999999999"), "the account or partition in the ARN is another"),
+    (body(account=""), "the account or partition in the ARN is another"),
+    (body(account=A + "\n"), "the account or partition in the ARN is another"),
+    (body(account=int(A)), "Account is missing"),
+    (body(account=None), "Account is missing"),
+    (body(arn=None), "Arn is missing"),
+    (body(arn=[ROLE]), "Arn is missing"),
+    (body(user_id=None), "UserId is missing"),
+    (body(user_id=5), "UserId is missing"),
+    (body(user_id=""), USER_ID),
+    (body(user_id="AROAABCD"), USER_ID),
+    (body(user_id="AROAABCD:"), USER_ID),
+    (body(user_id="AROA:me@x.org"), USER_ID),
+    (body(user_id="AROAABCD:me@x.orgx"), USER_ID),
+    (body(user_id="AROAABCD:me@xxorg"), USER_ID),
+    (body(user_id="AROAABCD:ME@X.ORG"), USER_ID),
+    (body(user_id="AROAABCD:you"), USER_ID),
+    (body(user_id="AROAABCD:me@x.org\n"), USER_ID),
+    (body(user_id="AROAabcd:me@x.org"), USER_ID),
+    (body(user_id="aroaABCD:me@x.org"), USER_ID),
+    (body(user_id="AIDAABCD:me@x.org"), USER_ID),
+    (body(user_id=f"AROA{'A' * 125}:me@x.org"), USER_ID),
+    (body(user_id="AROAABCD:x:me@x.org"), USER_ID),
+    (body(user_id=" AROAABCD:me@x.org"), USER_ID),
+    (body(f"arn:aws:iam::{A}:user/Alice", "AROAABCD"), USER_ID),
+    (body(f"arn:aws:iam::{A}:user/Alice", "AIDAABCD:Alice"), USER_ID),
+    (body(f"arn:aws:iam::{A}:user/Alice", "AIDA"), USER_ID),
+    (body(f"arn:aws:iam::{A}:user/Alice", "AIDAABCD\n"), USER_ID),
+    (body(f"arn:aws:iam::{A}:root", "999999999999"), USER_ID),
+    (body(f"arn:aws:iam::{A}:root", f"{A}:root"), USER_ID),
+    (body(f"arn:aws:sts::{A}:federated-user/Bob", A), USER_ID),
+    (body(f"arn:aws:sts::{A}:federated-user/Bob", f"999999999999:Bob"), USER_ID),  # noqa: F541
+    (body(f"arn:aws:sts::{A}:federated-user/B.b", f"{A}:Bob"), USER_ID),
+    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:"), "a role signs nothing: its sessions do"),
+    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:me"), "a role signs nothing: its sessions do"),
+    (body("Admin"), "not the ARN of an IAM role, user or account root, an assumed role or a federated user "
+     "(such as arn:aws:iam::111122223333:role/Name)"),
+    (b"", "not strict JSON in UTF-8"),
+    (b"<GetCallerIdentityResponse/>", "not strict JSON in UTF-8"),
+    (b"{}", "GetCallerIdentityResponse is missing"),
+    (b'{"GetCallerIdentityResponse":[]}', "GetCallerIdentityResponse is missing"),
+    (b'{"GetCallerIdentityResponse":{}}', "GetCallerIdentityResult is missing"),
+    (b'{"GetCallerIdentityResponse":{"GetCallerIdentityResult":null}}', "GetCallerIdentityResult is missing"),
+    (b'{"GetCallerIdentityResponse":{"AssumeRoleResult":{}}}', "GetCallerIdentityResult is missing"),
+    (body() + b" " * MAX_ANSWER_LENGTH, "longer than 16384 bytes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "why"), WRONG_IDENTITIES, ids=range(len(WRONG_IDENTITIES)))
+def test_an_answer_that_contradicts_itself_is_no_identity(content, why):
+    """Where ARN, account, partition and UserId don't fit together, nobody is let in, and it may pass."""
+    message = f"STS's answer is not a caller identity: {why}"
+    assert unavailable(content) == (UnavailableReason.STS_BAD_ANSWER, message)
+
+
+def test_the_length_of_an_answer_is_bounded():
+    """An answer of the greatest length is read; so is every refusal's."""
+    assert MAX_ANSWER_LENGTH == 16_384
+    assert parse(body().ljust(MAX_ANSWER_LENGTH)).principal_id
+    error = b'{"Error":{"Code":"AccessDenied"}}'
+    assert denied(error.ljust(MAX_ANSWER_LENGTH), status=403)[0] is DenialReason.STS_ACCESS_DENIED
+    assert unavailable(error.ljust(MAX_ANSWER_LENGTH + 1), status=403)[0] is UnavailableReason.STS_BAD_ANSWER
+
+
+@pytest.mark.parametrize("request_id", [None, 5, "", "a b", "a\n", "é", "x" * 65, ["a"], {"a": 1}])
+def test_a_request_id_that_is_none_is_left_out(request_id):
+    """An odd request id, which would go to the log, is dropped; the identity stands without it."""
+    assert parse(body(request_id=request_id)).request_id == ""
+
+
+@pytest.mark.parametrize("metadata", [b"", b',"ResponseMetadata":5', b',"ResponseMetadata":{}'])
+def test_metadata_may_be_missing(metadata):
+    """The answer's metadata is not needed."""
+    content = body().replace(b', "ResponseMetadata": {"RequestId": "c6104cbe-af31-11e0-8154-cbc7ccf896c7"}', metadata)
+    assert parse(content).request_id == ""
+    assert parse(body(request_id="Z" * 64)).request_id == "Z" * 64
+
+
+REFUSALS = [
+    ("ExpiredToken", DenialReason.CREDENTIALS_EXPIRED, "STS says the caller's session has expired: sign in to AWS again"),
+    ("ExpiredTokenException", DenialReason.CREDENTIALS_EXPIRED,
+     "STS says the caller's session has expired: sign in to AWS again"),
+    ("InvalidClientTokenId", DenialReason.UNKNOWN_ACCESS_KEY,
+     "STS does not know the access key or its session token: deleted, inactive, or of another partition"),
+    ("SignatureDoesNotMatch", DenialReason.SIGNATURE_MISMATCH,
+     "STS says the signature does not match: the token was minted for another cluster id, or with a wrong secret key"),
+    ("AccessDenied", DenialReason.STS_ACCESS_DENIED, "STS denies this caller GetCallerIdentity"),
+    ("RegionDisabledException", DenialReason.STS_REGION_DISABLED,
+     "STS is not activated in this region for the caller's account: activate it, or mint with another --region"),
+    ("SomethingNew", DenialReason.STS_REFUSED, "STS refused the request with an error of status {status}"),
+    ("throttling", DenialReason.STS_REFUSED, "STS refused the request with an error of status {status}"),
+    ("", DenialReason.STS_REFUSED, "STS refused the request with an error of status {status}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 499])
+@pytest.mark.parametrize(("code", "reason", "message"), REFUSALS)
+def test_a_definite_no_has_a_reason_of_its_own(code, reason, message, status):
+    """Each of STS's refusals says what the caller or administrator can do; unknown ones are refusals too."""
+    content = json.dumps({"Error": {"Code": code, "Message": "m", "Type": "Sender"}, "RequestId": "r"}).encode()
+    assert denied(content, status=status) == (reason, message.format(status=status))
+
+
+def test_a_signature_whose_time_is_over_is_told_apart():
+    """STS has one code for a wrong signature and for a late one; the words tell them apart."""
+    for words in ("Signature expired: 20260301T120000Z is now earlier than", "Signature not yet current: 2026"):
+        content = json.dumps({"Error": {"Code": "SignatureDoesNotMatch", "Message": words}}).encode()
+        message = "STS says the signature's time is over or yet to come"
+        assert denied(content, status=403) == (DenialReason.SIGNATURE_EXPIRED, message)
+    for words in ("The request signature we calculated does not match", "Signature", "", None, ["Signature expired"]):
+        content = json.dumps({"Error": {"Code": "SignatureDoesNotMatch", "Message": words}}).encode()
+        assert denied(content, status=403)[0] is DenialReason.SIGNATURE_MISMATCH
+    content = json.dumps({"Error": {"Code": "AccessDenied", "Message": "Signature expired"}}).encode()
+    assert denied(content, status=403)[0] is DenialReason.STS_ACCESS_DENIED
+
+
+THROTTLING = ["Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+    "RequestLimitExceeded", "TooManyRequestsException", "LimitExceededException", "SlowDown"]  # fmt: skip
+PASSING = ["InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 499])
+def test_a_passing_failure_is_no_refusal(status):
+    """Throttling and STS's own errors say nothing about the caller."""
+    for code in THROTTLING:
+        content = json.dumps({"Error": {"Code": code}}).encode()
+        assert unavailable(content, status=status) == (UnavailableReason.STS_THROTTLED, "STS is throttling")
+    for code in PASSING:
+        content = json.dumps({"Error": {"Code": code}}).encode()
+        assert unavailable(content, status=status) == (UnavailableReason.STS_ERROR, f"STS answered {code}")
+
+
+DENYING = json.dumps({"Error": {"Code": "AccessDenied"}}).encode()
+
+
+@pytest.mark.parametrize("content", [b"", body(), DENYING])
+def test_some_statuses_say_enough(content):
+    """Too Many Requests and server errors are passing whatever the body says."""
+    assert unavailable(content, status=429) == (UnavailableReason.STS_THROTTLED, "STS is throttling")
+    for status in (500, 502, 503, 504, 599, 600, 999):
+        assert unavailable(content, status=status) == (UnavailableReason.STS_ERROR, f"STS answered with status {status}")
+
+
+@pytest.mark.parametrize("content", [b"", body(), DENYING])
+@pytest.mark.parametrize("status", [0, 100, 199, 201, 202, 204, 206, 299, 300, 301, 302, 304, 307, 308, 399])
+def test_no_other_status_is_an_answer(status, content):
+    """Neither an identity nor a refusal is taken from an answer with a status that STS doesn't give."""
+    message = f"STS answered with status {status} and no error that STS gives"
+    assert unavailable(content, status=status) == (UnavailableReason.STS_BAD_ANSWER, message)
+
+
+NO_ERRORS = [b"", b"{}", b"[]", b"<ErrorResponse/>", b'{"Error":null}', b'{"Error":"AccessDenied"}', b'{"Error":[]}',
+    b'{"Error":{}}', b'{"Error":{"Code":5}}', b'{"Error":{"Code":null}}', b'{"Error":{"Code":["AccessDenied"]}}',
+    b'{"error":{"code":"AccessDenied"}}', b'{"Error":{"Code":"AccessDenied","Code":"AccessDenied"}}',
+    b'{"Error":{"Code":"AccessDenied"}} x', body()]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NO_ERRORS, ids=range(len(NO_ERRORS)))
+@pytest.mark.parametrize("status", [400, 401, 403, 407, 413, 431])
+def test_an_error_that_sts_does_not_give_is_no_refusal(status, content):
+    """A proxy's or a liar's error page is a failure that may pass, never a definite no."""
+    message = f"STS answered with status {status} and no error that STS gives"
+    assert unavailable(content, status=status) == (UnavailableReason.STS_BAD_ANSWER, message)
+
+
+def test_the_values_of_templates():
+    """`SessionName` has `-` for `@`, everything else is as STS or the token said it."""
+    assert parse(body()).template_values == {
+        "AccountID": A,
+        "SessionName": "me-x.org",
+        "SessionNameRaw": "me@x.org",
+        "AccessKeyID": "ASIAEXAMPLE",
+    }
+    user = parse(body(f"arn:aws:iam::{A}:user/Alice", "AIDAX"))
+    assert user.template_values["SessionName"] == user.template_values["SessionNameRaw"] == ""
+
+
+ACCOUNTS = st.from_regex(r"[0-9]{12}", fullmatch=True)
+NAMES = st.text(alphabet="ABCabc01_+=,.@-", min_size=1, max_size=20)
+IDS = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=1, max_size=17)
+PARTITIONS = st.sampled_from(["aws", "aws-cn", "aws-us-gov"])
+
+
+@st.composite
+def callers(draw):
+    """Draw partition, account, ARN and UserId of one caller, as STS would give them."""
+    partition, account, name, session, unique = (draw(s) for s in (PARTITIONS, ACCOUNTS, NAMES, NAMES, IDS))
+    return draw(
+        st.sampled_from(
+            [
+                (partition, account, f"arn:{partition}:sts::{account}:assumed-role/{name}/{session}", f"AROA{unique}:{session}"),
+                (partition, account, f"arn:{partition}:iam::{account}:user/{name}", f"AIDA{unique}"),
+                (partition, account, f"arn:{partition}:iam::{account}:root", account),
+                (partition, account, f"arn:{partition}:sts::{account}:federated-user/{name}", f"{account}:{name}"),
+            ]
+        )
+    )
+
+
+@given(callers(), callers(), st.tuples(*[st.booleans()] * 4))
+def test_no_identity_is_taken_whose_parts_disagree(one, other, mixed):
+    """An answer that mixes two callers is taken only where the mixture is one caller's."""
+    partition, account, arn, user_id = (second if swap else first for first, second, swap in zip(one, other, mixed, strict=True))
+    try:
+        identity = parse(body(arn, user_id, account), partition=partition)
+    except Unavailable as error:
+        assert len(set(mixed)) == 2  # noqa: PLR2004  # one caller's own parts always agree
+        assert error.reason is UnavailableReason.STS_BAD_ANSWER
+        return
+    assert identity.arn.account == account == arn.split(":")[4]
+    assert identity.arn.partition == partition == arn.split(":")[1]
+    resource = arn.split(":")[5]
+    begins, _, tail = user_id.partition(":")
+    assert tail == (resource.split("/")[-1] if "sts" in arn.split(":")[2] else "")
+    expected = {"assumed-role": "AROA", "user": "AIDA", "root": account, "federated-user": account}[resource.split("/")[0]]
+    assert begins.startswith(expected)
+    assert identity.principal_id == begins
+
+
+JSON_LIKE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10) | st.sampled_from([ROLE, A, "AROAX:me@x.org", "AccessDenied"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            ["GetCallerIdentityResponse", "GetCallerIdentityResult", "ResponseMetadata", "RequestId", "Error", "Code",
+             "Message", "Arn", "Account", "UserId"]
+        ),
+        inner,
+        max_size=4,
+    ),
+)  # fmt: skip
+
+
+@given(st.binary(max_size=100) | JSON_LIKE.map(lambda value: json.dumps(value).encode()), st.integers(0, 999))
+def test_nothing_but_denied_and_unavailable_is_ever_raised(content, status):
+    """Whatever STS or somebody in its place answers is an identity, a refusal or a passing failure."""
+    try:
+        identity = parse(content, status=status)
+    except Denied:
+        assert 400 <= status < 500
+    except Unavailable:
+        pass
+    else:
+        assert status == 200
+        with pytest.raises(InvalidArn):
+            parse_arn(identity.principal_id)

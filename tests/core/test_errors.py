@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from authd.core.errors import (
+    SILENT_REASONS,
+    AuthdError,
+    ConfigError,
+    DenialReason,
+    Denied,
+    Problem,
+    Unavailable,
+    UnavailableReason,
+)
+
+
+def test_there_is_one_root():
+    """Whoever catches the root misses nothing that is raised on purpose, and no kind is another kind."""
+    kinds = (Denied, Unavailable, ConfigError)
+    assert all(issubclass(kind, AuthdError) for kind in kinds)
+    assert not any(issubclass(one, other) for one in kinds for other in kinds if one is not other)
+
+
+def test_reasons_are_distinct_snake_case_words():
+    """No reason stands for two things, and each can be a label of a metric."""
+    values = [str(reason) for reason in (*DenialReason, *UnavailableReason)]
+    assert len(values) == len(set(values))
+    assert all(value.replace("_", "").isalpha() and value.islower() and value.isascii() for value in values)
+
+
+def test_only_what_depends_on_the_text_alone_is_silent():
+    """kube-apiserver remembers a silent refusal for two minutes: no other kind may be one."""
+    assert {"foreign_token", "malformed_token"} == SILENT_REASONS
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Denied(DenialReason.SIGNATURE_MISMATCH, "the words"),
+        Unavailable(UnavailableReason.STS_TIMEOUT, "the words"),
+    ],
+)
+def test_an_error_carries_reason_and_words(error):
+    """The reason is for programs, the words are for people, and both survive being raised again."""
+    again = error.again()
+    assert again is not error
+    assert type(again) is type(error)
+    for one in (error, again):
+        assert (one.reason, one.message, str(one)) == (error.reason, "the words", "the words")
+
+
+def test_a_problem_reads_as_editors_understand_it():
+    """A place is `file:line:column`; where there is none the file's name stands alone."""
+    assert str(Problem(file="m.yaml", line=3, column=7, message="wrong")) == "m.yaml:3:7: wrong"
+    assert str(Problem(file="m.yaml", line=0, column=0, message="gone")) == "m.yaml: gone"
+
+
+def test_a_config_error_says_every_problem():
+    """All problems are told, one a line, in order."""
+    problems = tuple(Problem(file="m.yaml", line=line, column=1, message=f"no {line}") for line in (1, 2))
+    error = ConfigError(problems)
+    assert error.problems == problems
+    assert str(error) == "m.yaml:1:1: no 1\nm.yaml:2:1: no 2"

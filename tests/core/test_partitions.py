@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authd.core.partitions import REGION, ExtraEndpoint, STSHosts, UnknownHost, read_partitions
+
+NAMES = ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"]
+
+
+def test_every_partition_of_botocore_is_there(partitions):
+    """The daemon can work in each of AWS's partitions."""
+    assert sorted(partitions) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_known_region_has_a_regional_and_a_dual_stack_host(partitions, name):
+    """A region's two usual hosts sign for that region."""
+    partition = partitions[name]
+    hosts = STSHosts(partition=partition)
+    assert partition.regions
+    for region in partition.regions:
+        assert REGION.fullmatch(region)
+        assert hosts.signing_region(f"sts.{region}.{partition.suffix}") == region
+        assert hosts.signing_region(f"sts.{region}.{partition.dual_stack_suffix}") == region
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_partition_takes_another_ones_regions(partitions, name):
+    """A region belongs to one partition, also where two share a suffix."""
+    hosts = STSHosts(partition=partitions[name])
+    for other in partitions.values():
+        for region in other.regions if other.name != name else ():
+            for suffix in {p.suffix for p in partitions.values()} | {p.dual_stack_suffix for p in partitions.values()}:
+                with pytest.raises(UnknownHost):
+                    hosts.signing_region(f"sts.{region}.{suffix}")
+                with pytest.raises(UnknownHost):
+                    hosts.signing_region(f"sts-fips.{region}.{suffix}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_global_host_is_one_of_aws_alone(partitions, name):
+    """`sts.amazonaws.com` signs as us-east-1, and only in the partition aws."""
+    hosts = STSHosts(partition=partitions[name])
+    if name == "aws":
+        assert hosts.signing_region("sts.amazonaws.com") == "us-east-1"
+        return
+    with pytest.raises(UnknownHost, match="not an STS endpoint"):
+        hosts.signing_region("sts.amazonaws.com")
+
+
+def test_fips_hosts_are_those_that_exist(hosts):
+    """Four regions have a FIPS host of STS; in another one the name is nobody's, or somebody else's."""
+    for region in ("us-east-1", "us-east-2", "us-west-1", "us-west-2"):
+        assert hosts.signing_region(f"sts-fips.{region}.amazonaws.com") == region
+    for host in ("sts-fips.eu-west-1.amazonaws.com", "sts-fips.us-east-1.api.aws", "sts-fips.amazonaws.com"):
+        with pytest.raises(UnknownHost, match="^the host is not an STS endpoint of the partition aws$"):
+            hosts.signing_region(host)
+
+
+def test_a_region_yet_to_come_works_when_it_fits_the_grammar(partitions):
+    """A new region needs no release, as long as it is named as its partition names regions."""
+    assert STSHosts(partition=partitions["aws"]).signing_region("sts.eu-north-7.amazonaws.com") == "eu-north-7"
+    assert STSHosts(partition=partitions["aws-cn"]).signing_region("sts.cn-west-9.amazonaws.com.cn") == "cn-west-9"
+
+
+NO_REGIONS = ["moon-base-1", "us-gov-east-1", "cn-north-1", "us-east-1a", "useast1", "us-east-100", "us--1", "us-e-1",
+    "us-east-", "global", "s3", "ec2", "execute-api", "us-e_t-1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("label", NO_REGIONS)
+def test_a_label_that_is_no_region_is_refused(hosts, label):
+    """Between `sts.` and the suffix stands a region of the partition, or the host is not taken."""
+    with pytest.raises(UnknownHost):
+        hosts.signing_region(f"sts.{label}.amazonaws.com")
+
+
+HOSTS = ["", ".", "sts", "sts.", "localhost", "127.0.0.1", "amazonaws.com", "amazonaws.com.", "sts.us-east-1",
+    "sts.us-east-1.amazonaws.com.", ".sts.us-east-1.amazonaws.com", "sts..us-east-1.amazonaws.com",
+    "sts.us-east-1..amazonaws.com", "STS.us-east-1.amazonaws.com", "sts.US-EAST-1.amazonaws.com",
+    "sts.us-east-1.AMAZONAWS.COM", "sts.us-east-1.amazonaws.com.cn", "sts.us-east-1.amazonaws.com.evil.org",
+    "sts.us-east-1.amazonaws.co", "sts.us-east-1.xamazonaws.com", "xsts.us-east-1.amazonaws.com",
+    "sts.us-east-1.elb.amazonaws.com", "sts.us-east-1.vpce.amazonaws.com", "sts.us-east-1.s3.amazonaws.com",
+    "ec2.us-east-1.amazonaws.com", "s3.us-east-1.amazonaws.com", "iam.amazonaws.com", "sts.s3.amazonaws.com",
+    "us-east-1.sts.amazonaws.com", "sts-us-east-1.amazonaws.com", "a.sts.us-east-1.amazonaws.com",
+    "sts.us-east-1.api.amazonaws.com", "sts.us-east-1.on.aws", "sts.us-east-1.aws", "sts.api.aws", "sts.aws",
+    "sts.us-east-1.amazonaws.com\n", "sts.us-east-1\n.amazonaws.com", "sts.us-east-1.amazonaws.com:443",
+    "sts.us-east-1.amazonaws.com@evil.org", "sts。us-east-1.amazonaws.com", "sts.us-east-１.amazonaws.com",
+    "sts.us-east-1.amazonaws.com\x00", "sts.us-éast-1.amazonaws.com", "sts.us-east-1/amazonaws.com"]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_hosts_that_only_look_like_sts_are_refused(hosts, host):
+    """Nothing but the exact forms is taken, and the refusal does not repeat the name."""
+    with pytest.raises(UnknownHost) as caught:
+        hosts.signing_region(host)
+    assert str(caught.value) in (
+        "the host is not an STS endpoint of the partition aws",
+        "the host names no region of the partition aws",
+    )
+
+
+def test_extra_regions_are_taken_in_their_partitions_hosts_alone(partitions):
+    """A region of the settings is taken with the partition's suffixes, whatever its grammar, and no other."""
+    hosts = STSHosts(partition=partitions["aws"], extra_regions=frozenset({"xx-new-1"}))
+    assert hosts.signing_region("sts.xx-new-1.amazonaws.com") == "xx-new-1"
+    assert hosts.signing_region("sts.xx-new-1.api.aws") == "xx-new-1"
+    assert hosts.signing_region("sts.us-east-1.amazonaws.com") == "us-east-1"
+    for host in ("sts.xx-new-2.amazonaws.com", "sts.xx-new-1.amazonaws.com.cn", "sts-fips.xx-new-1.amazonaws.com"):
+        with pytest.raises(UnknownHost):
+            hosts.signing_region(host)
+
+
+def test_extra_endpoints_sign_for_the_region_that_the_settings_name(partitions):
+    """A host of the settings is taken exactly; a known one may have another way, and keeps its region."""
+    hosts = STSHosts(
+        partition=partitions["aws"],
+        extra_endpoints=(
+            ExtraEndpoint(host="vpce-1.sts.eu-west-1.vpce.amazonaws.com", signing_region="eu-west-1"),
+            ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="127.0.0.1:8443", ca_file="/ca.pem"),
+            ExtraEndpoint(host="sts.amazonaws.com", signing_region="us-west-2"),
+        ),
+    )
+    assert hosts.signing_region("vpce-1.sts.eu-west-1.vpce.amazonaws.com") == "eu-west-1"
+    assert hosts.signing_region("sts.us-east-1.amazonaws.com") == "us-east-1"
+    assert hosts.signing_region("sts.amazonaws.com") == "us-west-2"
+    with pytest.raises(UnknownHost):
+        hosts.signing_region("vpce-2.sts.eu-west-1.vpce.amazonaws.com")
+
+
+def test_an_extra_endpoint_without_a_region_opens_nothing(partitions):
+    """A host that names no region and was given none is refused, also when the settings list it."""
+    hosts = STSHosts(partition=partitions["aws"], extra_endpoints=(ExtraEndpoint(host="sts.example.org"),))
+    with pytest.raises(UnknownHost):
+        hosts.signing_region("sts.example.org")
+
+
+def test_a_known_region_that_fits_no_grammar_is_taken(partitions):
+    """What botocore lists is a region, whatever its partition's grammar says."""
+    partition = read_partitions(_partitions(regions={"eu-xx-yy-1": {}}, region_regex="^nothing$"), b"{}")["p"]
+    assert STSHosts(partition=partition).signing_region("sts.eu-xx-yy-1.p.example") == "eu-xx-yy-1"
+
+
+def test_a_partitions_sloppy_grammar_takes_no_newline_and_no_other_script():
+    """`$` and `\\w` of botocore's expressions let more pass than a region's name."""
+    partition = read_partitions(_partitions(region_regex=r"^us\-\w+\-\d+$"), b"{}")["p"]
+    partition.check_region("us-east-1")
+    for label in ("us-east-1\n", "us-éast-1", "us-east-１", "us-e_t-1", "us-EAST-1", "us-east-123", "US-east-1"):
+        with pytest.raises(UnknownHost, match="^the host names no region of the partition p$"):
+            partition.check_region(label)
+
+
+def _partitions(regions=None, region_regex="x", **outputs):
+    outputs = {"dnsSuffix": "p.example", "dualStackDnsSuffix": "d.example", **outputs}
+    entry = {"id": "p", "outputs": outputs, "regions": regions or {}, "regionRegex": region_regex}
+    return json.dumps({"partitions": [entry]}).encode()
+
+
+def test_pseudo_regions_are_no_regions():
+    """`aws-global` and the like are entries of the data, not regions of a host."""
+    partition = read_partitions(_partitions(regions={"aws-global": {}, "us-east-1": {}}), b"{}")["p"]
+    assert partition.regions == {"us-east-1"}
+    assert partition.name == "p"
+
+
+def test_fips_hosts_are_found_in_the_data():
+    """Only names of STS's own FIPS hosts are taken out of the endpoints, in any spacing."""
+    data = b'{"hostname":"sts-fips.us-east-1.amazonaws.com"},{"hostname" : "sts-fips.eu-x-1.a.b"},{"hostname":"s3-fips.x"}'
+    assert read_partitions(_partitions(), data)["p"].fips_hosts == {
+        "sts-fips.us-east-1.amazonaws.com",
+        "sts-fips.eu-x-1.a.b",
+    }
+
+
+BROKEN = [
+    b"", b"[]", b"{}", b"null", b"1", b'{"partitions":1}', b'{"partitions":[1]}', b'{"partitions":[{}]}',
+    b'{"partitions":[{"id":"p"}]}', b'{"partitions":[{"id":"p","outputs":[],"regions":{},"regionRegex":"x"}]}',
+    b'{"partitions":[{"id":"p","outputs":{},"regions":[],"regionRegex":"x"}]}',
+    b'{"partitions":[{"id":"p","outputs":{},"regions":{},"regionRegex":"x"}]}',
+    b'{"partitions":[{"id":"p","outputs":{"dnsSuffix":"s","dualStackDnsSuffix":"d"},"regions":{}}]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", BROKEN)
+def test_broken_partition_data_is_a_value_error(data):
+    """Files that aren't what botocore ships are said to be so."""
+    with pytest.raises(ValueError):
+        read_partitions(data, b"")
+
+
+LABELS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12)
+
+
+@given(st.text(max_size=60) | st.lists(LABELS, max_size=6).map(".".join) | LABELS.map("sts.{}.amazonaws.com".format))
+def test_nothing_but_unknown_host_is_ever_raised(hosts, host):
+    """Whatever the name is, it is `sts` in a well-formed region of the partition, or `UnknownHost`."""
+    try:
+        region = hosts.signing_region(host)
+    except UnknownHost:
+        return
+    if host != "sts.amazonaws.com":
+        assert re.fullmatch(r"sts(-fips)?\." + re.escape(region) + r"\.(amazonaws\.com|api\.aws)", host)
+        assert REGION.fullmatch(region)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authd.core.strict_json import InvalidJson, parse_object
+
+NOT_STRICT = "not strict JSON in UTF-8"
+
+REFUSED = [
+    (b"", NOT_STRICT),
+    (b" ", NOT_STRICT),
+    (b"{", NOT_STRICT),
+    (b"{}x", NOT_STRICT),
+    (b"{}{}", NOT_STRICT),
+    (b"{}\x00", NOT_STRICT),
+    (b"{}\x0b", NOT_STRICT),
+    (b"{}\xc2\xa0", NOT_STRICT),
+    (b"\xef\xbb\xbf{}", NOT_STRICT),
+    (b"{'a':1}", NOT_STRICT),
+    (b'{"a":1,}', NOT_STRICT),
+    (b'{"a":[1,]}', NOT_STRICT),
+    (b"{a:1}", NOT_STRICT),
+    (b'{"a":01}', NOT_STRICT),
+    (b'{"a":+1}', NOT_STRICT),
+    (b'{"a":.5}', NOT_STRICT),
+    (b'{"a":1.}', NOT_STRICT),
+    (b'{"a":0x1}', NOT_STRICT),
+    (b'{"a":1_0}', NOT_STRICT),
+    (b'{"a":"\n"}', NOT_STRICT),
+    (b'{"a":"\x00"}', NOT_STRICT),
+    (b'{"a":"\\x41"}', NOT_STRICT),
+    (b'{"a":"\\u12"}', NOT_STRICT),
+    (b'{"a":True}', NOT_STRICT),
+    (b'{"a":1}// x', NOT_STRICT),
+    (b'/**/{"a":1}', NOT_STRICT),
+    (b'{"a":"\xff"}', NOT_STRICT),
+    (b'{"a":"\xc0\xaf"}', NOT_STRICT),
+    (b'{"a":"\xed\xa0\x80"}', NOT_STRICT),
+    (b'{"a":"\xed\xa0\x80\xed\xb0\x80"}', NOT_STRICT),
+    ('{"a":1}'.encode("utf-16"), NOT_STRICT),
+    ('{"a":1}'.encode("utf-16-le"), NOT_STRICT),
+    ('{"a":1}'.encode("utf-32"), NOT_STRICT),
+    (b'{"a":"\\ud800"}', NOT_STRICT),
+    (b'{"a":"\\udc00\\ud800"}', NOT_STRICT),
+    (b'{"a":{"b":["\\uDFFF"]}}', NOT_STRICT),
+    (b'{"\\ud800":1}', NOT_STRICT),
+    (b'{"a":' + b"9" * 5000 + b"}", NOT_STRICT),
+    (b'{"a":-' + b"9" * 5000 + b"}", NOT_STRICT),
+    (b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}", NOT_STRICT),
+    (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, NOT_STRICT),
+    (b"[" * 65_000, NOT_STRICT),
+    (b'{"a":1,"a":1}', "a key stands twice"),
+    (b'{"a":1,"\\u0061":2}', "a key stands twice"),
+    (b'{"x":[{"a":1,"b":2,"a":3}]}', "a key stands twice"),
+    (b'{"":1,"":2}', "a key stands twice"),
+    (b'{"a":NaN}', "NaN is not JSON"),
+    (b'{"a":Infinity}', "Infinity is not JSON"),
+    (b'{"a":[-Infinity]}', "-Infinity is not JSON"),
+    (b"NaN", "NaN is not JSON"),
+    (b"null", "not a JSON object"),
+    (b"[]", "not a JSON object"),
+    (b'[{"a":1}]', "not a JSON object"),
+    (b'"a"', "not a JSON object"),
+    (b"1", "not a JSON object"),
+    (b"true", "not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), REFUSED, ids=range(len(REFUSED)))
+def test_what_is_not_one_strict_object_is_refused(body, message):
+    """Everything where two parsers could read two things, or one could be worn out, is refused in a few words."""
+    with pytest.raises(InvalidJson) as caught:
+        parse_object(body, 65_536)
+    assert str(caught.value) == message
+
+
+ACCEPTED = [
+    (b"{}", {}),
+    (b' \t\r\n{ "a" : 1 }\n', {"a": 1}),
+    (b'{"a":[1,2.5,-3e2,null,true,false,"x",{}]}', {"a": [1, 2.5, -300.0, None, True, False, "x", {}]}),
+    (b'{"a":{"a":{"a":1}}}', {"a": {"a": {"a": 1}}}),
+    (b'{"a":1,"A":2}', {"a": 1, "A": 2}),
+    (b'{"a":"\\ud83d\\ude00"}', {"a": "\N{GRINNING FACE}"}),
+    (b'{"a":"\\\\ud800"}', {"a": "\\ud800"}),
+    ('{"ä":"\N{GRINNING FACE}"}'.encode(), {"ä": "\N{GRINNING FACE}"}),
+]
+
+
+@pytest.mark.parametrize(("body", "value"), ACCEPTED)
+def test_a_strict_object_is_read(body, value):
+    """One object in UTF-8 is read as what it says."""
+    assert parse_object(body, 65_536) == value
+
+
+def test_the_limit_is_in_bytes():
+    """A body of as many bytes as the limit is read, one more is refused before it is decoded."""
+    body = '{"a":"ä"}'.encode()
+    assert parse_object(body, len(body)) == {"a": "ä"}
+    with pytest.raises(InvalidJson, match=f"^longer than {len(body) - 1} bytes$"):
+        parse_object(body, len(body) - 1)
+
+
+def test_a_refusal_has_no_cause_that_shows_the_content():
+    """A traceback of the refusal doesn't print the body by way of the first error."""
+    with pytest.raises(InvalidJson) as caught:
+        parse_object(b'{"token":"secret"', 100)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), JSON, max_size=5), st.booleans())
+def test_what_json_writes_is_read_back(value, ascii_only):
+    """Any object that a correct writer writes is read as the same object, in escapes or in UTF-8."""
+    body = json.dumps(value, ensure_ascii=ascii_only).encode()
+    assert parse_object(body, len(body)) == value
+
+
+@given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()), st.integers(0, 200))
+def test_nothing_but_invalid_json_is_ever_raised(body, limit):
+    """Whatever the bytes are, they are an object within the limit that can be written in UTF-8, or `InvalidJson`."""
+    try:
+        value = parse_object(body, limit)
+    except InvalidJson:
+        return
+    assert len(body) <= limit
+    json.dumps(value, ensure_ascii=False).encode()

@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+
+from authd.core.errors import DenialReason, Denied
+from authd.core.token import (
+    DEFAULT_MAX_TOKEN_LENGTH,
+    MAX_CLOCK_LEAD,
+    PREFIX,
+    SIGNATURE_LIFETIME,
+    check_prefix,
+    digest,
+    parse_token,
+)
+
+
+def refusal(token, hosts, now, **options):
+    with pytest.raises(Denied) as caught:
+        parse_token(token, hosts=hosts, now=now, **options)
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+def test_the_base_token_is_read(tokens, hosts):
+    """A valid token gives exactly its parts, and the request is rebuilt in one order whatever the token's."""
+    token = tokens.token()
+    request = parse_token(token, hosts=hosts, now=tokens.now)
+    assert request.host == "sts.us-east-1.amazonaws.com"
+    assert request.region == "us-east-1"
+    assert request.access_key_id == "AKIAIOSFODNN7EXAMPLE"
+    assert request.date == tokens.now
+    assert request.expiry == tokens.now + 900
+    assert request.digest == hashlib.sha256(token.encode()).hexdigest()
+    assert request.target == "/?" + "&".join(f"{name}={value}" for name, value in tokens.parameters.items())
+
+
+def test_the_order_of_parameters_means_nothing(tokens, hosts):
+    """Official clients differ in the order; what is sent does not."""
+    changed = dict(reversed(tokens.parameters.items()))
+    url = "https://sts.us-east-1.amazonaws.com/?" + "&".join(f"{name}={value}" for name, value in changed.items())
+    target = parse_token(tokens.encode(url), hosts=hosts, now=tokens.now).target
+    assert target == parse_token(tokens.token(), hosts=hosts, now=tokens.now).target
+
+
+def test_a_session_token_travels_as_it_is_spelled(tokens, hosts):
+    """The session token is passed on byte for byte, escapes and all."""
+    spelled = "IQoJb3JpZ2luX2VjE%2Fabc%2BDEF._~-09%3D%3D"
+    request = parse_token(tokens.token({"X-Amz-Security-Token": spelled}), hosts=hosts, now=tokens.now)
+    assert request.target.endswith(f"&X-Amz-Security-Token={spelled}")
+
+
+def test_nothing_of_a_request_shows(tokens, hosts):
+    """A request in a traceback or log shows its digest's beginning and host, no signature and no key."""
+    request = parse_token(tokens.token(), hosts=hosts, now=tokens.now)
+    assert repr(request) == f"<PresignedRequest {request.digest[:12]} to sts.us-east-1.amazonaws.com>"
+    assert str(request) == repr(request)
+
+
+FOREIGN = ["", "x", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "k8s-aws-v1", "k8s-aws-v2.aHR0", "K8S-AWS-V1.aHR0", " k8s-aws-v1.aHR0",
+    "\ufeffk8s-aws-v1.aHR0", "k8s-aws-v1\u3002aHR0", "bearer k8s-aws-v1.aHR0", "k8s-aws-v1-aHR0", "ｋ8s-aws-v1.aHR0"]  # fmt: skip
+
+
+@pytest.mark.parametrize("token", FOREIGN)
+def test_other_peoples_tokens_are_foreign(hosts, token):
+    """A token without the exact prefix is somebody else's: a clean no, by the first check and by the whole parser."""
+    error = refusal(token, hosts, 0)
+    assert (error.reason, error.message) == (DenialReason.FOREIGN_TOKEN, "not an AWS IAM token")
+    with pytest.raises(Denied, match="^not an AWS IAM token$"):
+        check_prefix(token)
+
+
+def test_the_prefix_check_looks_at_nothing_else():
+    """What has the prefix is ours, however broken the rest."""
+    check_prefix(PREFIX)
+    check_prefix(PREFIX + "\x00")
+
+
+GOOD_URL_LENGTHS = (0, 1, 2)
+
+
+@pytest.mark.parametrize("extra", GOOD_URL_LENGTHS)
+def test_every_remainder_of_base64_is_read(tokens, hosts, extra):
+    """Whether base64 would be padded by none, one or two characters, the token is read without padding."""
+    token = tokens.token({"X-Amz-Security-Token": "A" * (3 + extra)})
+    assert parse_token(token, hosts=hosts, now=tokens.now).region == "us-east-1"
+
+
+def test_the_envelope_is_exact(tokens, hosts):
+    """Padding, the other alphabet, white space, foreign bytes and non-canonical last characters are refused."""
+    token = tokens.token({"X-Amz-Security-Token": "AAAA"})
+    for broken in (
+        PREFIX,
+        token + "=",
+        token + "==",
+        token + "\n",
+        token + " ",
+        token + "\x00",
+        token + "é",
+        token.replace(PREFIX, PREFIX + " "),
+        token[:40] + "\n" + token[40:],
+        token[:40] + "%3D" + token[40:],
+        token[:40] + "+" + token[41:],
+        token[:40] + "/" + token[41:],
+        token[:40] + "." + token[41:],
+        token[:40] + "А" + token[41:],
+        PREFIX + token,
+        token + "." + token.removeprefix(PREFIX),
+        PREFIX + "A",
+        PREFIX + "AAAAA",
+        PREFIX + token,
+    ):
+        assert refusal(broken, hosts, tokens.now).message == "malformed token: not base64url without padding"
+
+
+def test_base64_has_one_spelling(tokens, hosts):
+    """The bits that the last character has over must be zero: one URL has one token."""
+    for padding, twins in ((2, 16), (1, 4)):
+        url = tokens.url({"X-Amz-Security-Token": "A"}).encode()
+        url += b"A" * ((padding - len(url)) % 3 and (3 - (len(url) + padding) % 3) % 3)
+        text = base64.urlsafe_b64encode(url).decode()
+        assert text.count("=") == padding
+        text = text.rstrip("=")
+        assert parse_token(PREFIX + text, hosts=hosts, now=tokens.now)
+        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+        place = alphabet.index(text[-1])
+        for other in range(place + 1, place - place % twins + twins):
+            error = refusal(PREFIX + text[:-1] + alphabet[other], hosts, tokens.now)
+            assert error.message == "malformed token: not the canonical base64url of its content"
+
+
+def test_the_length_is_bounded(tokens, hosts):
+    """A token of the greatest length is read; one more character, of any kind, is refused for its length."""
+    assert DEFAULT_MAX_TOKEN_LENGTH == 4096
+    room = DEFAULT_MAX_TOKEN_LENGTH - len(tokens.token({"X-Amz-Security-Token": "A"}))
+    for size in range(room * 3 // 4 - 3, room * 3 // 4 + 6):
+        token = tokens.token({"X-Amz-Security-Token": "A" * (size + 1)})
+        if len(token) <= 4096:
+            assert parse_token(token, hosts=hosts, now=tokens.now)
+        else:
+            assert refusal(token, hosts, tokens.now).message == "malformed token: longer than 4096 characters"
+    token = tokens.token()
+    assert parse_token(token, hosts=hosts, now=tokens.now, max_length=len(token))
+    error = refusal(token, hosts, tokens.now, max_length=len(token) - 1)
+    assert error.message == f"malformed token: longer than {len(token) - 1} characters"
+    assert refusal(PREFIX + "=" * 5000, hosts, tokens.now).message == "malformed token: longer than 4096 characters"
+
+
+NOT_A_URL = "malformed token: not an https URL of a plain lower-case host, the path / and a query"
+BEGINNINGS = ["http://sts.us-east-1.amazonaws.com/?", "HTTPS://sts.us-east-1.amazonaws.com/?",
+    "https:sts.us-east-1.amazonaws.com/?", "https:/sts.us-east-1.amazonaws.com/?",
+    "https:///sts.us-east-1.amazonaws.com/?", "//sts.us-east-1.amazonaws.com/?", "sts.us-east-1.amazonaws.com/?",
+    " https://sts.us-east-1.amazonaws.com/?", "\nhttps://sts.us-east-1.amazonaws.com/?",
+    "https://user@sts.us-east-1.amazonaws.com/?", "https://user:pw@sts.us-east-1.amazonaws.com/?",
+    "https://@sts.us-east-1.amazonaws.com/?", "https://sts.us-east-1.amazonaws.com:443/?",
+    "https://sts.us-east-1.amazonaws.com:/?", "https://sts.us-east-1.amazonaws.com#@/?",
+    "https://evil.org\\@sts.us-east-1.amazonaws.com/?", "https://evil.org\\.sts.us-east-1.amazonaws.com/?",
+    "https://STS.us-east-1.amazonaws.com/?", "https://sts.us-east-1.amazonaws.com%00/?", "https:///?", "https://?",
+    "https://[::1]/?", "https://sts.us-east-1.amazonaws.com?", "https://sts.us-east-1.amazonaws.com//?",
+    "https://sts.us-east-1.amazonaws.com/x?", "https://sts.us-east-1.amazonaws.com/./?",
+    "https://sts.us-east-1.amazonaws.com/%2F?", "https://sts.us-east-1.amazonaws.com/;x?",
+    "https://sts.us-east-1.amazonaws.com/#?", "https://sts.us-east-1.amazonaws.com/", "https://sts_us.amazonaws.com/?",
+    "https://sts.us-east-1.amazonaws.com\t/?", "https://sts.us-east-1.amazonaws.com /?",
+    "https://sts。us-east-1.amazonaws.com/?", "https://sts.us-éast-1.amazonaws.com/?",
+    f"https://{'a' * 254}/?", "javascript://sts.us-east-1.amazonaws.com/?"]  # fmt: skip
+
+
+@pytest.mark.parametrize("begin", BEGINNINGS)
+def test_the_url_has_one_form(tokens, hosts, begin):
+    """Everything before the query is matched on bytes: no userinfo, port, other path, fragment or case."""
+    assert refusal(tokens.token(begin=begin), hosts, tokens.now).message == NOT_A_URL
+
+
+ENDS = ["\n", " ", "\x00", "\x7f", "é", "\r\nX-Evil: 1"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_query_is_printable_ascii(tokens, hosts, end):
+    """Bytes that could end a request's line, or that layers rewrite, are refused wherever they stand."""
+    assert refusal(tokens.token(end=end), hosts, tokens.now).message == NOT_A_URL
+    assert refusal(tokens.token({"Action": f"Get{end}CallerIdentity"}), hosts, tokens.now).message == NOT_A_URL
+    assert refusal(tokens.encode("https://sts.us-east-1.amazonaws.com/?"), hosts, tokens.now).message == NOT_A_URL
+
+
+UNKNOWN = "malformed token: a parameter that GetCallerIdentity does not take, or not in its canonical spelling"
+EXTRA = ["&", "&&", "&=", "&=1", "&x=1", "&x", "&action=GetCallerIdentity", "&ACTION=GetCallerIdentity",
+    "&x-amz-expires=60", "&X-Amz-Expires", "&X-Amz-Expires%20=60", "&%41ction=GetCallerIdentity", "&Action%3D=x",
+    "&DurationSeconds=3600", "&RoleArn=arn", "&X-Amz-Meta=1", "&AWSAccessKeyId=AKIA", "&Signature=x", "&Policy=x",
+    ";Action=GetCallerIdentity", "&amp;Action=GetCallerIdentity", "&X-Amz-Content-Sha256=x", "&Expires=1", "&SourceIdentity=a"]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", EXTRA)
+def test_no_parameter_is_added(tokens, hosts, end):
+    """One parameter more, in whatever spelling, is refused."""
+    message = refusal(tokens.token(end=end), hosts, tokens.now).message
+    if end == "&X-Amz-Expires":
+        assert message == "malformed token: the parameter X-Amz-Expires stands twice"
+    elif end.startswith(";"):
+        assert message == "malformed token: the parameter X-Amz-Signature has a value that it can't have here"
+    else:
+        assert message == UNKNOWN
+
+
+def test_every_parameter_stands_once(tokens, hosts):
+    """Each parameter twice, with the same or another value, before or after, is refused; so is each one missing."""
+    for name, value in tokens.parameters.items():
+        for end in (f"&{name}={value}", f"&{name}=", f"&{name}"):
+            message = refusal(tokens.token(end=end), hosts, tokens.now).message
+            assert message == f"malformed token: the parameter {name} stands twice"
+        message = refusal(tokens.token({name: None}), hosts, tokens.now).message
+        assert message == f"malformed token: the parameter {name} is missing"
+        for changed in (name.lower(), name.upper(), name.replace("-", "_"), name + "+", name.replace("A", "%41", 1)):
+            if changed != name:
+                message = refusal(tokens.token({name: None, changed: value}), hosts, tokens.now).message
+                assert message == UNKNOWN
+
+
+WRONG_VALUES = [
+    ("Action", ["", "getcalleridentity", "GetCallerIdentity%20", "GetCallerIdentity+", "AssumeRole", "GetSessionToken",
+        "GetCallerIdentit", "GetCallerIdentityX", "Get%43allerIdentity", "GetCallerIdentity;x", "=GetCallerIdentity"]),
+    ("Version", ["", "2011-06-16", "2011-06-15Z", "20110615", "2011-6-15", "2011%2D06%2D15"]),
+    ("X-Amz-Algorithm", ["", "AWS4-HMAC-SHA512", "aws4-hmac-sha256", "AWS4-ECDSA-P256-SHA256", "AWS4%2DHMAC-SHA256"]),
+    ("X-Amz-SignedHeaders", ["", "host", "x-k8s-aws-id", "host;x-k8s-aws-id", "host%3bx-k8s-aws-id",
+        "x-k8s-aws-id%3Bhost", "host%3Bx-k8s-aws-idx", "host%3Bx-k8s-aws-id%3Bx-other", "HOST%3BX-K8S-AWS-ID",
+        "host%3B%3Bx-k8s-aws-id", "hostx-k8s-aws-id", "accept%3Bhost%3Bx-k8s-aws-id", "host%3Bx-k8s-aws-id%3B",
+        "host%3Ax-k8s-aws-id", "host%2Cx-k8s-aws-id"]),
+    ("X-Amz-Signature", ["", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "0" * 63 + "%30", "0x" + "0" * 62, "+" * 64]),
+    ("X-Amz-Expires", ["", "00", "060", "+60", "-1", "60.0", "6e1", "0x3c", "1000", "60s", "6_0", "%36%30", "60%20"]),
+    ("X-Amz-Date", ["", "20260301T120000", "20260301_120000Z", "2026-03-01T12:00:00Z", "20260301t120000z",
+        "20260301T120000Z%20", "0260301T120000Z", "120260301T120000Z", "20260301T120000+0000", "2026030%31T120000Z"]),
+    ("X-Amz-Credential", ["", "AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE/20260301/us-east-1/sts/aws4_request",
+        "AKIAIOSFODNN7EXAMPLE%2f20260301%2fus-east-1%2fsts%2faws4_request",
+        "akiaiosfodnn7example%2F20260301%2Fus-east-1%2Fsts%2Faws4_request",
+        "AKIAIOSFODNN7E%2F20260301%2Fus-east-1%2Fsts%2Faws4_request%2F",
+        f"{'A' * 15}%2F20260301%2Fus-east-1%2Fsts%2Faws4_request",
+        f"{'A' * 129}%2F20260301%2Fus-east-1%2Fsts%2Faws4_request",
+        "%2F20260301%2Fus-east-1%2Fsts%2Faws4_request",
+        "AKIAIOSFODNN7EXAMPLE%2F2026031%2Fus-east-1%2Fsts%2Faws4_request",
+        "AKIAIOSFODNN7EXAMPLE%2F20260301%2F%2Fsts%2Faws4_request",
+        f"AKIAIOSFODNN7EXAMPLE%2F20260301%2F{'a' * 41}%2Fsts%2Faws4_request",
+        "AKIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-1%2Fs3%2Faws4_request",
+        "AKIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-1%2FSTS%2Faws4_request",
+        "AKIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-1%2Fsts%2Faws4_Request",
+        "AKIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-1%2Fsts%2Faws4_requestx",
+        "AKIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-1%2Fsts%2Fsts%2Faws4_request"]),
+    ("X-Amz-Security-Token", ["", "a%2fb", "a%2bb", "a%3d", "a+b", "a/b", "a=", "a%20b", "a%00", "a%", "a%2", "a%252F",
+        "a%41", "a;b", "a,b", "a'b", "a*b"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "values"), WRONG_VALUES)
+def test_every_value_has_a_grammar(tokens, hosts, name, values):
+    """A value that STS, a signer or a proxy could read in two ways is refused, and never repeated."""
+    for value in values:
+        message = refusal(tokens.token({name: value}), hosts, tokens.now).message
+        assert message == f"malformed token: the parameter {name} has a value that it can't have here"
+
+
+def test_expiry_is_at_most_the_signatures_lifetime(tokens, hosts):
+    """0 to 900 seconds are taken, and change nothing about how long the token is good for."""
+    for expires in (0, 1, 60, 900):
+        request = parse_token(tokens.token({"X-Amz-Expires": str(expires)}), hosts=hosts, now=tokens.now + 900)
+        assert request.expiry == tokens.now + 900
+    for expires in (901, 999):
+        message = refusal(tokens.token({"X-Amz-Expires": str(expires)}), hosts, tokens.now).message
+        assert message == "malformed token: X-Amz-Expires is over 900"
+
+
+def test_the_scope_agrees_with_host_and_date(tokens, hosts):
+    """Region and date of the credential scope are those of the host and of X-Amz-Date."""
+    other_region = {"X-Amz-Credential": "AKIAIOSFODNN7EXAMPLE%2F20260301%2Feu-west-1%2Fsts%2Faws4_request"}
+    message = refusal(tokens.token(other_region), hosts, tokens.now).message
+    assert message == "malformed token: the credential scope's region is not that of the host"
+    begin = "https://sts.eu-west-1.amazonaws.com/?"
+    assert parse_token(tokens.token(other_region, begin=begin), hosts=hosts, now=tokens.now).region == "eu-west-1"
+    other_date = {"X-Amz-Credential": "AKIAIOSFODNN7EXAMPLE%2F20260228%2Fus-east-1%2Fsts%2Faws4_request"}
+    message = refusal(tokens.token(other_date), hosts, tokens.now).message
+    assert message == "malformed token: the credential scope's date is not that of X-Amz-Date"
+
+
+def test_the_global_host_signs_as_us_east_1(tokens, hosts):
+    """`sts.amazonaws.com` goes with the scope us-east-1 and no other."""
+    begin = "https://sts.amazonaws.com/?"
+    request = parse_token(tokens.token(begin=begin), hosts=hosts, now=tokens.now)
+    assert (request.host, request.region) == ("sts.amazonaws.com", "us-east-1")
+    elsewhere = {"X-Amz-Credential": "AKIAIOSFODNN7EXAMPLE%2F20260301%2Feu-west-1%2Fsts%2Faws4_request"}
+    message = refusal(tokens.token(elsewhere, begin=begin), hosts, tokens.now).message
+    assert message == "malformed token: the credential scope's region is not that of the host"
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        ("evil.org", "malformed token: the host is not an STS endpoint of the partition aws"),
+        ("sts.us-east-1.amazonaws.com.", "malformed token: the host is not an STS endpoint of the partition aws"),
+        ("127.0.0.1", "malformed token: the host is not an STS endpoint of the partition aws"),
+        ("sts.moon-base-1.amazonaws.com", "malformed token: the host names no region of the partition aws"),
+    ],
+)
+def test_the_host_is_on_the_allow_list(tokens, hosts, host, message):
+    """A host that is no STS endpoint is refused, and not named in the message."""
+    assert refusal(tokens.token(begin=f"https://{host}/?"), hosts, tokens.now).message == message
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["00000301T120000Z", "20260001T120000Z", "20261301T120000Z", "20260300T120000Z", "20260229T120000Z",
+     "20260332T120000Z", "20260301T240000Z", "20260301T126000Z", "20260301T120060Z", "99999999T999999Z"],
+)  # fmt: skip
+def test_the_date_is_in_the_calendar(tokens, hosts, date):
+    """A date of the right form that no calendar has is malformed, not an error of our own."""
+    changes = {
+        "X-Amz-Date": date,
+        "X-Amz-Credential": f"AKIAIOSFODNN7EXAMPLE%2F{date[:8]}%2Fus-east-1%2Fsts%2Faws4_request",
+    }
+    message = refusal(tokens.token(changes), hosts, tokens.now).message
+    assert message == "malformed token: X-Amz-Date is not a date of the calendar"
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [("20240229T235959Z", 1709251199), ("19700101T000000Z", 0), ("99991231T235959Z", 253402300799), ("00010101T000000Z", -62135596800)],
+)  # fmt: skip
+def test_dates_are_read_as_utc(tokens, hosts, date, seconds):
+    """A date means the same second everywhere."""
+    changes = {
+        "X-Amz-Date": date,
+        "X-Amz-Credential": f"AKIAIOSFODNN7EXAMPLE%2F{date[:8]}%2Fus-east-1%2Fsts%2Faws4_request",
+    }
+    assert parse_token(tokens.token(changes), hosts=hosts, now=seconds).date == seconds
+
+
+def test_both_ends_of_the_time_window(tokens, hosts):
+    """From five minutes before its date to fifteen after it a token is read, and not a moment outside."""
+    assert (SIGNATURE_LIFETIME, MAX_CLOCK_LEAD) == (900, 300)
+    token, date = tokens.token(), tokens.now
+    for now in (date - 300, date - 299.5, date, date + 899.999, date + 900):
+        assert parse_token(token, hosts=hosts, now=now).date == date
+    for late, seconds in ((900.001, 900), (901, 901), (86_400, 86_400)):
+        error = refusal(token, hosts, date + late)
+        assert error.reason is DenialReason.TOKEN_EXPIRED
+        assert error.message == (
+            f"the token was signed {seconds} seconds ago and ended after 900: mint a new one, and check the caller's clock"
+        )
+    for early, seconds in ((300.001, 300), (301, 301), (86_400, 86_400)):
+        error = refusal(token, hosts, date - early)
+        assert error.reason is DenialReason.TOKEN_NOT_YET_VALID
+        assert error.message == (
+            f"the token was signed {seconds} seconds in the future: check the clocks of the caller and of this host"
+        )
+
+
+def test_time_is_looked_at_last(tokens, hosts):
+    """A malformed token is malformed whatever the time, so that the answer to it may be remembered."""
+    error = refusal(tokens.token({"X-Amz-Signature": "x"}), hosts, tokens.now + 10_000)
+    assert error.reason is DenialReason.MALFORMED_TOKEN
+
+
+def test_any_text_has_a_digest():
+    """A token's digest is the SHA-256 of its UTF-8, also where it has none."""
+    assert digest("abc") == hashlib.sha256(b"abc").hexdigest()
+    assert digest("\ud800") == hashlib.sha256(b"\xed\xa0\x80").hexdigest()
+
+
+SECRET = "VerySecretMarker"
+
+
+@pytest.mark.parametrize("name", [*dict(WRONG_VALUES), SECRET])
+def test_no_refusal_repeats_what_the_caller_sent(tokens, hosts, name):
+    """A refusal's words are ours alone."""
+    error = refusal(tokens.token({name: SECRET + "!"}), hosts, tokens.now)
+    assert SECRET not in error.message
+    error = refusal(tokens.token(begin=f"https://{SECRET.lower()}.org/?"), hosts, tokens.now)
+    assert SECRET.lower() not in error.message

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authd.core.decision import ALLOWED, Decision
+from authd.core.errors import DenialReason, Denied, UnavailableReason
+from authd.core.mapping import KubernetesUser
+from authd.core.token_review import (
+    MAX_REVIEW_LENGTH,
+    InvalidReview,
+    ReviewEncoder,
+    UserExtra,
+    common_audiences,
+    decode_review,
+    error_text,
+)
+
+V1, V1BETA1 = "authentication.k8s.io/v1", "authentication.k8s.io/v1beta1"
+
+
+def review(**changes):
+    value = {"kind": "TokenReview", "apiVersion": V1, "spec": {"token": "t"}, **changes}
+    return json.dumps({name: part for name, part in value.items() if part is not None}).encode()
+
+
+@pytest.mark.parametrize("version", [V1, V1BETA1])
+def test_both_versions_are_read(version):
+    """A TokenReview of either version gives its version, token and audiences; the rest is ignored."""
+    body = review(
+        apiVersion=version, spec={"token": "k8s-aws-v1.x", "audiences": ["a", "b"]}, status={"user": {}}, metadata={}
+    )
+    request = decode_review(body)
+    assert (request.api_version, request.token, request.audiences) == (version, "k8s-aws-v1.x", ("a", "b"))
+
+
+@pytest.mark.parametrize("audiences", [None, []])
+def test_no_audiences_are_none(audiences):
+    """A list that is missing, null or empty asks for none."""
+    assert decode_review(review(spec={"token": "t", "audiences": audiences})).audiences == ()
+    assert decode_review(review()).audiences == ()
+
+
+def test_the_token_does_not_show():
+    """A review in a traceback or log is its version alone."""
+    assert repr(decode_review(review(spec={"token": "secret"}))) == f"<ReviewRequest {V1}>"
+
+
+VERSIONS = f"the body is not a TokenReview of {V1} or {V1BETA1}"
+NO_TOKEN = "the TokenReview has no spec.token"
+AUDIENCES = "the TokenReview's spec.audiences is not a short list of strings"
+REFUSED = [
+    (b"", "the body is not a TokenReview: not strict JSON in UTF-8"),
+    (b"[]", "the body is not a TokenReview: not a JSON object"),
+    (b"{}", VERSIONS),
+    (review(kind=None), VERSIONS),
+    (review(kind="tokenreview"), VERSIONS),
+    (review(kind="SubjectAccessReview"), VERSIONS),
+    (review(kind=["TokenReview"]), VERSIONS),
+    (review(apiVersion=None), VERSIONS),
+    (review(apiVersion="v1"), VERSIONS),
+    (review(apiVersion="authentication.k8s.io/v2"), VERSIONS),
+    (review(apiVersion="authentication.k8s.io/v1alpha1"), VERSIONS),
+    (review(apiVersion="authentication.k8s.io/V1"), VERSIONS),
+    (review(apiVersion=[V1]), VERSIONS),
+    (review(apiVersion={V1: 1}), VERSIONS),
+    (review(spec=None), NO_TOKEN),
+    (review(spec="t"), NO_TOKEN),
+    (review(spec=["token"]), NO_TOKEN),
+    (review(spec={}), NO_TOKEN),
+    (review(spec={"token": None}), NO_TOKEN),
+    (review(spec={"token": ""}), NO_TOKEN),
+    (review(spec={"token": 5}), NO_TOKEN),
+    (review(spec={"token": ["t"]}), NO_TOKEN),
+    (review(spec={"Token": "t"}), NO_TOKEN),
+    (review(spec={"token": "t", "audiences": "a"}), AUDIENCES),
+    (review(spec={"token": "t", "audiences": {}}), AUDIENCES),
+    (review(spec={"token": "t", "audiences": 0}), AUDIENCES),
+    (review(spec={"token": "t", "audiences": False}), AUDIENCES),
+    (review(spec={"token": "t", "audiences": ""}), AUDIENCES),
+    (review(spec={"token": "t", "audiences": ["a", 1]}), AUDIENCES),
+    (review(spec={"token": "t", "audiences": [None]}), AUDIENCES),
+    (review(spec={"token": "t", "audiences": [["a"]]}), AUDIENCES),
+    (review(spec={"token": "t", "audiences": ["a"] * 65}), AUDIENCES),
+    (review().ljust(MAX_REVIEW_LENGTH + 1), "the body is not a TokenReview: longer than 65536 bytes"),
+    (b'{"kind":"TokenReview","kind":"TokenReview"}', "the body is not a TokenReview: a key stands twice"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), REFUSED, ids=range(len(REFUSED)))
+def test_what_is_not_a_token_review_is_refused(body, message):
+    """Whoever sends something else is told what is wrong with it, without its content."""
+    with pytest.raises(InvalidReview) as caught:
+        decode_review(body)
+    assert str(caught.value) == message
+    assert caught.value.__cause__ is None
+
+
+def test_bounds_are_inclusive():
+    """A review of the greatest length and one with the most audiences are read."""
+    assert decode_review(review().ljust(MAX_REVIEW_LENGTH)).token == "t"
+    assert len(decode_review(review(spec={"token": "t", "audiences": ["a"] * 64})).audiences) == 64
+
+
+@pytest.mark.parametrize(
+    ("asked", "configured", "answered"),
+    [
+        ((), (), ()),
+        (("a",), (), ()),
+        ((), ("a",), ()),
+        (("a",), ("a",), ("a",)),
+        (("b", "a", "c"), ("a", "b"), ("b", "a")),
+    ],
+)
+def test_common_audiences(asked, configured, answered):
+    """The answer repeats, in the order asked, those audiences that are configured."""
+    assert common_audiences(asked, configured) == answered
+
+
+@pytest.mark.parametrize("asked", [("c",), ("A",), ("",), ("a ",), ("ab", "b")])
+def test_no_common_audience_is_a_refusal(asked):
+    """A token for somebody else's audience is refused."""
+    with pytest.raises(Denied) as caught:
+        common_audiences(asked, ("a",))
+    assert caught.value.reason is DenialReason.AUDIENCE_MISMATCH
+    assert caught.value.message == "none of the audiences asked for is configured here"
+
+
+ROLE = "arn:aws:sts::111122223333:assumed-role/Admin/me@x.org"
+
+
+@pytest.fixture(scope="module")
+def allowed(identities):
+    return Decision(
+        reason=ALLOWED,
+        message="",
+        reference="r",
+        user=KubernetesUser(username="me", groups=("g1", "g2"), rule="m.yaml:1:1"),
+        identity=identities.of(ROLE, principal_id="AROAX"),
+    )
+
+
+EXTRA = {
+    "arn": [ROLE],
+    "canonicalArn": ["arn:aws:iam::111122223333:role/Admin"],
+    "sessionName": ["me@x.org"],
+    "accessKeyId": ["ASIAEXAMPLE"],
+    "principalId": ["AROAX"],
+    "sigs.k8s.io/aws-iam-authenticator/principalId": ["AROAX"],
+}
+
+
+@pytest.mark.parametrize("version", [V1, V1BETA1])
+def test_an_accepted_token_is_a_user(allowed, version):
+    """The answer echoes the version and gives name, uid, groups and extra as aws-iam-authenticator does."""
+    answer = json.loads(ReviewEncoder().encode(allowed, version))
+    assert answer == {
+        "kind": "TokenReview",
+        "apiVersion": version,
+        "status": {
+            "authenticated": True,
+            "user": {
+                "username": "me",
+                "uid": "aws-iam-authenticator:111122223333:AROAX",
+                "groups": ["g1", "g2"],
+                "extra": EXTRA,
+            },
+        },
+    }
+
+
+def user_of(encoder, decision):
+    return json.loads(encoder.encode(decision, V1))["status"]["user"]
+
+
+def test_extra_in_lower_case_or_none(allowed):
+    """The keys can be such that survive impersonation, or left out."""
+    lowercase = user_of(ReviewEncoder(user_extra=UserExtra.LOWERCASE), allowed)
+    assert lowercase["extra"] == {key.lower(): value for key, value in EXTRA.items()}
+    assert "extra" not in user_of(ReviewEncoder(user_extra=UserExtra.NONE), allowed)
+    assert UserExtra("standard") is UserExtra.STANDARD
+
+
+@pytest.mark.parametrize("user_extra", UserExtra)
+def test_a_scrubbed_account_is_not_named(allowed, user_extra):
+    """Of a caller from a scrubbed account the answer shows the mapped name and groups, and nothing of AWS."""
+    encoder = ReviewEncoder(user_extra=user_extra, scrubbed_accounts=frozenset({"111122223333"}))
+    answer = encoder.encode(allowed, V1)
+    assert b"111122223333" not in answer
+    assert b"AROAX" not in answer
+    assert user_of(encoder, allowed) == {
+        "username": "me",
+        "uid": "aws-iam-authenticator:administrative:me",
+        "groups": ["g1", "g2"],
+    }
+    others = ReviewEncoder(user_extra=user_extra, scrubbed_accounts=frozenset({"999999999999"}))
+    assert user_of(others, allowed)["uid"] == "aws-iam-authenticator:111122223333:AROAX"
+
+
+def test_audiences_are_repeated_only_where_there_are_some(allowed):
+    """An answer without audiences has no such key."""
+    assert "audiences" not in json.loads(ReviewEncoder().encode(allowed, V1))["status"]
+    values = {name: getattr(allowed, name) for name in ("reason", "message", "reference", "user", "identity")}
+    answer = ReviewEncoder().encode(Decision(**values, audiences=("a", "b")), V1)
+    assert json.loads(answer)["status"]["audiences"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("reason", [*DenialReason, *UnavailableReason])
+def test_only_foreign_and_malformed_tokens_are_a_clean_no(reason):
+    """kube-apiserver remembers a no without an error: every refusal that may change says its error."""
+    decision = Decision(reason=reason, message="words", reference="0a1b2c3d")
+    status = json.loads(ReviewEncoder().encode(decision, V1))["status"]
+    assert status.pop("authenticated") is False
+    if reason in ("foreign_token", "malformed_token"):
+        assert status == {}
+    else:
+        assert status == {"error": f"words [{reason}, reference 0a1b2c3d]"}
+        assert status["error"] == error_text(decision)
+
+
+def test_half_a_decision_lets_nobody_in(allowed):
+    """A decision with a user but no identity, or the other way round, is a no."""
+    for user, identity in ((allowed.user, None), (None, allowed.identity)):
+        decision = Decision(reason="internal_error", message="m", reference="r", user=user, identity=identity)
+        answer = ReviewEncoder().encode(decision, V1)
+        assert json.loads(answer)["status"] == {"authenticated": False, "error": "m [internal_error, reference r]"}
+        assert json.loads(answer)["apiVersion"] == V1
+
+
+def test_an_answer_is_ascii_whatever_the_names(allowed, identities):
+    """Names in other scripts are written so that no reader can take them for something else."""
+    user = KubernetesUser(username='ä"\n', groups=("\N{GRINNING FACE}",), rule="m.yaml:1:1")
+    decision = Decision(reason=ALLOWED, message="", reference="r", user=user, identity=allowed.identity)
+    answer = ReviewEncoder().encode(decision, V1)
+    assert answer.isascii()
+    assert b"\n" not in answer
+    assert b" " not in answer
+    assert user_of(ReviewEncoder(), decision)["username"] == 'ä"\n'
+
+
+PARTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from([V1, V1BETA1, "TokenReview"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["kind", "apiVersion", "spec", "token", "audiences"]), inner, max_size=5),
+)
+
+
+@given(st.binary(max_size=80) | PARTS.map(lambda value: json.dumps(value).encode()))
+def test_nothing_but_invalid_review_is_ever_raised(body):
+    """Whatever the body is, it is a review with a token or `InvalidReview`."""
+    try:
+        request = decode_review(body)
+    except InvalidReview:
+        return
+    assert request.token
+    assert request.api_version in (V1, V1BETA1)
+
+
+@given(st.sampled_from([V1, V1BETA1]), st.text(min_size=1), st.lists(st.text(max_size=8), max_size=64))
+def test_what_an_api_server_writes_is_read(version, token, audiences):
+    """Any token and audiences that JSON can carry come out as they went in."""
+    body = json.dumps({"kind": "TokenReview", "apiVersion": version, "spec": {"token": token, "audiences": audiences}})
+    request = decode_review(body.encode())
+    assert (request.api_version, request.token, list(request.audiences)) == (version, token, audiences)

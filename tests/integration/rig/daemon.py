@@ -1,0 +1,164 @@
+"""`twistd authd` as a process, its log and its health port."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from tests.integration.rig.evidence import Evidence
+from tests.integration.rig.minting import bare_environment, script
+from tests.integration.rig.polling import GENEROUS_SECONDS, wait_until
+from tests.integration.rig.webhook_client import Answer, WebhookClient
+
+Event = dict[str, Any]
+
+
+class DaemonProcess:
+    """A daemon in a folder of its own: settings in `etc/config.yaml`, state in `state`, `kubeconfig.yaml`.
+
+    `launcher` is put before the arguments of `twistd authd`, instead of twistd itself.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        evidence: Evidence,
+        *,
+        launcher: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+        arguments: Sequence[str] = (),
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.settings = folder / "etc" / "config.yaml"
+        self.state = folder / "state"
+        self.kubeconfig = folder / "kubeconfig.yaml"
+        self.settings.parent.mkdir(parents=True, exist_ok=True)
+        self._evidence = evidence
+        self._launcher = list(launcher) or [script("twistd"), "--nodaemon", "--pidfile="]
+        self._pass_fds = tuple(pass_fds)
+        self._arguments = list(arguments)
+        self._environment = environment or {}
+        self._starts = 0
+        self._output = folder / "output"
+        self._errors = folder / "errors"
+        self.process: subprocess.Popen[bytes]
+
+    @property
+    def command(self) -> list[str]:
+        """The whole command line."""
+        defaults = {
+            "--config": str(self.settings),
+            "--port": "0",
+            "--state-dir": str(self.state),
+            "--generate-kubeconfig": str(self.kubeconfig),
+        }
+        options = [word for name, value in defaults.items() if name not in self._arguments for word in (name, value)]
+        return [*self._launcher, "authd", *options, *self._arguments]
+
+    def launch(self) -> Self:
+        """Start the process, and wait for nothing."""
+        self._starts += 1
+        self._output = self.folder / f"output.{self._starts}"
+        self._errors = self.folder / f"errors.{self._starts}"
+        self._evidence.writes("the daemon's output", self._output)
+        self._evidence.writes("the daemon's standard error", self._errors)
+        with self._output.open("wb") as output, self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd="/",
+                env=bare_environment(self.folder, **self._environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                pass_fds=self._pass_fds,
+            )
+        return self
+
+    def start(self) -> Self:
+        """Start the process, and wait until it listens."""
+        self.launch()
+        listening = wait_until(self._listening, "the daemon to listen")
+        self.port, self.health_port = listening["port"], listening["health_port"]
+        return self
+
+    def _listening(self) -> Event | None:
+        assert self.process.poll() is None, self.said()
+        return next((e for e in self.events() if e["message"].startswith("listening on https://")), None)
+
+    def stop(self) -> int:
+        """End it by SIGTERM, and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def ended_well(self) -> bool:
+        """Tell whether it came to its end after a signal: twistd cleans up, then ends by the same signal."""
+        orderly = any(event["message"] == "Server Shut Down." for event in self.events())
+        return orderly and self.wait() in (0, -signal.SIGTERM)
+
+    def wait(self, seconds: float = GENEROUS_SECONDS) -> int:
+        """Return the exit status of a process that ends by itself."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("the daemon did not end: " + self.said()) from None
+
+    def hang_up(self) -> None:
+        """Send SIGHUP."""
+        self.process.send_signal(signal.SIGHUP)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def said(self) -> str:
+        """Return all that it printed since it was last started."""
+        return self._output.read_text() + self._errors.read_text()
+
+    def events(self) -> list[Event]:
+        """Return the log since it was last started; a line that is just being written is left out."""
+        lines = self._output.read_text().split("\n")[:-1]
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def wait_for_event(self, fits: Callable[[Event], bool], what: str, after: int = 0) -> Event:
+        """Wait for an event that comes after so many others."""
+        return wait_until(lambda: next(filter(fits, self.events()[after:]), None), what)
+
+    def wait_for_message(self, part: str, after: int = 0) -> Event:
+        """Wait for an event with a text in its message."""
+        return self.wait_for_event(lambda event: part in event["message"], f"an event with {part!r}", after)
+
+    def decision(self, reference: str) -> Event:
+        """Return the event of one decision."""
+        return self.wait_for_event(lambda e: e.get("reference") == reference, f"the event of decision {reference}")
+
+    def client(self) -> WebhookClient:
+        """Return a client by the generated kubeconfig."""
+        return WebhookClient(self.kubeconfig, self._evidence)
+
+    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Answer:
+        """Ask about one token on a connection of its own."""
+        with self.client() as client:
+            return client.review(token, version, audiences)
+
+    def health(self, path: str) -> Answer:
+        """Ask the health port."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=GENEROUS_SECONDS)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            answer = Answer(status=response.status, headers=dict(response.getheaders()), body=response.read())
+        finally:
+            connection.close()
+        self._evidence.said("the health port's answers", repr(answer))
+        return answer

@@ -1,0 +1,63 @@
+"""Everything that was said to anyone in a whole run, and every secret that must not be in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+_PREFIX = "k8s-aws-v1."
+#: A token begins with the host and the action, which are no secret; its end holds most of the signature.
+_TELLING_END = 40
+
+
+class Evidence:
+    """Collects secrets and outputs; `leaks` says which of the former stand in the latter."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[bytes, str] = {}
+        self._texts: list[tuple[str, bytes]] = []
+        self._files: list[tuple[str, Path]] = []
+
+    def secret(self, value: str, what: str) -> None:
+        """Remember a secret, in the spellings in which it could be printed."""
+        spellings = {value, quote(value, safe=""), json.dumps(value)[1:-1]}
+        self._secrets |= {spelling.encode(): what for spelling in spellings}
+
+    def token(self, token: str) -> None:
+        """Remember a token, and what it carries."""
+        self.secret(token[-_TELLING_END:], "a token")
+        payload = token.removeprefix(_PREFIX)
+        url = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode("ascii")
+        parameters = parse_qs(urlsplit(url).query)
+        self.secret(parameters["X-Amz-Signature"][0], "a signature")
+        for session_token in parameters.get("X-Amz-Security-Token", []):
+            self.secret(session_token, "a session token")
+
+    def said(self, who: str, text: bytes | str) -> None:
+        """Remember something that was printed or answered."""
+        self._texts.append((who, text.encode() if isinstance(text, str) else text))
+
+    def writes(self, who: str, file: Path) -> None:
+        """Remember a file that a process writes what it prints into."""
+        self._files.append((who, file))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many secrets are known and how many bytes were said."""
+        return len(self._secrets), sum(len(text) for _, text in self._everything())
+
+    def leaks(self) -> list[str]:
+        """Name every secret that was said, and who said it; never with the secret itself."""
+        return sorted(
+            {
+                f"{who} shows {what}"
+                for who, text in self._everything()
+                for secret, what in self._secrets.items()
+                if secret in text
+            }
+        )
+
+    def _everything(self) -> list[tuple[str, bytes]]:
+        return [*self._texts, *((who, file.read_bytes()) for who, file in self._files if file.exists())]

@@ -1,0 +1,123 @@
+"""An HTTPS client that knows nothing but the generated webhook kubeconfig, as kube-apiserver does."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import yaml
+
+from tests.integration.rig.evidence import Evidence
+
+_SECONDS = 40.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer: `body` is as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def review(self) -> dict[str, Any]:
+        """The TokenReview in the answer."""
+        assert self.status == 200, (self.status, self.body)
+        review: dict[str, Any] = json.loads(self.body)
+        assert review["kind"] == "TokenReview"
+        return review
+
+    @property
+    def user(self) -> dict[str, Any]:
+        """The user whom the answer lets in."""
+        status = self.review["status"]
+        assert status["authenticated"] is True, status
+        assert "error" not in status
+        return dict(status["user"])
+
+    @property
+    def error(self) -> str:
+        """Why the answer lets nobody in; empty where it doesn't say."""
+        status = self.review["status"]
+        assert status["authenticated"] is False, status
+        assert "user" not in status
+        return str(status.get("error", ""))
+
+
+def review_body(token: str, version: str = "v1", audiences: list[str] | None = None) -> bytes:
+    """Write a TokenReview as kube-apiserver does."""
+    spec: dict[str, Any] = {"token": token}
+    if audiences is not None:
+        spec["audiences"] = audiences
+    review = {
+        "kind": "TokenReview",
+        "apiVersion": f"authentication.k8s.io/{version}",
+        "metadata": {"creationTimestamp": None},
+        "spec": spec,
+        "status": {"user": {}},
+    }
+    return json.dumps(review).encode() + b"\n"
+
+
+class WebhookClient:
+    """Keeps one connection, as long as the server does; trusts the authority in the kubeconfig alone."""
+
+    def __init__(self, kubeconfig: Path, evidence: Evidence, *, seconds: float = _SECONDS) -> None:
+        self._evidence = evidence
+        config = yaml.safe_load(kubeconfig.read_text())
+        context = {entry["name"]: entry["context"] for entry in config["contexts"]}[config["current-context"]]
+        cluster = {entry["name"]: entry["cluster"] for entry in config["clusters"]}[context["cluster"]]
+        self.url = urlsplit(cluster["server"])
+        self.authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        self.tls = ssl.create_default_context(cadata=self.authority)
+        user = {entry["name"]: entry["user"] for entry in config["users"]}[context["user"]]
+        if "client-certificate-data" in user:
+            self._load_pair(kubeconfig.parent, user)
+        assert self.url.hostname is not None
+        self._connection = http.client.HTTPSConnection(
+            self.url.hostname, self.url.port, context=self.tls, timeout=seconds
+        )
+
+    def _load_pair(self, folder: Path, user: dict[str, str]) -> None:
+        pair = folder / "client-pair.pem"
+        pair.write_bytes(b"".join(base64.b64decode(user[f"client-{part}-data"]) for part in ("certificate", "key")))
+        self.tls.load_cert_chain(pair)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Answer:
+        """Ask about a token, in kube-apiserver's words."""
+        return self.request("POST", f"{self.url.path}?timeout=30s", review_body(token, version, audiences))
+
+    def request(self, method: str, target: str, body: bytes | None = None) -> Answer:
+        """Send any request."""
+        headers = {"User-Agent": "Go-http-client/1.1", "Accept": "application/json, */*", "Accept-Encoding": "gzip"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        self._connection.request(method, target, body, headers)
+        response = self._connection.getresponse()
+        answer = Answer(status=response.status, headers=dict(response.getheaders()), body=response.read())
+        self._evidence.said("the webhook's answers", repr(answer))
+        return answer
+
+    def peer_serial(self) -> int:
+        """Return the serial number of the certificate that the server shows on this connection."""
+        if self._connection.sock is None:
+            self._connection.connect()
+        certificate = self._connection.sock.getpeercert()
+        return int(certificate["serialNumber"], 16)

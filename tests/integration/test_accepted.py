@@ -1,0 +1,105 @@
+"""Tokens of every official client are accepted, in both API versions, as what the mapping says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from authd.emulator.process import EmulatorProcess
+from authd.emulator.sample import ACCOUNT, ALICE_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.minting import Mint
+from tests.integration.rig.settings import ADMIN, ALICE, DEVELOPER
+
+MINTED: dict[str, Callable[[Mint], str]] = {
+    "authd-token": lambda mint: mint.by_script(ALICE_KEY),
+    "botocore's signer, 60 seconds": lambda mint: mint.by_signer(ALICE_KEY),
+    "botocore's signer, 15 minutes": lambda mint: mint.by_signer(ALICE_KEY, expires=900),
+    "botocore's signer, another region": lambda mint: mint.by_signer(ALICE_KEY, region="eu-west-1"),
+    "botocore's signer, the global host": lambda mint: mint.by_signer(ALICE_KEY, host="sts.amazonaws.com"),
+    "aws eks get-token": lambda mint: mint.by_aws_cli(ALICE_KEY),
+}
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+@pytest.mark.parametrize("how", MINTED)
+def test_a_token_of_every_client_is_accepted(daemon: DaemonProcess, mint: Mint, how: str, version: str) -> None:
+    """Whatever official client minted it, a valid token makes its caller the mapped user."""
+    answer = daemon.review(MINTED[how](mint), version)
+    assert answer.review["apiVersion"] == f"authentication.k8s.io/{version}"
+    assert answer.user["username"] == "alice"
+    assert answer.user["groups"] == ["devs", "on-call"]
+
+
+def test_who_the_caller_is_in_aws_is_told(daemon: DaemonProcess, mint: Mint) -> None:
+    """The answer carries the keys that policies and audit queries for aws-iam-authenticator look for."""
+    user = daemon.review(mint.by_signer(ALICE_KEY)).user
+    extra = user["extra"]
+    principal = extra["principalId"][0]
+    assert user["uid"] == f"aws-iam-authenticator:{ACCOUNT}:{principal}"
+    assert principal.startswith("AIDA")
+    assert extra == {
+        "arn": [ALICE],
+        "canonicalArn": [ALICE],
+        "sessionName": [""],
+        "accessKeyId": [ALICE_KEY[0]],
+        "principalId": [principal],
+        "sigs.k8s.io/aws-iam-authenticator/principalId": [principal],
+    }
+
+
+@pytest.mark.parametrize(
+    ("role", "username", "groups"),
+    [
+        (ADMIN, "admin:alice-example.com", ["system:masters"]),
+        (DEVELOPER, f"developer-{ACCOUNT}-alice@example.com", ["devs"]),
+    ],
+)
+def test_a_role_that_the_script_assumes_is_mapped(
+    daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint, role: str, username: str, groups: list[str]
+) -> None:
+    """`authd-token -r` assumes the role first, and the session's name fills the templates."""
+    token = mint.by_script(
+        ALICE_KEY,
+        "-r",
+        role,
+        "--session-name",
+        "alice@example.com",
+        AWS_ENDPOINT_URL_STS=f"https://127.0.0.1:{emulator.port}",
+        AWS_CA_BUNDLE=emulator.ca,
+    )
+    user = daemon.review(token).user
+    assert user["username"] == username
+    assert user["groups"] == groups
+    assert user["extra"]["canonicalArn"] == [f"arn:aws:iam::{ACCOUNT}:role/{role.rpartition('/')[2]}"]
+    assert user["extra"]["sessionName"] == ["alice@example.com"]
+
+
+def test_a_decision_is_one_event_in_the_log(daemon: DaemonProcess, mint: Mint) -> None:
+    """The log has one structured event for a decision, with stable names."""
+    before = len(daemon.events())
+    daemon.review(mint.by_signer(ALICE_KEY))
+    event = daemon.wait_for_event(lambda e: e.get("decision") == "allowed", "the decision", before)
+    assert event["reason"] == "allowed"
+    assert event["level"] == "info"
+    assert (event["arn"], event["canonical_arn"], event["account"]) == (ALICE, ALICE, ACCOUNT)
+    assert (event["username"], event["groups"]) == ("alice", ["devs", "on-call"])
+    assert event["sts_host"] == "sts.us-east-1.amazonaws.com"
+    assert event["sts_request_id"]
+    assert event["status"] == 200
+    assert len(event["token"]) == 12
+    assert [e["reference"] for e in daemon.events()[before:] if "decision" in e] == [event["reference"]]
+
+
+def test_many_reviews_pass_one_connection(daemon: DaemonProcess, mint: Mint) -> None:
+    """A connection is kept from review to review, as kube-apiserver keeps its own."""
+    tokens = [mint.by_signer(ALICE_KEY, expires=expires) for expires in range(100, 110)]
+    with daemon.client() as client:
+        serials = set()
+        for token in tokens:
+            answer = client.review(token)
+            assert answer.user["username"] == "alice"
+            assert "Connection" not in answer.headers
+            serials.add(client.peer_serial())
+    assert len(serials) == 1

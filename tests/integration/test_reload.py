@@ -1,0 +1,269 @@
+"""Mappings are edited, broken and mended under a running daemon, without one wrong answer or lost review."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.load import Judge, Load
+from tests.integration.rig.minting import Mint
+from tests.integration.rig.polling import wait_until
+from tests.integration.rig.settings import ALICE, BOB, settings_text, user
+from tests.integration.rig.webhook_client import Answer
+
+
+class Generations:
+    """Bob's group tells which version of the file decided; Alice is the same in all of them.
+
+    A review must be decided by a version that was in force at some moment between its question and its answer.
+    """
+
+    def __init__(self, daemon: DaemonProcess, mint: Mint, sts: dict[str, Any]) -> None:
+        self.daemon = daemon
+        self._sts = sts
+        self._alice = mint.by_signer(ALICE_KEY, expires=700)
+        self._bob = mint.by_signer(BOB_KEY, expires=700)
+        self._oldest = 0
+        self._newest = 0
+
+    @property
+    def tokens(self) -> tuple[str, str]:
+        return self._alice, self._bob
+
+    def text(self, generation: int) -> str:
+        """Return the settings of one generation."""
+        users = [user(ALICE, "alice", "devs", "on-call"), user(BOB, "bob", f"generation-{generation}")]
+        return settings_text(sts=self._sts, users=users, healthPort=0)
+
+    def expect(self, token: str) -> Judge:
+        """Remember what is in force before a question; the judge takes what may have come into force since."""
+        if token == self._alice:
+            return self._judge_alice
+        oldest = self._oldest
+        return lambda answer: self._judge_bob(answer, oldest)
+
+    def _judge_alice(self, answer: Answer) -> None:
+        assert (answer.user["username"], answer.user["groups"]) == ("alice", ["devs", "on-call"])
+
+    def _judge_bob(self, answer: Answer, oldest: int) -> None:
+        assert answer.user["username"] == "bob"
+        generation = int(answer.user["groups"][0].removeprefix("generation-"))
+        assert oldest <= generation <= self._newest
+
+    @contextmanager
+    def coming(self) -> Iterator[str]:
+        """Hand out the next generation's text, and leave when it is in force."""
+        before = len(self.daemon.events())
+        self._newest += 1
+        yield self.text(self._newest)
+        self.daemon.wait_for_message("mappings reloaded", before)
+        self._oldest = self._newest
+
+    def now(self) -> int:
+        """Ask which generation is in force."""
+        answer = self.daemon.review(self._bob)
+        return int(answer.user["groups"][0].removeprefix("generation-"))
+
+
+@pytest.fixture
+def generations(
+    make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any]
+) -> Iterator[Generations]:
+    generations = Generations(daemon := make_daemon(), mint, sts)
+    daemon.settings.write_text(generations.text(0))
+    with daemon:
+        yield generations
+
+
+def rename_over(file: Path, text: str) -> None:
+    new = file.with_name(".config.yaml.new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def write_in_place(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+def write_in_two_parts(file: Path, text: str) -> None:
+    with file.open("w") as opened:
+        opened.write(text[: len(text) // 2])
+        opened.flush()
+        os.fsync(opened.fileno())
+        opened.write(text[len(text) // 2 :])
+
+
+def test_nothing_is_lost_while_the_file_is_edited(generations: Generations) -> None:
+    """Under load, whichever way the file is written, no review is lost and none is decided by anything else."""
+    daemon = generations.daemon
+    with Load(daemon.client, generations.tokens, generations.expect) as load:
+        for write in (rename_over, write_in_place, write_in_two_parts, rename_over):
+            with generations.coming() as text:
+                write(daemon.settings, text)
+            load.answer_more(20)
+    assert generations.now() == 4
+
+
+def swap_config_map(mount: Path, version: int, text: str) -> None:
+    """Do what the kubelet does: a new folder, and a symbolic link renamed over `..data`."""
+    folder = mount / f"..2024_01_01_00_00_00.{version}"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(text)
+    link = mount / "..data_tmp"
+    link.symlink_to(folder.name)
+    old = (mount / "..data").readlink() if (mount / "..data").is_symlink() else None
+    link.replace(mount / "..data")
+    if old is not None:
+        shutil.rmtree(mount / old)
+
+
+def test_a_config_maps_swap_is_noticed_each_time(
+    make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any]
+) -> None:
+    """A ConfigMap's mount may be swapped again and again under load."""
+    daemon = make_daemon()
+    generations = Generations(daemon, mint, sts)
+    daemon.settings.unlink()
+    swap_config_map(daemon.settings.parent, 0, generations.text(0))
+    daemon.settings.symlink_to("..data/config.yaml")
+    with daemon, Load(daemon.client, generations.tokens, generations.expect) as load:
+        for version in (1, 2, 3):
+            with generations.coming() as text:
+                swap_config_map(daemon.settings.parent, version, text)
+            load.answer_more(20)
+        assert generations.now() == 3
+
+
+BROKEN = """\
+clusterID: prod.example.com
+server:
+  mapRoles:
+  - roleARN: arn:aws:iam::111122223333:role/Admin
+    username: admin:{{SesionName}}
+  mapUsers:
+  - userARN: arn:aws:iam::1111:user/alice
+    username: alice
+"""
+
+
+def test_a_broken_file_keeps_the_last_good_one_in_force(generations: Generations) -> None:
+    """A broken file changes nothing, is told with its lines in log and readiness, and is forgotten when mended."""
+    daemon = generations.daemon
+    assert daemon.health("/readyz").status == 200
+    with Load(daemon.client, generations.tokens, generations.expect) as load:
+        rename_over(daemon.settings, BROKEN)
+        daemon.wait_for_message("the mappings in force stay")
+        load.answer_more(20)
+        ready = daemon.health("/readyz")
+        assert ready.status == 503
+        messages = "\n".join(event["message"] for event in daemon.events())
+        for place in (f"{daemon.settings}:5:15: ", f"{daemon.settings}:7:14: "):
+            assert place in messages
+            assert place in ready.body.decode()
+        assert daemon.health("/livez").status == 200
+        with generations.coming() as text:
+            rename_over(daemon.settings, text)
+        load.answer_more(20)
+    assert daemon.health("/readyz").status == 200
+    assert generations.now() == 1
+
+
+def test_a_vanished_file_changes_nothing(generations: Generations) -> None:
+    """A file that is gone is told, and the mappings stay until there is another one."""
+    daemon = generations.daemon
+    with Load(daemon.client, generations.tokens, generations.expect) as load:
+        daemon.settings.unlink()
+        daemon.wait_for_message("can't be read")
+        load.answer_more(20)
+        assert daemon.health("/readyz").status == 503
+        with generations.coming() as text:
+            daemon.settings.write_text(text)
+        load.answer_more(20)
+    assert generations.now() == 1
+    assert daemon.health("/readyz").status == 200
+
+
+def test_the_same_file_back_again_is_ready_again(generations: Generations) -> None:
+    """A file that vanished and came back as it was leaves no complaint behind."""
+    daemon = generations.daemon
+    aside = daemon.settings.with_suffix(".aside")
+    daemon.settings.rename(aside)
+    wait_until(lambda: daemon.health("/readyz").status == 503, "the daemon to miss its file")
+    aside.rename(daemon.settings)
+    wait_until(lambda: daemon.health("/readyz").status == 200, "the daemon to be ready again")
+    assert generations.now() == 0
+
+
+def test_a_directory_may_be_deleted_and_made_anew(generations: Generations) -> None:
+    """The watch survives the end of the directory that it watches, twice."""
+    daemon = generations.daemon
+    with Load(daemon.client, generations.tokens, generations.expect, threads=2) as load:
+        for _ in range(2):
+            before = len(daemon.events())
+            shutil.rmtree(daemon.settings.parent)
+            daemon.wait_for_message("can't be read", before)
+            with generations.coming() as text:
+                daemon.settings.parent.mkdir()
+                daemon.settings.write_text(text)
+            load.answer_more(10)
+    assert generations.now() == 2
+
+
+def test_hang_up_reloads_what_no_event_tells(
+    make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any], tmp_path: Path
+) -> None:
+    """A file that is a link to another directory's is read again at SIGHUP."""
+    daemon = make_daemon()
+    generations = Generations(daemon, mint, sts)
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text(generations.text(0))
+    daemon.settings.unlink()
+    daemon.settings.symlink_to(elsewhere)
+    with daemon:
+        with generations.coming() as text:
+            elsewhere.write_text(text)
+            daemon.hang_up()
+        assert generations.now() == 1
+
+
+def test_a_storm_of_hang_ups_harms_nobody(generations: Generations) -> None:
+    """Hundreds of SIGHUPs under load lose no review, and the file that comes last is in force."""
+    daemon = generations.daemon
+    ended = threading.Event()
+
+    def storm() -> None:
+        while not ended.wait(0.005):
+            daemon.hang_up()
+
+    storming = threading.Thread(target=storm)
+    with Load(daemon.client, generations.tokens, generations.expect) as load:
+        storming.start()
+        try:
+            for _ in range(3):
+                with generations.coming() as text:
+                    rename_over(daemon.settings, text)
+                load.answer_more(20)
+        finally:
+            ended.set()
+            storming.join()
+    assert generations.now() == 3
+    assert daemon.process.poll() is None
+
+
+def test_a_setting_that_needs_a_restart_is_named(generations: Generations, sts: dict[str, Any]) -> None:
+    """A changed setting that a reload can't bring into force is named, and the mappings come into force all the same."""
+    daemon = generations.daemon
+    with generations.coming():
+        users = [user(ALICE, "alice", "devs", "on-call"), user(BOB, "bob", "generation-1")]
+        rename_over(daemon.settings, settings_text(sts={**sts, "timeout": "7s"}, users=users, healthPort=0))
+    daemon.wait_for_message("the setting sts has changed: restart authd")
+    assert generations.now() == 1

@@ -1,0 +1,180 @@
+"""Whatever STS does wrong, kube-apiserver gets the status that makes it do right, and the next good token passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from authd.emulator.faults import Fault, Phase
+from authd.emulator.process import EmulatorProcess
+from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.evidence import Evidence
+from tests.integration.rig.minting import Mint
+from tests.integration.rig.polling import wait_until
+from tests.integration.rig.settings import REGIONS, UNPROVEN_REGION, settings_text
+
+THROTTLED = (429, "sts_throttled")
+FAILED = (502, "sts_error")
+BAD = (502, "sts_bad_answer")
+LOST = (502, "sts_unreachable")
+LATE = (504, "sts_timeout")
+
+MATRIX: dict[tuple[Fault, Phase | None], tuple[int, str]] = {
+    (Fault.THROTTLE, None): THROTTLED,
+    (Fault.REQUEST_LIMIT, None): THROTTLED,
+    (Fault.INTERNAL_FAILURE, None): FAILED,
+    (Fault.BAD_GATEWAY, None): FAILED,
+    (Fault.UNAVAILABLE, None): FAILED,
+    (Fault.STALL, Phase.ACCEPT): LATE,
+    (Fault.STALL, Phase.HANDSHAKE): LATE,
+    (Fault.STALL, Phase.HEADERS): LATE,
+    (Fault.STALL, Phase.BODY): LATE,
+    (Fault.RESET, Phase.ACCEPT): LOST,
+    (Fault.RESET, Phase.HANDSHAKE): LOST,
+    (Fault.RESET, Phase.HEADERS): LOST,
+    (Fault.RESET, Phase.BODY): LOST,
+    (Fault.CLOSE, Phase.ACCEPT): LOST,
+    (Fault.CLOSE, Phase.HANDSHAKE): LOST,
+    (Fault.CLOSE, Phase.HEADERS): LOST,
+    (Fault.CLOSE, Phase.BODY): LOST,
+    (Fault.DRIP, None): LATE,
+    (Fault.REDIRECT, None): BAD,
+    (Fault.GZIP, None): BAD,
+    (Fault.GZIP_BOMB, None): BAD,
+    (Fault.GARBAGE, None): BAD,
+    (Fault.EMPTY, None): BAD,
+    (Fault.TRUNCATED, None): LOST,
+    (Fault.ENDLESS, None): BAD,
+    (Fault.OVERSIZED, None): BAD,
+    (Fault.LONG_HEADER, None): BAD,
+    (Fault.WRONG_ACCOUNT, None): BAD,
+    (Fault.WRONG_PARTITION, None): BAD,
+    (Fault.WRONG_TYPES, None): BAD,
+    (Fault.XML, None): BAD,
+    (Fault.OTHER_ACTION, None): BAD,
+    (Fault.DUPLICATE_KEYS, None): BAD,
+    (Fault.DEEP_JSON, None): BAD,
+    (Fault.UTF16, None): BAD,
+    (Fault.HTTP10, None): BAD,
+    (Fault.INFORMATIONAL, None): BAD,
+    (Fault.UNENDED_CHUNKS, None): LOST,
+    (Fault.TWO_ANSWERS, None): BAD,
+}
+
+
+@pytest.fixture(scope="module")
+def impatient_daemon(
+    tmp_path_factory: pytest.TempPathFactory, evidence: Evidence, sts: dict[str, Any]
+) -> Iterator[DaemonProcess]:
+    """A daemon that gives STS one second."""
+    daemon = DaemonProcess(tmp_path_factory.mktemp("impatient"), evidence)
+    daemon.settings.write_text(settings_text(sts={**sts, "timeout": "1s"}, healthPort=0))
+    with daemon:
+        yield daemon
+
+
+@pytest.fixture
+def impatient(impatient_daemon: DaemonProcess, emulator: EmulatorProcess) -> DaemonProcess:
+    assert impatient_daemon.process.poll() is None, impatient_daemon.said()
+    return impatient_daemon
+
+
+def test_the_matrix_is_whole() -> None:
+    """Every fault that the emulator knows and that isn't an honest answer is in the matrix."""
+    honest = {Fault.EXPIRED, Fault.DELAY}
+    assert {fault for fault, _ in MATRIX} == set(Fault) - honest
+
+
+@pytest.mark.parametrize(
+    ("number", "fault", "phase"),
+    [(number, *key) for number, key in enumerate(MATRIX)],
+    ids=[f"{fault.label}-{phase.value}" if phase else fault.label for fault, phase in MATRIX],
+)
+def test_each_fault_has_its_status(
+    impatient: DaemonProcess, emulator: EmulatorProcess, mint: Mint, number: int, fault: Fault, phase: Phase | None
+) -> None:
+    """A fault of STS gives its status and reason, no Retry-After, and the next good token is accepted."""
+    # Each has a host, and so connections, of its own: a fault at the accept strikes new ones alone.
+    region = REGIONS[number % len(REGIONS)]
+    emulator.inject(fault, phase=phase, times=1)
+    answer = impatient.review(mint.by_signer(ALICE_KEY, region=region, expires=100 + number))
+    status, reason = MATRIX[fault, phase]
+    assert (answer.status, f"[{reason}, " in answer.body.decode()) == (status, True), answer
+    assert "Retry-After" not in answer.headers
+    event = impatient.decision(answer.body.decode().rpartition("reference ")[2].rstrip("]\n"))
+    assert (event["decision"], event["reason"], event["status"]) == ("unavailable", reason, status)
+    emulator.clear()
+    assert impatient.review(mint.by_signer(ALICE_KEY, region=region, expires=200 + number)).user["username"] == "alice"
+
+
+@pytest.mark.parametrize("fault", [Fault.DELAY, Fault.DRIP])
+def test_a_slow_sts_is_waited_for(
+    impatient: DaemonProcess, emulator: EmulatorProcess, mint: Mint, fault: Fault
+) -> None:
+    """An honest answer within the deadline is taken, however it drips."""
+    emulator.inject(fault, times=1, seconds=0.0001 if fault is Fault.DRIP else 0.2)
+    assert impatient.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
+
+
+def test_an_sts_with_another_hosts_certificate_is_not_asked(
+    impatient: DaemonProcess, emulator: EmulatorProcess, mint: Mint
+) -> None:
+    """A server that does not prove the host's name gets no request, and the token is neither in nor out."""
+    asked = emulator.counters().requests
+    answer = impatient.review(mint.by_signer(ALICE_KEY, region=UNPROVEN_REGION))
+    assert answer.status == 502
+    assert b"[sts_unreachable, " in answer.body
+    assert emulator.counters().requests == asked
+
+
+def test_an_sts_of_an_untrusted_authority_is_not_asked(
+    make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, sts: dict[str, Any], mint: Mint
+) -> None:
+    """A server whose authority isn't the configured one gets no request."""
+    asked = emulator.counters().requests
+    daemon = make_daemon(sts={**sts, "caFile": "/etc/ssl/certs/ca-certificates.crt"})
+    with daemon:
+        assert daemon.review(mint.by_signer(ALICE_KEY)).status == 502
+    assert emulator.counters().requests == asked
+
+
+def test_an_sts_that_is_not_there(make_daemon: Callable[..., DaemonProcess], sts: dict[str, Any], mint: Mint) -> None:
+    """Where nobody listens, the token is neither in nor out."""
+    endpoints = [{"host": "sts.us-east-1.amazonaws.com", "connect": "127.0.0.1:1"}]
+    with make_daemon(sts={**sts, "endpoints": endpoints}) as daemon:
+        answer = daemon.review(mint.by_signer(ALICE_KEY))
+    assert answer.status == 502
+    assert b"[sts_unreachable, " in answer.body
+
+
+def test_calls_in_flight_are_bounded(
+    make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, sts: dict[str, Any], mint: Mint
+) -> None:
+    """Beyond the bound a new token is turned away as overload at once, and afterwards all is well."""
+    with make_daemon(sts={**sts, "concurrency": 1}) as daemon, ThreadPoolExecutor(1) as pool:
+        asked = emulator.counters().requests
+        emulator.inject(Fault.DELAY, times=1, seconds=2)
+        slow = pool.submit(daemon.review, mint.by_signer(ALICE_KEY))
+        wait_until(lambda: emulator.counters().requests > asked, "the slow call")
+        refused = daemon.review(mint.by_signer(BOB_KEY))
+        assert refused.status == 503
+        assert b"[overloaded, " in refused.body
+        assert slow.result().user["username"] == "alice"
+        assert daemon.review(mint.by_signer(BOB_KEY)).user["username"] == "bob"
+
+
+def test_identical_tokens_share_one_call(daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
+    """The same token in many reviews at once costs one call to STS, and each gets its answer."""
+    asked = emulator.counters().requests
+    emulator.inject(Fault.DELAY, times=1, seconds=1)
+    token = mint.by_signer(ALICE_KEY, expires=333)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(daemon.review, token)
+        wait_until(lambda: emulator.counters().requests > asked, "the first call")
+        others = list(pool.map(daemon.review, [token] * 7))
+    assert [answer.user["username"] for answer in (first.result(), *others)] == ["alice"] * 8
+    assert emulator.counters().requests == asked + 1

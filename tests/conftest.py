@@ -123,6 +123,7 @@ class Rules:
     def sso(
         self,
         name: str,
+        *,
         account: str = "111122223333",
         username: str = "user",
         groups: Sequence[str] = (),

@@ -66,6 +66,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "check": Command(module="authd.cli.check", summary="show every error and warning of a settings file"),
         "explain": Command(module="authd.cli.explain", summary="say which mapping an ARN matches, and as whom"),
         "verify": Command(module="authd.cli.verify", summary="verify a token at STS, as the daemon does"),
+        "reload": Command(module="authd.cli.reload", summary="have the daemon look at its settings file now"),
         "demo": Command(module="authd.cli.demo.command", summary="show the whole walk on loopback, without AWS"),
     }
 )

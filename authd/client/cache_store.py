@@ -12,12 +12,12 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from authd.client.token_cache import folder_path, open_entry, open_folder
 
 # How long to wait for another process that makes the same entry, before doing the work once more.
-_LOCK_SECONDS = 30.0
+_LOCK_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.02
 _PREFIXES = ("token-", "role-", "lock-", "temp-")
 # Far more clusters and roles than people use at once.
@@ -76,18 +76,21 @@ class Store:
             os.unlink(name, dir_fd=self._folder)
 
     @contextlib.contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Be the only process inside for `name`; after half a minute of waiting, go on without."""
-        descriptor = self._take_lock(f"lock-{name}", time.monotonic() + _LOCK_SECONDS)
+    def lock(self, name: str, done: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Be the only process inside for `name`, unless `done` turns true while waiting for the others.
+
+        After a minute of waiting, go on without.
+        """
+        descriptor = self._take_lock(f"lock-{name}", time.monotonic() + _LOCK_SECONDS, done)
         try:
             yield
         finally:
             if descriptor is not None:
                 os.close(descriptor)
 
-    def _take_lock(self, name: str, deadline: float) -> int | None:
+    def _take_lock(self, name: str, deadline: float, done: Callable[[], bool]) -> int | None:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not done():
             try:
                 descriptor = os.open(name, flags, 0o600, dir_fd=self._folder)
             except OSError:

@@ -13,8 +13,10 @@ from authd.client.order import Order
 from authd.client.role_cache import RoleCache
 from authd.client.token_cache import (
     HIT,
+    MISS,
     REFUSED,
     UNTRUSTED,
+    Cached,
     find_token,
     parent_process,
     render_token,
@@ -30,21 +32,36 @@ def mint_through(store: Store, inputs: Inputs, order: Order) -> Minted:
     Where the process that runs us has got the cached token before, the token and the role credentials behind it were
     refused, and both are made anew.
     """
-    key, asker = inputs.cache_key(), parent_process()
-    name = token_name(key)
-    with store.lock(name):
-        now = int(time.time())
-        found = find_token(os.fsencode(store.path), key, now, asker)
-        if found.outcome == HIT:
-            return Minted(token=found.token, signed_at=now, expires_at=found.expires_at)
-        if found.outcome == UNTRUSTED:
-            warn(f"not using a cached token, {store.path}/{name}: {found.complaint}")
+    search = _Search(store, inputs)
+    name = token_name(search.key)
+    with store.lock(name, search.succeeds):
+        if search.succeeds():
+            return Minted(token=search.found.token, signed_at=search.now, expires_at=search.found.expires_at)
+        if search.found.outcome == UNTRUSTED:
+            warn(f"not using a cached token, {store.path}/{name}: {search.found.complaint}")
         store.remove(name)
-        minted = mint(inputs, order, RoleCache(store, refused=found.outcome == REFUSED))
-        watched = watched_lines(inputs)
-        content = render_token(key, minted.signed_at, minted.expires_at, minted.token, watched)
+        minted = mint(inputs, order, RoleCache(store, refused=search.found.outcome == REFUSED))
+        content = render_token(search.key, minted.signed_at, minted.expires_at, minted.token, watched_lines(inputs))
         try:
-            store.write(name, content + served_line(asker))
+            store.write(name, content + served_line(search.asker))
         except OSError as error:
             warn(f"cannot cache the token in {store.path}: {error.strerror}")
     return minted
+
+
+class _Search:
+    """Looks for the token until it is there; `found` is what the last look gave."""
+
+    def __init__(self, store: Store, inputs: Inputs) -> None:
+        self.key = inputs.cache_key()
+        self.asker = parent_process()
+        self.now = 0
+        self.found = Cached(MISS)
+        self._folder = os.fsencode(store.path)
+
+    def succeeds(self) -> bool:
+        """Look again unless the token has been found; the process that runs us counts as served by it."""
+        if self.found.outcome != HIT:
+            self.now = int(time.time())
+            self.found = find_token(self._folder, self.key, self.now, self.asker)
+        return self.found.outcome == HIT

@@ -32,6 +32,7 @@ def trust_context(ca_file: str | None) -> SSL.Context:
     context.set_cipher_list(AEAD_SUITES)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB for each connection at rest
     if ca_file is None:
         context.set_default_verify_paths()
     else:

@@ -16,7 +16,7 @@ class Expiring(Interface):
     idle_since: float | None
 
     def expire(self) -> None:
-        """End the connection at once."""
+        """End the connection at once; it does not rest any more, though it may take a moment to be gone."""
         ...
 
 
@@ -44,11 +44,12 @@ class Deadlines:
         for connection in [c for c in self._connections if c.deadline is not None and c.deadline <= now]:
             connection.expire()
 
-    def end_longest_idle(self) -> None:
-        """Make room by ending the connection that has rested longest; does nothing where all are at work."""
+    def end_longest_idle(self) -> bool:
+        """Make room by ending the connection that has rested longest; returns False where all are at work."""
         idle = [(c.idle_since, id(c), c) for c in self._connections if c.idle_since is not None]
         if idle:
             min(idle)[2].expire()
+        return bool(idle)
 
     def end_all(self) -> None:
         """End every connection."""

@@ -37,9 +37,8 @@ class _ConnectionCap(WrappingFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Take a connection, or close it where all others are at work."""
-        if len(self.protocols) >= self._limit:
-            self._webhook.deadlines.end_longest_idle()
-        if len(self.protocols) >= self._limit:
+        # One that is ended is gone in the reactor's next turn: until then there is one too many.
+        if len(self.protocols) >= self._limit and not self._webhook.deadlines.end_longest_idle():
             return None
         return super().buildProtocol(addr)
 

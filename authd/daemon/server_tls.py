@@ -21,6 +21,7 @@ def server_context(certificate_file: str, key_file: str, client_ca_file: str | N
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(AEAD_SUITES)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB for each connection at rest
     for file in (certificate_file, key_file):
         with open(file, "rb"):  # noqa: PTH123  # an unreadable file's own error says more than OpenSSL's
             pass

@@ -122,7 +122,14 @@ class AuthdService(MultiService):
 
     def _write_kubeconfig(self, settings: Settings, port: int) -> None:
         files = StateFiles(folder=Path(settings.state_dir))
-        if not settings.kubeconfig_pregenerated and ensure_kubeconfig(settings, files, port):
+        if settings.kubeconfig_pregenerated:
+            return
+        client = None
+        if settings.require_client_certificate:
+            if Path(settings.generate_kubeconfig).exists():
+                return  # it holds a certificate that kube-apiserver has read already
+            client = files.client_leaf(datetime.now(UTC))
+        if ensure_kubeconfig(settings, files, port, client):
             self._log.info("wrote the webhook kubeconfig {path}", path=settings.generate_kubeconfig)
 
     def _webhook(self, settings: Settings) -> WebhookFactory:

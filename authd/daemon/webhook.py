@@ -228,6 +228,7 @@ class WebhookChannel(HTTPChannel):
 
     def expire(self) -> None:
         """End the connection at once."""
+        self.idle_since = None
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -14,14 +14,16 @@ from authd.daemon.state_files import StateFiles, write_whole
 def ensure_kubeconfig(settings: Settings, files: StateFiles, port: int, client: CertifiedKey | None = None) -> bool:
     """Write the kubeconfig where it isn't there as it should be; returns whether it was written.
 
-    `port` is the one that is listened on: the settings' own may stand for any.
-
-    Raises `ConfigError` where it can't be.
+    `port` is the one that is listened on: the settings' own may stand for any. With `client`, kube-apiserver
+    proves itself by that certificate. Raises `ConfigError` where it can't be written.
     """
     path = Path(settings.generate_kubeconfig)
     try:
         content = webhook_kubeconfig(
-            host=settings.hostname, port=port, authority_pem=files.trusted.read_bytes(), client=client
+            host=settings.hostname,
+            port=port,
+            authority_pem=files.trusted.read_bytes(),
+            client=client,
         )
         if path.exists() and path.read_bytes() == content:
             return False

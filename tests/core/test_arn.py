@@ -16,7 +16,14 @@ ACCEPTED = [
     (f"arn:aws:iam::{A}:user/Alice", "user", "/", "Alice", "", f"arn:aws:iam::{A}:user/Alice"),
     (f"arn:aws:iam::{A}:user/dev/Alice", "user", "/dev/", "Alice", "", f"arn:aws:iam::{A}:user/dev/Alice"),
     (f"arn:aws:iam::{A}:root", "root", "/", "", "", f"arn:aws:iam::{A}:root"),
-    (f"arn:aws:sts::{A}:federated-user/Bob", "federated-user", "/", "Bob", "Bob", f"arn:aws:sts::{A}:federated-user/Bob"),
+    (
+        f"arn:aws:sts::{A}:federated-user/Bob",
+        "federated-user",
+        "/",
+        "Bob",
+        "Bob",
+        f"arn:aws:sts::{A}:federated-user/Bob",
+    ),
     (f"arn:aws-us-gov:iam::{A}:role/Admin", "role", "/", "Admin", "", f"arn:aws-us-gov:iam::{A}:role/Admin"),
     (f"arn:aws:iam::{A}:role/a+=,.@-_Z9", "role", "/", "a+=,.@-_Z9", "", f"arn:aws:iam::{A}:role/a+=,.@-_Z9"),
     (f"arn:aws:iam::{A}:role/{'n' * 64}", "role", "/", "n" * 64, "", f"arn:aws:iam::{A}:role/{'n' * 64}"),
@@ -27,7 +34,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("text", "kind", "path", "name", "session", "canonical"), ACCEPTED)
-def test_a_principal_is_read_into_its_parts(text, kind, path, name, session, canonical):
+def test_a_principal_is_read_into_its_parts(*, text, kind, path, name, session, canonical):
     """Every form in which AWS writes a principal is read, and has one canonical ARN and one key."""
     arn = parse_arn(text)
     assert (arn.kind, arn.path, arn.name, arn.session) == (PrincipalKind(kind), path, name, session)

@@ -58,7 +58,7 @@ def test_fips_hosts_are_those_that_exist(hosts):
     for region in ("us-east-1", "us-east-2", "us-west-1", "us-west-2"):
         assert hosts.signing_region(f"sts-fips.{region}.amazonaws.com") == region
     for host in ("sts-fips.eu-west-1.amazonaws.com", "sts-fips.us-east-1.api.aws", "sts-fips.amazonaws.com"):
-        with pytest.raises(UnknownHost, match="^the host is not an STS endpoint of the partition aws$"):
+        with pytest.raises(UnknownHost, match=r"^the host is not an STS endpoint of the partition aws$"):
             hosts.signing_region(host)
 
 
@@ -146,11 +146,11 @@ def test_a_known_region_that_fits_no_grammar_is_taken(partitions):
 
 
 def test_a_partitions_sloppy_grammar_takes_no_newline_and_no_other_script():
-    """`$` and `\\w` of botocore's expressions let more pass than a region's name."""
+    r"""`$` and `\w` of botocore's expressions let more pass than a region's name."""
     partition = read_partitions(_partitions(region_regex=r"^us\-\w+\-\d+$"), b"{}")["p"]
     partition.check_region("us-east-1")
     for label in ("us-east-1\n", "us-éast-1", "us-east-１", "us-e_t-1", "us-EAST-1", "us-east-123", "US-east-1"):
-        with pytest.raises(UnknownHost, match="^the host names no region of the partition p$"):
+        with pytest.raises(UnknownHost, match=r"^the host names no region of the partition p$"):
             partition.check_region(label)
 
 
@@ -169,7 +169,9 @@ def test_pseudo_regions_are_no_regions():
 
 def test_fips_hosts_are_found_in_the_data():
     """Only names of STS's own FIPS hosts are taken out of the endpoints, in any spacing."""
-    data = b'{"hostname":"sts-fips.us-east-1.amazonaws.com"},{"hostname" : "sts-fips.eu-x-1.a.b"},{"hostname":"s3-fips.x"}'
+    data = (
+        b'{"hostname":"sts-fips.us-east-1.amazonaws.com"},{"hostname" : "sts-fips.eu-x-1.a.b"},{"hostname":"s3-fips.x"}'
+    )
     assert read_partitions(_partitions(), data)["p"].fips_hosts == {
         "sts-fips.us-east-1.amazonaws.com",
         "sts-fips.eu-x-1.a.b",

@@ -41,8 +41,7 @@ REFUSED = [
     ("{{ SessionName }}", "unknown placeholder {{ SessionName }}: did you mean {{SessionName}}?"),
     ("{{AccessKey}}", "unknown placeholder {{AccessKey}}: did you mean {{AccessKeyID}}?"),
     ("{{SessionName\n}}", "unknown placeholder {{SessionName\n}}: did you mean {{SessionName}}?"),
-    ("{{AccountID}}{{Nothing}}", "unknown placeholder {{Nothing}}: known are AccountID, SessionName, SessionNameRaw, "
-     "AccessKeyID, EC2PrivateDNSName"),
+    ("{{AccountID}}{{Nothing}}", "unknown placeholder {{Nothing}}: known are " + ", ".join(PLACEHOLDERS)),
     ("{{{SessionName}}}", "unknown placeholder {{{SessionName}}: did you mean {{SessionName}}?"),
     ("{{{{SessionName}}}}", "unknown placeholder {{{{SessionName}}: did you mean {{SessionName}}?"),
     ("{{Session{{Name}}}}", "unknown placeholder {{Session{{Name}}: did you mean {{SessionName}}?"),

@@ -68,7 +68,7 @@ def test_other_peoples_tokens_are_foreign(hosts, token):
     """A token without the exact prefix is somebody else's: a clean no, by the first check and by the whole parser."""
     error = refusal(token, hosts, 0)
     assert (error.reason, error.message) == (DenialReason.FOREIGN_TOKEN, "not an AWS IAM token")
-    with pytest.raises(Denied, match="^not an AWS IAM token$"):
+    with pytest.raises(Denied, match=r"^not an AWS IAM token$"):
         check_prefix(token)
 
 

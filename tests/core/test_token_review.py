@@ -243,8 +243,10 @@ def test_an_answer_is_ascii_whatever_the_names(allowed, identities):
 
 PARTS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from([V1, V1BETA1, "TokenReview"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["kind", "apiVersion", "spec", "token", "audiences"]), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["kind", "apiVersion", "spec", "token", "audiences"]), inner, max_size=5)
+    ),
 )
 
 

@@ -89,6 +89,7 @@ def post(
     region: str = "us-east-1",
     host: str = "sts.us-east-1.amazonaws.com",
     target: str = "/",
+    service: str = "sts",
     extra: tuple[tuple[str, str], ...] = (),
 ) -> WireRequest:
     """Make a POST that is signed in its Authorization header, as SDKs send it."""
@@ -96,7 +97,7 @@ def post(
     request.headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
     for name, value in extra:
         request.headers.add_header(name, value)
-    SigV4Auth(Credentials(*key), "sts", region).add_auth(request)
+    SigV4Auth(Credentials(*key), service, region).add_auth(request)
     headers = [(name.lower().encode(), str(value).strip().encode()) for name, value in request.headers.items()]
     return WireRequest(
         method=b"POST", target=target.encode(), headers=((b"host", host.encode()), *headers), body=body.encode()
@@ -216,6 +217,11 @@ class RawConnection:
             else:
                 self.socket.sendall(self._out.read())
                 return result
+
+
+@pytest.fixture(name="raw_connection")
+def raw_connection_fixture() -> type[RawConnection]:
+    return RawConnection
 
 
 @pytest.fixture

@@ -277,6 +277,11 @@ def test_authorization_header(sts: STS, post: Callable[..., WireRequest]) -> Non
     assert federated == "arn:aws:sts::111122223333:federated-user/carol"
 
 
+def test_other_service(sts: STS, post: Callable[..., WireRequest]) -> None:
+    """What was signed for another service is no signature for STS, however good it is."""
+    assert refusal(sts, post(BODY, service="s3")).message == "Credential should be scoped to correct service: 'sts'."
+
+
 def test_authorization_of_a_get(sts: STS) -> None:
     """A GET may be signed in its Authorization header too."""
     request = AWSRequest("GET", f"https://sts.us-east-1.amazonaws.com/?{BODY}")

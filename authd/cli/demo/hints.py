@@ -26,7 +26,7 @@ It stays up until you press Ctrl-C. In another terminal:
 
   # a TokenReview as kube-apiserver posts it
   curl -s --cacert {folder}/state/ca.pem {url} -d '{{"apiVersion": "authentication.k8s.io/v1",
-    "kind": "TokenReview", "spec": {{"token": "'$(authd-token -i {cluster_id} --token-only)'"}}}}'
+    "kind": "TokenReview", "spec": {{"token": "'$(authd-token -i {cluster_id} --token-only)'"}}}}'; echo
 
   # whom a mapping would match, without asking anybody
   authd explain -c {settings} {bob}

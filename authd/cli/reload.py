@@ -1,0 +1,58 @@
+"""`authd reload`: have the daemon look at its settings file now, or put it in force whomever it locks out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from hashlib import sha256
+from pathlib import Path
+
+from authd.botocore_data import load_partitions
+from authd.cli.errors import CommandError
+from authd.config.load import load_settings
+from authd.daemon.state_files import StateFiles, write_whole
+
+_EXAMPLE = """\
+example:
+  authd reload -c /etc/authd/config.yaml --force
+
+The daemon reloads by itself when the file changes. It refuses a file that would remove every mapping, or lock out
+more than server.maxLockoutShare of the identities of the last hour; --force says that exactly this content is meant.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `authd reload`."""
+    parser = subparsers.add_parser(
+        "reload",
+        help="have the daemon look at its settings file now",
+        description="Have the daemon look at its settings file now.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-c", "--config", default="/etc/authd/config.yaml", help="the settings file (%(default)s)")
+    parser.add_argument("--state-dir", help="the daemon's state directory, where it isn't the settings' stateDir")
+    parser.add_argument("--force", action="store_true", help="put the file in force even if it locks people out")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (%(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the file, then leave word in the state directory, which the daemon watches."""
+    path = Path(args.config)
+    try:
+        text = path.read_bytes()
+        overrides = {"server.stateDir": args.state_dir} if args.state_dir else {}
+        loaded = load_settings(text, file=str(path), partitions=load_partitions(), overrides=overrides)
+        marker = StateFiles(folder=Path(loaded.settings.state_dir)).forced_reload
+        write_whole(marker, sha256(text).hexdigest().encode() if args.force else b"")
+    except OSError as error:
+        raise CommandError(
+            f"{error.filename or path}: {error.strerror}; run this as the daemon's user or root"
+        ) from None
+    rules = len(loaded.settings.table)
+    if args.output == "json":
+        print(json.dumps({"file": str(path), "rules": rules, "forced": args.force}))
+    else:
+        print(f"{path}: {rules} mappings; the daemon looks at it now{', and takes it as it is' if args.force else ''}")
+    return 0

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from authd.core.decision import ALLOWED, Decision
+from authd.core.errors import DenialReason, UnavailableReason
+
+
+def test_a_decision_names_nobody_unless_told():
+    """What is left out of a decision lets nobody in."""
+    decision = Decision(reason="foreign_token", message="m", reference="r")
+    assert (decision.user, decision.identity, decision.audiences) == (None, None, ())
+    assert (decision.token_digest, decision.host) == ("", "")
+
+
+def test_a_decision_stays_as_it_was_made():
+    """Nobody turns a no into a yes afterwards."""
+    decision = Decision(reason="foreign_token", message="m", reference="r")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        decision.reason = ALLOWED
+
+
+def test_the_word_for_yes_is_no_reason_for_a_no():
+    """`allowed` is in neither of the two lists of reasons."""
+    assert ALLOWED == "allowed"
+    assert ALLOWED not in {*DenialReason, *UnavailableReason}

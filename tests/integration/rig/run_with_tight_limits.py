@@ -1,0 +1,27 @@
+"""Run `twistd` with the webhook's limits tightened, so that a test need not wait for the real ones.
+
+The limits are constants of `authd.daemon`; everything else is the daemon as it is.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from twisted.scripts.twistd import run
+
+from authd.daemon import listener, webhook
+
+REQUEST_SECONDS = 1.0
+MAX_CONNECTIONS = 12
+
+
+def main() -> None:
+    """Be twistd."""
+    webhook.REQUEST_SECONDS = REQUEST_SECONDS
+    listener.SWEEP_SECONDS = 0.1
+    listener.MAX_CONNECTIONS = MAX_CONNECTIONS
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

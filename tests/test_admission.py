@@ -1,0 +1,186 @@
+"""Who may call STS now."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from authd.admission import KNOWN_SECONDS, QUEUE_SECONDS, Admission, Place
+from authd.core.arn import parse_arn
+from authd.core.caller_identity import CallerIdentity
+from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.core.token import PresignedRequest
+
+_ARN = parse_arn("arn:aws:iam::111122223333:user/Alice")
+IDENTITY = CallerIdentity(
+    arn=_ARN,
+    arn_text=_ARN.canonical,
+    canonical_arn=_ARN.canonical,
+    key=_ARN.key,
+    principal_id="AIDAALICE",
+    access_key_id="AKIAALICE0000000",
+)
+REFUSED = Denied(DenialReason.UNKNOWN_ACCESS_KEY, "no such key")
+FAILED = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
+
+
+def presigned(key: str, number: int = 0) -> PresignedRequest:
+    return PresignedRequest(
+        host="sts.us-east-1.amazonaws.com",
+        region="us-east-1",
+        access_key_id=key,
+        credentials=f"credentials of {key}",
+        date=0,
+        digest=f"{key}-{number}",
+        target="/",
+    )
+
+
+def enter(admission: Admission, key: str) -> Deferred[Place]:
+    return Deferred.fromCoroutine(admission.enter(presigned(key)))
+
+
+def placed(entering: Deferred[Place]) -> Place:
+    results: list[Place] = []
+    entering.addCallback(results.append)
+    assert results, "still waiting"
+    return results[0]
+
+
+def refusal(entering: Deferred[Place]) -> Unavailable:
+    failures: list[Unavailable] = []
+    entering.addErrback(lambda failure: failures.append(failure.value))
+    assert failures, "not refused"
+    return failures[0]
+
+
+def confirm(admission: Admission, key: str) -> None:
+    admission.leave(placed(enter(admission, key)), IDENTITY)
+
+
+def test_calls_in_flight_are_bounded_and_the_next_one_waits_its_turn() -> None:
+    """Over the bound a call waits, and gets the place of the first that ends."""
+    admission = Admission(clock=Clock(), concurrency=2)
+    first, _ = placed(enter(admission, "A")), placed(enter(admission, "B"))
+    third = enter(admission, "C")
+    assert (admission.in_flight, admission.waiting) == (2, 1)
+    admission.leave(first, IDENTITY)
+    assert placed(third).request.access_key_id == "C"
+    assert (admission.in_flight, admission.waiting) == (2, 0)
+
+
+def test_the_queue_is_bounded_too() -> None:
+    """As many may wait as may be under way; one more is refused at once."""
+    admission = Admission(clock=Clock(), concurrency=1)
+    placed(enter(admission, "A"))
+    waiting = enter(admission, "B")
+    assert refusal(enter(admission, "C")).reason is UnavailableReason.OVERLOADED
+    assert admission.waiting == 1
+    waiting.addErrback(lambda _: None).cancel()
+
+
+def test_nobody_waits_longer_than_a_second() -> None:
+    """A call whose turn doesn't come is refused, and leaves the queue."""
+    clock = Clock()
+    admission = Admission(clock=clock, concurrency=1)
+    held = placed(enter(admission, "A"))
+    late = enter(admission, "B")
+    clock.advance(QUEUE_SECONDS)
+    assert refusal(late).reason is UnavailableReason.OVERLOADED
+    assert admission.waiting == 0
+    admission.leave(held, IDENTITY)
+    assert admission.in_flight == 0
+    assert clock.getDelayedCalls() == []
+
+
+def test_known_callers_have_places_that_strangers_cannot_take() -> None:
+    """With every common place taken by strangers, a caller that STS confirmed gets in at once."""
+    admission = Admission(clock=Clock(), concurrency=4)
+    confirm(admission, "KNOWN")
+    for number in range(4):
+        placed(enter(admission, f"STRANGER{number}"))
+    stranger = enter(admission, "STRANGER")
+    assert placed(enter(admission, "KNOWN")).known
+    assert not stranger.called
+    stranger.addErrback(lambda _: None).cancel()
+
+
+def test_known_callers_go_first_when_they_have_to_wait() -> None:
+    """A place that comes free goes to the known caller, however long strangers have waited."""
+    admission = Admission(clock=Clock(), concurrency=1)
+    confirm(admission, "KNOWN")
+    held = [placed(enter(admission, "STRANGER")), placed(enter(admission, "KNOWN"))]
+    stranger, known = enter(admission, "OTHER"), enter(admission, "KNOWN")
+    admission.leave(held[0], REFUSED)
+    assert placed(known).known
+    assert not stranger.called
+    stranger.addErrback(lambda _: None).cancel()
+
+
+def test_one_known_key_cannot_take_all_places_of_the_fast_lane() -> None:
+    """Beyond its few places a known key is a stranger: knowing somebody's key id gains no more than that."""
+    admission = Admission(clock=Clock(), concurrency=100)
+    confirm(admission, "KNOWN")
+    places = [placed(enter(admission, "KNOWN")) for _ in range(9)]
+    assert [place.known for place in places] == [True] * 8 + [False]
+    admission.leave(places[0], IDENTITY)
+    assert placed(enter(admission, "KNOWN")).known
+
+
+def test_a_key_is_known_for_a_quarter_of_an_hour() -> None:
+    """STS's word for a key ages."""
+    clock = Clock()
+    admission = Admission(clock=clock, concurrency=4)
+    confirm(admission, "KNOWN")
+    clock.advance(KNOWN_SECONDS - 1)
+    assert placed(enter(admission, "KNOWN")).known
+    clock.advance(1)
+    assert not placed(enter(admission, "KNOWN")).known
+
+
+def test_refusals_by_sts_use_up_a_keys_budget_which_time_refills() -> None:
+    """A client that repeats refused tokens of one key is held back, and nobody else is."""
+    clock = Clock()
+    admission = Admission(clock=clock, concurrency=4)
+    for _ in range(20):
+        admission.leave(placed(enter(admission, "WRONG")), REFUSED)
+    assert refusal(enter(admission, "WRONG")).reason is UnavailableReason.OVERLOADED
+    admission.leave(placed(enter(admission, "OTHER")), IDENTITY)
+    clock.advance(1)
+    admission.leave(placed(enter(admission, "WRONG")), REFUSED)
+    assert refusal(enter(admission, "WRONG")).reason is UnavailableReason.OVERLOADED
+
+
+def test_a_flood_of_invented_keys_uses_up_the_strangers_budget_alone() -> None:
+    """When strangers have been refused too often, known callers don't notice."""
+    clock = Clock()
+    admission = Admission(clock=clock, concurrency=4)
+    confirm(admission, "KNOWN")
+    for number in range(1_000):
+        admission.leave(placed(enter(admission, f"INVENTED{number}")), REFUSED)
+    assert "unknown access keys" in refusal(enter(admission, "INVENTED")).message
+    assert placed(enter(admission, "KNOWN")).known
+    clock.advance(0.01)
+    placed(enter(admission, "NEW"))
+
+
+@pytest.mark.parametrize("outcome", [IDENTITY, FAILED])
+def test_only_refusals_cost_budget(outcome: CallerIdentity | Unavailable) -> None:
+    """Confirmed callers and STS's own trouble cost nothing."""
+    admission = Admission(clock=Clock(), concurrency=4)
+    for _ in range(2_000):
+        admission.leave(placed(enter(admission, "SAME")), outcome)
+    placed(enter(admission, "SAME"))
+
+
+def test_what_is_kept_of_keys_is_bounded() -> None:
+    """A flood of keys, refused or confirmed, does not grow without end."""
+    clock = Clock()
+    admission = Admission(clock=clock, concurrency=4)
+    for number in range(9_000):
+        clock.advance(1)
+        admission.leave(placed(enter(admission, f"BAD{number}")), REFUSED)
+        confirm(admission, f"GOOD{number}")
+    assert len(admission._known) == len(admission._keys) == 8_192
+    assert admission._known_in_flight == {}

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,15 @@ from benchmarks.processes import Running
 from benchmarks.tokens import CLUSTER
 
 _START_SECONDS = 30.0
-_LISTENING = "listening on "
+_LISTENING = '"message":"listening on '
 
 #: The rule that every caller of `sts.lua` is mapped by: whose name it is shows in the answer.
 RULE = (
     '  - {roleARN: "arn:aws:iam::123456789012:role/Bench", username: "bench:{{SessionNameRaw}}", groups: [bench]}\n'
+)
+_TEAM_RULE = (
+    '  - {{roleARN: "arn:aws:iam::{account:012d}:role/Team-{n}", username: "team-{n}:{{{{SessionName}}}}", '
+    "groups: [teams]}}\n"
 )
 
 
@@ -44,18 +47,21 @@ class Daemon:
         """The settings file."""
         return self.folder / "config.yaml"
 
-    def decisions(self) -> Counter[str]:
-        """Count what the log says was decided so far, by reason."""
-        with self.running.log.open() as log:
-            records = (json.loads(line) for line in log if '"decision":' in line)
-            return Counter(record["reason"] for record in records)
+    def empty_log(self) -> None:
+        """Throw away what was logged so far: a million reviews fill a disk."""
+        os.truncate(self.running.log, 0)
+
+
+def many_rules(count: int, generation: int) -> str:
+    """Write `mapRoles` with so many roles, and the caller's own rule last; its group says which generation it is."""
+    rules = (_TEAM_RULE.format(account=100_000_000_000 + n, n=n) for n in range(count - 1))
+    return "".join(rules) + RULE.replace("[bench]", f"[generation-{generation}]")
 
 
 def settings_text(folder: Path, sts: STS, *, options: Mapping[str, str] | None = None, rules: str = RULE) -> str:
     """Write a settings file's text; `options` are lines of `server.sts`."""
-    endpoints = "".join(
-        f"    - {{host: {host}, connect: '127.0.0.1:{port}', caFile: {sts.ca_file}}}\n" for host, port in sts.ports.items()
-    )
+    endpoint = "    - {{host: {host}, connect: '127.0.0.1:{port}', caFile: {ca_file}}}\n"
+    endpoints = "".join(endpoint.format(host=h, port=p, ca_file=sts.ca_file) for h, p in sts.ports.items())
     given = "".join(f"    {name}: {value}\n" for name, value in (options or {}).items())
     return (
         f"clusterID: {CLUSTER}\nserver:\n  port: 0\n  healthPort: 0\n  stateDir: {folder}/state\n"
@@ -66,7 +72,8 @@ def settings_text(folder: Path, sts: STS, *, options: Mapping[str, str] | None =
 
 def twistd(settings: Path) -> list[str]:
     """Return the command that starts the daemon, of the same installation that runs this program."""
-    return [str(Path(sys.executable).with_name("twistd")), "--nodaemon", "--pidfile=", "authd", "--config", str(settings)]
+    program = str(Path(sys.executable).with_name("twistd"))
+    return [program, "--nodaemon", "--pidfile=", "authd", "--config", str(settings)]
 
 
 def environment() -> dict[str, str]:
@@ -78,21 +85,23 @@ def start_daemon(
     folder: Path, core: int, sts: STS, *, options: Mapping[str, str] | None = None, rules: str = RULE
 ) -> Daemon:
     """Start a daemon and wait until it listens; exits with its log where it does not."""
-    folder.mkdir()
-    settings = folder / "config.yaml"
-    settings.write_text(settings_text(folder, sts, options=options, rules=rules))
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text(settings_text(folder, sts, options=options, rules=rules))
+    return start_again(folder, core)
+
+
+def start_again(folder: Path, core: int) -> Daemon:
+    """Start a daemon in a folder that has its settings."""
+    log = folder.with_suffix(".log")  # not beside the settings: the daemon watches that folder
+    log.unlink(missing_ok=True)
     begin = time.monotonic()
-    running = Running(twistd(settings), core, folder / "daemon.log", environment())
+    running = Running(twistd(folder / "config.yaml"), core, log, environment())
     while time.monotonic() < begin + _START_SECONDS and running.process.poll() is None:
-        for line in running.log.read_text().splitlines():
-            if f'"message":"{_LISTENING}' in line:
-                record = json.loads(line)
-                return Daemon(
-                    running=running,
-                    folder=folder,
-                    port=record["port"],
-                    health_port=record["health_port"],
-                    started=time.monotonic() - begin,
-                )
+        record = next((json.loads(line) for line in log.read_text().splitlines() if _LISTENING in line), None)
+        if record is not None:
+            started = time.monotonic() - begin
+            port, health_port = record["port"], record["health_port"]
+            return Daemon(running=running, folder=folder, port=port, health_port=health_port, started=started)
         time.sleep(0.001)
-    raise SystemExit(f"the daemon did not start: {running.log.read_text()[-2000:]}")
+    running.end()
+    raise SystemExit(f"the daemon did not start: {log.read_text()[-2000:]}")

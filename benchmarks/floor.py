@@ -24,29 +24,30 @@ _CLOSE = _ANSWER % (len(_BODY), b"Connection: close\r\n", _BODY)
 
 
 class _FixedRequest(Request):
-    def gotLength(self, length: int | None) -> None:
+    def gotLength(self, _length: int | None) -> None:
         """Prepare for nothing: the body is not kept."""
 
-    def handleContentChunk(self, data: bytes) -> None:
+    def handleContentChunk(self, _data: bytes) -> None:
         """Let the body go."""
 
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+    def requestReceived(self, *_command_path_version: bytes) -> None:
         """Answer every request the same."""
         self.startedWriting = 1
-        self.channel.writeSequence([_KEEP if self.channel.persistent else _CLOSE])
-        self.finish()
+        channel: Any = self.channel
+        channel.writeSequence([_KEEP if channel.persistent else _CLOSE])
+        self.finish()  # type: ignore[no-untyped-call]  # Twisted's
 
 
 class _FixedChannel(HTTPChannel):
-    requestFactory = _FixedRequest  # type: ignore[assignment]  # declared as the base class itself
+    requestFactory = _FixedRequest
 
 
 class _FixedFactory(HTTPFactory):
     noisy = False
 
-    def buildProtocol(self, addr: IAddress | None) -> Any:
+    def buildProtocol(self, _addr: IAddress | None) -> Any:
         """Make a channel without the proxy that would speak HTTP/2."""
-        channel = _FixedChannel()
+        channel = _FixedChannel()  # type: ignore[no-untyped-call]  # Twisted's
         channel.factory = self
         channel.timeOut = None
         return channel

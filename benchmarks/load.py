@@ -14,11 +14,15 @@ _SCRIPT = Path(__file__).with_name("reviews.lua")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What to send; `rate` is in reviews a second, 0 for as fast as answers come."""
+    """What to send; `rate` is in reviews a second, 0 for as fast as answers come.
+
+    With `again` the file's tokens are sent over and over; `check` counts the answers that let the user in.
+    """
 
     tokens: Path
     connections: int
     seconds: int
+    again: bool = False
     rate: int = 0
     new_connections: bool = False
     check: bool = False
@@ -45,8 +49,8 @@ def start_load(load: Load, port: int, core: int) -> subprocess.Popen[str]:
     """Start wrk; see `finish_load`."""
     command = [program("taskset"), "-c", str(core), program("wrk"), "-t1", f"-c{load.connections}"]
     command += [f"-d{load.seconds}s", "--timeout", "30s", "-s", str(_SCRIPT), f"https://127.0.0.1:{port}", "--"]
-    command += [str(load.tokens), "close" if load.new_connections else "keep", str(load.rate)]
-    command += ["check"] if load.check else []
+    command += [str(load.tokens), "close" if load.new_connections else "keep", "again" if load.again else "once"]
+    command += [str(load.rate), "check" if load.check else "trust"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -80,6 +80,7 @@ def _wait_for(port: int, running: Running) -> None:
             time.sleep(0.01)
         else:
             return
+    running.end()
     raise SystemExit(f"nginx did not start: {running.log.read_text()[-500:]}")
 
 
@@ -104,8 +105,9 @@ def start_sts(folder: Path, core: int, *, delay: float = 0.0, slow_delay: float 
     now = datetime.now(UTC)
     authority = new_authority("benchmark", now)
     leaf = new_leaf(authority, (FAST_HOST, SLOW_HOST), now)
-    for name, content in (("ca.pem", authority.certificate_pem), ("cert.pem", leaf.certificate_pem), ("key.pem", leaf.key_pem)):
-        (folder / name).write_bytes(content)
+    (folder / "ca.pem").write_bytes(authority.certificate_pem)
+    (folder / "cert.pem").write_bytes(leaf.certificate_pem)
+    (folder / "key.pem").write_bytes(leaf.key_pem)
     ports = {FAST_HOST: free_port(), SLOW_HOST: free_port()}
     status_port = free_port()
     fast = _FIXED.format(port=ports[FAST_HOST], answer=STS_ANSWER)

@@ -48,7 +48,9 @@ def program(name: str) -> str:
 class Running:
     """A process on one core, ended with the block that it is used in."""
 
-    def __init__(self, command: Sequence[str], core: int, log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], core: int, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 [program("taskset"), "-c", str(core), *command],
@@ -66,6 +68,10 @@ class Running:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End the process, with a few seconds for it to do so by itself."""
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(timeout=5)

@@ -1,8 +1,9 @@
 -- For wrk: posts one TokenReview for each line of a token file, in the file's order.
--- Arguments after `--`: the token file; "keep" or "close" (a new connection for each review);
--- reviews a second, 0 for as fast as answers come; "check" to count the answers that let the user in.
+-- Arguments after `--`: the token file; "keep" or "close" (a new connection for each review); "once" or "again"
+-- (start over at the file's end); reviews a second, 0 for as fast as answers come; "check" to count the answers
+-- that let the user in.
 
-local path, mode, rate, check
+local path, again
 local lines, head, last
 local open = '{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","spec":{"token":"'
 local close = '"}}'
@@ -29,12 +30,12 @@ local function schedule(per_second)
 end
 
 function init(args)
-  path, mode, rate, check = args[1], args[2], tonumber(args[3]), args[4] == "check"
+  path, again = args[1], args[3] == "again"
   lines = assert(io.lines(path))
   head = "POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    .. (mode == "close" and "Connection: close\r\n" or "") .. "Content-Length: "
-  if rate > 0 then delay = schedule(rate) end
-  if check then
+    .. (args[2] == "close" and "Connection: close\r\n" or "") .. "Content-Length: "
+  if tonumber(args[4]) > 0 then delay = schedule(tonumber(args[4])) end
+  if args[5] == "check" then
     response = function(status, _, body)
       if status == 200 and body:find('"authenticated":true', 1, true) then accepted = accepted + 1 end
     end
@@ -43,6 +44,10 @@ end
 
 function request()
   local token = lines and lines()
+  if not token and again then
+    lines = io.lines(path)
+    token = lines()
+  end
   if token then
     last = head .. (#open + #token + #close) .. "\r\n\r\n" .. open .. token .. close
   else

@@ -59,13 +59,13 @@ def open_session(order: Order, *, interactive: bool) -> AWSSession:
 
 
 @contextlib.contextmanager
-def use_role_cache(session: AWSSession, roles: RoleCache | None, scope: str) -> Iterator[None]:
-    """Keep the roles that the profile itself chains in `roles`; `scope` is what they depend on."""
+def use_role_cache(session: AWSSession, roles: RoleCache | None, logins: bytes) -> Iterator[None]:
+    """Keep the roles that the profile itself chains in `roles`, as long as the files of `logins` don't change."""
     if roles is None:
         yield
         return
     resolver = session.botocore.get_component("credential_provider")
-    cache = ProfileRoleCache(roles, scope)
+    cache = ProfileRoleCache(roles, logins)
     for method in ("assume-role", "assume-role-with-web-identity"):
         resolver.get_provider(method).cache = cache
     try:

@@ -40,7 +40,8 @@ def mint_through(store: Store, inputs: Inputs, order: Order) -> Minted:
         if search.found.outcome == UNTRUSTED:
             warn(f"not using a cached token, {store.path}/{name}: {search.found.complaint}")
         store.remove(name)
-        minted = mint(inputs, order, RoleCache(store, refused=search.found.outcome == REFUSED))
+        roles = RoleCache(store, scope=inputs.profile_key(), refused=search.found.outcome == REFUSED)
+        minted = mint(inputs, order, roles)
         content = render_token(search.key, minted.signed_at, minted.expires_at, minted.token, watched_lines(inputs))
         try:
             store.write(name, content + served_line(search.asker))

@@ -74,6 +74,8 @@ def _refusal(error: exceptions.ClientError, order: Order) -> str:
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     ahead = seconds_ahead(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
     if code in ("SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed", "InvalidSignatureException"):
+        if "scoped to a valid region" in message:
+            return "STS wants a signature for its own region: give the region of the endpoint with --region"
         sentence = clock_sentence(ahead, "STS") if ahead is not None else None
         return sentence or (
             "STS says that the signature is wrong: the secret access key does not belong to the access key id"

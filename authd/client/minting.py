@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from authd.client.errors import ClientError
 from authd.client.fast import CREDENTIALS_MARGIN_SECONDS, TOKEN_SECONDS, mint_static
@@ -43,6 +43,13 @@ class Signer:
     host: str
     region: str
 
+    def sts_client(self, order: Order) -> Any:
+        """Return a botocore client for STS that calls with these keys."""
+        endpoint = f"https://{order.endpoint}" if order.endpoint else None
+        return self.session.botocore.create_client(
+            "sts", region_name=self.region, endpoint_url=endpoint, **self.keys.for_client()
+        )
+
 
 def mint(inputs: Inputs, order: Order, roles: RoleCache | None) -> Minted:
     """Return a new token; role credentials come from and go to `roles` if given. Raises ClientError."""
@@ -76,12 +83,13 @@ def _find_signer(inputs: Inputs, order: Order, roles: RoleCache | None) -> Signe
     from authd.client.token_endpoint import token_endpoint  # noqa: PLC0415
 
     session = open_session(order, interactive=_may_ask(inputs))
-    with use_role_cache(session, roles, f"{inputs.profile_key()} {watched_lines(inputs)!r}"):
+    with use_role_cache(session, roles, watched_lines(inputs)):
         keys = find_base_credentials(session)
-    if order.role is not None:
-        keys = assume_role(session, order, order.role, keys, roles)
     host, region = token_endpoint(session, order)
-    return Signer(session=session, keys=keys, host=host, region=region)
+    signer = Signer(session=session, keys=keys, host=host, region=region)
+    if order.role is None:
+        return signer
+    return replace(signer, keys=assume_role(signer, order, order.role, roles))
 
 
 def sign_token(signer: Signer, order: Order) -> Minted:
@@ -111,9 +119,7 @@ def sign_token(signer: Signer, order: Order) -> Minted:
 
 def _minted(url: str, keys: Keys) -> Minted:
     date = url.partition("&X-Amz-Date=")[2][:16]
-    signed_at = parse_timestamp(
-        f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[9:11]}:{date[11:13]}:{date[13:15]}Z"
-    )
+    signed_at = parse_timestamp(f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[9:11]}:{date[11:13]}:{date[13:15]}Z")
     expires_at = signed_at + TOKEN_SECONDS
     if keys.expires_at is not None:
         expires_at = min(expires_at, keys.expires_at - CREDENTIALS_MARGIN_SECONDS)

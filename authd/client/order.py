@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from authd.client.cluster_settings import ClusterSettings, read_cluster_settings
 from authd.client.errors import UsageError
 from authd.client.inputs import MAX_CLUSTER_ID, Inputs
 
@@ -45,20 +44,21 @@ class Order:
 def parse_order(inputs: Inputs) -> Order:
     """Return what `inputs` ask for; raise UsageError for what is missing or malformed."""
     options = inputs.options
-    settings = ClusterSettings()
+    cluster_id, role = inputs.cluster_id(), inputs.role()
     if inputs.settings_file is not None:
+        # The YAML parser is loaded only where there is YAML to parse.
+        from authd.client.cluster_settings import read_cluster_settings  # noqa: PLC0415
+
         settings = read_cluster_settings(inputs.settings_file, str(options.config))
+        cluster_id = settings.cluster_id if cluster_id is None else cluster_id
+        role = settings.role if role is None else role
     return Order(
-        cluster_id=_cluster_id(_first(inputs.cluster_id(), settings.cluster_id)),
-        role=_role(inputs, _first(inputs.role(), settings.role)),
+        cluster_id=_cluster_id(cluster_id),
+        role=_role(inputs, role),
         region=_grammar(options.region or None, _REGION, "--region", "a region such as eu-west-1"),
         endpoint=_endpoint(options.endpoint),
         profile=options.profile or None,
     )
-
-
-def _first(given: str | None, default: str | None) -> str | None:
-    return default if given is None else given
 
 
 def _cluster_id(value: str | None) -> str:
@@ -77,9 +77,7 @@ def _role(inputs: Inputs, arn: str | None) -> RoleOrder | None:
         return None
     options = inputs.options
     if not _ROLE_ARN.fullmatch(arn):
-        raise UsageError(
-            f"{arn!r} is not the ARN of a role: it must look like arn:aws:iam::123456789012:role/NAME"
-        )
+        raise UsageError(f"{arn!r} is not the ARN of a role: it must look like arn:aws:iam::123456789012:role/NAME")
     return RoleOrder(
         arn=arn,
         session_name=_grammar(

@@ -21,15 +21,19 @@ _FIELDS = {"access_key": str, "secret_key": str, "session_token": str, "expires_
 
 
 class RoleCache:
-    """Role credentials by everything that they depend on; with `refused`, nothing that is there is used again."""
+    """Role credentials by everything that they depend on.
 
-    def __init__(self, store: Store, *, refused: bool) -> None:
+    `scope` stands for the settings that they all depend on; with `refused`, nothing that is there is used again.
+    """
+
+    def __init__(self, store: Store, *, scope: str, refused: bool) -> None:
         self._store = store
+        self._scope = scope
         self._refused = refused
 
     def name(self, *parts: Any) -> str:
         """Return the name of the entry that depends on `parts` and nothing else."""
-        return f"role-{hashlib.sha256(repr(parts).encode()).hexdigest()[:40]}"
+        return f"role-{hashlib.sha256(repr((self._scope, *parts)).encode()).hexdigest()[:40]}"
 
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[None]:
@@ -78,16 +82,16 @@ def _reason(error: Exception) -> str:
 class ProfileRoleCache:
     """The same cache as the mapping in which botocore keeps the roles of a profile."""
 
-    def __init__(self, cache: RoleCache, scope: str) -> None:
-        """Keep entries in `cache`; `scope` stands for everything that they depend on and botocore's keys leave out."""
+    def __init__(self, cache: RoleCache, logins: bytes) -> None:
+        """Keep entries in `cache`; `logins` tells the state of the files that hold what they were got with."""
         self._cache = cache
-        self._scope = scope
+        self._logins = logins
         self._found: dict[str, Keys] = {}
         self._turns: dict[str, contextlib.ExitStack] = {}
 
     def __contains__(self, key: str) -> bool:
         """Look for an entry; where there is none, other processes wait until it is set or `close` is called."""
-        name = self._cache.name("profile", self._scope, key)
+        name = self._cache.name("profile", self._logins, key)
         turn = contextlib.ExitStack()
         turn.enter_context(self._cache.turn(name))
         keys = self._cache.load(name)
@@ -120,7 +124,7 @@ class ProfileRoleCache:
             session_token=found["SessionToken"],
             expires_at=int(found["Expiration"].timestamp()),
         )
-        self._cache.keep(self._cache.name("profile", self._scope, key), keys)
+        self._cache.keep(self._cache.name("profile", self._logins, key), keys)
         if key in self._turns:
             self._turns.pop(key).close()
 

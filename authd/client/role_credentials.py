@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from authd.client.aws_session import AWSSession
 from authd.client.keys import Keys
 from authd.client.order import Order, RoleOrder
 from authd.client.role_cache import RoleCache
+
+if TYPE_CHECKING:
+    from authd.client.minting import Signer
 
 # Enough for a token, which a 15-minute signature ends anyway; a cache makes use of the hour that STS gives.
 _UNCACHED_SECONDS = 900
 _CACHED_SECONDS = 3600
 
 
-def assume_role(session: AWSSession, order: Order, role: RoleOrder, base: Keys, cache: RoleCache | None) -> Keys:
-    """Return the credentials of `role`, assumed with `base`; raises what botocore raises when STS refuses."""
+def assume_role(signer: Signer, order: Order, role: RoleOrder, cache: RoleCache | None) -> Keys:
+    """Return the credentials of `role`, assumed with the signer's; raises what botocore raises when STS refuses."""
     if cache is None:
-        return _call(session, order, role, base, role.duration or _UNCACHED_SECONDS)
+        return _call(signer, order, role, role.duration or _UNCACHED_SECONDS)
     duration = role.duration or _CACHED_SECONDS
-    name = cache.name("option", session.region, order.endpoint, order.profile, role, duration, base.access_key)
+    base = signer.keys.access_key
+    name = cache.name("option", signer.host, signer.region, order.endpoint, order.profile, role, duration, base)
     with cache.turn(name):
         keys = cache.load(name)
         if keys is None:
-            keys = _call(session, order, role, base, duration)
+            keys = _call(signer, order, role, duration)
             cache.keep(name, keys)
     return keys
 
 
-def _call(session: AWSSession, order: Order, role: RoleOrder, base: Keys, duration: int) -> Keys:
-    endpoint = f"https://{order.endpoint}" if order.endpoint else None
-    client = session.botocore.create_client("sts", endpoint_url=endpoint, **base.for_client())
+def _call(signer: Signer, order: Order, role: RoleOrder, duration: int) -> Keys:
+    client = signer.sts_client(order)
     request: dict[str, Any] = {
         "RoleArn": role.arn,
         "RoleSessionName": _session_name(client, role),

@@ -61,9 +61,7 @@ def sign_get_caller_identity(
         f"GET\n/\n{head}{token}{signed_headers}\nhost:{host}\nx-k8s-aws-id:{cluster_id.decode()}\n\n"
         f"host;x-k8s-aws-id\n{_EMPTY_SHA256}"
     )
-    to_sign = (
-        f"AWS4-HMAC-SHA256\n{date}\n{day}/{region}/sts/aws4_request\n{sha256(canonical.encode()).hexdigest()}"
-    )
+    to_sign = f"AWS4-HMAC-SHA256\n{date}\n{day}/{region}/sts/aws4_request\n{sha256(canonical.encode()).hexdigest()}"
     key = b"AWS4" + secret_key
     for part in (day, region, "sts", "aws4_request", to_sign):
         key = _hmac(key, part.encode())

@@ -63,7 +63,10 @@ def _configured_endpoint(session: AWSSession) -> tuple[str, str]:
 
 def _presigned(session: AWSSession, config: Any) -> tuple[Any, str]:
     client = session.botocore.create_client(
-        "sts", aws_access_key_id="AKIDUNUSED", aws_secret_access_key="unused", config=config  # noqa: S106
+        "sts",
+        aws_access_key_id="AKIDUNUSED",
+        aws_secret_access_key="unused",
+        config=config,  # noqa: S106
     )
     url = urlsplit(client.generate_presigned_url("get_caller_identity"))
     return url, parse_qs(url.query)["X-Amz-Credential"][0].split("/")[2]

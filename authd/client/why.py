@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from authd.client.exec_credential import ExecInfo
 from authd.client.failures import clock_sentence, explained, seconds_ahead
 from authd.client.flags import Options
 from authd.client.gathering import gather
-from authd.client.minting import Signer, find_signer, sign_token
-from authd.client.order import Order, parse_order
+from authd.client.minting import find_signer, sign_token
+from authd.client.order import parse_order
 from authd.client.timestamps import rfc3339
 
 
@@ -23,7 +21,7 @@ def explain_login(options: Options, info: ExecInfo) -> str:
     signer = find_signer(inputs, order, None)
     minted = sign_token(signer, order)
     with explained(order):
-        answer = _ask_sts(signer, order)
+        answer = signer.sts_client(order).get_caller_identity()
     ahead = seconds_ahead(answer["ResponseMetadata"]["HTTPHeaders"])
     rows = [
         ("cluster id", order.cluster_id),
@@ -38,12 +36,6 @@ def explain_login(options: Options, info: ExecInfo) -> str:
     ]
     report = "\n".join(f"{name + ':':<19}{value}" for name, value in rows)
     return f"{report}\n\n{_advice(str(options.why), ahead)}"
-
-
-def _ask_sts(signer: Signer, order: Order) -> Any:
-    endpoint = f"https://{order.endpoint}" if order.endpoint else None
-    client = signer.session.botocore.create_client("sts", endpoint_url=endpoint, **signer.keys.for_client())
-    return client.get_caller_identity()
 
 
 def _clock(ahead: float | None) -> str:

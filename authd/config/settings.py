@@ -14,6 +14,11 @@ from authd.core.token_review import UserExtra
 #: The settings that a reload brings into force at once; every other one needs a restart.
 _RELOADED = frozenset({"table", "scrubbed_accounts"})
 
+#: Fields that a settings file calls otherwise than by the same words, or outside of `server`.
+_SPELLED = MappingProxyType(
+    {"cluster_id": "clusterID", "default_role": "defaultRole", "lockout_share": "server.maxLockoutShare"}
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class STSSettings:
@@ -66,6 +71,12 @@ class Settings:
     def restart_fields(cls) -> tuple[str, ...]:
         """Return the names of the fields whose change needs a restart: all but what a reload swaps."""
         return tuple(entry.name for entry in fields(cls) if entry.name not in _RELOADED)
+
+    @staticmethod
+    def spelled(field_name: str) -> str:
+        """Return a field's name as settings files spell it, with its section: `server.stateDir` for `state_dir`."""
+        first, *rest = field_name.split("_")
+        return _SPELLED.get(field_name) or f"server.{first}{''.join(map(str.capitalize, rest))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,11 @@ from authd.core.strict_json import InvalidJson, parse_object
 MAX_ANSWER_LENGTH = 16_384
 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-#: A role's or user's unique id is its kind (AROA, AIDA), then capitals and digits.
-_UNIQUE_ID = "[A-Z0-9]{1,124}"
+#: A role's or user's unique id is its kind, then capitals and digits.
+_PRINCIPAL_IDS: Mapping[PrincipalKind, re.Pattern[str]] = {
+    PrincipalKind.ROLE: re.compile(r"AROA[A-Z0-9]{1,124}"),
+    PrincipalKind.USER: re.compile(r"AIDA[A-Z0-9]{1,124}"),
+}
 
 _THROTTLING = frozenset(
     {
@@ -170,14 +173,11 @@ def _request_id(answer: Mapping[str, object]) -> str:
 
 
 def _principal_id(arn: PrincipalArn, user_id: str) -> str:
+    principal, separator, session = user_id.partition(":")
     if arn.kind is PrincipalKind.ROLE and not arn.session:
         raise InvalidJson("a role signs nothing: its sessions do")
-    expected = {
-        PrincipalKind.ROOT: arn.account,
-        PrincipalKind.FEDERATED_USER: rf"{arn.account}:{re.escape(arn.name)}",
-        PrincipalKind.USER: rf"AIDA{_UNIQUE_ID}",
-        PrincipalKind.ROLE: rf"AROA{_UNIQUE_ID}:{re.escape(arn.session)}",
-    }[arn.kind]
-    if not re.fullmatch(expected, user_id):
+    grammar = _PRINCIPAL_IDS.get(arn.kind)  # none where the account itself stands for a unique id
+    fits = principal == arn.account if grammar is None else grammar.fullmatch(principal) is not None
+    if not fits or session != arn.session or bool(separator) != bool(arn.session):
         raise InvalidJson("UserId does not belong to the ARN")
-    return user_id.partition(":")[0]
+    return principal

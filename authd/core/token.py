@@ -10,11 +10,11 @@ rebuilt from the parts that matched: no second parser ever reads the caller's ow
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from authd.core.errors import DenialReason, Denied
@@ -30,7 +30,9 @@ SIGNATURE_LIFETIME = 900
 #: How far a caller's clock may run ahead; STS allows as much.
 MAX_CLOCK_LEAD = 300
 
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+#: Canonical base64url without padding: the last sextet's bits that belong to no byte are zero, so that exactly
+#: one text encodes a URL. What matches is what encoding its content gives back.
+_BASE64URL = re.compile(r"(?:[A-Za-z0-9_-]{4})*+(?:|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048]|[A-Za-z0-9_-][AQgw])")
 _URL = re.compile(rb"https://([a-z0-9.-]{1,253})/\?([!-~]+)")
 _CREDENTIAL = re.compile(rb"([A-Z0-9]{16,128})%2F([0-9]{8})%2F([a-z0-9-]{1,40})%2Fsts%2Faws4_request")
 _DATE = re.compile(rb"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
@@ -49,7 +51,7 @@ _GRAMMAR: Mapping[bytes, re.Pattern[bytes]] = {
     # Session tokens are base64 as far as AWS has issued them; of the escapes only the three it needs are taken.
     b"X-Amz-Security-Token": re.compile(rb"(?:[A-Za-z0-9._~-]++|%2B|%2F|%3D)++"),
 }
-_OPTIONAL = frozenset({b"X-Amz-Security-Token"})
+_REQUIRED = tuple(name for name in _GRAMMAR if name != b"X-Amz-Security-Token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -103,23 +105,24 @@ def parse_token(
     """
     check_prefix(token)
     host, parameters = _split(_decode(token, max_length))
-    credential = _CREDENTIAL.fullmatch(parameters[b"X-Amz-Credential"])
-    assert credential is not None  # _split has matched it
+    access_key_id, scope_date, scope_region = parameters[b"X-Amz-Credential"].groups()
     region = _signing_region(host, hosts)
-    if credential[3].decode() != region:
+    if scope_region.decode() != region:
         raise _malformed("the credential scope's region is not that of the host")
-    if credential[2] != parameters[b"X-Amz-Date"][:8]:
+    if scope_date != parameters[b"X-Amz-Date"][0][:8]:
         raise _malformed("the credential scope's date is not that of X-Amz-Date")
-    date = _read_date(parameters[b"X-Amz-Date"])
+    date = _read_date(parameters[b"X-Amz-Date"][0])
     _check_window(date, now)
+    query = b"&".join(name + b"=" + parameters[name][0] for name in _GRAMMAR if name in parameters)
+    session_token = parameters.get(b"X-Amz-Security-Token")
     return PresignedRequest(
         host=host,
         region=region,
-        access_key_id=credential[1].decode(),
-        credentials=sha256(credential[1] + b"&" + parameters.get(b"X-Amz-Security-Token", b"")).hexdigest(),
+        access_key_id=access_key_id.decode(),
+        credentials=sha256(access_key_id + b"&" + (session_token[0] if session_token else b"")).hexdigest(),
         date=date,
         digest=token_digest or digest(token),
-        target="/?" + b"&".join(name + b"=" + parameters[name] for name in _GRAMMAR if name in parameters).decode(),
+        target="/?" + query.decode(),
     )
 
 
@@ -128,21 +131,15 @@ def _decode(token: str, max_length: int) -> bytes:
         raise _malformed(f"longer than {max_length} characters")
     text = token[len(PREFIX) :]
     if not _BASE64URL.fullmatch(text):
-        raise _malformed("not base64url without padding")
-    try:
-        url = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error:
-        raise _malformed("not base64url without padding") from None
-    if base64.urlsafe_b64encode(url).rstrip(b"=").decode() != text:
-        raise _malformed("not the canonical base64url of its content")
-    return url
+        raise _malformed("not canonical base64url without padding")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def _split(url: bytes) -> tuple[str, dict[bytes, bytes]]:
+def _split(url: bytes) -> tuple[str, dict[bytes, re.Match[bytes]]]:
     match = _URL.fullmatch(url)
     if match is None:
         raise _malformed("not an https URL of a plain lower-case host, the path / and a query")
-    parameters: dict[bytes, bytes] = {}
+    parameters: dict[bytes, re.Match[bytes]] = {}
     for part in match[2].split(b"&"):
         name, _, value = part.partition(b"=")
         grammar = _GRAMMAR.get(name)
@@ -150,13 +147,14 @@ def _split(url: bytes) -> tuple[str, dict[bytes, bytes]]:
             raise _malformed("a parameter that GetCallerIdentity does not take, or not in its canonical spelling")
         if name in parameters:
             raise _malformed(f"the parameter {name.decode()} stands twice")
-        if not grammar.fullmatch(value):
+        found = grammar.fullmatch(value)
+        if found is None:
             raise _malformed(f"the parameter {name.decode()} has a value that it can't have here")
-        parameters[name] = value
-    missing = [name.decode() for name in _GRAMMAR if name not in parameters and name not in _OPTIONAL]
-    if missing:
-        raise _malformed(f"the parameter {missing[0]} is missing")
-    if int(parameters[b"X-Amz-Expires"]) > SIGNATURE_LIFETIME:
+        parameters[name] = found
+    for name in _REQUIRED:
+        if name not in parameters:
+            raise _malformed(f"the parameter {name.decode()} is missing")
+    if int(parameters[b"X-Amz-Expires"][0]) > SIGNATURE_LIFETIME:
         raise _malformed(f"X-Amz-Expires is over {SIGNATURE_LIFETIME}")
     return match[1].decode(), parameters
 
@@ -168,6 +166,7 @@ def _signing_region(host: str, hosts: STSHosts) -> str:
         raise _malformed(str(error)) from None
 
 
+@lru_cache(maxsize=64)  # many tokens are of the same few seconds
 def _read_date(text: bytes) -> int:
     match = _DATE.fullmatch(text)
     assert match is not None  # _split has matched it

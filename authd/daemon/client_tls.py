@@ -6,12 +6,19 @@ Source: RFC 9525 (service identity in TLS), checked by the service-identity pack
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from OpenSSL import SSL, crypto
 from service_identity.hazmat import DNS_ID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 #: Forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has nothing else.
@@ -73,3 +80,18 @@ class VerifiedHost:
         connection.set_tlsext_host_name(self._name)
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         return connection
+
+
+@implementer(IStreamClientEndpoint)
+class VerifiedTLSEndpoint:
+    """An endpoint that speaks TLS with a verified host over the stream of another endpoint."""
+
+    def __init__(self, host: VerifiedHost, stream: IStreamClientEndpoint) -> None:
+        self._host = host
+        self._stream = stream
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect; what the protocol writes is sent when the handshake has succeeded, and never otherwise."""
+        factory = TLSMemoryBIOFactory(self._host, isClient=True, wrappedFactory=protocolFactory)
+        factory.protocol = TLSMemoryBIOProtocol  # a request is one write: buffering would only cost a turn
+        return self._stream.connect(factory).addCallback(lambda wrapper: cast("Any", wrapper).wrappedProtocol)

@@ -8,7 +8,7 @@ from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from authd.daemon.deadlines import SWEEP_SECONDS
@@ -54,6 +54,7 @@ class WebhookListener:
         self._reactor = reactor
         self._webhook = webhook
         encrypted = TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=webhook)
+        encrypted.protocol = TLSMemoryBIOProtocol  # an answer is one write: buffering would only cost a turn
         self._factory = _ConnectionCap(encrypted, webhook, MAX_CONNECTIONS)
         self._sweeping = task.LoopingCall(webhook.deadlines.sweep)
         self._sweeping.clock = reactor

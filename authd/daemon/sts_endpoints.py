@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from authd.core.errors import ConfigError, Problem
 from authd.core.partitions import ExtraEndpoint
-from authd.daemon.client_tls import VerifiedHost, trust_context
+from authd.daemon.client_tls import VerifiedHost, VerifiedTLSEndpoint, trust_context
 from authd.daemon.proxy import TunnelEndpoint
 
 _HTTPS_PORT = 443
@@ -50,7 +50,7 @@ class STSEndpoints:
     def _build(self, host: str) -> IStreamClientEndpoint:
         extra = self._extra.get(host, ExtraEndpoint(host=host))
         creator = VerifiedHost(host, self._contexts[extra.ca_file or self._ca_file])
-        return wrapClientTLS(creator, self._stream(extra))
+        return VerifiedTLSEndpoint(creator, self._stream(extra))
 
     def _stream(self, extra: ExtraEndpoint) -> IStreamClientEndpoint:
         if extra.connect is not None:

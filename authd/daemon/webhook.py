@@ -195,8 +195,17 @@ class WebhookChannel(HTTPChannel):
         self.deadline: float | None = None
         self.idle_since: float | None = None
 
+    def getPeer(self) -> IAddress:
+        """Return the address of the other side, which every request asks for."""
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        """Return the address of this side."""
+        return self._host
+
     def connectionMade(self) -> None:
         """Start the first deadline, which covers the TLS handshake too."""
+        self._peer, self._host = self.transport.getPeer(), self.transport.getHost()
         super().connectionMade()
         self.idle_since = self.factory.seconds()
         self.deadline = self.idle_since + REQUEST_SECONDS

@@ -58,7 +58,7 @@ class EmulatorRequest(Request):
 
     def _refuse_beyond_limit(self, length: int) -> None:
         if length > LARGEST_BODY_BYTES:
-            self.channel.reset()
+            self.channel.transport.abortConnection()
 
 
 class EmulatorChannel(HTTPChannel):
@@ -72,11 +72,6 @@ class EmulatorChannel(HTTPChannel):
         timer: Any = self
         timer.callLater = clock.callLater
         timer.timeOut = idle_timeout
-
-    def reset(self) -> None:
-        """End the connection with RST and nothing else: aborting TLS itself would send a farewell first."""
-        tls: Any = self.transport
-        tls.transport.abortConnection()
 
     def setTimeout(self, period: float | None) -> float | None:  # noqa: N802 - Twisted's name
         """Set the idle timeout, but where idling is allowed."""

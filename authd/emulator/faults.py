@@ -49,7 +49,7 @@ class Fault(Enum):
     XML = "xml", "the honest result in XML, also to who asked for JSON"
     OTHER_ACTION = "other-action", "AssumeRole's answer, naming the caller, to whatever was asked"
     DUPLICATE_KEYS = "duplicate-keys", "JSON whose result names Account, Arn and UserId twice"
-    DEEP_JSON = "deep-json", "JSON nested 100 000 deep"
+    DEEP_JSON = "deep-json", "JSON nested 5 000 deep, in 10 kB"
     UTF16 = "utf-16", "the honest body in UTF-16, said so in the Content-Type"
     HTTP10 = "http-1.0", "an HTTP/1.0 answer without Content-Length that ends with the connection"
     INFORMATIONAL = "informational", "a hundred 1xx answers before the honest one"

@@ -23,7 +23,8 @@ _MIB: Final = 1024 * 1024
 _OVERSIZE_BYTES: Final = 4 * _MIB
 _BOMB_BYTES: Final = 64 * _MIB
 _LONG_HEADER_CHARS: Final = 256 * 1024
-_DEPTH: Final = 100_000
+_DEPTH: Final = 5_000
+"""Beyond every recursion limit, and yet within the size that a client may accept."""
 INTRUDER: Final[Mapping[str, str]] = MappingProxyType(
     {"Account": "666666666666", "Arn": "arn:aws:iam::666666666666:root", "UserId": "666666666666"}
 )

@@ -66,7 +66,7 @@ class Playback:
             return
         self._request.unregisterProducer()
         if isinstance(step, Reset):
-            self._request.channel.reset()
+            self._request.channel.transport.abortConnection()
         elif isinstance(step, Close):
             self._request.channel.loseConnection()
         else:

@@ -49,8 +49,8 @@ def _context(certificate_chain_pem: bytes, key_pem: bytes) -> SSL.Context:
     context.use_certificate(leaf)
     for issuer in issuers:
         context.add_extra_chain_cert(issuer)
+    # Refuses a key that isn't the certificate's.
     context.use_privatekey(key)
-    context.check_privatekey()
     context.set_alpn_select_callback(_choose_protocol)
     return context
 

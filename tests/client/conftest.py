@@ -26,7 +26,7 @@ ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """An empty home of a user who has never used AWS."""
+    """Make an empty home of a user who has never used AWS."""
     path = tmp_path / "home"
     path.mkdir()
     return path
@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environ(home: Path) -> dict[str, str]:
-    """The environment of a process in that home: no AWS settings, and no instance metadata to wait for."""
+    """Make the environment of a process in that home: no AWS settings, and no instance metadata to wait for."""
     return {
         "HOME": str(home),
         "PATH": os.environ["PATH"],
@@ -89,7 +89,7 @@ class Answer:
         return self.query["X-Amz-Credential"].split("/")[2]
 
     def sentence(self) -> str:
-        """The one line of a failure that is fit to be read."""
+        """Return the one line of a failure, fit to be read."""
         assert self.status != 0
         assert self.out == ""
         assert "Traceback" not in self.err
@@ -165,7 +165,7 @@ def _request_class(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content.encode())
 
-        do_GET = do_POST = do_PUT = _respond
+        do_GET = do_POST = do_PUT = _respond  # noqa: N815
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -195,9 +195,13 @@ class FakeSTS:
         form = {key: values[0] for key, values in parse_qs(body).items()}
         if self.refusal is not None and form["Action"] != "GetCallerIdentity":
             code, message = self.refusal
-            return 403, dict(self.headers), (
-                f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-                "<RequestId>r</RequestId></ErrorResponse>"
+            return (
+                403,
+                dict(self.headers),
+                (
+                    f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+                    "<RequestId>r</RequestId></ErrorResponse>"
+                ),
             )
         return 200, dict(self.headers), self._document(form)
 
@@ -226,15 +230,15 @@ class FakeSTS:
 
 @pytest.fixture
 def sts(serve: Callable[..., Endpoint], environ: dict[str, str]) -> FakeSTS:
-    """An STS on loopback to which every call of authd-token goes, while its tokens go on naming AWS's own hosts."""
-    endpoint = serve(lambda *request: fake.answer(*request))
-    fake = FakeSTS(endpoint)
-    environ["AWS_ENDPOINT_URL_STS"] = endpoint.url
+    """Run an STS on loopback to which every call of authd-token goes, while its tokens go on naming AWS's own hosts."""
+    fake = FakeSTS(Endpoint(lambda *_: (500, {}, "")))
+    fake.endpoint = serve(fake.answer)
+    environ["AWS_ENDPOINT_URL_STS"] = fake.endpoint.url
     return fake
 
 
 @pytest.fixture
 def keys(environ: dict[str, str]) -> dict[str, str]:
-    """Static credentials and a region in the environment."""
+    """Put static credentials and a region into the environment."""
     environ.update(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     return environ

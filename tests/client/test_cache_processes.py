@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -81,16 +80,19 @@ def test_another_question_of_the_same_process_is_no_refusal(
     assert len(sts.calls("AssumeRole")) == 1
 
 
-def test_others_share_what_the_refused_one_gets(keys: dict[str, str], sts: object, tokens: Callable, parent: Callable) -> None:
+def test_others_share_what_the_refused_one_gets(
+    keys: dict[str, str], sts: object, tokens: Callable, parent: Callable
+) -> None:
     """Many processes whose token was refused at the same moment make one new token between them."""
     gate = Path(keys["HOME"]) / "gate"
     wait = f"token; until [ -e {gate} ]; do sleep 0.01; done; {_PROGRAM}"
     waiting = [parent(f"-i prod -r {ROLE} {wait} -i prod -r {ROLE}") for _ in range(10)]
     deadline = time.monotonic() + 60
     cache = Path(keys["HOME"]) / ".kube/cache/authd"
-    while time.monotonic() < deadline and sum(
-        path.read_bytes().partition(b"\n\n")[2].count(b"\n") for path in cache.glob("token-*")
-    ) < 10:
+    while (
+        time.monotonic() < deadline
+        and sum(path.read_bytes().partition(b"\n\n")[2].count(b"\n") for path in cache.glob("token-*")) < 10
+    ):
         time.sleep(0.05)
     gate.touch()
     pairs = [_finish(process)[0] for process in waiting]

@@ -50,7 +50,7 @@ def test_a_write_replaces_the_whole(store: Store) -> None:
         store.write("role-x", b"b")
         assert old.read() == b"a" * 100
     assert store.read("role-x") == b"b"
-    assert os.listdir(store.path) == ["role-x"]
+    assert [path.name for path in Path(store.path).iterdir()] == ["role-x"]
 
 
 def test_a_planted_link_is_not_followed(store: Store, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_clearing_takes_only_what_is_ours(store: Store) -> None:
 
 def test_role_credentials_are_kept_and_found(store: Store) -> None:
     """Role credentials come back as they were, until a quarter of an hour before their end."""
-    cache = RoleCache(store, refused=False)
+    cache = RoleCache(store, scope="s", refused=False)
     name = cache.name("a", 1)
     with cache.turn(name):
         assert cache.load(name) is None
@@ -151,9 +151,9 @@ def test_role_credentials_are_kept_and_found(store: Store) -> None:
 
 def test_refused_role_credentials_are_dropped(store: Store) -> None:
     """After a refusal, what was kept is gone before anything new is made."""
-    name = RoleCache(store, refused=False).name("a")
-    RoleCache(store, refused=False).keep(name, KEYS)
-    refused = RoleCache(store, refused=True)
+    name = RoleCache(store, scope="s", refused=False).name("a")
+    RoleCache(store, scope="s", refused=False).keep(name, KEYS)
+    refused = RoleCache(store, scope="s", refused=True)
     with refused.turn(name):
         assert refused.load(name) is None
     assert store.read(name) is None
@@ -161,9 +161,10 @@ def test_refused_role_credentials_are_dropped(store: Store) -> None:
 
 def test_role_names_depend_on_every_part(store: Store) -> None:
     """No two different lists of parts share an entry."""
-    cache = RoleCache(store, refused=False)
+    cache = RoleCache(store, scope="s", refused=False)
     parts = [("a", "b"), ("ab",), ("a", None), ("a", "None"), ("b", "a"), ("a",), ("a", "b", "")]
     assert len({cache.name(*each) for each in parts}) == len(parts)
+    assert RoleCache(store, scope="other", refused=False).name("a") != cache.name("a")
 
 
 @pytest.mark.parametrize(
@@ -172,9 +173,11 @@ def test_role_names_depend_on_every_part(store: Store) -> None:
      b'{"version":1,"access_key":1,"secret_key":"s","session_token":"t","expires_at":9999999999}',
      b'{"version":1,"access_key":"a","secret_key":"s","session_token":"t","expires_at":true}'],
 )  # fmt: skip
-def test_damaged_role_credentials_are_a_warning(store: Store, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+def test_damaged_role_credentials_are_a_warning(
+    store: Store, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
     """Role credentials that can't be understood are ignored with a word that shows nothing of them."""
-    cache = RoleCache(store, refused=False)
+    cache = RoleCache(store, scope="s", refused=False)
     store.write("role-x", content)
     assert cache.load("role-x") is None
     assert "warning: ignoring cached role credentials" in capsys.readouterr().err

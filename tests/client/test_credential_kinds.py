@@ -82,7 +82,13 @@ def test_web_identity(authd_token: Callable, sts: object, tmp_path: Path) -> Non
 
 def _instance_keys(name: str) -> str:
     return json.dumps(
-        {"Code": "Success", "AccessKeyId": name, "SecretAccessKey": SECRET, "Token": "t", "Expiration": "2999-01-01T00:00:00Z"}
+        {
+            "Code": "Success",
+            "AccessKeyId": name,
+            "SecretAccessKey": SECRET,
+            "Token": "t",
+            "Expiration": "2999-01-01T00:00:00Z",
+        }
     )
 
 
@@ -159,7 +165,7 @@ def _sso(write_aws: Callable, home: Path, *, session: bool, expires: str = "2999
         write_aws("config", f"[default]\nsso_session = corp\n{profile}[sso-session corp]\n{login}")
     else:
         write_aws("config", f"[default]\n{profile}{login}")
-    name = hashlib.sha1((b"corp" if session else start.encode())).hexdigest()
+    name = hashlib.sha1(b"corp" if session else start.encode()).hexdigest()
     token = {"startUrl": start, "region": "eu-west-1", "accessToken": "sso-access-token", "expiresAt": expires}
     write_aws(f"sso/cache/{name}.json", json.dumps(token))
 

@@ -37,7 +37,9 @@ def test_a_dead_metadata_address_costs_a_second_at_most(authd_token: Callable, e
 @pytest.mark.parametrize("how", ["option", "variable"])
 def test_missing_profile_is_named(authd_token: Callable, how: str) -> None:
     """A profile that does not exist is named."""
-    answer = authd_token("-i", "x", "--profile", "nix") if how == "option" else authd_token("-i", "x", AWS_PROFILE="nix")
+    answer = (
+        authd_token("-i", "x", "--profile", "nix") if how == "option" else authd_token("-i", "x", AWS_PROFILE="nix")
+    )
     assert "'nix'" in answer.sentence()
     assert "list-profiles" in answer.sentence()
 
@@ -52,7 +54,9 @@ def test_denied_role_names_principal_role_and_trust(authd_token: Callable, keys:
     assert "--external-id" not in authd_token("-i", "prod", "-r", ROLE, "-e", "ext").sentence()
 
 
-@pytest.mark.parametrize(("minutes", "word"), [(7, "7 minutes behind"), (-30, "30 minutes ahead of"), (60 * 24, "24 hours behind")])
+@pytest.mark.parametrize(
+    ("minutes", "word"), [(7, "7 minutes behind"), (-30, "30 minutes ahead of"), (60 * 24, "24 hours behind")]
+)
 def test_a_wrong_clock_is_measured(
     authd_token: Callable, keys: dict[str, str], sts: object, minutes: int, word: str
 ) -> None:
@@ -67,7 +71,9 @@ def test_a_wrong_clock_is_found_by_instance_metadata(
 ) -> None:
     """The Date header of the instance metadata shows a wrong clock before a useless token is made."""
     date = format_datetime(dt.datetime.now(dt.UTC) - dt.timedelta(minutes=20), usegmt=True)
-    keys = json.dumps({"AccessKeyId": "ASIA", "SecretAccessKey": SECRET, "Token": "t", "Expiration": "2999-01-01T00:00:00Z"})
+    keys = json.dumps(
+        {"AccessKeyId": "ASIA", "SecretAccessKey": SECRET, "Token": "t", "Expiration": "2999-01-01T00:00:00Z"}
+    )
     endpoint = serve(lambda _, path, *__: (200, {"Date": date}, keys if path.endswith("role") else "role"))
     environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
     assert "20 minutes ahead of the instance metadata service" in authd_token("-i", "prod").sentence()
@@ -126,7 +132,9 @@ def test_expired_keys_in_the_environment(authd_token: Callable, keys: dict[str, 
     assert "expired" in authd_token("-i", "prod", AWS_CREDENTIAL_EXPIRATION="2020-01-01T00:00:00Z").sentence()
 
 
-@pytest.mark.parametrize("program", ["exit 3", f"echo {SECRET} >&2; exit 1", f"echo '{SECRET}'", "echo '{}'", "echo '[]'"])
+@pytest.mark.parametrize(
+    "program", ["exit 3", f"echo {SECRET} >&2; exit 1", f"echo '{SECRET}'", "echo '{}'", "echo '[]'"]
+)
 def test_a_failing_process_shows_nothing_it_said(authd_token: Callable, write_aws: Callable, program: str) -> None:
     """A credential_process that fails is pointed at; what it printed might be a secret."""
     script = write_aws("process.sh", program)
@@ -136,7 +144,9 @@ def test_a_failing_process_shows_nothing_it_said(authd_token: Callable, write_aw
 
 def test_missing_web_identity_token(authd_token: Callable, environ: dict[str, str]) -> None:
     """A web identity token file that isn't there is named."""
-    sentence = authd_token("-i", "x", AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE="/no/token", AWS_REGION="eu-west-1")
+    sentence = authd_token(
+        "-i", "x", AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE="/no/token", AWS_REGION="eu-west-1"
+    )
     assert "/no/token" in sentence.sentence()
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import botocore.auth
@@ -57,7 +57,7 @@ region = ca-central-1
 
 
 @pytest.fixture
-def here(home: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def here(home: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make this process one in that clean environment, at a fixed time."""
     import datetime as dt  # noqa: PLC0415
 
@@ -75,7 +75,7 @@ def here(home: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
 
-    yield enter
+    return enter
 
 
 def _fast(*arguments: str) -> str:
@@ -83,7 +83,7 @@ def _fast(*arguments: str) -> str:
 
 
 def _slow(*arguments: str) -> str:
-    """The same by botocore alone: its credentials, its endpoint and its signer."""
+    """Make the same by botocore alone: its credentials, its endpoint and its signer."""
     options, info = parse_flags(list(arguments)), parse_exec_info(os.environb.get(b"KUBERNETES_EXEC_INFO"))
     inputs = gather(options, info)
     order = parse_order(inputs)
@@ -120,7 +120,11 @@ _PROFILES: tuple[tuple[dict[str, str], tuple[str, ...]], ...] = (
 @pytest.mark.parametrize("profile", range(len(_PROFILES)))
 @pytest.mark.parametrize("files", [True, False])
 def test_every_byte_is_the_slow_paths(
-    here: Callable[..., None], write_aws: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch, files: bool, profile: int  # noqa: FBT001
+    here: Callable[..., None],
+    write_aws: Callable[[str, str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    files: bool,
+    profile: int,  # noqa: FBT001
 ) -> None:
     """Whatever static credentials, region and profile: the same clock gives the same bytes on both paths."""
     here()
@@ -196,7 +200,10 @@ def test_unknown_settings_end_the_fast_path(here: Callable[..., None], name: str
     ],
 )
 def test_doubt_ends_the_fast_path(
-    here: Callable[..., None], write_aws: Callable[[str, str], Path], variables: dict[str, str], arguments: tuple[str, ...]
+    here: Callable[..., None],
+    write_aws: Callable[[str, str], Path],
+    variables: dict[str, str],
+    arguments: tuple[str, ...],
 ) -> None:
     """Profiles that point elsewhere, and anything unclear, are botocore's."""
     write_aws("config", CONFIG)

@@ -52,7 +52,10 @@ def test_whatever_changes_the_answer_changes_the_key(
 
 def test_what_only_changes_the_form_does_not_change_the_key(home: Path) -> None:
     """How the credential is printed, and unrelated variables, share an entry."""
-    assert _inputs(home, "--token-only", "--cache", "-l", "json", PATH="/x", LANG="C").cache_key() == _inputs(home).cache_key()
+    assert (
+        _inputs(home, "--token-only", "--cache", "-l", "json", PATH="/x", LANG="C").cache_key()
+        == _inputs(home).cache_key()
+    )
 
 
 def test_the_cluster_extension_is_part_of_the_key(home: Path) -> None:

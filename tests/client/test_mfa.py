@@ -16,7 +16,7 @@ ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 
 @pytest.fixture
 def mfa_profile(write_aws: Callable, environ: dict[str, str], sts: object) -> object:
-    """A default profile whose role wants a code."""
+    """Write a default profile whose role wants a code."""
     write_aws("credentials", f"[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = {SECRET}\n")
     write_aws(
         "config",
@@ -27,7 +27,11 @@ def mfa_profile(write_aws: Callable, environ: dict[str, str], sts: object) -> ob
 
 def _exec_info(*, interactive: bool) -> str:
     return json.dumps(
-        {"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "spec": {"interactive": interactive}}
+        {
+            "kind": "ExecCredential",
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "spec": {"interactive": interactive},
+        }
     )
 
 
@@ -101,6 +105,9 @@ def test_a_cached_role_needs_no_second_code(
     )
     for cluster in ("one", "two"):
         subprocess.run(
-            [sys.executable, "-c", program, "-i", cluster, "--cache"], env=environ, check=True, stdout=subprocess.DEVNULL
+            [sys.executable, "-c", program, "-i", cluster, "--cache"],
+            env=environ,
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
     assert len(mfa_profile.calls("AssumeRole")) == 1

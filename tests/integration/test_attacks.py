@@ -7,7 +7,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -354,7 +354,7 @@ def test_a_stalled_sts_does_not_hold_up_others(tight: DaemonProcess, emulator: E
         assert tight.review(mint.by_signer(ALICE_KEY, expires=668)).user["username"] == "alice"
 
 
-def test_the_daemon_is_as_large_as_before(tight: DaemonProcess, make_daemon: Callable[..., DaemonProcess]) -> None:
+def test_no_attackers_connection_is_left(tight: DaemonProcess) -> None:
     """After all this, no connection is left but those that still may rest."""
 
     def open_connections() -> int:

@@ -1,0 +1,47 @@
+"""A client that asks one thing after the other and looks at the answers: for what wrk can't tell."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+_SECONDS = 30.0
+
+
+def review_body(token: str) -> bytes:
+    """Return the TokenReview that asks about a token."""
+    review = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "spec": {"token": token}}
+    return json.dumps(review, separators=(",", ":")).encode()
+
+
+class Client:
+    """Two keep-alive connections: one to the webhook, one to the health port."""
+
+    def __init__(self, port: int, health_port: int, ca_file: Path) -> None:
+        trust = ssl.create_default_context(cafile=str(ca_file))
+        self._webhook = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=_SECONDS)
+        self._health = http.client.HTTPConnection("127.0.0.1", health_port, timeout=_SECONDS)
+
+    def status_of(self, token: str) -> dict[str, Any]:
+        """Review a token; return the answer's status, empty where there was none."""
+        self._webhook.request("POST", "/authenticate?timeout=30s", review_body(token))
+        response = self._webhook.getresponse()
+        body = response.read()
+        status = json.loads(body)["status"] if response.status == http.client.OK else {}
+        return dict(status)
+
+    def health_seconds(self) -> float:
+        """Return how long the health port took to answer: as long as the reactor was busy with other things."""
+        begin = time.perf_counter()
+        self._health.request("GET", "/livez")
+        self._health.getresponse().read()
+        return time.perf_counter() - begin
+
+    def close(self) -> None:
+        """Close both connections."""
+        self._webhook.close()
+        self._health.close()

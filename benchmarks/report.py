@@ -1,0 +1,73 @@
+"""What was measured, as one JSON value and as a Markdown table beside the floors."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.scenarios import Goal, Scenario
+from benchmarks.stage import Sample
+
+#: The floors in the order of the table's columns.
+FLOORS = ("same stack", "nginx")
+
+_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table; `floors` is what the floors do under the same load, by their names."""
+
+    title: str
+    goals: tuple[Goal, ...]
+    values: Sample
+    floors: Mapping[str, Sample]
+
+    def cells(self, floors: Sequence[str]) -> list[str]:
+        """Return the line's cells, those of the named floors last."""
+        reached = [
+            f"{_number(self.values[goal.value])}{'' if goal.is_met_by(self.values[goal.value]) else ' ✗'}"
+            for goal in self.goals
+        ]
+        beside = [self._beside(self.floors.get(name)) for name in floors]
+        return [self.title, "; ".join(map(str, self.goals)), "; ".join(reached), *beside]
+
+    def _beside(self, floor: Sample | None) -> str:
+        if floor is None:
+            return "–"
+        return f"{_number(floor['rate'])}/s, {_number(floor['cpu'])} µs ({self.values['rate'] / floor['rate']:.0%})"
+
+
+def medians(samples: Sequence[Sample]) -> Sample:
+    """Return each value's median over the runs."""
+    return {name: statistics.median(sample[name] for sample in samples) for name in samples[0]}
+
+
+def load_row(scenario: Scenario, samples: Sequence[Sample], floors: Mapping[str, Sequence[Sample]]) -> Row:
+    """Make the line of a load."""
+    beside = {name: medians(floor) for name, floor in floors.items()}
+    return Row(title=scenario.title, goals=scenario.goals, values=medians(samples), floors=beside)
+
+
+def table(rows: Sequence[Row], floors: Sequence[str]) -> str:
+    """Return the Markdown table: ✗ marks what falls short; percentages are of that floor's rate."""
+    head = ["figure", "reach", "measured", *(f"floor: {name}" for name in floors)]
+    lines = [head, ["---"] * len(head), *(row.cells(floors) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def update(document: Path, text: str) -> None:
+    """Put text between a document's two marks; exits where it has none."""
+    before, begin, rest = document.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise SystemExit(f"{document} has no place for figures: put {_BEGIN} and {_END} where they belong")
+    document.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
+def _number(value: float) -> str:
+    if value >= 1000:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.3g}"

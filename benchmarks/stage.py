@@ -1,0 +1,128 @@
+"""What is set up for a run: an STS, the daemons, the floors; and one measurement of any of them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.daemon import Daemon, environment, start_daemon
+from benchmarks.load import Load, Outcome, run_load
+from benchmarks.nginx import STS, start_floor, start_sts
+from benchmarks.processes import Cores, Running
+from benchmarks.scenarios import Scenario
+from benchmarks.tokens import distinct, write_tokens
+
+_WARM_UP_SECONDS = 2
+_FLOOR_START_SECONDS = 10.0
+_FLOOR_TOKENS = 1000
+
+#: What was measured, by the name of the value.
+Sample = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """A server that answers every review the same."""
+
+    name: str
+    running: Running
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Everything that is up while figures are taken."""
+
+    cores: Cores
+    folder: Path
+    sts: STS
+    plain: Daemon
+    caching: Daemon
+    floors: tuple[Floor, ...]
+
+
+@contextmanager
+def set_up(folder: Path, cores: Cores) -> Iterator[Stage]:
+    """Start everything, and end it with the block."""
+    with ExitStack() as stack:
+        sts = start_sts(folder / "sts", cores.around)
+        stack.enter_context(sts.running)
+        plain = start_daemon(folder / "plain", cores.server, sts)
+        stack.enter_context(plain.running)
+        caching = start_daemon(folder / "caching", cores.server, sts, options={"cacheTTL": "10m"})
+        stack.enter_context(caching.running)
+        nginx, port = start_floor(folder / "floor", cores.server, plain.state)
+        stack.enter_context(nginx)
+        stack_floor = _start_stack_floor(folder, cores, plain.state)
+        stack.enter_context(stack_floor.running)
+        floors = (stack_floor, Floor(name="nginx", running=nginx, port=port))
+        yield Stage(cores=cores, folder=folder, sts=sts, plain=plain, caching=caching, floors=floors)
+
+
+def _start_stack_floor(folder: Path, cores: Cores, state: Path) -> Floor:
+    log = folder / "floor.log"
+    command = [sys.executable, "-m", "benchmarks.floor", str(state)]
+    running = Running(command, cores.server, log, environment())
+    limit = time.monotonic() + _FLOOR_START_SECONDS
+    while time.monotonic() < limit and running.process.poll() is None:
+        if log.read_text().endswith("\n"):
+            return Floor(name="same stack", running=running, port=int(log.read_text()))
+        time.sleep(0.01)
+    running.end()
+    raise SystemExit(f"the floor did not start: {log.read_text()[-500:]}")
+
+
+def measure(stage: Stage, scenario: Scenario, seconds: int) -> Sample:
+    """Warm up, then run one load against the daemon; exits where an answer was wrong."""
+    daemon = stage.caching if scenario.caching else stage.plain
+    tokens = stage.folder / "tokens"
+    for duration in (_WARM_UP_SECONDS, seconds):
+        write_tokens(tokens, scenario.tokens(scenario.per_second * duration))
+        calls, cpu = stage.sts.calls(), daemon.running.cpu_seconds()
+        outcome = run_load(_load(scenario, tokens, duration), daemon.port, stage.cores.around)
+        used = daemon.running.cpu_seconds() - cpu
+    asked = stage.sts.calls() - calls - 1  # the question itself counts
+    daemon.empty_log()
+    _check(scenario, outcome)
+    return sample_of(outcome, used) | {"calls": round(asked / outcome.reviews, 2)}
+
+
+def _load(scenario: Scenario, tokens: Path, seconds: int) -> Load:
+    return Load(
+        tokens=tokens,
+        connections=scenario.connections,
+        seconds=seconds,
+        new_connections=scenario.new_connections,
+        check=True,
+    )
+
+
+def _check(scenario: Scenario, outcome: Outcome) -> None:
+    wanted = outcome.reviews if scenario.lets_in else 0
+    if outcome.accepted != wanted or outcome.refused:
+        raise SystemExit(
+            f"{scenario.title}: of {outcome.reviews} reviews {outcome.accepted} were let in instead of {wanted}, "
+            f"{outcome.refused} were not answered with status 200, {outcome.failed} not at all: no figures"
+        )
+
+
+def measure_floor(stage: Stage, floor: Floor, connections: int, seconds: int, *, new_connections: bool) -> Sample:
+    """Run one load against a floor."""
+    tokens = write_tokens(stage.folder / "floor-tokens", distinct(_FLOOR_TOKENS))
+    load = Load(
+        tokens=tokens, connections=connections, seconds=seconds, again=True, new_connections=new_connections
+    )
+    cpu = floor.running.cpu_seconds()
+    outcome = run_load(load, floor.port, stage.cores.around)
+    return sample_of(outcome, floor.running.cpu_seconds() - cpu)
+
+
+def sample_of(outcome: Outcome, cpu_seconds: float) -> Sample:
+    """Return the values of one run: latencies in ms, reviews a second, and µs of CPU a review."""
+    latency = {f"p{percent:g}": milliseconds for percent, milliseconds in outcome.latency.items()}
+    cpu = cpu_seconds / outcome.reviews * 1e6
+    return latency | {"rate": outcome.rate, "cpu": cpu, "failed": outcome.failed}

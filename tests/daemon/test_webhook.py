@@ -1,0 +1,361 @@
+"""The webhook's HTTP layer: routes, statuses, limits and deadlines, in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from authd.core.decision import ALLOWED, Decision
+from authd.core.errors import SILENT_REASONS, DenialReason, UnavailableReason
+from authd.core.token_review import MAX_REVIEW_LENGTH, ReviewEncoder
+from authd.daemon.webhook import IDLE_SECONDS, REQUEST_SECONDS, WebhookFactory
+from tests.daemon.fakes import (
+    Records,
+    ScriptedAuthenticator,
+    StrictTransport,
+    connected,
+    decision,
+    review_bytes,
+)
+
+SECRET = "k8s-aws-v1.c2VjcmV0LXRva2Vu"
+
+
+class Webhook:
+    """A webhook and one connection to it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.authenticator = ScriptedAuthenticator()
+        self.records = Records()
+        self.encoder = ReviewEncoder()
+        self.factory = WebhookFactory(self.clock, self.authenticator, self.records, lambda: self.encoder)
+        self.transport = self.connect()
+
+    def connect(self) -> StrictTransport:
+        return connected(self.factory.buildProtocol(None))
+
+    def send(self, *data: bytes) -> bytes:
+        """Send bytes on the connection, and return what is answered at once."""
+        for part in data:
+            self.transport.protocol.dataReceived(part)
+        answer: bytes = self.transport.value()
+        self.transport.clear()
+        return answer
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and look at the deadlines as the listener does."""
+        self.clock.advance(seconds)
+        self.factory.deadlines.sweep()
+
+
+@pytest.fixture
+def webhook() -> Webhook:
+    return Webhook()
+
+
+def post(body: bytes, path: bytes = b"/authenticate?timeout=30s", headers: bytes = b"") -> bytes:
+    head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%b" % (path, headers)
+    return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def parts(answer: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
+    """Return an answer's status, headers and body; there is nothing after it."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    headers = dict(line.split(b": ", 1) for line in lines)
+    assert int(headers[b"Content-Length"]) == len(body)
+    return int(first.split(b" ")[1]), headers, body
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_an_accepted_token_is_answered_with_its_user(webhook: Webhook, version: str) -> None:
+    """A decision that accepts becomes a TokenReview in the version that was asked."""
+    status, headers, body = parts(webhook.send(post(review_bytes(version=version))))
+    review = json.loads(body)
+    assert status == 200
+    assert headers[b"Content-Type"] == b"application/json"
+    assert review["apiVersion"] == f"authentication.k8s.io/{version}"
+    assert review["status"]["user"]["username"] == "alice"
+
+
+STATUSES: dict[str, int] = {
+    **dict.fromkeys(DenialReason, 200),
+    UnavailableReason.STS_THROTTLED: 429,
+    UnavailableReason.STS_ERROR: 502,
+    UnavailableReason.STS_BAD_ANSWER: 502,
+    UnavailableReason.STS_UNREACHABLE: 502,
+    UnavailableReason.STS_TIMEOUT: 504,
+    UnavailableReason.OVERLOADED: 503,
+    UnavailableReason.CIRCUIT_OPEN: 503,
+    UnavailableReason.SHUTTING_DOWN: 503,
+}
+
+
+@pytest.mark.parametrize("reason", [*DenialReason, *UnavailableReason])
+def test_each_reason_has_its_status(webhook: Webhook, reason: str) -> None:
+    """Each reason gives the status that makes kube-apiserver do right, and never a Retry-After."""
+    webhook.authenticator.answer = lambda _: decision(reason, "because of a test")
+    status, headers, body = parts(webhook.send(post(review_bytes(SECRET))))
+    assert status == STATUSES[reason]
+    assert b"Retry-After" not in headers
+    if reason in SILENT_REASONS:
+        assert json.loads(body)["status"] == {"authenticated": False}
+    else:
+        assert f"because of a test [{reason}, reference 0a1b2c3d]" in body.decode()
+    assert SECRET.encode() not in body
+    assert [(d.reason, s) for d, _, s in webhook.records.decisions] == [(reason, status)]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"GET /authenticate", 405),
+        (b"PUT /authenticate", 405),
+        (b"HEAD /authenticate", 405),
+        (b"POST /", 404),
+        (b"POST /authenticate/", 404),
+        (b"POST //authenticate", 404),
+        (b"POST /Authenticate", 404),
+        (b"POST /%61uthenticate", 404),
+        (b"POST http://localhost/authenticate", 404),
+        (b"GET /healthz/", 404),
+        (b"POST /healthz", 404),
+        (b"OPTIONS *", 404),
+    ],
+)
+def test_only_the_exact_path_and_method_lead_anywhere(webhook: Webhook, request_line: bytes, status: int) -> None:
+    """Anything but POST /authenticate and GET or HEAD /healthz is refused, by the right status."""
+    answer = webhook.send(request_line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert parts(answer)[0] == status
+    assert webhook.authenticator.reviews == []
+    assert [refusal[0] for refusal in webhook.records.refusals] == [status]
+    assert (b"Allow: POST\r\n" in answer) == (status == 405)
+
+
+def test_health_is_told_without_a_record(webhook: Webhook) -> None:
+    """GET and HEAD of /healthz are answered, and noted nowhere."""
+    assert parts(webhook.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))[2] == b"ok\n"
+    status, _, body = parts(webhook.send(b"HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))
+    assert (status, body) == (200, b"")
+    assert webhook.records.refusals == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff", b'{"kind":"TokenReview"}', b"[" * 60_000])
+def test_what_is_no_review_is_a_400(webhook: Webhook, body: bytes) -> None:
+    """A body that is no TokenReview is a 400 with words, and reaches nobody."""
+    status, _, text = parts(webhook.send(post(body)))
+    assert status == 400
+    assert b"TokenReview" in text
+    assert webhook.authenticator.reviews == []
+
+
+def test_the_longest_body_is_read(webhook: Webhook) -> None:
+    """A body of exactly the limit is taken, whether it announces its length or comes in chunks."""
+    body = review_bytes().ljust(MAX_REVIEW_LENGTH)
+    assert parts(webhook.send(post(body)))[0] == 200
+    head = b"POST /authenticate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert parts(webhook.send(head, b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"))[0] == 200
+
+
+def test_a_body_that_announces_itself_too_long_is_not_awaited(webhook: Webhook) -> None:
+    """One byte over the limit is a 413 before the body comes; what comes nevertheless is thrown away."""
+    head = post(b"").replace(b"Content-Length: 0", b"Content-Length: %d" % (MAX_REVIEW_LENGTH + 1))
+    status, headers, _ = parts(webhook.send(head))
+    assert (status, headers[b"Connection"]) == (413, b"close")
+    assert webhook.transport.disconnecting
+    assert webhook.send(b" " * 10_000) == b""
+    assert [refusal[0] for refusal in webhook.records.refusals] == [413]
+    assert webhook.authenticator.reviews == []
+
+
+def test_a_chunked_body_that_becomes_too_long_is_cut(webhook: Webhook) -> None:
+    """Chunks are counted together: over the limit the answer is 413, once."""
+    webhook.send(b"POST /authenticate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
+    assert webhook.send(chunk, chunk) == b""
+    assert parts(webhook.send(chunk))[0] == 413
+    assert webhook.send(chunk, b"0\r\n\r\n") == b""
+    assert webhook.transport.disconnecting
+    assert webhook.authenticator.reviews == []
+
+
+def test_a_client_that_was_told_off_has_little_time_to_leave(webhook: Webhook) -> None:
+    """A client that does not hang up after a 413 is cut off."""
+    webhook.send(post(b"").replace(b"Content-Length: 0", b"Content-Length: 99999999"))
+    assert not webhook.transport.aborted
+    webhook.advance(2.0)
+    assert webhook.transport.aborted
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"", b"POST /authenticate HTTP/1.1\r\nX: ", post(review_bytes())[:-1], post(review_bytes())[:200]],
+    ids=["nothing", "headers", "body but one byte", "some body"],
+)
+def test_bytes_do_not_move_the_deadline(webhook: Webhook, begin: bytes) -> None:
+    """A request must be complete in time from its first byte, however steadily bytes come."""
+    webhook.send(begin[:1])
+    for at in range(1, len(begin) + 1):
+        webhook.clock.advance(REQUEST_SECONDS / (len(begin) + 2))
+        webhook.send(begin[at : at + 1])
+        webhook.factory.deadlines.sweep()
+        assert not webhook.transport.aborted
+    webhook.advance(REQUEST_SECONDS)
+    assert webhook.transport.aborted
+    assert len(webhook.factory.deadlines) == 0
+
+
+def test_a_decision_may_take_its_time(webhook: Webhook) -> None:
+    """While a review is under way, the connection has no deadline: STS's is enough."""
+    pending: Deferred[Decision] = Deferred()
+    webhook.authenticator.answer = lambda _: pending
+    assert webhook.send(post(review_bytes())) == b""
+    assert webhook.factory.under_review == 1
+    webhook.advance(3600)
+    pending.callback(decision(ALLOWED))
+    assert parts(webhook.send())[0] == 200
+    assert webhook.factory.under_review == 0
+    assert webhook.records.decisions[0][1] == 3600
+
+
+def test_a_connection_may_rest_but_not_for_ever(webhook: Webhook) -> None:
+    """Between requests a connection rests for a while, and the next request has a deadline of its own."""
+    webhook.send(post(review_bytes()))
+    webhook.advance(IDLE_SECONDS - 1)
+    assert parts(webhook.send(post(review_bytes())))[0] == 200
+    webhook.advance(IDLE_SECONDS - 1)
+    webhook.send(b"P")
+    webhook.advance(REQUEST_SECONDS - 1)
+    assert not webhook.transport.aborted
+    webhook.advance(1)
+    assert webhook.transport.aborted
+
+
+def test_a_resting_connection_ends(webhook: Webhook) -> None:
+    """A connection that rests too long is ended."""
+    webhook.send(post(review_bytes()))
+    webhook.advance(IDLE_SECONDS)
+    assert webhook.transport.aborted
+
+
+def test_a_client_that_left_is_written_nothing(webhook: Webhook) -> None:
+    """A decision for a client that is gone is recorded, and written to nobody."""
+    pending: Deferred[Decision] = Deferred()
+    webhook.authenticator.answer = lambda _: pending
+    webhook.send(post(review_bytes()))
+    webhook.transport.end()
+    with capturedLogs() as events:
+        pending.callback(decision(ALLOWED))
+    assert webhook.transport.value() == b""
+    assert len(webhook.records.decisions) == 1
+    assert webhook.factory.under_review == 0
+    assert not [event for event in events if "log_failure" in event]
+
+
+def test_a_bug_is_a_500_and_logged(webhook: Webhook) -> None:
+    """A deciding that breaks is a 500 without a detail, and the next review is answered."""
+
+    def broken(_: object) -> Decision:
+        raise ZeroDivisionError(SECRET)
+
+    webhook.authenticator.answer = broken
+    with capturedLogs() as events:
+        status, _, body = parts(webhook.send(post(review_bytes(SECRET))))
+    assert (status, SECRET.encode() in body) == (500, False)
+    assert [event["log_failure"].type for event in events if "log_failure" in event] == [ZeroDivisionError]
+    assert webhook.factory.under_review == 0
+    webhook.authenticator.answer = lambda _: decision(ALLOWED)
+    assert parts(webhook.send(post(review_bytes())))[0] == 200
+
+
+def test_while_draining_each_answer_is_the_last(webhook: Webhook) -> None:
+    """On the way down an answer closes its connection, and says so."""
+    pending: Deferred[Decision] = Deferred()
+    webhook.authenticator.answer = lambda _: pending
+    webhook.send(post(review_bytes()))
+    webhook.factory.draining = True
+    pending.callback(decision(ALLOWED))
+    status, headers, _ = parts(webhook.send())
+    assert (status, headers[b"Connection"]) == (200, b"close")
+    assert webhook.transport.disconnecting
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        lambda: post(review_bytes(), headers=b"Connection: close\r\n"),
+        lambda: post(review_bytes()).replace(b"HTTP/1.1", b"HTTP/1.0"),
+    ],
+)
+def test_a_connection_ends_when_the_client_wants_it(webhook: Webhook, request_bytes: Callable[[], bytes]) -> None:
+    """After `Connection: close`, and after HTTP/1.0, the connection is closed."""
+    status, headers, _ = parts(webhook.send(request_bytes()))
+    assert (status, headers[b"Connection"]) == (200, b"close")
+    assert webhook.transport.disconnecting
+
+
+def test_pipelined_reviews_are_answered_in_order(webhook: Webhook) -> None:
+    """The second of two requests sent at once waits until the first is answered."""
+    pending: list[Deferred[Decision]] = []
+
+    def later(_: object) -> Deferred[Decision]:
+        pending.append(Deferred())
+        return pending[-1]
+
+    webhook.authenticator.answer = later
+    assert webhook.send(post(review_bytes("one")) + post(review_bytes("two"))) == b""
+    assert [review.token for review in webhook.authenticator.reviews] == ["one"]
+    pending[0].callback(decision(ALLOWED))
+    assert parts(webhook.send())[0] == 200
+    assert [review.token for review in webhook.authenticator.reviews] == ["one", "two"]
+    pending[1].callback(decision(DenialReason.FOREIGN_TOKEN))
+    assert parts(webhook.send())[0] == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /authenticate HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(60)) + b"\r\n",
+        b"POST /authenticate HTTP/1.1\r\nX: " + b"x" * 9_000 + b"\r\n\r\n",
+        b"POST /" + b"x" * 9_000,
+        b"POST /authenticate HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /authenticate HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+        b"POST /authenticate HTTP/1.1\r\nContent-Length: 0x1\r\n\r\n",
+        b"POST /authenticate HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["headers", "header", "target", "both framings", "two lengths", "hexadecimal", "coding", "nonsense"],
+)
+def test_bad_http_is_a_400_and_the_end(webhook: Webhook, head: bytes) -> None:
+    """What is not clean HTTP within the limits is refused, and the connection closed."""
+    answer = webhook.send(head)
+    assert answer in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    assert webhook.transport.disconnecting or webhook.transport.aborted
+    assert webhook.authenticator.reviews == []
+
+
+def test_nothing_is_kept_of_connections_that_are_gone(webhook: Webhook) -> None:
+    """A connection that ends in any state is forgotten."""
+    for data in (b"", b"POST /auth", post(review_bytes())):
+        transport = webhook.connect()
+        transport.protocol.dataReceived(data)
+        transport.end()
+    assert len(webhook.factory.deadlines) == 1
+    webhook.transport.end()
+    assert len(webhook.factory.deadlines) == 0
+
+
+def test_the_settings_of_the_moment_encode_the_answer(webhook: Webhook) -> None:
+    """An answer is written by the encoder that is in force when it is written."""
+    pending: Deferred[Decision] = Deferred()
+    webhook.authenticator.answer = lambda _: pending
+    webhook.send(post(review_bytes()))
+    webhook.encoder = ReviewEncoder(scrubbed_accounts=frozenset({"111122223333"}))
+    pending.callback(decision(ALLOWED))
+    assert b"111122223333" not in webhook.send()

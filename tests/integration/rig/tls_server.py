@@ -1,0 +1,118 @@
+"""Small servers of the tests' own: an API server that looks at bearer tokens, and a proxy that knows CONNECT."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import select
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trustme
+
+
+class _APIServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    authorizations: list[str]
+
+
+class _APIRequest(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _APIServer
+
+    def do_GET(self) -> None:  # noqa: N802  # http.server's name
+        self.server.authorizations.append(self.headers.get("Authorization", ""))
+        body = json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Success", "message": "hello"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def api_server(folder: Path) -> Iterator[tuple[str, Path, list[str]]]:
+    """Serve anything over TLS; gives the URL, the authority's file, and every Authorization header that came."""
+    authority = trustme.CA()
+    ca_file = folder / "api-ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    server = _APIServer(("127.0.0.1", 0), _APIRequest)
+    server.authorizations = []
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with _serving(server):
+        yield f"https://127.0.0.1:{server.server_address[1]}", ca_file, server.authorizations
+
+
+class _Proxy(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, target: tuple[str, int], answer: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _Tunnel)
+        self.target = target
+        self.answer = answer
+        self.asked: list[bytes] = []
+
+
+class _Tunnel(socketserver.BaseRequestHandler):
+    server: _Proxy
+    request: socket.socket
+
+    def handle(self) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            data = self.request.recv(4096)
+            if not data:
+                return
+            head += data
+        self.server.asked.append(head)
+        self.request.sendall(self.server.answer)
+        if b" 200 " not in self.server.answer:
+            return
+        with socket.create_connection(self.server.target) as other:
+            _pass_on(self.request, other)
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    peers = {one: other, other: one}
+    while True:
+        for ready in select.select([one, other], [], [])[0]:
+            try:
+                data = ready.recv(65_536)
+                peers[ready].sendall(data)
+            except OSError:
+                return
+            if not data:
+                return
+
+
+@contextmanager
+def connect_proxy(
+    target_port: int, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
+) -> Iterator[tuple[int, list[bytes]]]:
+    """Open every tunnel to one port of loopback; gives the proxy's own port, and what was asked of it."""
+    proxy = _Proxy(("127.0.0.1", target_port), answer)
+    with _serving(proxy):
+        yield proxy.server_address[1], proxy.asked
+
+
+@contextmanager
+def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,155 @@
+"""The webhook's certificate is swapped while it serves; with mutual TLS, strangers don't get past the handshake."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography import x509
+
+from authd.daemon.certificates import new_authority, new_client_leaf
+from authd.daemon.kubeconfig import webhook_kubeconfig
+from authd.daemon.state_files import StateFiles
+from authd.emulator.sample import ALICE_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.load import Judge, Load
+from tests.integration.rig.minting import Mint
+from tests.integration.rig.webhook_client import Answer
+
+HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+def _alice_only(_: str) -> Judge:
+    def judge(answer: Answer) -> None:
+        assert answer.user["username"] == "alice"
+
+    return judge
+
+
+def serial(certificate: Path) -> int:
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number
+
+
+def test_a_new_certificate_is_served_and_old_connections_live_on(
+    make_daemon: Callable[..., DaemonProcess], mint: Mint
+) -> None:
+    """Under load a replaced pair is served to new connections, and nobody is cut off or refused."""
+    token = mint.by_signer(ALICE_KEY, expires=600)
+    with make_daemon() as daemon, daemon.client() as before:
+        files = StateFiles(folder=daemon.state)
+        old = before.peer_serial()
+        assert old == serial(files.certificate)
+        with Load(daemon.client, [token], _alice_only, fresh=True) as load:
+            for _ in range(2):
+                count = len(daemon.events())
+                files.issue_leaf(files.read_authority(), HOSTS, datetime.now(UTC))
+                daemon.hang_up()
+                daemon.wait_for_message("serving a new certificate", count)
+                load.answer_more(10)
+        assert before.review(token).user["username"] == "alice"
+        assert before.peer_serial() == old
+        with daemon.client() as after:
+            assert after.review(token).user["username"] == "alice"
+            assert after.peer_serial() == serial(files.certificate) != old
+
+
+def test_a_broken_pair_keeps_the_old_one_and_is_loud(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+    """A key that is not the certificate's changes nothing, and stands in log and readiness until it is mended."""
+    with make_daemon() as daemon:
+        files = StateFiles(folder=daemon.state)
+        old, key = serial(files.certificate), files.key.read_bytes()
+        stranger = trustme.CA(key_type=trustme.KeyType.ECDSA).issue_cert("localhost")
+        files.key.write_bytes(stranger.private_key_pem.bytes())
+        daemon.hang_up()
+        daemon.wait_for_message("the certificate in use goes on serving")
+        ready = daemon.health("/readyz")
+        assert ready.status == 503
+        assert b"[-] certificate: " in ready.body
+        with daemon.client() as client:
+            assert client.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
+            assert client.peer_serial() == old
+        files.key.write_bytes(key)
+        daemon.hang_up()
+        with daemon.client() as client:
+            assert client.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
+        assert daemon.health("/readyz").status == 200
+
+
+def test_somebody_elses_pair_is_served_as_it_is(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+    """A self-signed cert.pem and key.pem of before go on serving, and the kubeconfig trusts that certificate."""
+    daemon = make_daemon()
+    pair = new_authority("localhost", datetime.now(UTC))  # signs itself
+    daemon.state.mkdir()
+    (daemon.state / "cert.pem").write_bytes(pair.certificate_pem)
+    (daemon.state / "key.pem").write_bytes(pair.key_pem)
+    with daemon:
+        assert (daemon.state / "cert.pem").read_bytes() == pair.certificate_pem
+        assert not (daemon.state / "ca-key.pem").exists()
+        with daemon.client() as client:
+            assert client.authority.encode() == pair.certificate_pem
+
+
+@pytest.fixture
+def mutual(make_daemon: Callable[..., DaemonProcess]) -> DaemonProcess:
+    """A daemon that asks clients for a certificate; its kubeconfig is written by whoever needs one."""
+    return make_daemon(requireClientCertificate=True, kubeconfigPregenerated=True)
+
+
+def write_kubeconfig(daemon: DaemonProcess, *, own: bool | None) -> None:
+    """Write the kubeconfig with a client certificate of the daemon's authority, of another one, or without."""
+    files = StateFiles(folder=daemon.state)
+    now = datetime.now(UTC)
+    client = None
+    if own is not None:
+        client = files.client_leaf(now) if own else new_client_leaf(new_authority("x", now), "kube-apiserver", now)
+    content = webhook_kubeconfig(
+        host="localhost", port=daemon.port, authority_pem=files.authority.read_bytes(), client=client
+    )
+    daemon.kubeconfig.write_bytes(content)
+
+
+def test_with_mutual_tls_the_kubeconfigs_certificate_opens(mutual: DaemonProcess, mint: Mint) -> None:
+    """A client with the kubeconfig's certificate is served."""
+    with mutual:
+        write_kubeconfig(mutual, own=True)
+        assert mutual.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
+
+
+@pytest.mark.parametrize("own", [None, False], ids=["no certificate", "another authority's certificate"])
+def test_with_mutual_tls_others_are_cut_off(mutual: DaemonProcess, mint: Mint, own: bool | None) -> None:  # noqa: FBT001
+    """A client without a certificate of the daemon's authority gets no answer at all."""
+    with mutual:
+        write_kubeconfig(mutual, own=own)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            mutual.review(mint.by_signer(ALICE_KEY))
+        assert not [event for event in mutual.events() if "decision" in event]
+        assert "Traceback" not in mutual.said()
+
+
+def test_a_server_certificate_is_no_clients(mutual: DaemonProcess, mint: Mint) -> None:
+    """The server's own certificate does not open its door, though the authority is the same."""
+    with mutual:
+        files = StateFiles(folder=mutual.state)
+        write_kubeconfig(mutual, own=None)
+        with mutual.client() as client:
+            client.tls.load_cert_chain(files.certificate, files.key)
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                client.review(mint.by_signer(ALICE_KEY))
+
+
+def test_with_mutual_tls_a_swap_goes_on_asking(mutual: DaemonProcess, mint: Mint) -> None:
+    """After a swap of the server's pair, clients without a certificate are still cut off, others still served."""
+    with mutual:
+        files = StateFiles(folder=mutual.state)
+        files.issue_leaf(files.read_authority(), HOSTS, datetime.now(UTC))
+        mutual.hang_up()
+        mutual.wait_for_message("serving a new certificate")
+        write_kubeconfig(mutual, own=None)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            mutual.review(mint.by_signer(ALICE_KEY))
+        write_kubeconfig(mutual, own=True)
+        assert mutual.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"

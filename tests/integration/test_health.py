@@ -1,0 +1,50 @@
+"""What the health port says, and that it says it to loopback alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from authd.emulator.faults import Fault
+from authd.emulator.process import EmulatorProcess
+from authd.emulator.sample import ALICE_KEY, MALLORY_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.minting import Mint
+
+
+def test_liveness_and_readiness(daemon: DaemonProcess) -> None:
+    """A daemon that serves is alive and ready, and names what readiness stands on."""
+    assert daemon.health("/livez").body == b"ok\n"
+    assert daemon.health("/healthz").body == b"ok\n"
+    ready = daemon.health("/readyz")
+    assert ready.status == 200
+    assert ready.body.decode().splitlines() == ["[+] settings: ok", "[+] certificate: ok", "[+] port: ok", "ready"]
+    assert daemon.health("/nothing").status == 404
+
+
+def figures(daemon: DaemonProcess) -> dict[str, float]:
+    """Return the metrics by name and labels."""
+    lines = daemon.health("/metrics").body.decode().splitlines()
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
+
+def test_each_kind_of_decision_is_counted(
+    make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
+) -> None:
+    """Decisions, STS's answers and broken requests are counted under their names, and no label is a token's."""
+    with make_daemon() as daemon:
+        daemon.review(mint.by_signer(ALICE_KEY))
+        daemon.review(mint.by_signer(MALLORY_KEY))
+        daemon.review("some-other-token")
+        emulator.inject(Fault.THROTTLE, times=1)
+        daemon.review(mint.by_signer(ALICE_KEY, expires=99))
+        with daemon.client() as client:
+            client.request("GET", "/authenticate")
+        counted = figures(daemon)
+    for reason in ("allowed", "identity_not_mapped", "foreign_token", "sts_throttled"):
+        assert counted[f'authd_decisions_total{{reason="{reason}"}}'] == 1
+    assert counted['authd_sts_calls_total{outcome="ok"}'] == 2
+    assert counted['authd_sts_calls_total{outcome="sts_throttled"}'] == 1
+    assert counted['authd_refused_requests_total{status="405"}'] == 1
+    assert counted["authd_mapping_rules"] == 4
+    assert counted["authd_certificate_days_left"] > 80
+    assert not [name for name in counted if "111122223333" in name or ALICE_KEY[0] in name]

@@ -1,0 +1,52 @@
+"""STS is reached through a proxy by CONNECT, and TLS still proves STS's own name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from authd.emulator.process import EmulatorProcess
+from authd.emulator.sample import ALICE_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.minting import Mint
+from tests.integration.rig.settings import UNPROVEN_REGION
+from tests.integration.rig.tls_server import connect_proxy
+
+
+def through(proxy_port: int, emulator: EmulatorProcess) -> dict[str, Any]:
+    """Return the section `sts` that knows no way but the proxy's."""
+    return {"caFile": emulator.ca, "proxy": f"http://127.0.0.1:{proxy_port}", "timeout": "5s"}
+
+
+def test_sts_is_asked_through_the_proxy(
+    make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
+) -> None:
+    """Every call goes through a tunnel that is asked for by STS's name, and tunnels are kept."""
+    with connect_proxy(emulator.port) as (port, asked), make_daemon(sts=through(port, emulator)) as daemon:
+        for expires in (61, 62):
+            assert daemon.review(mint.by_signer(ALICE_KEY, expires=expires)).user["username"] == "alice"
+        assert asked == [
+            b"CONNECT sts.us-east-1.amazonaws.com:443 HTTP/1.1\r\nHost: sts.us-east-1.amazonaws.com:443\r\n\r\n"
+        ]
+
+
+def test_the_far_end_of_a_tunnel_must_prove_its_name(
+    make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
+) -> None:
+    """A tunnel that leads to another host's certificate carries no request."""
+    requests = emulator.counters().requests
+    with connect_proxy(emulator.port) as (port, _), make_daemon(sts=through(port, emulator)) as daemon:
+        answer = daemon.review(mint.by_signer(ALICE_KEY, region=UNPROVEN_REGION))
+    assert answer.status == 502
+    assert emulator.counters().requests == requests
+
+
+def test_a_proxy_that_refuses_is_an_outage(
+    make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
+) -> None:
+    """Where the proxy opens no tunnel, the token is neither in nor out."""
+    refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+    with connect_proxy(emulator.port, refusal) as (port, _), make_daemon(sts=through(port, emulator)) as daemon:
+        answer = daemon.review(mint.by_signer(ALICE_KEY))
+    assert answer.status == 502
+    assert b"[sts_unreachable, " in answer.body

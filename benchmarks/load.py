@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.processes import program
@@ -43,6 +43,10 @@ class Outcome:
     def rate(self) -> float:
         """Reviews answered a second."""
         return self.reviews / self.seconds
+
+    def as_json(self) -> dict[str, object]:
+        """Return every value by its name."""
+        return asdict(self)
 
 
 def start_load(load: Load, port: int, core: int) -> subprocess.Popen[str]:

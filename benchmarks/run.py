@@ -73,9 +73,9 @@ def main() -> None:
     arguments = _arguments()
     for name in ("wrk", "nginx", "taskset"):
         program(name)
+    machine = describe()
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.around})
-    machine = describe()
     with tempfile.TemporaryDirectory(prefix="authd-benchmark-") as folder:
         loads, singles = _measure(arguments, cores, Path(folder))
     text = f"{table([*loads.rows(), *(single.row for single in singles)], FLOORS)}\n\n{machine_text(machine)}"

@@ -54,12 +54,7 @@ class StaticCredentials:
 def find_static_credentials(inputs: Inputs) -> StaticCredentials:
     """Return the credentials that botocore would find too; raise UnusualError where that isn't certain."""
     options, environ = inputs.options, inputs.environ
-    for name in environ:
-        if name.startswith((b"AWS_", b"BOTO")) and name not in _KNOWN_VARIABLES:
-            raise UnusualError
-    if options.endpoint is not None or environ.get(b"AWS_STS_REGIONAL_ENDPOINTS", b"regional") != b"regional":
-        raise UnusualError
-    _demand_no_local_models(inputs.home)
+    _demand_known_settings(inputs)
     profile = _profile_name(inputs)
     config, credentials = _profile_sections(inputs, profile or "default")
     if profile is not None and config is None and credentials is None:
@@ -99,10 +94,16 @@ def _profile_sections(inputs: Inputs, profile: str) -> tuple[dict[str, str] | No
     return config, credentials
 
 
-def _demand_no_local_models(home: bytes) -> None:
+def _demand_known_settings(inputs: Inputs) -> None:
+    for name in inputs.environ:
+        if name.startswith((b"AWS_", b"BOTO")) and name not in _KNOWN_VARIABLES:
+            raise UnusualError
+    regional = inputs.environ.get(b"AWS_STS_REGIONAL_ENDPOINTS", b"regional") == b"regional"
+    if inputs.options.endpoint is not None or not regional:
+        raise UnusualError
     # botocore reads service models and endpoints from there before its own.
     try:
-        stat(home + b"/.aws/models")
+        stat(inputs.home + b"/.aws/models")
     except OSError:
         return
     raise UnusualError

@@ -65,8 +65,8 @@ def _presigned(session: AWSSession, config: Any) -> tuple[Any, str]:
     client = session.botocore.create_client(
         "sts",
         aws_access_key_id="AKIDUNUSED",
-        aws_secret_access_key="unused",
-        config=config,  # noqa: S106
+        aws_secret_access_key="unused",  # noqa: S106 -- only the URL's host and region are looked at
+        config=config,
     )
     url = urlsplit(client.generate_presigned_url("get_caller_identity"))
     return url, parse_qs(url.query)["X-Amz-Credential"][0].split("/")[2]

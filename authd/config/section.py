@@ -64,8 +64,10 @@ class Section:
 
     def read(self, node: Node, name: str, read: Callable[[str], Value], default: Default) -> Value | Default:
         """Read the text of one place as (a part of) the named setting."""
+        if type(node) is Broken:
+            return default
         try:
-            return default if isinstance(node, Broken) else read(text_of(node))
+            return read(text_of(node))
         except Wrong as wrong:
             self.problems.error(node, f"{self._path}{name} {wrong}")
             return default

@@ -73,6 +73,7 @@ class _Builder:
     def __init__(self, problems: Problems, takers: Takers) -> None:
         self._file = OpenFile()
         self._top: OpenFile | OpenItems | OpenFields = self._file
+        self._add = self._file.add
         self._below: list[OpenFile | OpenItems | OpenFields] = []
         self._problems = problems
         self._takers = takers
@@ -88,15 +89,13 @@ class _Builder:
         if kind is ScalarEvent:
             mark = event.start_mark
             node: Node = new(Scalar, (mark.line + 1, mark.column + 1, event.value, not event.style, ""))
-            if event.anchor is not None or event.tag is not None:
-                node = self._marked(event, node)
-            self._top.add(node)
+            self._add(node if event.anchor is event.tag is None else self._marked(event, node))
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
             self._end()
         elif kind is MappingStartEvent or kind is SequenceStartEvent:
             self._begin(event)
         elif kind is AliasEvent:
-            self._top.add(self._refused(event, f"aliases (*{shown(event.anchor)}) are not read: write the value out"))
+            self._add(self._refused(event, f"aliases (*{shown(event.anchor)}) are not read: write the value out"))
         elif kind is DocumentStartEvent:
             self._count_document(event)
 
@@ -111,6 +110,7 @@ class _Builder:
             self._top = OpenFields(line, column, self._problems)
         else:
             self._top = OpenItems(line, column, self._taker() if len(self._below) == _TAKER_DEPTH else None)
+        self._add = self._top.add
 
     def _taker(self) -> Callable[[Node], None] | None:
         return self._takers.get(tuple(frame.name for frame in self._below[1:]))
@@ -119,7 +119,8 @@ class _Builder:
         done = self._top
         assert not isinstance(done, OpenFile)
         self._top = self._below.pop()
-        self._top.add(done.close())
+        self._add = self._top.add
+        self._add(done.close())
 
     def _marked(self, event: Any, node: Node) -> Node:
         if event.anchor is not None:

@@ -42,7 +42,6 @@ class UnavailableReason(StrEnum):
     STS_TIMEOUT = "sts_timeout"
     OVERLOADED = "overloaded"
     CIRCUIT_OPEN = "circuit_open"
-    SHUTTING_DOWN = "shutting_down"
 
 
 class AuthdError(Exception):

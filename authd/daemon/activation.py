@@ -17,10 +17,12 @@ def inherited_endpoint(reactor: Any) -> IStreamServerEndpoint | None:
     # Twisted reads systemd's variables when it is imported and takes them out of the environment: what came is
     # for its own parser to say.
     try:
-        endpoint = serverFromString(reactor, "systemd:domain=INET:index=0")
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, "systemd:domain=INET:index=0")
     except IndexError:
         return None
     os.set_inheritable(_FIRST_DESCRIPTOR, False)  # noqa: FBT003
     with socket.socket(fileno=os.dup(_FIRST_DESCRIPTOR)) as inherited:
         domain = inherited.family.name.removeprefix("AF_")
-    return endpoint if domain == "INET" else serverFromString(reactor, f"systemd:domain={domain}:index=0")
+    if domain != "INET":
+        endpoint = serverFromString(reactor, f"systemd:domain={domain}:index=0")
+    return endpoint

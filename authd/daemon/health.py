@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.internet.interfaces import IReactorTime
 
+from authd.daemon.bounded_http import TEXT, BoundedChannel, BoundedFactory, BoundedRequest
 from authd.daemon.metrics import CONTENT_TYPE, Metrics
 
 
@@ -19,59 +19,41 @@ class Check:
     problem: Callable[[], str]
 
 
-class _Live(Resource):
-    isLeaf = True
+class HealthRequest(BoundedRequest):
+    """One question about the daemon's state."""
 
-    def render_GET(self, request: Request) -> bytes:
-        """Answer: the reactor turns, or there would be no answer."""
-        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        return b"ok\n"
+    def __init__(self, channel: BoundedChannel, queued: object = False) -> None:  # noqa: FBT002  # twisted.web's own
+        super().__init__(channel, queued)
+        assert isinstance(channel.factory, HealthFactory)
+        self._health = channel.factory
 
+    def process(self) -> None:
+        """Answer by path."""
+        if self.method not in (b"GET", b"HEAD"):
+            self.refuse(405, "this is only read")
+        elif self.path in (b"/livez", b"/healthz"):
+            self.respond(200, TEXT, b"ok\n")  # the reactor turns, or there would be no answer
+        elif self.path == b"/readyz":
+            self._ready()
+        elif self.path == b"/metrics":
+            self.respond(200, CONTENT_TYPE, self._health.metrics.render())
+        else:
+            self.refuse(404, "no such path: there are /livez, /readyz, /healthz and /metrics")
 
-class _Ready(Resource):
-    isLeaf = True
-
-    def __init__(self, checks: Sequence[Check]) -> None:
-        super().__init__()
-        self._checks = checks
-
-    def render_GET(self, request: Request) -> bytes:
-        """List every check, with what is wrong; 503 where anything is."""
-        problems = {check.name: check.problem() for check in self._checks}
+    def _ready(self) -> None:
+        problems = {check.name: check.problem() for check in self._health.checks}
         ready = not any(problems.values())
-        request.setResponseCode(200 if ready else 503)
-        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
         lines = [f"[-] {name}: {what}" if what else f"[+] {name}: ok" for name, what in problems.items()]
-        return "\n".join([*lines, "ready" if ready else "not ready", ""]).encode()
+        text = "\n".join([*lines, "ready" if ready else "not ready", ""])
+        self.respond(200 if ready else 503, TEXT, text.encode())
 
 
-class _Metrics(Resource):
-    isLeaf = True
+class HealthFactory(BoundedFactory):
+    """Serves /livez, /healthz, /readyz and /metrics; readiness stands on `checks`."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        super().__init__()
-        self._metrics = metrics
+    requestFactory = HealthRequest
 
-    def render_GET(self, request: Request) -> bytes:
-        """Return the metrics in Prometheus's text format."""
-        request.setHeader(b"content-type", CONTENT_TYPE)
-        return self._metrics.render()
-
-
-class _QuietSite(Site):
-    """A site without an access log."""
-
-    noisy = False
-
-    def log(self, request: object) -> None:
-        """Write nothing."""
-
-
-def health_site(checks: Sequence[Check], metrics: Metrics) -> Site:
-    """Return the site with /livez, /healthz, /readyz and /metrics."""
-    root = Resource()
-    root.putChild(b"livez", _Live())
-    root.putChild(b"healthz", _Live())
-    root.putChild(b"readyz", _Ready(checks))
-    root.putChild(b"metrics", _Metrics(metrics))
-    return _QuietSite(root, timeout=30)
+    def __init__(self, reactor: IReactorTime, checks: Sequence[Check], metrics: Metrics) -> None:
+        super().__init__(reactor)
+        self.checks = checks
+        self.metrics = metrics

@@ -44,10 +44,21 @@ class ServingPair:
         """Make the pair where there is none, and load it; raises `ConfigError`."""
         self._files.ensure_pair(self._hosts, self._now())
         try:
-            digest = self._read_digest()
-            self.tls = SwappableServerTLS(self._context())
+            try:
+                self._load()
+            except (SSL.Error, ValueError):
+                if not self._files.authority_key.exists():
+                    raise
+                # A renewal that was cut off between its two files leaves a key that is not the certificate's.
+                self._log.warn("the certificate in {folder} is broken: signing another", folder=str(self._files.folder))
+                self._files.issue_leaf(self._files.read_authority(), self._hosts, self._now())
+                self._load()
         except (OSError, SSL.Error, ValueError) as error:
             raise ConfigError((self._problem(error),)) from None
+
+    def _load(self) -> None:
+        digest = self._read_digest()
+        self.tls = SwappableServerTLS(self._context())
         self._digest = digest
 
     def check(self) -> None:

@@ -29,7 +29,8 @@ from authd.core.partitions import STSHosts
 from authd.core.token_review import ReviewEncoder
 from authd.daemon.activation import inherited_endpoint
 from authd.daemon.audit import Audit
-from authd.daemon.health import Check, health_site
+from authd.daemon.deadlines import SWEEP_SECONDS
+from authd.daemon.health import Check, HealthFactory
 from authd.daemon.listener import WebhookListener
 from authd.daemon.logs import log_observer
 from authd.daemon.metrics import Metrics
@@ -200,9 +201,9 @@ class AuthdService(MultiService):
             Check(name="certificate", problem=self._pair.problem),
             Check(name="port", problem=lambda: "" if self.running else "closed"),
         )
-        health = self._reactor.listenTCP(
-            settings.health_port, health_site(checks, self._metrics), interface=settings.health_address
-        )
+        site = HealthFactory(self._reactor, checks, self._metrics)
+        self._every(SWEEP_SECONDS, site.deadlines.sweep)
+        health = self._reactor.listenTCP(settings.health_port, site, interface=settings.health_address)
         self._ports.append(health)
         self._log.info(
             "listening on https://{host}:{port}/authenticate, health on http://{health_host}:{health_port}",

@@ -18,6 +18,7 @@ server:
   - {roleARN: 'arn:aws:iam::111122223333:role/A', username: a}
   - {roleARN: 'arn:aws:iam::111122223333:role/B-*', username: b}
   - {sso: {permissionSetName: S, accountID: '111122223333'}, username: s}
+  - {roleARN: 'arn:aws:iam::111122223333:role/C', username: c}
   mapUsers:
   - {userARN: 'arn:aws:iam::111122223333:user/U', username: u}
   mapAccounts: ['111122223333', '444455556666']
@@ -46,7 +47,7 @@ def run(tmp_path, capsys):
 
 def test_a_good_file(run):
     """A file without fault is summed up, and the exit status is 0 whether strict or not."""
-    says = "f.yaml: usable: 3 role rules, 1 user rule, 2 accounts; 0 warnings\n"
+    says = "f.yaml: usable: 4 role rules, 1 user rule, 2 accounts; 0 warnings\n"
     assert run(GOOD) == run(GOOD, "--strict") == (0, says)
 
 
@@ -55,10 +56,10 @@ def test_a_file_with_warnings(run):
     status, out = run(WARNED)
     assert status == 0
     assert out == (
-        "f.yaml:10:13: warning: server.stateDir depends on the directory that the daemon is started in\n"
-        "    10 |   stateDir: state\n"
+        "f.yaml:11:13: warning: server.stateDir depends on the directory that the daemon is started in\n"
+        "    11 |   stateDir: state\n"
         "       |             ^\n"
-        "f.yaml: usable: 3 role rules, 1 user rule, 2 accounts; 1 warning\n"
+        "f.yaml: usable: 4 role rules, 1 user rule, 2 accounts; 1 warning\n"
     )
     assert run(WARNED, "--strict") == (1, out)
 
@@ -69,12 +70,18 @@ def test_a_file_with_errors(run):
     assert status == 2
     assert [line for line in out.splitlines() if line.startswith("f.yaml")] == [
         'f.yaml:5:63: error: quote it: "{{SessionName}}" (YAML takes braces for a mapping)',
-        "f.yaml:9:3: error: unknown setting server.mapAccount: did you mean mapAccounts?",
-        "f.yaml:10:13: warning: server.stateDir depends on the directory that the daemon is started in",
+        "f.yaml:10:3: error: unknown setting server.mapAccount: did you mean mapAccounts?",
+        "f.yaml:11:13: warning: server.stateDir depends on the directory that the daemon is started in",
         "f.yaml: not usable: 2 errors, 1 warning",
     ]
     marked, caret = out.splitlines()[1:3]
     assert marked[caret.index("^") :].startswith("{{SessionName}}")
+
+
+def test_a_fault_in_a_last_line_without_an_end(run):
+    """The last line is shown like any other, also where no line end follows."""
+    _, out = run("clusterID: c\nserver: []")
+    assert out.splitlines()[1:3] == ["     2 | server: []", "       |         ^"]
 
 
 def test_output_for_programs(run):
@@ -85,11 +92,11 @@ def test_output_for_programs(run):
     assert set(report) == {"file", "usable", "errors", "warnings"}
     assert report["usable"] is False
     assert report["errors"][1] == {
-        "line": 9,
+        "line": 10,
         "column": 3,
         "message": "unknown setting server.mapAccount: did you mean mapAccounts?",
     }
-    assert [warning["line"] for warning in report["warnings"]] == [10]
+    assert [warning["line"] for warning in report["warnings"]] == [11]
     status, out = run(GOOD, "-o", "json")
     assert status == 0
     assert json.loads(out) == {"file": json.loads(out)["file"], "usable": True, "errors": [], "warnings": []}

@@ -123,8 +123,8 @@ def test_every_byte_is_the_slow_paths(
     here: Callable[..., None],
     write_aws: Callable[[str, str], Path],
     monkeypatch: pytest.MonkeyPatch,
-    files: bool,
-    profile: int,  # noqa: FBT001
+    files: bool,  # noqa: FBT001
+    profile: int,
 ) -> None:
     """Whatever static credentials, region and profile: the same clock gives the same bytes on both paths."""
     here()

@@ -13,7 +13,8 @@ from twisted.logger import capturedLogs
 from authd.core.decision import ALLOWED, Decision
 from authd.core.errors import SILENT_REASONS, DenialReason, UnavailableReason
 from authd.core.token_review import MAX_REVIEW_LENGTH, ReviewEncoder
-from authd.daemon.webhook import IDLE_SECONDS, REQUEST_SECONDS, WebhookFactory
+from authd.daemon.bounded_http import IDLE_SECONDS, REQUEST_SECONDS
+from authd.daemon.webhook import WebhookFactory
 from tests.daemon.fakes import (
     Records,
     ScriptedAuthenticator,
@@ -93,7 +94,6 @@ STATUSES: dict[str, int] = {
     UnavailableReason.STS_TIMEOUT: 504,
     UnavailableReason.OVERLOADED: 503,
     UnavailableReason.CIRCUIT_OPEN: 503,
-    UnavailableReason.SHUTTING_DOWN: 503,
 }
 
 
@@ -327,7 +327,7 @@ def test_pipelined_reviews_are_answered_in_order(webhook: Webhook) -> None:
         b"POST /authenticate HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST /authenticate HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
         b"POST /authenticate HTTP/1.1\r\nContent-Length: 0x1\r\n\r\n",
-        b"POST /authenticate HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n",
+        b"POST /authenticate HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"nonsense\r\n\r\n",
     ],
     ids=["headers", "header", "target", "both framings", "two lengths", "hexadecimal", "coding", "nonsense"],

@@ -278,7 +278,7 @@ def test_control(running: EmulatorThread, connect: Connect, sts_client: Callable
 
 def test_idle_connections(certificate: dict[str, bytes], ca_file: str, raw_connection: Callable[..., Any]) -> None:
     """An idle connection is closed in time, but not the one that controls the emulator."""
-    with EmulatorThread(sample_directory(), idle_timeout=0.3, with_control=True, **certificate) as thread:
+    with EmulatorThread(sample_directory(), idle_timeout=1.5, with_control=True, **certificate) as thread:
         control, idle = (raw_connection(thread.emulator.port, ca_file) for _ in range(2))
         with control.socket, idle.socket:
             assert tell(control, "counters", b"")[0] == 200

@@ -346,16 +346,17 @@ def test_signing_key() -> None:
 
 
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+# What the signer adds itself, or the call needs, is not drawn: it would stand there twice.
+PARAMETER = TEXT.filter(lambda name: name not in {"Action", "Version"} and not name.startswith("X-Amz-"))
 NAMES = st.from_regex(r"x-[a-z]{1,8}", fullmatch=True)
 
 
-@given(st.lists(st.tuples(NAMES, TEXT), max_size=5), st.lists(st.tuples(TEXT, TEXT), max_size=5))
+@given(st.lists(st.tuples(NAMES, TEXT), max_size=5), st.lists(st.tuples(PARAMETER, TEXT), max_size=5))
 @settings(max_examples=200, deadline=None)
 def test_agrees_with_botocore(headers: list[tuple[str, str]], parameters: list[tuple[str, str]]) -> None:
     """Whatever headers (repeated, spaced) and parameters botocore signs, the signature is found good."""
     base = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")]
-    extra = [(name, value) for name, value in parameters if name not in {"Action", "Version"}]
-    request = AWSRequest("GET", "https://sts.us-east-1.amazonaws.com/", params=dict(base + extra))
+    request = AWSRequest("GET", "https://sts.us-east-1.amazonaws.com/", params=dict(base + parameters))
     for name, value in headers:
         request.headers.add_header(name, value)
     SigV4QueryAuth(Credentials(*ALICE_KEY), "sts", "us-east-1", expires=60).add_auth(request)

@@ -1,0 +1,66 @@
+"""One keep-alive connection to the webhook for asyncio: as much HTTP as its answers need."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+_SECONDS = 35.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP status, and the TokenReview's status where the answer is one."""
+
+    code: int
+    status: dict[str, Any]
+
+
+class Connection:
+    """Asks over one connection, and opens another one when that has ended."""
+
+    def __init__(self, port: int, trust: ssl.SSLContext) -> None:
+        self._port = port
+        self._trust = trust
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, body: bytes) -> Answer:
+        """Post a body to /authenticate; raises `OSError`, `EOFError` or `TimeoutError` where no answer comes."""
+        async with asyncio.timeout(_SECONDS):
+            reader, writer = self._streams or await self._open()
+            try:
+                writer.write(b"POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\n")
+                writer.write(b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
+                writer.write(body)
+                head = await reader.readuntil(b"\r\n\r\n")
+                fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+                content = await reader.readexactly(int(fields[b"content-length"]))
+            except (OSError, EOFError):
+                self.close()
+                raise
+        if fields.get(b"connection") == b"close":
+            self.close()
+        code = int(head.split(b" ", 2)[1])
+        is_review = fields.get(b"content-type") == b"application/json"
+        return Answer(code=code, status=json.loads(content)["status"] if is_review else {})
+
+    async def serial(self) -> str:
+        """Return the serial number of the certificate that a new connection is served."""
+        self.close()
+        _, writer = await self._open()
+        certificate = writer.get_extra_info("ssl_object").getpeercert()
+        self.close()
+        return str(certificate["serialNumber"])
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+            self._streams = None
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self._streams = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._trust)
+        return self._streams

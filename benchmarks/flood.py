@@ -1,0 +1,124 @@
+"""A flood of reviews with invented access keys, while people whom STS knows log in.
+
+STS takes 50 ms for everyone. First the known users log in alone, then in the flood; what counts is how many of
+them get in and how long they wait. Needs what run.py needs. From the project's root:
+
+  python -m benchmarks.flood                    2 000 bogus reviews a second for 20 seconds
+  python -m benchmarks.flood --flood 500 --seconds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.daemon import Daemon, start_daemon
+from benchmarks.load import Load, Outcome, finish_load, run_load, start_load
+from benchmarks.nginx import STS, start_sts
+from benchmarks.processes import Cores, choose_cores
+from benchmarks.tokens import distinct, write_tokens
+
+_STS_SECONDS = 0.05
+_KNOWN_CALLERS = 200
+_KNOWN_CONNECTIONS = 32
+_FLOOD_CONNECTIONS = 400
+#: How long the flood has been on before the known users are watched, in seconds.
+_RISE_SECONDS = 3
+#: In the flood the known users' 99th percentile may be this much worse.
+_FACTOR = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flood:
+    """What the known users saw alone and in the flood, and what became of the flood."""
+
+    alone: Outcome
+    within: Outcome
+    flood: Outcome
+    calls: int
+
+    def table(self) -> str:
+        """Return both as a Markdown table with a verdict below."""
+        lines = ["| known users | logins | got in | p50 | p99 |", "| --- | --- | --- | --- | --- |"]
+        lines += [_line("alone", self.alone), _line("in the flood", self.within)]
+        factor = self.within.latency[99] / self.alone.latency[99]
+        flood = (
+            f"Flood: {self.flood.rate:.0f} reviews/s, of which {self.flood.accepted} got in, "
+            f"{self.flood.refused / self.flood.reviews:.0%} were turned away without asking STS, "
+            f"{self.flood.failed} had no answer; {self.calls / self.flood.seconds:.0f} calls to STS/s."
+        )
+        verdict = f"p99 is {factor:.2f} times that without a flood (reach: {_FACTOR:g}); {self.verdict()}."
+        return "\n".join([*lines, "", flood, verdict])
+
+    def verdict(self) -> str:
+        """Say whether nobody was kept out and nobody let in, and whether the wait was bearable."""
+        everyone = all(o.accepted == o.reviews and not o.failed for o in (self.alone, self.within))
+        bearable = self.within.latency[99] < _FACTOR * self.alone.latency[99]
+        return "reached" if everyone and bearable and not self.flood.accepted else "NOT reached"
+
+    def as_json(self) -> str:
+        """Return everything as JSON."""
+        outcomes = {"alone": self.alone, "within": self.within, "flood": self.flood}
+        return json.dumps({name: outcome.as_json() for name, outcome in outcomes.items()} | {"calls": self.calls})
+
+
+def _line(name: str, outcome: Outcome) -> str:
+    share = outcome.accepted / (outcome.reviews + outcome.failed)
+    return f"| {name} | {outcome.reviews} | {share:.2%} | {outcome.latency[50]:.1f} ms | {outcome.latency[99]:.1f} ms |"
+
+
+def _known(tokens: Path, rate: int, seconds: int) -> Load:
+    write_tokens(tokens, distinct(rate * seconds * 2 + 1000, callers=_KNOWN_CALLERS))
+    return Load(tokens=tokens, connections=_KNOWN_CONNECTIONS, seconds=seconds, rate=rate, check=True)
+
+
+def measure_flood(folder: Path, cores: Cores, sts: STS, daemon: Daemon, arguments: argparse.Namespace) -> Flood:
+    """Let the known users log in once, then alone, then in the flood."""
+    known, seconds = folder / "known", arguments.seconds
+    run_load(_known(known, _KNOWN_CALLERS, 3), daemon.port, cores.around)  # now STS has confirmed them all
+    alone = run_load(_known(known, arguments.known, seconds), daemon.port, cores.around)
+    length = seconds + _RISE_SECONDS + 1
+    strangers = arguments.flood * length * 2
+    tokens = write_tokens(folder / "flood", distinct(strangers, kind="BOGUS", callers=strangers))
+    load = _known(known, arguments.known, seconds)
+    calls = sts.calls()
+    flood = start_load(
+        Load(tokens=tokens, connections=_FLOOD_CONNECTIONS, seconds=length, rate=arguments.flood, check=True),
+        daemon.port,
+        cores.around,
+    )
+    time.sleep(_RISE_SECONDS)
+    within = run_load(load, daemon.port, cores.around)
+    return Flood(alone=alone, within=within, flood=finish_load(flood), calls=sts.calls() - calls - within.reviews)
+
+
+def main() -> None:
+    """Measure and print; the exit status is 1 where the figure is not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--flood", type=int, default=2000, help="bogus reviews a second")
+    parser.add_argument("--known", type=int, default=100, help="logins of known users a second")
+    parser.add_argument("--seconds", type=int, default=20, help="how long the known users are watched, each time")
+    parser.add_argument("--json", type=Path, help="where to write everything that was measured")
+    arguments = parser.parse_args()
+    cores = choose_cores()
+    os.sched_setaffinity(0, {cores.around})
+    with tempfile.TemporaryDirectory(prefix="authd-flood-") as name:
+        folder = Path(name)
+        sts = start_sts(folder / "sts", cores.around, delay=_STS_SECONDS)
+        with sts.running:
+            daemon = start_daemon(folder / "daemon", cores.server, sts)
+            with daemon.running:
+                flood = measure_flood(folder, cores, sts, daemon, arguments)
+    print(flood.table())
+    if arguments.json:
+        arguments.json.write_text(flood.as_json() + "\n")
+    raise SystemExit(0 if flood.verdict() == "reached" else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""How long the reactor lets the health port wait, in a process of its own, so that nothing else delays the clock.
+
+Started by soak.py; by hand: python -m benchmarks.lag HEALTH-PORT SECONDS
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import time
+
+#: How often the health port is asked.
+_PAUSE_SECONDS = 0.05
+_TIMEOUT_SECONDS = 30.0
+
+
+def measure_lag(port: int, seconds: float) -> list[float]:
+    """Return how long each answer took, in seconds."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
+    lags: list[float] = []
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        begin = time.perf_counter()
+        connection.request("GET", "/livez")
+        connection.getresponse().read()
+        lags.append(time.perf_counter() - begin)
+        time.sleep(_PAUSE_SECONDS)
+    return lags
+
+
+def percentiles(lags: list[float]) -> dict[str, float]:
+    """Return the median, the 99th percentile and the worst, in milliseconds."""
+    ordered = sorted(lags)
+    places = {"p50": 0.5, "p99": 0.99, "worst": 1.0}
+    return {name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] * 1000 for name, share in places.items()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(percentiles(measure_lag(int(sys.argv[1]), float(sys.argv[2])))))

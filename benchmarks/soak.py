@@ -1,0 +1,106 @@
+"""A soak: good, bad, slow and faulty traffic at once, with reloads every few seconds and certificate swaps.
+
+Counts every answer that is wrong, and watches memory, descriptors and how long the reactor stands still. Needs
+what run.py needs. From the project's root:
+
+  python -m benchmarks.soak --minutes 60
+  python -m benchmarks.soak --minutes 1 --reload-every 2 --swap-every 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from benchmarks.connection import Connection
+from benchmarks.daemon import Daemon, start_again
+from benchmarks.disturbance import Events, be_rude_on, reload_on, soak_settings, swap_certificate_on
+from benchmarks.nginx import STS, start_sts
+from benchmarks.processes import choose_cores
+from benchmarks.soak_report import Watch, report
+from benchmarks.traffic import MIX, Tally, ask_on
+
+_RULES = 1000
+_RUDE_CLIENTS = 4
+_SAMPLE_SECONDS = 10.0
+#: Idle connections to STS and clients' own are closed by then.
+_COOL_DOWN_SECONDS = 15.0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60, help="how long")
+    parser.add_argument("--reload-every", type=float, default=5, metavar="SECONDS", help="pause between reloads")
+    parser.add_argument("--swap-every", type=float, default=300, metavar="SECONDS", help="pause between swaps")
+    parser.add_argument("--json", type=Path, help="where to write everything that was seen")
+    return parser.parse_args()
+
+
+async def _watch(daemon: Daemon, watch: Watch) -> None:
+    while True:
+        await asyncio.sleep(_SAMPLE_SECONDS)
+        watch.take(daemon)
+
+
+async def _soak(arguments: argparse.Namespace, daemon: Daemon, sts: STS, watch: Watch) -> tuple[Tally, Events]:
+    tally, events = Tally(), Events()
+    trust = ssl.create_default_context(cafile=str(daemon.state / "ca.pem"))
+    connections = [Connection(daemon.port, trust) for _ in range(sum(count for count, _ in MIX.values()) + 1)]
+    spare = iter(connections)
+    work: list[Coroutine[Any, Any, None]] = [
+        ask_on(ask, pause, next(spare), tally) for ask, (count, pause) in MIX.items() for _ in range(count)
+    ]
+    work += [be_rude_on(daemon.port, trust, events) for _ in range(_RUDE_CLIENTS)]
+    work += [
+        reload_on(daemon, sts, rules=_RULES, seconds=arguments.reload_every, tally=tally, events=events),
+        swap_certificate_on(daemon, arguments.swap_every, next(spare), events),
+        _watch(daemon, watch),
+    ]
+    tasks = [asyncio.create_task(each) for each in work]
+    done, _ = await asyncio.wait(tasks, timeout=arguments.minutes * 60, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for connection in connections:
+        connection.close()
+    for task in done:
+        task.result()  # they never end by themselves: this raises what went wrong
+    return tally, events
+
+
+def main() -> None:
+    """Soak and report; the exit status is 1 where anything was wrong."""
+    arguments = _arguments()
+    cores = choose_cores()
+    os.sched_setaffinity(0, {cores.around})
+    with tempfile.TemporaryDirectory(prefix="authd-soak-") as name:
+        folder = Path(name)
+        sts = start_sts(folder / "sts", cores.around, delay=0.005)
+        with sts.running:
+            (folder / "daemon").mkdir()
+            (folder / "daemon" / "config.yaml").write_text(soak_settings(folder / "daemon", sts, _RULES, 0))
+            daemon = start_again(folder / "daemon", cores.server)
+            with daemon.running:
+                watch = Watch()
+                watch.take(daemon)
+                command = [sys.executable, "-m", "benchmarks.lag", str(daemon.health_port), str(arguments.minutes * 60)]
+                with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as lag:
+                    tally, events = asyncio.run(_soak(arguments, daemon, sts, watch))
+                    watch.lag.update(json.loads(lag.communicate()[0]))
+                time.sleep(_COOL_DOWN_SECONDS)
+                watch.take(daemon)
+    sys.exit(report(tally, events, watch, arguments.json))
+
+
+if __name__ == "__main__":
+    main()

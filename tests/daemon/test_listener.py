@@ -1,0 +1,228 @@
+"""The listening port: its cap, and an end that leaves nobody without an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from authd.core.decision import ALLOWED, Decision
+from authd.core.token_review import ReviewEncoder
+from authd.daemon import listener
+from authd.daemon.deadlines import SWEEP_SECONDS
+from authd.daemon.listener import WebhookListener
+from authd.daemon.bounded_http import REQUEST_SECONDS
+from authd.daemon.webhook import WebhookFactory
+from tests.daemon.fakes import Records, ScriptedAuthenticator, StrictTransport, decision, review_bytes
+
+
+class PlainTLS:
+    """Stands where TLS would: hands the webhook's own protocol through."""
+
+    def __init__(self, _tls: object, isClient: bool, wrappedFactory: Factory) -> None:  # noqa: FBT001, N803
+        assert not isClient
+        self._wrapped = wrappedFactory
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+
+class Port:
+    """An open port, which takes a moment to close."""
+
+    def __init__(self) -> None:
+        self.closing: Deferred[None] | None = None
+
+    def stopListening(self) -> Deferred[None]:  # noqa: N802
+        assert self.closing is None, "closed twice"
+        self.closing = Deferred()
+        return self.closing
+
+
+@implementer(IStreamServerEndpoint)
+class Endpoint:
+    """Listens, or fails to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.port = Port()
+        self.factory: Any = None
+        self._error = error
+
+    def listen(self, protocolFactory: Factory) -> Deferred[Port]:  # noqa: N803
+        self.factory = protocolFactory
+        return succeed(self.port) if self._error is None else fail(self._error)
+
+
+class Listening:
+    """A listener on a port in memory."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.authenticator = ScriptedAuthenticator()
+        self.webhook = WebhookFactory(self.clock, self.authenticator, Records(), ReviewEncoder)  # type: ignore[arg-type]
+        self.listener = WebhookListener(self.clock, self.webhook, object())  # type: ignore[arg-type]
+        self.endpoint = Endpoint()
+        self.listener.listen(self.endpoint)
+
+    def connect(self) -> StrictTransport | None:
+        """Let a client connect; None where it is closed at once."""
+        protocol = self.endpoint.factory.buildProtocol(None)
+        if protocol is None:
+            return None
+        transport = StrictTransport()
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        return transport
+
+    def stop(self) -> list[Any]:
+        stopped: list[Any] = []
+        Deferred.fromCoroutine(self.listener.stop()).addBoth(stopped.append)
+        closing = self.endpoint.port.closing
+        if closing is not None and not closing.called:
+            assert stopped == []
+            closing.callback(None)
+        return stopped
+
+    def advance(self, seconds: float) -> None:
+        self.clock.pump([0.02] * round(seconds / 0.02))
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(listener, "TLSMemoryBIOFactory", PlainTLS)
+
+
+@pytest.fixture
+def listening() -> Listening:
+    return Listening()
+
+
+def review() -> bytes:
+    body = review_bytes()
+    return b"POST /authenticate HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def _unbound() -> tuple[Clock, WebhookListener]:
+    """Return a listener that has no port yet."""
+    clock = Clock()
+    webhook = WebhookFactory(clock, ScriptedAuthenticator(), Records(), ReviewEncoder)  # type: ignore[arg-type]
+    return clock, WebhookListener(clock, webhook, object())  # type: ignore[arg-type]
+
+
+def test_a_port_that_is_not_open_is_an_error() -> None:
+    """What was in the way of listening is raised, and nothing goes on without a port."""
+    clock, listener = _unbound()
+    error = CannotListenError("127.0.0.1", 8443, OSError(98, "Address already in use"))
+    with pytest.raises(CannotListenError):
+        listener.listen(Endpoint(error))
+    assert clock.getDelayedCalls() == []
+
+
+def test_at_the_cap_the_longest_resting_one_is_ended(listening: Listening) -> None:
+    """A new connection over the cap is taken, at the cost of the one that has rested longest."""
+    first, second = listening.connect(), listening.connect()
+    listening.clock.advance(1)
+    assert first is not None
+    assert second is not None
+    first.protocol.dataReceived(review())
+    third = listening.connect()
+    assert third is not None
+    assert (first.aborted, second.aborted) == (False, True)
+    assert listening.listener.connections == 2
+
+
+def test_at_the_cap_with_everyone_at_work_newcomers_are_closed(listening: Listening) -> None:
+    """Where nobody rests, a new connection is not taken."""
+    listening.authenticator.answer = lambda _: Deferred()
+    for _ in range(2):
+        transport = listening.connect()
+        assert transport is not None
+        transport.protocol.dataReceived(review())
+    assert listening.connect() is None
+
+
+def test_a_burst_of_newcomers_ends_each_resting_one_once(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is being ended makes room for one newcomer, not for many."""
+    monkeypatch.setattr(StrictTransport, "end", lambda *_: None)  # what is aborted is gone a moment later
+    for _ in range(2):
+        transport = listening.connect()
+        assert transport is not None
+        transport.protocol.dataReceived(b"POST")
+    listening.connect()
+    assert listening.connect() is None
+
+
+def test_deadlines_are_looked_at(listening: Listening) -> None:
+    """While the port is open, connections whose time is over are ended."""
+    transport = listening.connect()
+    assert transport is not None
+    listening.clock.advance(REQUEST_SECONDS + SWEEP_SECONDS)
+    assert transport.aborted
+    assert listening.listener.connections == 0
+
+
+def test_the_end_waits_for_reviews_under_way(listening: Listening) -> None:
+    """At the end the port is closed, a review under way gets its answer, and then it is over."""
+    pending: Deferred[Decision] = Deferred()
+    listening.authenticator.answer = lambda _: pending
+    transport = listening.connect()
+    assert transport is not None
+    transport.protocol.dataReceived(review())
+    stopped = listening.stop()
+    assert listening.endpoint.port.closing is not None
+    listening.advance(10)
+    assert stopped == []
+    pending.callback(decision(ALLOWED))
+    assert b"Connection: close" in transport.value()
+    listening.advance(0.1)
+    assert stopped == [None]
+    assert listening.clock.getDelayedCalls() == []
+
+
+def test_the_end_takes_a_last_request(listening: Listening) -> None:
+    """A client on an open connection may still ask within the last second, and is told that it is the last."""
+    transport = listening.connect()
+    assert transport is not None
+    stopped = listening.stop()
+    listening.advance(0.5)
+    transport.protocol.dataReceived(review())
+    assert b"200 OK" in transport.value()
+    assert b"Connection: close" in transport.value()
+    listening.advance(1)
+    assert stopped == [None]
+
+
+def test_the_end_is_bounded(listening: Listening) -> None:
+    """A review that never ends does not hold up the end for ever."""
+    listening.authenticator.answer = lambda _: Deferred()
+    transport = listening.connect()
+    assert transport is not None
+    transport.protocol.dataReceived(review())
+    stopped = listening.stop()
+    listening.advance(40)
+    assert stopped == [None]
+    assert transport.aborted
+
+
+def test_the_end_without_connections_is_at_once(listening: Listening) -> None:
+    """Where nobody is connected, nobody is waited for; ending twice is no more than ending once."""
+    assert listening.stop() == [None]
+    assert listening.stop() == [None]
+    assert listening.clock.getDelayedCalls() == []
+
+
+def test_a_port_that_was_never_open_can_be_stopped() -> None:
+    """Stopping what never listened does nothing."""
+    _, listener = _unbound()
+    results: list[Any] = []
+    Deferred.fromCoroutine(listener.stop()).addBoth(results.append)
+    assert results == [None]

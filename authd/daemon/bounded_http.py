@@ -29,6 +29,7 @@ TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
 
 _PLAIN_HEADER = re.compile(rb"([A-Za-z0-9-]+):[ -~]*")
+_LENGTH_HEADER = re.compile(rb"[A-Za-z-]+:[ \t]*[0-9]{1,19}[ \t]*")
 _KEPT_HEADERS = frozenset({b"content-length", b"transfer-encoding", b"connection", b"expect"})
 _STATUS_LINES = {
     200: b"HTTP/1.1 200 OK\r\n",
@@ -124,6 +125,7 @@ class BoundedChannel(HTTPChannel):
         super().__init__()
         self.deadline: float | None = None
         self.idle_since: float | None = None
+        self._hanging_up = False
 
     def getPeer(self) -> IAddress:
         """Return the address of the other side, which every request asks for."""
@@ -143,6 +145,8 @@ class BoundedChannel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Take in bytes; the first ones of a request start its deadline, the others don't move it."""
+        if self._hanging_up:
+            return  # a request that was refused half-way must not go on to be served
         if self.idle_since is not None:
             self.idle_since = None
             self.deadline = self.factory.seconds() + REQUEST_SECONDS
@@ -151,9 +155,13 @@ class BoundedChannel(HTTPChannel):
     def headerReceived(self, line: bytes) -> bool:
         """Keep the headers that HTTP itself needs; the others are counted, and no more."""
         match = _PLAIN_HEADER.fullmatch(line)
-        if match is not None and match[1].lower() not in _KEPT_HEADERS and self._receivedHeaderCount < self.maxHeaders:
+        name = match[1].lower() if match is not None else b""
+        if match is not None and name not in _KEPT_HEADERS and self._receivedHeaderCount < self.maxHeaders:
             self._receivedHeaderCount += 1
             return True
+        if name == b"content-length" and not _LENGTH_HEADER.fullmatch(line):
+            self.hang_up(400)
+            return False
         return bool(super().headerReceived(line))
 
     def allContentReceived(self) -> None:
@@ -172,6 +180,15 @@ class BoundedChannel(HTTPChannel):
         self.transport.write(_STATUS_LINES[status] + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
         self.deadline = self.factory.seconds() + _LAST_WORD_SECONDS
         self.loseConnection()
+
+    def loseConnection(self) -> None:
+        """Close when what was written is sent, and read nothing more."""
+        self._hanging_up = True
+        super().loseConnection()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a line that is longer than all headers together may be."""
+        self.hang_up(400)
 
     def expire(self) -> None:
         """End the connection at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -16,6 +17,21 @@ def review_body(token: str) -> bytes:
     """Return the TokenReview that asks about a token."""
     review = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "spec": {"token": token}}
     return json.dumps(review, separators=(",", ":")).encode()
+
+
+def resumes_sessions(port: int) -> bool:
+    """Say whether a server lets a client go on with an earlier TLS session instead of a whole handshake."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # only what wrk would do
+    session = None
+    for _ in range(2):
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), session=session) as stream:
+            stream.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            while stream.recv(4096):
+                pass
+            session, resumed = stream.session, stream.session_reused
+    return bool(resumed)
 
 
 class Client:

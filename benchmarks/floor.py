@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet import reactor as _reactor
 from twisted.internet.interfaces import IAddress
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -60,7 +61,10 @@ def main() -> None:
     """Serve until ended; the first line of output is the port."""
     state = Path(sys.argv[1])
     reactor: Any = _reactor
-    tls = SwappableServerTLS(server_context(str(state / "cert.pem"), str(state / "key.pem")))
+    context = server_context(str(state / "cert.pem"), str(state / "key.pem"))
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # every handshake is a whole one
+    context.set_options(SSL.OP_NO_TICKET)
+    tls = SwappableServerTLS(context)
     factory = TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=_FixedFactory(reactor=reactor))
     print(reactor.listenTCP(0, factory, interface="127.0.0.1").getHost().port, flush=True)
     reactor.run()

@@ -52,6 +52,7 @@ http {{
   keepalive_timeout 1h;
   keepalive_requests 1000000000;
   ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_session_tickets off;
   ssl_certificate {certificate};
   ssl_certificate_key {key};
   {servers}

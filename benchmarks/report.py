@@ -48,7 +48,9 @@ def medians(samples: Sequence[Sample]) -> Sample:
 def load_row(scenario: Scenario, samples: Sequence[Sample], floors: Mapping[str, Sequence[Sample]]) -> Row:
     """Make the line of a load."""
     beside = {name: medians(floor) for name, floor in floors.items()}
-    return Row(title=scenario.title, goals=scenario.goals, values=medians(samples), floors=beside)
+    values = medians(samples)
+    title = scenario.title + (" (NOT whole handshakes: sessions were resumed)" if values["resumed"] else "")
+    return Row(title=title, goals=scenario.goals, values=values, floors=beside)
 
 
 def table(rows: Sequence[Row], floors: Sequence[str]) -> str:

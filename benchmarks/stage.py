@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.client import resumes_sessions
 from benchmarks.daemon import Daemon, environment, start_daemon
 from benchmarks.load import Load, Outcome, run_load
 from benchmarks.nginx import STS, start_floor, start_sts
@@ -89,7 +90,8 @@ def measure(stage: Stage, scenario: Scenario, seconds: int) -> Sample:
     daemon.empty_log()
     _check(scenario, outcome)
     sent = outcome.reviews + scenario.connections  # when the time is over, one is under way on each
-    return sample_of(outcome, used) | {"calls": round(asked / sent, 2)}
+    resumed = scenario.new_connections and resumes_sessions(daemon.port)
+    return sample_of(outcome, used) | {"calls": round(asked / sent, 2), "resumed": float(resumed)}
 
 
 def _load(scenario: Scenario, tokens: Path, seconds: int) -> Load:

@@ -73,7 +73,7 @@ class _Builder:
     def __init__(self, problems: Problems, takers: Takers) -> None:
         self._file = OpenFile()
         self._top: OpenFile | OpenItems | OpenFields = self._file
-        self._add = self._file.add
+        self._add: Callable[[Node], None] = self._file.add
         self._below: list[OpenFile | OpenItems | OpenFields] = []
         self._problems = problems
         self._takers = takers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
@@ -89,6 +90,7 @@ class SettingsFile:
         if digest != self._digest or (forced and self.problems):
             self._digest = digest
             self._loading = True
+            gc.disable()  # a full collection among thousands of new rules would stall the reactor
             self._cooperator.cooperate(self._steps(text, forced=forced)).whenDone().addBoth(self._finished)
 
     def _read(self) -> bytes:
@@ -145,13 +147,15 @@ class SettingsFile:
     def _put_in_force(self, new: Settings) -> None:
         for name in Settings.restart_fields():
             if getattr(self.settings, name) != getattr(new, name):
-                self._log.warn("the setting {name} has changed: restart authd to bring it into force", name=name)
+                self._log.warn("the setting {name} has changed: restart authd to bring it into force", name=Settings.spelled(name))
         self.settings = replace(self.settings, table=new.table, scrubbed_accounts=new.scrubbed_accounts)
         self.problems = ()
         self._log.info("mappings reloaded: {rules} rules in force", rules=len(new.table))
 
     def _finished(self, result: Any) -> None:
         self._loading = False
+        gc.enable()
+        gc.freeze()
         if isinstance(result, Failure):
             self._log.failure("reloading failed; the mappings in force stay", failure=result)
         if self._again:

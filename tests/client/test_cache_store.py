@@ -65,6 +65,16 @@ def test_a_planted_link_is_not_followed(store: Store, tmp_path: Path) -> None:
     assert store.read("role-x") == b"new"
 
 
+def test_a_planted_file_is_not_written_into(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who guesses the name of a file that is about to be written gets nothing by putting one there."""
+    monkeypatch.setattr(cache_store.secrets, "token_hex", lambda _: "guessed")
+    planted = Path(store.path) / "temp-guessed"
+    planted.write_text("")
+    with pytest.raises(FileExistsError):
+        store.write("role-x", b"secret")
+    assert planted.read_text() == ""
+
+
 @pytest.mark.parametrize("spoil", ["mode", "link", "file"])
 def test_a_folder_that_others_made_is_refused(tmp_path: Path, spoil: str) -> None:
     """A cache folder that is open, a link, or no folder isn't used."""

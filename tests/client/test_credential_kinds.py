@@ -127,6 +127,16 @@ def test_instance_metadata_comes_last_and_is_never_asked_for_the_region(
     assert len(endpoint.requests) == asked
 
 
+def test_automatic_defaults_do_not_ask_the_metadata(
+    authd_token: Callable, serve: Callable, keys: dict[str, str], sts: object
+) -> None:
+    """Even where the SDK's defaults would ask the instance metadata for the region, nobody does."""
+    endpoint = serve(_imds)
+    keys.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
+    assert authd_token("-i", "prod", "-r", ROLE, AWS_DEFAULTS_MODE="auto").status == 0
+    assert endpoint.requests == []
+
+
 def test_instance_metadata_as_credential_source(
     authd_token: Callable, serve: Callable, environ: dict[str, str], write_aws: Callable, sts: object
 ) -> None:

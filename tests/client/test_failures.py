@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import socket
+import time
 from collections.abc import Callable
 from email.utils import format_datetime
 
@@ -32,6 +33,22 @@ def test_a_dead_metadata_address_costs_a_second_at_most(authd_token: Callable, e
             AWS_METADATA_SERVICE_NUM_ATTEMPTS="9",
         )
         assert "the instance metadata" in authd_token("-i", "prod").sentence()
+
+
+def test_slow_instance_metadata_has_one_second_in_all(
+    authd_token: Callable, serve: Callable, environ: dict[str, str]
+) -> None:
+    """Each answer in time but all three together too late: that is no instance metadata."""
+    keys = json.dumps(
+        {"AccessKeyId": "ASIA", "SecretAccessKey": SECRET, "Token": "t", "Expiration": "2999-01-01T00:00:00Z"}
+    )
+
+    def answer(_: str, path: str, *__: object) -> tuple[int, dict[str, str], str]:
+        time.sleep(0.5)
+        return 200, {}, keys if path.endswith("role") else "role"
+
+    environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=serve(answer).url)
+    assert "no AWS credentials" in authd_token("-i", "prod").sentence()
 
 
 @pytest.mark.parametrize("how", ["option", "variable"])

@@ -140,6 +140,9 @@ def test_links_pipes_and_folders_are_refused(folder: Path, tmp_path: Path) -> No
     path.unlink()
     path.mkdir(mode=0o700)
     assert _find(folder).outcome == UNTRUSTED
+    path.rmdir()
+    _keep(folder)
+    assert _find(folder).outcome == HIT
     link = tmp_path / "link"
     link.symlink_to(folder)
     assert _find(link).outcome == UNTRUSTED

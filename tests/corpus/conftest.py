@@ -115,6 +115,12 @@ class WebhookConnection:
         self._channel.connectionLost(Failure(ConnectionDone()))
 
     @property
+    def state(self) -> str:
+        """Say whether the connection is open, told to close, or cut off."""
+        closed = "closed" if self.transport.disconnecting else "open"
+        return "cut off" if self.transport.disconnected else closed
+
+    @property
     def answers(self) -> bytes:
         return self.transport.value()
 

@@ -125,10 +125,13 @@ class Authenticator:
             followers.append(follower)
             return await follower
         followers = self._flights[request.digest] = []
-        outcome = await self._call(request)
-        del self._flights[request.digest]
-        for follower in followers:
-            follower.callback(outcome)
+        outcome: _Outcome = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
+        try:
+            outcome = await self._call(request)
+        finally:  # whatever breaks, nobody is left waiting
+            del self._flights[request.digest]
+            for follower in followers:
+                follower.callback(outcome)
         return outcome
 
     async def _call(self, request: PresignedRequest) -> _Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.scenarios import Goal, Scenario
+from benchmarks.scenarios import Goal, Scenario, grouped
 from benchmarks.stage import Sample
 
 #: The floors in the order of the table's columns.
@@ -27,17 +27,14 @@ class Row:
 
     def cells(self, floors: Sequence[str]) -> list[str]:
         """Return the line's cells, those of the named floors last."""
-        reached = [
-            f"{_number(self.values[goal.value])}{'' if goal.is_met_by(self.values[goal.value]) else ' ✗'}"
-            for goal in self.goals
-        ]
+        reached = [goal.say(self.values[goal.value]) for goal in self.goals]
         beside = [self._beside(self.floors.get(name)) for name in floors]
         return [self.title, "; ".join(map(str, self.goals)), "; ".join(reached), *beside]
 
     def _beside(self, floor: Sample | None) -> str:
         if floor is None:
             return "–"
-        return f"{_number(floor['rate'])}/s, {_number(floor['cpu'])} µs ({self.values['rate'] / floor['rate']:.0%})"
+        return f"{grouped(floor['rate'])}/s, {grouped(floor['cpu'])} µs ({self.values['rate'] / floor['rate']:.0%})"
 
 
 def medians(samples: Sequence[Sample]) -> Sample:
@@ -49,7 +46,10 @@ def load_row(scenario: Scenario, samples: Sequence[Sample], floors: Mapping[str,
     """Make the line of a load."""
     beside = {name: medians(floor) for name, floor in floors.items()}
     values = medians(samples)
-    title = scenario.title + (" (NOT whole handshakes: sessions were resumed)" if values["resumed"] else "")
+    wrong = sum(sample["wrong"] for sample in samples)
+    title = scenario.title
+    title += " (NOT whole handshakes: sessions were resumed)" if values["resumed"] else ""
+    title += f" ({wrong:.0f} WRONG answers)" if wrong else ""
     return Row(title=title, goals=scenario.goals, values=values, floors=beside)
 
 
@@ -67,9 +67,3 @@ def update(document: Path, text: str) -> None:
     if not begin or not end:
         raise SystemExit(f"{document} has no place for figures: put {_BEGIN} and {_END} where they belong")
     document.write_text(f"{before}{begin}\n{text}\n{end}{after}")
-
-
-def _number(value: float) -> str:
-    if value >= 1000:
-        return f"{value:,.0f}".replace(",", " ")
-    return f"{value:.3g}"

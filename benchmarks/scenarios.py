@@ -20,12 +20,20 @@ class Goal:
 
     def __str__(self) -> str:
         bound = self.at_least if self.at_least is not None else self.at_most
-        sign = "≥" if self.at_least is not None else "≤"
-        return f"{sign} " + self.text.format(f"{bound:,g}".replace(",", " "))
+        return f"{'≥' if self.at_least is not None else '≤'} {self.text.format(grouped(bound or 0))}"
+
+    def say(self, value: float) -> str:
+        """Say a value in the goal's words, with a mark where it is not within the bound."""
+        return self.text.format(grouped(value)) + ("" if self.is_met_by(value) else " ✗")
 
     def is_met_by(self, value: float) -> bool:
         """Say whether a value is within the bound."""
         return value >= self.at_least if self.at_least is not None else value <= (self.at_most or 0)
+
+
+def grouped(value: float) -> str:
+    """Write a number with three significant digits, or whole with spaces between thousands."""
+    return f"{value:,.0f}".replace(",", " ") if value >= 1000 else f"{value:.3g}"
 
 
 _RATE, _P50, _P99, _CPU = "{} reviews/s", "{} ms p50", "{} ms p99", "{} µs CPU a review"

@@ -10,7 +10,7 @@ from benchmarks.nginx import STS
 from benchmarks.processes import Cores
 from benchmarks.reload import measure_reload
 from benchmarks.report import Row
-from benchmarks.scenarios import Goal
+from benchmarks.scenarios import Goal, grouped
 from benchmarks.singles import measure_lookup, measure_memory, measure_start
 from benchmarks.stage import Sample
 
@@ -56,7 +56,7 @@ def _memory(terms: Terms) -> Single:
     total = curve[-1][0]
     settled = next(resident for reviews, resident in curve if reviews >= total * _SETTLED)
     row = _row(
-        f"resident memory idle, after {total:,} reviews, and growth over their second half".replace(",", " "),
+        f"resident memory idle, after {grouped(total)} reviews, and growth over their second half",
         {"idle": curve[0][1], "end": curve[-1][1], "growth": curve[-1][1] - settled},
         Goal(value="idle", text="{} MB idle", at_most=52),
         Goal(value="end", text="{} MB after", at_most=60),

@@ -78,7 +78,7 @@ def _start_stack_floor(folder: Path, cores: Cores, state: Path) -> Floor:
 
 
 def measure(stage: Stage, scenario: Scenario, seconds: int) -> Sample:
-    """Warm up, then run one load against the daemon; exits where an answer was wrong."""
+    """Warm up, then run one load against the daemon; `wrong` counts reviews that were not answered as they should."""
     daemon = stage.caching if scenario.caching else stage.plain
     tokens = stage.folder / "tokens"
     for duration in (_WARM_UP_SECONDS, seconds):
@@ -88,10 +88,12 @@ def measure(stage: Stage, scenario: Scenario, seconds: int) -> Sample:
         used = daemon.running.cpu_seconds() - cpu
     asked = stage.sts.calls() - calls - 1  # the question itself counts
     daemon.empty_log()
-    _check(scenario, outcome)
     sent = outcome.reviews + scenario.connections  # when the time is over, one is under way on each
-    resumed = scenario.new_connections and resumes_sessions(daemon.port)
-    return sample_of(outcome, used) | {"calls": round(asked / sent, 2), "resumed": float(resumed)}
+    return sample_of(outcome, used) | {
+        "calls": round(asked / sent, 2),
+        "resumed": float(scenario.new_connections and resumes_sessions(daemon.port)),
+        "wrong": outcome.failed + (outcome.reviews - outcome.accepted if scenario.lets_in else outcome.accepted),
+    }
 
 
 def _load(scenario: Scenario, tokens: Path, seconds: int) -> Load:
@@ -102,15 +104,6 @@ def _load(scenario: Scenario, tokens: Path, seconds: int) -> Load:
         new_connections=scenario.new_connections,
         check=True,
     )
-
-
-def _check(scenario: Scenario, outcome: Outcome) -> None:
-    wanted = outcome.reviews if scenario.lets_in else 0
-    if outcome.accepted != wanted or outcome.refused:
-        raise SystemExit(
-            f"{scenario.title}: of {outcome.reviews} reviews {outcome.accepted} were let in instead of {wanted}, "
-            f"{outcome.refused} were not answered with status 200, {outcome.failed} not at all: no figures"
-        )
 
 
 def measure_floor(stage: Stage, floor: Floor, connections: int, seconds: int, *, new_connections: bool) -> Sample:
@@ -128,4 +121,4 @@ def sample_of(outcome: Outcome, cpu_seconds: float) -> Sample:
     """Return the values of one run: latencies in ms, reviews a second, and µs of CPU a review."""
     latency = {f"p{percent:g}": milliseconds for percent, milliseconds in outcome.latency.items()}
     cpu = cpu_seconds / outcome.reviews * 1e6
-    return latency | {"rate": outcome.rate, "cpu": cpu, "failed": outcome.failed}
+    return latency | {"rate": outcome.rate, "cpu": cpu}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
 from pathlib import Path
 
 import yaml
@@ -15,7 +14,7 @@ from authd.daemon.certificates import CertifiedKey
 from authd.daemon.state_files import StateFiles
 
 
-def kept_client(kubeconfig: Path, files: StateFiles, now: datetime) -> CertifiedKey | None:
+def kept_client(kubeconfig: Path, files: StateFiles) -> CertifiedKey | None:
     """Return the client's pair in a kubeconfig, None unless the authority of the state directory signed it.
 
     kube-apiserver reads its kubeconfig once: a pair that it holds must go on being right.
@@ -30,7 +29,7 @@ def kept_client(kubeconfig: Path, files: StateFiles, now: datetime) -> Certified
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(files.authority.read_bytes()))
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, binascii.Error, ValueError, InvalidSignature):
         return None
-    return pair if certificate.not_valid_after_utc > now else None
+    return pair  # which lasts as long as its authority does
 
 
 def names_of(certificate: x509.Certificate) -> frozenset[str]:

@@ -87,15 +87,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def make(settings: Settings, now: datetime, *, mutual_tls: bool) -> Made:
-    """Make the certificates and the kubeconfig where they are missing; raises `ConfigError`."""
+    """Make the certificates and the kubeconfig where they are missing; raises `ConfigError` or `CommandError`."""
     files = StateFiles(folder=Path(settings.state_dir))
     candidates = (files.authority, files.authority_key, files.certificate, files.key)
     before = {path: _content(path) for path in candidates}
     hosts = tuple(dict.fromkeys([settings.hostname, "localhost", "127.0.0.1", "::1", settings.address]))
-    files.ensure_pair(hosts, now)
-    client = kept_client(Path(settings.generate_kubeconfig), files, now)
-    if client is None and mutual_tls:
-        client = files.client_leaf(now)
+    try:
+        files.ensure_pair(hosts, now)
+        client = kept_client(Path(settings.generate_kubeconfig), files)
+        if client is None and mutual_tls:
+            client = files.client_leaf(now)
+    except ValueError:
+        remedy = f"remove {files.authority} and {files.authority_key} to begin with a new one"
+        raise CommandError(f"the authority can't sign, since it is broken or has ended: {remedy}") from None
     written = [str(path) for path in candidates if _content(path) != before[path]]
     kept = [str(path) for path in candidates if before[path] and str(path) not in written]
     fresh = ensure_kubeconfig(settings, files, settings.port, client)

@@ -13,10 +13,10 @@ from authd.client.failures import clock_sentence
 from authd.client.keys import Keys
 
 
-def find_base_credentials(session: AWSSession) -> Keys:
-    """Return the credentials of the session's profile; raise ClientError where there are none or they have expired.
+def find_base_credentials(session: AWSSession) -> tuple[Keys, str]:
+    """Return the credentials of the session's profile, and botocore's name for where they came from.
 
-    What botocore raises on its way passes through, see `failures`.
+    Raises ClientError where there are none or they have expired, and whatever botocore raises, see `failures`.
     """
     found = session.botocore.get_credentials()
     if found is None:
@@ -33,7 +33,7 @@ def find_base_credentials(session: AWSSession) -> Keys:
     )
     if keys.expires_at is not None and keys.expires_at <= time.time():
         raise ClientError("the AWS credentials have expired; get new ones from where these came from")
-    return keys
+    return keys, str(found.method)
 
 
 def _nowhere(session: AWSSession) -> str:

@@ -114,6 +114,8 @@ def _denied(operation: str, message: str, order: Order) -> str:
         )
     if operation != "AssumeRole":
         return f"AWS denies {operation}: {_quoted(message)}"
+    if "MultiFactorAuthentication" in message:
+        return "AWS did not accept the MFA code: each is good once and for half a minute; try the next one"
     match = _PRINCIPAL.search(message)
     principal = match[1] if match else "this principal"
     role = message.rpartition("on resource: ")[2].split()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import re
 import sys
 from collections.abc import Callable
 
 from authd.client.errors import ClientError
+
+# AWS STS API reference, AssumeRole: TokenCode.
+_CODE = re.compile(r"[0-9]{6}")
 
 
 def ask_for_code(*, interactive: bool) -> Callable[[str], str]:
@@ -24,6 +28,9 @@ def ask_for_code(*, interactive: bool) -> Callable[[str], str]:
                 pass
         except OSError:
             raise ClientError("a role in the profile needs an MFA code, and there is no terminal to ask on") from None
-        return getpass.getpass(prompt, stream=sys.stderr).strip()
+        code = getpass.getpass(prompt, stream=sys.stderr).strip()
+        if not _CODE.fullmatch(code):
+            raise ClientError("an MFA code is six digits")
+        return code
 
     return ask

@@ -1,24 +1,21 @@
-"""A token made anew: credentials found, a role assumed if one is asked for, and the request signed."""
+"""A token made anew: signed by hand where the credentials are static and plain, else by botocore."""
 
 from __future__ import annotations
 
-import sys
 import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from authd.client.errors import ClientError
 from authd.client.fast import CREDENTIALS_MARGIN_SECONDS, TOKEN_SECONDS, mint_static
 from authd.client.inputs import Inputs
 from authd.client.keys import Keys
 from authd.client.messages import warn
 from authd.client.order import Order
+from authd.client.signer import Signer, find_signer
 from authd.client.sigv4 import EXPIRES_SECONDS, UnusualError, token_of
 from authd.client.timestamps import parse_timestamp
-from authd.client.watching import watched_lines
 
 if TYPE_CHECKING:
-    from authd.client.aws_session import AWSSession
     from authd.client.role_cache import RoleCache
 
 # Authenticators refuse longer ones unless they are told otherwise.
@@ -34,23 +31,6 @@ class Minted:
     expires_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
-    """What a token is signed with and where it leads: the keys, the session they came from, STS's host and region."""
-
-    session: AWSSession
-    keys: Keys
-    host: str
-    region: str
-
-    def sts_client(self, order: Order) -> Any:
-        """Return a botocore client for STS that calls with these keys."""
-        endpoint = f"https://{order.endpoint}" if order.endpoint else None
-        return self.session.botocore.create_client(
-            "sts", region_name=self.region, endpoint_url=endpoint, **self.keys.for_client()
-        )
-
-
 def mint(inputs: Inputs, order: Order, roles: RoleCache | None) -> Minted:
     """Return a new token; role credentials come from and go to `roles` if given. Raises ClientError."""
     now = int(time.time())
@@ -59,37 +39,6 @@ def mint(inputs: Inputs, order: Order, roles: RoleCache | None) -> Minted:
     except UnusualError:
         return sign_token(find_signer(inputs, order, roles), order)
     return Minted(token=token, signed_at=now, expires_at=expires_at)
-
-
-def find_signer(inputs: Inputs, order: Order, roles: RoleCache | None) -> Signer:
-    """Return what signs the order's token, by botocore's credential chain. Raises ClientError."""
-    try:
-        import botocore  # noqa: F401, PLC0415
-    except ImportError:
-        raise ClientError(
-            f"botocore, which authd-token needs for all but static credentials, is not installed for {sys.executable}; "
-            "install authd again with its dependencies"
-        ) from None
-    from authd.client.failures import explained  # noqa: PLC0415
-
-    with explained(order):
-        return _find_signer(inputs, order, roles)
-
-
-def _find_signer(inputs: Inputs, order: Order, roles: RoleCache | None) -> Signer:
-    from authd.client.aws_session import open_session, use_role_cache  # noqa: PLC0415
-    from authd.client.base_credentials import find_base_credentials  # noqa: PLC0415
-    from authd.client.role_credentials import assume_role  # noqa: PLC0415
-    from authd.client.token_endpoint import token_endpoint  # noqa: PLC0415
-
-    session = open_session(order, interactive=_may_ask(inputs))
-    with use_role_cache(session, roles, watched_lines(inputs)):
-        keys = find_base_credentials(session)
-    host, region = token_endpoint(session, order)
-    signer = Signer(session=session, keys=keys, host=host, region=region)
-    if order.role is None:
-        return signer
-    return replace(signer, keys=assume_role(signer, order, order.role, roles))
 
 
 def sign_token(signer: Signer, order: Order) -> Minted:
@@ -130,10 +79,3 @@ def _minted(url: str, keys: Keys) -> Minted:
             "role chains and session tags make session tokens long"
         )
     return Minted(token=token, signed_at=signed_at, expires_at=expires_at)
-
-
-def _may_ask(inputs: Inputs) -> bool:
-    """Tell whether someone can be asked: kubectl says so, or nobody's plugin are we and stdin is a terminal."""
-    if inputs.exec_info.given:
-        return inputs.exec_info.interactive
-    return sys.stdin is not None and sys.stdin.isatty()

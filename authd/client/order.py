@@ -93,7 +93,7 @@ def _role(inputs: Inputs, arn: str | None) -> RoleOrder | None:
 
 def _grammar(value: str | None, grammar: re.Pattern[str], option: str, expected: str) -> str | None:
     if value is not None and not grammar.fullmatch(value):
-        raise UsageError(f"{option} must be {expected}, not {value!r}")
+        raise UsageError(f"{option} must be {expected}")
     return value
 
 

@@ -10,7 +10,7 @@ from authd.client.order import Order, RoleOrder
 from authd.client.role_cache import RoleCache
 
 if TYPE_CHECKING:
-    from authd.client.minting import Signer
+    from authd.client.signer import Signer
 
 # Enough for a token, which a 15-minute signature ends anyway; a cache makes use of the hour that STS gives.
 _UNCACHED_SECONDS = 900
@@ -22,8 +22,7 @@ def assume_role(signer: Signer, order: Order, role: RoleOrder, cache: RoleCache 
     if cache is None:
         return _call(signer, order, role, role.duration or _UNCACHED_SECONDS)
     duration = role.duration or _CACHED_SECONDS
-    base = signer.keys.access_key
-    name = cache.name("option", signer.host, signer.region, order.endpoint, order.profile, role, duration, base)
+    name = cache.name("option", signer.identity, signer.host, signer.region, order.endpoint, role, duration)
     with cache.turn(name):
         keys = cache.load(name)
         if keys is None:

@@ -6,8 +6,9 @@ from authd.client.exec_credential import ExecInfo
 from authd.client.failures import clock_sentence, explained, seconds_ahead
 from authd.client.flags import Options
 from authd.client.gathering import gather
-from authd.client.minting import find_signer, sign_token
+from authd.client.minting import sign_token
 from authd.client.order import parse_order
+from authd.client.signer import find_signer
 from authd.client.timestamps import rfc3339
 
 

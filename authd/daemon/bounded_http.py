@@ -191,7 +191,8 @@ class BoundedChannel(HTTPChannel):
         self.hang_up(400)
 
     def expire(self) -> None:
-        """End the connection at once."""
+        """End the connection at once; gone in the reactor's next turn, it does not rest until then."""
+        self.idle_since = None
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

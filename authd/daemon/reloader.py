@@ -147,7 +147,8 @@ class SettingsFile:
     def _put_in_force(self, new: Settings) -> None:
         for name in Settings.restart_fields():
             if getattr(self.settings, name) != getattr(new, name):
-                self._log.warn("the setting {name} has changed: restart authd to bring it into force", name=Settings.spelled(name))
+                spelled = Settings.spelled(name)
+                self._log.warn("the setting {name} has changed: restart authd to bring it into force", name=spelled)
         self.settings = replace(self.settings, table=new.table, scrubbed_accounts=new.scrubbed_accounts)
         self.problems = ()
         self._log.info("mappings reloaded: {rules} rules in force", rules=len(new.table))

@@ -151,7 +151,7 @@ class _Connection(Protocol):
         """Send one request and return its answer; cancelling it ends the connection."""
         self.reusable = False
         self._answer = _Answer()
-        self._waiting = Deferred(lambda _: self.abort())
+        self._waiting = Deferred(lambda _: self._forsake())
         self.transport.write(request)
         return self._waiting
 
@@ -177,6 +177,10 @@ class _Connection(Protocol):
         """End the connection without a word; whoever waits for the answer is told."""
         self.reusable = False
         self.transport.abortConnection()
+
+    def _forsake(self) -> None:
+        self._waiting = None  # nobody is to be told of the end that comes now
+        self.abort()
 
     def _finish(self, result: IResponse | Failure) -> None:
         waiting, self._waiting, self._answer = self._waiting, None, None

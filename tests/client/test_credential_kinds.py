@@ -204,3 +204,24 @@ def test_sso_missing(authd_token: Callable, write_aws: Callable, home: Path) -> 
     for file in (home / ".aws/sso/cache").iterdir():
         file.unlink()
     assert "`aws sso login --profile default`" in authd_token("-i", "prod", "--profile", "default").sentence()
+
+
+def test_sso_and_a_role_make_one_call_for_many_clusters(
+    authd_token: Callable, serve: Callable, write_aws: Callable, home: Path, sts: object
+) -> None:
+    """Identity Center gives other keys every time, and still the role is assumed once per login."""
+    count = iter(range(100))
+
+    def portal(*_: object) -> tuple[int, dict[str, str], str]:
+        keys = {"accessKeyId": f"ASIASSO{next(count)}", "secretAccessKey": SECRET, "sessionToken": "t"}
+        document = {"roleCredentials": {**keys, "expiration": 32503680000000}}
+        return 200, {"Content-Type": "application/json"}, json.dumps(document)
+
+    url = serve(portal).url
+    _sso(write_aws, home, session=True)
+    for cluster in ("one", "two"):
+        assert authd_token("-i", cluster, "-r", ROLE, "--cache", AWS_ENDPOINT_URL_SSO=url).status == 0
+    assert len(sts.calls("AssumeRole")) == 1
+    _sso(write_aws, home, session=True, expires="2999-01-01T00:00:01Z")
+    assert authd_token("-i", "one", "-r", ROLE, "--cache", AWS_ENDPOINT_URL_SSO=url).status == 0
+    assert len(sts.calls("AssumeRole")) == 2

@@ -71,6 +71,12 @@ def test_denied_role_names_principal_role_and_trust(authd_token: Callable, keys:
     assert "--external-id" not in authd_token("-i", "prod", "-r", ROLE, "-e", "ext").sentence()
 
 
+def test_a_wrong_code_is_called_that(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
+    """A refused MFA code isn't taken for a matter of trust."""
+    sts.refusal = ("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code.")
+    assert "MFA code" in authd_token("-i", "prod", "-r", ROLE).sentence()
+
+
 @pytest.mark.parametrize(
     ("minutes", "word"), [(7, "7 minutes behind"), (-30, "30 minutes ahead of"), (60 * 24, "24 hours behind")]
 )

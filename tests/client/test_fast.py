@@ -13,11 +13,13 @@ import botocore.configprovider
 import pytest
 
 import authd
-from authd.client import fast, minting
+from authd.client import fast
 from authd.client.exec_credential import parse_exec_info, render_exec_credential
 from authd.client.flags import parse_flags
 from authd.client.gathering import gather
+from authd.client.minting import sign_token
 from authd.client.order import parse_order
+from authd.client.signer import find_signer
 from authd.client.sigv4 import UnusualError
 from authd.client.static_credentials import find_static_credentials
 from authd.client.timestamps import rfc3339
@@ -87,7 +89,7 @@ def _slow(*arguments: str) -> str:
     options, info = parse_flags(list(arguments)), parse_exec_info(os.environb.get(b"KUBERNETES_EXEC_INFO"))
     inputs = gather(options, info)
     order = parse_order(inputs)
-    minted = minting.sign_token(minting.find_signer(inputs, order, None), order)
+    minted = sign_token(find_signer(inputs, order, None), order)
     if options.token_only:
         return minted.token
     return render_exec_credential(info.api_version, minted.token, rfc3339(minted.expires_at))
@@ -262,26 +264,49 @@ def test_secrets_have_no_repr(here: Callable[..., None]) -> None:
     assert SECRET not in repr(find_static_credentials(inputs))
 
 
-def test_the_fast_path_imports_next_to_nothing(environ: dict[str, str]) -> None:
-    """Static credentials are signed without any of the modules that would double the run time."""
+_LISTING = """
+import sys; before = set(sys.modules); sys.path.append(sys.argv.pop(1))
+import authd.client.fast as fast
+fast._exit = lambda status: print(*sorted(set(sys.modules) - before), file=sys.stderr)
+fast.run()
+"""
+_OWN = {"authd", "authd.client"} | {
+    f"authd.client.{name}"
+    for name in ("errors", "exec_credential", "fast", "flags", "inputs", "sigv4", "static_credentials", "sts_host",
+                 "shared_files", "timestamps")
+}  # fmt: skip
+_HARMLESS = {"__future__", "_sha256", "_sha2", "binascii", "_json"}
+
+
+def _imported(environ: dict[str, str], *arguments: str) -> tuple[set[str], str]:
+    """Return what authd-token imports with these arguments, and what it prints; its parent is a shell of its own."""
     root = str(Path(authd.__file__).parents[1])
-    program = (
-        "import sys; before = set(sys.modules); sys.path.append(sys.argv.pop(1))\n"
-        "import authd.client.fast as fast, posix\n"
-        "fast._exit = lambda status: print(*sorted(set(sys.modules) - before), file=sys.stderr)\n"
-        "fast.run()"
-    )
+    words = [sys.executable, "-I", "-S", "-c", _LISTING, root, *arguments]
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program, root, "-i", "prod"],
-        env={**environ, "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "eu-west-1"},
-        capture_output=True,
-        text=True,
-        check=True,
+        ["/bin/sh", "-c", '"$@"; exit $?', "sh", *words], env=environ, capture_output=True, text=True, check=True
     )
-    own = {"authd", "authd.client"} | {
-        f"authd.client.{name}"
-        for name in ("errors", "exec_credential", "fast", "flags", "inputs", "shared_files", "sigv4",
-                     "static_credentials", "sts_host", "timestamps")
-    }  # fmt: skip
-    assert set(done.stderr.split()) - {"__future__", "_sha256", "_sha2", "binascii"} == own
-    assert '"token":"k8s-aws-v1.' in done.stdout
+    return set(done.stderr.split()) - _HARMLESS, done.stdout
+
+
+def test_static_credentials_import_next_to_nothing(keys: dict[str, str]) -> None:
+    """Static credentials are signed without any of the modules that would double the run time."""
+    keys["KUBERNETES_EXEC_INFO"] = (
+        '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",'
+        '"spec":{"cluster":{"server":"https://x","config":{"clusterID":"prod"}},"interactive":false}}'
+    )
+    imported, printed = _imported(keys)
+    assert imported == _OWN
+    assert '"token":"k8s-aws-v1.' in printed
+
+
+def test_a_cached_token_imports_next_to_nothing(
+    keys: dict[str, str], sts: object, authd_token: Callable, tmp_path: Path
+) -> None:
+    """A cached token, even of a role from a settings file, is found without botocore and without a YAML parser."""
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("clusterID: prod\ndefaultRole: arn:aws:iam::123456789012:role/x\n")
+    arguments = ("--config", str(settings), "--cache", "--token-only")
+    made = authd_token(*arguments)
+    imported, printed = _imported(keys, *arguments)
+    assert imported == _OWN | {"authd.client.token_cache"}
+    assert printed == made.out

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -35,32 +36,43 @@ def _exec_info(*, interactive: bool) -> str:
     )
 
 
+# Make the terminal on stdin the controlling one, then become authd-token.
+_BECOME = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "authd.client", "-i", "prod"])
+"""
+
+
 def _in_terminal(environ: dict[str, str], typed: bytes) -> tuple[int, str, bytes]:
     """Run authd-token with a terminal as its stdin, stderr and controlling terminal, and stdout in a pipe."""
-    out, out_end = os.pipe()
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.dup2(out_end, 1)
-        os.execve(sys.executable, [sys.executable, "-m", "authd.client", "-i", "prod"], environ)
-    os.close(out_end)
-    seen, deadline, sent = b"", time.monotonic() + 60, False
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BECOME], env=environ, stdin=end, stderr=end, stdout=subprocess.PIPE,
+        start_new_session=True, text=True,
+    )  # fmt: skip
+    os.close(end)
+    seen = _answer_the_question(terminal, typed)
+    printed, _ = process.communicate(timeout=60)
+    os.close(terminal)
+    return process.returncode, printed, seen
+
+
+def _answer_the_question(terminal: int, typed: bytes) -> bytes:
+    """Type where a code is asked for, and return everything that was shown until the program ended."""
+    seen, sent, deadline = b"", False, time.monotonic() + 60
     while time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                chunk = os.read(terminal, 1024)
-            except OSError:
-                break
-            if not chunk:
-                break
-            seen += chunk
+        if not select.select([terminal], [], [], 0.1)[0]:
+            continue
+        try:
+            chunk = os.read(terminal, 1024)
+        except OSError:  # the other end is closed
+            break
+        seen += chunk
         if b"MFA code for" in seen and not sent:
             os.write(terminal, typed)
             sent = True
-    _, status = os.waitpid(pid, 0)
-    with os.fdopen(out) as pipe:
-        printed = pipe.read()
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status), printed, seen
+    return seen
 
 
 def test_the_code_is_asked_on_the_terminal(mfa_profile: object, environ: dict[str, str]) -> None:
@@ -73,6 +85,16 @@ def test_the_code_is_asked_on_the_terminal(mfa_profile: object, environ: dict[st
     (call,) = mfa_profile.calls("AssumeRole")
     assert call["TokenCode"] == "778899"
     assert call["SerialNumber"] == "arn:aws:iam::123456789012:mfa/me"
+
+
+def test_what_is_no_code_is_not_sent(mfa_profile: object, environ: dict[str, str]) -> None:
+    """A password typed into the wrong question stays here."""
+    environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
+    status, printed, seen = _in_terminal(environ, b"my password\n")
+    assert (status, printed) == (1, "")
+    assert b"six digits" in seen
+    assert b"password" not in seen
+    assert mfa_profile.endpoint.requests == []
 
 
 def test_nobody_is_asked_where_kubectl_says_so(mfa_profile: object, environ: dict[str, str]) -> None:
@@ -96,8 +118,6 @@ def test_a_cached_role_needs_no_second_code(
     """With --cache the profile's own role is kept, so that another cluster needs no new code."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
     environ["KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID"] = "x"
-    import subprocess  # noqa: PLC0415
-
     program = (
         "import sys; from authd.client import mfa; mfa.ask_for_code = lambda **_: lambda prompt: '123456'\n"
         "import authd.client.aws_session as s; s.ask_for_code = mfa.ask_for_code\n"

@@ -154,3 +154,66 @@ def test_nothing_but_invalid_arn_is_ever_raised(text):
         return
     assert text.isascii()
     assert arn.key.isascii()
+
+
+LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+NAME_CHARACTERS = LOWER + UPPER + DIGITS + "_+=,.@-"
+PATH_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
+#: Every place in an ARN where a character is one of several, and which: `|` stands for that character.
+PLACES = [
+    ("arn:|ws:iam::111122223333:root", LOWER),
+    ("arn:a|s:iam::111122223333:root", LOWER + DIGITS + "-"),
+    ("arn:aws:iam::|11122223333:root", DIGITS),
+    ("arn:aws:iam::11112222333|:root", DIGITS),
+    ("arn:aws:iam::111122223333:role/a|b", NAME_CHARACTERS + "/"),
+    ("arn:aws:iam::111122223333:role/|", NAME_CHARACTERS),
+    ("arn:aws:iam::111122223333:role/p|p/a", PATH_CHARACTERS),
+    ("arn:aws:iam::111122223333:role/|/a", PATH_CHARACTERS),
+    ("arn:aws:sts::111122223333:assumed-role/a|b/s", NAME_CHARACTERS),
+    ("arn:aws:sts::111122223333:assumed-role/a/s|s", NAME_CHARACTERS),
+    ("arn:aws:sts::111122223333:federated-user/a|b", NAME_CHARACTERS),
+    ("arn:aws:iam::111122223333:user|Alice", "/"),
+    ("arn:aws:iam:|111122223333:root", ":"),
+    ("arn:aws:ia|::111122223333:root", "m"),
+    ("arn:aws:iam::111122223333:roo|", "t"),
+    ("arn:aws:iam::111122223333:rol|/a", "e"),
+    ("arn:aws:iam::111122223333:use|/a", "r"),
+    ("ar|:aws:iam::111122223333:root", "n"),
+    ("arn|aws:iam::111122223333:root", ":"),
+    ("arn:aws|iam::111122223333:root", ":"),
+    ("arn:aws:sts::111122223333:assumed|role/a/s", "-"),
+    ("arn:aws:sts::111122223333:assumed-role|a/s", "/"),
+    ("arn:aws:sts::111122223333:assumed-role/a|s", "/"),
+]
+
+
+@pytest.mark.parametrize(("place", "characters"), PLACES)
+def test_each_character_is_of_its_places_grammar(place, characters):
+    """At each place every character of the grammar is taken, and no other one of the first 256, nor its twins."""
+    for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11", "\ud800"]:
+        text = place.replace("|", character)
+        if character in characters:
+            parse_arn(text)
+        else:
+            with pytest.raises(InvalidArn):
+                parse_arn(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("arn:a|:iam::111122223333:root", 31),
+        ("arn:aws:iam::111122223333:role/|", 64),
+        ("arn:aws:iam::111122223333:role/|/n", 510),
+        ("arn:aws:sts::111122223333:assumed-role/|/s", 64),
+        ("arn:aws:sts::111122223333:assumed-role/n/|", 64),
+        ("arn:aws:sts::111122223333:federated-user/|", 64),
+    ],
+)
+def test_each_part_has_its_length(text, most):
+    """Each part is taken at one character and at its greatest length, and refused when empty or longer."""
+    for length in (1, 2, most - 1, most):
+        parse_arn(text.replace("|", "a" * length))
+    for length in (0, most + 1):
+        with pytest.raises(InvalidArn):
+            parse_arn(text.replace("|", "a" * length))

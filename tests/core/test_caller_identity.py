@@ -347,3 +347,38 @@ def test_nothing_but_denied_and_unavailable_is_ever_raised(content, status):
         assert status == 200
         with pytest.raises(InvalidArn):
             parse_arn(identity.principal_id)
+
+
+@pytest.mark.parametrize(
+    ("place", "characters"),
+    [
+        ("|ROAX:me@x.org", "A"),
+        ("AROA|:me@x.org", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"),
+        ("AROAX|me@x.org", ":"),
+        ("AROAX:me|x.org", "@"),
+        ("AROAX:me@x|org", "."),
+    ],
+)
+def test_each_character_of_a_user_id_is_of_its_places_grammar(place, characters):
+    """At each place every character of the grammar is taken, and no other one of the first 256."""
+    for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
+        content = body(user_id=place.replace("|", character))
+        if character in characters:
+            parse(content)
+        else:
+            assert unavailable(content)[0] is UnavailableReason.STS_BAD_ANSWER
+
+
+def test_a_unique_id_has_its_length():
+    """A unique id has 1 to 124 characters after its kind."""
+    for length in (1, 2, 123, 124):
+        assert parse(body(user_id="AROA" + "Z" * length + ":me@x.org")).principal_id == "AROA" + "Z" * length
+    for length in (0, 125):
+        assert unavailable(body(user_id="AROA" + "Z" * length + ":me@x.org"))[0] is UnavailableReason.STS_BAD_ANSWER
+
+
+def test_each_character_of_a_request_id():
+    """A request id is letters, digits and hyphens; with any other character it is left out."""
+    for character in [*map(chr, range(256)), "\u0131", "\u0661"]:
+        kept = (character.isascii() and character.isalnum()) or character == "-"
+        assert parse(body(request_id=f"a{character}")).request_id == (f"a{character}" if kept else "")

@@ -207,3 +207,63 @@ def test_nothing_but_unknown_host_is_ever_raised(hosts, host):
     if host != "sts.amazonaws.com":
         assert re.fullmatch(r"sts(-fips)?\." + re.escape(region) + r"\.(amazonaws\.com|api\.aws)", host)
         assert REGION.fullmatch(region)
+
+
+LOWER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
+
+
+@pytest.mark.parametrize(
+    ("place", "characters"),
+    [
+        ("|s-east-1", LOWER),
+        ("u|-east-1", LOWER),
+        ("us|east-1", "-"),
+        ("us-e|st-1", LOWER),
+        ("us-ea|st-1", LOWER + "-"),
+        ("us-eas|-1", LOWER),
+        ("us-east|1", "-"),
+        ("us-east-|", DIGITS),
+        ("us-east-1|", DIGITS),
+    ],
+)
+def test_each_character_of_a_region_is_of_its_places_grammar(place, characters):
+    """At each place every character of a region's grammar is taken, and no other one of the first 256."""
+    for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
+        assert (REGION.fullmatch(place.replace("|", character)) is not None) == (character in characters)
+
+
+def test_each_part_of_a_region_has_its_length():
+    """A region is two to eight letters, one to three parts of two to twelve, and one or two digits."""
+    for fits in ("aa-aa-1", "a" * 8 + "-aa-1", "aa-" + "a" * 12 + "-1", "aa-aa-12", "aa-aa-aa-1", "aa-aa-aa-aa-1"):
+        assert REGION.fullmatch(fits)
+    for wrong in ("a-aa-1", "a" * 9 + "-aa-1", "aa-a-1", "aa-" + "a" * 13 + "-1", "aa-aa-", "aa-aa-123", "aa-1",
+                  "aa-aa-aa-aa-aa-1", "-aa-aa-1", "aa-aa-1-", "aa-aa1"):  # fmt: skip
+        assert not REGION.fullmatch(wrong)
+
+
+@pytest.mark.parametrize("suffix", ["s.example", "a.b.c.d.e.f.g", "p-9.example"])
+def test_a_host_has_at_most_nine_labels_of_63_characters(suffix):
+    """Whatever botocore's data say, a host is a DNS name of letters, digits and hyphens."""
+    partition = read_partitions(_partitions(regions={"us-east-1": {}}, dnsSuffix=suffix), b"{}")["p"]
+    assert STSHosts(partition=partition).signing_region(f"sts.us-east-1.{suffix}") == "us-east-1"
+
+
+@pytest.mark.parametrize(
+    "suffix", ["S.example", "a.b.c.d.e.f.g.h", "", "s..example", "s.example.", "s_x", "a" * 64, "s:1", "s/x", "s x"]
+)
+def test_a_suffix_that_is_no_name_opens_nothing(suffix):
+    """A host that is no DNS name is refused, even where botocore's data would have it."""
+    partition = read_partitions(_partitions(regions={"us-east-1": {}}, dnsSuffix=suffix), b"{}")["p"]
+    with pytest.raises(UnknownHost, match=r"^the host is not an STS endpoint of the partition p$"):
+        STSHosts(partition=partition).signing_region(f"sts.us-east-1.{suffix}")
+
+
+@pytest.mark.parametrize(
+    "host", ["sts-fips.us-east-1.A.b", "sts-fipsx.us-east-1.a.b", "sts.us-east-1.a.b", "sts-fips.us_east-1.a.b"]
+)
+def test_other_names_in_the_data_are_no_fips_hosts(host):
+    """Of the endpoints only names of the one form are taken."""
+    partition = read_partitions(_partitions(regions={"us-east-1": {}}), json.dumps({"hostname": host}).encode())["p"]
+    assert partition.fips_hosts == frozenset()
+    with pytest.raises(UnknownHost):
+        STSHosts(partition=partition).signing_region(host)

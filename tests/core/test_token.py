@@ -374,3 +374,78 @@ def test_no_refusal_repeats_what_the_caller_sent(tokens, hosts, name):
     assert SECRET not in error.message
     error = refusal(tokens.token(begin=f"https://{SECRET.lower()}.org/?"), hosts, tokens.now)
     assert SECRET.lower() not in error.message
+
+
+LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+#: Every place in a URL where a character is one of several, and which: `|` stands for that character.
+PLACES = [
+    ("X-Amz-Credential", "AKIAIOSFODNN7EXAMP|E%2F20260301%2Fus-east-1%2Fsts%2Faws4_request", UPPER + DIGITS),
+    ("X-Amz-Credential", "|KIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-1%2Fsts%2Faws4_request", UPPER + DIGITS),
+    ("X-Amz-Credential", "AKIAIOSFODNN7EXAMPLE%2F2026030|%2Fus-east-1%2Fsts%2Faws4_request", "1"),
+    ("X-Amz-Credential", "AKIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-|%2Fsts%2Faws4_request", "1"),
+    ("X-Amz-Credential", "AKIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-1%2Fst|%2Faws4_request", "s"),
+    ("X-Amz-Credential", "AKIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-1%2Fsts%2Faws|_request", "4"),
+    ("X-Amz-Credential", "AKIAIOSFODNN7EXAMPLE%2|20260301%2Fus-east-1%2Fsts%2Faws4_request", "F"),
+    ("X-Amz-Credential", "AKIAIOSFODNN7EXAMPLE|2F20260301%2Fus-east-1%2Fsts%2Faws4_request", "%"),
+    ("X-Amz-Date", "20260301T12000|Z", DIGITS),
+    ("X-Amz-Date", "20260301T1200|0Z", "012345"),
+    ("X-Amz-Date", "20260301|120000Z", "T"),
+    ("X-Amz-Date", "20260301T120000|", "Z"),
+    ("X-Amz-Expires", "|", DIGITS),
+    ("X-Amz-Expires", "|0", DIGITS.removeprefix("0")),
+    ("X-Amz-Expires", "1|", DIGITS),
+    ("X-Amz-Expires", "1|0", DIGITS),
+    ("X-Amz-Expires", "10|", DIGITS),
+    ("X-Amz-Signature", "|" * 64, "abcdef" + DIGITS),
+    ("X-Amz-Security-Token", "a|b", UPPER + LOWER + DIGITS + "._~-"),
+    ("X-Amz-Security-Token", "|", UPPER + LOWER + DIGITS + "._~-"),
+    ("X-Amz-Security-Token", "a%2|b", "BF"),
+    ("X-Amz-Security-Token", "a%3|b", "D"),
+    ("X-Amz-Security-Token", "a%|Fb", "2"),
+    ("X-Amz-SignedHeaders", "host%3|x-k8s-aws-id", "B"),
+    ("X-Amz-SignedHeaders", "host%3Bx-k8s-aws-i|", "d"),
+    ("X-Amz-SignedHeaders", "|ost%3Bx-k8s-aws-id", "h"),
+    ("X-Amz-Algorithm", "AWS4-HMAC-SHA25|", "6"),
+    ("Action", "|etCallerIdentity", "G"),
+    ("Action", "GetCallerIdentit|", "y"),
+    ("Version", "2011-06-1|", "5"),
+]
+
+
+@pytest.mark.parametrize(("name", "place", "characters"), PLACES)
+def test_each_character_is_of_its_places_grammar(tokens, hosts, name, place, characters):
+    """At each place every character of the grammar is taken, and no other one of the first 256, nor its twins."""
+    for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
+        token = tokens.token({name: place.replace("|", character)})
+        if character in characters:
+            parse_token(token, hosts=hosts, now=tokens.now)
+        else:
+            assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
+
+
+@pytest.mark.parametrize("place", ["https://sts.us-east-1.amazonaws.com|", "https://sts.us-east-1.amazonaws.com/|",
+    "https|//sts.us-east-1.amazonaws.com/?", "https://|sts.us-east-1.amazonaws.com/?", "|https://sts.us-east-1.amazonaws.com/?",
+    "https://sts|us-east-1.amazonaws.com/?", "https://sts.us-east-1|amazonaws.com/?", "https:|/sts.us-east-1.amazonaws.com/?"])  # fmt: skip
+def test_the_beginning_has_one_spelling(tokens, hosts, place):
+    """No character in place of one of the URL's own makes another URL that is taken."""
+    for character in map(chr, range(256)):
+        token = tokens.token(begin=place.replace("|", character))
+        if place.replace("|", character) == "https://sts.us-east-1.amazonaws.com/?":
+            parse_token(token, hosts=hosts, now=tokens.now)
+        else:
+            assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
+
+
+def test_each_character_of_the_envelope_is_base64url(tokens, hosts):
+    """No character outside the alphabet is taken in the middle of a token, nor at its end."""
+    token = tokens.token()
+    alphabet = LOWER + UPPER + DIGITS + "-_"
+    for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
+        for changed in (
+            token[:40] + character + token[41:],
+            token[:-1] + character,
+            token[:12] + character + token[13:],
+        ):
+            if character not in alphabet:
+                message = refusal(changed, hosts, tokens.now).message
+                assert message == "malformed token: not canonical base64url without padding"

@@ -53,14 +53,14 @@ class TLSLikeTransport(StringTransport):
         if not self.disconnecting:
             super().write(data)
 
-    def writeSequence(self, data: Sequence[bytes]) -> None:
+    def writeSequence(self, data: Sequence[bytes]) -> None:  # noqa: N802  # Twisted's name
         self.write(b"".join(data))
 
-    def unregisterProducer(self) -> None:
+    def unregisterProducer(self) -> None:  # noqa: N802  # Twisted's name
         if self.producer is not None:
             super().unregisterProducer()
 
-    def setTcpNoDelay(self, enabled: bool) -> None:
+    def setTcpNoDelay(self, enabled: object) -> None:  # noqa: N802  # Twisted's name
         """Take note of nothing."""
 
 

@@ -39,7 +39,7 @@ class StrictTransport(StringTransport):
         assert not self.disconnecting, "written to a connection that is about to close"
         super().write(data)
 
-    def loseConnection(self) -> None:  # noqa: N802
+    def loseConnection(self) -> None:
         """Close when what was written is sent; the test says when that is."""
         self.disconnecting = True
 
@@ -73,7 +73,7 @@ class FakeEndpoint:
         self.transports: list[StrictTransport] = []
         self.cancelled = 0
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         attempt: Deferred[IProtocol] = Deferred(self._cancelled)
         self.attempts.append((protocolFactory, attempt))
         if self.at_once:

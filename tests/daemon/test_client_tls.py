@@ -93,9 +93,7 @@ def test_an_ip_address_is_no_host(context: SSL.Context) -> None:
         VerifiedHost("127.0.0.1", context)
 
 
-def test_a_check_that_breaks_refuses(
-    context: SSL.Context, authority: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_check_that_breaks_refuses(context: SSL.Context, authority: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong in looking at a certificate, the connection ends."""
 
     def broken(*_: object) -> None:

@@ -15,9 +15,9 @@ from zope.interface import implementer
 from authd.core.decision import ALLOWED, Decision
 from authd.core.token_review import ReviewEncoder
 from authd.daemon import listener
+from authd.daemon.bounded_http import REQUEST_SECONDS
 from authd.daemon.deadlines import SWEEP_SECONDS
 from authd.daemon.listener import WebhookListener
-from authd.daemon.bounded_http import REQUEST_SECONDS
 from authd.daemon.webhook import WebhookFactory
 from tests.daemon.fakes import Records, ScriptedAuthenticator, StrictTransport, decision, review_bytes
 
@@ -54,7 +54,7 @@ class Endpoint:
         self.factory: Any = None
         self._error = error
 
-    def listen(self, protocolFactory: Factory) -> Deferred[Port]:  # noqa: N803
+    def listen(self, protocolFactory: Factory) -> Deferred[Port]:
         self.factory = protocolFactory
         return succeed(self.port) if self._error is None else fail(self._error)
 
@@ -148,17 +148,14 @@ def test_at_the_cap_with_everyone_at_work_newcomers_are_closed(listening: Listen
     assert listening.connect() is None
 
 
-def test_a_burst_of_newcomers_ends_each_resting_one_once(
-    listening: Listening, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_burst_of_newcomers_ends_each_resting_one_once(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is being ended makes room for one newcomer, not for many."""
     monkeypatch.setattr(StrictTransport, "end", lambda *_: None)  # what is aborted is gone a moment later
-    for _ in range(2):
-        transport = listening.connect()
-        assert transport is not None
-        transport.protocol.dataReceived(b"POST")
-    listening.connect()
-    assert listening.connect() is None
+    transports = []
+    for _ in range(4):
+        transports.append(listening.connect())
+        listening.clock.advance(0.01)
+    assert [transport is not None and transport.aborted for transport in transports] == [True, True, False, False]
 
 
 def test_deadlines_are_looked_at(listening: Listening) -> None:

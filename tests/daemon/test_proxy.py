@@ -22,14 +22,14 @@ class Inner(Protocol):
         self.received = b""
         self.lost = 0
 
-    def connectionMade(self) -> None:  # noqa: N802
+    def connectionMade(self) -> None:
         assert self.transport is not None
         self.transport.write(b"hello")
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+    def dataReceived(self, data: bytes) -> None:
         self.received += data
 
-    def connectionLost(self, reason: object = None) -> None:  # type: ignore[override]  # noqa: N802
+    def connectionLost(self, reason: object = None) -> None:  # type: ignore[override]
         self.lost += 1
 
 

@@ -168,6 +168,7 @@ def test_a_large_file_is_loaded_in_steps(reloading: Reloading) -> None:
 
 def test_a_bug_in_loading_changes_nothing(reloading: Reloading, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where loading itself breaks, the mappings stay, it is logged, and the next change is taken."""
+
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
@@ -186,7 +187,7 @@ def test_settings_that_need_a_restart_are_named(reloading: Reloading) -> None:
     """A changed setting that a reload can't bring into force is named, and stays as it was."""
     reloading.write("bob", more="  port: 1234\n  audiences: [a]\n")
     said = reloading.check()
-    assert [words.split()[2] for level, words in said if level == "warn"] == ["port", "audiences"]
+    assert [words.split()[2] for level, words in said if level == "warn"] == ["server.port", "server.audiences"]
     assert reloading.file.settings.port == 21362
     assert reloading.allowed("bob") == ["bob"]
 
@@ -212,7 +213,7 @@ def test_warnings_are_logged(reloading: Reloading) -> None:
     reloading.write("bob", "bob")
     said = reloading.check()
     assert [level for level, _ in said] == ["warn", "info"]
-    assert "config.yaml:6:" in said[0][1] or "config.yaml:4:" in said[0][1]
+    assert "config.yaml:6:" in said[0][1]
 
 
 def test_a_first_start_needs_a_good_file(reloading: Reloading) -> None:
@@ -350,4 +351,3 @@ def test_identities_of_scrubbed_accounts_are_not_named(reloading: Reloading) -> 
     reloading.check()
     reloading.write("somebody-else")
     assert not [words for _, words in reloading.check() if ACCOUNT in words.replace(str(reloading.path), "")]
-

@@ -119,7 +119,7 @@ def test_a_broken_pair_at_the_start_is_an_error(tmp_path: Path) -> None:
     served = Served(tmp_path)
     served.files.certificate.write_text("nonsense")
     served.files.key.write_text("nonsense")
-    with pytest.raises(ConfigError, match="cert.pem and its key key.pem can't be used"):
+    with pytest.raises(ConfigError, match=r"cert\.pem and its key key\.pem can't be used"):
         served.pair.load()
 
 

@@ -90,7 +90,7 @@ def test_somebody_elses_pair_is_trusted_itself(tmp_path: Path) -> None:
     files.ensure_pair(HOSTS, NOW)
     assert files.trusted == files.certificate
     assert {path.name for path in tmp_path.iterdir()} == {"cert.pem", "key.pem"}
-    with pytest.raises(ConfigError, match="the authority .* can't be read: No such file"):
+    with pytest.raises(ConfigError, match=r"the authority .* can't be read: No such file"):
         files.client_leaf(NOW)
 
 

@@ -70,10 +70,10 @@ class _Body(Protocol):
         self.data = b""
         self.ended: list[Failure] = []
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+    def dataReceived(self, data: bytes) -> None:
         self.data += data
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: N802
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self.ended.append(reason)
 
 
@@ -127,6 +127,7 @@ BAD: dict[str, tuple[bytes, ...]] = {
     "upgrade": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",),
     "no end": (b"HTTP/1.1 200 OK\r\n\r\n{}",),
     "two answers": (ANSWER + ANSWER,),
+    "a second answer without headers": (ANSWER + b"HTTP/1.1 403 Forbidden\r\n\r\n",),
     "more than the length": (ANSWER + b"}",),
     "encoded": (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",),
     "encoded as nothing": (b"HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\nContent-Length: 2\r\n\r\n{}",),
@@ -144,7 +145,10 @@ BAD: dict[str, tuple[bytes, ...]] = {
     "control byte": (b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 2\r\n\r\n{}",),
     "long header": (b"HTTP/1.1 200 OK\r\nX: ", b"x" * MAX_ANSWER_BYTES),
     "endless headers": (b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n" * 1_000] * 10),
-    "endless body": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"400\r\n" + b" " * 1024 + b"\r\n"] * 40),
+    "endless body": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        *[b"400\r\n" + b" " * 1024 + b"\r\n"] * 40,
+    ),
     "long body": (b"HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n", b" " * 20_000, b" " * 20_000),
 }
 

@@ -34,7 +34,7 @@ class Response:
     version = (b"HTTP", 1, 1)
     phrase = b""
     request = None
-    previousResponse = None  # noqa: N815
+    previousResponse = None
 
     def __init__(self, code: int, body: bytes, headers: Headers | None = None, *, ends: bool = True) -> None:
         self.code = code
@@ -43,12 +43,12 @@ class Response:
         self._body = body
         self._ends = ends
 
-    def deliverBody(self, protocol: Protocol) -> None:  # noqa: N802
+    def deliverBody(self, protocol: Protocol) -> None:
         protocol.dataReceived(self._body)
         if self._ends:
             protocol.connectionLost(Failure(ResponseDone()))
 
-    def setPreviousResponse(self, response: object) -> None:  # noqa: N802
+    def setPreviousResponse(self, response: object) -> None:
         raise AssertionError("a redirect was followed")
 
 
@@ -62,7 +62,7 @@ class StrictAgent:
         self.pending: Deferred[IResponse]
 
     def request(
-        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: object = None  # noqa: N803
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: object = None
     ) -> Deferred[IResponse]:
         assert method == b"GET"
         assert uri == b"https://sts.us-east-1.amazonaws.com" + TARGET.encode()
@@ -82,9 +82,7 @@ class Call:
     def __init__(self) -> None:
         self.clock = Clock()
         self.agent = StrictAgent()
-        self.client = STSClient(
-            self.clock, self.agent, cluster_id="prod.example.com", partition="aws", timeout=TIMEOUT
-        )
+        self.client = STSClient(self.clock, self.agent, cluster_id="prod.example.com", partition="aws", timeout=TIMEOUT)
         self.results: list[Any] = []
         self.ask()
 

@@ -117,7 +117,6 @@ def test_each_reason_has_its_status(webhook: Webhook, reason: str) -> None:
     [
         (b"GET /authenticate", 405),
         (b"PUT /authenticate", 405),
-        (b"HEAD /authenticate", 405),
         (b"POST /", 404),
         (b"POST /authenticate/", 404),
         (b"POST //authenticate", 404),
@@ -141,8 +140,10 @@ def test_only_the_exact_path_and_method_lead_anywhere(webhook: Webhook, request_
 def test_health_is_told_without_a_record(webhook: Webhook) -> None:
     """GET and HEAD of /healthz are answered, and noted nowhere."""
     assert parts(webhook.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))[2] == b"ok\n"
-    status, _, body = parts(webhook.send(b"HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))
-    assert (status, body) == (200, b"")
+    head, _, body = webhook.send(b"HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert head.endswith(b"Content-Length: 3")
+    assert body == b""
     assert webhook.records.refusals == []
 
 
@@ -185,6 +186,14 @@ def test_a_chunked_body_that_becomes_too_long_is_cut(webhook: Webhook) -> None:
     assert webhook.authenticator.reviews == []
 
 
+def test_chunks_are_counted_to_the_byte(webhook: Webhook) -> None:
+    """One byte over the limit is too long in chunks too."""
+    head = b"POST /authenticate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = review_bytes().ljust(MAX_REVIEW_LENGTH)
+    assert webhook.send(head, b"%x\r\n" % len(body) + body + b"\r\n") == b""
+    assert parts(webhook.send(b"1\r\n \r\n"))[0] == 413
+
+
 def test_a_client_that_was_told_off_has_little_time_to_leave(webhook: Webhook) -> None:
     """A client that does not hang up after a 413 is cut off."""
     webhook.send(post(b"").replace(b"Content-Length: 0", b"Content-Length: 99999999"))
@@ -200,13 +209,14 @@ def test_a_client_that_was_told_off_has_little_time_to_leave(webhook: Webhook) -
 )
 def test_bytes_do_not_move_the_deadline(webhook: Webhook, begin: bytes) -> None:
     """A request must be complete in time from its first byte, however steadily bytes come."""
+    step = REQUEST_SECONDS / (len(begin) + 2)
     webhook.send(begin[:1])
     for at in range(1, len(begin) + 1):
-        webhook.clock.advance(REQUEST_SECONDS / (len(begin) + 2))
+        webhook.clock.advance(step)
         webhook.send(begin[at : at + 1])
         webhook.factory.deadlines.sweep()
         assert not webhook.transport.aborted
-    webhook.advance(REQUEST_SECONDS)
+    webhook.advance(step * 2 + 0.001)
     assert webhook.transport.aborted
     assert len(webhook.factory.deadlines) == 0
 
@@ -335,7 +345,10 @@ def test_pipelined_reviews_are_answered_in_order(webhook: Webhook) -> None:
 def test_bad_http_is_a_400_and_the_end(webhook: Webhook, head: bytes) -> None:
     """What is not clean HTTP within the limits is refused, and the connection closed."""
     answer = webhook.send(head)
-    assert answer in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answer.endswith(b"\r\n\r\n")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert webhook.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") == b""
     assert webhook.transport.disconnecting or webhook.transport.aborted
     assert webhook.authenticator.reviews == []
 

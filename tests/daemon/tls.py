@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,15 +98,11 @@ def handshake(client: SSL.Connection, server: SSL.Connection) -> None:
                 _deliver(one, other)
     # TLS 1.3: the client is done before the server has looked at its certificate.
     for one in (server, client):
-        try:
+        with suppress(SSL.WantReadError):
             one.recv(1)
-        except SSL.WantReadError:
-            pass
         _deliver(one, client if one is server else server)
 
 
 def _deliver(one: SSL.Connection, other: SSL.Connection) -> None:
-    try:
+    with suppress(SSL.WantReadError):
         other.bio_write(one.bio_read(_FLIGHT))
-    except SSL.WantReadError:
-        pass

@@ -14,7 +14,7 @@ import pytest
 
 from authd.emulator.process import EmulatorProcess
 from authd.emulator.sample import ALICE_KEY, BOB_KEY, MALLORY_KEY, OTHER_ACCOUNT
-from tests.e2e.rig.assets import Assets, find_assets
+from tests.e2e.rig.assets import find_assets
 from tests.e2e.rig.control_plane import ControlPlane, free_ports
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
@@ -107,7 +107,7 @@ def login(
 
 
 def test_the_mapped_group_decides(login: Login) -> None:
-    """kubectl with authd-token lists what the group that the identity maps to may list."""
+    """A kubectl with authd-token lists what the group that the identity maps to may list."""
     wait_until(lambda: login.kubectl(ALICE_KEY, "get", "namespaces").returncode == 0, "the role to be in force")
     done = login.kubectl(ALICE_KEY, "get", "namespaces", "-o", "name")
     assert done.returncode == 0, done.stderr

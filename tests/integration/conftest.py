@@ -18,7 +18,7 @@ _LAST = "test_secrets"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at everything that was said comes after everything else."""
+    """Put what looks at everything that was said after everything else."""
     items.sort(key=lambda item: item.path.stem == _LAST and item.path.parent == Path(__file__).parent)
 
 
@@ -32,13 +32,15 @@ def evidence() -> Iterator[Evidence]:
 @pytest.fixture(scope="session")
 def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
     ca = tmp_path_factory.mktemp("sts") / "ca.pem"
-    with EmulatorProcess("--ca-out", str(ca), "--host", f"sts.{DISABLED_REGION}.amazonaws.com={DISABLED_REGION}") as running:
+    with EmulatorProcess(
+        "--ca-out", str(ca), "--host", f"sts.{DISABLED_REGION}.amazonaws.com={DISABLED_REGION}"
+    ) as running:
         yield running
 
 
 @pytest.fixture
 def emulator(emulator_process: EmulatorProcess) -> Iterator[EmulatorProcess]:
-    """The emulator, honest at the beginning and again at the end."""
+    """Lend the emulator, honest at the beginning and again at the end."""
     yield emulator_process
     emulator_process.clear()
     emulator_process.set_clock_offset(0)
@@ -46,7 +48,7 @@ def emulator(emulator_process: EmulatorProcess) -> Iterator[EmulatorProcess]:
 
 @pytest.fixture(scope="session")
 def sts(emulator_process: EmulatorProcess) -> dict[str, Any]:
-    """The section `sts` of a settings file that leads to the emulator."""
+    """Return the section `sts` of a settings file that leads to the emulator."""
     return sts_at(emulator_process.port, emulator_process.ca)
 
 
@@ -67,7 +69,7 @@ def shared_daemon(
 
 @pytest.fixture
 def daemon(shared_daemon: DaemonProcess, emulator: EmulatorProcess) -> DaemonProcess:
-    """A daemon with the usual settings, which a test must leave as it found it; its STS is honest."""
+    """Lend the daemon with the usual settings, which a test must leave as it found it; its STS is honest."""
     assert shared_daemon.process.poll() is None, shared_daemon.said()
     return shared_daemon
 

@@ -49,29 +49,20 @@ def test_who_the_caller_is_in_aws_is_told(daemon: DaemonProcess, mint: Mint) -> 
     }
 
 
-@pytest.mark.parametrize(
-    ("role", "username", "groups"),
-    [
-        (ADMIN, "admin:alice-example.com", ["system:masters"]),
-        (DEVELOPER, f"developer-{ACCOUNT}-alice@example.com", ["devs"]),
-    ],
-)
+ROLES = {
+    ADMIN: ("admin:alice-example.com", ["system:masters"]),
+    DEVELOPER: (f"developer-{ACCOUNT}-alice@example.com", ["devs"]),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_a_role_that_the_script_assumes_is_mapped(
-    daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint, role: str, username: str, groups: list[str]
+    daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint, role: str
 ) -> None:
     """`authd-token -r` assumes the role first, and the session's name fills the templates."""
-    token = mint.by_script(
-        ALICE_KEY,
-        "-r",
-        role,
-        "--session-name",
-        "alice@example.com",
-        AWS_ENDPOINT_URL_STS=f"https://127.0.0.1:{emulator.port}",
-        AWS_CA_BUNDLE=emulator.ca,
-    )
-    user = daemon.review(token).user
-    assert user["username"] == username
-    assert user["groups"] == groups
+    own_sts = {"AWS_ENDPOINT_URL_STS": f"https://127.0.0.1:{emulator.port}", "AWS_CA_BUNDLE": emulator.ca}
+    user = daemon.review(mint.by_script(ALICE_KEY, "-r", role, "--session-name", "alice@example.com", **own_sts)).user
+    assert (user["username"], user["groups"]) == ROLES[role]
     assert user["extra"]["canonicalArn"] == [f"arn:aws:iam::{ACCOUNT}:role/{role.rpartition('/')[2]}"]
     assert user["extra"]["sessionName"] == ["alice@example.com"]
 

@@ -43,7 +43,7 @@ def tight_daemon(
 
 @pytest.fixture
 def tight(tight_daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> Iterator[DaemonProcess]:
-    """A daemon with tight limits, which after each attack still serves, and has said nothing of a bug."""
+    """Lend a daemon with tight limits, which after each attack still serves, and has said nothing of a bug."""
     assert tight_daemon.process.poll() is None, tight_daemon.said()
     yield tight_daemon
     emulator.clear()
@@ -160,7 +160,9 @@ def test_a_silent_client_is_cut_off(tight: DaemonProcess, begin: bytes) -> None:
     assert exchange(tight, begin) == b""
 
 
-@pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], ids=["nothing", "half a hello"])
+@pytest.mark.parametrize(
+    "hello", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], ids=["nothing", "half a hello"]
+)
 def test_a_silent_handshake_is_cut_off(tight: DaemonProcess, hello: bytes) -> None:
     """The deadline covers the TLS handshake too."""
     with socket.create_connection(("127.0.0.1", tight.port), timeout=GENEROUS_SECONDS) as plain:
@@ -299,9 +301,7 @@ def test_a_full_house_makes_room_by_ending_who_rests_longest(tight: DaemonProces
             assert status(connection.recv(65_536)) == 200
 
 
-def test_a_house_full_of_work_turns_newcomers_away(
-    tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint
-) -> None:
+def test_a_house_full_of_work_turns_newcomers_away(tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
     """At the cap with every connection at work, a new one is closed, and those at work get their answers."""
     with ExitStack() as stack:
         held = [stack.enter_context(connect(tight)) for _ in range(MAX_CONNECTIONS)]

@@ -95,7 +95,7 @@ def test_somebody_elses_pair_is_served_as_it_is(make_daemon: Callable[..., Daemo
 
 @pytest.fixture
 def mutual(make_daemon: Callable[..., DaemonProcess]) -> DaemonProcess:
-    """A daemon that asks clients for a certificate; its kubeconfig is written by whoever needs one."""
+    """Make a daemon that asks clients for a certificate; its kubeconfig is written by whoever needs one."""
     return make_daemon(requireClientCertificate=True, kubeconfigPregenerated=True)
 
 

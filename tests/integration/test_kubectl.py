@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on PATH 
 def test_kubectl_sends_the_scripts_token(
     daemon: DaemonProcess, mint: Mint, evidence: Evidence, tmp_path: Path, version: str
 ) -> None:
-    """kubectl asks `authd-token` in either API version, sends the token it prints, and the daemon accepts it."""
+    """A real kubectl asks `authd-token` in either API version, sends the token it prints, and the daemon accepts it."""
     with api_server(tmp_path) as (url, ca_file, authorizations):
         config = {
             "apiVersion": "v1",

@@ -75,9 +75,7 @@ class Generations:
 
 
 @pytest.fixture
-def generations(
-    make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any]
-) -> Iterator[Generations]:
+def generations(make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any]) -> Iterator[Generations]:
     generations = Generations(daemon := make_daemon(), mint, sts)
     daemon.settings.write_text(generations.text(0))
     with daemon:
@@ -265,5 +263,5 @@ def test_a_setting_that_needs_a_restart_is_named(generations: Generations, sts: 
     with generations.coming():
         users = [user(ALICE, "alice", "devs", "on-call"), user(BOB, "bob", "generation-1")]
         rename_over(daemon.settings, settings_text(sts={**sts, "timeout": "7s"}, users=users, healthPort=0))
-    daemon.wait_for_message("the setting sts has changed: restart authd")
+    daemon.wait_for_message("the setting server.sts has changed: restart authd")
     assert generations.now() == 1

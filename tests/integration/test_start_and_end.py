@@ -165,7 +165,9 @@ def _alice_only(_: str) -> Judge:
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["new connections", "kept connections"])
 def test_a_restart_through_the_services_socket_refuses_nobody(
-    make_daemon: Callable[..., DaemonProcess], mint: Mint, fresh: bool  # noqa: FBT001
+    make_daemon: Callable[..., DaemonProcess],
+    mint: Mint,
+    fresh: bool,  # noqa: FBT001
 ) -> None:
     """With the socket held by the service manager, restarts under load lose no review and refuse no connection."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as held:

@@ -70,7 +70,7 @@ MATRIX: dict[tuple[Fault, Phase | None], tuple[int, str]] = {
 def impatient_daemon(
     tmp_path_factory: pytest.TempPathFactory, evidence: Evidence, sts: dict[str, Any]
 ) -> Iterator[DaemonProcess]:
-    """A daemon that gives STS one second."""
+    """Run a daemon that gives STS one second."""
     daemon = DaemonProcess(tmp_path_factory.mktemp("impatient"), evidence)
     daemon.settings.write_text(settings_text(sts={**sts, "timeout": "1s"}, healthPort=0))
     with daemon:
@@ -90,16 +90,17 @@ def test_the_matrix_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "fault", "phase"),
-    [(number, *key) for number, key in enumerate(MATRIX)],
+    "number",
+    range(len(MATRIX)),
     ids=[f"{fault.label}-{phase.value}" if phase else fault.label for fault, phase in MATRIX],
 )
 def test_each_fault_has_its_status(
-    impatient: DaemonProcess, emulator: EmulatorProcess, mint: Mint, number: int, fault: Fault, phase: Phase | None
+    impatient: DaemonProcess, emulator: EmulatorProcess, mint: Mint, number: int
 ) -> None:
     """A fault of STS gives its status and reason, no Retry-After, and the next good token is accepted."""
     # Each has a host, and so connections, of its own: a fault at the accept strikes new ones alone.
     region = REGIONS[number % len(REGIONS)]
+    fault, phase = list(MATRIX)[number]
     emulator.inject(fault, phase=phase, times=1)
     answer = impatient.review(mint.by_signer(ALICE_KEY, region=region, expires=100 + number))
     status, reason = MATRIX[fault, phase]

@@ -40,7 +40,7 @@ class Walk:
 
     def run(self) -> bool:
         """Show everything and return whether all came out as it must."""
-        print(f"\nThe daemon answers at {self.webhook.url}; STS is emulated, and verifies signatures for real.\n")
+        print(f"The daemon answers at {self.webhook.url}.\nSTS is emulated, and verifies signatures for real.\n")
         print(header())
         good = [self._show(case) for case in first_cases(self.mint)]
         original = self.settings.read_text("utf-8")

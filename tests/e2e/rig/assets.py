@@ -24,6 +24,4 @@ def find_assets() -> Assets | None:
     found = {name: shutil.which(name, path=path) for name in ("kube-apiserver", "etcd", "kubectl")}
     if not all(found.values()):
         return None
-    return Assets(
-        apiserver=str(found["kube-apiserver"]), etcd=str(found["etcd"]), kubectl=str(found["kubectl"])
-    )
+    return Assets(apiserver=str(found["kube-apiserver"]), etcd=str(found["etcd"]), kubectl=str(found["kubectl"]))

@@ -21,7 +21,7 @@ def main() -> None:
     os.set_inheritable(_FIRST_DESCRIPTOR, True)  # noqa: FBT003
     os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "authd.socket"}
     twistd = str(Path(sys.executable).parent / "twistd")
-    os.execv(twistd, [twistd, "--nodaemon", "--pidfile=", *sys.argv[2:]])  # noqa: S606
+    os.execv(twistd, [twistd, "--nodaemon", "--pidfile=", *sys.argv[2:]])
 
 
 main()

@@ -9,7 +9,7 @@ import sys
 
 from twisted.scripts.twistd import run
 
-from authd.daemon import listener, webhook
+from authd.daemon import bounded_http, listener
 
 REQUEST_SECONDS = 1.0
 MAX_CONNECTIONS = 12
@@ -17,7 +17,7 @@ MAX_CONNECTIONS = 12
 
 def main() -> None:
     """Be twistd."""
-    webhook.REQUEST_SECONDS = REQUEST_SECONDS
+    bounded_http.REQUEST_SECONDS = REQUEST_SECONDS
     listener.SWEEP_SECONDS = 0.1
     listener.MAX_CONNECTIONS = MAX_CONNECTIONS
     sys.exit(run())

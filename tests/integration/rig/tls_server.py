@@ -25,7 +25,7 @@ class _APIRequest(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _APIServer
 
-    def do_GET(self) -> None:  # noqa: N802  # http.server's name
+    def do_GET(self) -> None:  # http.server's name
         self.server.authorizations.append(self.headers.get("Authorization", ""))
         body = json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Success", "message": "hello"}).encode()
         self.send_response(200)

@@ -1,0 +1,75 @@
+"""What a token is signed with: credentials from botocore's chain, and a role assumed with them if one is asked for."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from authd.client.errors import ClientError
+from authd.client.watching import watched_lines
+
+if TYPE_CHECKING:
+    from authd.client.aws_session import AWSSession
+    from authd.client.inputs import Inputs
+    from authd.client.keys import Keys
+    from authd.client.order import Order
+    from authd.client.role_cache import RoleCache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """The keys, the session that they came from, whose they are in one word, and STS's host and region."""
+
+    session: AWSSession
+    keys: Keys
+    identity: str
+    host: str
+    region: str
+
+    def sts_client(self, order: Order) -> Any:
+        """Return a botocore client for STS that calls with these keys."""
+        endpoint = f"https://{order.endpoint}" if order.endpoint else None
+        return self.session.botocore.create_client(
+            "sts", region_name=self.region, endpoint_url=endpoint, **self.keys.for_client()
+        )
+
+
+def find_signer(inputs: Inputs, order: Order, roles: RoleCache | None) -> Signer:
+    """Return what signs the order's token, by botocore's credential chain. Raises ClientError."""
+    try:
+        import botocore  # noqa: F401, PLC0415
+    except ImportError:
+        raise ClientError(
+            f"botocore, which authd-token needs for all but static credentials, is not installed for {sys.executable}; "
+            "install authd again with its dependencies"
+        ) from None
+    from authd.client.failures import explained  # noqa: PLC0415
+
+    with explained(order):
+        return _find_signer(inputs, order, roles)
+
+
+def _find_signer(inputs: Inputs, order: Order, roles: RoleCache | None) -> Signer:
+    from authd.client.aws_session import open_session, use_role_cache  # noqa: PLC0415
+    from authd.client.base_credentials import find_base_credentials  # noqa: PLC0415
+    from authd.client.role_credentials import assume_role  # noqa: PLC0415
+    from authd.client.token_endpoint import token_endpoint  # noqa: PLC0415
+
+    session = open_session(order, interactive=_may_ask(inputs))
+    with use_role_cache(session, roles, watched_lines(inputs)):
+        keys, method = find_base_credentials(session)
+    host, region = token_endpoint(session, order)
+    # Identity Center gives other keys at every call; its login tells who it is.
+    identity = repr(watched_lines(inputs)) if method == "sso" else keys.access_key
+    signer = Signer(session=session, keys=keys, identity=identity, host=host, region=region)
+    if order.role is None:
+        return signer
+    return replace(signer, keys=assume_role(signer, order, order.role, roles))
+
+
+def _may_ask(inputs: Inputs) -> bool:
+    """Tell whether someone can be asked: kubectl says so, or nobody's plugin are we and stdin is a terminal."""
+    if inputs.exec_info.given:
+        return inputs.exec_info.interactive
+    return sys.stdin is not None and sys.stdin.isatty()

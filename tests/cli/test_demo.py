@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from authd.cli.demo import company
+from authd.cli.demo.cases import Case, Expected
+from authd.cli.demo.daemon_process import DaemonProcess, script
+from authd.cli.demo.reviews import Answer
+from authd.cli.demo.table import Outcome, header, row
+from authd.cli.errors import CommandError
+from authd.cli.settings_file import read_settings
+from authd.core.errors import ConfigError
+
+AUTHD = str(Path(sys.executable).with_name("authd"))
+LIMIT = 120
+
+
+def begin(folder, *options):
+    """Start `authd demo` with its temporary files in a folder."""
+    # Whatever the tester's own AWS configuration says must have no say.
+    environment = {**os.environ, "TMPDIR": str(folder), "AWS_PROFILE": "nonexistent", "AWS_REGION": "nowhere"}
+    return subprocess.Popen(
+        [AUTHD, "demo", *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def children(process):
+    """Return the processes that a process has started, by their arguments."""
+    found = subprocess.run(
+        ["ps", "--ppid", str(process.pid), "-o", "pid=,args="], capture_output=True, text=True, check=False
+    )
+    return [line.split(maxsplit=1) for line in found.stdout.splitlines()]
+
+
+def gone(pid):
+    return not Path(f"/proc/{pid}").exists()
+
+
+def read_until(process, text):
+    """Read what a process prints, line by line, up to a text."""
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if text in line:
+            return printed
+    raise AssertionError(printed)
+
+
+def test_the_whole_walk(tmp_path):
+    """The demonstration ends by itself with 0, shows everyone's fate within 100 columns, and leaves nothing behind."""
+    process = begin(tmp_path)
+    out, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0, out
+    assert max(map(len, out.splitlines())) <= 100
+    fates = [
+        r"alice, an IAM user +200 +alice, in viewers",
+        r"alice with -r …role/Admin +200 +admin:alice, in system:masters",
+        r"alice with -r …role/team/Developer +200 +alice@example.com, in developers",
+        r"bob, an IAM user +200 +refused: identity_not_mapped",
+        r"alice, for another cluster +200 +refused: signature_mismatch",
+        r"a key that AWS does not know +200 +refused: unknown_access_key",
+        r"alice, signed 20 minutes ago +200 +refused: token_expired",
+        r"alice, clock 10 minutes ahead +200 +refused: token_not_yet_valid",
+        r"alice, for another host than STS +200 +refused: malformed_token",
+        r"somebody's ServiceAccount +200 +refused: foreign_token",
+        r"alice, while STS throttles +429 +no decision: sts_throttled",
+        r"bob, an IAM user +200 +bob, in viewers",
+        r"usrname: did you mean username",
+        r"bob, an IAM user +200 +bob, in viewers",
+        r"Everything came out as it must\.",
+    ]
+    assert re.search(".*".join(fates), out.replace("\n    ", " "), re.DOTALL)
+    assert "EXPECTED" not in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_serve(tmp_path):
+    """With --serve it stays up, and the commands that it prints work when they are pasted; Ctrl-C ends it with 0."""
+    process = begin(tmp_path, "--serve")
+    try:
+        read_until(process, "In another terminal:")
+        hints = read_until(process, "${EDITOR:-vi}")
+        pasted = re.sub(r"^ *\$\{EDITOR.*$", "", hints, flags=re.MULTILINE).replace("tail -f", "tail -n 1")
+        ran = subprocess.run(["bash", "-e"], input=pasted, capture_output=True, text=True, timeout=LIMIT, check=False)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert ran.stdout.count('"kind":"ExecCredential"') == 2
+        assert "decision      allowed\nusername      alice" in ran.stdout
+        assert '"authenticated":true,"user":{"username":"alice"' in ran.stdout
+        assert "username      bob" in ran.stdout
+        assert "ready\n" in ran.stdout
+        assert '"decision":"allowed"' in ran.stdout
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT)
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("after", ["Starting", "who asks", "another cluster"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_early_end(tmp_path, number, after):
+    """A signal at any moment ends the demonstration with what it has started; repeating it disturbs nothing."""
+    process = begin(tmp_path)
+    read_until(process, after)
+    started = children(process)
+    process.send_signal(number)
+    process.send_signal(number)
+    process.communicate(timeout=LIMIT)
+    assert process.returncode == 128 + number
+    assert all(gone(pid) for pid, _ in started)
+    assert list(tmp_path.iterdir()) == []
+
+
+def outcome(answer, reason, expected):
+    case = Case(who="somebody", token=lambda: "", expected=expected)
+    return Outcome(case=case, answer=answer, reason=reason)
+
+
+def test_a_surprise():
+    """What comes out otherwise than it must is a surprise, in whichever respect."""
+    expected = Expected(username="alice", groups=("viewers",))
+    good = Answer(status=200, username="alice", groups=("viewers",))
+    assert outcome(good, "allowed", expected).surprise == ""
+    for other in (
+        outcome(Answer(status=200, username="bob", groups=("viewers",)), "allowed", expected),
+        outcome(Answer(status=200, username="alice"), "allowed", expected),
+        outcome(Answer(status=503), "overloaded", expected),
+        outcome(good, "allowed", Expected(reason="foreign_token")),
+        outcome(good, "", expected),
+    ):
+        assert other.surprise.startswith("EXPECTED 200 ")
+        assert "EXPECTED" in row(other)
+
+
+def test_columns():
+    """A row is as wide as the table's header however long the reason's words are."""
+    error = "word " * 100 + "[identity_not_mapped, reference 01234567]"
+    text = row(outcome(Answer(status=200, error=error), "identity_not_mapped", Expected()))
+    assert max(map(len, text.splitlines())) <= max(map(len, header().splitlines())) <= 100
+    assert "reference" not in text
+
+
+def test_its_settings(tmp_path):
+    """The settings of the demonstration are good as they begin and with one more mapping, and bad with the slip."""
+    file = tmp_path / "c.yaml"
+    begin_with = company.settings(tmp_path, 8443, "/ca.pem")
+    for text, rules in ((begin_with, 3), (company.with_bob(begin_with), 4)):
+        file.write_text(text)
+        assert len(read_settings(str(file), {}).table) == rules
+    file.write_text(company.with_slip(company.with_bob(begin_with)))
+    with pytest.raises(ConfigError, match="did you mean username"):
+        read_settings(str(file), {})
+
+
+def test_a_daemon_that_does_not_start(tmp_path):
+    """A daemon that ends before it is ready is told with its own words, and not waited for."""
+    (tmp_path / "c.yaml").write_text("clusterID: c\nserver: {nonsense: 1}\n")
+    with (
+        pytest.raises(CommandError, match=r"did not start:\n(.|\n)*unknown setting server.nonsense"),
+        DaemonProcess(tmp_path / "c.yaml", tmp_path / "daemon.log"),
+    ):
+        pass
+
+
+def test_a_script_that_is_not_installed():
+    """A command that isn't there is told with what to do."""
+    with pytest.raises(CommandError, match="pip install 'authd\\[daemon\\]'"):
+        script("authd-nonexistent")

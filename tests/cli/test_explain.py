@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from authd.cli.main import main
+
+SETTINGS = """\
+clusterID: c
+server:
+  mapRoles:
+  - roleARN: arn:aws:iam::111122223333:role/team/Admin
+    username: "admin:{{SessionName}}"
+    groups: [system:masters, "account:{{AccountID}}"]
+  - roleARN: arn:aws:iam::111122223333:role/Tracked
+    username: "tracked:{{AccessKeyID}}"
+  - roleARN: arn:aws:iam::111122223333:role/dev-*
+    username: dev
+  - sso: {permissionSetName: Viewer, accountID: "111122223333"}
+    username: "{{SessionNameRaw}}"
+    groups: [viewers]
+  mapUsers:
+  - userARN: arn:aws:iam::111122223333:user/alice
+    username: alice
+  - userARN: arn:aws:iam::111122223333:user/eve
+    username: "eks:eve"
+  mapAccounts: ["444455556666"]
+  reservedPrefixConfig:
+  - backendMode: MountedFile
+    usernamePrefixReserveList: ["eks:"]
+"""
+ACCOUNT = "arn:aws:iam::111122223333"
+SESSION = "arn:aws:sts::111122223333:assumed-role"
+
+
+@pytest.fixture
+def explain(tmp_path, capsys):
+    """Run `authd explain` on an ARN; return the exit status, what was told as JSON, and stderr."""
+    file = tmp_path / "c.yaml"
+    file.write_text(SETTINGS)
+
+    def run(*arguments):
+        status = main(["explain", "-c", str(file), "-o", "json", *arguments])
+        captured = capsys.readouterr()
+        return status, json.loads(captured.out.replace(f"{tmp_path}/", "") or "{}"), captured.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "username", "groups", "where"),
+    [
+        ([f"{ACCOUNT}:role/Admin", "--session", "a@b"], "admin:a-b", ["system:masters", "account:111122223333"], 4),
+        ([f"{ACCOUNT}:role/team/Admin", "--session", "a"], "admin:a", ["system:masters", "account:111122223333"], 4),
+        ([f"{SESSION}/Admin/s"], "admin:s", ["system:masters", "account:111122223333"], 4),
+        ([f"{SESSION}/Admin/s", "--session", "t"], "admin:t", ["system:masters", "account:111122223333"], 4),
+        (
+            [f"{ACCOUNT}:role/Admin"],
+            "admin:{{SessionName}}",
+            ["system:masters", "account:111122223333"],
+            4,
+        ),
+        ([f"{ACCOUNT}:role/Tracked"], "tracked:{{AccessKeyID}}", [], 7),
+        ([f"{ACCOUNT}:role/dev-x"], "dev", [], 9),
+        ([f"{SESSION}/AWSReservedSSO_Viewer_0123456789abcdef/a@b"], "a@b", ["viewers"], 11),
+        ([f"{ACCOUNT}:user/alice"], "alice", [], 15),
+        (["arn:aws:iam::444455556666:user/x/bob"], "arn:aws:iam::444455556666:user/x/bob", [], 19),
+    ],
+)
+def test_a_match(explain, arguments, username, groups, where):
+    """An ARN that a mapping matches is told with its user name, its groups and the mapping's place; exit status 0."""
+    status, told, err = explain(*arguments)
+    assert (status, err) == (0, "")
+    assert (told["matches"], told["username"], told["groups"]) == (True, username, groups)
+    assert told["mapping"].startswith(f"c.yaml:{where}:")
+
+
+@pytest.mark.parametrize(
+    ("arn", "reason", "says"),
+    [
+        (f"{ACCOUNT}:role/Nobody", "identity_not_mapped", "no mapping matches: "),
+        ("arn:aws:iam::999999999999:role/Admin", "identity_not_mapped", "c.yaml:4:5 is for the same name in another"),
+        (f"{ACCOUNT}:user/eve", "username_reserved", "c.yaml:17:5 gives a user name with the reserved prefix 'eks:'"),
+    ],
+)
+def test_no_match(explain, arn, reason, says):
+    """An ARN that gets no user name is told with the reason and what came nearest; exit status 1."""
+    status, told, err = explain(arn)
+    assert (status, told["matches"], told["reason"], err) == (1, False, reason, "")
+    assert says in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "the ARN, or --session, is not the ARN of"),
+        (["arn:aws:s3:::bucket"], "the ARN, or --session, is not the ARN of"),
+        ([f"{ACCOUNT}:role/Admin", "--session", "a/b"], "the ARN, or --session, is not the ARN of"),
+        ([f"{ACCOUNT}:user/alice", "--session", "a"], "--session goes with a role's ARN; this is the ARN of a user"),
+        (["arn:aws-cn:iam::111122223333:user/alice"], "the ARN is of the partition aws-cn; server.partition is aws"),
+    ],
+)
+def test_what_it_can_not_use(explain, arguments, says):
+    """An ARN that no login here can have is told in words; exit status 2."""
+    status, told, err = explain(*arguments)
+    assert (status, told) == (2, {})
+    assert err.startswith(f"authd: {says}")
+
+
+def test_a_broken_file(tmp_path, capsys):
+    """A settings file that can't be used is told by its lines; exit status 2."""
+    file = tmp_path / "c.yaml"
+    file.write_text("clusterID: c\nserver: {mapRole: []}\n")
+    assert main(["explain", "-c", str(file), f"{ACCOUNT}:role/Admin"]) == 2
+    assert capsys.readouterr().err.startswith(f"authd: {file}:2:10: unknown setting server.mapRole: did you mean mapRoles")
+
+
+def test_text_for_people(tmp_path, capsys):
+    """The text has a line for each thing known."""
+    file = tmp_path / "c.yaml"
+    file.write_text(SETTINGS)
+    assert main(["explain", "-c", str(file), f"{SESSION}/Admin/s"]) == 0
+    assert capsys.readouterr().out == (
+        "canonicalARN  arn:aws:iam::111122223333:role/Admin\n"
+        "username      admin:s\n"
+        "groups        system:masters, account:111122223333\n"
+        f"mapping       {file}:4:5\n"
+    )

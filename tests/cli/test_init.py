@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import base64
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+from cryptography import x509
+
+from authd.cli.existing_certificates import names_of
+from authd.cli.main import main
+from authd.daemon.certificates import new_authority, new_client_leaf
+
+
+@pytest.fixture
+def init(tmp_path, capsys):
+    """Run `authd init` with its paths below a temporary folder; return what it told, as JSON."""
+
+    def run(*options, cluster=("-i", "my-cluster")):
+        paths = ["--state-dir", str(tmp_path / "state"), "--generate-kubeconfig", str(tmp_path / "kube" / "config.yaml")]
+        status = main(["init", *cluster, *paths, "-o", "json", *options])
+        captured = capsys.readouterr()
+        return status, json.loads(captured.out) if captured.out else {}, captured.err
+
+    return run
+
+
+@pytest.fixture
+def kubeconfig(tmp_path):
+    return lambda: yaml.safe_load((tmp_path / "kube" / "config.yaml").read_text())
+
+
+def names(paths):
+    return [path.rpartition("/")[2] for path in paths]
+
+
+def test_first_and_second_run(init, tmp_path):
+    """The first run makes everything, keys readable by their owner alone; the second keeps it all and says so."""
+    made = ["ca.pem", "ca-key.pem", "cert.pem", "key.pem", "config.yaml"]
+    status, told, err = init()
+    assert (status, names(told["written"]), told["kept"], err) == (0, made, [], "")
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    for private in ("state/key.pem", "state/ca-key.pem", "kube/config.yaml"):
+        assert stat.S_IMODE((tmp_path / private).stat().st_mode) == 0o600
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    status, told, err = init()
+    assert (status, told["written"], names(told["kept"]), err) == (0, [], made, "")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_what_it_writes_fits_together(init, kubeconfig, tmp_path):
+    """The kubeconfig names the daemon and trusts the authority that signed the server's certificate."""
+    _, told, _ = init("--hostname", "node-1.example.com", "--address", "127.0.0.2", "--port", "31000")
+    cluster = kubeconfig()["clusters"][0]["cluster"]
+    assert cluster["server"] == "https://node-1.example.com:31000/authenticate"
+    authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
+    certificate = x509.load_pem_x509_certificate((tmp_path / "state" / "cert.pem").read_bytes())
+    certificate.verify_directly_issued_by(authority)
+    assert names_of(certificate) == {"node-1.example.com", "localhost", "127.0.0.1", "127.0.0.2", "::1"}
+    assert told["kubeAPIServerFlags"] == [
+        f"--authentication-token-webhook-config-file={tmp_path / 'kube' / 'config.yaml'}",
+        "--authentication-token-webhook-version=v1",
+    ]
+
+
+def test_a_foreign_pair(init, kubeconfig, tmp_path):
+    """A certificate and key of aws-iam-authenticator's are kept, trusted as their own authority, and not re-signed."""
+    pair = new_authority("aws-iam-authenticator", datetime.now(UTC))
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "cert.pem").write_bytes(pair.certificate_pem)
+    (tmp_path / "state" / "key.pem").write_bytes(pair.key_pem)
+    status, told, err = init()
+    assert (status, names(told["written"]), names(told["kept"])) == (0, ["config.yaml"], ["cert.pem", "key.pem"])
+    trusted = kubeconfig()["clusters"][0]["cluster"]["certificate-authority-data"]
+    assert base64.b64decode(trusted) == pair.certificate_pem
+    assert "not for the name localhost" in err
+
+
+def test_another_hostname_later(init, tmp_path):
+    """A certificate that is kept but is not for the name asked for is told, with what to do."""
+    init()
+    status, told, err = init("--hostname", "other.example.com")
+    assert (status, names(told["written"])) == (0, ["config.yaml"])
+    assert "the certificate is not for the name other.example.com" in err
+    assert f"remove {tmp_path}/state/cert.pem" in err
+
+
+def test_mutual_tls(init, kubeconfig, tmp_path):
+    """With --mutual-tls the kubeconfig has a client's pair of the same authority, which later runs keep."""
+    init()
+    _, told, _ = init("--mutual-tls")
+    assert names(told["written"]) == ["config.yaml"]
+    user = kubeconfig()["users"][0]["user"]
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
+    authority = x509.load_pem_x509_certificate((tmp_path / "state" / "ca.pem").read_bytes())
+    certificate.verify_directly_issued_by(authority)
+    assert init("--mutual-tls")[1]["written"] == init()[1]["written"] == []
+    assert kubeconfig()["users"][0]["user"] == user
+
+
+@pytest.mark.parametrize("fault", ["another authority", "garbage"])
+def test_a_client_certificate_of_no_use(init, kubeconfig, tmp_path, fault):
+    """A client's pair that the daemon would not take is replaced."""
+    init("--mutual-tls")
+    content = kubeconfig()
+    client = new_client_leaf(new_authority("authd", datetime.now(UTC)), "kube-apiserver", datetime.now(UTC))
+    pem = b"garbage" if fault == "garbage" else client.certificate_pem
+    content["users"][0]["user"]["client-certificate-data"] = base64.b64encode(pem).decode()
+    (tmp_path / "kube" / "config.yaml").write_text(yaml.safe_dump(content))
+    assert names(init("--mutual-tls")[1]["written"]) == ["config.yaml"]
+    assert kubeconfig()["users"][0]["user"] != content["users"][0]["user"]
+
+
+def test_an_authority_that_has_ended(init, tmp_path):
+    """An authority that is no longer valid signs nothing more, and a sentence says what to do."""
+    old = new_authority("authd", datetime.now(UTC) - timedelta(days=4000))
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "ca.pem").write_bytes(old.certificate_pem)
+    (tmp_path / "state" / "ca-key.pem").write_bytes(old.key_pem)
+    status, _, err = init()
+    assert status == 2
+    assert err.startswith("authd: the authority can't sign, since it is broken or has ended: remove ")
+
+
+def test_mutual_tls_without_an_authority(init, tmp_path):
+    """A client's certificate can't be signed where the authority's key is not: a sentence says so."""
+    init()
+    (tmp_path / "state" / "ca-key.pem").unlink()
+    status, _, err = init("--mutual-tls")
+    assert status == 2
+    assert "the authority (ca.pem, ca-key.pem) can't be read" in err
+
+
+def test_settings_file(init, kubeconfig, tmp_path):
+    """What a settings file says holds, options go before it, and requireClientCertificate is --mutual-tls."""
+    file = tmp_path / "c.yaml"
+    file.write_text("clusterID: from-file\nserver: {port: 31001, hostname: a.test, requireClientCertificate: true}\n")
+    _, told, _ = init("--config", str(file), "--port", "31002", cluster=())
+    assert told["clusterID"] == "from-file"
+    assert kubeconfig()["clusters"][0]["cluster"]["server"] == "https://a.test:31002/authenticate"
+    assert "client-key-data" in kubeconfig()["users"][0]["user"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"cluster": ()}, "give the cluster's id with -i ID, or a settings file"),
+        ({"cluster": ("-i", " ")}, "--cluster-id: clusterID must be 1 to 1024 printable"),
+        ({"cluster": ("-c", "/nowhere/c.yaml")}, "/nowhere/c.yaml: the settings file can't be read: No such file"),
+        ({"cluster": ("-i", "c", "--port", "0")}, "--port 0 stands for any free port"),
+        ({"cluster": ("-i", "c", "--port", "x")}, "--port: server.port must be a whole number"),
+        ({"cluster": ("-i", "c", "--hostname", "a_b")}, "--hostname: server.hostname must be a DNS name"),
+    ],
+)
+def test_what_it_can_not_use(init, tmp_path, options, says):
+    """Options that can't be used are told in words, and nothing is written."""
+    status, told, err = init(**options)
+    assert (status, told) == (2, {})
+    assert err.startswith(f"authd: {says}")
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_place_that_can_not_be_written(capsys, tmp_path):
+    """A state directory that can't be made is told by its path."""
+    (tmp_path / "file").write_text("")
+    assert main(["init", "-i", "c", "--state-dir", str(tmp_path / "file" / "state")]) == 2
+    assert f"{tmp_path}/file/state: certificates can't be made here" in capsys.readouterr().err
+
+
+def test_text_for_people(capsys, tmp_path):
+    """The text says what was written and shows flags, settings and a command that can be copied."""
+    paths = ["--state-dir", str(tmp_path / "s"), "--generate-kubeconfig", str(tmp_path / "k.yaml")]
+    assert main(["init", "-i", "my cluster", "--mutual-tls", *paths]) == 0
+    out = capsys.readouterr().out
+    assert f"wrote  {tmp_path}/s/ca.pem\n" in out
+    assert f"  --authentication-token-webhook-config-file={tmp_path}/k.yaml\n" in out
+    assert "    requireClientCertificate: true\n" in out
+    assert out.endswith("  authd-token -i 'my cluster'\n")

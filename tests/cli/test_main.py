@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from authd import __version__
+from authd.cli import main as cli
+from authd.cli.errors import CommandError
+from authd.core.errors import ConfigError, Problem
+
+BLOCKED = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in {blocked!r}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+sys.meta_path.insert(0, Block())
+from authd.cli.main import main
+sys.exit(main({arguments!r}))
+"""
+
+
+def run_without(blocked, *arguments):
+    """Run `authd` in an interpreter that can't import some packages."""
+    code = BLOCKED.format(blocked=blocked, arguments=list(arguments))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+
+DAEMON = ("twisted", "treq", "OpenSSL", "cryptography", "service_identity", "zope", "httptools", "prometheus_client")
+
+
+def test_help_shows_every_command(capsys):
+    """`authd --help` shows each command with its line, and examples that can be copied."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0
+    assert all(f"{name} " in out and command.summary in out for name, command in cli.COMMANDS.items())
+    assert "examples:\n  authd check " in out
+
+
+def test_version(capsys):
+    """`authd --version` prints the version."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"authd {__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["--nonsense"], ["init", "--nonsense"], ["--nonsense", "token"]])
+def test_a_wrong_command_line(arguments, capsys):
+    """A wrong command line ends with 2 and a usage on stderr."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: authd")
+
+
+@pytest.mark.parametrize("name", [name for name in cli.COMMANDS if name != "token"])
+def test_each_command_has_a_help(name, capsys):
+    """`authd COMMAND --help` says what the command does, in the words of `authd --help`'s line or more."""
+    with pytest.raises(SystemExit) as end:
+        cli.main([name, "--help"])
+    assert end.value.code == 0
+    assert f"usage: authd {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["init", "verify", "demo"])
+def test_a_missing_daemon(name):
+    """Without the daemon's packages a command that needs them says in one sentence how to get them."""
+    ended = run_without(DAEMON, name)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert f"authd {name} needs the daemon's packages" in ended.stderr
+    assert "pip install 'authd[daemon]'" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["explain", "--help"], ["token", "--help"]])
+def test_the_base_installation(arguments):
+    """Without the daemon's packages the commands that don't need them work."""
+    ended = run_without(DAEMON, *arguments)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_another_package_that_is_missing():
+    """A package that the base installation brings is not blamed on the daemon's."""
+    ended = run_without(("yaml",), "check", "--help")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("authd: internal error (ModuleNotFoundError")
+
+
+def test_token_is_authd_token(capsys):
+    """`authd token` is authd-token, down to its help and its errors."""
+    assert cli.main(["token", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: authd-token")
+    assert cli.main(["token", "--nonsense"]) == 2
+    assert "--nonsense" in capsys.readouterr().err
+
+
+def raising(monkeypatch, error):
+    """Let the next command raise."""
+
+    def run(_args):
+        raise error
+
+    module = SimpleNamespace(add_parser=lambda subparsers: subparsers.add_parser("check"), run=run)
+    monkeypatch.setattr(cli, "_load", lambda *_: module)
+    return cli.main(["check"])
+
+
+def test_errors_of_settings(monkeypatch, capsys):
+    """Each problem of a settings file is a line on stderr, and the exit status 2."""
+    problems = (
+        Problem(file="a.yaml", line=1, column=2, message="one"),
+        Problem(file="a.yaml", line=0, column=0, message="two"),
+    )
+    assert raising(monkeypatch, ConfigError(problems)) == 2
+    assert capsys.readouterr().err == "authd: a.yaml:1:2: one\nauthd: a.yaml: two\n"
+
+
+def test_errors_of_a_command(monkeypatch, capsys):
+    """A command that can't do its work says so in a sentence, with the exit status 2."""
+    assert raising(monkeypatch, CommandError("no such thing")) == 2
+    assert capsys.readouterr().err == "authd: no such thing\n"
+
+
+def test_a_bug_shows_no_values(monkeypatch, capsys):
+    """An unexpected error is named with its place, without a traceback and without its text, which may be secret."""
+    assert raising(monkeypatch, RuntimeError("k8s-aws-v1.secret")) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("authd: internal error (RuntimeError at ")
+    assert "secret" not in err
+    assert err.count("\n") == 1
+
+
+def test_an_interrupt(monkeypatch):
+    """Ctrl-C ends a command with 130 and no traceback."""
+    assert raising(monkeypatch, KeyboardInterrupt()) == 130
+
+
+def test_a_closed_pipe():
+    """Who stops reading the output gets no traceback."""
+    command = f"{sys.executable} -m authd.cli.main check --help | :"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stderr == ""

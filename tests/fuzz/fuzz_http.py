@@ -1,0 +1,43 @@
+"""Fuzzes the webhook's own HTTP layer: no exception escapes, and the bytes' cutting changes no answer."""
+
+from __future__ import annotations
+
+import json
+
+import atheris
+from targets import ROOT, fuzz
+
+with atheris.instrument_imports(include=["authd", "twisted.web"]):
+    from tests.corpus.conftest import WebhookConnection, expanded
+
+CORPUS = ROOT / "tests" / "corpus"
+
+
+def seen(data: bytes, *, split: bool) -> tuple[object, ...]:
+    """Return what a connection answered to some bytes, and how many tokens were looked at."""
+    connection = WebhookConnection()
+    connection.send(data, split=split)
+    result = (connection.statuses, len(connection.decides.reviews), connection.state)
+    connection.wait(200)
+    assert connection.state == "cut off"
+    connection.end()
+    assert len(connection.factory.deadlines) == 0
+    return result
+
+
+def target(data: bytes) -> None:
+    """Deliver bytes in one piece and byte by byte."""
+    assert seen(data, split=False) == seen(data, split=True)
+
+
+def seeds() -> list[bytes]:
+    """Take the corpus's connections without their pauses."""
+    found = []
+    for case in json.loads((CORPUS / "http.json").read_text())["cases"]:
+        parts = [expanded(part) for part in case["input"]["send"] if not (isinstance(part, dict) and "wait" in part)]
+        found.append("".join(parts).encode("latin-1")[:4096])
+    return found
+
+
+if __name__ == "__main__":
+    fuzz(target, seeds(), max_length=4096)

@@ -1,0 +1,129 @@
+"""An emulated STS that goes wrong when it is told to, and daemons that have to live with it."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authd.emulator.faults import Fault
+from authd.emulator.process import EmulatorProcess
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.evidence import Evidence
+from tests.integration.rig.minting import Key, Mint
+from tests.integration.rig.settings import USUAL_USERS, settings_text, sts_at, user
+from tests.trouble.rig.evidence import SearchableEvidence
+
+#: Whom the emulator names when it lies. He is mapped, so that a lie that is believed lets somebody in.
+INTRUDER = "666666666666"
+
+_LAST = "test_no_secret_was_said"
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_FIGURES] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at everything that was said comes after everything else."""
+    items.sort(key=lambda item: item.path.stem == _LAST and item.path.parent == Path(__file__).parent)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print what was measured; no test asserts it."""
+    if config.stash[_FIGURES]:
+        terminalreporter.section("measured in tests/trouble")
+        for line in config.stash[_FIGURES]:
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes a line for the summary at the end of the run."""
+    return request.config.stash[_FIGURES].append
+
+
+@pytest.fixture(scope="session")
+def evidence() -> Iterator[Evidence]:
+    collected = SearchableEvidence()
+    yield collected
+    assert collected.leaks() == []
+
+
+@pytest.fixture(scope="session")
+def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    with EmulatorProcess("--ca-out", str(tmp_path_factory.mktemp("sts") / "ca.pem")) as running:
+        running.inject(Fault.GZIP_BOMB, times=1)  # it takes a second to make, once
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(
+                f"https://localhost:{running.port}/", context=ssl.create_default_context(cafile=running.ca)
+            )
+        yield running
+
+
+@pytest.fixture
+def emulator(emulator_process: EmulatorProcess) -> Iterator[EmulatorProcess]:
+    """The emulator, honest at the beginning and again at the end."""
+    yield emulator_process
+    emulator_process.clear()
+    emulator_process.set_clock_offset(0)
+
+
+@pytest.fixture(scope="session")
+def sts(emulator_process: EmulatorProcess) -> dict[str, Any]:
+    """The section `sts` of a settings file that leads to the emulator, with a short deadline."""
+    return sts_at(emulator_process.port, emulator_process.ca, timeout="2s")
+
+
+@pytest.fixture(scope="session")
+def mint(tmp_path_factory: pytest.TempPathFactory, evidence: Evidence) -> Mint:
+    return Mint(home=tmp_path_factory.mktemp("home"), evidence=evidence)
+
+
+@pytest.fixture(scope="session")
+def new_token(mint: Mint) -> Callable[..., str]:
+    """Mints tokens of which no two are alike."""
+    number = count()
+
+    def make(key: Key, *, region: str = "us-east-1", **further: Any) -> str:
+        seconds_ago, expires = divmod(next(number), 600)
+        return mint.by_signer(key, region=region, expires=300 + expires, **{"seconds_ago": seconds_ago, **further})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def settings(sts: dict[str, Any]) -> Callable[..., str]:
+    """Writes settings files whose mappings know the usual users, and the intruder."""
+    users = (*USUAL_USERS, user(f"arn:aws:iam::{INTRUDER}:root", "intruder", "system:masters"))
+
+    def write(**server: Any) -> str:
+        return settings_text(**{"sts": sts, "users": users, "healthPort": 0, **server})
+
+    return write
+
+
+@pytest.fixture
+def make_daemon(
+    tmp_path: Path, evidence: Evidence, settings: Callable[..., str], emulator: EmulatorProcess
+) -> Iterator[Callable[..., DaemonProcess]]:
+    """Make a daemon of a test's own, not yet started; `process` is for the process, the rest for its settings."""
+    made: list[DaemonProcess] = []
+
+    def make(*, process: dict[str, Any] | None = None, **server: Any) -> DaemonProcess:
+        daemon = DaemonProcess(tmp_path / f"daemon{len(made)}", evidence, **(process or {}))
+        daemon.settings.write_text(settings(**server))
+        made.append(daemon)
+        return daemon
+
+    yield make
+    for daemon in made:
+        if hasattr(daemon, "process"):
+            daemon.stop()

@@ -1,0 +1,40 @@
+"""Some clients that ask at the same moment, each on a connection that it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self
+
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.webhook_client import Answer, WebhookClient
+
+
+class Crowd:
+    """So many clients of one daemon."""
+
+    def __init__(self, daemon: DaemonProcess, size: int) -> None:
+        self._clients = [daemon.client() for _ in range(size)]
+        self._pool = ThreadPoolExecutor(size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._pool.shutdown()
+        for client in self._clients:
+            client.close()
+
+    def ask(self, tokens: Sequence[str]) -> list[Answer]:
+        """Ask about all of the tokens, at most one for each client at a time; the answers in the tokens' order."""
+        shares = [tokens[at :: len(self._clients)] for at in range(len(self._clients))]
+        answered = list(self._pool.map(self._ask_in_turn, self._clients, shares))
+        return [answered[at % len(self._clients)][at // len(self._clients)] for at in range(len(tokens))]
+
+    @staticmethod
+    def _ask_in_turn(client: WebhookClient, tokens: Sequence[str]) -> list[Answer]:
+        return [client.review(token) for token in tokens]

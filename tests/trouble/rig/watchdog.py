@@ -1,0 +1,37 @@
+"""Watches from outside whether a daemon's reactor turns, while something else happens."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+_SCRIPT = Path(__file__).with_name("livez_watchdog.py")
+
+
+class Watchdog:
+    """A process that asks /livez again and again; afterwards `longest_ms` is the longest answer's time."""
+
+    asked: int
+    longest_ms: float
+    p99_ms: float
+
+    def __init__(self, health_port: int) -> None:
+        self._port = health_port
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-I", "-S", str(_SCRIPT), str(self._port)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process and take its figures; a second time does nothing."""
+        if self._process.returncode is None:
+            output, _ = self._process.communicate(timeout=90)
+            figures = json.loads(output)
+            self.asked, self.longest_ms, self.p99_ms = figures["asked"], figures["longest_ms"], figures["p99_ms"]

@@ -1,0 +1,209 @@
+"""Each fault of STS, in each phase of an exchange, met idle and under load.
+
+While the fault lasts, kube-apiserver is told what makes it do the right thing: to try again, or that STS itself said
+no. Nobody is let in as somebody else, nobody good is refused for good, and nothing of the fault is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from authd.emulator.faults import PHASED, Fault, Phase
+from authd.emulator.process import EmulatorProcess
+from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.evidence import Evidence
+from tests.integration.rig.polling import wait_until
+from tests.integration.rig.settings import REGIONS
+from tests.integration.rig.webhook_client import Answer
+from tests.trouble.rig.crowd import Crowd
+from tests.trouble.rig.process import Usage, forget_peak
+from tests.trouble.rig.watchdog import Watchdog
+
+THROTTLED = (429, "sts_throttled")
+FAILED = (502, "sts_error")
+BAD = (502, "sts_bad_answer")
+LOST = (502, "sts_unreachable")
+LATE = (504, "sts_timeout")
+SAID_NO = (200, "credentials_expired")
+OPEN = (503, "circuit_open")
+LET_IN = (200, "allowed")
+
+EXPECTED = {
+    Fault.THROTTLE: THROTTLED,
+    Fault.REQUEST_LIMIT: THROTTLED,
+    Fault.INTERNAL_FAILURE: FAILED,
+    Fault.BAD_GATEWAY: FAILED,
+    Fault.UNAVAILABLE: FAILED,
+    Fault.EXPIRED: SAID_NO,
+    Fault.STALL: LATE,
+    Fault.RESET: LOST,
+    Fault.CLOSE: LOST,
+    Fault.DELAY: LET_IN,
+    Fault.DRIP: LATE,
+    Fault.TRUNCATED: LOST,
+    Fault.UNENDED_CHUNKS: LOST,
+}
+CASES = [
+    (fault, phase) for fault in Fault for phase in (Phase if fault in PHASED else (None,))
+]
+#: A fault at the accept strikes new connections alone: these hosts have none that rest.
+_UNTOUCHED = dict(zip((case for case in CASES if case[1] is Phase.ACCEPT), REGIONS, strict=False))
+_OTHERS = REGIONS[len(_UNTOUCHED) :]
+
+OWNERS = (("alice", ALICE_KEY), ("bob", BOB_KEY))
+#: Bob's key id, and a secret that is not his.
+FORGED_KEY = (BOB_KEY[0], "this/is+not/bobs/secret/key/0000000000000")
+
+#: A fault may cost some memory while it lasts: a thirtieth of what a compressed answer could inflate to is none.
+_MOST_KIB = 48 * 1024
+#: No timing is asserted, but a reactor that stands still for so long is broken on any machine.
+_STANDSTILL_MS = 2_000.0
+
+
+class Stage:
+    """A daemon that is asked by one client or by a crowd; what it takes is noted, and whether its reactor turns."""
+
+    def __init__(self, daemon: DaemonProcess, *, loaded: bool, new_token: Callable[..., str]) -> None:
+        self.daemon = daemon
+        self.name = "loaded" if loaded else "idle"
+        self.loaded = loaded
+        self._new_token = new_token
+        self._good, self._forged = (16, 4) if loaded else (1, 1)
+        size = self._good + self._forged
+        self.at_rest = Usage.of(daemon.process.pid).descriptors + size + 1  # our connections and the watchdog's
+        self._crowd = Crowd(daemon, size)
+        for region in _OTHERS:  # the first meeting with each host costs memory that stays
+            self.ask(region, forged=False)
+        forget_peak(daemon.process.pid)
+        self.before = self.usage
+        self.watchdog = Watchdog(daemon.health_port)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage.of(self.daemon.process.pid)
+
+    def ask(self, region: str, *, forged: bool = True) -> tuple[list[tuple[str, Answer]], list[Answer]]:
+        """Ask at once about good tokens and about forged ones, no two alike.
+
+        Returns the good ones' answers, each with the name of the token's owner, and the others'.
+        """
+        owners = [OWNERS[number % len(OWNERS)] for number in range(self._good)]
+        keys = [key for _, key in owners] + [FORGED_KEY] * (self._forged if forged else 0)
+        answers = self._crowd.ask([self._new_token(key, region=region) for key in keys])
+        good, others = answers[: self._good], answers[self._good :]
+        return list(zip((name for name, _ in owners), good, strict=True)), others
+
+    def close(self) -> None:
+        self._crowd.close()
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["idle", "loaded"])
+def stage_daemon(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    evidence: Evidence,
+    settings: Callable[..., str],
+    new_token: Callable[..., str],
+    report: Callable[[str], None],
+) -> Iterator[Stage]:
+    daemon = DaemonProcess(tmp_path_factory.mktemp("matrix"), evidence)
+    daemon.settings.write_text(settings())
+    with daemon:
+        stage = Stage(daemon, loaded=request.param, new_token=new_token)
+        with stage.watchdog:
+            yield stage
+        after, dog = stage.usage, stage.watchdog
+        stage.close()
+    report(
+        f"fault matrix, {stage.name}: reactor's longest stall {dog.longest_ms:.0f} ms, p99 {dog.p99_ms:.1f} ms of "
+        f"{dog.asked} looks; memory {stage.before.resident / 1024:.1f} MiB before, {after.resident / 1024:.1f} after, "
+        f"{after.peak / 1024:.1f} at its peak; descriptors {stage.at_rest} before, {after.descriptors} after"
+    )
+
+
+@pytest.fixture
+def stage(stage_daemon: Stage, emulator: EmulatorProcess) -> Stage:
+    assert stage_daemon.daemon.process.poll() is None, stage_daemon.daemon.said()
+    return stage_daemon
+
+
+def outcome(answer: Answer) -> tuple[int, str]:
+    """Return an answer's status and its reason, once it is sure that they go together."""
+    assert "Retry-After" not in answer.headers, answer
+    if answer.status != 200:
+        return answer.status, _reason(answer.body.decode())
+    status = answer.review["status"]
+    return (200, "allowed") if status["authenticated"] else (200, _reason(status.get("error", "")))
+
+
+def _reason(text: str) -> str:
+    """Return the reason's code, which stands in brackets at the end, before the reference."""
+    return text.rpartition("[")[2].partition(",")[0]
+
+
+def check_identities(asked: Sequence[tuple[str, Answer]]) -> None:
+    """Whoever is let in must be the one whose token it was."""
+    for owner, answer in asked:
+        if outcome(answer) == LET_IN:
+            assert answer.user["username"] == owner, answer
+
+
+@pytest.mark.parametrize(
+    ("number", "fault", "phase"),
+    [(number, *case) for number, case in enumerate(CASES)],
+    ids=[f"{fault.label}-{phase.value}" if phase else fault.label for fault, phase in CASES],
+)
+def test_a_fault_is_met_and_leaves_nothing_behind(
+    stage: Stage, emulator: EmulatorProcess, number: int, fault: Fault, phase: Phase | None
+) -> None:
+    """Each review gets the fault's status, no forgery gets in, and the next good token does once the fault is over."""
+    region = _UNTOUCHED.get((fault, phase)) or _OTHERS[number % len(_OTHERS)]
+    expected = EXPECTED.get(fault, BAD)
+    emulator.inject(fault, phase=phase)
+    asked, forged = stage.ask(region)
+    emulator.clear()
+
+    check_identities(asked)
+    allowed = {expected, OPEN} if stage.loaded else {expected}
+    outcomes = [outcome(answer) for _, answer in asked]
+    assert set(outcomes) <= allowed, outcomes
+    assert expected in outcomes
+    assert {outcome(answer) for answer in forged} <= {*allowed, (200, "signature_mismatch")} - {LET_IN}
+
+    if not stage.loaded:
+        assert _all_let_in(stage, region)
+    wait_until(lambda: _all_let_in(stage, region), "everybody to be let in again")
+    assert stage.usage.peak - stage.before.resident < _MOST_KIB
+
+
+def _all_let_in(stage: Stage, region: str) -> bool:
+    """Ask about new good tokens; what is not let in may only be told that the circuit is still open."""
+    asked, _ = stage.ask(region, forged=False)
+    check_identities(asked)
+    outcomes = {outcome(answer) for _, answer in asked}
+    assert outcomes <= ({LET_IN, OPEN} if stage.loaded else {LET_IN}), outcomes
+    return outcomes == {LET_IN}
+
+
+def test_the_log_names_nobody_else(stage: Stage) -> None:
+    """In all of it, whoever was let in was Alice or Bob, and no decision came of a bug."""
+    decisions = [event for event in stage.daemon.events() if "decision" in event]
+    let_in = {(event["username"], event["account"]) for event in decisions if event["decision"] == "allowed"}
+    assert let_in == {("alice", "111122223333"), ("bob", "111122223333")}
+    assert not [event for event in decisions if event["reason"] == "internal_error"]
+    assert not [event for event in stage.daemon.events() if "traceback" in event]
+
+
+def test_no_descriptor_is_left(stage: Stage) -> None:
+    """Once the connections that rest have ended, there are as many descriptors as before the first fault."""
+    wait_until(lambda: stage.usage.descriptors <= stage.at_rest, "the connections of before to end")
+
+
+def test_the_reactor_never_stood_still(stage: Stage) -> None:
+    """Somebody who asked every 20 ms whether the daemon is alive was always told so."""
+    stage.watchdog.stop()
+    assert stage.watchdog.asked > 10
+    assert stage.watchdog.longest_ms < _STANDSTILL_MS

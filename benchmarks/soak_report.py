@@ -13,6 +13,8 @@ from benchmarks.disturbance import Events
 from benchmarks.traffic import Tally
 
 _MINUTE = 60.0
+#: Memory that grows by more than this in the second half is not flat, in MB.
+_MOST_GROWTH = 3.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class Watch:
 
 
 def report(tally: Tally, events: Events, watch: Watch, path: Path | None) -> int:
-    """Print the table; return 0 where nothing was wrong, else 1."""
+    """Print the table; return 0 where nothing was wrong and nothing grew, else 1."""
     (_, first_resident, first_open), (length, last_resident, last_open) = watch.samples[0], watch.samples[-1]
     rows = {
         "reviews": f"{tally.answered.total()} in {length / _MINUTE:.1f} min ({_counted(tally.answered)})",
@@ -61,7 +63,9 @@ def report(tally: Tally, events: Events, watch: Watch, path: Path | None) -> int
         seen |= {"unanswered": tally.unanswered, "done": events.done, "details": details}
         path.write_text(json.dumps(seen, indent=1) + "\n")
     wrong = tally.wrong or tally.unanswered or events.failed or watch.tracebacks
-    return 1 if wrong or last_open > first_open else 0
+    grown = last_resident - watch.resident_after(length / 2) > _MOST_GROWTH or last_open > first_open
+    print("NOT reached" if wrong or grown else "reached")
+    return 1 if wrong or grown else 0
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -103,8 +103,10 @@ def test_serve(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("after", ["Starting", "who asks", "another cluster"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "after"),
+    [(signal.SIGTERM, "Starting"), (signal.SIGINT, "who asks"), (signal.SIGTERM, "another cluster")],
+)
 def test_an_early_end(tmp_path, number, after):
     """A signal at any moment ends the demonstration with what it has started; repeating it disturbs nothing."""
     process = begin(tmp_path)

@@ -33,7 +33,7 @@ import pytest
         ({"AWS_ENDPOINT_URL_STS": "https://proxy.example.com", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, (), "sts.eu-west-1.amazonaws.com", "eu-west-1"),
     ],
 )  # fmt: skip
-def test_the_token_names_the_host_that_the_settings_mean(  # noqa: PLR0917
+def test_the_token_names_the_host_that_the_settings_mean(
     authd_token: Callable,
     keys: dict[str, str],
     variables: dict[str, str],

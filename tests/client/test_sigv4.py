@@ -24,7 +24,7 @@ _MOMENTS = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2099, 12, 31)).map(
 )
 
 
-def _botocore_url(  # noqa: PLR0917
+def _botocore_url(
     access_key: str, secret_key: str, session_token: str, host: str, region: str, cluster_id: str, moment: dt.datetime
 ) -> str:
     credentials = Credentials(access_key, secret_key, session_token or None)
@@ -55,7 +55,7 @@ def _botocore_url(  # noqa: PLR0917
 )
 @example("A", "s" * 60, "", "eu-west-1", "c", dt.datetime(2026, 1, 1))  # noqa: DTZ001 -- AWS4 and 60 make one block
 @example("A", "s" * 61, "", "eu-west-1", "c", dt.datetime(2026, 1, 1))  # noqa: DTZ001 -- a key beyond one block
-def test_every_byte_is_botocores(  # noqa: PLR0917
+def test_every_byte_is_botocores(
     access_key: str, secret_key: str, session_token: str, region: str, cluster_id: str, moment: dt.datetime
 ) -> None:
     """For the same clock, the hand-made URL is byte for byte that of botocore's own signer."""

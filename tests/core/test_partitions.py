@@ -179,9 +179,9 @@ def test_fips_hosts_are_found_in_the_data():
 
 
 BROKEN = [
-    b"", b"[]", b"{}", b"null", b"1", b'{"partitions":1}', b'{"partitions":[1]}', b'{"partitions":[{}]}',
+    b"[]", b"{}", b"null", b"1", b'{"partitions":1}', b'{"partitions":[1]}', b'{"partitions":[{}]}',
     b'{"partitions":[{"id":"p"}]}', b'{"partitions":[{"id":"p","outputs":[],"regions":{},"regionRegex":"x"}]}',
-    b'{"partitions":[{"id":"p","outputs":{},"regions":[],"regionRegex":"x"}]}',
+    b'{"partitions":[{"id":"p","outputs":{"dnsSuffix":"s","dualStackDnsSuffix":"d"},"regions":[],"regionRegex":"x"}]}',
     b'{"partitions":[{"id":"p","outputs":{},"regions":{},"regionRegex":"x"}]}',
     b'{"partitions":[{"id":"p","outputs":{"dnsSuffix":"s","dualStackDnsSuffix":"d"},"regions":{}}]}',
 ]  # fmt: skip
@@ -190,8 +190,10 @@ BROKEN = [
 @pytest.mark.parametrize("data", BROKEN)
 def test_broken_partition_data_is_a_value_error(data):
     """Files that aren't what botocore ships are said to be so."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"^botocore's partition data has an unexpected shape$"):
         read_partitions(data, b"")
+    with pytest.raises(ValueError):
+        read_partitions(data[:-1], b"")
 
 
 LABELS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from authd.emulator.faults import Fault, Phase
 from authd.emulator.process import EmulatorProcess
@@ -133,12 +135,16 @@ def test_an_sts_with_another_hosts_certificate_is_not_asked(
 
 
 def test_an_sts_of_an_untrusted_authority_is_not_asked(
-    make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, sts: dict[str, Any], mint: Mint
+    make_daemon: Callable[..., DaemonProcess],
+    emulator: EmulatorProcess,
+    sts: dict[str, Any],
+    mint: Mint,
+    tmp_path: Path,
 ) -> None:
     """A server whose authority isn't the configured one gets no request."""
     asked = emulator.counters().requests
-    daemon = make_daemon(sts={**sts, "caFile": "/etc/ssl/certs/ca-certificates.crt"})
-    with daemon:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "stranger.pem"))
+    with make_daemon(sts={**sts, "caFile": str(tmp_path / "stranger.pem")}) as daemon:
         assert daemon.review(mint.by_signer(ALICE_KEY)).status == 502
     assert emulator.counters().requests == asked
 

@@ -79,7 +79,7 @@ def emulator(emulator_process: EmulatorProcess) -> Iterator[EmulatorProcess]:
 @pytest.fixture(scope="session")
 def sts(emulator_process: EmulatorProcess) -> dict[str, Any]:
     """The section `sts` of a settings file that leads to the emulator, with a short deadline."""
-    return sts_at(emulator_process.port, emulator_process.ca, timeout="2s")
+    return sts_at(emulator_process.port, emulator_process.ca, timeout="1500ms")
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +108,27 @@ def settings(sts: dict[str, Any]) -> Callable[..., str]:
         return settings_text(**{"sts": sts, "users": users, "healthPort": 0, **server})
 
     return write
+
+
+@pytest.fixture(scope="module")
+def shared_daemon(
+    tmp_path_factory: pytest.TempPathFactory, evidence: Evidence, settings: Callable[..., str]
+) -> Iterator[Callable[..., DaemonProcess]]:
+    """Start a daemon for all tests of a module that ask for these settings, and that leave it as they found it."""
+    started: dict[str, DaemonProcess] = {}
+
+    def start(**server: Any) -> DaemonProcess:
+        text = settings(**server)
+        if text not in started:
+            daemon = started[text] = DaemonProcess(tmp_path_factory.mktemp("shared"), evidence)
+            daemon.settings.write_text(text)
+            daemon.start()
+        assert started[text].process.poll() is None, started[text].said()
+        return started[text]
+
+    yield start
+    for daemon in started.values():
+        daemon.stop()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ no. Nobody is let in as somebody else, nobody good is refused for good, and noth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
 
 import pytest
 
@@ -20,16 +21,13 @@ from tests.integration.rig.settings import REGIONS
 from tests.integration.rig.webhook_client import Answer
 from tests.trouble.rig.crowd import Crowd
 from tests.trouble.rig.process import Usage, forget_peak
+from tests.trouble.rig.reading import LATE, LET_IN, LOST, OPEN, outcome
 from tests.trouble.rig.watchdog import Watchdog
 
 THROTTLED = (429, "sts_throttled")
 FAILED = (502, "sts_error")
 BAD = (502, "sts_bad_answer")
-LOST = (502, "sts_unreachable")
-LATE = (504, "sts_timeout")
 SAID_NO = (200, "credentials_expired")
-OPEN = (503, "circuit_open")
-LET_IN = (200, "allowed")
 
 EXPECTED = {
     Fault.THROTTLE: THROTTLED,
@@ -71,6 +69,7 @@ class Stage:
         self.name = "loaded" if loaded else "idle"
         self.loaded = loaded
         self._new_token = new_token
+        self._owners = cycle(OWNERS)
         self._good, self._forged = (16, 4) if loaded else (1, 1)
         size = self._good + self._forged
         self.at_rest = Usage.of(daemon.process.pid).descriptors + size + 1  # our connections and the watchdog's
@@ -79,7 +78,7 @@ class Stage:
             self.ask(region, forged=False)
         forget_peak(daemon.process.pid)
         self.before = self.usage
-        self.watchdog = Watchdog(daemon.health_port)
+        self.watchdog = Watchdog(daemon)
 
     @property
     def usage(self) -> Usage:
@@ -90,7 +89,7 @@ class Stage:
 
         Returns the good ones' answers, each with the name of the token's owner, and the others'.
         """
-        owners = [OWNERS[number % len(OWNERS)] for number in range(self._good)]
+        owners = list(islice(self._owners, self._good))
         keys = [key for _, key in owners] + [FORGED_KEY] * (self._forged if forged else 0)
         answers = self._crowd.ask([self._new_token(key, region=region) for key in keys])
         good, others = answers[: self._good], answers[self._good :]
@@ -118,8 +117,8 @@ def stage_daemon(
         after, dog = stage.usage, stage.watchdog
         stage.close()
     report(
-        f"fault matrix, {stage.name}: reactor's longest stall {dog.longest_ms:.0f} ms, p99 {dog.p99_ms:.1f} ms of "
-        f"{dog.asked} looks; memory {stage.before.resident / 1024:.1f} MiB before, {after.resident / 1024:.1f} after, "
+        f"fault matrix, {stage.name}: reactor's longest stall {dog.longest_ms:.0f} ms "
+        f"({dog.longest_own_ms:.0f} of them its own), p99 {dog.p99_ms:.1f} ms of {dog.asked} looks; memory {stage.before.resident / 1024:.1f} MiB before, {after.resident / 1024:.1f} after, "
         f"{after.peak / 1024:.1f} at its peak; descriptors {stage.at_rest} before, {after.descriptors} after"
     )
 
@@ -128,20 +127,6 @@ def stage_daemon(
 def stage(stage_daemon: Stage, emulator: EmulatorProcess) -> Stage:
     assert stage_daemon.daemon.process.poll() is None, stage_daemon.daemon.said()
     return stage_daemon
-
-
-def outcome(answer: Answer) -> tuple[int, str]:
-    """Return an answer's status and its reason, once it is sure that they go together."""
-    assert "Retry-After" not in answer.headers, answer
-    if answer.status != 200:
-        return answer.status, _reason(answer.body.decode())
-    status = answer.review["status"]
-    return (200, "allowed") if status["authenticated"] else (200, _reason(status.get("error", "")))
-
-
-def _reason(text: str) -> str:
-    """Return the reason's code, which stands in brackets at the end, before the reference."""
-    return text.rpartition("[")[2].partition(",")[0]
 
 
 def check_identities(asked: Sequence[tuple[str, Answer]]) -> None:
@@ -164,10 +149,13 @@ def test_a_fault_is_met_and_leaves_nothing_behind(
     expected = EXPECTED.get(fault, BAD)
     emulator.inject(fault, phase=phase)
     asked, forged = stage.ask(region)
+    if stage.loaded and expected != LATE:
+        asked += stage.ask(region)[0]  # by now the circuit may be open
     emulator.clear()
 
     check_identities(asked)
-    allowed = {expected, OPEN} if stage.loaded else {expected}
+    # A crowd on a busy machine may be late whatever the fault: kube-apiserver asks again in either case.
+    allowed = {expected, OPEN, LATE} if stage.loaded else {expected}
     outcomes = [outcome(answer) for _, answer in asked]
     assert set(outcomes) <= allowed, outcomes
     assert expected in outcomes
@@ -184,7 +172,7 @@ def _all_let_in(stage: Stage, region: str) -> bool:
     asked, _ = stage.ask(region, forged=False)
     check_identities(asked)
     outcomes = {outcome(answer) for _, answer in asked}
-    assert outcomes <= ({LET_IN, OPEN} if stage.loaded else {LET_IN}), outcomes
+    assert outcomes <= ({LET_IN, OPEN, LATE} if stage.loaded else {LET_IN}), outcomes
     return outcomes == {LET_IN}
 
 

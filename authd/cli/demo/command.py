@@ -8,7 +8,7 @@ import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import twisted  # noqa: F401  # the processes that are started here need it: better said before they are
+import twisted.python  # noqa: F401  # the processes that are started here need it: better said before they are
 
 from authd.cli.demo import company
 from authd.cli.demo.daemon_process import DaemonProcess

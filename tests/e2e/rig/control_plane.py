@@ -45,8 +45,8 @@ class Program:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=log.parent,
-                preexec_fn=lambda: os.nice(_NICENESS),  # noqa: PLW1509  # no threads that matter here
             )
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)
 
     def check_alive(self) -> None:
         """Fail with the end of its log where it has ended."""

@@ -77,6 +77,7 @@ class WebhookClient:
         self.url = urlsplit(cluster["server"])
         self.authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self.tls = ssl.create_default_context(cadata=self.authority)
+        self.tls.verify_flags |= ssl.VERIFY_X509_STRICT  # as clients of newer Pythons do
         user = {entry["name"]: entry["user"] for entry in config["users"]}[context["user"]]
         if "client-certificate-data" in user:
             self._load_pair(kubeconfig.parent, user)

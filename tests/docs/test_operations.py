@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from authd.core.decision import ALLOWED, Decision
+from authd.core.mapping import KubernetesUser
+from authd.daemon.audit import Audit
+from authd.daemon.metrics import Metrics
+from authd.lockout import SeenIdentities
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+
+def test_log_fields(identities):
+    """Every field of a decision's event has a row, and every row a field."""
+    identity = identities.of("arn:aws:iam::111122223333:user/alice", principal_id="AIDA1")
+    user = KubernetesUser(username="alice", groups=(), rule="c.yaml:1:1")
+    decision = Decision(reason=ALLOWED, message="", reference="01234567", user=user, identity=identity)
+    audit = Audit(frozenset, Metrics(), SeenIdentities(float))
+    table = TEXT[TEXT.index("| field |") : TEXT.index("Fields that have no value")]
+    cells = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table, re.MULTILINE)
+    rows = {name for cell in cells for name in re.findall("`(.*?)`", cell)}
+    assert rows - {"time", "level", "logger"} == set(audit._record(decision, 0.1, 200))
+
+
+def test_metrics():
+    """Every metric of our own has a row, and every row a metric."""
+    metrics = Metrics()
+    own = set(re.findall(r"^# TYPE (authd_\w+)", metrics.render().decode(), re.MULTILINE))
+    gauges = set(re.findall(r'gauge\(\s*"(authd_\w+)"', (ROOT / "authd" / "daemon" / "tap.py").read_text("utf-8")))
+    rows = set(re.findall(r"`(authd_\w+)(?:\{\w+\})?`(?=.*\|$)", TEXT[: TEXT.index("Worth an alert")], re.MULTILINE))
+    assert gauges
+    assert rows == own | gauges

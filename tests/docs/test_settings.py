@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from authd.botocore_data import load_partitions
+from authd.config import names
+from authd.config.load import load_settings
+from authd.config.settings import Settings
+from authd.core.templates import PLACEHOLDERS
+
+TEXT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
+ROW = re.compile(r"^\| `([A-Za-z.]+)` \| (?:`([^`]*)`|([^|]*)) \|", re.MULTILINE)
+DOCUMENTED = {name: code or plain for name, code, plain in ROW.findall(TEXT)}
+#: The names that stand in a table of a section of their own, without a path.
+SECTIONS = {"mapRoles": names.ROLE, "endpoints": names.ENDPOINT}
+#: The names that are explained where they are used.
+INLINE = [*names.USER.values(), *names.SSO.values(), *names.RESERVED.values(), *names.UNBUILT]
+
+
+def known():
+    """Return every setting's path."""
+    built = [name for name in names.SERVER.values() if name not in names.UNBUILT]
+    return [
+        *names.TOP.values(), *(f"server.{name}" for name in built if name != "sts"),
+        *(f"server.sts.{name}" for name in names.STS.values()),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", known())
+def test_each_setting_is_documented(setting):
+    """Every setting has a row with its path."""
+    assert setting in DOCUMENTED
+
+
+@pytest.mark.parametrize("name", [name for section in SECTIONS.values() for name in section.values()])
+def test_each_name_in_a_list_is_documented(name):
+    """Every name in a rule or an endpoint has a row."""
+    assert re.search(rf"^\| `{name}` \| ", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", INLINE)
+def test_each_other_name_is_mentioned(name):
+    """Every other name, and everything that is not built, is mentioned."""
+    assert re.search(rf"\b{name}\b", TEXT)
+
+
+def test_nothing_unknown_is_documented():
+    """No row is about a setting that does not exist."""
+    listed = {name for section in SECTIONS.values() for name in section.values()}
+    assert set(DOCUMENTED) - listed == set(known())
+
+
+@pytest.mark.parametrize("name", PLACEHOLDERS)
+def test_each_placeholder_is_documented(name):
+    """Every placeholder is mentioned as it is written."""
+    assert f"{{{{{name}}}}}" in TEXT
+
+
+def test_each_partition_is_documented():
+    """Every partition that botocore knows is mentioned."""
+    assert [name for name in load_partitions() if f"`{name}`" not in TEXT] == []
+
+
+def seconds(text):
+    return float(text.removesuffix("s"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "field", "read"),
+    [
+        ("server.address", "address", str),
+        ("server.port", "port", int),
+        ("server.hostname", "hostname", str),
+        ("server.healthAddress", "health_address", str),
+        ("server.healthPort", "health_port", int),
+        ("server.stateDir", "state_dir", str),
+        ("server.generateKubeconfig", "generate_kubeconfig", str),
+        ("server.kubeconfigPregenerated", "kubeconfig_pregenerated", "true".__eq__),
+        ("server.requireClientCertificate", "require_client_certificate", "true".__eq__),
+        ("server.partition", "partition", str),
+        ("server.backendMode", "backend_mode", lambda text: tuple(text.strip("[]").split(", "))),
+        ("server.userExtra", "user_extra", str),
+        ("server.maxTokenLength", "max_token_length", int),
+        ("server.startFromLastGood", "start_from_last_good", "true".__eq__),
+        ("server.maxLockoutShare", "lockout_share", float),
+        ("server.sts.timeout", "timeout", seconds),
+        ("server.sts.concurrency", "concurrency", int),
+        ("server.sts.cacheTTL", "cache_ttl", seconds),
+        ("server.sts.staleIfError", "stale_if_error", seconds),
+    ],
+)
+def test_defaults(setting, field, read):
+    """The defaults in the document are those of the code."""
+    settings = Settings(cluster_id="c")
+    assert read(DOCUMENTED[setting]) == getattr(settings.sts if ".sts." in setting else settings, field)
+
+
+def test_the_example_loads():
+    """The settings at the beginning of the document load without a warning."""
+    example = re.search(r"^    clusterID: (?:.*\n    )*.*$", TEXT, re.MULTILINE)[0].replace("\n    ", "\n").strip()
+    assert load_settings(example.encode(), file="example", partitions=load_partitions()).warnings == ()

@@ -1,0 +1,72 @@
+"""The house's arrows, as far as import-linter can't tell them: parts of Twisted, the reactor, the standard library."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+CORE = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd" / "core").glob("*.py")}
+CONFIG = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd" / "config").glob("*.py")}
+DECIDING = {f"authd/{name}.py" for name in ("authenticator", "admission", "circuit", "lockout", "verdicts")}
+ALL = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd").rglob("*.py")}
+
+
+def imported(source):
+    """Return every name that a module's text imports, in full: `a.b` and `a.b.c` for `from a.b import c`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports_of(file):
+    return set(imported((ROOT / file).read_text("utf-8")))
+
+
+def begins(name, allowed):
+    return any(name == each or name.startswith(f"{each}.") for each in allowed)
+
+
+def test_how_imports_are_found():
+    """Imports are found wherever they stand and however they are written."""
+    source = "import a.b\ndef f():\n    from c.d import e as g\nif x:\n    import h as i, j\n"
+    assert set(imported(source)) == {"a.b", "c.d", "c.d.e", "h", "j"}
+
+
+@pytest.mark.parametrize("file", sorted(CORE | CONFIG))
+def test_pure_rooms(file):
+    """Core imports nothing but the standard library and itself; config PyYAML and core besides."""
+    allowed = {*sys.stdlib_module_names, "authd.core"}
+    if file in CONFIG:
+        allowed |= {"authd.config", "yaml"}
+    assert {name for name in imports_of(file) if not begins(name, allowed)} == set()
+
+
+@pytest.mark.parametrize("file", sorted(DECIDING))
+def test_deciding_rooms(file):
+    """What decides knows core, itself, and of Twisted only Deferreds, interfaces, the logger and Failure."""
+    allowed = {
+        *sys.stdlib_module_names, "authd.core", *(name.removesuffix(".py").replace("/", ".") for name in DECIDING),
+        "twisted.internet.defer", "twisted.internet.interfaces", "twisted.logger", "twisted.python.failure",
+    }  # fmt: skip
+    assert {name for name in imports_of(file) if not begins(name, allowed)} == set()
+    assert not {"os", "socket", "time", "pathlib", "threading"} & imports_of(file)
+
+
+@pytest.mark.parametrize("file", sorted(ALL))
+def test_one_reactor(file):
+    """The reactor is imported by the module that wires the daemon, and by no other."""
+    assert ("twisted.internet.reactor" in imports_of(file)) == (file == "authd/daemon/tap.py")
+
+
+@pytest.mark.parametrize("file", sorted(ALL))
+def test_no_systemd_package(file):
+    """The repository's folder `systemd` is importable where the installation is editable: it says nothing."""
+    assert not any(begins(name, {"systemd"}) for name in imports_of(file))

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from authd.config.settings import Settings
+from authd.daemon.listener import MAX_CONNECTIONS
+from authd.daemon.tap import Options
+
+FOLDER = Path(__file__).parents[2] / "systemd"
+SERVICE = (FOLDER / "authd.service").read_text("utf-8")
+SOCKET = (FOLDER / "authd.socket").read_text("utf-8")
+#: As systemd-analyze counts, from 0 to 10.
+MOST_EXPOSED = 1.5
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here: apt install systemd"
+)
+
+
+def values(unit, name):
+    """Return every value of a setting in a unit."""
+    return re.findall(rf"^{name}=(.*)$", unit, re.MULTILINE)
+
+
+@pytest.fixture
+def units(tmp_path):
+    """The units with the twistd of this interpreter, since the one that they name is not installed here."""
+    twistd = Path(sys.executable).with_name("twistd")
+    (tmp_path / "authd.service").write_text(SERVICE.replace("/opt/authd/bin/twistd", str(twistd)))
+    (tmp_path / "authd.socket").write_text(SOCKET)
+    return tmp_path
+
+
+def analyze(units, *arguments):
+    command = ["systemd-analyze", "--no-pager", *arguments]
+    return subprocess.run(command, cwd=units, capture_output=True, text=True, timeout=60, check=False)
+
+
+@needs_systemd
+def test_verify(units):
+    """The units are clean to `systemd-analyze verify`."""
+    ended = analyze(units, "verify", "./authd.service", "./authd.socket")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@needs_systemd
+def test_verify_finds_faults(units):
+    """A fault in a unit is found, so that cleanness means something."""
+    (units / "authd.service").write_text(SERVICE.replace("ProtectClock=", "ProtectClok="))
+    assert "ProtectClok" in analyze(units, "verify", "./authd.service").stderr
+
+
+@needs_systemd
+def test_exposure(units):
+    """The sandbox's exposure is at most 1.5."""
+    out = analyze(units, "security", "--offline=true", "./authd.service").stdout
+    found = re.search(r"Overall exposure level for authd\.service: ([0-9.]+)", out)
+    assert found, out
+    assert float(found[1]) <= MOST_EXPOSED
+
+
+@needs_systemd
+def test_what_stays_open_is_explained(units):
+    """Everything that still counts for exposure is named in the unit's comments, with the reason."""
+    out = analyze(units, "security", "--offline=true", "./authd.service").stdout
+    still_open = {name for line in re.findall(r"^✗ (\S+)", out, re.MULTILINE) for name in re.findall(r"(\w+)=", line)}
+    reasons = SERVICE[SERVICE.index("still counts") :]
+    assert "PrivateNetwork" in still_open
+    assert {name for name in still_open if f"{name}=" not in reasons} == set()
+
+
+def test_the_command():
+    """The daemon is started by an absolute path, from a directory that it can't write, with options that it has."""
+    (command,) = values(SERVICE, "ExecStart")
+    program, *arguments = command.split()
+    assert program.startswith("/")
+    own = arguments[arguments.index("authd") + 1 :]
+    options = Options()
+    options.parseOptions(own)
+    assert options["config"] == "/etc/authd/config.yaml"
+    assert options.overrides == {"server.kubeconfigPregenerated": "true"}
+    assert {"--nodaemon", "--pidfile="} <= set(arguments)
+    assert values(SERVICE, "WorkingDirectory") == ["/"]
+    assert values(SERVICE, "Environment") == ["PYTHONSAFEPATH=1"]
+    assert values(SERVICE, "UMask") == ["0077"]
+    assert values(SERVICE, "LimitCORE") == ["0"]
+
+
+def test_no_memory_deny_write_execute():
+    """With it, pyOpenSSL could not make its callbacks, and the daemon would end at its first call to STS."""
+    assert values(SERVICE, "MemoryDenyWriteExecute") == []
+
+
+def test_the_socket():
+    """Systemd holds the port that kubeconfigs name, with room for a restart's worth of connections."""
+    settings = Settings(cluster_id="c")
+    assert values(SOCKET, "ListenStream") == [f"{settings.address}:{settings.port}"]
+    assert values(SOCKET, "Backlog") == [str(MAX_CONNECTIONS)]
+    assert values(SERVICE, "Requires") == ["authd.socket"]
+
+
+def test_state():
+    """The state directory is the one that the settings name by default."""
+    assert f"/var/lib/{values(SERVICE, 'StateDirectory')[0]}" == Settings(cluster_id="c").state_dir

@@ -1,0 +1,37 @@
+"""What an answer of the webhook says, in two words; and what /metrics and /readyz say."""
+
+from __future__ import annotations
+
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.webhook_client import Answer
+
+LET_IN = (200, "allowed")
+OPEN = (503, "circuit_open")
+LATE = (504, "sts_timeout")
+LOST = (502, "sts_unreachable")
+
+
+def outcome(answer: Answer) -> tuple[int, str]:
+    """Return an answer's status and its reason; a clean no, without an error, has an empty one."""
+    assert "Retry-After" not in answer.headers, answer
+    if answer.status != 200:
+        return answer.status, _reason(answer.body.decode())
+    status = answer.review["status"]
+    return (200, "allowed") if status["authenticated"] else (200, _reason(status.get("error", "")))
+
+
+def _reason(text: str) -> str:
+    """Return the reason's code, which stands in brackets at the end, before the reference."""
+    return text.rpartition("[")[2].partition(",")[0]
+
+
+def metric(daemon: DaemonProcess, name: str) -> float:
+    """Return one of the daemon's metrics; `name` has its labels."""
+    lines = daemon.health("/metrics").body.decode().splitlines()
+    return next(float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name)
+
+
+def readiness(daemon: DaemonProcess, check: str) -> str:
+    """Return what /readyz says of one check: `ok`, or what is wrong."""
+    lines = daemon.health("/readyz").body.decode().splitlines()
+    return next(text for line in lines for name, _, text in [line[4:].partition(": ")] if name == check)

@@ -1,0 +1,115 @@
+"""The wall clock jumps, by an hour, to either side: what waits goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from authd.emulator.faults import Fault, Phase
+from authd.emulator.process import EmulatorProcess
+from authd.emulator.sample import ALICE_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.polling import GENEROUS_SECONDS, wait_until
+from tests.trouble.rig.clock import Clock
+from tests.trouble.rig.reading import LATE, LET_IN, outcome
+
+HOUR = 3_600.0
+JUMPS = pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+
+
+@dataclass
+class Supervised:
+    """A daemon with a clock of its own, and what the service manager hears of it."""
+
+    daemon: DaemonProcess
+    clock: Clock
+    heard: socket.socket
+
+    def hear_signs_of_life(self, count: int) -> None:
+        """Wait until the daemon has told the service manager so often from now on that it is alive."""
+        self.heard.setblocking(False)
+        while _received(self.heard):
+            pass
+        self.heard.settimeout(GENEROUS_SECONDS)
+        while count:
+            count -= self.heard.recv(100) == b"WATCHDOG=1"
+
+
+def _received(heard: socket.socket) -> bytes:
+    try:
+        return heard.recv(100)
+    except BlockingIOError:
+        return b""
+
+
+@pytest.fixture
+def supervised(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> Iterator[Supervised]:
+    clock = Clock(tmp_path / "clock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "900000"}
+        daemon = make_daemon(process={"launcher": clock.launcher, "environment": environment})
+        with daemon:
+            yield Supervised(daemon, clock, heard)
+
+
+@JUMPS
+def test_nothing_that_waits_notices(
+    supervised: Supervised, emulator: EmulatorProcess, new_token: Callable[..., str], jump: float
+) -> None:
+    """A connection at rest, a review under way, deadlines and signs of life go on through a jump."""
+    daemon, clock = supervised.daemon, supervised.clock
+    with daemon.client() as client, daemon.client() as resting, ThreadPoolExecutor(2) as pool:
+        assert outcome(resting.review(new_token(ALICE_KEY))) == LET_IN
+        asked = emulator.counters().requests
+        emulator.inject(Fault.DELAY, times=1, seconds=1.0)
+        under_way = pool.submit(client.review, new_token(ALICE_KEY))
+        wait_until(lambda: emulator.counters().requests > asked, "STS to be asked")
+        clock.jump_to(jump)
+        assert outcome(under_way.result()) == LET_IN
+        supervised.hear_signs_of_life(6)  # the sweep of deadlines, once a second, comes in between
+        emulator.set_clock_offset(jump)
+        assert outcome(resting.review(new_token(ALICE_KEY, seconds_ago=-jump))) == LET_IN
+
+        asked = emulator.counters().requests
+        emulator.inject(Fault.STALL, phase=Phase.HANDSHAKE, times=1)
+        under_way = pool.submit(client.review, new_token(ALICE_KEY, seconds_ago=-jump))
+        wait_until(lambda: emulator.counters().requests > asked, "STS to be asked")
+        clock.jump_to(0)
+        emulator.set_clock_offset(0)
+        assert outcome(under_way.result()) == LATE
+        assert outcome(resting.review(new_token(ALICE_KEY))) == LET_IN
+
+
+@JUMPS
+def test_files_are_looked_at_after_a_jump(supervised: Supervised, settings: Callable[..., str], jump: float) -> None:
+    """The poll that finds what no event has told goes on: the file here is a link to another directory's."""
+    daemon = supervised.daemon
+    elsewhere = daemon.folder / "elsewhere.yaml"
+    elsewhere.write_text(daemon.settings.read_text())
+    count = len(daemon.events())
+    link = daemon.settings.with_name("link")
+    link.symlink_to(elsewhere)
+    link.replace(daemon.settings)
+    supervised.hear_signs_of_life(2)
+    supervised.clock.jump_to(jump)
+    elsewhere.write_text(settings(users=[]))
+    daemon.wait_for_message("mappings reloaded: 2 rules", count)
+
+
+@pytest.mark.parametrize(("jump", "reason"), [(HOUR, "token_expired"), (-HOUR, "token_not_yet_valid")])
+def test_a_wrong_clock_says_so_and_is_forgotten_when_mended(
+    supervised: Supervised, emulator: EmulatorProcess, new_token: Callable[..., str], jump: float, reason: str
+) -> None:
+    """A token of now is refused by a clock that is wrong, in words that fit, and accepted once the clock is right."""
+    asked, token = emulator.counters().requests, new_token(ALICE_KEY)
+    supervised.clock.jump_to(jump)
+    assert outcome(supervised.daemon.review(token)) == (200, reason)
+    assert emulator.counters().requests == asked
+    supervised.clock.jump_to(0)
+    assert outcome(supervised.daemon.review(token)) == LET_IN

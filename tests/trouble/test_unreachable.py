@@ -1,0 +1,66 @@
+"""STS can't be reached at all: nobody there, no such name, or somebody who can't prove to be STS."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.settings import UNPROVEN_REGION
+from tests.trouble.rig.crowd import Crowd
+from tests.trouble.rig.process import Usage
+from tests.trouble.rig.reading import LATE, LET_IN, LOST, OPEN, metric, outcome
+
+#: A name that the resolver must ask about, and that is nobody's; see RFC 6761.
+NOWHERE = "sts.nowhere.invalid"
+#: glibc's resolver gives up soon, also where it can reach no server; see resolv.conf(5).
+IMPATIENT_RESOLVER = {"RES_OPTIONS": "timeout:1 attempts:1", "LOCALDOMAIN": ""}
+
+CLOSED, UNTRUSTED = "sts.us-east-2.amazonaws.com", "sts.us-west-2.amazonaws.com"
+#: What is in the way, and the arguments of tokens that go there.
+WAYS: dict[str, dict[str, str]] = {
+    "nobody listens": {"region": "us-east-2"},
+    "no such name": {"host": NOWHERE},
+    "another host's certificate": {"region": UNPROVEN_REGION},
+    "an untrusted authority": {"region": "us-west-2"},
+}
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of loopback that nobody can listen on while it is bound here."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.fixture
+def cut_off(make_daemon: Callable[..., DaemonProcess], sts: dict[str, Any], closed_port: int) -> DaemonProcess:
+    """A daemon for which some hosts are out of reach, and the others are not."""
+    endpoints = {endpoint["host"]: dict(endpoint) for endpoint in sts["endpoints"]}
+    endpoints[CLOSED]["connect"] = f"127.0.0.1:{closed_port}"
+    endpoints[NOWHERE] = {"host": NOWHERE, "signingRegion": "us-east-1"}
+    endpoints[UNTRUSTED]["caFile"] = "/etc/ssl/certs/ca-certificates.crt"
+    section = {**sts, "endpoints": list(endpoints.values()), "timeout": "10s"}
+    return make_daemon(sts=section, process={"environment": IMPATIENT_RESOLVER})
+
+
+def test_who_is_out_of_reach_is_an_outage(cut_off: DaemonProcess, new_token: Callable[..., str]) -> None:
+    """A host that can't be reached or proved gives 502, idle or under load, and other hosts go on as before."""
+    with cut_off, Crowd(cut_off, 16) as crowd:
+        crowd.ask([new_token(ALICE_KEY) for _ in range(16)])
+        at_rest = Usage.of(cut_off.process.pid).descriptors
+        for where in WAYS.values():
+            assert outcome(cut_off.review(new_token(ALICE_KEY, **where))) == LOST
+            outcomes = {outcome(answer) for answer in crowd.ask([new_token(BOB_KEY, **where) for _ in range(48)])}
+            assert LOST in outcomes
+            assert outcomes <= {LOST, OPEN, LATE}
+            assert outcome(cut_off.review(new_token(ALICE_KEY))) == LET_IN
+        assert metric(cut_off, "authd_sts_circuits_open") == len(WAYS)
+        assert metric(cut_off, 'authd_sts_calls_total{outcome="sts_unreachable"}') >= len(WAYS)
+        assert Usage.of(cut_off.process.pid).descriptors <= at_rest + 2
+        assert not [event for event in cut_off.events() if "traceback" in event]

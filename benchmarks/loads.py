@@ -36,7 +36,7 @@ class Loads:
     def latencies(self) -> dict[str, dict[float, float]]:
         """Return latency in milliseconds by percentile, for what is to be drawn."""
         return {
-            scenario.title: {
+            scenario.title.removeprefix("distinct tokens, "): {
                 float(name[1:]): value
                 for name, value in medians(self.samples[scenario.name]).items()
                 if name.startswith("p")

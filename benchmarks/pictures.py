@@ -18,7 +18,7 @@ def draw_latency(path: Path, curves: Mapping[str, Mapping[float, float]]) -> Non
         for name, curve in curves.items()
     }
     y = round_axis("milliseconds", _highest(series))
-    path.write_text(line_chart("Latency distribution", x, y, series))
+    path.write_text(line_chart("Latency distribution, distinct tokens", x, y, series))
 
 
 def draw_throughput(path: Path, curves: Mapping[str, Points]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _HEIGHT = 760, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 180, 40, 50
+_WIDTH, _HEIGHT = 820, 430
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 230, 56, 50
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")  # told apart by colour-blind readers too
 
 Points = Sequence[tuple[float, float]]

@@ -56,16 +56,21 @@ def _measure(arguments: argparse.Namespace, cores: Cores, folder: Path) -> tuple
     return loads, singles
 
 
-def _draw(folder: Path, loads: Loads, singles: list[Single]) -> None:
+def _draw(folder: Path, loads: Loads, singles: list[Single]) -> list[str]:
+    """Draw what there is to draw, and return the Markdown that shows it."""
     folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
     latencies = loads.latencies()
     if latencies:
         draw_latency(folder / "latency.svg", latencies)
+        pictures.append("![Latency distribution](latency.svg)")
     if loads.throughput:
         draw_throughput(folder / "throughput.svg", loads.throughput)
-    for single in singles:
-        if single.curve:
-            draw_memory(folder / "memory.svg", single.curve)
+        pictures.append("![Throughput against connections](throughput.svg)")
+    for curve in [single.curve for single in singles if single.curve]:
+        draw_memory(folder / "memory.svg", curve)
+        pictures.append("![Resident memory over reviews](memory.svg)")
+    return pictures
 
 
 def main() -> None:
@@ -85,8 +90,8 @@ def main() -> None:
     taken = {"machine": machine, **loads.as_json(), "singles": [single.as_json() for single in singles]}
     (arguments.out / "results.json").write_text(json.dumps(taken, indent=1) + "\n")
     if arguments.docs:
-        _draw(arguments.docs, loads, singles)
-        update(arguments.docs / "performance.md", text)
+        pictures = _draw(arguments.docs, loads, singles)
+        update(arguments.docs / "performance.md", "\n\n".join([text, *pictures]))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class ServingPair:
         self.tls: SwappableServerTLS
 
     def load(self) -> None:
-        """Make the pair where there is none, and load it; raises `ConfigError`."""
+        """Make the pair where there is none, load it, and renew it when it is time; raises `ConfigError`."""
         self._files.ensure_pair(self._hosts, self._now())
         try:
             try:
@@ -55,6 +55,7 @@ class ServingPair:
                 self._load()
         except (OSError, SSL.Error, ValueError) as error:
             raise ConfigError((self._problem(error),)) from None
+        self.check()
 
     def _load(self) -> None:
         digest = self._read_digest()

@@ -69,7 +69,7 @@ class AuthdService(MultiService):
         self._ports: list[IListeningPort] = []
         self._watchers: list[DirectoryWatcher] = []
         self._metrics = Metrics()
-        self._seen = SeenIdentities(reactor.seconds)
+        self._seen = SeenIdentities(time.monotonic)
 
     def setServiceParent(self, parent: Any) -> None:
         """Become part of twistd's application, and choose how its log is written."""
@@ -80,6 +80,8 @@ class AuthdService(MultiService):
     def startService(self) -> None:
         """Read, build, bind and begin; on any failure say what is wrong and exit."""
         super().startService()
+        # Twisted's timers run on the wall clock: set back by an hour, it would stop every deadline for an hour.
+        self._reactor.seconds = time.monotonic
         try:
             self._start()
         except ConfigError as error:

@@ -113,6 +113,7 @@ WRONG_IDENTITIES = [
     (body(user_id="AIDAABCD:me@x.org"), USER_ID),
     (body(user_id=f"AROA{'A' * 125}:me@x.org"), USER_ID),
     (body(user_id="AROAABCD:x:me@x.org"), USER_ID),
+    (body(user_id="AROAABCD:X:me@x.org"), USER_ID),
     (body(user_id=" AROAABCD:me@x.org"), USER_ID),
     (body(f"arn:aws:iam::{A}:user/Alice", "AROAABCD"), USER_ID),
     (body(f"arn:aws:iam::{A}:user/Alice", "AIDAABCD:Alice"), USER_ID),
@@ -369,12 +370,33 @@ def test_each_character_of_a_user_id_is_of_its_places_grammar(place, characters)
             assert unavailable(content)[0] is UnavailableReason.STS_BAD_ANSWER
 
 
-def test_a_unique_id_has_its_length():
-    """A unique id has 1 to 124 characters after its kind."""
+@pytest.mark.parametrize(
+    ("place", "characters"),
+    [
+        ("|IDAX", "A"),
+        ("AIDA|", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"),
+        ("AIDAX|", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"),
+    ],
+)
+def test_each_character_of_a_users_id_is_of_its_places_grammar(place, characters):
+    """A user's id is capitals and digits, and nothing follows it."""
+    for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
+        content = body(f"arn:aws:iam::{A}:user/Alice", place.replace("|", character))
+        if character in characters:
+            parse(content)
+        else:
+            assert unavailable(content)[0] is UnavailableReason.STS_BAD_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("arn", "kind", "end"), [(ROLE, "AROA", ":me@x.org"), (f"arn:aws:iam::{A}:user/Alice", "AIDA", "")]
+)
+def test_a_unique_id_has_its_length(arn, kind, end):
+    """A unique id has 1 to 124 characters after its kind, and nothing before it."""
     for length in (1, 2, 123, 124):
-        assert parse(body(user_id="AROA" + "Z" * length + ":me@x.org")).principal_id == "AROA" + "Z" * length
-    for length in (0, 125):
-        assert unavailable(body(user_id="AROA" + "Z" * length + ":me@x.org"))[0] is UnavailableReason.STS_BAD_ANSWER
+        assert parse(body(arn, kind + "Z" * length + end)).principal_id == kind + "Z" * length
+    for wrong in (kind, kind + "Z" * 125, "Z" + kind + "Z", kind.lower() + "Z", kind + "z"):
+        assert unavailable(body(arn, wrong + end))[0] is UnavailableReason.STS_BAD_ANSWER
 
 
 def test_each_character_of_a_request_id():
@@ -382,3 +404,4 @@ def test_each_character_of_a_request_id():
     for character in [*map(chr, range(256)), "\u0131", "\u0661"]:
         kept = (character.isascii() and character.isalnum()) or character == "-"
         assert parse(body(request_id=f"a{character}")).request_id == (f"a{character}" if kept else "")
+        assert parse(body(request_id=character)).request_id == (character if kept else "")

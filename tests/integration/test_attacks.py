@@ -284,10 +284,11 @@ def test_only_http_1_1_is_negotiated(tight: DaemonProcess, offered: list[str], c
 def resting(daemon: DaemonProcess, count: int) -> Iterator[list[ssl.SSLSocket]]:
     """Hold connections that have had an answer and rest."""
     with ExitStack() as stack:
-        held = [stack.enter_context(connect(daemon)) for _ in range(count)]
-        for connection in held:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert status(connection.recv(65_536)) == 200
+        held = []
+        for _ in range(count):
+            held.append(stack.enter_context(connect(daemon)))
+            held[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert status(held[-1].recv(65_536)) == 200
         yield held
 
 
@@ -304,12 +305,13 @@ def test_a_full_house_makes_room_by_ending_who_rests_longest(tight: DaemonProces
 def test_a_house_full_of_work_turns_newcomers_away(tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
     """At the cap with every connection at work, a new one is closed, and those at work get their answers."""
     with ExitStack() as stack:
-        held = [stack.enter_context(connect(tight)) for _ in range(MAX_CONNECTIONS)]
+        bodies = [review_body(mint.by_signer(ALICE_KEY, expires=600 + number)) for number in range(MAX_CONNECTIONS)]
         asked = emulator.counters().requests
-        emulator.inject(Fault.DELAY, seconds=3)
-        for number, connection in enumerate(held):
-            body = review_body(mint.by_signer(ALICE_KEY, expires=600 + number))
-            connection.sendall(POST + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        emulator.inject(Fault.DELAY, seconds=4)
+        held = []
+        for body in bodies:
+            held.append(stack.enter_context(connect(tight)))
+            held[-1].sendall(POST + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
         wait_until(lambda: emulator.counters().requests >= asked + 8, "the reviews to reach STS")
         plain = socket.create_connection(("127.0.0.1", tight.port), timeout=GENEROUS_SECONDS)
         with plain:

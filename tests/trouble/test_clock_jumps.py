@@ -32,7 +32,7 @@ class Supervised:
 
     def hear_signs_of_life(self, count: int) -> None:
         """Wait until the daemon has told the service manager so often from now on that it is alive."""
-        self.heard.setblocking(False)
+        self.heard.settimeout(0)
         while _received(self.heard):
             pass
         self.heard.settimeout(GENEROUS_SECONDS)

@@ -64,4 +64,4 @@ def settings_text(
 def sts_at(port: int, ca_file: str, **further: Any) -> dict[str, Any]:
     """Return the section `sts` that finds every host of these tests at one port of loopback."""
     endpoints = [{"host": host, "connect": f"127.0.0.1:{port}"} for host in STS_HOSTS]
-    return {"caFile": ca_file, "endpoints": endpoints, "timeout": "5s", **further}
+    return {"caFile": ca_file, "endpoints": endpoints, "timeout": "10s", **further}

@@ -29,8 +29,9 @@ def main() -> None:
     """Be twistd."""
     shift_clock(Path(sys.argv[1]))
     del sys.argv[1]
-    from authd.daemon import watcher  # noqa: PLC0415  # only now that the clock is ours
-    from twisted.scripts.twistd import run  # noqa: PLC0415
+    from twisted.scripts.twistd import run  # noqa: PLC0415  # only now that the clock is ours
+
+    from authd.daemon import watcher  # noqa: PLC0415
 
     watcher.POLL_SECONDS = POLL_SECONDS
     sys.argv[1:1] = ["--nodaemon", "--pidfile="]

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+
+import pytest
+
+import authd.core
+from authd.core.arn import PrincipalArn, PrincipalKind
+from authd.core.caller_identity import CallerIdentity
+from authd.core.partitions import ExtraEndpoint, STSHosts
+
+MODULES = [importlib.import_module(f"authd.core.{module.name}") for module in pkgutil.iter_modules(authd.core.__path__)]
+VALUES = [
+    thing
+    for module in MODULES
+    for thing in vars(module).values()
+    if isinstance(thing, type) and dataclasses.is_dataclass(thing) and thing.__module__ == module.__name__
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)
+def test_values_are_frozen_slotted_and_built_by_name(value):
+    """No value changes after its checks, takes what it has no place for, or is built with two fields mixed up."""
+    parameters = value.__dataclass_params__
+    assert parameters.frozen
+    assert "__slots__" in vars(value)
+    if value.__name__ != "Template":
+        assert all(field.kw_only for field in dataclasses.fields(value))
+
+
+def test_the_rooms_values_are_found():
+    """The test above looks at the values that there are."""
+    names = {value.__name__ for value in VALUES}
+    assert {"PrincipalArn", "PresignedRequest", "CallerIdentity", "MappingTable", "Decision"} <= names
+
+
+def test_what_is_left_out_is_nothing(partitions):
+    """Where a part is left out of a value, it is empty."""
+    arn = PrincipalArn(partition="aws", account="111122223333", kind=PrincipalKind.ROOT, path="/", name="")
+    assert arn.session == ""
+    identity = CallerIdentity(
+        arn=arn, arn_text="", canonical_arn="", key="", principal_id="111122223333", access_key_id="AKIAEXAMPLE"
+    )
+    assert identity.request_id == ""
+    endpoint = ExtraEndpoint(host="sts.example.org")
+    assert (endpoint.connect, endpoint.ca_file, endpoint.signing_region) == (None, None, None)
+    hosts = STSHosts(partition=partitions["aws"])
+    assert (hosts.extra_regions, hosts.extra_endpoints) == (frozenset(), ())
+
+
+def test_two_lists_of_hosts_with_the_same_settings_are_equal(partitions):
+    """What is derived from the settings takes no part in comparing them, nor in showing them."""
+    one, two = (STSHosts(partition=partitions["aws"]) for _ in range(2))
+    assert one == two
+    assert "_signing_regions" not in repr(one)

@@ -1,0 +1,61 @@
+"""Small disks that can be filled up or made read-only; only root can mount them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+#: Enough for a daemon's files, and soon full.
+_SIZE = "256k"
+
+
+class SmallDisk:
+    """A file system of its own, in memory, at `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._filler = folder / "filler"
+
+    @classmethod
+    @contextmanager
+    def mounted(cls, folder: Path) -> Iterator[Self]:
+        """Mount one for the time of the block; skips the test where that isn't allowed."""
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=700", "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"mounting a small disk needs root with the right to mount: {done.stderr.decode().strip()}")
+        try:
+            yield cls(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+    def fill_up(self) -> None:
+        """Write until no byte more goes in."""
+        with self._filler.open("wb", buffering=0) as file:
+            size = 4_096
+            while size:
+                try:
+                    file.write(b"x" * size)
+                except OSError:
+                    size //= 2
+
+    def free(self) -> None:
+        """Make room again."""
+        self._filler.unlink()
+
+    def make_read_only(self) -> None:
+        """Let nothing be written any more."""
+        self._remount("ro")
+
+    def make_writable(self) -> None:
+        """Let everything be written again."""
+        self._remount("rw")
+
+    def _remount(self, how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(self.folder)], check=True)

@@ -1,0 +1,132 @@
+"""The disk is full, or can't be written: logins go on, what could not be kept is said, and all is made up for later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from authd.daemon.state_files import StateFiles
+from authd.emulator.sample import ALICE_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.evidence import Evidence
+from tests.trouble.rig.mounts import SmallDisk
+from tests.trouble.rig.reading import LET_IN, outcome, readiness
+from tests.trouble.test_certificate_renewal import issue_long_ago
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with SmallDisk.mounted(tmp_path / "daemon0") as disk:
+        yield disk
+
+
+@pytest.fixture
+def state_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with SmallDisk.mounted(tmp_path / "daemon0" / "state") as disk:
+        yield disk
+
+
+def readable_pair(daemon: DaemonProcess) -> tuple[bytes, bytes]:
+    files = StateFiles(folder=daemon.state)
+    return files.certificate.read_bytes(), files.key.read_bytes()
+
+
+def test_a_full_disk_keeps_nobody_out(
+    small_disk: SmallDisk,
+    make_daemon: Callable[..., DaemonProcess],
+    settings: Callable[..., str],
+    new_token: Callable[..., str],
+) -> None:
+    """With settings, state and log on a full disk logins go on; afterwards log, renewal and last good settings too."""
+    with make_daemon() as daemon, daemon.client() as client:
+        issue_long_ago(StateFiles(folder=daemon.state), days_left=5)
+        daemon.wait_for_message("serving a new certificate")
+        new_settings = daemon.settings.with_name("new.yaml")
+        new_settings.write_text(settings(scrubbedAccounts=["999999999999"]))
+        last_good = StateFiles(folder=daemon.state).last_good
+        kept, pair = last_good.read_bytes(), readable_pair(daemon)
+        small_disk.fill_up()
+
+        daemon.hang_up()
+        new_settings.replace(daemon.settings)
+        for _ in range(30):  # their log is more than the rest of its last page takes
+            assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN
+        assert "No space left on device" in readiness(daemon, "certificate")
+        assert last_good.read_bytes() == kept
+        assert readable_pair(daemon) == pair
+        assert not [file for file in daemon.state.iterdir() if file.name.startswith(".")]
+
+        small_disk.free()
+        count = len(daemon.events())
+        daemon.hang_up()
+        daemon.wait_for_message("serving a new certificate", count)
+        assert readiness(daemon, "certificate") == "ok"
+        assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN
+        assert daemon.decision(daemon.events()[-1].get("reference", ""))["decision"] == "allowed"
+        daemon.wait_for_message("can't be kept")
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_a_start_needs_no_room(
+    state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], trouble: str
+) -> None:
+    """A state directory on a full or read-only disk is enough to start with, and what can't be written is said."""
+    daemon = make_daemon()
+    with daemon:
+        daemon.review(new_token(ALICE_KEY))
+    issue_long_ago(StateFiles(folder=daemon.state), days_left=-1)
+    StateFiles(folder=daemon.state).last_good.unlink()
+    pair = readable_pair(daemon)
+    (state_disk.fill_up if trouble == "full" else state_disk.make_read_only)()
+    with daemon:
+        reason = "No space left on device" if trouble == "full" else "Read-only file system"
+        assert reason in daemon.wait_for_message("the last good settings can't be kept")["message"]
+        assert reason in daemon.wait_for_message("the certificate in use goes on serving")["message"]
+        assert readiness(daemon, "certificate").startswith("expired at ")
+        assert readable_pair(daemon) == pair
+        (state_disk.free if trouble == "full" else state_disk.make_writable)()
+        daemon.hang_up()
+        daemon.wait_for_message("serving a new certificate")
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        assert readiness(daemon, "certificate") == "ok"
+
+
+def test_a_renewal_on_a_read_only_disk_is_made_up_for(
+    state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], evidence: Evidence
+) -> None:
+    """While the state directory can't be written the old leaf serves, loudly; then a new one does."""
+    with make_daemon() as daemon:
+        issue_long_ago(StateFiles(folder=daemon.state), days_left=5)
+        daemon.wait_for_message("serving a new certificate")
+        state_disk.make_read_only()
+        daemon.hang_up()
+        daemon.wait_for_message("the certificate in use goes on serving")
+        assert "was not renewed" in readiness(daemon, "certificate")
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        state_disk.make_writable()
+        count = len(daemon.events())
+        daemon.hang_up()
+        daemon.wait_for_message("serving a new certificate", count)
+        assert readiness(daemon, "certificate") == "ok"
+
+
+def test_a_state_directory_that_vanishes_stops_nothing(
+    make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str]
+) -> None:
+    """A state directory that was removed is missed aloud, and taken again when it is back, made anew."""
+    with make_daemon() as daemon:
+        away = daemon.state.with_name("away")
+        daemon.state.rename(away)
+        daemon.hang_up()
+        daemon.wait_for_message("the certificate in use goes on serving")
+        assert "No such file" in readiness(daemon, "certificate")
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        daemon.state.mkdir(exist_ok=True)
+        for file in away.iterdir():
+            (daemon.state / file.name).write_bytes(file.read_bytes())
+        daemon.hang_up()
+        daemon.wait_for_message("the certificate in use goes on serving")
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        assert readiness(daemon, "certificate") == "ok"

@@ -36,7 +36,8 @@ test: lint
 	$(BIN)/coverage report
 
 bench: $(VENV)/installed-test
-	@for benchmark in benchmarks/*.py; do echo "$$benchmark"; $(BIN)/python "$$benchmark" || exit 1; done
+	$(BIN)/python benchmarks/token.py
+	$(BIN)/python -m benchmarks.run
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build

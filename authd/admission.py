@@ -25,6 +25,8 @@ KNOWN_SECONDS = 900.0
 _KNOWN_IN_FLIGHT = 8
 #: How long a call may wait for its turn, in seconds; kube-apiserver would wait 30 for the whole review.
 QUEUE_SECONDS = 1.0
+#: And how many, in each lane: a cluster whose nodes all come back at once is not a flood.
+MOST_WAITING = 512
 #: Refusals by STS that all strangers together, and one access key id, may cause: at once, and a second.
 _STRANGERS_REFUSALS = (1_000.0, 200.0)
 _KEY_REFUSALS = (20.0, 1.0)
@@ -75,7 +77,6 @@ class Admission:
         self._clock = clock
         self._common_places = concurrency
         self._known_places = concurrency + max(1, concurrency // 4)
-        self._most_waiting = concurrency
         self._known_waiting: deque[Deferred[None]] = deque()
         self._common_waiting: deque[Deferred[None]] = deque()
         self._known: OrderedDict[str, float] = OrderedDict()
@@ -146,7 +147,7 @@ class Admission:
         return budget
 
     async def _turn(self, queue: deque[Deferred[None]]) -> None:
-        if len(queue) >= self._most_waiting:
+        if len(queue) >= MOST_WAITING:
             raise _overloaded(f"{self.in_flight} calls to STS are under way and {len(queue)} wait already")
         turn: Deferred[None] = Deferred(queue.remove)
         queue.append(turn)

@@ -56,7 +56,8 @@ class Verdicts:
     def refuse(self, request: PresignedRequest, denied: Denied) -> None:
         """Remember that STS refused a token, but for a reason that time alone may mend."""
         if denied.reason not in _MENDED_BY_TIME:
-            self._refused[request.digest] = (self._seconds() + REFUSAL_SECONDS, denied)
+            until = self._seconds() + REFUSAL_SECONDS
+            self._refused[request.digest] = (until, denied.again())  # the raised one holds its frames
             if len(self._refused) > _MOST_REFUSED:
                 self._refused.popitem(last=False)
 

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from authd.admission import KNOWN_SECONDS, QUEUE_SECONDS, Admission, Place
+from authd.admission import KNOWN_SECONDS, MOST_WAITING, QUEUE_SECONDS, Admission, Place
 from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
@@ -71,13 +71,14 @@ def test_calls_in_flight_are_bounded_and_the_next_one_waits_its_turn() -> None:
 
 
 def test_the_queue_is_bounded_too() -> None:
-    """As many may wait as may be under way; one more is refused at once."""
+    """So many may wait; one more is refused at once."""
     admission = Admission(clock=Clock(), concurrency=1)
     placed(enter(admission, "A"))
-    waiting = enter(admission, "B")
+    waiting = [enter(admission, "B") for _ in range(MOST_WAITING)]
     assert refusal(enter(admission, "C")).reason is UnavailableReason.OVERLOADED
-    assert admission.waiting == 1
-    waiting.addErrback(lambda _: None).cancel()
+    assert admission.waiting == MOST_WAITING
+    for call in waiting:
+        call.addErrback(lambda _: None).cancel()
 
 
 def test_nobody_waits_longer_than_a_second() -> None:

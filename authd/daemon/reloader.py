@@ -156,7 +156,6 @@ class SettingsFile:
     def _finished(self, result: Any) -> None:
         self._loading = False
         gc.enable()
-        gc.freeze()
         if isinstance(result, Failure):
             self._log.failure("reloading failed; the mappings in force stay", failure=result)
         if self._again:

@@ -21,6 +21,9 @@ def server_context(certificate_file: str, key_file: str, client_ca_file: str | N
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(AEAD_SUITES)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    # No session is resumed: a ticket would let a client in whose certificate nobody has looked at again.
+    context.set_options(SSL.OP_NO_TICKET)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB for each connection at rest
     for file in (certificate_file, key_file):
         with open(file, "rb"):  # noqa: PTH123  # an unreadable file's own error says more than OpenSSL's
@@ -29,7 +32,6 @@ def server_context(certificate_file: str, key_file: str, client_ca_file: str | N
     context.use_privatekey_file(key_file)
     context.check_privatekey()
     context.set_alpn_select_callback(_select_protocol)
-    context.set_session_id(b"authd")
     if client_ca_file is not None:
         context.load_verify_locations(client_ca_file)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)

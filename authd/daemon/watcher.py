@@ -19,6 +19,8 @@ from twisted.python.filepath import FilePath
 QUIET_SECONDS = 0.2
 #: A file that is being written in place is left alone this long, unless its writer closes it sooner.
 WRITING_SECONDS = 2.0
+#: In a folder that never comes to rest, the file is looked at this long after the first event.
+LONGEST_SECONDS = 5.0
 #: Events can be lost (overflow, network file systems): the file is looked at this often all the same.
 POLL_SECONDS = 30.0
 #: A directory that vanished is looked for this often.
@@ -40,12 +42,14 @@ _MASK = (
 class _Watch(inotify.INotify):
     """One inotify descriptor, which says when it ends: for Twisted that is no event."""
 
-    def __init__(self, reactor: Any, folder: Path, seen: Callable[[int], None], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, reactor: Any, folder: Path, seen: Callable[[FilePath[bytes], int], None], ended: Callable[[], None]
+    ) -> None:
         super().__init__(reactor)
         self._ended = ended
         self.identity = _identity(folder)
         self.startReading()
-        self.watch(FilePath(os.fsencode(folder)), _MASK, callbacks=[lambda _watch, _path, mask: seen(mask)])
+        self.watch(FilePath(os.fsencode(folder)), _MASK, callbacks=[lambda _watch, path, mask: seen(path, mask)])
 
     def connectionLost(self, reason: Failure) -> None:
         """Tell that no more events will come."""
@@ -66,9 +70,11 @@ class DirectoryWatcher:
     def __init__(self, reactor: Any, path: Path, changed: Callable[[], None]) -> None:
         self._reactor = reactor
         self._folder = path.parent
+        self._name = os.fsencode(path.name)
         self._changed = changed
         self._watch: _Watch | None = None
         self._quiet: Any = None
+        self._latest = 0.0
         self._retry: Any = None
         self._running = False
         self._polling = task.LoopingCall(self._poll)
@@ -111,17 +117,22 @@ class DirectoryWatcher:
         if watch is not None:
             watch.loseConnection()
 
-    def _seen(self, mask: int) -> None:
+    def _seen(self, path: FilePath[bytes], mask: int) -> None:
         # Nothing may be raised in here: Twisted would end the watch without a word.
         if mask & (inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF):
             self._reactor.callLater(0, self._end_watch)
-        self._settle(WRITING_SECONDS if mask & inotify.IN_MODIFY else QUIET_SECONDS)
+        if not mask & inotify.IN_MODIFY:
+            self._settle(QUIET_SECONDS)
+        elif path.basename() == self._name:
+            self._settle(WRITING_SECONDS)  # other files may be written all the time
 
     def _settle(self, seconds: float) -> None:
-        if self._quiet is not None and self._quiet.active():
-            self._quiet.reset(seconds)
-        else:
+        now = self._reactor.seconds()
+        if self._quiet is None or not self._quiet.active():
+            self._latest = now + LONGEST_SECONDS
             self._quiet = self._reactor.callLater(seconds, self._changed)
+        else:
+            self._quiet.reset(min(seconds, max(0.0, self._latest - now)))
 
     def _lost(self) -> None:
         self._watch = None

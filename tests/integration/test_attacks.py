@@ -312,7 +312,7 @@ def test_a_house_full_of_work_turns_newcomers_away(tight: DaemonProcess, emulato
         for body in bodies:
             held.append(stack.enter_context(connect(tight)))
             held[-1].sendall(POST + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
-        wait_until(lambda: emulator.counters().requests >= asked + 8, "the reviews to reach STS")
+        wait_until(lambda: emulator.counters().requests >= asked + MAX_CONNECTIONS, "the reviews to reach STS")
         plain = socket.create_connection(("127.0.0.1", tight.port), timeout=GENEROUS_SECONDS)
         with plain:
             assert read_to_end(plain) == b""

@@ -177,7 +177,7 @@ def test_a_restart_through_the_services_socket_refuses_nobody(
         assert daemon.port == held.getsockname()[1]
         token = mint.by_signer(ALICE_KEY, expires=600)
         with Load(daemon.client, [token], _alice_only, fresh=fresh) as load:
-            for _ in range(3):
+            for _ in range(2):
                 load.answer_more(30)
                 daemon.stop()
                 assert daemon.ended_well()

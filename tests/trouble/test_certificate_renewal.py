@@ -19,9 +19,14 @@ from tests.trouble.rig.reading import LET_IN, metric, outcome, readiness
 HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
+def made_so_as_to_end_in(days: float) -> datetime:
+    """Return when a leaf was made that ends in so many days."""
+    return datetime.now(UTC) - LEAF_LIFETIME + timedelta(days=days)
+
+
 def issue_long_ago(files: StateFiles, days_left: float) -> None:
     """Sign a pair that ends in so many days, as if it had been made in time."""
-    made = datetime.now(UTC) - LEAF_LIFETIME + timedelta(days=days_left)
+    made = made_so_as_to_end_in(days_left)
     if files.authority.exists():
         files.issue_leaf(files.read_authority(), HOSTS, made)
     else:

@@ -1,0 +1,42 @@
+"""There is no inotify to be had: files are looked at all the same, and the tries cost nothing that stays."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.settings import ALICE, user
+from tests.trouble.rig.clock import Clock
+from tests.trouble.rig.process import Usage
+from tests.trouble.rig.reading import readiness
+
+
+def limited(limit: str) -> list[str]:
+    """Return a launcher's beginning, after which a limit of user_namespaces(7) is 0; skips where there is none."""
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c"]
+    command += [f'echo 0 > /proc/sys/user/{limit} && exec "$@"', "sh"]
+    done = subprocess.run([*command, "true"], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a limit on inotify needs a user namespace: {done.stderr.decode().strip()}")
+    return command
+
+
+@pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
+def test_without_inotify_files_are_polled(
+    make_daemon: Callable[..., DaemonProcess], tmp_path: Path, settings: Callable[..., str], limit: str
+) -> None:
+    """At inotify's limits a daemon starts, says what it does instead, reloads, and leaks no descriptor by trying."""
+    launcher = [*limited(limit), *Clock(tmp_path / "clock").launcher]  # it looks at files every second
+    with make_daemon(process={"launcher": launcher}) as daemon:
+        assert "can't watch" in daemon.wait_for_message("it is looked at every")["message"]
+        before = Usage.of(daemon.process.pid).descriptors
+        for number in range(1, 4):
+            count = len(daemon.events())
+            daemon.settings.write_text(settings(users=[user(ALICE, f"alice-{number}")]))
+            daemon.wait_for_message("mappings reloaded: 3 rules", count)
+        assert readiness(daemon, "settings") == "ok"
+        assert Usage.of(daemon.process.pid).descriptors <= before

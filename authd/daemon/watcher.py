@@ -45,11 +45,15 @@ class _Watch(inotify.INotify):
     def __init__(
         self, reactor: Any, folder: Path, seen: Callable[[FilePath[bytes], int], None], ended: Callable[[], None]
     ) -> None:
+        self.identity = _identity(folder)
         super().__init__(reactor)
         self._ended = ended
-        self.identity = _identity(folder)
+        try:
+            self.watch(FilePath(os.fsencode(folder)), _MASK, callbacks=[lambda _watch, path, mask: seen(path, mask)])
+        except inotify.INotifyError:
+            os.close(self.fileno())
+            raise
         self.startReading()
-        self.watch(FilePath(os.fsencode(folder)), _MASK, callbacks=[lambda _watch, path, mask: seen(path, mask)])
 
     def connectionLost(self, reason: Failure) -> None:
         """Tell that no more events will come."""
@@ -77,6 +81,7 @@ class DirectoryWatcher:
         self._latest = 0.0
         self._retry: Any = None
         self._running = False
+        self._complained = False
         self._polling = task.LoopingCall(self._poll)
         self._polling.clock = reactor
 
@@ -104,7 +109,11 @@ class DirectoryWatcher:
         self._retry = None
         try:
             self._watch = _Watch(self._reactor, self._folder, self._seen, self._lost)
+            self._complained = False
         except (OSError, inotify.INotifyError) as error:
+            if self._complained:
+                return
+            self._complained = True
             self._log.warn(
                 "can't watch {folder} ({error}): it is looked at every {seconds:.0f} seconds instead",
                 folder=str(self._folder),

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from authd.core.decision import ALLOWED, Decision
+from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
 
 
@@ -20,6 +20,12 @@ def test_a_decision_stays_as_it_was_made():
     decision = Decision(reason="foreign_token", message="m", reference="r")
     with pytest.raises(dataclasses.FrozenInstanceError):
         decision.reason = ALLOWED
+
+
+def test_the_words_for_where_an_identity_came_from_are_stable():
+    """Logs and metrics have one of three words for it."""
+    assert list(Source) == ["sts", "cache", "stale"]
+    assert Decision(reason="foreign_token", message="m", reference="r").source is Source.STS
 
 
 def test_the_word_for_yes_is_no_reason_for_a_no():

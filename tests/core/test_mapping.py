@@ -134,6 +134,20 @@ def test_other_roles_are_not_the_permission_sets(*, rules, identities, name, rol
     not_mapped(table, identities.of(session(role, account, partition=partition)))
 
 
+def test_each_of_the_sixteen_digits_is_hexadecimal(rules, identities):
+    """At each of the 16 places a hex digit of either case is taken, and no other character of a role's name."""
+    table = build_table([rules.sso("Admin")], {})
+    names = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@-"
+    for place in range(16):
+        for character in names:
+            digits = HEX[:place] + character + HEX[place + 1 :]
+            identity = identities.of(session(f"AWSReservedSSO_Admin_{digits}"))
+            if character in "0123456789abcdefABCDEF":
+                assert table.lookup(identity).username == "user"
+            else:
+                not_mapped(table, identity)
+
+
 def test_a_user_named_like_a_permission_sets_role_is_a_user(rules, identities):
     """Only roles belong to permission sets."""
     table = build_table([rules.sso("Admin")], {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from authd.daemon.state_files import StateFiles
 from authd.emulator.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.polling import wait_until
 from tests.trouble.rig.mounts import SmallDisk
-from tests.trouble.rig.reading import LET_IN, outcome, readiness
+from tests.trouble.rig.reading import LET_IN, metric, outcome, readiness
 from tests.trouble.test_certificate_renewal import HOSTS, issue_long_ago, made_so_as_to_end_in
 
 
@@ -47,15 +49,17 @@ def test_a_full_disk_keeps_nobody_out(
         daemon.wait_for_message("serving a new certificate")
         new_settings = daemon.settings.with_name("new.yaml")
         new_settings.write_text(settings(scrubbedAccounts=["999999999999"]))
+        os.link(daemon.settings, daemon.settings.with_name("old.yaml"))  # replaced, it would make room
         kept, pair = files.last_good.read_bytes(), readable_pair(daemon)
         small_disk.fill_up()
 
         hidden.rename(files.authority_key)
         daemon.hang_up()
+        wait_until(lambda: "No space left on device" in readiness(daemon, "certificate"), "the renewal to fail")
         new_settings.replace(daemon.settings)
+        wait_until(lambda: metric(daemon, 'authd_reloads_total{result="ok"}'), "the new settings to be in force")
         for _ in range(30):  # their log is more than the rest of its last page takes
             assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN
-        assert "No space left on device" in readiness(daemon, "certificate")
         assert files.last_good.read_bytes() == kept
         assert readable_pair(daemon) == pair
         assert not [file for file in daemon.state.iterdir() if file.name.startswith(".")]

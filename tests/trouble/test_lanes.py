@@ -17,8 +17,8 @@ from tests.trouble.rig.reading import LET_IN, OPEN, outcome
 
 UNKNOWN = (200, "unknown_access_key")
 OVERLOADED = (503, "overloaded")
-FLOOD = 240
-STRANGERS = 24
+FLOOD = 200
+STRANGERS = 40
 
 
 def invented_key() -> tuple[str, str]:

@@ -1,0 +1,101 @@
+"""A start with a settings file that is broken: with the last good one where that is wished, and not at all elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from authd.daemon.state_files import StateFiles
+from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.settings import ALICE, BOB, user
+from tests.trouble.rig.reading import LET_IN, outcome, readiness
+
+ALICE_ALONE = [user(ALICE, "alice")]
+NOT_MAPPED = (200, "identity_not_mapped")
+
+
+@pytest.fixture
+def served_before(make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str]) -> Callable[..., DaemonProcess]:
+    """Make a daemon that has served mappings for Alice alone, and whose settings file was broken afterwards.
+
+    Only with `started` it really has; elsewhere there is what it would have left.
+    """
+
+    def make(*, started: bool = False, **server: object) -> DaemonProcess:
+        daemon = make_daemon(users=ALICE_ALONE, **server)
+        if started:
+            with daemon:
+                pass
+        else:
+            daemon.state.mkdir()
+            StateFiles(folder=daemon.state).last_good.write_bytes(daemon.settings.read_bytes())
+        text = settings(users=[user(BOB, "bob")], **server)
+        daemon.settings.write_text(text.replace("mapUsers:", "mapUserz:"))
+        return daemon
+
+    return make
+
+
+def test_the_last_good_settings_serve_and_are_loud(
+    served_before: Callable[..., DaemonProcess], settings: Callable[..., str], new_token: Callable[..., str]
+) -> None:
+    """With startFromLastGood the mappings of before serve, not ready and with the error's line; a mended file ends it."""
+    with served_before(started=True, startFromLastGood=True) as daemon:
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        assert outcome(daemon.review(new_token(BOB_KEY))) == NOT_MAPPED
+        daemon.wait_for_message("started from the last good settings")
+        daemon.wait_for_message("mapUserz")
+        assert daemon.health("/readyz").status == 503
+        complaint = readiness(daemon, "settings")
+        assert complaint.startswith("the last good mappings are in force: ")
+        assert f"{daemon.settings}:" in complaint
+        assert daemon.health("/livez").status == 200
+
+        daemon.settings.write_text(settings(users=[user(ALICE, "alice"), user(BOB, "bob")], startFromLastGood=True))
+        daemon.wait_for_message("mappings reloaded")
+        assert outcome(daemon.review(new_token(BOB_KEY))) == LET_IN
+        assert daemon.health("/readyz").status == 200
+
+
+def test_a_broken_file_is_never_kept_as_good(
+    served_before: Callable[..., DaemonProcess], new_token: Callable[..., str]
+) -> None:
+    """Start after start, what serves is the last file that was in force."""
+    daemon = served_before(startFromLastGood=True)
+    for _ in range(2):
+        with daemon:
+            assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+
+
+def test_a_missing_file_gives_way_too(
+    served_before: Callable[..., DaemonProcess], new_token: Callable[..., str]
+) -> None:
+    """Where the file is gone altogether, the last good one serves."""
+    daemon = served_before(startFromLastGood=True)
+    daemon.settings.unlink()
+    with daemon:
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        assert "No such file" in readiness(daemon, "settings")
+
+
+def test_without_the_setting_the_start_ends_with_the_errors(served_before: Callable[..., DaemonProcess]) -> None:
+    """By default a broken file ends the start with status 2 and every error's line, though a good one is kept."""
+    daemon = served_before()
+    daemon.launch()
+    assert daemon.wait() == 2
+    said = daemon.said()
+    assert f"{daemon.settings}:" in said
+    assert "mapUserz" in said
+    assert "Traceback" not in said
+
+
+def test_a_last_good_file_that_is_broken_too_is_no_way_out(served_before: Callable[..., DaemonProcess]) -> None:
+    """Where what was kept can't be used either, the start ends with the errors of the file itself."""
+    daemon = served_before(startFromLastGood=True)
+    StateFiles(folder=daemon.state).last_good.write_text("nonsense: [")
+    daemon.launch()
+    assert daemon.wait() == 2
+    assert "mapUserz" in daemon.said()
+    assert "nonsense" not in daemon.said()

@@ -1,0 +1,68 @@
+"""With `server.requireClientCertificate`, only who has the kubeconfig that `authd init --mutual-tls` wrote gets in."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from authd.emulator.sample import ALICE_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.evidence import Evidence
+from tests.integration.rig.minting import CLUSTER, bare_environment, script
+from tests.trouble.rig.reading import LET_IN, outcome
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def init(daemon: DaemonProcess, evidence: Evidence, port: int) -> None:
+    """Run `authd init --mutual-tls` for a daemon that is yet to start."""
+    command = [script("authd"), "init", "--mutual-tls", "-i", CLUSTER, "--state-dir", str(daemon.state)]
+    command += ["--port", str(port), "--generate-kubeconfig", str(daemon.kubeconfig)]
+    environment = bare_environment(daemon.folder)
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    evidence.said("authd init", done.stdout + done.stderr)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_kubeconfig_of_init_opens_and_nothing_else_does(
+    make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], evidence: Evidence
+) -> None:
+    """The client certificate in the kubeconfig is served; without it the handshake ends, before any request is read."""
+    port = free_port()
+    process = {"arguments": ["--port", str(port), "--kubeconfig-pregenerated"]}
+    daemon = make_daemon(requireClientCertificate=True, process=process)
+    init(daemon, evidence, port)
+    before = daemon.kubeconfig.read_bytes()
+    with daemon:
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        config = yaml.safe_load(before)
+        config["users"][0]["user"] = {}
+        daemon.kubeconfig.write_text(yaml.safe_dump(config))
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            daemon.review(new_token(ALICE_KEY))
+        daemon.kubeconfig.write_bytes(before)
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        assert len([event for event in daemon.events() if "decision" in event]) == 2
+        assert not [event for event in daemon.events() if "traceback" in event]
+
+
+def test_the_daemon_writes_such_a_kubeconfig_itself_and_keeps_it(
+    make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str]
+) -> None:
+    """Without init the first start writes the kubeconfig with a certificate, which opens after a restart too."""
+    port = str(free_port())
+    daemon = make_daemon(requireClientCertificate=True, process={"arguments": ["--port", port]})
+    with daemon:
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        written = daemon.kubeconfig.read_bytes()
+    with daemon:
+        assert daemon.kubeconfig.read_bytes() == written
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN

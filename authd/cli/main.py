@@ -76,11 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `authd` with these arguments, or the process's own, and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if given[:1] == ["token"]:  # its options are the credential plugin's own, and fast matters
-            from authd.client.main import main as token  # noqa: PLC0415
-
-            return token(given[1:])
-        return _run(given)
+        try:
+            return _token(given[1:]) if given[:1] == ["token"] else _run(given)
+        finally:
+            sys.stdout.flush()  # here, where a reader who has gone away can be taken note of
     except (CommandError, ConfigError) as error:
         _complain(str(error))
         return UNUSABLE
@@ -92,6 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # a traceback helps nobody here, and could show a token
         _complain(f"internal error ({type(error).__name__}{_place(error)}); please report it")
         return UNUSABLE
+
+
+def _token(given: list[str]) -> int:
+    # Its options are the credential plugin's own, and it must be fast.
+    from authd.client.main import main as token  # noqa: PLC0415
+
+    return token(given)
 
 
 def _run(given: list[str]) -> int:

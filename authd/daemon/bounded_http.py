@@ -182,9 +182,10 @@ class BoundedChannel(HTTPChannel):
         self.loseConnection()
 
     def loseConnection(self) -> None:
-        """Close when what was written is sent, and read nothing more."""
-        self._hanging_up = True
-        super().loseConnection()
+        """Close when what was written is sent, and read nothing more; once is enough."""
+        if not self._hanging_up:
+            self._hanging_up = True
+            super().loseConnection()
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a line that is longer than all headers together may be."""

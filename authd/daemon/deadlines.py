@@ -19,6 +19,10 @@ class Expiring(Interface):
         """End the connection at once; it does not rest any more, though it may take a moment to be gone."""
         ...
 
+    def loseConnection(self) -> None:
+        """End the connection when what was written is sent."""
+        ...
+
 
 class Deadlines:
     """All open connections, and which of them is due."""
@@ -51,7 +55,12 @@ class Deadlines:
             min(idle)[2].expire()
         return bool(idle)
 
+    def close_all(self) -> None:
+        """End every connection when what was written to it is sent."""
+        for connection in list(self._connections):
+            connection.loseConnection()
+
     def end_all(self) -> None:
-        """End every connection."""
+        """End every connection at once."""
         for connection in list(self._connections):
             connection.expire()

@@ -22,6 +22,8 @@ MAX_CONNECTIONS = 1_024
 _DRAIN_SECONDS = 1.0
 #: And how long reviews under way may take after that; longer than the STS client's longest deadline.
 _REVIEW_SECONDS = 31.0
+#: And how long the last answers may take to be sent, before what is still open is cut off.
+_SEND_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 
 
@@ -87,6 +89,8 @@ class WebhookListener:
         self._webhook.draining = True
         await self._wait(_DRAIN_SECONDS, lambda: not self._webhook.deadlines)
         await self._wait(_REVIEW_SECONDS, lambda: not self._webhook.under_review)
+        self._webhook.deadlines.close_all()
+        await self._wait(_SEND_SECONDS, lambda: not self._webhook.deadlines)
         self._sweeping.stop()
         self._webhook.deadlines.end_all()
 

@@ -37,7 +37,7 @@ class ServingPair:
         self._client_certificates = client_certificates
         self._digest = b""
         self._failure = ""
-        self.not_after = datetime.fromtimestamp(0, UTC)
+        self.not_before = self.not_after = datetime.fromtimestamp(0, UTC)
         self.tls: SwappableServerTLS
 
     def load(self) -> None:
@@ -88,20 +88,28 @@ class ServingPair:
         """Say what is wrong with the certificate, or nothing."""
         if self.days_left <= 0:
             return f"expired at {self.not_after.isoformat()}"
+        if self._now() < self.not_before:
+            return f"not valid before {self.not_before.isoformat()}: it was made when the clock was wrong"
         if self.days_left < RENEW_BEFORE.days / 2:
             return f"expires in {self.days_left:.1f} days and was not renewed: {self._failure or 'not signed here'}"
         return self._failure
 
     def _renew_when_due(self) -> None:
-        if not self._files.authority_key.exists() or self.not_after - self._now() > RENEW_BEFORE:
+        now = self._now()
+        made_too_late = now < self.not_before  # by a clock that was ahead
+        if not self._files.authority_key.exists() or not (made_too_late or self.not_after - now <= RENEW_BEFORE):
             return
-        self._files.issue_leaf(self._files.read_authority(), self._hosts, self._now())
+        authority = self._files.read_authority()
+        its_end = x509.load_pem_x509_certificate(authority.certificate_pem).not_valid_after_utc
+        if made_too_late or its_end > self.not_after:  # a new one could not live any longer than its authority
+            self._files.issue_leaf(authority, self._hosts, now)
 
     def _context(self) -> SSL.Context:
         files = self._files
         client_ca = str(files.authority) if self._client_certificates else None
         context = server_context(str(files.certificate), str(files.key), client_ca)
-        self.not_after = x509.load_pem_x509_certificate(files.certificate.read_bytes()).not_valid_after_utc
+        certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        self.not_before, self.not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         return context
 
     def _read_digest(self) -> bytes:

@@ -128,11 +128,14 @@ class DirectoryWatcher:
 
     def _seen(self, path: FilePath[bytes], mask: int) -> None:
         # Nothing may be raised in here: Twisted would end the watch without a word.
+        name = path.basename()
         if mask & (inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF):
             self._reactor.callLater(0, self._end_watch)
+        elif name.startswith(b".") and not name.startswith(b"..") and name != self._name:
+            return  # somebody's temporary file, our own too: what it becomes has a name of its own
         if not mask & inotify.IN_MODIFY:
             self._settle(QUIET_SECONDS)
-        elif path.basename() == self._name:
+        elif name == self._name:
             self._settle(WRITING_SECONDS)  # other files may be written all the time
 
     def _settle(self, seconds: float) -> None:

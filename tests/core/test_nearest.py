@@ -32,6 +32,8 @@ CASES = [
      "the rule at m.yaml:1:3 is for the same name but another kind of principal or another path"),
     ([f"arn:aws:iam::{A}:user/dev/Al"], f"arn:aws:iam::{A}:user/Al",
      "the rule at m.yaml:1:3 is for the same name but another kind of principal or another path"),
+    ([f"arn:aws:iam::{A}:user/Al"], f"arn:aws:iam::{A}:user/dev/Al",
+     "the rule at m.yaml:1:3 is for the same name but another kind of principal or another path"),
     ([f"arn:aws:iam::{A}:role/Zebra", f"arn:aws:iam::{A}:role/Admins"], session("Admin"),
      "the nearest rule, at m.yaml:2:3, is for another name in the same account"),
     ([f"arn:aws:iam::{A}:role/Admin-*"], session("Admin"),

@@ -52,6 +52,31 @@ def test_a_session_token_travels_as_it_is_spelled(tokens, hosts):
     assert request.target.endswith(f"&X-Amz-Security-Token={spelled}")
 
 
+def test_credentials_stand_for_the_key_and_its_session_token(tokens, hosts):
+    """Requests of one signer have the same credentials; another key or session token is another signer."""
+
+    def credentials(key="AKIAIOSFODNN7EXAMPLE", session_token=None, **changes):
+        scope = f"{key}%2F20260301%2Fus-east-1%2Fsts%2Faws4_request"
+        token = tokens.token({"X-Amz-Credential": scope, "X-Amz-Security-Token": session_token, **changes})
+        return parse_token(token, hosts=hosts, now=tokens.now).credentials
+
+    assert credentials() == hashlib.sha256(b"AKIAIOSFODNN7EXAMPLE&").hexdigest()
+    assert credentials(session_token="a%2Fb") == hashlib.sha256(b"AKIAIOSFODNN7EXAMPLE&a%2Fb").hexdigest()
+    assert credentials() == credentials(**{"X-Amz-Signature": "f" * 64, "X-Amz-Expires": "900"})
+    others = [
+        credentials(),
+        credentials("AKIAIOSFODNN7EXAMPLF"),
+        credentials(session_token="a"),
+        credentials(session_token="b"),
+    ]
+    assert len({*others}) == 4
+
+
+def test_a_digest_that_is_known_is_not_made_again(tokens, hosts):
+    """Whoever has a token's digest hands it over."""
+    assert parse_token(tokens.token(), hosts=hosts, now=tokens.now, token_digest="d" * 64).digest == "d" * 64
+
+
 def test_nothing_of_a_request_shows(tokens, hosts):
     """A request in a traceback or log shows its digest's beginning and host, no signature and no key."""
     request = parse_token(tokens.token(), hosts=hosts, now=tokens.now)

@@ -14,6 +14,10 @@ class Connection:
         self.deadline = deadline
         self.idle_since = idle_since
         self.expired = 0
+        self.closed = 0
+
+    def loseConnection(self) -> None:
+        self.closed += 1
 
     def expire(self) -> None:
         self.expired += 1
@@ -72,8 +76,10 @@ def test_connections_may_leave_while_they_are_ended() -> None:
 
 
 def test_all_are_ended_at_the_end() -> None:
-    """At the end every connection is ended, deadline or not."""
+    """At the end every connection is closed, then ended, deadline or not."""
     connections = [Connection(1.0), Connection(None), Connection(idle_since=1.0)]
     _, deadlines = with_connections(*connections)
+    deadlines.close_all()
+    assert [(connection.closed, connection.expired) for connection in connections] == [(1, 0)] * 3
     deadlines.end_all()
-    assert [connection.expired for connection in connections] == [1, 1, 1]
+    assert [(connection.closed, connection.expired) for connection in connections] == [(1, 1)] * 3

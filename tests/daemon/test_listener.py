@@ -180,9 +180,34 @@ def test_the_end_waits_for_reviews_under_way(listening: Listening) -> None:
     assert stopped == []
     pending.callback(decision(ALLOWED))
     assert b"Connection: close" in transport.value()
+    listening.advance(0.5)
+    assert (stopped, transport.aborted) == ([], False)  # the answer is still to be sent
+    transport.end()
     listening.advance(0.1)
     assert stopped == [None]
     assert listening.clock.getDelayedCalls() == []
+
+
+def test_who_does_not_take_the_last_answer_is_cut_off(listening: Listening) -> None:
+    """The end waits a moment for the last answers to be sent, and no longer."""
+    transport = listening.connect()
+    assert transport is not None
+    stopped = listening.stop()
+    transport.protocol.dataReceived(review())
+    listening.advance(3)
+    assert (stopped, transport.aborted) == ([None], True)
+
+
+def test_at_the_end_who_rests_is_sent_away_politely(listening: Listening) -> None:
+    """A connection at rest is closed, not cut off, when the last second is over."""
+    transport = listening.connect()
+    assert transport is not None
+    stopped = listening.stop()
+    listening.advance(1.1)
+    assert (transport.disconnecting, transport.aborted, stopped) == (True, False, [])
+    transport.end()
+    listening.advance(0.1)
+    assert stopped == [None]
 
 
 def test_the_end_takes_a_last_request(listening: Listening) -> None:
@@ -194,7 +219,8 @@ def test_the_end_takes_a_last_request(listening: Listening) -> None:
     transport.protocol.dataReceived(review())
     assert b"200 OK" in transport.value()
     assert b"Connection: close" in transport.value()
-    listening.advance(1)
+    transport.end()
+    listening.advance(0.1)
     assert stopped == [None]
 
 

@@ -15,11 +15,9 @@ from authd.emulator.process import EmulatorProcess
 from authd.emulator.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
-from tests.integration.rig.load import Judge, Load
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import REGIONS, UNPROVEN_REGION, settings_text
-from tests.integration.rig.webhook_client import Answer
 
 THROTTLED = (429, "sts_throttled")
 FAILED = (502, "sts_error")
@@ -186,45 +184,3 @@ def test_identical_tokens_share_one_call(daemon: DaemonProcess, emulator: Emulat
         others = list(pool.map(daemon.review, [token] * 7))
     assert [answer.user["username"] for answer in (first.result(), *others)] == ["alice"] * 8
     assert emulator.counters().requests == asked + 1
-
-
-def open_descriptors(daemon: DaemonProcess) -> int:
-    """Count what the daemon's process has open."""
-    return sum(1 for _ in Path(f"/proc/{daemon.process.pid}/fd").iterdir())
-
-
-def test_one_regions_faults_touch_no_other_region(
-    make_daemon: Callable[..., DaemonProcess],
-    emulator: EmulatorProcess,
-    sts: dict[str, Any],
-    mint: Mint,
-    tmp_path: Path,
-) -> None:
-    """Under load, while one region's STS goes wrong in every way, logins by another's go on, and nothing is left open."""
-    troubled = REGIONS[1]
-    # Faults at the accept strike new connections alone, and these are kept; making a bomb takes a second.
-    quick = [key for key in MATRIX if key[1] is not Phase.ACCEPT and key[0] is not Fault.GZIP_BOMB]
-    with EmulatorProcess("--ca-out", str(tmp_path / "ca.pem")) as other:
-        (tmp_path / "both.pem").write_bytes(Path(emulator.ca).read_bytes() + Path(other.ca).read_bytes())
-        connect = {f"sts.{REGIONS[0]}.amazonaws.com": emulator.port, f"sts.{troubled}.amazonaws.com": other.port}
-        endpoints = [{"host": host, "connect": f"127.0.0.1:{port}"} for host, port in connect.items()]
-        both = {**sts, "caFile": str(tmp_path / "both.pem"), "endpoints": endpoints, "timeout": "2s"}
-        with make_daemon(sts=both) as daemon:
-            before = open_descriptors(daemon)
-            with Load(daemon.client, [mint.by_signer(ALICE_KEY, expires=700)], _alice_only, threads=2):
-                for number, (fault, phase) in enumerate(quick):
-                    other.inject(fault, phase=phase, times=1)
-                    answer = daemon.review(mint.by_signer(BOB_KEY, region=troubled, expires=100 + number))
-                    assert (fault, answer.status) == (fault, MATRIX[fault, phase][0])
-                    other.clear()
-                    good = daemon.review(mint.by_signer(BOB_KEY, region=troubled, expires=200 + number))
-                    assert good.user["username"] == "bob"
-            wait_until(lambda: open_descriptors(daemon) <= before, "every connection to be closed")
-            assert "Traceback" not in daemon.said()
-
-
-def _alice_only(_: str) -> Judge:
-    def judge(answer: Answer) -> None:
-        assert answer.user["username"] == "alice"
-
-    return judge

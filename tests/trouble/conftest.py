@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,10 @@ def evidence() -> Iterator[Evidence]:
 def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
     with EmulatorProcess("--ca-out", str(tmp_path_factory.mktemp("sts") / "ca.pem")) as running:
         running.inject(Fault.GZIP_BOMB, times=1)  # it takes a second to make, once
-        with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(
-                f"https://localhost:{running.port}/", context=ssl.create_default_context(cafile=running.ca)
-            )
+        trust = ssl.create_default_context(cafile=running.ca)
+        with closing(http.client.HTTPSConnection("localhost", running.port, context=trust)) as connection:
+            connection.request("GET", "/")
+            connection.getresponse().read()
         yield running
 
 

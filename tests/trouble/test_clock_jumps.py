@@ -6,10 +6,14 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from authd.daemon.certificates import AUTHORITY_LIFETIME
+from authd.daemon.serving_pair import ServingPair
+from authd.daemon.state_files import StateFiles
 from authd.emulator.faults import Fault, Phase
 from authd.emulator.process import EmulatorProcess
 from authd.emulator.sample import ALICE_KEY
@@ -113,3 +117,33 @@ def test_a_wrong_clock_says_so_and_is_forgotten_when_mended(
     assert emulator.counters().requests == asked
     supervised.clock.jump_to(0)
     assert outcome(supervised.daemon.review(token)) == LET_IN
+
+
+def test_a_certificate_made_by_a_clock_that_was_ahead_is_made_anew(tmp_path: Path) -> None:
+    """A leaf that was renewed in a future that never came is noticed, and replaced by one that is valid now."""
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    moments = [now]
+    pair = ServingPair(StateFiles(folder=tmp_path), ("localhost",), lambda: moments[-1], client_certificates=False)
+    pair.load()
+    moments.append(now + timedelta(days=365))
+    pair.check()
+    assert pair.not_before > now
+    moments.append(now)
+    assert "not valid before" in pair.problem()
+    pair.check()
+    assert pair.not_before <= now
+    assert pair.problem() == ""
+
+
+def test_a_leaf_that_ends_with_its_authority_is_not_made_anew_again_and_again(tmp_path: Path) -> None:
+    """Where a new leaf could live no longer than the one there is, it stays, and readiness says when it ends."""
+    moments = [datetime(2026, 3, 1, tzinfo=UTC)]
+    files = StateFiles(folder=tmp_path)
+    pair = ServingPair(files, ("localhost",), lambda: moments[-1], client_certificates=False)
+    pair.load()
+    moments.append(moments[0] + AUTHORITY_LIFETIME - timedelta(days=3))
+    pair.check()
+    leaf = files.certificate.read_bytes()
+    pair.check()
+    assert files.certificate.read_bytes() == leaf
+    assert "expires in 3.0 days" in pair.problem()

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from twisted.internet.testing import MemoryReactorClock
 
+from authd.daemon.watcher import WRITING_SECONDS, DirectoryWatcher
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE, user
@@ -43,3 +45,31 @@ def test_without_inotify_files_are_polled(
         said = [event["message"] for event in daemon.events() if "can't watch" in event["message"]]
         assert len(said) == len(set(said))
         wait_until(lambda: Usage.of(daemon.process.pid).descriptors <= before, "as many descriptors as before", 10)
+
+
+def test_temporary_files_are_no_change(tmp_path: Path) -> None:
+    """What fails to be written, over and over on a full disk, makes nobody look; what is renamed into place does."""
+    reactor, told = MemoryReactorClock(), []
+    watcher = DirectoryWatcher(reactor, tmp_path / "cert.pem", lambda: told.append(True))
+    watcher.start()
+
+    def let_it_settle() -> None:
+        for reader in list(reactor.readers):
+            reader.doRead()
+        reactor.advance(WRITING_SECONDS)
+
+    temporary = tmp_path / ".cert.pem.x7y"
+    temporary.write_bytes(b"")
+    temporary.unlink()
+    let_it_settle()
+    assert not told
+    temporary.write_bytes(b"new")
+    temporary.replace(tmp_path / "cert.pem")
+    let_it_settle()
+    assert told
+    told.clear()
+    (tmp_path / "..data_tmp").symlink_to("somewhere")
+    (tmp_path / "..data_tmp").replace(tmp_path / "..data")
+    let_it_settle()
+    assert told
+    watcher.stop()

@@ -61,15 +61,14 @@ class DaemonProcess:
         options = [word for name, value in defaults.items() if name not in self._arguments for word in (name, value)]
         return [*self._launcher, "authd", *options, *self._arguments]
 
-    def launch(self, log_to: Path | None = None) -> Self:
-        """Start the process, and wait for nothing; `log_to` takes its output instead of a file that is read here."""
+    def launch(self) -> Self:
+        """Start the process, and wait for nothing."""
         self._starts += 1
         self._output = self.folder / f"output.{self._starts}"
         self._errors = self.folder / f"errors.{self._starts}"
         self._evidence.writes("the daemon's output", self._output)
         self._evidence.writes("the daemon's standard error", self._errors)
-        self._output.touch()
-        with (log_to or self._output).open("wb") as output, self._errors.open("wb") as errors:
+        with self._output.open("wb") as output, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 self.command,
                 cwd="/",

@@ -26,7 +26,7 @@ class Channel:
     def abortConnection(self) -> None:  # noqa: N802
         self.events.append("reset")
 
-    def loseConnection(self) -> None:  # noqa: N802
+    def loseConnection(self) -> None:
         self.events.append("close")
 
 

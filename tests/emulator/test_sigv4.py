@@ -200,7 +200,7 @@ def test_unsigned_host(sts: STS, presign: Presign, received: Received) -> None:
         (-86_400, "Signature not yet current: {0} is still later than .*"),
     ],
 )
-def test_dates(sts: STS, clock, presign: Presign, received: Received, offset: float, words: str) -> None:  # noqa: PLR0917
+def test_dates(sts: STS, clock, presign: Presign, received: Received, offset: float, words: str) -> None:
     """A signature older than 15 minutes, or more than 5 minutes ahead, is refused in STS's words."""
     url = presign()
     clock.offset = offset
@@ -229,7 +229,7 @@ def test_dates_at_the_edge(sts: STS, clock, presign: Presign, received: Received
         (b"AKIAEMULATORALICE000", b"AKIAEMULATORNOBODY00", "InvalidClientTokenId"),
     ],
 )
-def test_credential(sts: STS, presign: Presign, received: Received, old: bytes, new: bytes, code: str) -> None:  # noqa: PLR0917
+def test_credential(sts: STS, presign: Presign, received: Received, old: bytes, new: bytes, code: str) -> None:
     """A credential of another service, of no known key, or of another shape is refused, each with its own code."""
     request = received(presign())
     assert refusal(sts, replace(request, target=request.target.replace(old, new))).code == code

@@ -1,0 +1,18 @@
+"""docs/security.md names tests: they are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_file_that_the_document_names_exists() -> None:
+    """A check's test that was renamed or removed is missed in the document too."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = set(re.findall(r"`((?:tests|systemd|benchmarks)/[^` ]+)`", text))
+    assert len(named) > 30
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+    rooms = {path.name for path in (ROOT / "tests" / "trouble").glob("test_*.py")} - {Path(__file__).name}
+    assert sorted(room for room in rooms if room not in text) == []

@@ -16,7 +16,7 @@ from authd.admission import Admission
 from authd.circuit import Circuits
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
-from authd.core.errors import DenialReason, Denied, Unavailable
+from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.mapping import KubernetesUser, MappingTable
 from authd.core.partitions import STSHosts
 from authd.core.token import PresignedRequest, check_prefix, digest, parse_token
@@ -27,6 +27,9 @@ _INTERNAL_ERROR = "an internal error; see the daemon's log"
 
 #: While a host's circuit is open: how many calls may probe it, for callers that STS knows and for others.
 _PROBES_KNOWN, _PROBES = 2, 1
+
+#: A bug of ours says nothing about STS: it neither opens a circuit nor closes one.
+_UNFORESEEN = Unavailable(UnavailableReason.OVERLOADED, _INTERNAL_ERROR)
 
 #: What one call to STS comes to, shared by all who wait for it.
 _Outcome = CallerIdentity | Denied | Unavailable
@@ -154,13 +157,14 @@ class Authenticator:
             passage = self._circuits.enter(request.host, probes=_PROBES_KNOWN if known else _PROBES)
         except Unavailable as error:
             return error
-        failure: Unavailable | None = None
+        failure: Unavailable | None = _UNFORESEEN
         outcome: _Outcome
         try:
             outcome = await self._ask_sts(request)
+            failure = None
             self._verdicts.confirm(request, outcome)
         except Denied as error:
-            outcome = error
+            outcome, failure = error, None
             self._verdicts.refuse(request, error)
         except Unavailable as error:
             outcome = failure = error

@@ -35,9 +35,7 @@ class Audit:
         record = self._record(decision, elapsed, status)
         emit = self._log.info if decision.reason == ALLOWED else self._log.warn
         # Text is made of the record only where someone reads text.
-        emit(
-            "{text()}", text=lambda: " ".join(f"{k}={v}" for k, v in record.items() if v not in ("", [])), record=record
-        )
+        emit("{text()}", text=lambda: _text(record), record=record)
 
     def refused(self, status: int, why: str) -> None:
         """Log a request that was not a TokenReview."""

@@ -52,16 +52,19 @@ _DONE = Failure(ResponseDone())
 
 @implementer(IResponse)
 class _Response:
-    """An answer that is here already: its body is delivered at once."""
+    """An answer that is here already: its body is delivered at once.
+
+    It has no headers: those that frame it have done their work, and nobody here reads others.
+    """
 
     version = (b"HTTP", 1, 1)
     phrase = b""
     request = None
     previousResponse = None
 
-    def __init__(self, code: int, headers: Headers, body: bytes) -> None:
+    def __init__(self, code: int, body: bytes) -> None:
         self.code = code
-        self.headers = headers
+        self.headers = Headers()
         self.length = len(body)
         self._body = body
 
@@ -77,7 +80,6 @@ class _Answer:
     """Collects one answer from llhttp's events, and refuses what STS does not send."""
 
     def __init__(self) -> None:
-        self.headers = Headers()
         self.body = b""
         self.complete = False
         self.keep_alive = False
@@ -100,7 +102,7 @@ class _Answer:
             raise BadResponse("the answer is not HTTP/1.1") from None
 
     def response(self) -> _Response:
-        return _Response(self._parser.get_status_code(), self.headers, self.body)
+        return _Response(self._parser.get_status_code(), self.body)
 
     def on_message_begin(self) -> None:
         if self._begun:
@@ -116,7 +118,6 @@ class _Answer:
         if name == b"transfer-encoding" and (value.lower() != b"chunked" or self._framed):
             raise BadResponse("an unknown transfer encoding")
         self._framed = self._framed or name in (b"content-length", b"transfer-encoding")
-        self.headers.addRawHeader(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False

@@ -461,6 +461,31 @@ def test_the_beginning_has_one_spelling(tokens, hosts, place):
             assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
 
 
+@pytest.mark.parametrize("extra", range(1, 4))
+@pytest.mark.parametrize("place", range(-5, 0))
+def test_each_character_at_the_end_of_the_envelope(tokens, hosts, extra, place):
+    """Near a token's end, with every remainder, exactly those characters are taken that encoding would write."""
+    token = tokens.token({"X-Amz-Security-Token": "A" * extra})
+    for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
+        changed = token[:place] + character + (token[place + 1 :] if place != -1 else "")
+        try:
+            parse_token(changed, hosts=hosts, now=tokens.now)
+        except Denied as error:
+            canonical = error.message != "malformed token: not canonical base64url without padding"
+        else:
+            canonical = True
+        assert canonical == is_canonical(changed.removeprefix(PREFIX))
+
+
+def is_canonical(text):
+    """Say whether encoding what a text decodes to gives the text again."""
+    try:
+        content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return False
+    return base64.urlsafe_b64encode(content).decode().rstrip("=") == text
+
+
 def test_each_character_of_the_envelope_is_base64url(tokens, hosts):
     """No character outside the alphabet is taken in the middle of a token, nor at its end."""
     token = tokens.token()

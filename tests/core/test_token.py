@@ -283,6 +283,17 @@ def test_every_value_has_a_grammar(tokens, hosts, name, values):
         assert message == f"malformed token: the parameter {name} has a value that it can't have here"
 
 
+@pytest.mark.parametrize("extra", ["x", "0", "A", "%20", ".", "-", "_", "~", "%2F", "=", "%3B"])
+@pytest.mark.parametrize(
+    "name", ["Action", "Version", "X-Amz-Algorithm", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Signature"]
+)
+def test_nothing_stands_before_or_behind_a_value(tokens, hosts, name, extra):
+    """What a value should be, with something before it or behind it, is another value."""
+    for changed in (extra + tokens.parameters[name], tokens.parameters[name] + extra):
+        message = refusal(tokens.token({name: changed}), hosts, tokens.now).message
+        assert message == f"malformed token: the parameter {name} has a value that it can't have here"
+
+
 def test_expiry_is_at_most_the_signatures_lifetime(tokens, hosts):
     """0 to 900 seconds are taken, and change nothing about how long the token is good for."""
     for expires in (0, 1, 60, 900):
@@ -459,6 +470,29 @@ def test_the_beginning_has_one_spelling(tokens, hosts, place):
             parse_token(token, hosts=hosts, now=tokens.now)
         else:
             assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
+
+
+def test_each_character_of_a_date_is_a_digit_but_two(tokens, hosts):
+    """Whatever stands in a digit's place of the date is a digit, and of the T's and the Z's the T and the Z."""
+    date = "20260301T120000Z"
+    for place, known in enumerate(date):
+        for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
+            changed = date[:place] + character + date[place + 1 :]
+            scope = f"AKIAIOSFODNN7EXAMPLE%2F{changed[:8]}%2Fus-east-1%2Fsts%2Faws4_request"
+            token = tokens.token({"X-Amz-Date": changed, "X-Amz-Credential": scope})
+            if character != known and (known in "TZ" or character not in DIGITS):
+                assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["20260301T12000Z", "20260301T1200000Z", "20260301T12000000Z", "20260301T0120000Z", "20260301T1200060Z",
+     "202603010T120000Z", "2026301T120000Z", "020260301T120000Z", "20260301T120000ZZ", "20260301TT120000Z"],
+)  # fmt: skip
+def test_each_part_of_a_date_has_its_length(tokens, hosts, date):
+    """A digit more or less, wherever, is refused for its form."""
+    message = refusal(tokens.token({"X-Amz-Date": date}), hosts, tokens.now).message
+    assert message == "malformed token: the parameter X-Amz-Date has a value that it can't have here"
 
 
 @pytest.mark.parametrize("extra", range(1, 4))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 #: Longer than the longest ARN (a role's path has up to 512 characters, its name 64), with room to spare.
 MAX_ARN_LENGTH = 1024
@@ -73,6 +74,7 @@ class InvalidArn(ValueError):
     """The text is not the ARN of a principal that can sign in."""
 
 
+@lru_cache(maxsize=1024)  # the same callers come again and again
 def parse_arn(text: str) -> PrincipalArn:
     """Read the ARN of a principal.
 

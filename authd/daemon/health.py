@@ -9,21 +9,26 @@ from twisted.internet.interfaces import IReactorTime
 
 from authd.daemon.bounded_http import TEXT, BoundedChannel, BoundedFactory, BoundedRequest
 from authd.daemon.metrics import CONTENT_TYPE, Metrics
+from authd.daemon.request_reader import IncomingRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that readiness stands on: `problem` returns what is wrong, or an empty text."""
+    """One thing that readiness stands on: `problem` returns what is wrong, or an empty text.
+
+    Where nothing is wrong, `detail` returns what there is to say all the same.
+    """
 
     name: str
     problem: Callable[[], str]
+    detail: Callable[[], str] = str
 
 
 class HealthRequest(BoundedRequest):
     """One question about the daemon's state."""
 
-    def __init__(self, channel: BoundedChannel, queued: object = False) -> None:  # noqa: FBT002  # twisted.web's own
-        super().__init__(channel, queued)
+    def __init__(self, channel: BoundedChannel, incoming: IncomingRequest) -> None:
+        super().__init__(channel, incoming)
         assert isinstance(channel.factory, HealthFactory)
         self._health = channel.factory
 
@@ -41,17 +46,22 @@ class HealthRequest(BoundedRequest):
             self.refuse(404, "no such path: there are /livez, /readyz, /healthz and /metrics")
 
     def _ready(self) -> None:
-        problems = {check.name: check.problem() for check in self._health.checks}
-        ready = not any(problems.values())
-        lines = [f"[-] {name}: {what}" if what else f"[+] {name}: ok" for name, what in problems.items()]
+        problems = [(check, check.problem()) for check in self._health.checks]
+        ready = not any(what for _, what in problems)
+        lines = [f"[-] {each.name}: {what}" if what else _well(each) for each, what in problems]
         text = "\n".join([*lines, "ready" if ready else "not ready", ""])
         self.respond(200 if ready else 503, TEXT, text.encode())
+
+
+def _well(check: Check) -> str:
+    detail = check.detail()
+    return f"[+] {check.name}: ok, {detail}" if detail else f"[+] {check.name}: ok"
 
 
 class HealthFactory(BoundedFactory):
     """Serves /livez, /healthz, /readyz and /metrics; readiness stands on `checks`."""
 
-    requestFactory = HealthRequest
+    request_class = HealthRequest
 
     def __init__(self, reactor: IReactorTime, checks: Sequence[Check], metrics: Metrics) -> None:
         super().__init__(reactor)

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
@@ -27,13 +27,14 @@ _SEND_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 
 
-class _ConnectionCap(WrappingFactory):
-    """Counts connections outside TLS, and makes room for a new one by ending the longest idle one."""
+class _CappedTLS(TLSMemoryBIOFactory):
+    """Encrypts and counts connections, and makes room for a new one by ending the longest idle one."""
 
     noisy = False
+    protocol = TLSMemoryBIOProtocol  # an answer is one write: buffering would only cost a turn
 
-    def __init__(self, wrapped: TLSMemoryBIOFactory, webhook: WebhookFactory, limit: int) -> None:
-        super().__init__(wrapped)
+    def __init__(self, tls: SwappableServerTLS, webhook: WebhookFactory, limit: int) -> None:
+        super().__init__(tls, isClient=False, wrappedFactory=webhook)
         self._webhook = webhook
         self._limit = limit
 
@@ -55,9 +56,7 @@ class WebhookListener:
     def __init__(self, reactor: Any, webhook: WebhookFactory, tls: SwappableServerTLS) -> None:
         self._reactor = reactor
         self._webhook = webhook
-        encrypted = TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=webhook)
-        encrypted.protocol = TLSMemoryBIOProtocol  # an answer is one write: buffering would only cost a turn
-        self._factory = _ConnectionCap(encrypted, webhook, MAX_CONNECTIONS)
+        self._factory = _CappedTLS(tls, webhook, MAX_CONNECTIONS)
         self._sweeping = task.LoopingCall(webhook.deadlines.sweep)
         self._sweeping.clock = reactor
         self._port: IListeningPort | None = None

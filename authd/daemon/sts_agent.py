@@ -87,7 +87,7 @@ class _Answer:
         self._in_headers = True
         self._framed = False
         self._received = 0
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
         """Take in bytes; raises `BadResponse`."""
@@ -103,6 +103,10 @@ class _Answer:
 
     def response(self) -> _Response:
         return _Response(self._parser.get_status_code(), self.body)
+
+    def close(self) -> None:
+        """Let go of the parser, which holds on to this object: neither then waits for the garbage collector."""
+        self._parser = None
 
     def on_message_begin(self) -> None:
         if self._begun:
@@ -184,7 +188,10 @@ class _Connection(Protocol):
         self.abort()
 
     def _finish(self, result: IResponse | Failure) -> None:
-        waiting, self._waiting, self._answer = self._waiting, None, None
+        waiting, self._waiting = self._waiting, None
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
         if self.reusable:
             self.rest()
         else:

@@ -19,6 +19,7 @@ from twisted.web.iweb import IAgent
 from authd.core.caller_identity import CallerIdentity, parse_answer
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
+from authd.daemon.call_deadlines import CallDeadlines
 from authd.daemon.sts_agent import BadResponse, ConnectionEnded
 
 
@@ -61,26 +62,29 @@ class STSClient:
         self._http = HTTPClient(agent, cookiejar=_NoCookies())
         self._headers = Headers({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition
-        self._timeout = timeout
+        self._deadlines = CallDeadlines(reactor, timeout)
 
     def ask(self, request: PresignedRequest) -> Deferred[CallerIdentity]:
         """Return who signed the request; fails with `Denied`, or with `Unavailable` at the latest at the deadline."""
-        asked: Deferred[CallerIdentity] = Deferred.fromCoroutine(self._ask(request))
-        asked.addTimeout(self._timeout, self._reactor)
-        return asked.addErrback(_unavailable)
-
-    async def _ask(self, request: PresignedRequest) -> CallerIdentity:
-        response = await self._http.get(
+        call = self._http.get(
             _CheckedURL(f"https://{request.host}{request.target}"),
             headers=self._headers,
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,
         )
-        body = await treq.content(response)
-        return parse_answer(
-            status=response.code, body=body, partition=self._partition, access_key_id=request.access_key_id
-        )
+        answer = call.addCallback(_whole)
+        self._deadlines.add(answer)
+        return answer.addCallbacks(self._identity, _unavailable, callbackArgs=(request.access_key_id,))
+
+    def _identity(self, answer: tuple[int, bytes], access_key_id: str) -> CallerIdentity:
+        status, body = answer
+        return parse_answer(status=status, body=body, partition=self._partition, access_key_id=access_key_id)
+
+
+def _whole(response: Any) -> Deferred[tuple[int, bytes]]:
+    body: Deferred[bytes] = treq.content(response)
+    return body.addCallback(lambda content: (response.code, content))
 
 
 def _unavailable(failure: Failure) -> Failure:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from authd.core.decision import Decision
@@ -23,6 +24,7 @@ from authd.core.token_review import (
     error_text,
 )
 from authd.daemon.bounded_http import JSON, TEXT, BoundedChannel, BoundedFactory, BoundedRequest
+from authd.daemon.request_reader import IncomingRequest
 
 _PATH = b"/authenticate"
 
@@ -64,8 +66,10 @@ class WebhookRequest(BoundedRequest):
     max_body = MAX_REVIEW_LENGTH
     allowed_method = b"POST"
 
-    def __init__(self, channel: BoundedChannel, queued: object = False) -> None:  # noqa: FBT002  # twisted.web's own
-        super().__init__(channel, queued)
+    _log = Logger()
+
+    def __init__(self, channel: BoundedChannel, incoming: IncomingRequest) -> None:
+        super().__init__(channel, incoming)
         assert isinstance(channel.factory, WebhookFactory)
         self._webhook = channel.factory
 
@@ -105,7 +109,7 @@ class WebhookRequest(BoundedRequest):
 
     def _broken(self, failure: Failure) -> None:
         self._log.failure("answering a review failed", failure=failure)
-        if not self.startedWriting:
+        if not self.answered:
             self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
 
 
@@ -115,7 +119,7 @@ class WebhookFactory(BoundedFactory):
     `encoder` returns the encoder of the settings in force; `under_review` counts decisions under way.
     """
 
-    requestFactory = WebhookRequest
+    request_class = WebhookRequest
 
     def __init__(
         self, reactor: IReactorTime, authenticator: Decides, records: Records, encoder: Callable[[], ReviewEncoder]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
+from twisted.protocols.policies import ProtocolWrapper
 from zope.interface import implementer
 
 from authd.core.decision import ALLOWED, Decision
@@ -18,19 +20,14 @@ from authd.daemon import listener
 from authd.daemon.bounded_http import REQUEST_SECONDS
 from authd.daemon.deadlines import SWEEP_SECONDS
 from authd.daemon.listener import WebhookListener
+from authd.daemon.server_tls import SwappableServerTLS
 from authd.daemon.webhook import WebhookFactory
 from tests.daemon.fakes import Records, ScriptedAuthenticator, StrictTransport, decision, review_bytes
 
 
-class PlainTLS:
-    """Stands where TLS would: hands the webhook's own protocol through."""
-
-    def __init__(self, _tls: object, isClient: bool, wrappedFactory: Factory) -> None:  # noqa: FBT001, N803
-        assert not isClient
-        self._wrapped = wrappedFactory
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._wrapped, name)
+def any_tls() -> SwappableServerTLS:
+    """Return TLS that nobody speaks here."""
+    return SwappableServerTLS(SSL.Context(SSL.TLS_SERVER_METHOD))
 
 
 class Port:
@@ -66,7 +63,7 @@ class Listening:
         self.clock = Clock()
         self.authenticator = ScriptedAuthenticator()
         self.webhook = WebhookFactory(self.clock, self.authenticator, Records(), ReviewEncoder)  # type: ignore[arg-type]
-        self.listener = WebhookListener(self.clock, self.webhook, object())  # type: ignore[arg-type]
+        self.listener = WebhookListener(self.clock, self.webhook, any_tls())
         self.endpoint = Endpoint()
         self.listener.listen(self.endpoint)
 
@@ -96,7 +93,7 @@ class Listening:
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(listener, "TLSMemoryBIOFactory", PlainTLS)
+    monkeypatch.setattr(listener._CappedTLS, "protocol", ProtocolWrapper)  # what is sent goes through as it is
 
 
 @pytest.fixture
@@ -113,7 +110,7 @@ def _unbound() -> tuple[Clock, WebhookListener]:
     """Return a listener that has no port yet."""
     clock = Clock()
     webhook = WebhookFactory(clock, ScriptedAuthenticator(), Records(), ReviewEncoder)  # type: ignore[arg-type]
-    return clock, WebhookListener(clock, webhook, object())  # type: ignore[arg-type]
+    return clock, WebhookListener(clock, webhook, any_tls())
 
 
 def test_a_port_that_is_not_open_is_an_error() -> None:

@@ -127,6 +127,7 @@ def test_who_signed_is_returned(call: Call) -> None:
     assert identity.arn_text == ALICE_ARN
     assert identity.request_id == "0b6a-1"
     assert identity.access_key_id == "AKIAEXAMPLE000000000"
+    call.clock.advance(60)
     assert call.clock.getDelayedCalls() == []
 
 

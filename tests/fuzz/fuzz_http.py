@@ -7,7 +7,7 @@ import json
 import atheris
 from targets import ROOT, fuzz
 
-with atheris.instrument_imports(include=["authd", "twisted.web"]):
+with atheris.instrument_imports(include=["authd"]):
     from tests.corpus.conftest import WebhookConnection, expanded
 
 CORPUS = ROOT / "tests" / "corpus"

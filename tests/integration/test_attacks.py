@@ -192,7 +192,7 @@ def test_plain_http_is_cut_off(tight: DaemonProcess) -> None:
         POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         POST + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
         POST + b"Transfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 5_000 + b"2\r\n{}\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 20_000 + b"2\r\n{}\r\n0\r\n\r\n",
         b"POST /authenticate\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x00\x01\x02\x03\r\n\r\n",

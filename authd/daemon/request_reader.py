@@ -1,0 +1,151 @@
+"""Requests off the wire, within bounds: framing is llhttp's (RFC 9112), without leniency.
+
+Nobody here reads headers but those that frame a request, so no others are kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import httptools
+
+#: What a request may have besides its body, in bytes: its head, and what frames chunks. kube-apiserver's has 250.
+MAX_OVERHEAD = 8_192
+MAX_HEADERS = 50
+
+
+class BadRequest(Exception):
+    """The bytes are no request that is taken: `status` is HTTP's, `why` never holds any of them."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+
+
+class IncomingRequest:
+    """One request as it was read; `persistent` says whether the connection may outlive its answer."""
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.target = b""
+        self.body = b""
+        self.persistent = False
+
+
+class RequestReader:
+    """Reads the requests of one connection, each with a body of at most `max_body` bytes, into `complete`.
+
+    `asks_leave` is set when a client wants to be told before it sends a body. After `ended` nothing more is read:
+    a request has announced the connection's end.
+    """
+
+    def __init__(self, max_body: int) -> None:
+        self.complete: deque[IncomingRequest] = deque()
+        self.asks_leave = self.ended = False
+        self._max_body = max_body
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._begin()
+
+    @property
+    def in_request(self) -> bool:
+        """Whether a request has begun and is not complete."""
+        return self._begun or self._overhead > 0
+
+    def feed(self, data: bytes) -> None:
+        """Take in bytes; raises `BadRequest`, after which nothing more may be fed."""
+        for start in range(0, len(data), MAX_OVERHEAD):
+            if not self.ended:
+                self._feed(data[start : start + MAX_OVERHEAD])
+
+    def close(self) -> None:
+        """Read nothing more, and let go of the parser, which holds on to this object."""
+        self.ended = True
+        self._parser = None
+
+    def _feed(self, data: bytes) -> None:
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            raise error.__context__ or error from None
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if not self.ended:  # what follows an announced end is nobody's
+                raise BadRequest(400, "not a request of HTTP/1.1") from None
+        if self._overhead > MAX_OVERHEAD:
+            raise BadRequest(400, "too much besides a body")
+        if self._overhead > len(b"\r\n") and not self._begun:
+            raise BadRequest(400, "empty lines are no request")
+
+    def _begin(self) -> None:
+        self._begun = self._chunked = self._expects = False
+        self._overhead = self._head = self._headers = self._size = 0
+        self._parts: list[bytes] = []
+        self._request = IncomingRequest()
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun."""
+        self._begun = True
+
+    def on_url(self, url: bytes) -> None:
+        """Take in a part of the request's target."""
+        self._request.target += url
+        self._grow(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header, of the head or behind the last chunk."""
+        self._headers += 1
+        if self._headers > MAX_HEADERS:
+            raise BadRequest(400, "too many headers")
+        self._grow(len(name) + len(value) + len(": \r\n"))
+        if len(name) in _FRAMING_LENGTHS:
+            self._frame(name.lower(), value)
+
+    def _grow(self, size: int) -> None:
+        self._head += size
+        if self._head > MAX_OVERHEAD:
+            raise BadRequest(400, "the head is too long")
+
+    def _frame(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length" and int(value) > self._max_body:
+            raise BadRequest(413, _TOO_LONG)
+        if name == b"transfer-encoding":
+            if self._chunked or value.lower() != b"chunked":
+                raise BadRequest(400, "an unknown transfer encoding")
+            self._chunked = True
+        if name == b"expect":
+            self._expects = value.lower() == b"100-continue"
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is complete."""
+        self.asks_leave = self._expects
+        if self._parser.get_http_version() not in ("1.1", "1.0"):
+            raise BadRequest(400, "not a request of HTTP/1.1")
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of the body, without what frames it."""
+        self._overhead -= len(body)
+        self._size += len(body)
+        if self._size > self._max_body:
+            raise BadRequest(413, _TOO_LONG)
+        self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """Put the request, which is complete now, with the others."""
+        parser, request = self._parser, self._request
+        request.method = parser.get_method()
+        request.body = b"".join(self._parts)
+        # Only known here. Other protocols are not spoken, and HTTP/1.0 would have to be told that it may go on.
+        request.persistent = (
+            parser.should_keep_alive() and not parser.should_upgrade() and parser.get_http_version() == "1.1"
+        )
+        self.ended = not request.persistent
+        self.complete.append(request)
+        self._begin()
+
+
+_TOO_LONG = "the body is too long"
+
+#: Headers that frame a request are told from most others by the length of their names.
+_FRAMING_LENGTHS = frozenset({len("content-length"), len("transfer-encoding"), len("expect")})

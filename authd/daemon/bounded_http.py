@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from authd.daemon.deadlines import Deadlines
 from authd.daemon.request_reader import BadRequest, IncomingRequest, RequestReader
+from authd.daemon.sending import send_now
 
 #: From the connection, or a request's first byte, to its last: kube-apiserver sends one in a millisecond.
 REQUEST_SECONDS = 10.0
@@ -120,6 +121,7 @@ class BoundedChannel(Protocol):
             return
         self.transport.write(data)
         if persistent:
+            send_now(self.transport)
             self._turn()
         else:
             self.deadline = self.factory.seconds() + IDLE_SECONDS

@@ -22,13 +22,15 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from authd.daemon.sending import send_now
+
 #: STS answers in about 1 KB, headers included; this bounds what a lying server can make us hold.
 MAX_ANSWER_BYTES = 32_768
 
 #: Idle connections end after this many seconds: sooner than servers end them, so that a request is not
 #: written into a connection that is just being closed.
 IDLE_SECONDS = 4.0
-_MAX_IDLE_PER_HOST = 64
+_MAX_IDLE_PER_HOST = 256
 
 
 class BadResponse(Exception):
@@ -158,6 +160,7 @@ class _Connection(Protocol):
         self._answer = _Answer()
         self._waiting = Deferred(lambda _: self._forsake())
         self.transport.write(request)
+        send_now(self.transport)
         return self._waiting
 
     def dataReceived(self, data: bytes) -> None:

@@ -59,7 +59,8 @@ class STSClient:
 
     def __init__(self, reactor: Any, agent: IAgent, *, cluster_id: str, partition: str, timeout: float) -> None:
         self._reactor = reactor
-        self._http = HTTPClient(agent, cookiejar=_NoCookies())
+        self._cookies = _NoCookies()
+        self._http = HTTPClient(agent, cookiejar=self._cookies)
         self._headers = Headers({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition
         self._deadlines = CallDeadlines(reactor, timeout)
@@ -69,6 +70,7 @@ class STSClient:
         call = self._http.get(
             _CheckedURL(f"https://{request.host}{request.target}"),
             headers=self._headers,
+            cookies=self._cookies,  # or an empty jar would be made for each call
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,

@@ -39,6 +39,11 @@ class StrictTransport(StringTransport):
         assert not self.disconnecting, "written to a connection that is about to close"
         super().write(data)
 
+    def doWrite(self) -> None:  # noqa: N802
+        """Send at once: everything always is."""
+        assert self.connected
+        assert not self.disconnecting
+
     def loseConnection(self) -> None:
         """Close when what was written is sent; the test says when that is."""
         self.disconnecting = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -21,9 +22,19 @@ from authd.core.partitions import Partition
 from authd.daemon.state_files import StateFiles, write_whole
 from authd.lockout import LockedOut, SeenIdentities
 
+#: How long a reload may keep the reactor at a time, in seconds: a review under way waits for two of these.
+_SLICE_SECONDS = 0.004
 #: How many of the locked-out are named in the log.
 _MOST_NAMES = 50
-_STATE_DIR = re.compile(rb"""^\s+stateDir:\s*["']?(/[^"'\s#]+)""", re.MULTILINE | re.IGNORECASE)
+_STATE_DIR = re.compile(
+    rb"""^[^#\n]*?(?<![\w-])["']?stateDir["']?[ \t]*:[ \t]*["']?(/[^"'\s#,}]+)""", re.MULTILINE | re.IGNORECASE
+)
+
+
+def short_slice() -> Callable[[], bool]:
+    """Begin a slice of work on a reload; returns what says whether it is over, for a `Cooperator`."""
+    end = time.monotonic() + _SLICE_SECONDS
+    return lambda: time.monotonic() >= end
 
 
 class SettingsFile:

@@ -18,9 +18,7 @@ _START_SECONDS = 30.0
 _LISTENING = '"message":"listening on '
 
 #: The rule that every caller of `sts.lua` is mapped by: whose name it is shows in the answer.
-RULE = (
-    '  - {roleARN: "arn:aws:iam::123456789012:role/Bench", username: "bench:{{SessionNameRaw}}", groups: [bench]}\n'
-)
+RULE = '  - {roleARN: "arn:aws:iam::123456789012:role/Bench", username: "bench:{{SessionNameRaw}}", groups: [bench]}\n'
 _TEAM_RULE = (
     '  - {{roleARN: "arn:aws:iam::{account:012d}:role/Team-{n}", username: "team-{n}:{{{{SessionName}}}}", '
     "groups: [teams]}}\n"

@@ -35,9 +35,7 @@ class Events:
     failed: list[str] = field(default_factory=list)
 
 
-async def reload_on(
-    daemon: Daemon, sts: STS, *, rules: int, seconds: float, tally: Tally, events: Events
-) -> None:
+async def reload_on(daemon: Daemon, sts: STS, *, rules: int, seconds: float, tally: Tally, events: Events) -> None:
     """Replace the settings every few seconds until cancelled, one time in five by a broken file first."""
     for generation in range(1, 1_000_000):
         await asyncio.sleep(seconds)

@@ -109,9 +109,7 @@ def _load(scenario: Scenario, tokens: Path, seconds: int) -> Load:
 def measure_floor(stage: Stage, floor: Floor, connections: int, seconds: int, *, new_connections: bool) -> Sample:
     """Run one load against a floor."""
     tokens = write_tokens(stage.folder / "floor-tokens", distinct(_FLOOR_TOKENS))
-    load = Load(
-        tokens=tokens, connections=connections, seconds=seconds, again=True, new_connections=new_connections
-    )
+    load = Load(tokens=tokens, connections=connections, seconds=seconds, again=True, new_connections=new_connections)
     cpu = floor.running.cpu_seconds()
     outcome = run_load(load, floor.port, stage.cores.around)
     return sample_of(outcome, floor.running.cpu_seconds() - cpu)

@@ -75,12 +75,10 @@ class RequestReader:
                 raise BadRequest(400, "not a request of HTTP/1.1") from None
         if self._overhead > MAX_OVERHEAD:
             raise BadRequest(400, "too much besides a body")
-        if self._overhead > len(b"\r\n") and not self._begun:
-            raise BadRequest(400, "empty lines are no request")
 
     def _begin(self) -> None:
         self._begun = self._chunked = self._expects = False
-        self._overhead = self._head = self._headers = self._size = 0
+        self._overhead = self._head = self._headers = self._length = self._size = 0
         self._parts: list[bytes] = []
         self._request = IncomingRequest()
 
@@ -108,8 +106,8 @@ class RequestReader:
             raise BadRequest(400, "the head is too long")
 
     def _frame(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length" and int(value) > self._max_body:
-            raise BadRequest(413, _TOO_LONG)
+        if name == b"content-length":
+            self._length = int(value)
         if name == b"transfer-encoding":
             if self._chunked or value.lower() != b"chunked":
                 raise BadRequest(400, "an unknown transfer encoding")
@@ -119,9 +117,11 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         """Note that the head is complete."""
-        self.asks_leave = self._expects
         if self._parser.get_http_version() not in ("1.1", "1.0"):
             raise BadRequest(400, "not a request of HTTP/1.1")
+        if self._length > self._max_body:
+            raise BadRequest(413, _TOO_LONG)
+        self.asks_leave = self._expects
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body, without what frames it."""

@@ -84,7 +84,7 @@ def test_bounds_are_exact() -> None:
         [head(b"Transfer-Encoding: chunked"), b"1;" + b"x" * 9_000],
         [head(b"Transfer-Encoding: chunked"), b"0" * 9_000],
         [head(b"Transfer-Encoding: chunked"), b"0\r\n", b"A: " + b"x" * 9_000],
-        [b"\r\n" * 2],
+        [b"\r\n" * 4_500],
     ],
     ids=["target", "header", "extension", "size", "trailer", "lines"],
 )

@@ -134,9 +134,7 @@ class BoundedChannel(Protocol):
         self._turning = True
         while not self._answering and not self._ending:
             if self._reader.complete:
-                self._answering = True
-                self.idle_since = self.deadline = None  # what follows is bounded elsewhere
-                self.factory.request_class(self, self._reader.complete.popleft()).process()
+                self._answer_next(self._reader.complete.popleft())
             elif self._bad is not None:
                 self._hang_up(self._bad)
             elif self._unread:
@@ -151,12 +149,21 @@ class BoundedChannel(Protocol):
             self._reader.feed(data)
         except BadRequest as error:
             self._bad = error
-        if self._reader.asks_leave:
-            self._reader.asks_leave = False
+
+    def _answer_next(self, incoming: IncomingRequest) -> None:
+        self._give_leave(incoming)
+        self._answering = True
+        self.idle_since = self.deadline = None  # what follows is bounded elsewhere
+        self.factory.request_class(self, incoming).process()
+
+    def _give_leave(self, incoming: IncomingRequest) -> None:
+        if incoming.asks_leave:
+            incoming.asks_leave = False
             self.transport.write(_GO_ON)
 
     def _wait(self) -> None:
         """Wait for the rest of a request, until its deadline, or for another one."""
+        self._give_leave(self._reader.current)
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()

@@ -25,25 +25,29 @@ class BadRequest(Exception):
 
 
 class IncomingRequest:
-    """One request as it was read; `persistent` says whether the connection may outlive its answer."""
+    """One request as it was read.
+
+    `asks_leave` says that its client wants to be told before it sends the body, and `persistent` whether the
+    connection may outlive the answer.
+    """
 
     def __init__(self) -> None:
         self.method = b""
         self.target = b""
         self.body = b""
+        self.asks_leave = False
         self.persistent = False
 
 
 class RequestReader:
     """Reads the requests of one connection, each with a body of at most `max_body` bytes, into `complete`.
 
-    `asks_leave` is set when a client wants to be told before it sends a body. After `ended` nothing more is read:
-    a request has announced the connection's end.
+    `current` is the one under way. After `ended` nothing more is read: a request has announced the connection's end.
     """
 
     def __init__(self, max_body: int) -> None:
         self.complete: deque[IncomingRequest] = deque()
-        self.asks_leave = self.ended = False
+        self.ended = False
         self._max_body = max_body
         self._parser: Any = httptools.HttpRequestParser(self)
         self._begin()
@@ -80,7 +84,7 @@ class RequestReader:
         self._begun = self._chunked = self._expects = False
         self._overhead = self._head = self._headers = self._length = self._size = 0
         self._parts: list[bytes] = []
-        self._request = IncomingRequest()
+        self.current = IncomingRequest()
 
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
@@ -88,7 +92,7 @@ class RequestReader:
 
     def on_url(self, url: bytes) -> None:
         """Take in a part of the request's target."""
-        self._request.target += url
+        self.current.target += url
         self._grow(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -121,7 +125,7 @@ class RequestReader:
             raise BadRequest(400, "not a request of HTTP/1.1")
         if self._length > self._max_body:
             raise BadRequest(413, _TOO_LONG)
-        self.asks_leave = self._expects
+        self.current.asks_leave = self._expects
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body, without what frames it."""
@@ -133,7 +137,7 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         """Put the request, which is complete now, with the others."""
-        parser, request = self._parser, self._request
+        parser, request = self._parser, self.current
         request.method = parser.get_method()
         request.body = b"".join(self._parts)
         # Only known here. Other protocols are not spoken, and HTTP/1.0 would have to be told that it may go on.

@@ -108,10 +108,10 @@ def test_in_request_from_the_first_byte() -> None:
 def test_leave_is_asked_for_before_the_body() -> None:
     """A client that waits for leave is seen when its head is complete, unless its body is too long anyway."""
     reader = reader_of(head(b"Expect: 100-continue", b"Content-Length: 5")[:-1])
-    assert not reader.asks_leave
+    assert not reader.current.asks_leave
     reader.feed(b"\n")
-    assert reader.asks_leave
-    assert not reader_of(head(b"Expect: something-else", b"Content-Length: 5")).asks_leave
+    assert reader.current.asks_leave
+    assert not reader_of(head(b"Expect: something-else", b"Content-Length: 5")).current.asks_leave
     assert refusal(head(b"Expect: 100-continue", b"Content-Length: 500"))[0] == 413
 
 

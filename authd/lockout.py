@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import AuthdError, Denied
 from authd.core.mapping import MappingTable
+from authd.core.steps import finish
 
 #: Identities count for this long after they were last accepted, in seconds.
 SEEN_SECONDS = 3_600.0
-#: A share of fewer identities than this says nothing: removing one of two is an ordinary change.
-FEWEST_IDENTITIES = 10
+#: One identity alone, whatever its share, is an ordinary change: somebody leaves.
+FEWEST_LOST = 2
 _MOST_IDENTITIES = 8_192
+#: Hundreds of patterns may have to be tried for each: a step takes some milliseconds then.
+_IDENTITIES_PER_STEP = 20
+#: The place of a mapping that there isn't.
+_NOWHERE = ""
 
 
 class LockedOut(AuthdError):
@@ -39,25 +45,57 @@ class SeenIdentities:
             self._seen.popitem(last=False)
 
     def check(self, new: MappingTable, old: MappingTable, share: float) -> None:
-        """Raise `LockedOut` where `new` is empty, or shuts out more than `share` (0 to 1) of those seen lately.
+        """Check at once; see `checking`."""
+        finish(self.checking(new, old, share))
 
-        A share of 1 allows everything.
+    def checking(self, new: MappingTable, old: MappingTable, share: float) -> Generator[None, None, None]:
+        """Raise `LockedOut`, in steps, where `new` is empty, or shuts out more than `share` (0 to 1) of those seen.
+
+        One alone may always go, and a share of 1 allows everything.
         """
         if share >= 1:
             return
-        if len(old) and not len(new):
-            raise LockedOut("it would remove every mapping")
         limit = self._seconds() - SEEN_SECONDS
-        seen = [identity for at, identity in self._seen.values() if at > limit and _maps(old, identity)]
-        lost = tuple(identity.canonical_arn for identity in seen if not _maps(new, identity))
-        if len(seen) >= FEWEST_IDENTITIES and len(lost) > share * len(seen):
-            names = tuple(dict.fromkeys(lost))
-            raise LockedOut(f"it would lock out {len(lost)} of the {len(seen)} identities of the last hour", names)
+        lately = [identity for at, identity in self._seen.values() if at > limit]
+        before, after = _probe(old), _probe(new)
+        seen, lost = 0, []
+        for count, identity in enumerate(lately, start=1):
+            if _maps(before, identity):
+                seen += 1
+                if not _maps(after, identity):
+                    lost.append(identity.canonical_arn)
+            if count % _IDENTITIES_PER_STEP == 0:
+                yield
+        names = tuple(dict.fromkeys(lost))
+        if len(old) and not len(new):
+            raise LockedOut("it would remove every mapping", names)
+        if len(lost) >= FEWEST_LOST and len(lost) > share * seen:
+            raise LockedOut(f"it would lock out {len(lost)} of the {seen} identities of the last hour", names)
 
 
-def _maps(table: MappingTable, identity: CallerIdentity) -> bool:
+class _Everywhere(Mapping[str, str]):
+    """Accounts of which none is missing: who is found in none of a table's own is found nowhere."""
+
+    def __init__(self, accounts: Mapping[str, str]) -> None:
+        self._accounts = accounts
+
+    def __getitem__(self, account: str) -> str:
+        return self._accounts.get(account, _NOWHERE)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._accounts)
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+
+def _probe(table: MappingTable) -> MappingTable:
+    """Return a table that doesn't look for the nearest mapping of those that it doesn't know: that takes long."""
+    return replace(table, accounts=_Everywhere(table.accounts))
+
+
+def _maps(probe: MappingTable, identity: CallerIdentity) -> bool:
     try:
-        table.lookup(identity)
+        return probe.lookup(identity).rule != _NOWHERE
     except Denied:
         return False
-    return True

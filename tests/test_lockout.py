@@ -43,6 +43,9 @@ def test_removing_every_mapping_is_refused_and_removing_none_is_not() -> None:
     """An emptied file is more likely a mistake than a wish."""
     with pytest.raises(LockedOut, match="every mapping"):
         seen(Clock()).check(table(), table(1), 0.5)
+    with pytest.raises(LockedOut, match="every mapping") as caught:
+        seen(Clock(), 1, 2, 3).check(table(), table(1, 2), 0.5)
+    assert caught.value.names == tuple(identity(number).canonical_arn for number in (1, 2))
     seen(Clock()).check(table(), table(), 0.5)
     seen(Clock()).check(table(1), table(1), 0.5)
 
@@ -62,9 +65,17 @@ def test_a_share_of_one_allows_everything() -> None:
     seen(Clock(), *range(20)).check(table(), table(*range(20)), 1.0)
 
 
-def test_few_identities_say_nothing() -> None:
-    """Removing one of two mappings is an ordinary change."""
+def test_one_alone_may_always_go() -> None:
+    """That somebody leaves is an ordinary change, also where few have come."""
+    seen(Clock(), 1).check(table(2), table(1, 2), 0.1)
     seen(Clock(), 1, 2).check(table(2), table(1, 2), 0.1)
+
+
+def test_a_few_count_as_many_do() -> None:
+    """Two of three are more than half, in however small a cluster."""
+    with pytest.raises(LockedOut, match="2 of the 3"):
+        seen(Clock(), 1, 2, 3).check(table(3), table(1, 2, 3), 0.5)
+    seen(Clock(), 1, 2, 3, 4).check(table(3, 4), table(1, 2, 3, 4), 0.5)
 
 
 def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> None:
@@ -74,6 +85,33 @@ def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> N
     identities.check(table(1), table(1), 0.1)
     clock.advance(SEEN_SECONDS)
     identities.check(table(1), table(*range(20)), 0.1)
+
+
+def test_who_comes_by_an_account_counts() -> None:
+    """Whole accounts and patterns let people in too, and lock them out when they go."""
+    everyone = build_table([], {"111122223333": "file:1:1"})
+    identities = seen(Clock(), 1, 2, 3)
+    identities.check(everyone, table(1, 2, 3), 0.5)
+    with pytest.raises(LockedOut, match="2 of the 3"):
+        identities.check(table(3), everyone, 0.5)
+    with pytest.raises(LockedOut, match="3 of the 3"):
+        identities.check(build_table([], {"999999999999": "file:1:1"}), everyone, 0.5)
+
+
+def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many have come and are lost, no step looks for the mapping that is nearest to them, or takes long."""
+
+    def nearest(*_: object) -> str:
+        raise AssertionError("looked for the nearest mapping")
+
+    monkeypatch.setattr("authd.core.mapping.nearest_rule", nearest)
+    identities = seen(Clock(), *range(2_000))
+    steps = identities.checking(table(-1, -2), table(*range(2_000)), 0.5)
+    for _ in range(50):
+        next(steps)
+    identities.note(identity(2_001))  # others come in between
+    with pytest.raises(LockedOut, match="2000 of the 2000"):
+        list(steps)
 
 
 def test_memory_is_bounded() -> None:

@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from authd.botocore_data import load_partitions
@@ -23,7 +24,10 @@ _USABLE, _WARNED, _UNUSABLE = 0, 1, 2
 #: How much of a source line is shown on either side of the place in question.
 _SHOWN_BEFORE, _SHOWN_AFTER = 60, 40
 
-_DESCRIPTION = "Print every error and warning of a settings file as the daemon would see it."
+_DESCRIPTION = """\
+Print every error and warning of a settings file as the daemon would see it. Where the certificate in its state
+directory can be read, say also if kube-apiserver would refuse that.
+"""
 _EPILOG = """\
 examples:
   authd check /etc/authd/config.yaml
@@ -84,7 +88,17 @@ def _examine(file: str) -> _Report:
         return _Report(file=file, settings=None, errors=error.problems, warnings=error.warnings, lines=lines)
     except ConfigError as error:
         return _Report(file=file, settings=None, errors=error.problems)
-    return _Report(file=file, settings=loaded.settings, warnings=loaded.warnings, lines=lines)
+    warnings = (*loaded.warnings, *_certificate_warnings(loaded.settings, file))
+    return _Report(file=file, settings=loaded.settings, warnings=warnings, lines=lines)
+
+
+def _certificate_warnings(settings: Settings, file: str) -> Iterator[Problem]:
+    try:
+        from authd.cli.served_certificate import certificate_problem  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return  # a laptop's installation has no daemon, whose packages this needs, and no certificate
+    if problem := certificate_problem(settings, datetime.now(UTC)):
+        yield Problem(file=file, line=0, column=0, message=problem)
 
 
 def _as_json(report: _Report) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 from cryptography import x509
 
 from authd.cli.errors import CommandError
-from authd.cli.existing_certificates import kept_client, names_of
 from authd.cli.settings_file import read_settings
 from authd.config.settings import Settings
+from authd.daemon.certificate_facts import issuer_problem, name_problem
 from authd.daemon.state_files import StateFiles
 from authd.daemon.webhook_kubeconfig import ensure_kubeconfig
 
@@ -93,28 +93,45 @@ def make(settings: Settings, now: datetime, *, mutual_tls: bool) -> Made:
     before = {path: _content(path) for path in candidates}
     hosts = tuple(dict.fromkeys([settings.hostname, "localhost", "127.0.0.1", "::1", settings.address]))
     try:
+        files.mend_authority(now)
         files.ensure_pair(hosts, now)
-        client = kept_client(Path(settings.generate_kubeconfig), files)
-        if client is None and mutual_tls:
-            client = files.client_leaf(now)
-    except ValueError:
+        _mend_name(settings, files, hosts, now)
+    except OSError as error:
+        raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
+    except ValueError as error:
         remedy = f"remove {files.authority} and {files.authority_key} to begin with a new one"
-        raise CommandError(f"the authority can't sign, since it is broken or has ended: {remedy}") from None
+        raise CommandError(f"the authority can't sign ({error}): {remedy}") from None
     written = [str(path) for path in candidates if _content(path) != before[path]]
     kept = [str(path) for path in candidates if before[path] and str(path) not in written]
-    fresh = ensure_kubeconfig(settings, files, settings.port, client)
+    fresh = ensure_kubeconfig(settings, files, settings.port, now, mutual_tls=mutual_tls)
     (written if fresh else kept).append(settings.generate_kubeconfig)
     return Made(written=tuple(written), kept=tuple(kept))
+
+
+def _mend_name(settings: Settings, files: StateFiles, hosts: tuple[str, ...], now: datetime) -> None:
+    """Sign another certificate of our own where it is for other names than the one that is wanted."""
+    certificate = _certificate(files)
+    if not files.authority_key.exists() or not name_problem(certificate, settings.hostname):
+        return
+    if not issuer_problem(certificate, x509.load_pem_x509_certificate(files.authority.read_bytes())):
+        files.issue_leaf(files.read_authority(), hosts, now)
 
 
 def _warn_of_name(settings: Settings) -> None:
     """Say on stderr that the certificate is for other names: kube-apiserver would not connect."""
     files = StateFiles(folder=Path(settings.state_dir))
-    certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-    if settings.hostname in names_of(certificate):
+    if not (problem := name_problem(_certificate(files), settings.hostname)):
         return
     remedy = f"remove {files.certificate} and {files.key}, run this again and restart the daemon"
-    print(f"authd: warning: the certificate is not for the name {settings.hostname}: {remedy}", file=sys.stderr)
+    print(f"authd: warning: the certificate is {problem}: {remedy}", file=sys.stderr)
+
+
+def _certificate(files: StateFiles) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    except ValueError:
+        remedy = f"remove it and {files.key.name}, or put a good pair in their place"
+        raise CommandError(f"{files.certificate}: this is no certificate: {remedy}") from None
 
 
 def _content(path: Path) -> bytes:

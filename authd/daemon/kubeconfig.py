@@ -6,20 +6,31 @@ Source: Kubernetes, "Webhook Token Authentication".
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 
 import yaml
 
 from authd.daemon.certificates import CertifiedKey
 
 
-def webhook_kubeconfig(*, host: str, port: int, authority_pem: bytes, client: CertifiedKey | None = None) -> bytes:
-    """Write the kubeconfig; with `client`, kube-apiserver proves itself by its certificate."""
-    user: dict[str, str] = {}
-    if client is not None:
-        user = {
-            "client-certificate-data": _base64(client.certificate_pem),
-            "client-key-data": _base64(client.key_pem),
-        }
+def client_entries(client: CertifiedKey) -> dict[str, str]:
+    """Return a client's certificate and key as a kubeconfig's user has them."""
+    return {
+        "client-certificate-data": _base64(client.certificate_pem),
+        "client-key-data": _base64(client.key_pem),
+    }
+
+
+def webhook_kubeconfig(
+    *,
+    host: str,
+    port: int,
+    authority_pem: bytes,
+    client: CertifiedKey | None = None,
+    user: Mapping[str, str] | None = None,
+) -> bytes:
+    """Write the kubeconfig; with `client`, or the entries of a `user`, kube-apiserver proves itself by them."""
+    entries = client_entries(client) if client is not None else dict(user or {})
     location = f"[{host}]" if ":" in host else host
     cluster = {
         "certificate-authority-data": _base64(authority_pem),
@@ -29,7 +40,7 @@ def webhook_kubeconfig(*, host: str, port: int, authority_pem: bytes, client: Ce
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "authd", "cluster": cluster}],
-        "users": [{"name": "kube-apiserver", "user": user}],
+        "users": [{"name": "kube-apiserver", "user": entries}],
         "contexts": [{"name": "webhook", "context": {"cluster": "authd", "user": "kube-apiserver"}}],
         "current-context": "webhook",
     }

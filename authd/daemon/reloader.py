@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from authd.config.load import load_settings, loading_settings
 from authd.config.settings import Loaded, Settings
+from authd.config.text import MAX_BYTES
 from authd.core.errors import ConfigError, Problem
 from authd.core.partitions import Partition
 from authd.daemon.state_files import StateFiles, write_whole
@@ -106,7 +107,8 @@ class SettingsFile:
 
     def _read(self) -> bytes:
         try:
-            return self._path.read_bytes()
+            with self._path.open("rb") as file:
+                return file.read(MAX_BYTES + 1)  # of one that is too large no more than shows it
         except OSError as error:
             message = f"the settings file can't be read: {error.strerror}"
             raise ConfigError((Problem(file=str(self._path), line=0, column=0, message=message),)) from None
@@ -126,7 +128,10 @@ class SettingsFile:
         self._warn(loaded)
         try:
             if not forced:
-                self._check_lockout(loaded.settings)
+                share = loaded.settings.lockout_share
+                yield from self._seen.checking(
+                    loaded.settings.table, self.settings.table, 1.0 if share is None else share
+                )
         except LockedOut as error:
             self._refuse(error)
             self._reloaded("refused")
@@ -135,17 +140,16 @@ class SettingsFile:
         self._keep(text, loaded.settings)
         self._reloaded("ok")
 
-    def _check_lockout(self, new: Settings) -> None:
-        share = 1.0 if new.lockout_share is None else new.lockout_share
-        self._seen.check(new.table, self.settings.table, share)
-
     def _refuse(self, error: LockedOut) -> None:
         message = f"the new mappings were refused, since {error}: run `authd reload --force` if that is meant"
         self.problems = (Problem(file=str(self._path), line=0, column=0, message=message),)
         self._log.error("{problem}", problem=str(self.problems[0]))
         scrubbed = self.settings.scrubbed_accounts
-        for name in [name for name in error.names if name.split(":")[4] not in scrubbed][:_MOST_NAMES]:
+        names = [name for name in error.names if name.split(":")[4] not in scrubbed]
+        for name in names[:_MOST_NAMES]:
             self._log.error("would be locked out: {canonical_arn}", canonical_arn=name)
+        if len(names) > _MOST_NAMES:
+            self._log.error("would be locked out: {count} more", count=len(names) - _MOST_NAMES)
 
     def _broken(self, problems: tuple[Problem, ...]) -> None:
         if problems == self.problems:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from authd.daemon.certificates import CertifiedKey
 from authd.daemon.client_tls import AEAD_SUITES
 
 _HTTP_1_1 = b"http/1.1"
+#: What kube-apiserver's TLS takes; see Go's crypto/tls.
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 def server_context(certificate_file: str, key_file: str, client_ca_file: str | None = None) -> SSL.Context:
-    """Load a pair of PEM files; with `client_ca_file`, peers without a certificate of it are cut off.
+    """Load a pair of PEM files as `pair_context` does; raises `OSError` where one can't be read."""
+    pair = CertifiedKey(certificate_pem=Path(certificate_file).read_bytes(), key_pem=Path(key_file).read_bytes())
+    return pair_context(pair, None if client_ca_file is None else Path(client_ca_file).read_bytes())
 
-    Raises `OSError` where a file can't be read and `SSL.Error` where the pair is broken or does not match.
+
+def pair_context(pair: CertifiedKey, client_ca_pem: bytes | None = None) -> SSL.Context:
+    """Make a context that serves a pair; with `client_ca_pem`, peers without a certificate of it are cut off.
+
+    Raises `ValueError`, in words for an administrator, where the pair is broken or does not match.
     """
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -25,17 +40,49 @@ def server_context(certificate_file: str, key_file: str, client_ca_file: str | N
     context.set_options(SSL.OP_NO_TICKET)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB for each connection at rest
-    for file in (certificate_file, key_file):
-        with open(file, "rb"):  # noqa: PTH123  # an unreadable file's own error says more than OpenSSL's
-            pass
-    context.use_certificate_chain_file(certificate_file)
-    context.use_privatekey_file(key_file)
-    context.check_privatekey()
+    _use_pair(context, pair)
     context.set_alpn_select_callback(_select_protocol)
-    if client_ca_file is not None:
-        context.load_verify_locations(client_ca_file)
+    if client_ca_pem is not None:
+        store = context.get_cert_store()
+        assert store is not None
+        for authority in _certificates(client_ca_pem, "the authority ca.pem"):
+            store.add_cert(X509.from_cryptography(authority))
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
     return context
+
+
+def _use_pair(context: SSL.Context, pair: CertifiedKey) -> None:
+    leaf, *between = _certificates(pair.certificate_pem, "the certificate")
+    key = _private_key(pair.key_pem)
+    if key.public_key() != leaf.public_key():
+        raise ValueError("the certificate and the key are not each other's")
+    try:
+        context.use_certificate(leaf)
+        for certificate in between:
+            context.add_extra_chain_cert(certificate)
+        context.use_privatekey(key)
+        context.check_privatekey()
+    except SSL.Error:
+        raise ValueError("the certificate or the key is of a kind that TLS can't use, or too weak") from None
+
+
+def _certificates(pem: bytes, what: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ValueError(f"{what} is broken") from None
+
+
+def _private_key(pem: bytes) -> _Key:
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise ValueError("the key is encrypted") from None
+    except Exception:  # noqa: BLE001  # of an unknown kind, too; an error's own text could show some of the key
+        raise ValueError("the key is broken") from None
+    if not isinstance(key, _Key):
+        raise ValueError("the key is of a kind that TLS can't use")  # noqa: TRY004  # the file is at fault
+    return key
 
 
 def _select_protocol(

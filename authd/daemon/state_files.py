@@ -7,17 +7,31 @@ pair which a kube-apiserver trusts already goes on serving.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
+
 from authd.core.errors import ConfigError, Problem
-from authd.daemon.certificates import CertifiedKey, new_authority, new_client_leaf, new_leaf
+from authd.daemon.certificate_facts import issuer_problem, span_of
+from authd.daemon.certificates import CertifiedKey, extended_authority, new_authority, new_client_leaf, new_leaf
 
 _PRIVATE = 0o600
+_PUBLIC = 0o644
 _PRIVATE_FOLDER = 0o700
+
+#: Parts the two in their common file; text between blocks is no part of a PEM file's meaning.
+_KEY_FOLLOWS = b"\nIts private key:\n"
+
+#: Names as `write_whole` makes them, and how old one of them is, in seconds, if its writer was killed.
+_TEMPORARY = re.compile(r"\.[a-z-]+\.(?:pem|yaml)\.\w{8}")
+_ABANDONED_SECONDS = 60.0
 
 
 def write_whole(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
@@ -40,6 +54,17 @@ def write_whole(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
         raise
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's new names to the disk, in the order in which they were made."""
+    with suppress(OSError):  # some network file systems can't; what matters there is theirs to keep
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +94,12 @@ class StateFiles:
         return self.folder / "ca-key.pem"
 
     @property
-    def trusted(self) -> Path:
-        """What the webhook kubeconfig trusts: the authority, or a certificate that signed itself."""
-        return self.authority if self.authority.exists() else self.certificate
+    def last_pair(self) -> Path:
+        """The server's certificate and key in one file: the last ones that were good together.
+
+        What stands in two files can't be replaced in one step; this can, and is replaced first.
+        """
+        return self.folder / "last-good.pem"
 
     @property
     def last_good(self) -> Path:
@@ -83,10 +111,26 @@ class StateFiles:
         """Names, by SHA-256, the settings file's content that is to be put in force whomever it locks out."""
         return self.folder / "force-reload"
 
-    def ensure_pair(self, hosts: tuple[str, ...], now: datetime) -> None:
+    @property
+    def can_sign(self) -> bool:
+        """Whether the authority's key is there."""
+        return os.path.exists(self.authority_key)  # noqa: PTH110  # Path's own raises where a folder can't be read
+
+    def trusted_pem(self) -> bytes:
+        """Return what the webhook kubeconfig is to trust: the authority, or a certificate that it did not sign."""
+        if not self.authority.exists():
+            return self._certificate_pem()
+        authority = self.authority.read_bytes()
+        with suppress(OSError, ValueError):
+            served = x509.load_pem_x509_certificate(self._certificate_pem())
+            if issuer_problem(served, x509.load_pem_x509_certificate(authority)):
+                return self._certificate_pem()
+        return authority
+
+    def ensure_pair(self, hosts: Sequence[str], now: datetime) -> None:
         """Make the authority and the server's pair where there is none yet.
 
-        Raises `ConfigError` where the directory can't be made or written.
+        Raises `ConfigError` where the directory can't be made or written, or something of somebody else's is missing.
         """
         if self.certificate.exists() and self.key.exists():
             return
@@ -96,15 +140,43 @@ class StateFiles:
         except OSError as error:
             raise self._unusable(f"certificates can't be made here: {error.strerror}") from None
 
-    def issue_leaf(self, authority: CertifiedKey, hosts: tuple[str, ...], now: datetime) -> None:
-        """Sign a new pair for the server; the key goes first, and a reader that sees half a swap waits."""
+    def issue_leaf(self, authority: CertifiedKey, hosts: Sequence[str], now: datetime) -> None:
+        """Sign a new pair for the server; whenever this is cut off, one whole pair is there to start with.
+
+        Raises `ValueError` where the authority is broken or has ended, and `OSError`.
+        """
         leaf = new_leaf(authority, hosts, now)
-        write_whole(self.key, leaf.key_pem)
-        write_whole(self.certificate, leaf.certificate_pem, mode=0o644)
+        self.keep_pair(leaf)
+        self.put_pair(leaf)
+
+    def keep_pair(self, pair: CertifiedKey) -> None:
+        """Keep a pair that is good as the last one that was."""
+        content = pair.certificate_pem + _KEY_FOLLOWS + pair.key_pem
+        if not self.last_pair.exists() or self.last_pair.read_bytes() != content:
+            write_whole(self.last_pair, content)
+
+    def put_pair(self, pair: CertifiedKey) -> None:
+        """Write both files of a pair; who sees half of it waits for the rest."""
+        write_whole(self.key, pair.key_pem)
+        write_whole(self.certificate, pair.certificate_pem, mode=_PUBLIC)
+
+    def read_pair(self) -> CertifiedKey:
+        """Read the server's certificate and its key, which need not be each other's; raises `OSError`."""
+        return CertifiedKey(certificate_pem=self.certificate.read_bytes(), key_pem=self.key.read_bytes())
+
+    def read_last_pair(self) -> CertifiedKey:
+        """Read the last good pair; raises `OSError` and `ValueError`."""
+        certificate, marker, key = self.last_pair.read_bytes().partition(_KEY_FOLLOWS)
+        if not marker:
+            raise ValueError("last-good.pem is broken")
+        return CertifiedKey(certificate_pem=certificate, key_pem=key)
 
     def client_leaf(self, now: datetime) -> CertifiedKey:
-        """Sign a client's pair for kube-apiserver, which is kept in the kubeconfig alone."""
-        return new_client_leaf(self.read_authority(), "kube-apiserver", now)
+        """Sign a client's pair for kube-apiserver, which is kept in the kubeconfig alone; raises `ConfigError`."""
+        try:
+            return new_client_leaf(self.read_authority(), "kube-apiserver", now)
+        except ValueError as error:
+            raise self._unusable(f"the authority (ca.pem, ca-key.pem) can't sign: {error}") from None
 
     def read_authority(self) -> CertifiedKey:
         """Read the authority with its key; raises `ConfigError` where there is none."""
@@ -113,12 +185,52 @@ class StateFiles:
         except OSError as error:
             raise self._unusable(f"the authority (ca.pem, ca-key.pem) can't be read: {error.strerror}") from None
 
+    def mend_authority(self, now: datetime) -> str:
+        """Sign the authority's certificate anew where it isn't valid now; returns what was wrong, or nothing.
+
+        It keeps its key and its name: whoever trusts the old certificate trusts whatever the new one signs, as far
+        as a clock lets the old one be valid. Raises `OSError`, and `ValueError` where it is broken.
+        """
+        if not self.authority.exists() or not self.authority_key.exists():
+            return ""
+        certificate = x509.load_pem_x509_certificate(self.authority.read_bytes())
+        problem = span_of(certificate).problem(now)
+        if not problem or certificate.issuer != certificate.subject:
+            return ""
+        extended = extended_authority(self.read_authority(), now)
+        write_whole(self.authority, extended.certificate_pem, mode=_PUBLIC)
+        return problem
+
+    def sweep(self) -> None:
+        """Remove what killed writers have left, which may hold keys; never fails."""
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                if _TEMPORARY.fullmatch(path.name) and abs(time.time() - path.stat().st_mtime) > _ABANDONED_SECONDS:
+                    path.unlink()
+
+    def _certificate_pem(self) -> bytes:
+        """Return the certificate that a start would serve."""
+        with suppress(OSError, ValueError):
+            content = self.certificate.read_bytes()
+            x509.load_pem_x509_certificates(content)
+            return content
+        with suppress(OSError, ValueError):
+            return self.read_last_pair().certificate_pem
+        return self.certificate.read_bytes()
+
     def _ensure_authority(self, now: datetime) -> CertifiedKey:
         if self.authority.exists() and self.authority_key.exists():
             return self.read_authority()
+        there = [path.name for path in (self.authority, self.certificate, self.key) if path.exists()]
+        if there:
+            # To make an authority now would make the kubeconfig that a kube-apiserver has read worthless.
+            raise self._unusable(
+                f"there is {', '.join(there)}, but not what belongs to it (cert.pem goes with key.pem, ca.pem with "
+                "ca-key.pem): bring it back, or remove these, run `authd init` and restart kube-apiserver"
+            )
         authority = new_authority("authd", now)
         write_whole(self.authority_key, authority.key_pem)
-        write_whole(self.authority, authority.certificate_pem, mode=0o644)
+        write_whole(self.authority, authority.certificate_pem, mode=_PUBLIC)
         return authority
 
     def _unusable(self, message: str) -> ConfigError:

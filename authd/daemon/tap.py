@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -30,21 +29,23 @@ from authd.core.token_review import ReviewEncoder
 from authd.daemon.activation import inherited_endpoint
 from authd.daemon.audit import Audit
 from authd.daemon.deadlines import SWEEP_SECONDS
+from authd.daemon.descriptors import LOOK_SECONDS, Descriptors
+from authd.daemon.hangups import HangUps
 from authd.daemon.health import Check, HealthFactory
 from authd.daemon.listener import WebhookListener
 from authd.daemon.logs import log_observer
 from authd.daemon.metrics import Metrics
-from authd.daemon.notify import notify, watchdog_seconds
+from authd.daemon.notify import ServiceManager, watchdog_seconds
 from authd.daemon.options import Options
-from authd.daemon.reloader import SettingsFile
-from authd.daemon.serving_pair import ServingPair
+from authd.daemon.reloader import SettingsFile, short_slice
+from authd.daemon.serving_pair import CLOCK_SECONDS, ServingPair
 from authd.daemon.state_files import StateFiles
 from authd.daemon.sts_agent import STSAgent
 from authd.daemon.sts_client import STSClient
 from authd.daemon.sts_endpoints import STSEndpoints
 from authd.daemon.watcher import DirectoryWatcher
 from authd.daemon.webhook import WebhookFactory
-from authd.daemon.webhook_kubeconfig import ensure_kubeconfig
+from authd.daemon.webhook_kubeconfig import WebhookKubeconfig
 from authd.lockout import SeenIdentities
 from authd.verdicts import Verdicts
 
@@ -72,14 +73,16 @@ class AuthdService(MultiService):
         self._seen = SeenIdentities(time.monotonic)
 
     def setServiceParent(self, parent: Any) -> None:
-        """Become part of twistd's application, and choose how its log is written."""
+        """Become part of twistd's application, outlive a SIGHUP, and choose how the log is written."""
         super().setServiceParent(parent)
+        HangUps(self._reactor, self._check_files).take()  # heeded once the reactor runs: by then all is there
         if isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, log_observer(sys.stdout, self._options["log-format"]))
 
     def startService(self) -> None:
         """Read, build, bind and begin; on any failure say what is wrong and exit."""
         super().startService()
+        self._manager = ServiceManager()
         # Twisted's timers run on the wall clock: set back by an hour, it would stop every deadline for an hour.
         self._reactor.seconds = time.monotonic
         try:
@@ -99,7 +102,7 @@ class AuthdService(MultiService):
             path,
             partitions=self._partitions,
             overrides=self._options.overrides,
-            cooperator=task.Cooperator(),
+            cooperator=task.Cooperator(terminationPredicateFactory=short_slice),
             seen=self._seen,
             reloaded=self._metrics.reloaded,
         )
@@ -111,29 +114,18 @@ class AuthdService(MultiService):
             watcher = DirectoryWatcher(self._reactor, watched, self._check_files)
             watcher.start()
             self._watchers.append(watcher)
-        self._handle_hangup()
+        self._every(LOOK_SECONDS, Descriptors().check)
         self._reactor.callWhenRunning(self._ready)
 
     def _serving_pair(self, settings: Settings) -> ServingPair:
         files = StateFiles(folder=Path(settings.state_dir))
         hosts = tuple(dict.fromkeys([settings.hostname, "localhost", "127.0.0.1", "::1", settings.address]))
-        pair = ServingPair(
-            files, hosts, lambda: datetime.now(UTC), client_certificates=settings.require_client_certificate
-        )
+        pair = ServingPair(files, hosts, _now, client_certificates=settings.require_client_certificate)
+        if not settings.kubeconfig_pregenerated:
+            pair.mend_authority()
         pair.load()
+        self._every(CLOCK_SECONDS, pair.check_clock)
         return pair
-
-    def _write_kubeconfig(self, settings: Settings, port: int) -> None:
-        files = StateFiles(folder=Path(settings.state_dir))
-        if settings.kubeconfig_pregenerated:
-            return
-        client = None
-        if settings.require_client_certificate:
-            if Path(settings.generate_kubeconfig).exists():
-                return  # it holds a certificate that kube-apiserver has read already
-            client = files.client_leaf(datetime.now(UTC))
-        if ensure_kubeconfig(settings, files, port, client):
-            self._log.info("wrote the webhook kubeconfig {path}", path=settings.generate_kubeconfig)
 
     def _webhook(self, settings: Settings) -> WebhookFactory:
         endpoints = STSEndpoints(
@@ -183,7 +175,11 @@ class AuthdService(MultiService):
         gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: admission.in_flight)
         gauge("authd_sts_calls_waiting", "Calls to STS that wait for a place.", lambda: admission.waiting)
         gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: circuits.open_count)
-        gauge("authd_certificate_days_left", "Days until the certificate ends.", lambda: self._pair.days_left)
+        gauge(
+            "authd_certificate_days_left",
+            "Days until the certificate or its authority ends; negative while it isn't valid.",
+            lambda: self._pair.days_left,
+        )
         gauge("authd_mapping_rules", "Mappings in force.", lambda: len(self._file.settings.table))
         gauge("authd_settings_problems", "Problems of the settings file.", lambda: len(self._file.problems))
 
@@ -197,10 +193,15 @@ class AuthdService(MultiService):
         self._listener = WebhookListener(self._reactor, webhook, self._pair.tls)
         endpoint = inherited_endpoint(self._reactor) or _tcp(self._reactor, settings.port, settings.address)
         address: Any = self._listener.listen(endpoint).getHost()
-        self._write_kubeconfig(settings, settings.port or address.port)
+        files = StateFiles(folder=Path(settings.state_dir))
+        self._kubeconfig = WebhookKubeconfig(
+            settings, files, settings.port or address.port, trusted=lambda: self._pair.trusted_pem, now=_now
+        )
+        self._kubeconfig.write()
         checks = (
             Check(name="settings", problem=self._settings_problem),
-            Check(name="certificate", problem=self._pair.problem),
+            Check(name="certificate", problem=self._pair.problem, detail=self._pair.detail),
+            Check(name="kubeconfig", problem=self._kubeconfig.problem),
             Check(name="port", problem=lambda: "" if self.running else "closed"),
         )
         site = HealthFactory(self._reactor, checks, self._metrics)
@@ -228,20 +229,18 @@ class AuthdService(MultiService):
     def _check_files(self) -> None:
         self._file.check()
         self._pair.check()
-
-    def _handle_hangup(self) -> None:
-        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._check_files))
+        self._kubeconfig.check()
 
     def _ready(self) -> None:
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process: no collection needs to walk it
         interval = watchdog_seconds()
         if interval is not None:
-            self._every(interval / 3, lambda: notify("WATCHDOG=1"))
-        notify("READY=1")
+            self._every(interval / 3, lambda: self._manager.notify("WATCHDOG=1"))
+        self._manager.notify("READY=1")
 
     async def _stop(self) -> None:
-        notify("STOPPING=1")
+        self._manager.notify("STOPPING=1")
         for loop in self._loops:
             loop.stop()
         for watcher in self._watchers:
@@ -252,11 +251,16 @@ class AuthdService(MultiService):
             if closing is not None:
                 await closing
         self._agent.close_idle()
+        self._manager.close()
 
     def stopService(self) -> Deferred[Any]:
         """Stop taking reviews, finish those under way, and end."""
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def _tcp(reactor: Any, port: int, address: str) -> IStreamServerEndpoint:

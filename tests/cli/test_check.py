@@ -5,11 +5,13 @@ import io
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from authd.cli import check
 from authd.core.errors import ConfigError, Problem
+from authd.daemon.state_files import StateFiles
 
 GOOD = """\
 clusterID: c
@@ -100,6 +102,42 @@ def test_output_for_programs(run):
     status, out = run(GOOD, "-o", "json")
     assert status == 0
     assert json.loads(out) == {"file": json.loads(out)["file"], "usable": True, "errors": [], "warnings": []}
+
+
+@pytest.mark.parametrize(
+    ("host", "days", "own", "says"),
+    [
+        ("localhost", 0, False, None),
+        ("other.example", 0, False, "not for the name localhost, but for other.example"),
+        ("*.example", 0, False, "not for the name localhost, but for *.example"),
+        ("localhost", -100, False, "expired at"),
+        ("localhost", 100, False, "not valid before"),
+        ("other.example", 0, True, None),
+        ("localhost", 100, True, "not valid before"),
+        (None, 0, False, "is no certificate"),
+        (None, 0, True, "is no certificate"),
+    ],
+)
+def test_a_certificate_that_would_be_refused(run, tmp_path, host, days, own, says):
+    """A certificate in the state directory that kube-apiserver would refuse is a warning, unless the daemon mends it."""
+    now = datetime.now(UTC) + timedelta(days=days)
+    files = StateFiles(folder=tmp_path / "state")
+    files.ensure_pair([host or "localhost"], now)
+    if not own:
+        files.authority_key.unlink()
+    if host is None:
+        files.certificate.write_text("nonsense")
+    text = GOOD + f"  stateDir: {files.folder}\n"
+    status, out = run(text, "--strict")
+    assert status == (1 if says else 0)
+    assert "f.yaml: warning: state/cert.pem" in out if says else "warning:" not in out
+    assert (says or "") in out
+
+
+def test_without_the_daemons_packages(run, monkeypatch):
+    """Where only the base is installed, the file is checked all the same."""
+    monkeypatch.setitem(sys.modules, "authd.cli.served_certificate", None)
+    assert run(GOOD)[0] == 0
 
 
 def test_a_file_that_cannot_be_read(run, capsys, tmp_path):

@@ -14,9 +14,11 @@ from authd.cli.demo.cases import Case, Expected
 from authd.cli.demo.daemon_process import DaemonProcess, script
 from authd.cli.demo.reviews import Answer
 from authd.cli.demo.table import Outcome, header, row
+from authd.cli.demo.tied import tied
 from authd.cli.errors import CommandError
 from authd.cli.settings_file import read_settings
 from authd.core.errors import ConfigError
+from tests.integration.rig.polling import wait_until
 
 AUTHD = str(Path(sys.executable).with_name("authd"))
 LIMIT = 120
@@ -118,6 +120,26 @@ def test_an_early_end(tmp_path, number, after):
     assert process.returncode == 128 + number
     assert all(gone(pid) for pid, _ in started)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("after", ["Starting", "who asks"])
+def test_a_killed_demonstration(tmp_path, after):
+    """Where it is killed outright, what it has started ends with it."""
+    process = begin(tmp_path, "--serve")
+    read_until(process, after)
+    wait_until(lambda: children(process), "a child")
+    started = children(process)
+    process.kill()
+    process.communicate(timeout=LIMIT)
+    wait_until(lambda: all(gone(pid) for pid, _ in started), "the children's end")
+
+
+def test_a_child_whose_parent_is_gone_already():
+    """A command that was to be tied to another process than its parent is not run."""
+    command = tied(["/bin/echo", "ran"])
+    ran = subprocess.run([*command[:4], "1", *command[5:]], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "ran\n"
 
 
 def outcome(answer, reason, expected):

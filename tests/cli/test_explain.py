@@ -113,7 +113,9 @@ def test_a_broken_file(tmp_path, capsys):
     file = tmp_path / "c.yaml"
     file.write_text("clusterID: c\nserver: {mapRole: []}\n")
     assert main(["explain", "-c", str(file), f"{ACCOUNT}:role/Admin"]) == 2
-    assert capsys.readouterr().err.startswith(f"authd: {file}:2:10: unknown setting server.mapRole: did you mean mapRoles")
+    assert capsys.readouterr().err.startswith(
+        f"authd: {file}:2:10: unknown setting server.mapRole: did you mean mapRoles"
+    )
 
 
 def test_text_for_people(tmp_path, capsys):

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from cryptography import x509
 
-from authd.cli.existing_certificates import names_of
 from authd.cli.main import main
+from authd.daemon.certificate_facts import names_of
 from authd.daemon.certificates import new_authority, new_client_leaf
 
 
@@ -19,7 +19,12 @@ def init(tmp_path, capsys):
     """Run `authd init` with its paths below a temporary folder; return what it told, as JSON."""
 
     def run(*options, cluster=("-i", "my-cluster")):
-        paths = ["--state-dir", str(tmp_path / "state"), "--generate-kubeconfig", str(tmp_path / "kube" / "config.yaml")]
+        paths = [
+            "--state-dir",
+            str(tmp_path / "state"),
+            "--generate-kubeconfig",
+            str(tmp_path / "kube" / "config.yaml"),
+        ]
         status = main(["init", *cluster, *paths, "-o", "json", *options])
         captured = capsys.readouterr()
         return status, json.loads(captured.out) if captured.out else {}, captured.err
@@ -79,12 +84,23 @@ def test_a_foreign_pair(init, kubeconfig, tmp_path):
 
 
 def test_another_hostname_later(init, tmp_path):
-    """A certificate that is kept but is not for the name asked for is told, with what to do."""
+    """For another name the certificate is signed anew by the same authority, which kube-apiserver may have read."""
     init()
+    authority = (tmp_path / "state" / "ca.pem").read_bytes()
     status, told, err = init("--hostname", "other.example.com")
-    assert (status, names(told["written"])) == (0, ["config.yaml"])
-    assert "the certificate is not for the name other.example.com" in err
-    assert f"remove {tmp_path}/state/cert.pem" in err
+    assert (status, names(told["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
+    certificate = x509.load_pem_x509_certificate((tmp_path / "state" / "cert.pem").read_bytes())
+    assert "other.example.com" in names_of(certificate)
+    assert (tmp_path / "state" / "ca.pem").read_bytes() == authority
+
+
+def test_a_certificate_that_is_none(init, tmp_path):
+    """A file that is no certificate is told by its name, with what to do."""
+    init()
+    (tmp_path / "state" / "cert.pem").write_text("nonsense")
+    status, told, err = init()
+    assert (status, told) == (2, {})
+    assert err.startswith(f"authd: {tmp_path}/state/cert.pem: this is no certificate: remove it and key.pem")
 
 
 def test_mutual_tls(init, kubeconfig, tmp_path):
@@ -113,15 +129,31 @@ def test_a_client_certificate_of_no_use(init, kubeconfig, tmp_path, fault):
     assert kubeconfig()["users"][0]["user"] != content["users"][0]["user"]
 
 
-def test_an_authority_that_has_ended(init, tmp_path):
-    """An authority that is no longer valid signs nothing more, and a sentence says what to do."""
-    old = new_authority("authd", datetime.now(UTC) - timedelta(days=4000))
+@pytest.mark.parametrize("days", [-4000, 400], ids=["ended", "not yet valid"])
+def test_an_authority_with_wrong_dates(init, kubeconfig, tmp_path, days):
+    """An authority that isn't valid now is signed anew by its own key, and the kubeconfig gets it."""
+    old = new_authority("authd", datetime.now(UTC) + timedelta(days=days))
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "ca.pem").write_bytes(old.certificate_pem)
     (tmp_path / "state" / "ca-key.pem").write_bytes(old.key_pem)
+    status, told, err = init()
+    assert (status, names(told["kept"]), err) == (0, ["ca-key.pem"], "")
+    cluster = kubeconfig()["clusters"][0]["cluster"]
+    authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
+    assert authority.public_key() == x509.load_pem_x509_certificate(old.certificate_pem).public_key()
+    assert authority.not_valid_before_utc < datetime.now(UTC) < authority.not_valid_after_utc
+
+
+def test_an_authority_that_can_not_sign(init, tmp_path):
+    """An authority whose key is another's signs nothing, and a sentence says what to do."""
+    init()
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / "state" / name).unlink()
+    (tmp_path / "state" / "ca-key.pem").write_bytes(new_authority("x", datetime.now(UTC)).key_pem)
     status, _, err = init()
     assert status == 2
-    assert err.startswith("authd: the authority can't sign, since it is broken or has ended: remove ")
+    assert "authd: the authority can't sign (" in err
+    assert "not each other's): remove " in err
 
 
 def test_mutual_tls_without_an_authority(init, tmp_path):

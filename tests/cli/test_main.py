@@ -50,7 +50,9 @@ def test_version(capsys):
     assert (end.value.code, capsys.readouterr().out) == (0, f"authd {__version__}\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["--nonsense"], ["init", "--nonsense"], ["--nonsense", "token"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["--nonsense"], ["init", "--nonsense"], ["--nonsense", "token"]]
+)
 def test_a_wrong_command_line(arguments, capsys):
     """A wrong command line ends with 2 and a usage on stderr."""
     with pytest.raises(SystemExit) as end:
@@ -92,12 +94,12 @@ def test_another_package_that_is_missing():
     assert ended.stderr.startswith("authd: internal error (ModuleNotFoundError")
 
 
-def test_token_is_authd_token(capsys):
+def test_token_is_authd_token(capfd):
     """`authd token` is authd-token, down to its help and its errors."""
     assert cli.main(["token", "--help"]) == 0
-    assert capsys.readouterr().out.startswith("Usage: authd-token")
+    assert capfd.readouterr().out.startswith("Usage: authd-token")
     assert cli.main(["token", "--nonsense"]) == 2
-    assert "--nonsense" in capsys.readouterr().err
+    assert "--nonsense" in capfd.readouterr().err
 
 
 def raising(monkeypatch, error):

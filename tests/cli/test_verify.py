@@ -114,7 +114,9 @@ def test_no_trust(settings, tmp_path):
     file = settings()
     empty = tmp_path / "empty.pem"
     empty.write_text("")
-    Path(file).write_text(Path(file).read_text().replace("    timeout: 3s\n", f"    timeout: 3s\n    caFile: {empty}\n"))
+    Path(file).write_text(
+        Path(file).read_text().replace("    timeout: 3s\n", f"    timeout: 3s\n    caFile: {empty}\n")
+    )
     status, told, err = run(mint(ALICE_KEY), "-c", file)
     assert (status, told) == (2, {})
     assert err.startswith(f"authd: {empty}: the certificate authorities for STS can't be read")

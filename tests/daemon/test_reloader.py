@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +15,7 @@ from authd.core.errors import ConfigError
 from authd.core.partitions import Partition
 from authd.daemon import reloader
 from authd.daemon.reloader import SettingsFile
-from authd.lockout import FEWEST_IDENTITIES, SeenIdentities
+from authd.lockout import SeenIdentities
 from tests.daemon.fakes import identity
 
 ACCOUNT = "111122223333"
@@ -93,6 +94,20 @@ def test_a_changed_file_comes_into_force(reloading: Reloading) -> None:
     assert reloading.allowed("alice", "bob") == ["alice", "bob"]
     assert reloading.results == ["ok"]
     assert reloading.file.problems == ()
+
+
+def test_a_file_without_end_takes_no_memory(reloading: Reloading) -> None:
+    """Of a file that has grown beyond all measure no more is read than shows it."""
+    with reloading.path.open("r+b") as file:
+        file.truncate(256 << 20)
+    tracemalloc.start()
+    try:
+        reloading.check()
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+    assert "larger than 8 MiB" in str(reloading.file.problems[0])
+    assert reloading.allowed("alice") == ["alice"]
 
 
 def test_what_is_in_force_is_never_changed_in_place(reloading: Reloading) -> None:
@@ -247,7 +262,7 @@ def test_a_reload_that_removes_every_mapping_is_refused(reloading: Reloading) ->
 
 def test_a_reload_that_locks_out_too_many_is_refused_by_name(reloading: Reloading) -> None:
     """More than the share of those seen lately is refused, with the list of who would be locked out."""
-    names = seen_users(reloading, FEWEST_IDENTITIES)
+    names = seen_users(reloading, 10)
     reloading.write(*names[:4])
     said = reloading.check()
     assert reloading.results == ["refused"]
@@ -262,10 +277,18 @@ def test_a_reload_that_locks_out_too_many_is_refused_by_name(reloading: Reloadin
 
 def test_a_share_of_one_allows_everything(reloading: Reloading) -> None:
     """The guard can be switched off."""
-    seen_users(reloading, FEWEST_IDENTITIES)
+    seen_users(reloading, 10)
     reloading.write("alice", more="  maxLockoutShare: off\n")
     reloading.check()
     assert reloading.results == ["ok"]
+
+
+def test_who_would_be_locked_out_by_no_mapping_at_all_is_named(reloading: Reloading) -> None:
+    """With every mapping gone, the log lists whom that concerns; of many it says how many more there are."""
+    names = seen_users(reloading, 60)
+    reloading.write()
+    said = [words.partition("locked out: ")[2] for _, words in reloading.check() if "would be locked out" in words]
+    assert said == [*(arn(name) for name in names[:50]), "10 more"]
 
 
 @pytest.mark.parametrize("when", ["before the refusal", "after the refusal"])
@@ -316,6 +339,26 @@ def test_a_start_from_the_last_good_settings_is_loud(reloading: Reloading) -> No
 
 
 @pytest.mark.parametrize(
+    "broken",
+    [
+        "server:\n  stateDir: STATE\n  prot: 1\n",
+        "server:\n  statedir: 'STATE' # here\n  prot: 1\n",
+        "# stateDir: /nowhere\nserver: {prot: 1, stateDir: STATE}\n",
+        '{"clusterID": "prod", "server": {"stateDir": "STATE", "prot": 1}}',
+    ],
+)
+def test_a_broken_file_still_says_where_the_last_good_one_is(reloading: Reloading, broken: str) -> None:
+    """The state directory is found in a file that can't be used, however its line is written."""
+    reloading.write("alice", more=LAST_GOOD)
+    reloading.check()
+    reloading.path.write_text(broken.replace("STATE", str(reloading.state)))
+    file = reloading.file = reloading.anew()
+    file._overrides = {}
+    file.load()
+    assert reloading.allowed("alice") == ["alice"]
+
+
+@pytest.mark.parametrize(
     ("setting", "spoil"),
     [
         ("", lambda _: None),
@@ -346,7 +389,7 @@ def test_a_state_directory_that_cannot_be_written_is_no_reason_to_stop(reloading
 
 def test_identities_of_scrubbed_accounts_are_not_named(reloading: Reloading) -> None:
     """The list of who would be locked out leaves scrubbed accounts out."""
-    names = seen_users(reloading, FEWEST_IDENTITIES)
+    names = seen_users(reloading, 10)
     reloading.write(*names, more=f'  scrubbedAccounts: ["{ACCOUNT}"]\n')
     reloading.check()
     reloading.write("somebody-else")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa, x25519
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 
-from authd.daemon.server_tls import SwappableServerTLS, server_context
-from tests.daemon.tls import Pair, handshake, issue
+from authd.daemon.certificates import CertifiedKey
+from authd.daemon.server_tls import SwappableServerTLS, pair_context, server_context
+from tests.daemon.tls import Pair, handshake, issue, name
 
 NAMES = [x509.DNSName("localhost")]
 
@@ -76,14 +80,46 @@ def test_what_cannot_be_served_is_not_loaded(authority: Pair, pair: Pair, tmp_pa
     with pytest.raises(FileNotFoundError):
         server_context(certificate, str(tmp_path / "missing.pem"))
     _, strange_key = issue(authority, NAMES).write(tmp_path / "other")
-    with pytest.raises(SSL.Error):
+    with pytest.raises(ValueError, match="not each other's"):
         server_context(certificate, strange_key)
     for broken in (b"", b"nonsense", pair.pem[:200]):
         (tmp_path / "broken.pem").write_bytes(broken)
-        with pytest.raises(SSL.Error):
+        with pytest.raises(ValueError, match="the certificate is broken"):
             server_context(str(tmp_path / "broken.pem"), key)
-        with pytest.raises(SSL.Error):
+        with pytest.raises(ValueError, match="the key is broken"):
             server_context(certificate, str(tmp_path / "broken.pem"))
+        with pytest.raises(ValueError, match=r"ca\.pem is broken"):
+            server_context(certificate, key, str(tmp_path / "broken.pem"))
+
+
+def test_an_encrypted_key_is_not_asked_for(pair: Pair) -> None:
+    """A key with a passphrase is an error: nobody sits at the daemon's terminal to type one."""
+    best = serialization.BestAvailableEncryption(b"a passphrase")
+    form = serialization.PrivateFormat.PKCS8
+    encrypted = CertifiedKey(
+        certificate_pem=pair.pem, key_pem=pair.key.private_bytes(serialization.Encoding.PEM, form, best)
+    )
+    with pytest.raises(ValueError, match="the key is encrypted"):
+        pair_context(encrypted)
+
+
+def test_a_key_that_is_no_good_for_tls_is_told(pair: Pair) -> None:
+    """A key of a kind that TLS can't use, and one that is too weak to be used, are errors in words."""
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    for other in (x25519.X25519PrivateKey.generate(), dsa.generate_private_key(1024)):
+        strange = other.private_bytes(serialization.Encoding.PEM, form, plain)
+        with pytest.raises(ValueError, match="the key is of a kind that TLS can't use"):
+            pair_context(CertifiedKey(certificate_pem=pair.pem, key_pem=strange))
+    weak = rsa.generate_private_key(65537, 1024)
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name("weak"), name("weak"), weak.public_key(), 1, now, now + timedelta(days=1))
+        .sign(weak, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    key = weak.private_bytes(serialization.Encoding.PEM, form, plain)
+    with pytest.raises(ValueError, match="too weak"):
+        pair_context(CertifiedKey(certificate_pem=certificate, key_pem=key))
 
 
 def test_the_whole_chain_is_sent(authority: Pair, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ def test_liveness_and_readiness(daemon: DaemonProcess) -> None:
     assert daemon.health("/healthz").body == b"ok\n"
     ready = daemon.health("/readyz")
     assert ready.status == 200
-    assert ready.body.decode().splitlines() == ["[+] settings: ok", "[+] certificate: ok", "[+] port: ok", "ready"]
+    lines = ["settings: ok", "certificate: ok, 90.0 days left", "kubeconfig: ok", "port: ok"]
+    assert ready.body.decode().splitlines() == [*(f"[+] {line}" for line in lines), "ready"]
     assert daemon.health("/nothing").status == 404
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,8 @@ from authd.daemon.certificates import LEAF_LIFETIME
 from authd.daemon.state_files import StateFiles
 from authd.emulator.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.evidence import Evidence
+from tests.integration.rig.minting import CLUSTER, bare_environment, script
 from tests.integration.rig.polling import wait_until
 from tests.trouble.rig.clock import Clock
 from tests.trouble.rig.reading import LET_IN, metric, outcome, readiness
@@ -46,7 +50,7 @@ def test_an_old_certificate_is_renewed_at_the_start(
         assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN
         assert client.authority.encode() == authority == files.authority.read_bytes()
         assert metric(daemon, "authd_certificate_days_left") > LEAF_LIFETIME.days - 1
-        assert readiness(daemon, "certificate") == "ok"
+        assert readiness(daemon, "certificate").startswith("ok, ")
 
 
 def test_a_certificate_is_renewed_under_way(
@@ -57,11 +61,15 @@ def test_a_certificate_is_renewed_under_way(
     with daemon, daemon.client() as before:
         kubeconfig, authority = daemon.kubeconfig.read_bytes(), before.authority
         first = before.peer_serial()
-        issue_long_ago(StateFiles(folder=daemon.state), days_left=5)
+        files = StateFiles(folder=daemon.state)
+        authority_pair = files.read_authority()
+        files.authority_key.unlink()  # nothing is renewed for now
+        files.issue_leaf(authority_pair, HOSTS, made_so_as_to_end_in(5))
         wait_until(lambda: metric(daemon, "authd_certificate_days_left") < 6, "the old leaf to be served")
         assert "expires in" in readiness(daemon, "certificate")
+        files.authority_key.write_bytes(authority_pair.key_pem)
         wait_until(lambda: metric(daemon, "authd_certificate_days_left") > 80, "a new leaf")
-        assert readiness(daemon, "certificate") == "ok"
+        assert readiness(daemon, "certificate").startswith("ok, ")
         assert outcome(before.review(new_token(ALICE_KEY))) == LET_IN
         assert before.peer_serial() == first
         with daemon.client() as after:
@@ -69,3 +77,86 @@ def test_a_certificate_is_renewed_under_way(
             assert after.peer_serial() != first
             assert after.authority == authority
         assert daemon.kubeconfig.read_bytes() == kubeconfig
+
+
+FUTURE = timedelta(days=300)
+
+
+def test_a_state_directory_of_the_future_is_mended_at_the_start(
+    make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str]
+) -> None:
+    """Made while the clock was far ahead, authority and leaf become valid now, by the keys that they had."""
+    daemon = make_daemon()
+    files = StateFiles(folder=daemon.state)
+    files.ensure_pair(HOSTS, datetime.now(UTC) + FUTURE)
+    key = files.authority_key.read_bytes()
+    with daemon:
+        said = daemon.wait_for_message("it was signed anew by its own key; restart kube-apiserver")["message"]
+        assert "not valid before" in said
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        assert readiness(daemon, "certificate").startswith("ok, ")
+        assert metric(daemon, "authd_certificate_days_left") > LEAF_LIFETIME.days - 1
+        assert files.authority_key.read_bytes() == key
+
+
+def test_a_state_directory_of_the_future_is_told_where_the_kubeconfig_is_another_s(
+    make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], evidence: Evidence
+) -> None:
+    """With a pregenerated kubeconfig nothing is changed under it: words and days say what is wrong, and init mends it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    daemon = make_daemon(process={"arguments": ["--kubeconfig-pregenerated", "--port", port]})
+    files = StateFiles(folder=daemon.state)
+    files.ensure_pair(HOSTS, datetime.now(UTC) + FUTURE)
+    before = {path.name: path.read_bytes() for path in daemon.state.glob("*.pem")}
+    with daemon:
+        assert readiness(daemon, "certificate").startswith("not valid before 20")
+        assert daemon.health("/readyz").status == 503
+        assert -301 < metric(daemon, "authd_certificate_days_left") < -298
+        assert {path.name: path.read_bytes() for path in daemon.state.glob("*.pem")} == before
+
+        command = [script("authd"), "init", "-i", CLUSTER, "--state-dir", str(daemon.state), "--port", port]
+        command += ["--generate-kubeconfig", str(daemon.kubeconfig)]
+        done = subprocess.run(
+            command, env=bare_environment(daemon.folder), capture_output=True, timeout=60, check=False
+        )
+        evidence.said("authd init", done.stdout + done.stderr)
+        assert done.returncode == 0, done.stderr
+        wait_until(lambda: readiness(daemon, "certificate").startswith("ok, "), "the certificate to be good")
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+
+
+def test_a_clock_that_jumps_and_comes_back_leaves_a_good_certificate(
+    make_daemon: Callable[..., DaemonProcess], tmp_path: Path, new_token: Callable[..., str]
+) -> None:
+    """Beyond the leaf's end and back again, each time within a moment, the leaf is valid; what clients trust stays."""
+    clock = Clock(tmp_path / "clock")
+    daemon = make_daemon(process={"launcher": clock.launcher})
+    with daemon:
+        files = StateFiles(folder=daemon.state)
+        kubeconfig, authority = daemon.kubeconfig.read_bytes(), files.authority.read_bytes()
+        for days in (200, 0):
+            count = len(daemon.events())
+            clock.jump_to(days * 86_400)
+            daemon.wait_for_message("serving a new certificate", count)
+            wait_until(lambda: readiness(daemon, "certificate").startswith("ok, "), "a leaf that is valid")
+            assert metric(daemon, "authd_certificate_days_left") > LEAF_LIFETIME.days - 1
+        clock.jump_to(-86_400)  # before the authority was made: no leaf would be any better than the one there is
+        leaf = files.certificate.read_bytes()
+        wait_until(lambda: "not valid before" in readiness(daemon, "certificate"), "the clock to be told")
+        clock.jump_to(0)
+        wait_until(lambda: readiness(daemon, "certificate").startswith("ok, "), "all to be well again")
+        assert files.certificate.read_bytes() == leaf
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        assert (daemon.kubeconfig.read_bytes(), files.authority.read_bytes()) == (kubeconfig, authority)
+
+
+def test_a_replaced_pair_for_another_name_is_told(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
+    """A pair of somebody else's that kube-apiserver would refuse is named in the log, and served all the same."""
+    with make_daemon() as daemon:
+        elsewhere = StateFiles(folder=tmp_path / "elsewhere")
+        elsewhere.ensure_pair(("other.example",), datetime.now(UTC))
+        StateFiles(folder=daemon.state).put_pair(elsewhere.read_pair())
+        daemon.wait_for_message("serving a new certificate")
+        daemon.wait_for_message("the certificate is not for the name localhost, but for other.example")
+        assert readiness(daemon, "certificate").startswith("ok, ")

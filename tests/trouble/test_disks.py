@@ -68,7 +68,7 @@ def test_a_full_disk_keeps_nobody_out(
         count = len(daemon.events())
         daemon.hang_up()
         daemon.wait_for_message("serving a new certificate", count)
-        assert readiness(daemon, "certificate") == "ok"
+        assert readiness(daemon, "certificate").startswith("ok, ")
         assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN
         assert daemon.decision(daemon.events()[-1].get("reference", ""))["decision"] == "allowed"
         daemon.wait_for_message("can't be kept")
@@ -96,7 +96,46 @@ def test_a_start_needs_no_room(
         daemon.hang_up()
         daemon.wait_for_message("serving a new certificate")
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
-        assert readiness(daemon, "certificate") == "ok"
+        assert readiness(daemon, "certificate").startswith("ok, ")
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_a_start_needs_no_room_for_the_kubeconfig(
+    state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], trouble: str
+) -> None:
+    """A kubeconfig that is there, but not as it should be, is left for when it can be written, and that is said."""
+    arguments = ["--generate-kubeconfig", str(state_disk.folder / "kubeconfig.yaml")]
+    daemon = make_daemon(process={"arguments": arguments})
+    daemon.kubeconfig = state_disk.folder / "kubeconfig.yaml"
+    with daemon:
+        before = daemon.kubeconfig.read_bytes()
+    os.link(daemon.kubeconfig, daemon.kubeconfig.with_name("old.yaml"))  # replaced, it would make room
+    (state_disk.fill_up if trouble == "full" else state_disk.make_read_only)()
+    with daemon:  # on another port
+        reason = "No space left on device" if trouble == "full" else "Read-only file system"
+        assert reason in readiness(daemon, "kubeconfig")
+        assert daemon.health("/readyz").status == 503
+        assert daemon.kubeconfig.read_bytes() == before
+        (state_disk.free if trouble == "full" else state_disk.make_writable)()
+        daemon.hang_up()
+        daemon.wait_for_message("has changed: restart kube-apiserver")
+        assert readiness(daemon, "kubeconfig") == "ok"
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+
+
+def test_a_first_start_without_room_ends_in_words(
+    state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess]
+) -> None:
+    """Where nothing is there to serve and nothing can be written, the start ends with the reason; and begins anew."""
+    daemon = make_daemon()
+    state_disk.fill_up()
+    daemon.launch()
+    assert daemon.wait() == 2
+    assert "certificates can't be made here: No space left on device" in daemon.said()
+    assert "Traceback" not in daemon.said()
+    state_disk.free()
+    with daemon:
+        assert readiness(daemon, "certificate").startswith("ok, ")
 
 
 def test_a_state_directory_that_vanishes_stops_nothing(
@@ -114,6 +153,5 @@ def test_a_state_directory_that_vanishes_stops_nothing(
         for file in away.iterdir():
             (daemon.state / file.name).write_bytes(file.read_bytes())
         daemon.hang_up()
-        daemon.wait_for_message("the certificate in use goes on serving")
+        wait_until(lambda: readiness(daemon, "certificate").startswith("ok, "), "readiness")
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
-        assert readiness(daemon, "certificate") == "ok"

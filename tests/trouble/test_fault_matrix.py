@@ -44,9 +44,7 @@ EXPECTED = {
     Fault.TRUNCATED: LOST,
     Fault.UNENDED_CHUNKS: LOST,
 }
-CASES = [
-    (fault, phase) for fault in Fault for phase in (Phase if fault in PHASED else (None,))
-]
+CASES = [(fault, phase) for fault in Fault for phase in (Phase if fault in PHASED else (None,))]
 #: A fault at the accept strikes new connections alone: these hosts have none that rest.
 _UNTOUCHED = dict(zip((case for case in CASES if case[1] is Phase.ACCEPT), REGIONS, strict=False))
 _OTHERS = REGIONS[len(_UNTOUCHED) :]

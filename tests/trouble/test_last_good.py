@@ -17,7 +17,9 @@ NOT_MAPPED = (200, "identity_not_mapped")
 
 
 @pytest.fixture
-def served_before(make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str]) -> Callable[..., DaemonProcess]:
+def served_before(
+    make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str]
+) -> Callable[..., DaemonProcess]:
     """Make a daemon that has served mappings for Alice alone, and whose settings file was broken afterwards.
 
     Only with `started` it really has; elsewhere there is what it would have left.

@@ -66,3 +66,39 @@ def test_the_daemon_writes_such_a_kubeconfig_itself_and_keeps_it(
     with daemon:
         assert daemon.kubeconfig.read_bytes() == written
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+
+
+def test_a_client_certificate_outlives_a_daemon_that_does_not_ask_for_it(
+    make_daemon: Callable[..., DaemonProcess],
+    settings: Callable[..., str],
+    new_token: Callable[..., str],
+    evidence: Evidence,
+) -> None:
+    """Between init and the setting the daemon writes the kubeconfig anew, and the certificate in it stays."""
+    port = free_port()
+    daemon = make_daemon(process={"arguments": ["--port", str(port)]})
+    init(daemon, evidence, free_port())  # another port: the kubeconfig must change
+    user = yaml.safe_load(daemon.kubeconfig.read_bytes())["users"][0]["user"]
+    with daemon:
+        daemon.wait_for_message("has changed: restart kube-apiserver")
+        kubeconfig = yaml.safe_load(daemon.kubeconfig.read_bytes())
+        assert kubeconfig["clusters"][0]["cluster"]["server"] == f"https://localhost:{port}/authenticate"
+        assert kubeconfig["users"][0]["user"] == user
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+    daemon.settings.write_text(settings(requireClientCertificate=True))
+    with daemon:
+        assert yaml.safe_load(daemon.kubeconfig.read_bytes())["users"][0]["user"] == user
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+
+
+def test_a_kubeconfig_without_a_certificate_gets_one_when_it_is_asked_for(
+    make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str], new_token: Callable[..., str]
+) -> None:
+    """Where the setting comes before init, the daemon writes the certificate itself, and says who must read it."""
+    daemon = make_daemon(process={"arguments": ["--port", str(free_port())]})
+    with daemon:
+        pass
+    daemon.settings.write_text(settings(requireClientCertificate=True))
+    with daemon:
+        daemon.wait_for_message("has changed: restart kube-apiserver")
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN

@@ -12,12 +12,12 @@ import twisted.python  # noqa: F401  # the processes that are started here need 
 
 from authd.cli.demo import company
 from authd.cli.demo.daemon_process import DaemonProcess
+from authd.cli.demo.emulator_process import TiedEmulatorProcess
 from authd.cli.demo.ending import OrderlyEnd
 from authd.cli.demo.hints import hints
 from authd.cli.demo.reviews import Webhook
 from authd.cli.demo.tokens import Mint
 from authd.cli.demo.walk import Walk
-from authd.emulator.process import EmulatorProcess
 
 _DESCRIPTION = """\
 Show what authd does, without an AWS account and without a cluster: start an STS that really verifies signatures and
@@ -59,7 +59,7 @@ def _begin(ending: OrderlyEnd, at_end: ExitStack) -> Walk:
     log.mkdir()
     print("Starting an STS emulator and the daemon on loopback …", flush=True)
     with ending.held():
-        emulator = at_end.enter_context(EmulatorProcess("--ca-out", str(folder / "sts-ca.pem")))
+        emulator = at_end.enter_context(TiedEmulatorProcess("--ca-out", str(folder / "sts-ca.pem")))
     settings = folder / "config.yaml"
     settings.write_text(company.settings(folder, emulator.port, emulator.ca), "utf-8")
     daemon = at_end.enter_context(DaemonProcess(settings, log / "daemon.log"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from authd.cli.demo.tied import tied
 from authd.cli.errors import CommandError
 
 _START_SECONDS = 30.0
@@ -75,7 +76,7 @@ class DaemonProcess:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "NOTIFY_SOCKET": str(notify)}
         with self._log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603  # our own command and files
-                [*command, "--log-format", "json"],
+                tied([*command, "--log-format", "json"]),
                 cwd=self._log.parent,
                 env=environment,
                 stdin=subprocess.DEVNULL,

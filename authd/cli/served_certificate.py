@@ -1,0 +1,43 @@
+"""What the certificate in the state directory would make kube-apiserver refuse: for whoever may look at it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from authd.config.settings import Settings
+from authd.daemon.certificate_facts import issuer_problem, name_problem, span_of
+from authd.daemon.state_files import StateFiles
+
+
+def certificate_problem(settings: Settings, now: datetime) -> str:
+    """Say what is wrong with the certificate's names and dates, nothing where all is well or it can't be read.
+
+    What the daemon mends by itself, with an authority of its own, is not wrong.
+    """
+    files = StateFiles(folder=Path(settings.state_dir))
+    try:
+        certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    except OSError:
+        return ""
+    except ValueError:
+        return f"{files.certificate} is no certificate"
+    problem = span_of(certificate).problem(now) or name_problem(certificate, settings.hostname)
+    authority = _signer(certificate, files)
+    if authority is not None:
+        wrong = span_of(authority).problem(now)
+        if wrong:
+            problem = f"signed by ca.pem, which is {wrong}"
+        elif files.can_sign:
+            return ""
+    return f"{files.certificate} is {problem}: kube-apiserver would refuse it as {settings.hostname}" if problem else ""
+
+
+def _signer(certificate: x509.Certificate, files: StateFiles) -> x509.Certificate | None:
+    try:
+        authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return None if issuer_problem(certificate, authority) else authority

@@ -1,0 +1,267 @@
+"""The daemon as a service: what it does at its start and at its end, in which order, and how a start fails."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, capturedLogs, formatEvent
+from twisted.python.components import Componentized
+
+from authd.daemon import tap
+from authd.daemon.options import Options
+from authd.daemon.state_files import StateFiles
+from authd.daemon.tap import AuthdService, makeService
+
+WEBHOOK, HEALTH = 21_362, 21_363
+GOOD = "clusterID: prod\nserver:\n  mapUsers:\n  - userARN: arn:aws:iam::111122223333:user/alice\n    username: alice\n"
+
+
+class Port:
+    """A port that is open until it is closed, a turn of the reactor later."""
+
+    def __init__(self, reactor: Reactor, number: int, interface: str) -> None:
+        self._reactor = reactor
+        self._number = number
+        self._interface = interface
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", self._interface, self._number)
+
+    def stopListening(self) -> Deferred[None]:  # noqa: N802
+        self._reactor.happened.append(f"close {self._number}")
+        closed: Deferred[None] = Deferred()
+        self._reactor.callLater(0, closed.callback, None)
+        return closed
+
+
+class Reactor(MemoryReactorClock):
+    """Remembers what happens in which order, and keeps a clock of its own whatever clock it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happened: list[str] = []
+        self.taken: dict[int, Exception] = {}
+        self.given: Callable[[], float] | None = None
+
+    @property
+    def seconds(self) -> Callable[[], float]:  # type: ignore[override]
+        return lambda: self.rightNow
+
+    @seconds.setter
+    def seconds(self, clock: Callable[[], float]) -> None:
+        self.given = clock
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:  # noqa: N802
+        if port in self.taken:
+            raise self.taken[port]
+        assert interface, "listens to the whole world"
+        self.happened.append(f"open {port}")
+        factory.doStart()
+        return Port(self, port, interface)
+
+    def suggestThreadPoolSize(self, size: int) -> None:  # noqa: N802
+        self.happened.append(f"threads {size}")
+
+    def callFromThread(self, work: Any, *arguments: Any) -> None:  # noqa: N802
+        self.callLater(0, work, *arguments)
+
+    def callWhenRunning(self, work: Any, *arguments: Any) -> None:  # noqa: N802
+        self.callLater(0, work, *arguments)
+
+    def removeReader(self, reader: Any) -> None:  # noqa: N802
+        self.happened.append("stop watching")
+        super().removeReader(reader)
+
+
+class Daemon:
+    """A service with everything around it in memory but its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.reactor = Reactor()
+        self.config = folder / "config.yaml"
+        self.config.write_text(GOOD)
+        self.state = folder / "state"
+        self.kubeconfig = folder / "kubeconfig.yaml"
+        self.options = Options()
+        paths = ["--config", str(self.config), "--state-dir", str(self.state)]
+        self.options.parseOptions([*paths, "--generate-kubeconfig", str(self.kubeconfig)])
+        self.service = AuthdService(self.reactor, self.options)
+
+    @property
+    def happened(self) -> list[str]:
+        return self.reactor.happened
+
+    def start(self) -> None:
+        self.service.startService()
+        self.reactor.advance(0)
+
+    def failed_start(self) -> tuple[object, list[str]]:
+        """Start, and return the exit status and what was said of it in critical lines."""
+        with capturedLogs() as events, pytest.raises(SystemExit) as ended:
+            self.service.startService()
+        self.reactor.advance(0)
+        return ended.value.code, [formatEvent(event) for event in events if event["log_level"].name == "critical"]
+
+    def stop(self) -> None:
+        """Stop, and let the reactor turn until all has come to its end."""
+        ended: list[object] = []
+        self.service.stopService().addCallback(ended.append)
+        self.reactor.pump([0.1] * 50)
+        assert ended == [None]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    before = signal.getsignal(signal.SIGHUP)
+    daemon = Daemon(tmp_path)
+
+    class Manager:
+        def notify(self, message: str) -> None:
+            daemon.happened.append(message)
+
+        def close(self) -> None:
+            daemon.happened.append("farewell")
+
+    monkeypatch.setattr(tap, "ServiceManager", Manager)
+    monkeypatch.setattr("gc.freeze", lambda: None)  # the tests' own objects shall go on being collected
+    yield daemon
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_nothing_happens_before_the_start(daemon: Daemon) -> None:
+    """Making the service reads, opens and binds nothing: a missing file is no error yet."""
+    daemon.config.unlink()
+    assert isinstance(makeService(daemon.options), AuthdService)
+    assert daemon.happened == []
+    assert not daemon.state.exists()
+    assert daemon.reactor.getDelayedCalls() == []
+
+
+def test_it_is_ready_once_all_is_there(daemon: Daemon) -> None:
+    """READY=1 comes after the certificate, both ports and the kubeconfig, and when the reactor turns, not before."""
+    daemon.service.startService()
+    assert [each for each in daemon.happened if each.startswith("open")] == [f"open {WEBHOOK}", f"open {HEALTH}"]
+    assert daemon.kubeconfig.exists()
+    assert StateFiles(folder=daemon.state).certificate.exists()
+    assert "READY=1" not in daemon.happened
+    daemon.reactor.advance(0)
+    assert daemon.happened[-1] == "READY=1"
+    daemon.stop()
+
+
+def test_its_timers_do_not_follow_the_wall_clock(daemon: Daemon) -> None:
+    """The reactor is given a clock that nobody sets."""
+    daemon.start()
+    assert daemon.reactor.given is time.monotonic
+    daemon.stop()
+
+
+def test_it_ends_in_order(daemon: Daemon) -> None:
+    """It says that it stops, looks at no file any more, closes the webhook's port, and then what tells of its health."""
+    daemon.start()
+    del daemon.happened[:]
+    daemon.stop()
+    in_turn = [each for each, _ in groupby(daemon.happened)]
+    assert in_turn == ["STOPPING=1", "stop watching", f"close {WEBHOOK}", f"close {HEALTH}", "farewell"]
+    assert daemon.reactor.getDelayedCalls() == []
+
+
+def test_signs_of_life(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the service manager wants them, signs of life come three times in its interval, until the end."""
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    daemon.start()
+    daemon.reactor.pump([0.5] * 8)
+    assert daemon.happened.count("WATCHDOG=1") == 4
+    daemon.stop()
+    count = daemon.happened.count("WATCHDOG=1")
+    daemon.reactor.pump([1.0] * 5)
+    assert daemon.happened.count("WATCHDOG=1") == count
+
+
+def test_broken_settings_end_the_start(daemon: Daemon) -> None:
+    """With broken settings the start ends with status 2, every error in a line of its own, and nothing opened."""
+    daemon.config.write_text("clusterID: prod\nserver: {prot: 1, adress: x}\n")
+    status, said = daemon.failed_start()
+    assert status == 2
+    assert ["unknown setting" in line for line in said] == [True, True]
+    assert daemon.happened == []
+
+
+def test_a_broken_certificate_ends_the_start(daemon: Daemon) -> None:
+    """Without a certificate to serve the start ends before a port is opened."""
+    daemon.state.mkdir()
+    for name in ("cert.pem", "key.pem"):
+        (daemon.state / name).write_text("nonsense")
+    status, said = daemon.failed_start()
+    assert (status, len(said)) == (2, 1)
+    assert "can't be used" in said[0]
+    assert daemon.happened == []
+
+
+@pytest.mark.parametrize("port", [WEBHOOK, HEALTH])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        CannotListenError("127.0.0.1", 1, OSError(98, "Address already in use")),
+        PermissionError(13, "Permission denied"),
+    ],
+    ids=["taken", "forbidden"],
+)
+def test_a_port_that_cannot_be_had_ends_the_start(daemon: Daemon, port: int, trouble: Exception) -> None:
+    """A port that can't be bound, the webhook's or the other, ends the start with status 1 and says why."""
+    daemon.reactor.taken[port] = trouble
+    status, said = daemon.failed_start()
+    assert (status, len(said)) == (1, 1)
+    assert said[0].startswith("authd can't start: ")
+    assert str(trouble) in said[0]
+    assert "READY=1" not in daemon.happened
+
+
+def test_a_kubeconfig_that_cannot_be_written_ends_the_start(daemon: Daemon) -> None:
+    """A kubeconfig that is somebody's to mend ends the start with status 2, and nothing is ready."""
+    daemon.kubeconfig.mkdir()
+    status, said = daemon.failed_start()
+    assert (status, len(said)) == (2, 1)
+    assert "the webhook kubeconfig can't be written" in said[0]
+    assert "READY=1" not in daemon.happened
+
+
+def test_a_hang_up_before_the_start_is_survived_and_heeded_later(daemon: Daemon) -> None:
+    """From the moment that twistd has taken it in, SIGHUP is a reason to look at the files and none to die."""
+    application = Componentized()
+    application.addService = lambda _: None  # type: ignore[attr-defined]
+    daemon.service.setServiceParent(application)
+    assert application.getComponent(ILogObserver) is not None
+    signal.raise_signal(signal.SIGHUP)
+    daemon.start()
+    daemon.config.unlink()
+    signal.raise_signal(signal.SIGHUP)
+    with capturedLogs() as events:
+        daemon.reactor.pump([0.1] * 5)
+    assert "the settings file can't be read" in formatEvent(events[0])
+    daemon.stop()
+
+
+def test_a_jump_of_the_clock_is_noticed_within_a_second(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that a jump has put out of its days is renewed at the next turn of a second, not of a poll."""
+    daemon.start()
+    files = StateFiles(folder=daemon.state)
+    before = files.certificate.read_bytes()
+    daemon.reactor.advance(1.0)
+    assert files.certificate.read_bytes() == before
+    much_later = time.time() + 200 * 86_400
+    monkeypatch.setattr("time.time", lambda: much_later)
+    daemon.reactor.advance(1.0)
+    assert files.certificate.read_bytes() != before
+    daemon.stop()

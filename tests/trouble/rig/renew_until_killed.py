@@ -1,0 +1,37 @@
+"""Renew the certificate of a state directory, and be killed before one of the steps that this takes.
+
+Usage: renew_until_killed.py FOLDER STEP
+
+A step is what Python calls before it opens, renames or removes a file in the folder, or the folder itself. Ends by
+SIGKILL before the step with that number, from 0, or well if there are fewer.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from authd.daemon.state_files import StateFiles
+
+
+def main() -> None:
+    """Renew, or be killed."""
+    files = StateFiles(folder=Path(sys.argv[1]))
+    authority = files.read_authority()
+    left = int(sys.argv[2])
+
+    def count(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if event in ("open", "os.rename", "os.remove") and str(arguments[0]).startswith(sys.argv[1]):
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left -= 1
+
+    sys.addaudithook(count)
+    files.issue_leaf(authority, ("localhost", "127.0.0.1", "::1"), datetime.now(UTC))
+
+
+main()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from authd.client.credential_process import limit_credential_processes
+from authd.client.exec_credential import ExecInfo
 from authd.client.instance_metadata import BoundedMetadataFetcher, limit_instance_metadata
 from authd.client.mfa import ask_for_code
 from authd.client.order import Order
@@ -29,8 +31,11 @@ class AWSSession:
     metadata: BoundedMetadataFetcher
 
 
-def open_session(order: Order, *, interactive: bool) -> AWSSession:
-    """Return a session for the order's profile and region; raises what botocore raises for broken settings."""
+def open_session(order: Order, info: ExecInfo) -> AWSSession:
+    """Return a session for the order's profile and region; raises what botocore raises for broken settings.
+
+    `info` says whether somebody can be asked for an MFA code.
+    """
     with _without_pyopenssl():
         import botocore.config  # noqa: PLC0415
         import botocore.session  # noqa: PLC0415
@@ -49,7 +54,8 @@ def open_session(order: Order, *, interactive: bool) -> AWSSession:
         botocore.config.Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, defaults_mode="legacy")
     )
     resolver = session.get_component("credential_provider")
-    resolver.get_provider("assume-role")._prompter = ask_for_code(interactive=interactive)  # noqa: SLF001
+    resolver.get_provider("assume-role")._prompter = ask_for_code(info)  # noqa: SLF001
+    limit_credential_processes(resolver)
     return AWSSession(
         botocore=session,
         region=region or GLOBAL_REGION,

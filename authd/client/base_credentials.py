@@ -31,6 +31,11 @@ def find_base_credentials(session: AWSSession) -> tuple[Keys, str]:
         session_token=frozen.token or "",
         expires_at=int(expiry.timestamp()) if expiry is not None else None,
     )
+    text = keys.access_key + keys.secret_key + keys.session_token
+    if not (text.isascii() and text.isprintable()):
+        raise ClientError(
+            "the AWS credentials have characters that AWS never gives out; paste them again, as plain text"
+        )
     if keys.expires_at is not None and keys.expires_at <= time.time():
         raise ClientError("the AWS credentials have expired; get new ones from where these came from")
     return keys, str(found.method)

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 
+from authd.client.sigv4 import UnusualError
 from authd.client.token_cache import folder_path, open_entry, open_folder
 
 # How long to wait for another process that makes the same entry, before doing the work once more.
@@ -29,9 +30,19 @@ _MAX_ENTRY_BYTES = 128 * 1024
 
 def open_store(environ: dict[bytes, bytes], home: bytes) -> Store:
     """Return the user's cache; raise OSError where it can't be made or trusted, or there is no home for it."""
-    if not environ.get(b"AUTHD_CACHE_DIR") and not os.path.isdir(home):  # noqa: PTH112
+    return Store(place_of_store(environ, home))
+
+
+def place_of_store(environ: dict[bytes, bytes], home: bytes) -> bytes:
+    """Return the path of the user's cache; raise OSError where there is no place for it."""
+    try:
+        path = folder_path(environ, home)
+    except UnusualError:
+        given = os.fsdecode(environ[b"AUTHD_CACHE_DIR"])
+        raise OSError(errno.EINVAL, "AUTHD_CACHE_DIR is not an absolute path", given) from None
+    if path.startswith(home + b"/") and not os.path.isdir(home or b"/"):  # noqa: PTH112
         raise FileNotFoundError(errno.ENOENT, "there is no such home folder", os.fsdecode(home))
-    return Store(folder_path(environ, home))
+    return path
 
 
 class Store:
@@ -71,9 +82,10 @@ class Store:
         self._prune()
 
     def remove(self, name: str) -> None:
-        """Forget an entry; one that isn't there is no error."""
-        with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=self._folder)
+        """Forget an entry; one that isn't there is no error, and a folder in its place goes if it is empty."""
+        for forget in (os.unlink, os.rmdir):
+            with contextlib.suppress(OSError):
+                forget(name, dir_fd=self._folder)
 
     @contextlib.contextmanager
     def lock(self, name: str, done: Callable[[], bool] = lambda: False) -> Iterator[None]:
@@ -115,10 +127,12 @@ class Store:
 
     def clear(self) -> int:
         """Forget everything and return the number of tokens and role credentials that were there."""
-        names = [name for name in os.listdir(self._folder) if name.startswith(_PREFIXES)]  # noqa: PTH208
+        names = set(os.listdir(self._folder))  # noqa: PTH208
         for name in names:
-            self._discard(name)
-        return sum(name.startswith(("token-", "role-")) for name in names)
+            if name.startswith(_PREFIXES):
+                self._discard(name)
+        gone = names.difference(os.listdir(self._folder))  # noqa: PTH208
+        return sum(name.startswith(("token-", "role-")) for name in gone)
 
     def _discard(self, name: str) -> None:
         if not name.startswith("lock-"):
@@ -147,8 +161,10 @@ class Store:
 
 
 def _make_folders(path: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        parent = os.path.dirname(path.rstrip("/"))  # noqa: PTH120
-        if parent and not os.path.isdir(parent):  # noqa: PTH112
-            _make_folders(parent)
-        os.mkdir(path, 0o700)  # noqa: PTH102
+    missing = []
+    while path and not os.path.isdir(path):  # noqa: PTH112
+        missing.append(path)
+        path = os.path.dirname(path.rstrip("/"))  # noqa: PTH120
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)  # noqa: PTH102

@@ -53,25 +53,30 @@ def parse_exec_info(raw: bytes | None) -> ExecInfo:
 def _parse_document(raw: bytes) -> ExecInfo:
     try:
         document = _decode_json(raw.decode())
-    except (ValueError, RecursionError, StopIteration):
+    except (ValueError, RecursionError, StopIteration, SystemError):
         return ExecInfo(complaint="KUBERNETES_EXEC_INFO is not valid JSON")
     if not isinstance(document, dict) or document.get("kind", "ExecCredential") != "ExecCredential":
         return ExecInfo(complaint="KUBERNETES_EXEC_INFO is not an ExecCredential")
     spec = _mapping(document.get("spec"))
     extension = _mapping(_mapping(spec.get("cluster")).get("config"))
+    try:
+        cluster_id, role_arn = _text(extension.get("clusterID")), _text(extension.get("roleARN"))
+    except UnicodeEncodeError:
+        return ExecInfo(complaint="KUBERNETES_EXEC_INFO has half of a character in clusterID or roleARN")
     version = document.get("apiVersion")
     known = version in (V1, V1BETA1)
     return ExecInfo(
         api_version=str(version) if known else V1BETA1,
-        interactive=spec.get("interactive") is True,
-        cluster_id=_text(extension.get("clusterID")),
-        role_arn=_text(extension.get("roleARN")),
+        interactive=known and spec.get("interactive") is True,
+        cluster_id=cluster_id,
+        role_arn=role_arn,
         complaint=None if known else "KUBERNETES_EXEC_INFO asks for an API version that is not known here",
     )
 
 
 def _decode_json(text: str) -> object:
-    # The C scanner alone; the json package around it would double the run time of a kubectl call.
+    # The C scanner alone; the json package around it would double the run time of a kubectl call. Where that package
+    # isn't loaded, the scanner finds no exception to raise for a syntax error: that is a SystemError.
     from _json import make_scanner  # noqa: PLC0415
 
     scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]
@@ -98,7 +103,11 @@ def _mapping(value: object) -> dict[str, object]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    # JSON can write one half of a surrogate pair, which no other text can hold.
+    value.encode()
+    return value
 
 
 def render_exec_credential(api_version: str, token: str, expiration: str) -> str:

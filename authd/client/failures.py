@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from botocore import exceptions
+from botocore.parsers import ResponseParserError
 
 from authd.client.errors import ClientError
 from authd.client.order import Order
@@ -22,8 +23,10 @@ from authd.client.order import Order
 # AWS, "Signature Version 4": five minutes either way for signed calls and for dates in the future.
 _CLOCK_TOLERANCE_SECONDS = 300
 _MAX_QUOTED = 300
+_STRANGER = "what answered isn't AWS: check the network (a login page, HTTPS_PROXY) and AWS_ENDPOINT_URL_STS"
 _PRINCIPAL = re.compile(r"User: (arn:[!-~]{1,400}) is not authorized")
-_LINE = re.compile(r"\[line\s+([0-9]+)\]")
+_PARAMETER = re.compile(r"^(?:Invalid|Missing)[a-z ]* parameter (?:in input: \")?([A-Za-z]{1,40})", re.MULTILINE)
+_LINE = re.compile(r"\[line\s+(?P<line>[0-9]+)\]|', line: (?P<first>[0-9]+)\n")
 
 
 @contextlib.contextmanager
@@ -37,16 +40,24 @@ def explained(order: Order) -> Iterator[None]:
         raise ClientError(_refusal(error, order)) from None
     except exceptions.BotoCoreError as error:
         raise ClientError(_trouble(error, order)) from None
+    except ResponseParserError:
+        raise ClientError(_STRANGER) from None
     except OSError as error:
         where = f" {error.filename}" if isinstance(error.filename, str) else ""
         raise ClientError(f"a file that the credentials need{where} cannot be read: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ClientError(_malformed(error)) from None
     except RuntimeError:
         raise ClientError("the AWS credentials have expired; get new ones from where these came from") from None
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise ClientError(
-            "the credentials that were found are malformed: check the cached login, the answer of the "
-            "credential_process, and what the container's or the instance's endpoint gives"
-        ) from None
+
+
+def _malformed(error: Exception) -> str:
+    if str(error).startswith("Invalid endpoint"):
+        return "an endpoint is no URL: check AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and the profile's endpoint_url"
+    return (
+        "the AWS credentials or settings that were found are malformed: check the AWS_ variables, the cached login "
+        "(`aws sso login` renews it), the answer of the credential_process, and that of the container's endpoint"
+    )
 
 
 def clock_sentence(seconds: float, teller: str) -> str | None:
@@ -101,7 +112,9 @@ def _refusal_by_code(operation: str, code: str, message: str) -> str:
     }
     if code in sentences:
         return sentences[code]
-    if code == "ValidationError":
+    if code.isdigit():  # AWS gives its errors names; this is the HTTP status of something else
+        return _STRANGER
+    if code == "ValidationError" and operation != "AssumeRoleWithWebIdentity":  # there it may repeat the identity token
         return f"{operation} was refused: {_quoted(message)}"
     return f"{operation} was refused with {_quoted(code) or 'an unknown error'}; `authd-token --why` tells more"
 
@@ -149,16 +162,31 @@ def _trouble(error: exceptions.BotoCoreError, order: Order) -> str:
 def _other_trouble(error: exceptions.BotoCoreError, profile: str) -> str:
     name = type(error).__name__
     if isinstance(error, exceptions.ParamValidationError):
-        return "the AWS settings do not work: a value in the profile, the environment or a login is too short or empty"
+        # The report repeats values; the names of the parameters tell enough.
+        names = " and ".join(sorted(set(_PARAMETER.findall(str(error))))) or "a value"
+        return f"the AWS settings do not work: {names} in the profile, the environment or a login is malformed or empty"
     host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).hostname
     if host is not None:
         return f"cannot reach {host} ({name}); check the network, HTTPS_PROXY and, behind a TLS proxy, AWS_CA_BUNDLE"
-    if name.startswith("Login"):
-        return "the AWS login session has expired or was never started; run `aws login`"
-    if isinstance(error, exceptions.CredentialRetrievalError):
-        return _retrieval(str(error.kwargs.get("provider", "")), profile)
-    if isinstance(error, exceptions.MetadataRetrievalError):
-        return "the instance or container metadata endpoint gave no credentials; check the role attached there"
+    by_kind: tuple[tuple[bool, str], ...] = (
+        (
+            # Its text may repeat a header, such as the session token, or a proxy's password.
+            isinstance(error, exceptions.HTTPClientError),
+            f"the call to AWS failed ({name}); check HTTPS_PROXY, AWS_CA_BUNDLE and the credentials for odd characters",
+        ),
+        (name.startswith("Login"), "the AWS login session has expired or was never started; run `aws login`"),
+        (
+            isinstance(error, exceptions.CredentialRetrievalError),
+            _retrieval(str(error.kwargs.get("provider", "")), profile),
+        ),
+        (
+            isinstance(error, exceptions.MetadataRetrievalError),
+            "the instance or container metadata endpoint gave no credentials; check the role attached there",
+        ),
+    )
+    for fits, sentence in by_kind:
+        if fits:
+            return sentence
     return f"the AWS settings do not work ({name}): {_quoted(str(error))}"
 
 
@@ -184,8 +212,11 @@ def _partial(error: exceptions.BotoCoreError) -> str:
 
 def _unparsable(error: exceptions.BotoCoreError) -> str:
     # The parser's own message repeats the line, which may hold a key.
-    line = _LINE.search(str(error.kwargs.get("error", "")))
-    return f"{error.kwargs.get('path')}{f', line {line[1]}' if line else ''}, is not a valid AWS configuration file"
+    told = str(error.kwargs.get("error", ""))
+    match = _LINE.search(told)
+    line = f", line {match['line'] or match['first']}," if match else ""
+    mark = ": it begins with a byte order mark, save it without one" if r"\ufeff" in told else ""
+    return f"{error.kwargs.get('path')}{line} is not a valid AWS configuration file{mark}"
 
 
 def _quoted(text: str) -> str:

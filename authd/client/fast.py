@@ -9,7 +9,6 @@ import sys
 from posix import _exit, environ, write
 from time import time
 
-from authd.client.errors import ClientError
 from authd.client.exec_credential import parse_exec_info, render_exec_credential
 from authd.client.flags import parse_flags
 from authd.client.inputs import MAX_CLUSTER_ID, Inputs
@@ -28,14 +27,14 @@ def run() -> None:
     arguments = sys.argv[1:]
     try:
         output = attempt(arguments, environ, int(time()))
-    except (UnusualError, ClientError):
+    except Exception:  # noqa: BLE001 -- when in doubt, slow and right; that path has a sentence for every failure
         from authd.client.interpreter import restore_site_packages  # noqa: PLC0415
 
         restore_site_packages()
         from authd.client.main import main  # noqa: PLC0415
 
         _exit(main(arguments))
-    _print_and_leave(output.encode() + b"\n")
+    _print_and_leave(output.encode() + b"\n", arguments)
 
 
 def attempt(arguments: list[str], environ: dict[bytes, bytes], now: int) -> str:
@@ -84,11 +83,15 @@ def mint_static(inputs: Inputs, now: int) -> tuple[str, int]:
     return token_of(url), expires_at
 
 
-def _print_and_leave(output: bytes) -> None:
+def _print_and_leave(output: bytes, arguments: list[str]) -> None:
     # Past the interpreter's own clean-up, which takes longer than the signing.
     try:
         while output:
             output = output[write(1, output) :]
-    except OSError:
+    except OSError as error:
+        from authd.client.messages import fail, use_json  # noqa: PLC0415
+
+        use_json(parse_flags(arguments).log_format == "json")
+        fail(f"the output cannot be written: {error.strerror}")
         _exit(1)
     _exit(0)

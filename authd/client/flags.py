@@ -19,6 +19,8 @@ _VALUES = {
     "--profile": "profile",
     "--duration": "duration",
     "--endpoint": "endpoint",
+    # aws-iam-authenticator has it for every command, though it concerns the server alone.
+    "--feature-gates": "feature_gates",
 }
 _SWITCHES = {
     "--forward-session-name": "forward_session_name",
@@ -60,6 +62,7 @@ class Options:
     profile: str | None
     duration: str | None
     endpoint: str | None
+    feature_gates: str | None
     forward_session_name: bool
     token_only: bool
     cache: bool

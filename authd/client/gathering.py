@@ -29,9 +29,12 @@ def gather(options: Options, exec_info: ExecInfo) -> Inputs:
 
 def surroundings() -> dict[bytes, bytes]:
     """Return this process's environment, with a home and with paths as botocore would expand them."""
-    environ = dict(os.environb)
     home = os.path.expanduser("~")  # noqa: PTH111
-    environ[b"HOME"] = os.fsencode(home if home.startswith("/") and home.strip("/") else _NO_HOME)
+    if not home.startswith("/") or os.environ.get("HOME") == "":
+        # Otherwise botocore would look for credentials below the working directory, or in the root.
+        home = os.environ["HOME"] = _NO_HOME
+    environ = dict(os.environb)
+    environ[b"HOME"] = os.fsencode(home)
     for name in _PATH_VARIABLES:
         path = os.environ.get(name)
         if path is not None:

@@ -20,8 +20,10 @@ CLUSTER_ID_VARIABLE = b"KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID"
 ROLE_VARIABLE = b"DEFAULT_ROLE"
 # A name, not a document; it travels as one header of every request to STS.
 MAX_CLUSTER_ID = 256
-# A configuration file beyond this is no configuration file.
+# Beyond this, a configuration file isn't read at every kubectl call, and beyond the second it is none.
 _MAX_FILE_BYTES = 4 * 1024 * 1024
+_MAX_LENIENT_BYTES = 256 * 1024 * 1024
+_S_IFMT, _S_IFREG = 0o170000, 0o100000
 
 
 class Inputs:
@@ -39,9 +41,11 @@ class Inputs:
         self.options = options
         self.exec_info = exec_info
         self.environ = environ
-        self.home = environ.get(b"HOME", b"").rstrip(b"/")
-        if not self.home.startswith(b"/"):
+        home = environ.get(b"HOME", b"")
+        if not home.startswith(b"/"):
             raise UnusualError
+        # Empty for the root, as containers have it.
+        self.home = home.rstrip(b"/")
         self.config_file = self._read(b"AWS_CONFIG_FILE", b"/.aws/config", lenient)
         self.credentials_file = self._read(b"AWS_SHARED_CREDENTIALS_FILE", b"/.aws/credentials", lenient)
         self.settings_file = None
@@ -54,12 +58,12 @@ class Inputs:
             path = self.home + default
         elif not path or b"$" in path or path.startswith(b"~"):
             raise UnusualError
-        try:
+        if not lenient:
             return read_file(path)
+        try:
+            return read_file(path, _MAX_LENIENT_BYTES)
         except UnusualError:
-            if lenient:
-                return None
-            raise
+            return None
 
     def cluster_id(self) -> str | None:
         """Return the cluster's id: the option's, else the exec extension's, else the environment's."""
@@ -96,8 +100,13 @@ class Inputs:
         return pieces
 
 
-def read_file(path: bytes) -> bytes | None:
-    """Return the content of a file, None where there is none; raise UnusualError where it can't be read."""
+def read_file(path: bytes, limit: int = _MAX_FILE_BYTES) -> bytes | None:
+    """Return the content of a plain file, None where there is no file; raise UnusualError where it can't be read.
+
+    A file of `limit` bytes or more, and anything but a plain file, count as such.
+    """
+    if path == b"/dev/null":
+        return None
     try:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except FileNotFoundError:
@@ -105,12 +114,15 @@ def read_file(path: bytes) -> bytes | None:
     except OSError:
         raise UnusualError from None
     try:
-        content = posix.read(descriptor, _MAX_FILE_BYTES)
+        # botocore passes by what isn't a plain file; a pipe would give its content once only.
+        if posix.fstat(descriptor).st_mode & _S_IFMT != _S_IFREG:
+            raise UnusualError
+        content = posix.read(descriptor, limit)
     except OSError:
         raise UnusualError from None
     finally:
         posix.close(descriptor)
-    if len(content) == _MAX_FILE_BYTES:
+    if len(content) == limit:
         raise UnusualError
     return content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any
@@ -33,7 +34,9 @@ class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]
         return dict(self._found)
 
     def _ask(self) -> None:
-        self._found = super().retrieve_iam_role_credentials()
+        # Whatever else may answer at that address, such as a proxy, is no instance metadata.
+        with contextlib.suppress(Exception):
+            self._found = super().retrieve_iam_role_credentials()
 
     def _get_request(self, *arguments: Any, **keywords: Any) -> Any:
         answer = super()._get_request(*arguments, **keywords)

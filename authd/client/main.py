@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
 import time
 
 from authd.client import fast
@@ -11,7 +11,7 @@ from authd.client.errors import ClientError, UsageError
 from authd.client.exec_credential import parse_exec_info
 from authd.client.flags import Options, parse_flags
 from authd.client.messages import fail, use_json
-from authd.client.sigv4 import UnusualError
+from authd.client.streams import occupy_closed_streams, print_out
 
 _FAILED = 1
 _MISUSED = 2
@@ -23,8 +23,11 @@ def main(argv: list[str]) -> int:
 
     0 with a credential on stdout; 1 where there is none, 2 for a wrong command line, each with a sentence on stderr.
     """
+    occupy_closed_streams()
     try:
-        _print(_answer(argv))
+        options = parse_flags(argv)
+        use_json(options.log_format == "json")
+        print_out(_answer(argv, options))
     except UsageError as error:
         fail(str(error))
         return _MISUSED
@@ -39,12 +42,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _answer(argv: list[str]) -> str:
-    try:
+def _answer(argv: list[str], options: Options) -> str:
+    with contextlib.suppress(Exception):  # when in doubt, slow and right
         return fast.attempt(argv, dict(os.environb), int(time.time()))
-    except (UnusualError, ClientError):
-        options = parse_flags(argv)
-    use_json(options.log_format == "json")
     if options.help:
         from authd.client.help_text import HELP  # noqa: PLC0415
 
@@ -67,11 +67,3 @@ def _slow_answer(options: Options) -> str:
 
         return explain_login(options, info)
     return slow.produce(options, info)
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise ClientError("nobody reads the output") from None

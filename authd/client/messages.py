@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import sys
+
+from authd.client.streams import print_aside
 
 # Set once, from --log-format.
 _style = {"json": False}
@@ -30,4 +32,6 @@ def _say(level: str, sentence: str) -> None:
         line = json.dumps({"level": level, "msg": line})
     else:
         line = f"authd-token: {'warning: ' if level == 'warning' else ''}{line}"
-    print(line, file=sys.stderr)
+    # Where nobody can be told, there is nobody to tell that either.
+    with contextlib.suppress(OSError):
+        print_aside(line)

@@ -56,7 +56,7 @@ def _find_signer(inputs: Inputs, order: Order, roles: RoleCache | None) -> Signe
     from authd.client.role_credentials import assume_role  # noqa: PLC0415
     from authd.client.token_endpoint import token_endpoint  # noqa: PLC0415
 
-    session = open_session(order, interactive=_may_ask(inputs))
+    session = open_session(order, inputs.exec_info)
     with use_role_cache(session, roles, watched_lines(inputs)):
         keys, method = find_base_credentials(session)
     host, region = token_endpoint(session, order)
@@ -66,10 +66,3 @@ def _find_signer(inputs: Inputs, order: Order, roles: RoleCache | None) -> Signe
     if order.role is None:
         return signer
     return replace(signer, keys=assume_role(signer, order, order.role, roles))
-
-
-def _may_ask(inputs: Inputs) -> bool:
-    """Tell whether someone can be asked: kubectl says so, or nobody's plugin are we and stdin is a terminal."""
-    if inputs.exec_info.given:
-        return inputs.exec_info.interactive
-    return sys.stdin is not None and sys.stdin.isatty()

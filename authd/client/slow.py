@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 from authd.client.errors import ClientError
 from authd.client.exec_credential import ExecInfo, render_exec_credential
@@ -42,15 +43,18 @@ def _through_cache(inputs: Inputs, order: Order) -> Minted:
 
 def clear_cache() -> str:
     """Forget every cached token and role and return a sentence that says so; raise ClientError where that fails."""
-    from authd.client.cache_store import open_store  # noqa: PLC0415
+    from authd.client.cache_store import Store, place_of_store  # noqa: PLC0415
 
     environ = surroundings()
     try:
-        with contextlib.closing(open_store(environ, environ[b"HOME"])) as store:
+        path = place_of_store(environ, environ[b"HOME"].rstrip(b"/"))
+        if not os.path.lexists(path):
+            return f"there are no cached credentials in {os.fsdecode(path)}"
+        with contextlib.closing(Store(path)) as store:
             return f"forgot {store.clear()} cached credentials in {store.path}"
     except OSError as error:
         raise ClientError(f"cannot clear the cache: {_place(error)}") from None
 
 
 def _place(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}"
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 
-from authd.client.sigv4 import sha256
+from authd.client.sigv4 import UnusualError, sha256
 
 MAGIC = b"authd-token 1"
 # A token that could expire on its way to the cluster isn't handed out any more.
@@ -19,7 +19,7 @@ _FUTURE_SECONDS = 5
 MAX_FILE_BYTES = 128 * 1024
 # The magic word, the key, the times, the token and the checksum.
 _MIN_LINES = 5
-_S_IFMT, _S_IFDIR, _S_IFREG = 0o170000, 0o040000, 0o100000
+_S_IFMT, _S_IFDIR, _S_IFREG, _S_IFLNK = 0o170000, 0o040000, 0o100000, 0o120000
 
 HIT, MISS, REFUSED, UNTRUSTED = "hit", "miss", "refused", "untrusted"
 
@@ -40,8 +40,16 @@ class Cached:
 
 
 def folder_path(environ: dict[bytes, bytes], home: bytes) -> bytes:
-    """Return the folder that holds the cache: AUTHD_CACHE_DIR, else ~/.kube/cache/authd."""
-    return environ.get(b"AUTHD_CACHE_DIR") or home + b"/.kube/cache/authd"
+    """Return the folder that holds the cache: AUTHD_CACHE_DIR, else ~/.kube/cache/authd.
+
+    Raises UnusualError for a path that would be another one in another working directory.
+    """
+    path = environ.get(b"AUTHD_CACHE_DIR") or b"~/.kube/cache/authd"
+    if path.startswith(b"~/"):
+        path = home + path[1:]
+    if not path.startswith(b"/"):
+        raise UnusualError
+    return path
 
 
 def find_token(folder: bytes, key: str, now: int, asker: bytes) -> Cached:
@@ -63,9 +71,11 @@ def find_token(folder: bytes, key: str, now: int, asker: bytes) -> Cached:
 
 
 def parent_process() -> bytes:
-    """Return what tells the process that ran us from any other: its id and when it started.
+    """Return what tells the program that ran us from any other: its process, when that started, and the file it runs.
 
-    The start is in clock ticks since boot (proc(5), /proc/PID/stat, field 22), 0 where /proc does not say.
+    The start is in clock ticks since boot (proc(5), /proc/PID/stat, field 22), 0 where /proc does not say. The file
+    matters since a kubectl that only looks for the right version of kubectl (Google Cloud's does) asks for itself and
+    then becomes the other one, in the same process.
     """
     process = posix.getppid()
     try:
@@ -77,7 +87,11 @@ def parent_process() -> bytes:
         started = fields[19]
     except (OSError, IndexError):
         started = b"0"
-    return b"%d %s" % (process, started)
+    try:
+        program = posix.stat(f"/proc/{process}/exe").st_ino
+    except OSError:
+        program = 0
+    return b"%d %s %d" % (process, started, program)
 
 
 def render_token(key: str, now: int, expires_at: int, token: str, watched: bytes) -> bytes:
@@ -114,7 +128,11 @@ def open_folder(folder: bytes) -> int:
 def open_entry(folder: int, name: str, flags: int) -> int:
     """Return a descriptor of a file in the cache folder; raise OSError as `open_folder` does."""
     flags |= posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK
-    descriptor = posix.open(name, flags, dir_fd=folder)
+    try:
+        descriptor = posix.open(name, flags, dir_fd=folder)
+    except OSError:
+        _refuse_link(folder, name)
+        raise
     try:
         _demand_private(descriptor, _S_IFREG, name)
     except OSError:
@@ -134,6 +152,11 @@ def _open_trusted(folder: bytes, key: str) -> int:
         return open_entry(descriptor, token_name(key), posix.O_RDWR | posix.O_APPEND)
     finally:
         posix.close(descriptor)
+
+
+def _refuse_link(folder: int, name: str) -> None:
+    if posix.lstat(name, dir_fd=folder).st_mode & _S_IFMT == _S_IFLNK:
+        raise PermissionError(0, "is a symbolic link", name)
 
 
 def _demand_private(descriptor: int, kind: int, path: bytes | str) -> None:

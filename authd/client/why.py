@@ -23,14 +23,15 @@ def explain_login(options: Options, info: ExecInfo) -> str:
     minted = sign_token(signer, order)
     with explained(order):
         answer = signer.sts_client(order).get_caller_identity()
+        arn, account = answer["Arn"], answer["Account"]
     ahead = seconds_ahead(answer["ResponseMetadata"]["HTTPHeaders"])
     rows = [
         ("cluster id", order.cluster_id),
         ("STS host", signer.host),
         ("region signed for", signer.region),
         ("access key id", signer.keys.access_key),
-        ("identity", answer["Arn"]),
-        ("account", answer["Account"]),
+        ("identity", arn),
+        ("account", account),
         ("role assumed", order.role.arn if order.role else "none"),
         ("token expires", rfc3339(minted.expires_at)),
         ("clock", _clock(ahead)),

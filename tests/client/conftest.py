@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import json
 import os
@@ -13,14 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
+from moto.server import ThreadedMotoServer
 
-import authd
+from tests.client.answer import SECRET, Answer
+from tests.client.layout import BASE_PYTHON, VERSIONED, install
+from tests.client.terminal import run_in_terminal
 
 KEY_ID = "AKIAEXAMPLEEXAMPLE00"
-SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
 ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 
 
@@ -38,7 +39,6 @@ def environ(home: Path) -> dict[str, str]:
     return {
         "HOME": str(home),
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(Path(authd.__file__).parents[1]),
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
@@ -56,56 +56,19 @@ def write_aws(home: Path) -> Callable[[str, str], Path]:
     return write
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def token(self) -> str:
-        return json.loads(self.out)["status"]["token"] if self.out.startswith("{") else self.out.strip()
-
-    @property
-    def url(self) -> str:
-        prefix, _, text = self.token.partition(".")
-        assert prefix == "k8s-aws-v1"
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-
-    @property
-    def query(self) -> dict[str, str]:
-        return {key: values[0] for key, values in parse_qs(urlsplit(self.url).query).items()}
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.url).netloc
-
-    @property
-    def key_id(self) -> str:
-        return self.query["X-Amz-Credential"].split("/")[0]
-
-    @property
-    def region(self) -> str:
-        return self.query["X-Amz-Credential"].split("/")[2]
-
-    def sentence(self) -> str:
-        """Return the one line of a failure, fit to be read."""
-        assert self.status != 0
-        assert self.out == ""
-        assert "Traceback" not in self.err
-        assert SECRET not in self.err
-        lines = self.err.splitlines()
-        assert len(lines) == 1, self.err
-        return lines[0]
+@pytest.fixture(scope="session")
+def command(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Lay out authd-token as installed, compiled, and give the path of the command."""
+    return str(install(tmp_path_factory.mktemp("usr"), f"lib/{VERSIONED}/site-packages", shebang=BASE_PYTHON))
 
 
 @pytest.fixture
-def authd_token(environ: dict[str, str], tmp_path: Path) -> Callable[..., Answer]:
+def authd_token(command: str, environ: dict[str, str], tmp_path: Path) -> Callable[..., Answer]:
     """Run authd-token as a process of its own with the environment `environ`."""
 
     def run(*arguments: str, **more: str) -> Answer:
         done = subprocess.run(
-            [sys.executable, "-m", "authd.client", *arguments],
+            [command, *arguments],
             env={**environ, **more},
             cwd=tmp_path,
             capture_output=True,
@@ -117,6 +80,12 @@ def authd_token(environ: dict[str, str], tmp_path: Path) -> Callable[..., Answer
         return Answer(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def in_terminal(command: str, environ: dict[str, str]) -> Callable[..., tuple[int, str, bytes]]:
+    """Run authd-token in a terminal, as `run_in_terminal` tells, with what is typed there and its arguments."""
+    return lambda typed, *arguments: run_in_terminal([command, *arguments], environ, typed)
 
 
 @dataclass(slots=True)
@@ -242,3 +211,22 @@ def keys(environ: dict[str, str]) -> dict[str, str]:
     """Put static credentials and a region into the environment."""
     environ.update(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     return environ
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[dict[str, str]]:
+    """Run `python -m authd.emulator` as a process of its own."""
+    with subprocess.Popen([sys.executable, "-m", "authd.emulator"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+        process.terminate()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """Run moto's server in a thread and give its address."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

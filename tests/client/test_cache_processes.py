@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 import time
@@ -13,15 +15,20 @@ import pytest
 
 KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
 ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
-_PROGRAM = f"{sys.executable} -m authd.client --cache --token-only"
 
 
 @pytest.fixture
-def parent(environ: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def program(command: str) -> str:
+    """Give what a shell has to run."""
+    return f"{shlex.quote(command)} --cache --token-only"
+
+
+@pytest.fixture
+def parent(program: str, environ: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start a process that runs authd-token with each of the given argument strings, one after the other."""
 
     def start(*runs: str, **more: str) -> subprocess.Popen[str]:
-        script = "".join(f"{_PROGRAM} {arguments} || exit 1\n" for arguments in runs) + ":\n"
+        script = "".join(f"{program} {arguments} || exit 1\n" for arguments in runs) + ":\n"
         return subprocess.Popen(
             ["/bin/sh", "-c", script], env={**environ, **more}, cwd=tmp_path, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
@@ -80,12 +87,23 @@ def test_another_question_of_the_same_process_is_no_refusal(
     assert len(sts.calls("AssumeRole")) == 1
 
 
+def test_a_process_that_became_another_program_was_refused_nothing(
+    program: str, keys: dict[str, str], sts: object, parent: Callable
+) -> None:
+    """A launcher that asks for itself and then becomes kubectl in the same process shares its token with it."""
+    asks_again = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1].split()))"
+    run = f"{program} -i prod -r {ROLE}"
+    first, second = _finish(parent(f"-i prod -r {ROLE}\nexec {sys.executable} -c '{asks_again}' '{run}'; :"))[0]
+    assert first == second
+    assert len(sts.calls("AssumeRole")) == 1
+
+
 def test_others_share_what_the_refused_one_gets(
-    keys: dict[str, str], sts: object, tokens: Callable, parent: Callable
+    program: str, keys: dict[str, str], sts: object, parent: Callable
 ) -> None:
     """Many processes whose token was refused at the same moment make one new token between them."""
     gate = Path(keys["HOME"]) / "gate"
-    wait = f"token; until [ -e {gate} ]; do sleep 0.01; done; {_PROGRAM}"
+    wait = f"token; until [ -e {gate} ]; do sleep 0.01; done; {program}"
     waiting = [parent(f"-i prod -r {ROLE} {wait} -i prod -r {ROLE}") for _ in range(10)]
     deadline = time.monotonic() + 60
     cache = Path(keys["HOME"]) / ".kube/cache/authd"
@@ -133,7 +151,9 @@ def test_a_web_identity_that_changes_ends_the_entry(
     assert len(sts.calls("AssumeRoleWithWebIdentity")) == 2
 
 
-@pytest.mark.parametrize("harm", ["open file", "open folder", "garbage", "link", "folder in its place", "empty"])
+@pytest.mark.parametrize(
+    "harm", ["open file", "open folder", "garbage", "link", "folder in its place", "empty", "pipe", "full folder"]
+)
 def test_a_hostile_cache_is_a_warning_and_a_fresh_token(
     keys: dict[str, str], sts: object, tokens: Callable, parent: Callable, harm: str
 ) -> None:
@@ -149,10 +169,41 @@ def test_a_hostile_cache_is_a_warning_and_a_fresh_token(
         file.write_bytes(b"\xff\n\n" * 9 if harm == "garbage" else b"")
     else:
         file.unlink()
-        file.symlink_to("/etc/hostname") if harm == "link" else file.mkdir(mode=0o700)
+        if harm == "link":
+            file.symlink_to("/etc/hostname")
+        elif harm == "pipe":
+            os.mkfifo(file, 0o600)
+        else:
+            file.mkdir(mode=0o700)
+            (file / "x").mkdir() if harm == "full folder" else None
     (token,), err = _finish(parent(f"-i prod -r {ROLE}"))
     assert token.startswith("k8s-aws-v1.")
     assert "warning: not using" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("harm", ["link", "pipe", "folder", "open"])
+@pytest.mark.parametrize("kind", ["role", "lock-token", "lock-role"])
+def test_other_hostile_files_are_no_failure(
+    keys: dict[str, str], sts: object, tokens: Callable, parent: Callable, kind: str, harm: str
+) -> None:
+    """The same for role credentials and locks: another cluster gets its token, and nobody waits."""
+    tokens(f"-i prod -r {ROLE}")
+    folder = Path(keys["HOME"]) / ".kube/cache/authd"
+    (file,) = folder.glob(f"{kind}-*")
+    file.chmod(0o666)
+    if harm != "open":
+        file.unlink()
+    if harm == "link":
+        file.symlink_to("/etc/hostname")
+    elif harm == "pipe":
+        os.mkfifo(file, 0o600)
+    elif harm == "folder":
+        file.mkdir(mode=0o700)
+    cluster = "prod" if kind == "lock-token" else "other"
+    (token,), err = _finish(parent(f"-i {cluster} -r {ROLE}"))
+    assert token.startswith("k8s-aws-v1.")
+    assert ("warning: ignoring cached role credentials" in err) == (kind == "role")
     assert "Traceback" not in err
 
 
@@ -160,7 +211,8 @@ def test_a_home_that_cannot_be_written_is_a_warning(keys: dict[str, str], sts: o
     """A read-only home, no home, or a cache folder in the way of a file: a word, and a token."""
     blocked = Path(keys["HOME"]) / "file"
     blocked.write_text("")
-    for more in ({"HOME": "/proc"}, {"HOME": ""}, {"HOME": "/nonexistent"}, {"AUTHD_CACHE_DIR": f"{blocked}/cache"}):
+    for more in ({"HOME": "/proc"}, {"HOME": ""}, {"HOME": "/nonexistent"}, {"AUTHD_CACHE_DIR": f"{blocked}/cache"},
+                 {"AUTHD_CACHE_DIR": "relative"}, {"HOME": "relative"}, {"AUTHD_CACHE_DIR": "/tmp/" + "x" * 9000}):  # fmt: skip
         (token,), err = _finish(parent(f"-i prod -r {ROLE}", **more))
         assert token.startswith("k8s-aws-v1.")
         assert "not using the cache" in err
@@ -177,6 +229,20 @@ def test_the_folder_may_be_chosen_and_cleared(
     answer = authd_token("--clear-cache")
     assert (answer.status, answer.out) == (0, f"forgot 2 cached credentials in {folder}\n")
     assert list(folder.iterdir()) == []
+
+
+def test_clearing_what_is_not_there_makes_nothing(keys: dict[str, str], authd_token: Callable) -> None:
+    """--clear-cache without a cache leaves no folder behind."""
+    answer = authd_token("--clear-cache")
+    assert (answer.status, answer.err) == (0, "")
+    assert list(Path(keys["HOME"]).iterdir()) == []
+
+
+def test_a_folder_in_the_home_is_named_by_a_tilde(keys: dict[str, str], authd_token: Callable) -> None:
+    """AUTHD_CACHE_DIR may begin with ~/, which no shell expands in a kubeconfig."""
+    for _ in range(2):
+        assert authd_token("-i", "prod", "--cache", AUTHD_CACHE_DIR="~/a/b").status == 0
+    assert (Path(keys["HOME"]) / "a/b").is_dir()
 
 
 def test_no_secret_key_is_in_a_token_file(keys: dict[str, str], sts: object, authd_token: Callable) -> None:

@@ -184,10 +184,10 @@ def test_role_names_depend_on_every_part(store: Store) -> None:
      b'{"version":1,"access_key":"a","secret_key":"s","session_token":"t","expires_at":true}'],
 )  # fmt: skip
 def test_damaged_role_credentials_are_a_warning(
-    store: Store, capsys: pytest.CaptureFixture[str], content: bytes
+    store: Store, capfd: pytest.CaptureFixture[str], content: bytes
 ) -> None:
     """Role credentials that can't be understood are ignored with a word that shows nothing of them."""
     cache = RoleCache(store, scope="s", refused=False)
     store.write("role-x", content)
     assert cache.load("role-x") is None
-    assert "warning: ignoring cached role credentials" in capsys.readouterr().err
+    assert "warning: ignoring cached role credentials" in capfd.readouterr().err

@@ -5,9 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,15 +14,6 @@ import pytest
 from authd.emulator import sample
 
 ROLES = f"arn:aws:iam::{sample.ACCOUNT}:role"
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[dict[str, str]]:
-    """`python -m authd.emulator` as a process of its own."""
-    with subprocess.Popen([sys.executable, "-m", "authd.emulator"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.terminate()
 
 
 @pytest.fixture

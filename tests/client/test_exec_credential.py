@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -66,6 +67,24 @@ def test_malformed_or_unknown_gets_a_complaint_and_v1beta1(raw: bytes) -> None:
     info = parse_exec_info(raw)
     assert info.complaint is not None
     assert (info.api_version, info.interactive) == (V1BETA1, False)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "", " ", "{", "[]", "null", "{'a': 1}", '{"a": "\x01"}', "[" * 100_000, '{"a": ' + "9" * 5000 + "}", "x\udcff",
+        '{"kind":"Pod"}', _info("client.authentication.k8s.io/v1alpha1").decode(),
+        _info(V1, cluster={"config": {"clusterID": "\ud800"}}).decode(),
+        _info(V1, cluster={"config": {"roleARN": "\ud800"}}).decode(),
+    ],
+)  # fmt: skip
+def test_the_command_answers_whatever_it_is_told(authd_token: Callable, keys: dict[str, str], raw: str) -> None:
+    """The command itself, bare of Python's json package, gives a v1beta1 credential and a word on stderr."""
+    answer = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=raw)
+    assert answer.status == 0, answer.err
+    assert json.loads(answer.out)["apiVersion"] == V1BETA1
+    (word,) = answer.err.splitlines()
+    assert word.startswith("authd-token: warning: KUBERNETES_EXEC_INFO ")
 
 
 @given(st.recursive(

@@ -26,6 +26,7 @@ from authd.client.flags import parse_flags
         (["--profile", "p"], "profile", "p"),
         (["--duration", "1h"], "duration", "1h"),
         (["--endpoint", "h"], "endpoint", "h"),
+        (["--feature-gates", "A=true,B=false"], "feature_gates", "A=true,B=false"),
         (["--cache"], "cache", True),
         (["--cache=false"], "cache", False),
         (["--cache=T"], "cache", True),

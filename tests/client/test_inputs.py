@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from authd.client.exec_credential import ExecInfo
 from authd.client.flags import parse_flags
+from authd.client.gathering import surroundings
 from authd.client.inputs import Inputs
 from authd.client.sigv4 import UnusualError
 
@@ -97,3 +99,37 @@ def test_unreadable_files_are_unusual(home: Path, write_aws: Callable[[str, str]
         _inputs(home)
     with pytest.raises(UnusualError):
         _inputs(home, AWS_CONFIG_FILE="/dev/zero")
+
+
+def test_a_pipe_is_not_read(home: Path) -> None:
+    """A pipe, whose content can be had once only, is left to others, and the null device is no file."""
+    os.mkfifo(home / "pipe")
+    for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        with pytest.raises(UnusualError):
+            _inputs(home, **{variable: str(home / "pipe")})
+        _inputs(home, **{variable: "/dev/null"})
+
+
+def test_the_root_may_be_the_home() -> None:
+    """Containers have it so."""
+    inputs = _inputs(Path("/"), AWS_CONFIG_FILE="/dev/null", AWS_SHARED_CREDENTIALS_FILE="/dev/null")
+    assert inputs.home == b""
+
+
+@pytest.mark.parametrize("home", ["", "relative", "~"])
+def test_what_is_no_home_is_none(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a home, nothing is looked for below the working directory or the root, by botocore neither."""
+    monkeypatch.setenv("HOME", home)
+    assert surroundings()[b"HOME"] == b"/dev/null"
+    assert os.environ["HOME"] == "/dev/null"
+
+
+def test_a_large_file_is_part_of_the_key_all_the_same(home: Path, write_aws: Callable[[str, str], Path]) -> None:
+    """What is too large for every kubectl call still decides about the entry."""
+    keys = set()
+    for letter in "ab":
+        write_aws("config", f"[default]\n# {letter * 5_000_000}\n")
+        with pytest.raises(UnusualError):
+            _inputs(home)
+        keys.add(Inputs(parse_flags(["-i", "x"]), ExecInfo(), {b"HOME": os.fsencode(home)}, lenient=True).cache_key())
+    assert len(keys) == 2

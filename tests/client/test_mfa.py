@@ -1,12 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -36,49 +30,10 @@ def _exec_info(*, interactive: bool) -> str:
     )
 
 
-# Make the terminal on stdin the controlling one, then become authd-token.
-_BECOME = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "authd.client", "-i", "prod"])
-"""
-
-
-def _in_terminal(environ: dict[str, str], typed: bytes) -> tuple[int, str, bytes]:
-    """Run authd-token with a terminal as its stdin, stderr and controlling terminal, and stdout in a pipe."""
-    terminal, end = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", _BECOME], env=environ, stdin=end, stderr=end, stdout=subprocess.PIPE,
-        start_new_session=True, text=True,
-    )  # fmt: skip
-    os.close(end)
-    seen = _answer_the_question(terminal, typed)
-    printed, _ = process.communicate(timeout=60)
-    os.close(terminal)
-    return process.returncode, printed, seen
-
-
-def _answer_the_question(terminal: int, typed: bytes) -> bytes:
-    """Type where a code is asked for, and return everything that was shown until the program ended."""
-    seen, sent, deadline = b"", False, time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if not select.select([terminal], [], [], 0.1)[0]:
-            continue
-        try:
-            chunk = os.read(terminal, 1024)
-        except OSError:  # the other end is closed
-            break
-        seen += chunk
-        if b"MFA code for" in seen and not sent:
-            os.write(terminal, typed)
-            sent = True
-    return seen
-
-
-def test_the_code_is_asked_on_the_terminal(mfa_profile: object, environ: dict[str, str]) -> None:
+def test_the_code_is_asked_on_the_terminal(in_terminal: Callable, mfa_profile: object, environ: dict[str, str]) -> None:
     """Where kubectl says interactive, the code is asked on the terminal and stdout has the credential alone."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
-    status, printed, seen = _in_terminal(environ, b"778899\n")
+    status, printed, seen = in_terminal(b"778899\n", "-i", "prod")
     assert status == 0, seen
     assert json.loads(printed)["kind"] == "ExecCredential"
     assert b"778899" not in seen
@@ -87,47 +42,70 @@ def test_the_code_is_asked_on_the_terminal(mfa_profile: object, environ: dict[st
     assert call["SerialNumber"] == "arn:aws:iam::123456789012:mfa/me"
 
 
-def test_what_is_no_code_is_not_sent(mfa_profile: object, environ: dict[str, str]) -> None:
+def test_what_is_no_code_is_not_sent(in_terminal: Callable, mfa_profile: object, environ: dict[str, str]) -> None:
     """A password typed into the wrong question stays here."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
-    status, printed, seen = _in_terminal(environ, b"my password\n")
+    status, printed, seen = in_terminal(b"my password\n", "-i", "prod")
     assert (status, printed) == (1, "")
     assert b"six digits" in seen
     assert b"password" not in seen
     assert mfa_profile.endpoint.requests == []
 
 
-def test_nobody_is_asked_where_kubectl_says_so(mfa_profile: object, environ: dict[str, str]) -> None:
+def test_nobody_is_asked_where_kubectl_says_so(
+    in_terminal: Callable, mfa_profile: object, environ: dict[str, str]
+) -> None:
     """Where kubectl says not interactive, nobody is asked even though there is a terminal."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=False)
-    status, printed, seen = _in_terminal(environ, b"778899\n")
+    status, printed, seen = in_terminal(b"778899\n", "-i", "prod")
     assert (status, printed) == (1, "")
-    assert b"MFA code" in seen
+    assert b"kubectl says that nobody can be asked" in seen
     assert b"MFA code for" not in seen
     assert mfa_profile.calls("AssumeRole") == []
 
 
-def test_without_a_terminal_it_fails_with_a_sentence(authd_token: Callable, mfa_profile: object) -> None:
-    """Neither ExecInfo nor a terminal: one sentence and no waiting."""
-    assert "MFA code" in authd_token("-i", "prod").sentence()
+@pytest.mark.parametrize("info", [None, "", "{", _exec_info(interactive=True).replace("/v1", "/v9")])
+def test_nobody_is_asked_without_kubectls_word(
+    in_terminal: Callable, mfa_profile: object, environ: dict[str, str], info: str | None
+) -> None:
+    """Without an ExecInfo that can be read, nobody is asked even on a terminal, and the sentence says how to be."""
+    environ.update({} if info is None else {"KUBERNETES_EXEC_INFO": info})
+    status, printed, seen = in_terminal(b"778899\n", "-i", "prod")
+    assert (status, printed) == (1, "")
+    assert b"MFA code for" not in seen
+    for word in (b"run this through kubectl", b"`interactiveMode: IfAvailable`", b"`aws sts get-session-token`"):
+        assert word in seen
+    assert mfa_profile.calls("AssumeRole") == []
+
+
+def test_without_a_terminal_it_fails_with_a_sentence(
+    authd_token: Callable, mfa_profile: object, environ: dict[str, str]
+) -> None:
+    """Where kubectl says interactive and there is no terminal: one sentence and no waiting."""
+    sentence = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=_exec_info(interactive=True)).sentence()
+    assert "there is no terminal to ask on" in sentence
+
+
+@pytest.mark.parametrize(("typed", "expected"), [(b"\x04", 1), (b"\x03", 130)])
+def test_who_gives_no_code_gets_no_traceback(
+    in_terminal: Callable, mfa_profile: object, environ: dict[str, str], typed: bytes, expected: int
+) -> None:
+    """Ctrl-D and Ctrl-C in the place of a code end it quietly, and nothing is sent."""
+    environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
+    status, printed, seen = in_terminal(typed, "-i", "prod")
+    assert (status, printed) == (expected, "")
+    assert b"Traceback" not in seen
+    assert b"unexpected" not in seen
+    assert mfa_profile.endpoint.requests == []
 
 
 def test_a_cached_role_needs_no_second_code(
-    authd_token: Callable, mfa_profile: object, environ: dict[str, str]
+    authd_token: Callable, in_terminal: Callable, mfa_profile: object, environ: dict[str, str]
 ) -> None:
     """With --cache the profile's own role is kept, so that another cluster needs no new code."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
-    environ["KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID"] = "x"
-    program = (
-        "import sys; from authd.client import mfa; mfa.ask_for_code = lambda **_: lambda prompt: '123456'\n"
-        "import authd.client.aws_session as s; s.ask_for_code = mfa.ask_for_code\n"
-        "from authd.client.main import main; sys.exit(main(sys.argv[1:]))"
-    )
-    for cluster in ("one", "two"):
-        subprocess.run(
-            [sys.executable, "-c", program, "-i", cluster, "--cache"],
-            env=environ,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+    status, _, seen = in_terminal(b"123456\n", "-i", "one", "--cache")
+    assert status == 0, seen
+    answer = authd_token("-i", "two", "--cache", KUBERNETES_EXEC_INFO=_exec_info(interactive=False))
+    assert answer.key_id == "ASIAROLE0001", answer.err
     assert len(mfa_profile.calls("AssumeRole")) == 1

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import pytest
-from moto.server import ThreadedMotoServer
+from collections.abc import Callable
 
 ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def test_moto_lets_the_role_be_assumed(authd_token: Callable, keys: dict[str, str], moto: str) -> None:

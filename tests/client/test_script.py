@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import compileall
 import os
 import shutil
 import subprocess
@@ -14,37 +13,14 @@ import pytest
 import yaml
 
 import authd
-import authd.client
+from tests.client.layout import BASE_PYTHON, SCRIPT, VERSIONED, install
 
-_SCRIPT = Path(authd.client.__file__).with_name("authd-token")
-_VERSIONED = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_BASE_PYTHON = str(Path(sys._base_executable).resolve())
 _KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1"}
-
-
-def _install(root: Path, packages: str, *, shebang: str | None, dependencies: bool = True) -> Path:
-    """Lay the client out below `root` as an installer does, compiled, and return the command."""
-    library = root / packages
-    source = Path(authd.__file__).parent
-    (library / "authd").mkdir(parents=True)
-    shutil.copy(source / "__init__.py", library / "authd")
-    shutil.copytree(source / "client", library / "authd" / "client", ignore=shutil.ignore_patterns("__pycache__"))
-    compileall.compile_dir(library, quiet=1)
-    if dependencies:
-        (library / "dependencies.pth").write_text(str(Path(yaml.__file__).parents[1]))
-    command = root / "bin" / "authd-token"
-    command.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(_SCRIPT, command)
-    command.chmod(0o755)
-    if shebang is not None:
-        (command.parent / "authd").write_text(f"#!{shebang}\nimport sys\n")
-    return command
 
 
 @pytest.fixture
 def run(environ: dict[str, str], tmp_path: Path) -> Callable[..., str]:
     """Run a command in an environment that gives the interpreter no help, and return what it prints."""
-    del environ["PYTHONPATH"]
 
     def start(command: Path | str, *arguments: str, path: str = "/usr/bin:/bin", cwd: Path = tmp_path) -> str:
         done = subprocess.run(
@@ -68,7 +44,7 @@ def test_virtual_environment(run: Callable[..., str], tmp_path: Path, name: str)
     root = tmp_path / name
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
     shebang = f"{root}/bin/python3" if name == "venv" else "/bin/sh"
-    command = _install(root, f"lib/{_VERSIONED}/site-packages", shebang=shebang)
+    command = install(root, f"lib/{VERSIONED}/site-packages", shebang=shebang)
     _works(run, command)
     command.with_name("authd").unlink()
     _works(run, command)
@@ -78,7 +54,7 @@ def test_pipx_link(run: Callable[..., str], tmp_path: Path) -> None:
     """Through links, absolute and relative, from a folder on PATH into a virtual environment, as pipx makes them."""
     root = tmp_path / "venvs" / "authd"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
-    command = _install(root, f"lib/{_VERSIONED}/site-packages", shebang=f"{root}/bin/python3")
+    command = install(root, f"lib/{VERSIONED}/site-packages", shebang=f"{root}/bin/python3")
     links = tmp_path / "links"
     links.mkdir()
     (links / "authd-token").symlink_to(command)
@@ -90,16 +66,16 @@ def test_pipx_link(run: Callable[..., str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "packages", [f"lib/{_VERSIONED}/site-packages", f"lib/{_VERSIONED}/dist-packages", "lib/python3/dist-packages"]
+    "packages", [f"lib/{VERSIONED}/site-packages", f"lib/{VERSIONED}/dist-packages", "lib/python3/dist-packages"]
 )
 def test_system_prefix(run: Callable[..., str], tmp_path: Path, packages: str) -> None:
     """Below a prefix without a virtual environment: pip --user, /usr/local, and distribution packages."""
-    _works(run, _install(tmp_path / "usr", packages, shebang=_BASE_PYTHON))
+    _works(run, install(tmp_path / "usr", packages, shebang=BASE_PYTHON))
 
 
 def test_arguments_of_the_interpreter_are_dropped(run: Callable[..., str], tmp_path: Path) -> None:
     """Distributions that add options to the first line of commands don't confuse it."""
-    command = _install(tmp_path, f"lib/{_VERSIONED}/site-packages", shebang=f" {_BASE_PYTHON} -sP")
+    command = install(tmp_path, f"lib/{VERSIONED}/site-packages", shebang=f" {BASE_PYTHON} -sP")
     _works(run, command)
 
 
@@ -107,9 +83,9 @@ def test_editable_installation(run: Callable[..., str], tmp_path: Path) -> None:
     """In an editable installation, where only a .pth file says where the package is."""
     root = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
-    command = _install(root, "elsewhere", shebang=None, dependencies=False)
+    command = install(root, "elsewhere", shebang=None, dependencies=False)
     lines = f"{root}/elsewhere\n{Path(yaml.__file__).parents[1]}\n"
-    (root / "lib" / _VERSIONED / "site-packages" / "_authd.pth").write_text(lines)
+    (root / "lib" / VERSIONED / "site-packages" / "_authd.pth").write_text(lines)
     _works(run, command)
 
 
@@ -117,8 +93,8 @@ def test_a_command_without_its_package_says_so(run: Callable[..., str], tmp_path
     """A command that lost its package says for which interpreter, in one line."""
     command = tmp_path / "bin" / "authd-token"
     command.parent.mkdir()
-    shutil.copy(_SCRIPT, command)
-    (tmp_path / "bin" / "python3").symlink_to(_BASE_PYTHON)
+    shutil.copy(SCRIPT, command)
+    (tmp_path / "bin" / "python3").symlink_to(BASE_PYTHON)
     said = run(command, "-i", "prod")
     assert said.startswith("1: authd-token: the package authd is not installed for ")
     assert len(said.splitlines()) == 1
@@ -128,7 +104,7 @@ def test_the_working_directory_and_python_variables_are_ignored(
     run: Callable[..., str], environ: dict[str, str], tmp_path: Path
 ) -> None:
     """Neither a hostile module in the working directory nor PYTHON* variables change what is run."""
-    command = _install(tmp_path / "usr", f"lib/{_VERSIONED}/site-packages", shebang=_BASE_PYTHON)
+    command = install(tmp_path / "usr", f"lib/{VERSIONED}/site-packages", shebang=BASE_PYTHON)
     hostile = tmp_path / "hostile"
     hostile.mkdir()
     for name in ("authd", "time", "site", "re", "botocore", "sitecustomize"):
@@ -139,7 +115,7 @@ def test_the_working_directory_and_python_variables_are_ignored(
 
 def test_the_compiled_modules_are_used(run: Callable[..., str], tmp_path: Path) -> None:
     """The interpreter reads what the installer compiled and writes nothing into the installation."""
-    command = _install(tmp_path / "usr", f"lib/{_VERSIONED}/site-packages", shebang=_BASE_PYTHON)
+    command = install(tmp_path / "usr", f"lib/{VERSIONED}/site-packages", shebang=BASE_PYTHON)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "usr").rglob("*")}
     _works(run, command)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "usr").rglob("*")} == before
@@ -147,7 +123,7 @@ def test_the_compiled_modules_are_used(run: Callable[..., str], tmp_path: Path) 
 
 def test_arguments_arrive_unchanged(run: Callable[..., str], tmp_path: Path) -> None:
     """No argument is split, expanded or lost on the way through the shell."""
-    command = _install(tmp_path / "usr", f"lib/{_VERSIONED}/site-packages", shebang=_BASE_PYTHON)
+    command = install(tmp_path / "usr", f"lib/{VERSIONED}/site-packages", shebang=BASE_PYTHON)
     assert "'$(id) *'" in run(command, "-i", "x", "-r", "$(id) *")
     assert run(command, "--version") == f"authd-token {authd.__version__}\n"
     assert "cluster id" in run(command, "-i", "")
@@ -155,8 +131,8 @@ def test_arguments_arrive_unchanged(run: Callable[..., str], tmp_path: Path) -> 
 
 def test_posix_shells_take_it() -> None:
     """The script is plain POSIX shell and executable."""
-    assert os.access(_SCRIPT, os.X_OK)
-    assert _SCRIPT.read_text().startswith("#!/bin/sh\n")
+    assert os.access(SCRIPT, os.X_OK)
+    assert SCRIPT.read_text().startswith("#!/bin/sh\n")
     for shell in ("sh", "dash", "bash"):
         if shutil.which(shell):
-            subprocess.run([shell, "-n", str(_SCRIPT)], check=True)
+            subprocess.run([shell, "-n", str(SCRIPT)], check=True)

@@ -179,10 +179,11 @@ def test_no_damage_gives_a_damaged_token(tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_parent_is_more_than_its_number() -> None:
-    """The process that runs us is told from another one that gets the same number later."""
-    number, _, started = parent_process().partition(b" ")
+    """The process that runs us is told from another one that gets the same number later, and from what it becomes."""
+    number, started, program = parent_process().split(b" ")
     assert int(number) == os.getppid()
     assert int(started) > 0
+    assert int(program) == Path(f"/proc/{os.getppid()}/exe").stat().st_ino
 
 
 def test_nothing_prints_a_token(folder: Path) -> None:

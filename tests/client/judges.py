@@ -1,0 +1,110 @@
+"""Two services that say whose a token is: the emulator, which checks its signature, and moto, which others wrote."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import botocore.session
+
+from authd.emulator import sample
+
+CLUSTER = "prod"
+ROLES = f"arn:aws:iam::{sample.ACCOUNT}:role"
+SESSION = "me"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys that a judge knows, and who it says they are."""
+
+    key_id: str
+    secret: str
+    session_token: str
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Where STS is, with the settings that lead there; a user's keys and a role session's; and whose a token is."""
+
+    name: str
+    url: str
+    settings: dict[str, str]
+    user: Keys
+    role: Keys
+    identify: Callable[[str], str]
+
+
+def emulator_judge(emulator: dict[str, str]) -> Judge:
+    """Return the emulator as a judge: it answers only where the signature is right for the cluster."""
+    address, authority = f"https://127.0.0.1:{emulator['port']}", emulator["ca"]
+    user = Keys(*sample.ALICE_KEY, "", f"arn:aws:iam::{sample.ACCOUNT}:user/team/alice")
+
+    def identify(url: str) -> str:
+        parts = urlsplit(url)
+        context = ssl.create_default_context(cafile=authority)
+        connection = http.client.HTTPSConnection("127.0.0.1", int(emulator["port"]), context=context, timeout=30)
+        headers = {"Host": parts.netloc, "x-k8s-aws-id": CLUSTER, "Accept": "application/json"}
+        body = _get(connection, f"{parts.path}?{parts.query}", headers)
+        return str(json.loads(body)["GetCallerIdentityResponse"]["GetCallerIdentityResult"]["Arn"])
+
+    settings = {"AWS_ENDPOINT_URL_STS": address, "AWS_CA_BUNDLE": authority}
+    return Judge("emulator", address, settings, user, _role_session(address, user, authority), identify)
+
+
+def moto_judge(address: str) -> Judge:
+    """Return moto as a judge.
+
+    It looks for the signer in the Authorization header alone, so what the token's query says about its signature
+    stands there too.
+    """
+    iam = _client("iam", address, Keys("AKIA", "secret", "", ""))
+    iam.create_user(UserName="alice", Path="/team/")
+    made = iam.create_access_key(UserName="alice")["AccessKey"]
+    user = Keys(made["AccessKeyId"], made["SecretAccessKey"], "", "arn:aws:iam::123456789012:user/team/alice")
+
+    def identify(url: str) -> str:
+        parts = urlsplit(url)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        authorization = ", ".join(
+            f"{name}={query[f'X-Amz-{name}']}" for name in ("Credential", "SignedHeaders", "Signature")
+        )
+        headers = {"Host": parts.netloc, "x-k8s-aws-id": CLUSTER, "Authorization": f"AWS4-HMAC-SHA256 {authorization}"}
+        body = _get(http.client.HTTPConnection(urlsplit(address).netloc, timeout=30), f"/?{parts.query}", headers)
+        found = re.search("<GetCallerIdentityResult>.*<Arn>([^<]+)</Arn>", body, re.DOTALL)
+        assert found is not None, body
+        return found[1]
+
+    return Judge("moto", address, {"AWS_ENDPOINT_URL_STS": address}, user, _role_session(address, user, None), identify)
+
+
+def _get(connection: http.client.HTTPConnection, target: str, headers: dict[str, str]) -> str:
+    connection.request("GET", target, headers=headers)
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    assert answer.status == http.HTTPStatus.OK, body
+    return body
+
+
+def _role_session(address: str, user: Keys, authority: str | None) -> Keys:
+    client = _client("sts", address, user, verify=authority)
+    answer = client.assume_role(RoleArn=f"{ROLES}/Admin", RoleSessionName="given")
+    client.close()
+    keys = answer["Credentials"]
+    return Keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], answer["AssumedRoleUser"]["Arn"])
+
+
+def _client(service: str, address: str, keys: Keys, **more: Any) -> Any:
+    session = botocore.session.Session()
+    return session.create_client(
+        service, region_name="us-east-1", endpoint_url=address, aws_access_key_id=keys.key_id,
+        aws_secret_access_key=keys.secret, **more,
+    )  # fmt: skip

@@ -1,0 +1,52 @@
+"""authd-token in a terminal: a person who reads what is asked, and types."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+
+# Make the terminal on stdin the controlling one, then become authd-token.
+_BECOME = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+QUESTION = b"MFA code for"
+
+
+def run_in_terminal(command: list[str], environ: dict[str, str], typed: bytes) -> tuple[int, str, bytes]:
+    """Run a command with a terminal as its stdin, stderr and controlling terminal, and stdout in a pipe.
+
+    What is `typed` answers the question for a code. Returns the exit status, what was printed and what was shown.
+    """
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BECOME, *command], env=environ, stdin=end, stderr=end, stdout=subprocess.PIPE,
+        start_new_session=True, text=True,
+    )  # fmt: skip
+    os.close(end)
+    seen = _answer_the_question(terminal, typed)
+    printed, _ = process.communicate(timeout=60)
+    os.close(terminal)
+    return process.returncode, printed, seen
+
+
+def _answer_the_question(terminal: int, typed: bytes) -> bytes:
+    """Type where a code is asked for, and return everything that was shown until the program ended."""
+    seen, sent, deadline = b"", False, time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not select.select([terminal], [], [], 0.1)[0]:
+            continue
+        try:
+            chunk = os.read(terminal, 1024)
+        except OSError:  # the other end is closed
+            break
+        seen += chunk
+        if QUESTION in seen and not sent:
+            os.write(terminal, typed)
+            sent = True
+    return seen

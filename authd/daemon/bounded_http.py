@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from authd.daemon.deadlines import Deadlines
 from authd.daemon.request_reader import BadRequest, IncomingRequest, RequestReader
@@ -82,10 +83,14 @@ class BoundedRequest:
         self.respond(status, TEXT, why.encode() + b"\n")
 
 
+@implementer(IPushProducer)
 class BoundedChannel(Protocol):
-    """One connection: it answers one request at a time, in their order, and has absolute deadlines."""
+    """One connection: it answers one request at a time, in their order, and has absolute deadlines.
 
-    transport: Any  # an ITCPTransport that is an IPushProducer
+    For its transport it is the producer of answers: one who asks without reading them is not read on either.
+    """
+
+    transport: Any  # an ITCPTransport that is an IPushProducer itself
 
     def __init__(self, factory: BoundedFactory) -> None:
         self.factory: BoundedFactory = factory
@@ -94,11 +99,12 @@ class BoundedChannel(Protocol):
         self._reader = RequestReader(factory.request_class.max_body)
         self._unread: deque[bytes] = deque()  # what came while a request was being answered
         self._bad: BadRequest | None = None
-        self._answering = self._turning = self._paused = self._ending = False
+        self._answering = self._turning = self._unheard = self._paused = self._ending = False
 
     def connectionMade(self) -> None:
         """Start the first deadline, which covers the TLS handshake too."""
         self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)  # noqa: FBT003  # Twisted's: it pushes
         self.idle_since = self.factory.seconds()
         self.deadline = self.idle_since + REQUEST_SECONDS
         self.factory.deadlines.add(self)
@@ -108,11 +114,27 @@ class BoundedChannel(Protocol):
         if self._ending or not data:
             return  # a request that was refused half-way must not go on to be served
         self._unread.append(data)
-        if self._answering:
-            self._paused = True  # who asks on without listening is not read on
+        if self._answering or self._unheard:
+            self._paused = True
             self.transport.pauseProducing()
         else:
             self._turn()
+
+    def pauseProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Answer nothing more until what was answered is on its way, which must not take long."""
+        self._unheard = True
+        self.idle_since = None
+        self.deadline = self.factory.seconds() + REQUEST_SECONDS
+
+    def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Go on: there is room for answers again."""
+        self._unheard = False
+        self.deadline = None
+        if not self._answering:
+            self._turn()
+
+    def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Answer nothing more: `connectionLost` follows."""
 
     def answer(self, data: bytes, *, persistent: bool) -> None:
         """Write an answer, unless the client has gone, and go on to the next request or end."""
@@ -124,7 +146,7 @@ class BoundedChannel(Protocol):
             send_now(self.transport)
             self._turn()
         else:
-            self.deadline = self.factory.seconds() + IDLE_SECONDS
+            self.deadline = self.factory.seconds() + REQUEST_SECONDS  # to take the answer, and to close too
             self.loseConnection()
 
     def _turn(self) -> None:
@@ -132,7 +154,7 @@ class BoundedChannel(Protocol):
         if self._turning:
             return  # the answer was there at once: the loop below goes on
         self._turning = True
-        while not self._answering and not self._ending:
+        while not (self._answering or self._unheard or self._ending):
             if self._reader.complete:
                 self._answer_next(self._reader.complete.popleft())
             elif self._bad is not None:
@@ -188,6 +210,7 @@ class BoundedChannel(Protocol):
             self._ending = True
             self.idle_since = None
             self._unread.clear()
+            self.transport.unregisterProducer()  # or the transport would wait for more to send
             self.transport.loseConnection()
 
     def expire(self) -> None:

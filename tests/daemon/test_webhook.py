@@ -328,6 +328,36 @@ def test_pipelined_reviews_are_answered_in_order(webhook: Webhook) -> None:
     assert parts(webhook.send())[0] == 200
 
 
+def test_who_does_not_read_answers_is_not_read_on(webhook: Webhook) -> None:
+    """While answers don't get out nothing is answered or read; it ends in going on, or in the deadline."""
+    channel = webhook.transport.protocol
+    channel.pauseProducing()  # as the transport does when its buffer is full
+    assert webhook.send(post(review_bytes())) == b""
+    assert webhook.transport.producerState == "paused"
+    assert webhook.authenticator.reviews == []
+    webhook.advance(REQUEST_SECONDS - 1)
+    channel.resumeProducing()
+    assert parts(webhook.send())[0] == 200
+    assert webhook.transport.producerState == "producing"
+    channel.pauseProducing()
+    webhook.advance(REQUEST_SECONDS)
+    assert webhook.transport.aborted
+
+
+def test_an_answer_that_was_late_waits_for_room_too(webhook: Webhook) -> None:
+    """A decision that comes while answers don't get out is written; the request behind it waits."""
+    pending: Deferred[Decision] = Deferred()
+    webhook.authenticator.answer = lambda _: pending
+    webhook.send(post(review_bytes("one")) + post(review_bytes("two")))
+    webhook.transport.protocol.pauseProducing()
+    pending.callback(decision(ALLOWED))
+    assert parts(webhook.send())[0] == 200
+    assert [review.token for review in webhook.authenticator.reviews] == ["one"]
+    webhook.authenticator.answer = lambda _: decision(ALLOWED)
+    webhook.transport.protocol.resumeProducing()
+    assert [review.token for review in webhook.authenticator.reviews] == ["one", "two"]
+
+
 @pytest.mark.parametrize(
     "head",
     [

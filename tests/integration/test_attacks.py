@@ -8,7 +8,7 @@ import ssl
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,14 @@ def _accepted(daemon: DaemonProcess, token: str) -> bool:
         return False
 
 
-def connect(daemon: DaemonProcess) -> ssl.SSLSocket:
-    """Connect, and shake hands."""
+def connect(daemon: DaemonProcess, receive_buffer: int | None = None) -> ssl.SSLSocket:
+    """Connect, and shake hands; `receive_buffer` is the kernel's, in bytes."""
     context = ssl.create_default_context(cadata=(daemon.state / "ca.pem").read_text())
-    plain = socket.create_connection(("127.0.0.1", daemon.port), timeout=GENEROUS_SECONDS)
+    plain = socket.socket()
+    plain.settimeout(GENEROUS_SECONDS)
+    if receive_buffer is not None:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    plain.connect(("127.0.0.1", daemon.port))
     return context.wrap_socket(plain, server_hostname="localhost")
 
 
@@ -116,6 +120,23 @@ def chunk(data: bytes) -> bytes:
 def test_a_body_that_announces_itself_as_too_long_is_refused_at_once(tight: DaemonProcess) -> None:
     """A length over the limit is answered by 413 before the body comes, and the connection is closed."""
     assert status(exchange(tight, POST + b"Content-Length: 10000000\r\n\r\n")) == 413
+
+
+def test_a_client_that_never_reads_is_not_read_on(tight: DaemonProcess) -> None:
+    """Who asks on and on without taking answers is left waiting, then cut off: no heap of answers is kept."""
+    requests = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
+    limit = time.monotonic() + GENEROUS_SECONDS
+    with connect(tight, receive_buffer=2_048) as connection:
+        connection.settimeout(0.2)
+        waited = False
+        with suppress(ConnectionResetError, BrokenPipeError, ssl.SSLError):
+            while time.monotonic() < limit:
+                try:
+                    connection.sendall(requests)
+                except TimeoutError:
+                    waited = True
+        assert waited
+        assert time.monotonic() < limit
 
 
 def test_a_chunked_body_is_refused_when_it_becomes_too_long(tight: DaemonProcess) -> None:

@@ -91,7 +91,9 @@ def test_the_image_s_user(pod):
     assert f"\nUSER {user}:{user}\n" in (ROOT / "Containerfile").read_text()
 
 
-@pytest.mark.skipif(find_assets() is None, reason="needs kube-apiserver, etcd and kubectl in KUBEBUILDER_ASSETS or PATH")
+@pytest.mark.skipif(
+    find_assets() is None, reason="needs kube-apiserver, etcd and kubectl in KUBEBUILDER_ASSETS or PATH"
+)
 def test_it_applies(tmp_path):
     """A real kube-apiserver takes it as it is, and taking it again changes nothing."""
     assets = find_assets()

@@ -28,7 +28,7 @@ QUEUE_SECONDS = 1.0
 #: And how many, in each lane: a cluster whose nodes all come back at once is not a flood.
 MOST_WAITING = 512
 #: Refusals by STS that all strangers together, and one access key id, may cause: at once, and a second.
-_STRANGERS_REFUSALS = (1_000.0, 200.0)
+_STRANGERS_REFUSALS = (1_000.0, 100.0)
 _KEY_REFUSALS = (20.0, 1.0)
 #: How many keys are kept in mind, of each kind.
 _MOST_KEYS = 8_192

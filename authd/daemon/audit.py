@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel, globalLogPublisher
 
 from authd.core.decision import ALLOWED, Decision
 from authd.daemon.metrics import Metrics
 from authd.lockout import SeenIdentities
 
 _SCRUBBED = "(scrubbed)"
+_NAMESPACE = f"{__name__}.Audit"
 
 
 class Audit:
@@ -33,9 +35,18 @@ class Audit:
         if decision.user is not None and decision.identity is not None:
             self._seen.note(decision.identity)
         record = self._record(decision, elapsed, status)
-        emit = self._log.info if decision.reason == ALLOWED else self._log.warn
-        # Text is made of the record only where someone reads text.
-        emit("{text()}", text=lambda: _text(record), record=record)
+        # Straight to the publisher: what a logger would add takes longer than everything else here. Text is made of
+        # the record only where someone reads text.
+        globalLogPublisher(
+            {
+                "log_namespace": _NAMESPACE,
+                "log_level": LogLevel.info if decision.reason == ALLOWED else LogLevel.warn,
+                "log_time": time.time(),
+                "log_format": "{text()}",
+                "text": lambda: _text(record),
+                "record": record,
+            }
+        )
 
     def refused(self, status: int, why: str) -> None:
         """Log a request that was not a TokenReview."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from functools import lru_cache
+from typing import TextIO
 
 from twisted.logger import FileLogObserver, ILogObserver, LogEvent, formatEvent, formatEventAsClassicLogText
 
 FORMATS = ("auto", "text", "json")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_HEAD = ("time", "level", "logger", "message")
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -24,21 +26,26 @@ def log_observer(out: TextIO, log_format: str) -> ILogObserver:
 
 def _as_json_line(event: LogEvent) -> str:
     """Write an event; one that carries `record`, a dict of plain values, is written without being formatted."""
-    line: dict[str, Any] = {
-        "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
-        "level": event["log_level"].name,
-        "logger": event["log_namespace"],
-    }
     record = event.get("record")
-    if record is not None:
-        line |= record
-    else:
-        line["message"] = formatEvent(event)
-        line |= {k: v for k, v in event.items() if not k.startswith("log_") and k not in line and _is_plain(v)}
+    if record is None:
+        record = {"message": formatEvent(event)}
+        record |= {k: v for k, v in event.items() if not k.startswith("log_") and k not in _HEAD and _is_plain(v)}
     failure = event.get("log_failure")
     if failure is not None:
-        line["traceback"] = failure.getTraceback()
-    return _encode(line) + "\n"
+        record["traceback"] = failure.getTraceback()
+    seconds, milliseconds = divmod(int(event["log_time"] * 1000), 1000)
+    head = _head(event["log_level"].name, event["log_namespace"])
+    return f'{{"time":"{_until_seconds(seconds)}.{milliseconds:03d}+00:00",{head},{_encode(record)[1:]}\n'
+
+
+@lru_cache(maxsize=2)  # thousands of lines are of the same second
+def _until_seconds(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[: len("2000-01-01T00:00:00")]
+
+
+@lru_cache(maxsize=128)
+def _head(level: str, namespace: str) -> str:
+    return _encode({"level": level, "logger": namespace})[1:-1]
 
 
 def _is_plain(value: object) -> bool:

@@ -28,9 +28,23 @@ def test_reasons_are_distinct_snake_case_words():
     assert all(value.replace("_", "").isalpha() and value.islower() and value.isascii() for value in values)
 
 
+def test_reasons_are_stable():
+    """Dashboards and alerts know these words: none is ever renamed."""
+    assert list(DenialReason) == [
+        "foreign_token", "malformed_token", "token_expired", "token_not_yet_valid", "signature_mismatch",
+        "signature_expired", "credentials_expired", "unknown_access_key", "sts_access_denied", "sts_region_disabled",
+        "sts_refused", "audience_mismatch", "identity_not_mapped", "username_not_rendered", "username_reserved",
+        "internal_error",
+    ]  # fmt: skip
+    assert list(UnavailableReason) == [
+        "sts_throttled", "sts_error", "sts_bad_answer", "sts_unreachable", "sts_timeout", "overloaded", "circuit_open",
+    ]  # fmt: skip
+
+
 def test_only_what_depends_on_the_text_alone_is_silent():
     """kube-apiserver remembers a silent refusal for two minutes: no other kind may be one."""
     assert {"foreign_token", "malformed_token"} == SILENT_REASONS
+    assert isinstance(SILENT_REASONS, frozenset)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from authd.core.errors import DenialReason, Denied
 from authd.core.mapping import RULES_PER_STEP, KubernetesUser, MappingTable, build_table, building_table
+from authd.core.nearest import nearest_rule
 
 A, B = "111122223333", "444455556666"
 
@@ -18,7 +19,7 @@ def not_mapped(table, identity):
     with pytest.raises(Denied) as caught:
         table.lookup(identity)
     assert caught.value.reason is DenialReason.IDENTITY_NOT_MAPPED
-    assert caught.value.message.startswith("no mapping matches: ")
+    assert caught.value.message == f"no mapping matches: {nearest_rule(table, identity)}"
     return caught.value.message
 
 
@@ -103,6 +104,15 @@ def test_a_permission_sets_roles_match(rules, identities, role):
     """The role that Identity Center makes of a permission set is the set's."""
     table = build_table([rules.sso("Admin")], {})
     assert table.lookup(identities.of(session(role))).username == "user"
+
+
+@pytest.mark.parametrize("account", [A, B, "098765432109"])
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "az-09"])
+def test_a_permission_set_is_one_of_any_account_and_partition(rules, identities, account, partition):
+    """Whatever the account's number and the partition are, the set's roles there are the set's."""
+    table = build_table([rules.sso("Admin", account=account, partition=partition)], {})
+    caller = session(f"AWSReservedSSO_Admin_{HEX}", account, partition=partition)
+    assert table.lookup(identities.of(caller)).username == "user"
 
 
 @pytest.mark.parametrize(
@@ -222,6 +232,7 @@ def test_a_name_that_can_not_be_rendered_is_a_refusal(rules, identities, usernam
         build_table([rule], {A: "m.yaml:9:5"}).lookup(identities.of(f"arn:aws:iam::{A}:user/Alice"))
     assert caught.value.reason is DenialReason.USERNAME_NOT_RENDERED
     assert caught.value.message.startswith("the mapping at m.yaml:7:3: the identity has no value for {{SessionName")
+    assert caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize(
@@ -254,20 +265,24 @@ def test_a_prefix_is_a_beginning(rules, identities):
 
 def test_a_table_is_built_in_steps(rules):
     """A pause comes after every fifty rules, so that a reactor can turn; the rules and their order stay."""
+    assert RULES_PER_STEP == 50
     many = [rules.arn(f"arn:aws:iam::{A}:role/r{number}*", f"u{number}") for number in range(RULES_PER_STEP * 2 + 1)]
     steps = building_table(many, {})
     assert [next(steps), next(steps)] == [None, None]
     with pytest.raises(StopIteration) as done:
         next(steps)
     assert [rule for _, rule in done.value.value.patterns] == many
+    assert list(building_table(many[:49], {})) == []
+    assert list(building_table(many[:50], {})) == [None]
 
 
 def test_a_table_can_not_be_changed(rules):
     """What a table was built from may change; the table does not."""
     accounts = {A: "m.yaml:1:1"}
-    table = build_table([rules.arn(f"arn:aws:iam::{A}:role/Admin")], accounts)
+    table = build_table([rules.arn(f"arn:aws:iam::{A}:role/Admin"), rules.arn(f"arn:aws:iam::{A}:role/A*")], accounts)
     accounts.clear()
-    assert len(table) == 2
+    assert len(table) == 3
+    assert isinstance(table.patterns, tuple)
     for mapping in (table.exact, table.accounts, MappingTable(exact={}).accounts):
         with pytest.raises(TypeError):
             mapping["x"] = 1

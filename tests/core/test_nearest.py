@@ -24,7 +24,10 @@ CASES = [
     ([f"arn:aws:iam::{B}:role/Admin"], session("Admin"), "the rule at m.yaml:1:3 is for the same name in another account"),
     ([f"arn:aws:iam::{B}:role/X", f"arn:aws:iam::{B}:role/x/ADMIN"], session("Admin"),
      "the rule at m.yaml:2:3 is for the same name in another account"),
+    ([f"arn:aws:iam::{A}:role/Admin"], session("Admin", B), "the rule at m.yaml:1:3 is for the same name in another account"),
     ([f"arn:aws-cn:iam::{A}:role/Admin"], session("Admin"),
+     "the rule at m.yaml:1:3 is for the same name in another partition"),
+    ([f"arn:aws:iam::{A}:role/Admin"], session("Admin", partition="aws-cn"),
      "the rule at m.yaml:1:3 is for the same name in another partition"),
     ([f"arn:aws-cn:iam::{B}:role/Admin"], session("Admin"),
      "the rule at m.yaml:1:3 is for the same name in another account"),
@@ -36,6 +39,13 @@ CASES = [
      "the rule at m.yaml:1:3 is for the same name but another kind of principal or another path"),
     ([f"arn:aws:iam::{A}:role/Zebra", f"arn:aws:iam::{A}:role/Admins"], session("Admin"),
      "the nearest rule, at m.yaml:2:3, is for another name in the same account"),
+    ([f"arn:aws:iam::{A}:user/a/long/path/of/its/own/Admins"], session("Admin"),
+     "the nearest rule, at m.yaml:1:3, is for another name in the same account"),
+    ([f"arn:aws:iam::{A}:role/Admin-Others12"], session("Admin"),
+     "the nearest rule, at m.yaml:1:3, is for another name in the same account"),
+    ([f"arn:aws:iam::{B}:user/{A}:/::{A}/Admins"], session("Admin"), "no rule is for the account"),
+    ([f"arn:aws:iam::{A}:role/XAdmin"], session("Admin"),
+     "the nearest rule, at m.yaml:1:3, is for another name in the same account"),
     ([f"arn:aws:iam::{A}:role/Admin-*"], session("Admin"),
      "the nearest rule, at m.yaml:1:3, is for another name in the same account"),
     ([f"arn:aws:iam::{A}:role/Zebra", f"arn:aws:iam::{A}:role/Y*"], session("Admin"),
@@ -70,6 +80,10 @@ def test_the_search_is_bounded(rules, identities):
         "is for the same name in another account"
     )
     assert said(rules, identities, [*far, same], session("Admin")) == "no rule is for the account"
+    patterns = [f"arn:aws:iam::{A}:role/{number:04}*" for number in range(40)]
+    assert said(rules, identities, [*patterns, f"arn:aws:iam::{A}:role/Admins"], session("Admin")).startswith(
+        "the nearest rule, at m.yaml:41:3"
+    )
     unlike = [f"arn:aws:iam::{A}:role/{number:04}" for number in range(40)]
     near = f"arn:aws:iam::{A}:role/Admins"
     assert said(rules, identities, [*unlike[:-1], near], session("Admin")).startswith(

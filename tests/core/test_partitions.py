@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -15,6 +16,8 @@ NAMES = ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aw
 def test_every_partition_of_botocore_is_there(partitions):
     """The daemon can work in each of AWS's partitions."""
     assert sorted(partitions) == sorted(NAMES)
+    with pytest.raises(TypeError):
+        partitions["aws"] = partitions["aws-cn"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,6 +54,20 @@ def test_the_global_host_is_one_of_aws_alone(partitions, name):
         return
     with pytest.raises(UnknownHost, match="not an STS endpoint"):
         hosts.signing_region("sts.amazonaws.com")
+
+
+@pytest.mark.parametrize("name", ["aw", "AWS", "aws2", ""])
+def test_the_global_host_is_none_of_a_partition_called_likewise(partitions, name):
+    """The partition's name is compared as it is."""
+    with pytest.raises(UnknownHost, match="not an STS endpoint"):
+        STSHosts(partition=dataclasses.replace(partitions["aws"], name=name)).signing_region("sts.amazonaws.com")
+
+
+def test_another_way_to_the_global_host_keeps_its_region(partitions):
+    """Where the settings say how to connect to it and nothing of a region, it signs as us-east-1."""
+    endpoint = ExtraEndpoint(host="sts.amazonaws.com", connect="127.0.0.1:8443")
+    hosts = STSHosts(partition=partitions["aws"], extra_endpoints=(endpoint,))
+    assert hosts.signing_region("sts.amazonaws.com") == "us-east-1"
 
 
 def test_fips_hosts_are_those_that_exist(hosts):
@@ -154,6 +171,15 @@ def test_a_partitions_sloppy_grammar_takes_no_newline_and_no_other_script():
             partition.check_region(label)
 
 
+@pytest.mark.parametrize("label", ["us-east-12", "aus-east-1", "us-east-2"])
+def test_a_partitions_grammar_is_matched_from_end_to_end(label):
+    """An expression without anchors takes no longer name than it describes."""
+    partition = read_partitions(_partitions(region_regex="us-east-1"), b"{}")["p"]
+    partition.check_region("us-east-1")
+    with pytest.raises(UnknownHost):
+        partition.check_region(label)
+
+
 def _partitions(regions=None, region_regex="x", **outputs):
     outputs = {"dnsSuffix": "p.example", "dualStackDnsSuffix": "d.example", **outputs}
     entry = {"id": "p", "outputs": outputs, "regions": regions or {}, "regionRegex": region_regex}
@@ -162,7 +188,8 @@ def _partitions(regions=None, region_regex="x", **outputs):
 
 def test_pseudo_regions_are_no_regions():
     """`aws-global` and the like are entries of the data, not regions of a host."""
-    partition = read_partitions(_partitions(regions={"aws-global": {}, "us-east-1": {}}), b"{}")["p"]
+    names = ["aws-global", "us-east-1", "us-east-1-fips", "1-us-east-1", "us-east-1\n"]
+    partition = read_partitions(_partitions(regions={name: {} for name in names}), b"{}")["p"]
     assert partition.regions == {"us-east-1"}
     assert partition.name == "p"
 
@@ -190,8 +217,9 @@ BROKEN = [
 @pytest.mark.parametrize("data", BROKEN)
 def test_broken_partition_data_is_a_value_error(data):
     """Files that aren't what botocore ships are said to be so."""
-    with pytest.raises(ValueError, match=r"^botocore's partition data has an unexpected shape$"):
+    with pytest.raises(ValueError, match=r"^botocore's partition data has an unexpected shape$") as caught:
         read_partitions(data, b"")
+    assert isinstance(caught.value.__cause__, KeyError | TypeError)
     with pytest.raises(ValueError):
         read_partitions(data[:-1], b"")
 
@@ -243,7 +271,7 @@ def test_each_part_of_a_region_has_its_length():
         assert not REGION.fullmatch(wrong)
 
 
-@pytest.mark.parametrize("suffix", ["s.example", "a.b.c.d.e.f.g", "p-9.example"])
+@pytest.mark.parametrize("suffix", ["s.example", "a.b.c.d.e.f.g", "p-9.example", "a" * 63, "a." + "b" * 63])
 def test_a_host_has_at_most_nine_labels_of_63_characters(suffix):
     """Whatever botocore's data say, a host is a DNS name of letters, digits and hyphens."""
     partition = read_partitions(_partitions(regions={"us-east-1": {}}, dnsSuffix=suffix), b"{}")["p"]
@@ -260,8 +288,43 @@ def test_a_suffix_that_is_no_name_opens_nothing(suffix):
         STSHosts(partition=partition).signing_region(f"sts.us-east-1.{suffix}")
 
 
+def test_each_character_of_a_suffix_is_that_of_a_name():
+    """At each place of a suffix letters, digits and hyphens are taken, and no other of the first 256 characters."""
+    for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
+        for suffix in (f"a{character}b.example", f"ab.{character}"):
+            data = _partitions(regions={"us-east-1": {}}, dnsSuffix=suffix)
+            hosts = STSHosts(partition=read_partitions(data, b"{}")["p"])
+            if character in LOWER + DIGITS + "-" or suffix == "a.b.example":
+                assert hosts.signing_region(f"sts.us-east-1.{suffix}") == "us-east-1"
+            else:
+                with pytest.raises(UnknownHost):
+                    hosts.signing_region(f"sts.us-east-1.{suffix}")
+
+
+def test_each_character_of_the_data_around_a_fips_host():
+    """Changed in any one byte, the data name another host of the same form, or none."""
+    entry, begin = b'"hostname":"sts-fips.az-09"', b'"hostname":"sts-fips.'
+    for place in range(len(entry)):
+        for byte in range(256):
+            changed = entry[:place] + bytes([byte]) + entry[place + 1 :]
+            name, quote, _ = changed[len(begin) :].partition(b'"')
+            fits = changed.startswith(begin) and name and quote and {*name} <= {*(LOWER + DIGITS + ".-").encode()}
+            found = read_partitions(_partitions(), changed)["p"].fips_hosts
+            assert found == ({"sts-fips." + name.decode()} if fits else set())
+
+
+def test_a_fips_hosts_name_has_its_length():
+    """After `sts-fips.` stand one to 200 characters."""
+    for length in (1, 2, 199, 200):
+        data = b'"hostname":"sts-fips.%s"' % (b"a" * length)
+        assert read_partitions(_partitions(), data)["p"].fips_hosts == {"sts-fips." + "a" * length}
+    for length in (0, 201):
+        data = b'"hostname":"sts-fips.%s"' % (b"a" * length)
+        assert read_partitions(_partitions(), data)["p"].fips_hosts == frozenset()
+
+
 @pytest.mark.parametrize(
-    "host", ["sts-fips.us-east-1.A.b", "sts-fipsx.us-east-1.a.b", "sts.us-east-1.a.b", "sts-fips.us_east-1.a.b"]
+    "host", ["", "sts-fips.us-east-1.A.b", "sts-fipsx.us-east-1.a.b", "sts.us-east-1.a.b", "sts-fips.us_east-1.a.b"]
 )
 def test_other_names_in_the_data_are_no_fips_hosts(host):
     """Of the endpoints only names of the one form are taken."""

@@ -35,6 +35,12 @@ def test_placeholders_are_filled_in_and_nothing_else_is_touched(text, result):
     assert parse_template(text).text == text
 
 
+def test_a_template_can_not_be_changed():
+    """The pieces of a template are a tuple, so that a reload builds another one."""
+    assert parse_template("a{{AccountID}}").pieces == ("a", "AccountID", "")
+    assert parse_template("a").pieces == ("a",)
+
+
 REFUSED = [
     ("{{}}", "unknown placeholder {{}}: known are AccountID, SessionName, SessionNameRaw, AccessKeyID, EC2PrivateDNSName"),
     ("{{Sessionname}}", "unknown placeholder {{Sessionname}}: did you mean {{SessionName}}?"),
@@ -45,11 +51,17 @@ REFUSED = [
     ("{{{SessionName}}}", "unknown placeholder {{{SessionName}}: did you mean {{SessionName}}?"),
     ("{{{{SessionName}}}}", "unknown placeholder {{{{SessionName}}: did you mean {{SessionName}}?"),
     ("{{Session{{Name}}}}", "unknown placeholder {{Session{{Name}}: did you mean {{SessionName}}?"),
+    ("{{" + " " * 20 + "SessionName" + " " * 20 + "}}",
+     "unknown placeholder {{" + " " * 20 + "SessionName" + " " * 20 + "}}: did you mean {{SessionName}}?"),
+    ("{{Account}}", "unknown placeholder {{Account}}: did you mean {{AccountID}}?"),
+    ("{{DNSName}}", "unknown placeholder {{DNSName}}: did you mean {{EC2PrivateDNSName}}?"),
     ("{{SessionName", "the template's braces don't match: placeholders are written {{SessionName}}"),
     ("SessionName}}", "the template's braces don't match: placeholders are written {{SessionName}}"),
     ("}}{{", "the template's braces don't match: placeholders are written {{SessionName}}"),
     ("{{AccountID}}{{", "the template's braces don't match: placeholders are written {{SessionName}}"),
     ("{{AccountID}}}}", "the template's braces don't match: placeholders are written {{SessionName}}"),
+    ("{{AccountID}x", "the template's braces don't match: placeholders are written {{SessionName}}"),
+    ("{x{AccountID}}", "the template's braces don't match: placeholders are written {{SessionName}}"),
     ("}}{{AccountID}}", "the template's braces don't match: placeholders are written {{SessionName}}"),
 ]  # fmt: skip
 

@@ -21,6 +21,7 @@ def refusal(token, hosts, now, **options):
     with pytest.raises(Denied) as caught:
         parse_token(token, hosts=hosts, now=now, **options)
     assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return caught.value
 
 
@@ -32,6 +33,7 @@ def test_the_base_token_is_read(tokens, hosts):
     assert request.region == "us-east-1"
     assert request.access_key_id == "AKIAIOSFODNN7EXAMPLE"
     assert request.date == tokens.now
+    assert type(request.date) is int
     assert request.expiry == tokens.now + 900
     assert request.digest == hashlib.sha256(token.encode()).hexdigest()
     assert request.target == "/?" + "&".join(f"{name}={value}" for name, value in tokens.parameters.items())
@@ -140,6 +142,32 @@ def test_the_envelope_is_exact(tokens, hosts):
         assert refusal(broken, hosts, tokens.now).message == "malformed token: not canonical base64url without padding"
 
 
+BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def test_no_text_has_one_character_more_than_fours(tokens, hosts):
+    """One character after the last four encodes nothing, whichever it is."""
+    whole = next(
+        token
+        for length in range(4)
+        if len(token := tokens.token({"X-Amz-Security-Token": "A" * (length + 1)})) % 4 == 3
+    )
+    assert parse_token(whole, hosts=hosts, now=tokens.now)
+    for character in BASE64URL:
+        for broken in (PREFIX + character, PREFIX + "AAAA" + character, whole + character):
+            message = refusal(broken, hosts, tokens.now).message
+            assert message == "malformed token: not canonical base64url without padding"
+
+
+def test_half_a_character_is_none(tokens, hosts):
+    """A lone surrogate, which no UTF-8 has, is refused wherever it stands, like any other foreign character."""
+    token = tokens.token()
+    for broken in (PREFIX + "\ud800", token + "\ud800", token[:40] + "\udfff" + token[41:], token[:-1] + "\udc80"):
+        message = refusal(broken, hosts, tokens.now).message
+        assert message == "malformed token: not canonical base64url without padding"
+    assert refusal("\ud800", hosts, tokens.now).reason is DenialReason.FOREIGN_TOKEN
+
+
 def test_base64_has_one_spelling(tokens, hosts):
     """The bits that the last character has over must be zero: one URL has one token."""
     for padding, twins in ((2, 16), (1, 4)):
@@ -149,10 +177,9 @@ def test_base64_has_one_spelling(tokens, hosts):
         assert text.count("=") == padding
         text = text.rstrip("=")
         assert parse_token(PREFIX + text, hosts=hosts, now=tokens.now)
-        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-        place = alphabet.index(text[-1])
+        place = BASE64URL.index(text[-1])
         for other in range(place + 1, place - place % twins + twins):
-            error = refusal(PREFIX + text[:-1] + alphabet[other], hosts, tokens.now)
+            error = refusal(PREFIX + text[:-1] + BASE64URL[other], hosts, tokens.now)
             assert error.message == "malformed token: not canonical base64url without padding"
 
 
@@ -438,6 +465,11 @@ PLACES = [
     ("X-Amz-Security-Token", "a%2|b", "BF"),
     ("X-Amz-Security-Token", "a%3|b", "D"),
     ("X-Amz-Security-Token", "a%|Fb", "2"),
+    ("X-Amz-Security-Token", "a%|Bb", "2"),
+    ("X-Amz-Security-Token", "a%|Db", "3"),
+    ("X-Amz-Security-Token", "a|2Fb", UPPER + LOWER + DIGITS + "._~-%"),
+    ("X-Amz-Security-Token", "a|2Bb", UPPER + LOWER + DIGITS + "._~-%"),
+    ("X-Amz-Security-Token", "a|3Db", UPPER + LOWER + DIGITS + "._~-%"),
     ("X-Amz-SignedHeaders", "host%3|x-k8s-aws-id", "B"),
     ("X-Amz-SignedHeaders", "host%3Bx-k8s-aws-i|", "d"),
     ("X-Amz-SignedHeaders", "|ost%3Bx-k8s-aws-id", "h"),
@@ -472,6 +504,120 @@ def test_the_beginning_has_one_spelling(tokens, hosts, place):
             assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
 
 
+def test_each_character_of_the_beginning_is_the_only_one(tokens, hosts):
+    """Whatever stands in place of one character of scheme, host or path, the URL is another one and refused."""
+    begin = "https://sts.us-east-1.amazonaws.com/?"
+    for place, known in enumerate(begin):
+        for character in map(chr, range(256)):
+            changed = begin[:place] + character + begin[place + 1 :]
+            if character != known:
+                assert refusal(tokens.token(begin=changed), hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
+
+
+HOST = "malformed token: the host is not an STS endpoint of the partition aws"
+
+
+def test_each_character_of_a_host_is_that_of_a_name(tokens, hosts):
+    """A host is lower-case letters, digits, full stops and hyphens before anybody asks whether it is known."""
+    for character in map(chr, range(256)):
+        for host in (f"a{character}b", f"{character}x", f"x{character}"):
+            expected = HOST if character in LOWER + DIGITS + ".-" else NOT_A_URL
+            assert refusal(tokens.token(begin=f"https://{host}/?"), hosts, tokens.now).message == expected
+    for length, expected in ((0, NOT_A_URL), (1, HOST), (2, HOST), (252, HOST), (253, HOST), (254, NOT_A_URL)):
+        assert refusal(tokens.token(begin=f"https://{'a' * length}/?"), hosts, tokens.now).message == expected
+
+
+def test_each_character_of_a_query_is_printable(tokens, hosts):
+    """From `!` to `~` a character is looked at as part of a parameter; any other one is no URL's."""
+    for character in map(chr, range(256)):
+        for end in (f"&{character}", f"&x{character}", f"&{character}x"):
+            expected = UNKNOWN if "!" <= character <= "~" else NOT_A_URL
+            assert refusal(tokens.token(end=end), hosts, tokens.now).message == expected
+
+
+VALUE = "malformed token: the parameter {} has a value that it can't have here"
+OTHER_REGION = "malformed token: the credential scope's region is not that of the host"
+OTHER_DATE = "malformed token: the credential scope's date is not that of X-Amz-Date"
+#: A credential's parts: the text, the characters of its grammar, and what others of these mean.
+CREDENTIAL = [
+    ("AKIAIOSFODNN7EXAMPLE", UPPER + DIGITS, None),
+    ("%2F", "", None),
+    ("20260301", DIGITS, OTHER_DATE),
+    ("%2F", "", None),
+    ("us-east-1", LOWER + DIGITS + "-", OTHER_REGION),
+    ("%2Fsts%2Faws4_request", "", None),
+]
+
+
+@pytest.mark.parametrize("part", range(len(CREDENTIAL)))
+def test_each_character_of_a_credential_is_of_its_parts_grammar(tokens, hosts, part):
+    """At each place of the credential a character that its grammar doesn't have is refused for that."""
+    text, characters, meaning = CREDENTIAL[part]
+    before = "".join(other for other, _, _ in CREDENTIAL[:part])
+    after = "".join(other for other, _, _ in CREDENTIAL[part + 1 :])
+    for place, known in enumerate(text):
+        for character in map(chr, range(256)):
+            changed = before + text[:place] + character + text[place + 1 :] + after
+            token = tokens.token({"X-Amz-Credential": changed})
+            if character == known or (character in characters and meaning is None):
+                parse_token(token, hosts=hosts, now=tokens.now)
+            elif character in characters:
+                assert refusal(token, hosts, tokens.now).message == meaning
+            else:
+                expected = VALUE.format("X-Amz-Credential") if "!" <= character <= "~" else NOT_A_URL
+                assert refusal(token, hosts, tokens.now).message == expected
+
+
+@pytest.mark.parametrize(
+    ("scope", "lengths", "meaning"),
+    [("{}%2F20260301%2Fus-east-1", (16, 128), None), ("AKIAIOSFODNN7EXAMPLE%2F{}%2Fus-east-1", (8, 8), OTHER_DATE),
+     ("AKIAIOSFODNN7EXAMPLE%2F20260301%2F{}", (1, 40), OTHER_REGION)],
+)  # fmt: skip
+def test_each_part_of_a_credential_has_its_length(tokens, hosts, scope, lengths, meaning):
+    """Access key, date and region are looked at from their least to their greatest length, and not beyond."""
+    least, most = lengths
+    for length in (0, least - 1, least, most, most + 1):
+        part = {None: "A", OTHER_DATE: "1", OTHER_REGION: "a"}[meaning] * length
+        token = tokens.token({"X-Amz-Credential": scope.format(part) + "%2Fsts%2Faws4_request"})
+        if length not in lengths:
+            assert refusal(token, hosts, tokens.now).message == VALUE.format("X-Amz-Credential")
+        elif meaning:
+            assert refusal(token, hosts, tokens.now).message == meaning
+        else:
+            assert parse_token(token, hosts=hosts, now=tokens.now).access_key_id == part
+
+
+@pytest.mark.parametrize(
+    "name", ["Action", "Version", "X-Amz-Algorithm", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date"]
+)
+def test_each_character_of_a_value_is_of_its_grammar(tokens, hosts, name):
+    """At each place of a value a character that its grammar doesn't have is refused for that."""
+    text = tokens.parameters[name]
+    for place in range(len(text)) if name != "X-Amz-Signature" else (0, 1, 32, 63):
+        known = text[place]
+        allowed = {"X-Amz-Signature": DIGITS + "abcdef", "X-Amz-Date": known if known in "TZ" else DIGITS}.get(
+            name, known
+        )
+        for character in map(chr, range(256)):
+            token = tokens.token({name: text[:place] + character + text[place + 1 :]})
+            if character not in allowed:
+                expected = VALUE.format(name) if "!" <= character <= "~" else NOT_A_URL
+                assert refusal(token, hosts, tokens.now).message == expected
+            elif name != "X-Amz-Date":
+                assert parse_token(token, hosts=hosts, now=tokens.now)
+            else:
+                assert said_of(token, hosts, tokens.now) != VALUE.format(name)
+
+
+def said_of(token, hosts, now):
+    """Return a refusal's words, or nothing where the token is read."""
+    try:
+        parse_token(token, hosts=hosts, now=now)
+    except Denied as error:
+        return error.message
+    return ""
+
+
 def test_each_character_of_a_date_is_a_digit_but_two(tokens, hosts):
     """Whatever stands in a digit's place of the date is a digit, and of the T's and the Z's the T and the Z."""
     date = "20260301T120000Z"
@@ -487,7 +633,8 @@ def test_each_character_of_a_date_is_a_digit_but_two(tokens, hosts):
 @pytest.mark.parametrize(
     "date",
     ["20260301T12000Z", "20260301T1200000Z", "20260301T12000000Z", "20260301T0120000Z", "20260301T1200060Z",
-     "202603010T120000Z", "2026301T120000Z", "020260301T120000Z", "20260301T120000ZZ", "20260301TT120000Z"],
+     "202603010T120000Z", "2026301T120000Z", "020260301T120000Z", "20260301T120000ZZ", "20260301TT120000Z",
+     "0301T120000Z", "202603T120000Z", "20260301T1200Z", "T120000Z", "20260301TZ", "20260301120000Z", "20260301T120000"],
 )  # fmt: skip
 def test_each_part_of_a_date_has_its_length(tokens, hosts, date):
     """A digit more or less, wherever, is refused for its form."""

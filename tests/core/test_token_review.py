@@ -97,6 +97,7 @@ def test_what_is_not_a_token_review_is_refused(body, message):
         decode_review(body)
     assert str(caught.value) == message
     assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_bounds_are_inclusive():

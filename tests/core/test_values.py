@@ -54,4 +54,5 @@ def test_two_lists_of_hosts_with_the_same_settings_are_equal(partitions):
     """What is derived from the settings takes no part in comparing them, nor in showing them."""
     one, two = (STSHosts(partition=partitions["aws"]) for _ in range(2))
     assert one == two
+    assert hash(one) == hash(two)
     assert "_signing_regions" not in repr(one)

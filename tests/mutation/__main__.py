@@ -1,0 +1,144 @@
+"""Runs mutants of authd/core: each is one wrong line, and the tests must see it.
+
+Every mutant has a process of its own, forked from one where everything but authd is imported. First the module's own
+tests run, then all of tests/core and tests/corpus, then the properties, with a fixed seed. What survives must be
+listed in tests/mutation/equivalent.json with the reason why it weakens no check; anything else is a failure.
+
+From the project's root, with the Python that authd's tests are installed for:
+
+  python -m tests.mutation                                  all of authd/core, about 45 minutes
+  python -m tests.mutation --module arn token               two modules
+  python -m tests.mutation --module arn --match fullmatch   those mutants whose name has this in it
+"""
+
+# ruff: noqa: T201  # a command line prints
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.util
+import json
+import os
+import resource
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import CodeType
+
+import pytest
+
+from tests.mutation.mutants import Mutant, mutants
+
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "authd" / "core"
+EQUIVALENT = Path(__file__).with_name("equivalent.json")
+#: A mutant that computes longer than this, in seconds, or takes more memory, in bytes, has been noticed.
+CPU_TIME = 40
+MEMORY = 4 << 30
+
+_PYTEST = ["-q", "-x", "--tb=no", "--no-header", "-p", "no:cacheprovider", "--hypothesis-seed=0",
+    "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
+_CASES = ["-m", "not hypothesis", "tests/core", "tests/corpus"]
+_PROPERTIES = ["-m", "hypothesis", "tests/core"]
+
+
+class _Swap(MetaPathFinder):
+    """Imports one module from a mutant's code."""
+
+    def __init__(self, module: str, code: CodeType) -> None:
+        self._name, self._code = f"authd.core.{module}", code
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name != self._name:
+            return None
+        loader = SourceFileLoader(name, self._code.co_filename)
+        loader.get_code = lambda fullname: self._code  # type: ignore[method-assign]
+        return importlib.util.spec_from_file_location(name, self._code.co_filename, loader=loader)
+
+
+def _passes(options: Sequence[str], swap: _Swap) -> bool:
+    """Run tests in a forked process, and say whether none failed."""
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_TIME, CPU_TIME))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        sys.meta_path.insert(0, swap)
+        status = 1
+        try:
+            status = int(pytest.main([*_PYTEST, *options]))
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in {0, int(pytest.ExitCode.NO_TESTS_COLLECTED)}
+
+
+def _noticed_by(module: str, mutant: Mutant, known: Collection[str]) -> str:
+    swap = _Swap(module, mutant.code)
+    if not _passes(["-m", "not hypothesis", f"tests/core/test_{module}.py", "tests/core/test_values.py"], swap):
+        return "its own tests"
+    if mutant.name in known:
+        return "nobody, being equivalent"
+    if not _passes(_CASES, swap):
+        return "other tests"
+    return "nobody" if _passes(_PROPERTIES, swap) else "properties"
+
+
+def _run(module: str, match: str, known: Collection[str]) -> int:
+    """Run a module's mutants; return how many survive that are not known to be equivalent."""
+    counts: Counter[str] = Counter()
+    unseen = set() if match else {*known}
+    for mutant in mutants(CORE / f"{module}.py"):
+        if match in mutant.name:
+            by = _noticed_by(module, mutant, known)
+            counts[by] += 1
+            if by == "nobody, being equivalent":
+                unseen.discard(mutant.name)
+            elif by in {"nobody", "properties"}:
+                print(f"{module}.py:{mutant.line}: noticed by {by}: {mutant.name}", flush=True)
+    told = ", ".join(f"{count} by {by}" for by, count in sorted(counts.items()))
+    print(f"{module}: {sum(counts.values())} mutants, noticed: {told}", flush=True)
+    for name in sorted(unseen):
+        print(f"{module}.py: listed as equivalent, but no mutant that survives: {name}", flush=True)
+    return counts["nobody"]
+
+
+def _warm_up() -> None:
+    """Import all that the tests need, and forget what is under test; end where the tests fail without a mutant."""
+    for options in (_CASES, _PROPERTIES):
+        if pytest.main([*_PYTEST, *options]):
+            sys.exit("The tests fail without a mutant: mend that first.")
+    for name in list(sys.modules):
+        if name.partition(".")[0] in {"authd", "tests"} and not name.startswith("tests.mutation"):
+            del sys.modules[name]
+    gc.freeze()
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    names = sorted(path.stem for path in CORE.glob("*.py") if path.stem != "__init__")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--module", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--match", default="", metavar="TEXT", help="only mutants whose name has this text in it")
+    arguments = parser.parse_args()
+    os.chdir(ROOT)
+    equivalent = {
+        module: [name for names in reasons.values() for name in names]
+        for module, reasons in json.loads(EQUIVALENT.read_text("utf-8")).items()
+    }
+    with tempfile.TemporaryDirectory(prefix="authd-mutation-") as folder:
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
+        _warm_up()
+        return min(1, sum(_run(name, arguments.match, equivalent.get(name, ())) for name in arguments.module))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

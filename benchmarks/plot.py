@@ -35,7 +35,7 @@ def round_axis(label: str, highest: float) -> Axis:
     power = 10 ** math.floor(math.log10(highest))
     step = next(power * factor for factor in (0.1, 0.2, 0.25, 0.5, 1, 2) if highest / (power * factor) <= 8)
     steps = math.ceil(highest / step)
-    return Axis(label=label, marks={step * n: f"{step * n:,g}".replace(",", " ") for n in range(steps + 1)})
+    return Axis(label=label, marks={step * n: f"{step * n:,.12g}".replace(",", " ") for n in range(steps + 1)})
 
 
 def line_chart(title: str, x: Axis, y: Axis, series: Mapping[str, Points]) -> str:

@@ -30,6 +30,7 @@ def test_a_daemon_without_descriptors_recovers(
     daemon = make_daemon(process={"launcher": Clock(tmp_path / "clock").launcher})  # it looks at files every second
     with daemon, daemon.client() as connected, ExitStack() as stack:
         pid = daemon.process.pid
+        daemon.health("/livez")  # who answers has all open that it needs
         at_rest = Usage.of(pid).descriptors
         assert outcome(connected.review(new_token(ALICE_KEY))) == LET_IN
         limit = Usage.of(pid).descriptors + _LEFT

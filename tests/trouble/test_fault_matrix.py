@@ -70,6 +70,7 @@ class Stage:
         self._owners = cycle(OWNERS)
         self._good, self._forged = (16, 4) if loaded else (1, 1)
         size = self._good + self._forged
+        daemon.health("/livez")  # who answers has all open that it needs
         self.at_rest = Usage.of(daemon.process.pid).descriptors + size + 1  # our connections and the watchdog's
         self._crowd = Crowd(daemon, size)
         for region in _OTHERS:  # the first meeting with each host costs memory that stays

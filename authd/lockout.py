@@ -9,7 +9,6 @@ from dataclasses import replace
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import AuthdError, Denied
 from authd.core.mapping import MappingTable
-from authd.core.steps import finish
 
 #: Identities count for this long after they were last accepted, in seconds.
 SEEN_SECONDS = 3_600.0
@@ -43,10 +42,6 @@ class SeenIdentities:
         self._seen.move_to_end(identity.arn_text)
         if len(self._seen) > _MOST_IDENTITIES:
             self._seen.popitem(last=False)
-
-    def check(self, new: MappingTable, old: MappingTable, share: float) -> None:
-        """Check at once; see `checking`."""
-        finish(self.checking(new, old, share))
 
     def checking(self, new: MappingTable, old: MappingTable, share: float) -> Generator[None, None, None]:
         """Raise `LockedOut`, in steps, where `new` is empty, or shuts out more than `share` (0 to 1) of those seen.

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.mapping import MappingTable, Rule, build_table
+from authd.core.steps import finish
 from authd.core.templates import parse_template
 from authd.lockout import SEEN_SECONDS, LockedOut, SeenIdentities
 
@@ -42,60 +43,60 @@ def seen(clock: Clock, *numbers: int) -> SeenIdentities:
 def test_removing_every_mapping_is_refused_and_removing_none_is_not() -> None:
     """An emptied file is more likely a mistake than a wish."""
     with pytest.raises(LockedOut, match="every mapping"):
-        seen(Clock()).check(table(), table(1), 0.5)
+        finish(seen(Clock()).checking(table(), table(1), 0.5))
     with pytest.raises(LockedOut, match="every mapping") as caught:
-        seen(Clock(), 1, 2, 3).check(table(), table(1, 2), 0.5)
+        finish(seen(Clock(), 1, 2, 3).checking(table(), table(1, 2), 0.5))
     assert caught.value.names == tuple(identity(number).canonical_arn for number in (1, 2))
-    seen(Clock()).check(table(), table(), 0.5)
-    seen(Clock()).check(table(1), table(1), 0.5)
+    finish(seen(Clock()).checking(table(), table(), 0.5))
+    finish(seen(Clock()).checking(table(1), table(1), 0.5))
 
 
 def test_more_than_the_share_of_those_seen_is_refused_by_name() -> None:
     """Six of ten are more than half, five are not."""
     identities = seen(Clock(), *range(10))
     old = table(*range(10))
-    identities.check(table(5, 6, 7, 8, 9), old, 0.5)
+    finish(identities.checking(table(5, 6, 7, 8, 9), old, 0.5))
     with pytest.raises(LockedOut, match="6 of the 10") as caught:
-        identities.check(table(6, 7, 8, 9), old, 0.5)
+        finish(identities.checking(table(6, 7, 8, 9), old, 0.5))
     assert "arn:aws:iam::111122223333:user/User5" in caught.value.names
 
 
 def test_a_share_of_one_allows_everything() -> None:
     """The setting switches the guard off."""
-    seen(Clock(), *range(20)).check(table(), table(*range(20)), 1.0)
+    finish(seen(Clock(), *range(20)).checking(table(), table(*range(20)), 1.0))
 
 
 def test_one_alone_may_always_go() -> None:
     """That somebody leaves is an ordinary change, also where few have come."""
-    seen(Clock(), 1).check(table(2), table(1, 2), 0.1)
-    seen(Clock(), 1, 2).check(table(2), table(1, 2), 0.1)
+    finish(seen(Clock(), 1).checking(table(2), table(1, 2), 0.1))
+    finish(seen(Clock(), 1, 2).checking(table(2), table(1, 2), 0.1))
 
 
 def test_a_few_count_as_many_do() -> None:
     """Two of three are more than half, in however small a cluster."""
     with pytest.raises(LockedOut, match="2 of the 3"):
-        seen(Clock(), 1, 2, 3).check(table(3), table(1, 2, 3), 0.5)
-    seen(Clock(), 1, 2, 3, 4).check(table(3, 4), table(1, 2, 3, 4), 0.5)
+        finish(seen(Clock(), 1, 2, 3).checking(table(3), table(1, 2, 3), 0.5))
+    finish(seen(Clock(), 1, 2, 3, 4).checking(table(3, 4), table(1, 2, 3, 4), 0.5))
 
 
 def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> None:
     """Only who would lose access that they have is locked out."""
     clock = Clock()
     identities = seen(clock, *range(20))
-    identities.check(table(1), table(1), 0.1)
+    finish(identities.checking(table(1), table(1), 0.1))
     clock.advance(SEEN_SECONDS)
-    identities.check(table(1), table(*range(20)), 0.1)
+    finish(identities.checking(table(1), table(*range(20)), 0.1))
 
 
 def test_who_comes_by_an_account_counts() -> None:
     """Whole accounts and patterns let people in too, and lock them out when they go."""
     everyone = build_table([], {"111122223333": "file:1:1"})
     identities = seen(Clock(), 1, 2, 3)
-    identities.check(everyone, table(1, 2, 3), 0.5)
+    finish(identities.checking(everyone, table(1, 2, 3), 0.5))
     with pytest.raises(LockedOut, match="2 of the 3"):
-        identities.check(table(3), everyone, 0.5)
+        finish(identities.checking(table(3), everyone, 0.5))
     with pytest.raises(LockedOut, match="3 of the 3"):
-        identities.check(build_table([], {"999999999999": "file:1:1"}), everyone, 0.5)
+        finish(identities.checking(build_table([], {"999999999999": "file:1:1"}), everyone, 0.5))
 
 
 def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,11 +91,10 @@ def make(settings: Settings, now: datetime, *, mutual_tls: bool) -> Made:
     files = StateFiles(folder=Path(settings.state_dir))
     candidates = (files.authority, files.authority_key, files.certificate, files.key)
     before = {path: _content(path) for path in candidates}
-    hosts = tuple(dict.fromkeys([settings.hostname, "localhost", "127.0.0.1", "::1", settings.address]))
     try:
         files.mend_authority(now)
-        files.ensure_pair(hosts, now)
-        _mend_name(settings, files, hosts, now)
+        files.ensure_pair(settings.own_names, now)
+        _mend_name(settings, files, now)
     except OSError as error:
         raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
     except ValueError as error:
@@ -108,13 +107,13 @@ def make(settings: Settings, now: datetime, *, mutual_tls: bool) -> Made:
     return Made(written=tuple(written), kept=tuple(kept))
 
 
-def _mend_name(settings: Settings, files: StateFiles, hosts: tuple[str, ...], now: datetime) -> None:
+def _mend_name(settings: Settings, files: StateFiles, now: datetime) -> None:
     """Sign another certificate of our own where it is for other names than the one that is wanted."""
     certificate = _certificate(files)
     if not files.authority_key.exists() or not name_problem(certificate, settings.hostname):
         return
     if not issuer_problem(certificate, x509.load_pem_x509_certificate(files.authority.read_bytes())):
-        files.issue_leaf(files.read_authority(), hosts, now)
+        files.issue_leaf(files.read_authority(), settings.own_names, now)
 
 
 def _warn_of_name(settings: Settings) -> None:

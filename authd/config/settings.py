@@ -67,6 +67,11 @@ class Settings:
     sts: STSSettings = field(default_factory=STSSettings)
     table: MappingTable = field(default_factory=lambda: MappingTable(exact=MappingProxyType({})), repr=False)
 
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The names and addresses that a certificate of authd's own is for; clients call the first."""
+        return tuple(dict.fromkeys([self.hostname, "localhost", "127.0.0.1", "::1", self.address]))
+
     @classmethod
     def restart_fields(cls) -> tuple[str, ...]:
         """Return the names of the fields whose change needs a restart: all but what a reload swaps."""

@@ -119,15 +119,14 @@ class AuthdService(MultiService):
 
     def _serving_pair(self, settings: Settings) -> ServingPair:
         files = StateFiles(folder=Path(settings.state_dir))
-        hosts = tuple(dict.fromkeys([settings.hostname, "localhost", "127.0.0.1", "::1", settings.address]))
-        pair = ServingPair(files, hosts, _now, client_certificates=settings.require_client_certificate)
+        pair = ServingPair(files, settings.own_names, _now, client_certificates=settings.require_client_certificate)
         if not settings.kubeconfig_pregenerated:
             pair.mend_authority()
         pair.load()
         self._every(CLOCK_SECONDS, pair.check_clock)
         return pair
 
-    def _webhook(self, settings: Settings) -> WebhookFactory:
+    def _sts_client(self, settings: Settings) -> STSClient:
         endpoints = STSEndpoints(
             self._reactor,
             connect_timeout=settings.sts.timeout,
@@ -136,13 +135,15 @@ class AuthdService(MultiService):
             extra=settings.sts.endpoints,
         )
         self._agent = STSAgent(self._reactor, endpoints)
-        client = STSClient(
+        return STSClient(
             self._reactor,
             self._agent,
             cluster_id=settings.cluster_id,
             partition=settings.partition,
             timeout=settings.sts.timeout,
         )
+
+    def _webhook(self, settings: Settings) -> WebhookFactory:
         hosts = STSHosts(
             partition=self._partitions[settings.partition],
             extra_regions=settings.sts.extra_regions,
@@ -152,7 +153,7 @@ class AuthdService(MultiService):
         circuits = Circuits(seconds=self._reactor.seconds)
         self._publish(admission, circuits)
         authenticator = Authenticator(
-            ask_sts=client.ask,
+            ask_sts=self._sts_client(settings).ask,
             hosts=hosts,
             table=lambda: self._file.settings.table,
             now=time.time,

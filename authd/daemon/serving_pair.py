@@ -33,7 +33,8 @@ CLOCK_SECONDS = 1.0
 class ServingPair:
     """Holds the TLS context that serves, and what is to be said about its certificate.
 
-    `hosts` are the names and addresses that a leaf of our own is for; clients call the first.
+    `hosts` are the names and addresses that a leaf of our own is for; clients call the first. `span` is when the
+    certificate that serves is valid.
     """
 
     _log = Logger()
@@ -105,16 +106,6 @@ class ServingPair:
         """Renew the pair when it is time, without a look at the files; what failed is for the next whole check."""
         if not self._failure and self._due():
             self.check()
-
-    @property
-    def not_before(self) -> datetime:
-        """When the certificate that serves begins to be valid."""
-        return self.span.begins
-
-    @property
-    def not_after(self) -> datetime:
-        """When the certificate that serves ends."""
-        return self.span.ends
 
     @property
     def days_left(self) -> float:

@@ -46,7 +46,7 @@ def served(tmp_path: Path) -> Served:
 
 def test_a_new_pair_is_made_and_good(served: Served) -> None:
     """A first start makes a pair that lives for months, and has nothing to complain of."""
-    assert served.pair.not_after == served.now + LEAF_LIFETIME
+    assert served.pair.span.ends == served.now + LEAF_LIFETIME
     assert served.pair.days_left == LEAF_LIFETIME.days
     assert served.pair.problem() == ""
 
@@ -66,7 +66,7 @@ def test_the_leaf_is_renewed_in_time_and_the_authority_stays(served: Served) -> 
     served.now += timedelta(seconds=2)
     assert served.check() == ["info"]
     assert served.pair.tls.current is not context
-    assert served.pair.not_after == served.now + LEAF_LIFETIME
+    assert served.pair.span.ends == served.now + LEAF_LIFETIME
     assert served.files.authority.read_bytes() == authority
     assert served.check() == []
 
@@ -75,7 +75,7 @@ def test_a_pair_on_disk_is_picked_up(served: Served) -> None:
     """A pair that someone put there is served at the next look."""
     served.files.issue_leaf(served.files.read_authority(), HOSTS, served.now - timedelta(days=5))
     assert served.check() == ["info"]
-    assert served.pair.not_after == served.now - timedelta(days=5) + LEAF_LIFETIME
+    assert served.pair.span.ends == served.now - timedelta(days=5) + LEAF_LIFETIME
 
 
 BREAK: dict[str, Callable[[StateFiles], object]] = {
@@ -91,12 +91,12 @@ BREAK: dict[str, Callable[[StateFiles], object]] = {
 @pytest.mark.parametrize("how", BREAK)
 def test_a_broken_pair_keeps_the_old_one(served: Served, how: str) -> None:
     """What can't be served is not served: the old pair stays, and it is said once in the log and always in readiness."""
-    context, ends = served.pair.tls.current, served.pair.not_after
+    context, ends = served.pair.tls.current, served.pair.span.ends
     good = served.files.certificate.read_bytes(), served.files.key.read_bytes()
     BREAK[how](served.files)
     assert served.check() == ["error"]
     assert served.check() == []
-    assert (served.pair.tls.current, served.pair.not_after) == (context, ends)
+    assert (served.pair.tls.current, served.pair.span.ends) == (context, ends)
     assert "can't be used" in served.pair.problem()
     served.files.certificate.write_bytes(good[0])
     served.files.key.write_bytes(good[1])

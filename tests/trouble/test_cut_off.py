@@ -63,7 +63,7 @@ def test_whatever_step_is_the_last_a_whole_pair_is_left(tmp_path: Path, monkeypa
         with monkeypatch.context() as full:
             full.setattr("authd.daemon.state_files.write_whole", no_room)
             pair.load()
-        assert timedelta() < pair.not_after - datetime.now(UTC)
+        assert timedelta() < pair.span.ends - datetime.now(UTC)
         authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
         served = pair.tls.current
         assert served is not None

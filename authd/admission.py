@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own
 from twisted.internet.interfaces import IDelayedCall
@@ -61,8 +61,7 @@ class _Budget:
         return self.left
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Leave to have one call to STS under way; `known` in the fast lane."""
 
     request: PresignedRequest

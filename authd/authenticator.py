@@ -5,8 +5,8 @@ Knows neither HTTP nor the reactor: what it needs from outside comes by construc
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
+import os
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -31,6 +31,9 @@ _PROBES_KNOWN, _PROBES = 2, 1
 #: A bug of ours says nothing about STS: it neither opens a circuit nor closes one.
 _UNFORESEEN = Unavailable(UnavailableReason.OVERLOADED, _INTERNAL_ERROR)
 
+#: What a call to STS has come to until it comes to something.
+_BROKEN = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
+
 #: What one call to STS comes to, shared by all who wait for it.
 _Outcome = CallerIdentity | Denied | Unavailable
 
@@ -38,8 +41,8 @@ _Outcome = CallerIdentity | Denied | Unavailable
 class AsksSTS(Protocol):
     """Sends a checked request to STS: the only way out."""
 
-    def __call__(self, request: PresignedRequest, /) -> Deferred[CallerIdentity]:
-        """Return who signed it; fails with `Denied` or `Unavailable`, within the settings' deadline."""
+    def __call__(self, request: PresignedRequest, /) -> Awaitable[CallerIdentity]:
+        """Return who signed it; raises `Denied` or `Unavailable`, within the settings' deadline."""
         ...
 
 
@@ -128,7 +131,7 @@ class Authenticator:
             followers.append(follower)
             return await follower
         followers = self._flights[request.digest] = []
-        outcome: _Outcome = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
+        outcome: _Outcome = _BROKEN
         try:
             outcome = await self._call(request)
         finally:  # whatever breaks, nobody is left waiting
@@ -143,7 +146,7 @@ class Authenticator:
             place = await self._admission.enter(request)
         except Unavailable as error:
             return error
-        outcome: _Outcome = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
+        outcome: _Outcome = _BROKEN
         try:
             outcome = await self._ask(request, known=place.known)
         except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
@@ -191,7 +194,7 @@ class _Progress:
         return Decision(
             reason=reason,
             message=message,
-            reference=secrets.token_hex(4),
+            reference=os.urandom(4).hex(),
             token_digest=self.token_digest,
             host=self.host,
             user=user,

@@ -6,6 +6,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from authd.core.errors import Unavailable, UnavailableReason
 
@@ -40,8 +41,7 @@ class _Circuit:
         return self.failures >= FAILURES_TO_OPEN
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """Leave to make one call to a host; `probe` where the host's circuit is open."""
 
     host: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
@@ -57,8 +57,7 @@ _REFUSALS: Mapping[str, tuple[DenialReason, str]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerIdentity:
+class CallerIdentity(NamedTuple):
     """Who signed the request, as STS confirmed it.
 
     `principal_id` is the unique id without a session; `key` is the canonical ARN in lower case;

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.mapping import KubernetesUser
@@ -20,8 +20,7 @@ class Source(StrEnum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """One decision.
 
     `user` is set where the token is accepted, and only there. `reason` is `allowed` or a value of the two

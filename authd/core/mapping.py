@@ -10,6 +10,7 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from authd.core.arn import PrincipalArn
 from authd.core.caller_identity import CallerIdentity
@@ -74,8 +75,7 @@ class Rule:
     where: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KubernetesUser:
+class KubernetesUser(NamedTuple):
     """What the cluster will call the caller; `rule` says where that is written."""
 
     username: str

@@ -97,8 +97,11 @@ class STSHosts:
     _signing_regions: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        known = {e.host: e.signing_region for e in self.extra_endpoints if e.signing_region is not None}
-        if self.partition.name == "aws":
+        here = self.partition
+        regional = ((f"sts.{r}.{suffix}", r) for r in here.regions for suffix in (here.suffix, here.dual_stack_suffix))
+        known = {host: region for host, region in regional if _HOST.fullmatch(host)}
+        known |= {e.host: e.signing_region for e in self.extra_endpoints if e.signing_region is not None}
+        if here.name == "aws":
             known.setdefault(_GLOBAL_HOST, _GLOBAL_REGION)
         object.__setattr__(self, "_signing_regions", known)
 

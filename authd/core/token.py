@@ -9,13 +9,14 @@ rebuilt from the parts that matched: no second parser ever reads the caller's ow
 
 from __future__ import annotations
 
-import base64
 import re
+import struct
+from binascii import a2b_base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 from authd.core.errors import DenialReason, Denied
 from authd.core.partitions import STSHosts, UnknownHost
@@ -34,29 +35,34 @@ _BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 #: What base64url without padding ends with, by the characters after the last whole four. A last sextet's bits that
 #: belong to no byte are zero, so that exactly one text encodes a URL; one character alone encodes nothing.
 _LAST_CHARACTERS = {0: _BASE64URL, 2: _BASE64URL[::16], 3: _BASE64URL[::4]}
-_URL = re.compile(rb"https://([a-z0-9.-]{1,253})/\?([!-~]+)")
-_CREDENTIAL = re.compile(rb"([A-Z0-9]{16,128})%2F([0-9]{8})%2F([a-z0-9-]{1,40})%2Fsts%2Faws4_request")
-_DATE = re.compile(rb"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
-_EXPIRES = re.compile(rb"0|[1-9][0-9]{0,2}")
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
+_URL = re.compile(rb"https://([a-z0-9.-]{1,253})/\?(.+)", re.DOTALL)
+_NOT_A_URL = "not an https URL of a plain lower-case host, the path / and a query"
+_PRINTABLE = re.compile(rb"[!-~]+")
+_DATE = struct.Struct("4s2s2sx2s2s2sx")
 
-#: Every parameter with the grammar of its value as it stands in the URL. Nothing else may be in the query.
-_GRAMMAR: Mapping[bytes, re.Pattern[bytes]] = {
-    b"Action": re.compile(rb"GetCallerIdentity"),
-    b"Version": re.compile(rb"2011-06-15"),
-    b"X-Amz-Algorithm": re.compile(rb"AWS4-HMAC-SHA256"),
-    b"X-Amz-Credential": _CREDENTIAL,
-    b"X-Amz-Date": _DATE,
-    b"X-Amz-Expires": _EXPIRES,
-    b"X-Amz-SignedHeaders": re.compile(rb"host%3Bx-k8s-aws-id"),
-    b"X-Amz-Signature": re.compile(rb"[0-9a-f]{64}"),
+#: Every parameter with the grammar of its value as it stands in the URL, sorted by name. Nothing else may be in the
+#: query, and nothing twice.
+_GRAMMAR: Mapping[bytes, bytes] = {
+    b"Action": rb"GetCallerIdentity",
+    b"Version": rb"2011-06-15",
+    b"X-Amz-Algorithm": rb"AWS4-HMAC-SHA256",
+    b"X-Amz-Credential": rb"([A-Z0-9]{16,128})%2F([0-9]{8})%2F([a-z0-9-]{1,40})%2Fsts%2Faws4_request",
+    b"X-Amz-Date": rb"([0-9]{8}T[0-9]{6}Z)",
+    b"X-Amz-Expires": rb"(0|[1-9][0-9]{0,2})",
     # Session tokens are base64 as far as AWS has issued them; of the escapes only the three it needs are taken.
-    b"X-Amz-Security-Token": re.compile(rb"(?:[A-Za-z0-9._~-]++|%2B|%2F|%3D)++"),
+    b"X-Amz-Security-Token": rb"((?:[A-Za-z0-9._~-]++|%2B|%2F|%3D)++)",
+    b"X-Amz-Signature": rb"[0-9a-f]{64}",
+    b"X-Amz-SignedHeaders": rb"host%3Bx-k8s-aws-id",
 }
-_REQUIRED = tuple(name for name in _GRAMMAR if name != b"X-Amz-Security-Token")
+_OPTIONAL = b"X-Amz-Security-Token"
+#: A whole query whose parameters are sorted, with a `&` before each.
+_QUERY = re.compile(
+    b"".join((b"(?:&%b=%b)?" if name == _OPTIONAL else b"&%b=%b") % (name, value) for name, value in _GRAMMAR.items())
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PresignedRequest:
+class PresignedRequest(NamedTuple):
     """A checked GetCallerIdentity request.
 
     `credentials` stands for the access key and its session token, hashed: it groups requests of one signer.
@@ -105,25 +111,32 @@ def parse_token(
     Raises `Denied`: `foreign_token`, `malformed_token`, `token_expired` or `token_not_yet_valid`.
     """
     check_prefix(token)
-    host, parameters = _split(_decode(token, max_length))
-    access_key_id, scope_date, scope_region = parameters[b"X-Amz-Credential"].groups()
+    url = _URL.fullmatch(_decode(token, max_length))
+    if url is None:
+        raise _malformed(_NOT_A_URL)
+    query = b"&".join((b"", *sorted(url[2].split(b"&"))))
+    match = _QUERY.fullmatch(query)
+    if match is None:
+        raise _misfit(url[2])
+    host = url[1].decode()
+    access_key_id, scope_date, scope_region, date_text, expires, session_token = match.groups(b"")
+    if int(expires) > SIGNATURE_LIFETIME:
+        raise _malformed(f"X-Amz-Expires is over {SIGNATURE_LIFETIME}")
     region = _signing_region(host, hosts)
     if scope_region.decode() != region:
         raise _malformed("the credential scope's region is not that of the host")
-    if scope_date != parameters[b"X-Amz-Date"][0][:8]:
+    if not date_text.startswith(scope_date):
         raise _malformed("the credential scope's date is not that of X-Amz-Date")
-    date = _read_date(parameters[b"X-Amz-Date"][0])
+    date = _read_date(date_text)
     _check_window(date, now)
-    query = b"&".join(name + b"=" + parameters[name][0] for name in _GRAMMAR if name in parameters)
-    session_token = parameters.get(b"X-Amz-Security-Token")
     return PresignedRequest(
         host=host,
         region=region,
         access_key_id=access_key_id.decode(),
-        credentials=sha256(access_key_id + b"&" + (session_token[0] if session_token else b"")).hexdigest(),
+        credentials=sha256(b"%b&%b" % (access_key_id, session_token)).hexdigest(),
         date=date,
         digest=token_digest or digest(token),
-        target="/?" + query.decode(),
+        target="/?" + query[1:].decode(),
     )
 
 
@@ -133,31 +146,25 @@ def _decode(token: str, max_length: int) -> bytes:
     text = token[len(PREFIX) :].encode("utf-8", "surrogatepass")
     if text.translate(None, _BASE64URL) or text[-1:] not in _LAST_CHARACTERS.get(len(text) % 4, b""):
         raise _malformed("not canonical base64url without padding")
-    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+    return a2b_base64(text.translate(_TO_BASE64) + b"=" * (-len(text) % 4))
 
 
-def _split(url: bytes) -> tuple[str, dict[bytes, re.Match[bytes]]]:
-    match = _URL.fullmatch(url)
-    if match is None:
-        raise _malformed("not an https URL of a plain lower-case host, the path / and a query")
-    parameters: dict[bytes, re.Match[bytes]] = {}
-    for part in match[2].split(b"&"):
+def _misfit(query: bytes) -> Denied:
+    """Say what is wrong with a query that is not taken."""
+    if not _PRINTABLE.fullmatch(query):
+        return _malformed(_NOT_A_URL)
+    seen: set[bytes] = set()
+    for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
-        grammar = _GRAMMAR.get(name)
-        if grammar is None:
-            raise _malformed("a parameter that GetCallerIdentity does not take, or not in its canonical spelling")
-        if name in parameters:
-            raise _malformed(f"the parameter {name.decode()} stands twice")
-        found = grammar.fullmatch(value)
-        if found is None:
-            raise _malformed(f"the parameter {name.decode()} has a value that it can't have here")
-        parameters[name] = found
-    for name in _REQUIRED:
-        if name not in parameters:
-            raise _malformed(f"the parameter {name.decode()} is missing")
-    if int(parameters[b"X-Amz-Expires"][0]) > SIGNATURE_LIFETIME:
-        raise _malformed(f"X-Amz-Expires is over {SIGNATURE_LIFETIME}")
-    return match[1].decode(), parameters
+        if name not in _GRAMMAR:
+            return _malformed("a parameter that GetCallerIdentity does not take, or not in its canonical spelling")
+        if name in seen:
+            return _malformed(f"the parameter {name.decode()} stands twice")
+        if not re.fullmatch(_GRAMMAR[name], value):
+            return _malformed(f"the parameter {name.decode()} has a value that it can't have here")
+        seen.add(name)
+    missing = next(name for name in _GRAMMAR if name not in seen and name != _OPTIONAL)
+    return _malformed(f"the parameter {missing.decode()} is missing")
 
 
 def _signing_region(host: str, hosts: STSHosts) -> str:
@@ -169,9 +176,7 @@ def _signing_region(host: str, hosts: STSHosts) -> str:
 
 @lru_cache(maxsize=64)  # many tokens are of the same few seconds
 def _read_date(text: bytes) -> int:
-    match = _DATE.fullmatch(text)
-    assert match is not None  # _split has matched it
-    year, month, day, hour, minute, second = map(int, match.groups())
+    year, month, day, hour, minute, second = map(int, _DATE.unpack(text))
     try:
         return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
     except ValueError:

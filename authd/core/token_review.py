@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import Decision
@@ -39,8 +40,7 @@ class UserExtra(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ReviewRequest:
+class ReviewRequest(NamedTuple):
     """One TokenReview's question; `token` is secret."""
 
     api_version: str

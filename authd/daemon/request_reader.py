@@ -93,21 +93,20 @@ class RequestReader:
     def on_url(self, url: bytes) -> None:
         """Take in a part of the request's target."""
         self.current.target += url
-        self._grow(len(url))
+        self._head += len(url)
+        if self._head > MAX_OVERHEAD:
+            raise BadRequest(400, _LONG_HEAD)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header, of the head or behind the last chunk."""
         self._headers += 1
         if self._headers > MAX_HEADERS:
             raise BadRequest(400, "too many headers")
-        self._grow(len(name) + len(value) + len(": \r\n"))
+        self._head += len(name) + len(value) + _AROUND_HEADER
+        if self._head > MAX_OVERHEAD:
+            raise BadRequest(400, _LONG_HEAD)
         if len(name) in _FRAMING_LENGTHS:
             self._frame(name.lower(), value)
-
-    def _grow(self, size: int) -> None:
-        self._head += size
-        if self._head > MAX_OVERHEAD:
-            raise BadRequest(400, "the head is too long")
 
     def _frame(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
@@ -150,6 +149,8 @@ class RequestReader:
 
 
 _TOO_LONG = "the body is too long"
+_LONG_HEAD = "the head is too long"
+_AROUND_HEADER = len(": \r\n")
 
 #: Headers that frame a request are told from most others by the length of their names.
 _FRAMING_LENGTHS = frozenset({len("content-length"), len("transfer-encoding"), len("expect")})

@@ -51,6 +51,9 @@ class EndpointForHost(Interface):
 
 _DONE = Failure(ResponseDone())
 
+#: Headers that frame an answer are told from most others by the length of their names.
+_FRAMING_LENGTHS = frozenset({len("content-length"), len("content-encoding"), len("transfer-encoding")})
+
 
 @implementer(IResponse)
 class _Response:
@@ -116,9 +119,12 @@ class _Answer:
         self._begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
         if not self._in_headers:
             raise BadResponse("header fields after the body")
+        if len(name) in _FRAMING_LENGTHS:
+            self._frame(name.lower(), value)
+
+    def _frame(self, name: bytes, value: bytes) -> None:
         if name == b"content-encoding":
             raise BadResponse("an encoded body, which was not asked for")
         if name == b"transfer-encoding" and (value.lower() != b"chunked" or self._framed):
@@ -235,8 +241,10 @@ class STSAgent:
         lines = [b"GET /" + target + b" HTTP/1.1", b"Host: " + host]
         for name, values in (headers or Headers()).getAllRawHeaders():
             if name.lower() != b"accept-encoding":  # an encoded answer would be refused
-                lines += [name + b": " + value for value in values]
-        return self._exchange(host.decode("ascii"), b"\r\n".join([*lines, b"", b""]))
+                for value in values:
+                    lines.append(name + b": " + value)  # noqa: PERF401  # a comprehension takes longer for one
+        lines.append(b"\r\n")
+        return self._exchange(host.decode("ascii"), b"\r\n".join(lines))
 
     def close_idle(self) -> None:
         """Close the idle connections; those in use end with their answers."""

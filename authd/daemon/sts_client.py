@@ -8,11 +8,9 @@ import treq
 from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
-from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.error import ConnectError
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
-from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 
@@ -65,8 +63,8 @@ class STSClient:
         self._partition = partition
         self._deadlines = CallDeadlines(reactor, timeout)
 
-    def ask(self, request: PresignedRequest) -> Deferred[CallerIdentity]:
-        """Return who signed the request; fails with `Denied`, or with `Unavailable` at the latest at the deadline."""
+    async def ask(self, request: PresignedRequest) -> CallerIdentity:
+        """Return who signed the request; raises `Denied`, or `Unavailable` at the latest at the deadline."""
         call = self._http.get(
             _CheckedURL(f"https://{request.host}{request.target}"),
             headers=self._headers,
@@ -75,27 +73,17 @@ class STSClient:
             unbuffered=True,
             reactor=self._reactor,
         )
-        answer = call.addCallback(_whole)
-        self._deadlines.add(answer)
-        return answer.addCallbacks(self._identity, _unavailable, callbackArgs=(request.access_key_id,))
-
-    def _identity(self, answer: tuple[int, bytes], access_key_id: str) -> CallerIdentity:
-        status, body = answer
-        return parse_answer(status=status, body=body, partition=self._partition, access_key_id=access_key_id)
-
-
-def _whole(response: Any) -> Deferred[tuple[int, bytes]]:
-    body: Deferred[bytes] = treq.content(response)
-    return body.addCallback(lambda content: (response.code, content))
-
-
-def _unavailable(failure: Failure) -> Failure:
-    error = failure.value
-    if isinstance(error, DeadlineError | ConnectTimeoutError):
-        raise Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time") from None
-    if isinstance(error, BadResponse):
-        raise Unavailable(UnavailableReason.STS_BAD_ANSWER, f"STS's answer is not one: {error}") from None
-    if isinstance(error, ConnectionEnded | ConnectError | OSError):  # a DNS failure is an OSError
-        reason = str(error) if isinstance(error, ConnectionEnded) else type(error).__name__
-        raise Unavailable(UnavailableReason.STS_UNREACHABLE, f"no connection to STS ({reason})") from None
-    return failure
+        self._deadlines.add(call)
+        try:
+            response = await call
+            body = await treq.content(response)  # takes no time: the agent's answers are here as a whole
+        except (DeadlineError, ConnectTimeoutError):
+            raise Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time") from None
+        except BadResponse as error:
+            raise Unavailable(UnavailableReason.STS_BAD_ANSWER, f"STS's answer is not one: {error}") from None
+        except (ConnectionEnded, ConnectError, OSError) as error:  # a DNS failure is an OSError
+            reason = str(error) if isinstance(error, ConnectionEnded) else type(error).__name__
+            raise Unavailable(UnavailableReason.STS_UNREACHABLE, f"no connection to STS ({reason})") from None
+        return parse_answer(
+            status=response.code, body=body, partition=self._partition, access_key_id=request.access_key_id
+        )

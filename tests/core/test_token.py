@@ -36,7 +36,7 @@ def test_the_base_token_is_read(tokens, hosts):
     assert type(request.date) is int
     assert request.expiry == tokens.now + 900
     assert request.digest == hashlib.sha256(token.encode()).hexdigest()
-    assert request.target == "/?" + "&".join(f"{name}={value}" for name, value in tokens.parameters.items())
+    assert request.target == "/?" + "&".join(sorted(f"{name}={value}" for name, value in tokens.parameters.items()))
 
 
 def test_the_order_of_parameters_means_nothing(tokens, hosts):
@@ -51,7 +51,7 @@ def test_a_session_token_travels_as_it_is_spelled(tokens, hosts):
     """The session token is passed on byte for byte, escapes and all."""
     spelled = "IQoJb3JpZ2luX2VjE%2Fabc%2BDEF._~-09%3D%3D"
     request = parse_token(tokens.token({"X-Amz-Security-Token": spelled}), hosts=hosts, now=tokens.now)
-    assert request.target.endswith(f"&X-Amz-Security-Token={spelled}")
+    assert f"&X-Amz-Security-Token={spelled}&" in request.target
 
 
 def test_credentials_stand_for_the_key_and_its_session_token(tokens, hosts):

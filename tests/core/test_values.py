@@ -12,12 +12,15 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.partitions import ExtraEndpoint, STSHosts
 
 MODULES = [importlib.import_module(f"authd.core.{module.name}") for module in pkgutil.iter_modules(authd.core.__path__)]
-VALUES = [
+OWN = [
     thing
     for module in MODULES
     for thing in vars(module).values()
-    if isinstance(thing, type) and dataclasses.is_dataclass(thing) and thing.__module__ == module.__name__
+    if isinstance(thing, type) and thing.__module__ == module.__name__
 ]
+VALUES = [thing for thing in OWN if dataclasses.is_dataclass(thing)]
+#: What is made anew for each review is a tuple: that takes a fraction of the time.
+TUPLES = [thing for thing in OWN if issubclass(thing, tuple)]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)
@@ -31,9 +34,10 @@ def test_values_are_frozen_slotted_and_built_by_name(value):
 
 
 def test_the_rooms_values_are_found():
-    """The test above looks at the values that there are."""
-    names = {value.__name__ for value in VALUES}
-    assert {"PrincipalArn", "PresignedRequest", "CallerIdentity", "MappingTable", "Decision"} <= names
+    """The test above looks at the values that there are, and whatever else is a value can't change either."""
+    assert {"PrincipalArn", "MappingTable"} <= {value.__name__ for value in VALUES}
+    names = {"PresignedRequest", "CallerIdentity", "KubernetesUser", "Decision", "ReviewRequest"}
+    assert {value.__name__ for value in TUPLES} == names
 
 
 def test_what_is_left_out_is_nothing(partitions):

@@ -179,7 +179,7 @@ class STSExchange:
             digest="d" * 64,
             target="/?Action=GetCallerIdentity",
         )
-        client.ask(request).addBoth(self._ended)
+        Deferred.fromCoroutine(client.ask(request)).addBoth(self._ended)
 
     @property
     def sent(self) -> bytes:

@@ -18,7 +18,6 @@ from zope.interface import implementer
 
 from authd.daemon.deadlines import Deadlines
 from authd.daemon.request_reader import BadRequest, IncomingRequest, RequestReader
-from authd.daemon.sending import send_now
 
 #: From the connection, or a request's first byte, to its last: kube-apiserver sends one in a millisecond.
 REQUEST_SECONDS = 10.0
@@ -143,7 +142,6 @@ class BoundedChannel(Protocol):
             return
         self.transport.write(data)
         if persistent:
-            send_now(self.transport)
             self._turn()
         else:
             self.deadline = self.factory.seconds() + REQUEST_SECONDS  # to take the answer, and to close too

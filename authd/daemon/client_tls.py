@@ -21,6 +21,8 @@ from twisted.internet.interfaces import (
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from authd.daemon.sending import PromptTLS
+
 #: Forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has nothing else.
 AEAD_SUITES = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -93,5 +95,5 @@ class VerifiedTLSEndpoint:
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect; what the protocol writes is sent when the handshake has succeeded, and never otherwise."""
         factory = TLSMemoryBIOFactory(self._host, isClient=True, wrappedFactory=protocolFactory)
-        factory.protocol = TLSMemoryBIOProtocol  # a request is one write: buffering would only cost a turn
+        factory.protocol = PromptTLS
         return self._stream.connect(factory).addCallback(lambda wrapper: cast("Any", wrapper).wrappedProtocol)

@@ -4,11 +4,47 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import ITransport
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import directlyProvides, providedBy
 
-def send_now(transport: Any) -> None:
-    """Send what was written to a transport, as far as the network takes it; the reactor sends the rest.
 
-    `transport` is a TCP connection, or TLS over one. An error is left for the reactor, which sees it too.
+class _PromptTransport:
+    """A TCP connection that sends what is written as far as the network takes it.
+
+    From the first time that it doesn't take everything, the reactor sends: so the order stays, and nothing is held
+    twice.
     """
-    if transport.connected and not transport.disconnecting:
-        transport.doWrite()  # IWriteDescriptor's; what a transport wraps answers for it
+
+    def __init__(self, transport: Any) -> None:
+        directlyProvides(self, providedBy(transport))
+        self._transport = transport
+        self._socket = transport.getHandle()
+        self._reactor_sends = False
+
+    def write(self, data: bytes) -> None:
+        """Send; an error is left for the reactor, which sees it too."""
+        sent = 0
+        if not self._reactor_sends:
+            try:
+                sent = self._socket.send(data)
+            except OSError:
+                sent = 0
+            self._reactor_sends = sent < len(data)
+        if self._reactor_sends:
+            self._transport.write(data[sent:])
+
+    def __getattr__(self, name: str) -> Any:
+        """Leave everything else to the connection."""
+        return getattr(self._transport, name)
+
+
+class PromptTLS(TLSMemoryBIOProtocol):
+    """TLS over a TCP connection, whose records are sent as soon as they are made.
+
+    What is written is one record for each write: buffering would only cost a turn.
+    """
+
+    def makeConnection(self, transport: ITransport) -> None:  # noqa: N802  # Twisted's name
+        """Shake hands."""
+        super().makeConnection(_PromptTransport(transport))

@@ -22,8 +22,6 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from authd.daemon.sending import send_now
-
 #: STS answers in about 1 KB, headers included; this bounds what a lying server can make us hold.
 MAX_ANSWER_BYTES = 32_768
 
@@ -166,7 +164,6 @@ class _Connection(Protocol):
         self._answer = _Answer()
         self._waiting = Deferred(lambda _: self._forsake())
         self.transport.write(request)
-        send_now(self.transport)
         return self._waiting
 
     def dataReceived(self, data: bytes) -> None:

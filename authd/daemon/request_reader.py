@@ -83,6 +83,7 @@ class RequestReader:
     def _begin(self) -> None:
         self._begun = self._chunked = self._expects = False
         self._overhead = self._head = self._headers = self._length = self._size = 0
+        self._version = ""
         self._parts: list[bytes] = []
         self.current = IncomingRequest()
 
@@ -100,11 +101,9 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header, of the head or behind the last chunk."""
         self._headers += 1
-        if self._headers > MAX_HEADERS:
-            raise BadRequest(400, "too many headers")
         self._head += len(name) + len(value) + _AROUND_HEADER
-        if self._head > MAX_OVERHEAD:
-            raise BadRequest(400, _LONG_HEAD)
+        if self._headers > MAX_HEADERS or self._head > MAX_OVERHEAD:
+            raise BadRequest(400, "too many headers" if self._headers > MAX_HEADERS else _LONG_HEAD)
         if len(name) in _FRAMING_LENGTHS:
             self._frame(name.lower(), value)
 
@@ -120,7 +119,8 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         """Note that the head is complete."""
-        if self._parser.get_http_version() not in ("1.1", "1.0"):
+        self._version = self._parser.get_http_version()
+        if self._version not in ("1.1", "1.0"):
             raise BadRequest(400, "not a request of HTTP/1.1")
         if self._length > self._max_body:
             raise BadRequest(413, _TOO_LONG)
@@ -140,9 +140,7 @@ class RequestReader:
         request.method = parser.get_method()
         request.body = b"".join(self._parts)
         # Only known here. Other protocols are not spoken, and HTTP/1.0 would have to be told that it may go on.
-        request.persistent = (
-            parser.should_keep_alive() and not parser.should_upgrade() and parser.get_http_version() == "1.1"
-        )
+        request.persistent = parser.should_keep_alive() and not parser.should_upgrade() and self._version == "1.1"
         self.ended = not request.persistent
         self.complete.append(request)
         self._begin()

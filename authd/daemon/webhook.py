@@ -11,7 +11,6 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from authd.core.decision import Decision
 from authd.core.errors import UnavailableReason
@@ -91,9 +90,17 @@ class WebhookRequest(BoundedRequest):
             self.refuse(400, str(error))
         else:
             self._webhook.under_review += 1
-            Deferred.fromCoroutine(self._answer(review)).addErrback(self._broken)
+            Deferred.fromCoroutine(self._answer(review))
 
     async def _answer(self, review: ReviewRequest) -> None:
+        try:
+            await self._decide(review)
+        except Exception:  # noqa: BLE001  # a bug must be seen, answered, and not end the daemon
+            self._log.failure("answering a review failed")
+            if not self.answered:
+                self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
+
+    async def _decide(self, review: ReviewRequest) -> None:
         webhook = self._webhook
         started = webhook.seconds()
         try:
@@ -106,11 +113,6 @@ class WebhookRequest(BoundedRequest):
             self.respond(200, JSON, webhook.encoder().encode(decision, review.api_version))
         else:
             self.respond(status, TEXT, error_text(decision).encode() + b"\n")
-
-    def _broken(self, failure: Failure) -> None:
-        self._log.failure("answering a review failed", failure=failure)
-        if not self.answered:
-            self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
 
 
 class WebhookFactory(BoundedFactory):

@@ -31,13 +31,37 @@ class _NoCookies(IndexableCookieJar):
         """Keep nothing."""
 
 
+class _Headers(Headers):
+    """The headers of every request: treq's own copy would have one more, which asks for an encoded answer."""
+
+    def copy(self) -> _Headers:
+        return self
+
+    def addRawHeader(self, name: str | bytes, value: str | bytes) -> None:  # noqa: N802  # Twisted's name
+        """Add nothing."""
+
+
+class _SentURL(bytes):
+    """A URL as it is sent. Where treq asks what cookies there are for it, it is the one without its query."""
+
+    def strip(self, chars: object = None) -> bytes:
+        return self.partition(b"?")[0]
+
+
+class _Text(str):
+    __slots__ = ()
+
+    def encode(self, encoding: str = "ascii", errors: str = "strict") -> _SentURL:
+        return _SentURL(super().encode(encoding, errors))
+
+
 class _CheckedURL(EncodedURL):
     """A URL that is strict ASCII already: what is sent is, byte for byte, what was checked."""
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self._text = _Text(text)
 
     def to_uri(self) -> _CheckedURL:
         return self
@@ -59,7 +83,7 @@ class STSClient:
         self._reactor = reactor
         self._cookies = _NoCookies()
         self._http = HTTPClient(agent, cookiejar=self._cookies)
-        self._headers = Headers({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
+        self._headers = _Headers({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition
         self._deadlines = CallDeadlines(reactor, timeout)
 

@@ -28,6 +28,13 @@ _API_VERSIONS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
+def _answer(api_version: str, status: Mapping[str, object]) -> bytes:
+    return _encode({"kind": "TokenReview", "apiVersion": api_version, "status": status}).encode()
+
+
+_SILENT_ANSWERS = {version: _answer(version, {"authenticated": False}) for version in _API_VERSIONS}
+
+
 class InvalidReview(ValueError):
     """The body is not a TokenReview: the webhook is called by something else, or wrongly set up."""
 
@@ -96,17 +103,14 @@ class ReviewEncoder:
 
     def encode(self, decision: Decision, api_version: str) -> bytes:
         """Return the TokenReview that answers a decision, in the version that was asked."""
-        status: dict[str, object]
         if decision.user is not None and decision.identity is not None:
-            status = {"authenticated": True, "user": self._user(decision.user, decision.identity)}
+            status: dict[str, object] = {"authenticated": True, "user": self._user(decision.user, decision.identity)}
             if decision.audiences:
                 status["audiences"] = decision.audiences
-        elif decision.reason in SILENT_REASONS:
-            status = {"authenticated": False}
-        else:
-            status = {"authenticated": False, "error": error_text(decision)}
-        answer = {"kind": "TokenReview", "apiVersion": api_version, "status": status}
-        return _encode(answer).encode()
+            return _answer(api_version, status)
+        if decision.reason in SILENT_REASONS:
+            return _SILENT_ANSWERS[api_version]
+        return _answer(api_version, {"authenticated": False, "error": error_text(decision)})
 
     def _user(self, user: KubernetesUser, identity: CallerIdentity) -> dict[str, object]:
         account = identity.arn.account

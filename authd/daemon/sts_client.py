@@ -100,7 +100,8 @@ class STSClient:
         self._deadlines.add(call)
         try:
             response = await call
-            body = await treq.content(response)  # takes no time: the agent's answers are here as a whole
+            parts: list[bytes] = []
+            await treq.collect(response, parts.append)  # takes no time: the agent's answers are here as a whole
         except (DeadlineError, ConnectTimeoutError):
             raise Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time") from None
         except BadResponse as error:
@@ -109,5 +110,5 @@ class STSClient:
             reason = str(error) if isinstance(error, ConnectionEnded) else type(error).__name__
             raise Unavailable(UnavailableReason.STS_UNREACHABLE, f"no connection to STS ({reason})") from None
         return parse_answer(
-            status=response.code, body=body, partition=self._partition, access_key_id=request.access_key_id
+            status=response.code, body=b"".join(parts), partition=self._partition, access_key_id=request.access_key_id
         )

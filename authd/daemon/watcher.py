@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 
 #: A burst of events is over after this many seconds of quiet.
-QUIET_SECONDS = 0.2
+QUIET_SECONDS = 0.1
 #: A file that is being written in place is left alone this long, unless its writer closes it sooner.
 WRITING_SECONDS = 2.0
 #: In a folder that never comes to rest, the file is looked at this long after the first event.

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -23,6 +22,7 @@ from authd.core.token_review import (
     error_text,
 )
 from authd.daemon.bounded_http import JSON, TEXT, BoundedChannel, BoundedFactory, BoundedRequest
+from authd.daemon.coroutines import run
 from authd.daemon.request_reader import IncomingRequest
 
 _PATH = b"/authenticate"
@@ -90,7 +90,7 @@ class WebhookRequest(BoundedRequest):
             self.refuse(400, str(error))
         else:
             self._webhook.under_review += 1
-            Deferred.fromCoroutine(self._answer(review))
+            run(self._answer(review))
 
     async def _answer(self, review: ReviewRequest) -> None:
         try:

@@ -16,6 +16,9 @@ _CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
 #: The scenarios whose latencies are drawn.
 _DRAWN = ("distinct-64", "distinct-16", "distinct-20ms")
 
+#: What the curves of those that the daemon is compared with are called.
+_CURVES = {"same stack": "fixed answer, same stack", "nginx": "fixed answer, nginx", "Site and treq": "Site and treq"}
+
 #: How a floor is asked: its name, how many connections, whether each review has a new one.
 _Manner = tuple[str, int, bool]
 
@@ -83,7 +86,7 @@ def measure_throughput(stage: Stage, seconds: int) -> dict[str, list[tuple[float
         curves.setdefault("authd, STS at 0 ms", []).append((connections, sample["rate"]))
         for floor in stage.floors:
             sample = measure_floor(stage, floor, connections, _FLOOR_SECONDS, new_connections=False)
-            curves.setdefault(f"fixed answer, {floor.name}", []).append((connections, sample["rate"]))
+            curves.setdefault(_CURVES[floor.name], []).append((connections, sample["rate"]))
         _tell(1, f"throughput, {connections} connections", sample)
     return curves
 

@@ -11,7 +11,7 @@ from benchmarks.scenarios import Goal, Scenario, grouped
 from benchmarks.stage import Sample
 
 #: The floors in the order of the table's columns.
-FLOORS = ("same stack", "nginx")
+FLOORS = ("same stack", "nginx", "Site and treq")
 
 _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
@@ -55,7 +55,7 @@ def load_row(scenario: Scenario, samples: Sequence[Sample], floors: Mapping[str,
 
 def table(rows: Sequence[Row], floors: Sequence[str]) -> str:
     """Return the Markdown table: ✗ marks what falls short; percentages are of that floor's rate."""
-    head = ["figure", "reach", "measured", *(f"floor: {name}" for name in floors)]
+    head = ["figure", "reach", "measured", *(f"beside: {name}" for name in floors)]
     lines = [head, ["---"] * len(head), *(row.cells(floors) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -15,7 +15,7 @@ from benchmarks.load import Load, Outcome, run_load
 from benchmarks.nginx import STS, start_floor, start_sts
 from benchmarks.processes import Cores, Running
 from benchmarks.scenarios import Scenario
-from benchmarks.tokens import distinct, write_tokens
+from benchmarks.tokens import FAST_HOST, distinct, write_tokens
 
 _WARM_UP_SECONDS = 2
 _FLOOR_START_SECONDS = 10.0
@@ -27,7 +27,7 @@ Sample = dict[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """A server that answers every review the same."""
+    """What the daemon is compared with: a server that answers every review the same, or by the usual parts."""
 
     name: str
     running: Running
@@ -58,20 +58,23 @@ def set_up(folder: Path, cores: Cores) -> Iterator[Stage]:
         stack.enter_context(caching.running)
         nginx, port = start_floor(folder / "floor", cores.server, plain.state)
         stack.enter_context(nginx)
-        stack_floor = _start_stack_floor(folder, cores, plain.state)
-        stack.enter_context(stack_floor.running)
-        floors = (stack_floor, Floor(name="nginx", running=nginx, port=port))
+        same = _start_floor("same stack", folder, cores, "benchmarks.floor", plain.state)
+        stack.enter_context(same.running)
+        usual = _start_floor(
+            "Site and treq", folder, cores, "benchmarks.usual", plain.state, sts.ports[FAST_HOST], sts.ca_file
+        )
+        stack.enter_context(usual.running)
+        floors = (same, Floor(name="nginx", running=nginx, port=port), usual)
         yield Stage(cores=cores, folder=folder, sts=sts, plain=plain, caching=caching, floors=floors)
 
 
-def _start_stack_floor(folder: Path, cores: Cores, state: Path) -> Floor:
-    log = folder / "floor.log"
-    command = [sys.executable, "-m", "benchmarks.floor", str(state)]
-    running = Running(command, cores.server, log, environment())
+def _start_floor(name: str, folder: Path, cores: Cores, module: str, *arguments: object) -> Floor:
+    log = folder / f"{module}.log"
+    running = Running([sys.executable, "-m", module, *map(str, arguments)], cores.server, log, environment())
     limit = time.monotonic() + _FLOOR_START_SECONDS
     while time.monotonic() < limit and running.process.poll() is None:
         if log.read_text().endswith("\n"):
-            return Floor(name="same stack", running=running, port=int(log.read_text()))
+            return Floor(name=name, running=running, port=int(log.read_text()))
         time.sleep(0.01)
     running.end()
     raise SystemExit(f"the floor did not start: {log.read_text()[-500:]}")

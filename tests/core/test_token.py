@@ -269,6 +269,19 @@ def test_every_parameter_stands_once(tokens, hosts):
                 assert message == UNKNOWN
 
 
+def test_parameters_are_parted_by_one_character_alone(tokens, hosts):
+    """Whatever stands in the place of an ampersand, also between neighbours of any order, parts nothing."""
+    parts = [f"{name}={value}" for name, value in sorted((tokens.parameters | {"X-Amz-Security-Token": "abc"}).items())]
+    for place in range(1, len(parts)):
+        begin, end = "&".join(parts[:place]), "&".join(parts[place:])
+        for between in map(chr, range(256)):
+            token = tokens.encode(f"https://sts.us-east-1.amazonaws.com/?{begin}{between}{end}")
+            if between == "&":
+                parse_token(token, hosts=hosts, now=tokens.now)
+            else:
+                assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
+
+
 WRONG_VALUES = [
     ("Action", ["", "getcalleridentity", "GetCallerIdentity%20", "GetCallerIdentity+", "AssumeRole", "GetSessionToken",
         "GetCallerIdentit", "GetCallerIdentityX", "Get%43allerIdentity", "GetCallerIdentity;x", "=GetCallerIdentity"]),

@@ -33,6 +33,21 @@ def test_every_known_region_has_a_regional_and_a_dual_stack_host(partitions, nam
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_no_name_is_taken_that_is_only_like_a_regions_host(partitions, name):
+    """Each part of a host's name, and each full stop, stands where it stands and nowhere else."""
+    partition = partitions[name]
+    hosts = STSHosts(partition=partition)
+    for region in partition.regions:
+        for suffix in (partition.suffix, partition.dual_stack_suffix):
+            for host in (f"sts.{region}{suffix}", f"sts{region}.{suffix}", f"sts.{region}.", f"sts.{region}",
+                    f"sts.{suffix}.{region}", f"{region}.{suffix}", f".{region}.{suffix}", f"xsts.{region}.{suffix}",
+                    f"stsx.{region}.{suffix}", f"sts.x{region}.{suffix}", f"sts.{region}x.{suffix}", f"sts.{region}",
+                    f"sts.{region}.x{suffix}", f"sts.{region}.{suffix}x", f"sts..{region}.{suffix}", suffix):  # fmt: skip
+                with pytest.raises(UnknownHost):
+                    hosts.signing_region(host)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_partition_takes_another_ones_regions(partitions, name):
     """A region belongs to one partition, also where two share a suffix."""
     hosts = STSHosts(partition=partitions[name])
@@ -160,6 +175,7 @@ def test_a_known_region_that_fits_no_grammar_is_taken(partitions):
     """What botocore lists is a region, whatever its partition's grammar says."""
     partition = read_partitions(_partitions(regions={"eu-xx-yy-1": {}}, region_regex="^nothing$"), b"{}")["p"]
     assert STSHosts(partition=partition).signing_region("sts.eu-xx-yy-1.p.example") == "eu-xx-yy-1"
+    partition.check_region("eu-xx-yy-1")
 
 
 def test_a_partitions_sloppy_grammar_takes_no_newline_and_no_other_script():

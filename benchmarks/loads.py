@@ -84,10 +84,10 @@ def measure_throughput(stage: Stage, seconds: int) -> dict[str, list[tuple[float
     for connections in _CONNECTIONS:
         sample = measure(stage, replace(SCENARIOS[0], connections=connections), seconds)
         curves.setdefault("authd, STS at 0 ms", []).append((connections, sample["rate"]))
-        for floor in stage.floors:
-            sample = measure_floor(stage, floor, connections, _FLOOR_SECONDS, new_connections=False)
-            curves.setdefault(_CURVES[floor.name], []).append((connections, sample["rate"]))
         _tell(1, f"throughput, {connections} connections", sample)
+        for floor in stage.floors:
+            beside = measure_floor(stage, floor, connections, _FLOOR_SECONDS, new_connections=False)
+            curves.setdefault(_CURVES[floor.name], []).append((connections, beside["rate"]))
     return curves
 
 

@@ -5,7 +5,7 @@ Knows neither HTTP nor the reactor: what it needs from outside comes by construc
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -194,7 +194,7 @@ class _Progress:
         return Decision(
             reason=reason,
             message=message,
-            reference=os.urandom(4).hex(),
+            reference=secrets.token_hex(4),
             token_digest=self.token_digest,
             host=self.host,
             user=user,

@@ -18,6 +18,7 @@ from authd.emulator.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.load import Judge, Load
 from tests.integration.rig.minting import Mint
+from tests.integration.rig.polling import wait_until
 from tests.integration.rig.webhook_client import Answer
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -76,7 +77,7 @@ def test_a_broken_pair_keeps_the_old_one_and_is_loud(make_daemon: Callable[..., 
         daemon.hang_up()
         with daemon.client() as client:
             assert client.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
-        assert daemon.health("/readyz").status == 200
+        wait_until(lambda: daemon.health("/readyz").status == 200, "ready again")
 
 
 def test_somebody_elses_pair_is_served_as_it_is(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:

@@ -282,6 +282,16 @@ def test_parameters_are_parted_by_one_character_alone(tokens, hosts):
                 assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
 
 
+def test_a_name_is_parted_from_its_value_by_one_character_alone(tokens, hosts):
+    """Whatever stands in the place of the sign between a name and its value makes another name."""
+    for name, value in (tokens.parameters | {"X-Amz-Security-Token": "abc"}).items():
+        for between in map(chr, range(256)):
+            if between != "=":
+                end = f"&{name}{between}{value}"
+                token = tokens.token({name: None} if name in tokens.parameters else {}, end=end)
+                assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
+
+
 WRONG_VALUES = [
     ("Action", ["", "getcalleridentity", "GetCallerIdentity%20", "GetCallerIdentity+", "AssumeRole", "GetSessionToken",
         "GetCallerIdentit", "GetCallerIdentityX", "Get%43allerIdentity", "GetCallerIdentity;x", "=GetCallerIdentity"]),

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as _reactor
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from authd.core.token_review import MAX_REVIEW_LENGTH
 from authd.daemon.bounded_http import JSON, BoundedFactory, BoundedRequest
-from authd.daemon.sending import PromptTLS
+from authd.daemon.sending import PromptTLSFactory
 from authd.daemon.server_tls import SwappableServerTLS, server_context
 from benchmarks.nginx import REVIEW_ANSWER
 
@@ -38,8 +37,7 @@ def main() -> None:
     state = Path(sys.argv[1])
     reactor: Any = _reactor
     tls = SwappableServerTLS(server_context(str(state / "cert.pem"), str(state / "key.pem")))
-    factory = TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=_FixedFactory(reactor))
-    factory.protocol = PromptTLS
+    factory = PromptTLSFactory(tls, isClient=False, wrappedFactory=_FixedFactory(reactor))
     print(reactor.listenTCP(0, factory, interface="127.0.0.1").getHost().port, flush=True)
     reactor.run()
 

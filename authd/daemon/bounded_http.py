@@ -171,20 +171,19 @@ class BoundedChannel(Protocol):
             self._bad = error
 
     def _answer_next(self, incoming: IncomingRequest) -> None:
-        if incoming.asks_leave:
-            self._give_leave(incoming)
+        self._give_leave(incoming)
         self._answering = True
         self.idle_since = self.deadline = None  # what follows is bounded elsewhere
         self.factory.request_class(self, incoming).process()
 
     def _give_leave(self, incoming: IncomingRequest) -> None:
-        incoming.asks_leave = False
-        self.transport.write(_GO_ON)
+        if incoming.asks_leave:
+            incoming.asks_leave = False
+            self.transport.write(_GO_ON)
 
     def _wait(self) -> None:
         """Wait for the rest of a request, until its deadline, or for another one."""
-        if self._reader.current.asks_leave:
-            self._give_leave(self._reader.current)
+        self._give_leave(self._reader.current)
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()

@@ -18,10 +18,10 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamClientEndpoint,
 )
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from authd.daemon.sending import PromptTLS
+from authd.daemon.sending import PromptTLSFactory
 
 #: Forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has nothing else.
 AEAD_SUITES = (
@@ -94,6 +94,5 @@ class VerifiedTLSEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect; what the protocol writes is sent when the handshake has succeeded, and never otherwise."""
-        factory = TLSMemoryBIOFactory(self._host, isClient=True, wrappedFactory=protocolFactory)
-        factory.protocol = PromptTLS
+        factory = PromptTLSFactory(self._host, isClient=True, wrappedFactory=protocolFactory)
         return self._stream.connect(factory).addCallback(lambda wrapper: cast("Any", wrapper).wrappedProtocol)

@@ -8,11 +8,10 @@ from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
 from twisted.protocols.policies import ProtocolWrapper
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from authd.daemon.deadlines import SWEEP_SECONDS
-from authd.daemon.sending import PromptTLS
+from authd.daemon.sending import PromptTLSFactory
 from authd.daemon.server_tls import SwappableServerTLS
 from authd.daemon.webhook import WebhookFactory
 
@@ -28,11 +27,10 @@ _SEND_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 
 
-class _CappedTLS(TLSMemoryBIOFactory):
+class _CappedTLS(PromptTLSFactory):
     """Encrypts and counts connections, and makes room for a new one by ending the longest idle one."""
 
     noisy = False
-    protocol = PromptTLS
 
     def __init__(self, tls: SwappableServerTLS, webhook: WebhookFactory, limit: int) -> None:
         super().__init__(tls, isClient=False, wrappedFactory=webhook)

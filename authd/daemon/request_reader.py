@@ -97,20 +97,19 @@ class RequestReader:
         """Take in a part of the request's target."""
         self.current.target += url
         self._head += len(url)
+        if self._head > MAX_OVERHEAD:
+            raise BadRequest(400, _LONG_HEAD)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header, of the head or behind the last chunk."""
         self._headers += 1
-        self._head += len(name) + len(value)
-        if len(name) in _FRAMING_LENGTHS:
-            self._frame(name.lower(), value)
-
-    def _check_head(self) -> None:
-        """Refuse too much of it; what it is made of is not kept, and the whole of it is bounded by `_feed`."""
         if self._headers > MAX_HEADERS:
             raise BadRequest(400, "too many headers")
-        if self._head + self._headers * _AROUND_HEADER > MAX_OVERHEAD:
-            raise BadRequest(400, "the head is too long")
+        self._head += len(name) + len(value) + _AROUND_HEADER
+        if self._head > MAX_OVERHEAD:
+            raise BadRequest(400, _LONG_HEAD)
+        if len(name) in _FRAMING_LENGTHS:
+            self._frame(name.lower(), value)
 
     def _frame(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
@@ -127,7 +126,6 @@ class RequestReader:
         self._version = self._parser.get_http_version()
         if self._version not in ("1.1", "1.0"):
             raise BadRequest(400, "not a request of HTTP/1.1")
-        self._check_head()
         if self._length > self._max_body:
             raise BadRequest(413, _TOO_LONG)
         self.current.asks_leave = self._expects
@@ -142,7 +140,6 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         """Put the request, which is complete now, with the others."""
-        self._check_head()  # headers may follow a body
         parser, request = self._parser, self.current
         request.method = parser.get_method()
         request.body = b"".join(self._parts)
@@ -154,6 +151,7 @@ class RequestReader:
 
 
 _TOO_LONG = "the body is too long"
+_LONG_HEAD = "the head is too long"
 _AROUND_HEADER = len(": \r\n")
 
 #: Headers that frame a request are told from most others by the length of their names.

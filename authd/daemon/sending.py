@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.interfaces import ITransport
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import directlyProvides, providedBy
 
 
@@ -24,14 +24,15 @@ class _PromptTransport:
 
     def write(self, data: bytes) -> None:
         """Send; an error is left for the reactor, which sees it too."""
-        sent = 0
-        if not self._reactor_sends:
-            try:
-                sent = self._socket.send(data)
-            except OSError:
-                sent = 0
-            self._reactor_sends = sent < len(data)
         if self._reactor_sends:
+            self._transport.write(data)
+            return
+        try:
+            sent = self._socket.send(data)
+        except OSError:
+            sent = 0
+        if sent < len(data):
+            self._reactor_sends = True
             self._transport.write(data[sent:])
 
     def __getattr__(self, name: str) -> Any:
@@ -39,12 +40,16 @@ class _PromptTransport:
         return getattr(self._transport, name)
 
 
-class PromptTLS(TLSMemoryBIOProtocol):
-    """TLS over a TCP connection, whose records are sent as soon as they are made.
+class _PromptTLS(TLSMemoryBIOProtocol):
+    def makeConnection(self, transport: ITransport) -> None:  # noqa: N802  # Twisted's name
+        """Shake hands."""
+        super().makeConnection(_PromptTransport(transport))
+
+
+class PromptTLSFactory(TLSMemoryBIOFactory):
+    """Makes TLS connections over TCP whose records are sent as soon as they are made.
 
     What is written is one record for each write: buffering would only cost a turn.
     """
 
-    def makeConnection(self, transport: ITransport) -> None:  # noqa: N802  # Twisted's name
-        """Shake hands."""
-        super().makeConnection(_PromptTransport(transport))
+    protocol = _PromptTLS

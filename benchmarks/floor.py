@@ -13,8 +13,8 @@ from twisted.internet import reactor as _reactor
 
 from authd.core.token_review import MAX_REVIEW_LENGTH
 from authd.daemon.bounded_http import JSON, BoundedFactory, BoundedRequest
-from authd.daemon.sending import PromptTLSFactory
 from authd.daemon.server_tls import SwappableServerTLS, server_context
+from authd.daemon.tls import TLSFactory
 from benchmarks.nginx import REVIEW_ANSWER
 
 _BODY = REVIEW_ANSWER.encode()
@@ -37,7 +37,7 @@ def main() -> None:
     state = Path(sys.argv[1])
     reactor: Any = _reactor
     tls = SwappableServerTLS(server_context(str(state / "cert.pem"), str(state / "key.pem")))
-    factory = PromptTLSFactory(tls, isClient=False, wrappedFactory=_FixedFactory(reactor))
+    factory = TLSFactory(tls, _FixedFactory(reactor))
     print(reactor.listenTCP(0, factory, interface="127.0.0.1").getHost().port, flush=True)
     reactor.run()
 

@@ -12,16 +12,10 @@ from OpenSSL import SSL, crypto
 from service_identity.hazmat import DNS_ID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IOpenSSLClientConnectionCreator,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-)
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from zope.interface import implementer
 
-from authd.daemon.sending import PromptTLSFactory
+from authd.daemon.tls import TLSFactory
 
 #: Forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has nothing else.
 AEAD_SUITES = (
@@ -66,7 +60,6 @@ def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, i
     return verify
 
 
-@implementer(IOpenSSLClientConnectionCreator)
 class VerifiedHost:
     """Makes TLS connections that end in the handshake unless the peer proves to be `host`, a DNS name."""
 
@@ -75,10 +68,10 @@ class VerifiedHost:
         self._context = context
         self._verify = _verify_callback(host)
 
-    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+    def connection(self) -> SSL.Connection:
         """Return a connection that is about to shake hands."""
         connection = SSL.Connection(self._context, None)
-        connection.set_app_data(tlsProtocol)
+        connection.set_connect_state()
         connection.set_tlsext_host_name(self._name)
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         return connection
@@ -94,5 +87,5 @@ class VerifiedTLSEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect; what the protocol writes is sent when the handshake has succeeded, and never otherwise."""
-        factory = PromptTLSFactory(self._host, isClient=True, wrappedFactory=protocolFactory)
+        factory = TLSFactory(self._host, protocolFactory)
         return self._stream.connect(factory).addCallback(lambda wrapper: cast("Any", wrapper).wrappedProtocol)

@@ -7,12 +7,11 @@ from typing import Any
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
-from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
 from authd.daemon.deadlines import SWEEP_SECONDS
-from authd.daemon.sending import PromptTLSFactory
 from authd.daemon.server_tls import SwappableServerTLS
+from authd.daemon.tls import TLSFactory
 from authd.daemon.webhook import WebhookFactory
 
 #: Connections at once. One costs some 50 KB; a kube-apiserver opens one for each review under way.
@@ -27,13 +26,11 @@ _SEND_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 
 
-class _CappedTLS(PromptTLSFactory):
+class _CappedTLS(TLSFactory):
     """Encrypts and counts connections, and makes room for a new one by ending the longest idle one."""
 
-    noisy = False
-
     def __init__(self, tls: SwappableServerTLS, webhook: WebhookFactory, limit: int) -> None:
-        super().__init__(tls, isClient=False, wrappedFactory=webhook)
+        super().__init__(tls, webhook)
         self._webhook = webhook
         self._limit = limit
 
@@ -43,10 +40,6 @@ class _CappedTLS(PromptTLSFactory):
         if len(self.protocols) >= self._limit and not self._webhook.deadlines.end_longest_idle():
             return None
         return super().buildProtocol(addr)
-
-    def registerProtocol(self, p: ProtocolWrapper) -> None:
-        """Count a connection."""
-        self.protocols[p] = 1
 
 
 class WebhookListener:

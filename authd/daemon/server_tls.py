@@ -9,9 +9,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.protocols.tls import TLSMemoryBIOProtocol
-from zope.interface import implementer
 
 from authd.daemon.certificates import CertifiedKey
 from authd.daemon.client_tls import AEAD_SUITES
@@ -91,15 +88,14 @@ def _select_protocol(
     return _HTTP_1_1 if _HTTP_1_1 in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-@implementer(IOpenSSLServerConnectionCreator)
 class SwappableServerTLS:
     """Makes connections with the context that is current; those that live go on with theirs."""
 
     def __init__(self, context: SSL.Context) -> None:
         self.current = context
 
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+    def connection(self) -> SSL.Connection:
         """Return a connection that waits for a client's hello."""
         connection = SSL.Connection(self.current, None)
-        connection.set_app_data(tlsProtocol)
+        connection.set_accept_state()
         return connection

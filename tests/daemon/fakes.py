@@ -48,7 +48,7 @@ class StrictTransport(StringTransport):
         """Close when what was written is sent; the test says when that is."""
         self.disconnecting = True
 
-    def abortConnection(self) -> None:  # noqa: N802
+    def abortConnection(self) -> None:
         """Close at once; the protocol hears of it once."""
         self.aborted = True
         self.end(ConnectionAborted())

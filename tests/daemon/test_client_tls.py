@@ -34,7 +34,7 @@ def context(authority: Pair, tmp_path_factory: pytest.TempPathFactory) -> SSL.Co
 
 def connect(context: SSL.Context, pair: Pair, host: str = HOST, server: SSL.Context | None = None) -> SSL.Connection:
     """Shake hands with a server that shows a certificate; returns the server's side."""
-    client = VerifiedHost(host, context).clientConnectionForTLS(None)  # type: ignore[arg-type]
+    client = VerifiedHost(host, context).connection()
     served = SSL.Connection(server or pair.server_context())
     handshake(client, served)
     return served

@@ -46,7 +46,7 @@ def client_context(authority: Pair, pair: Pair | None = None) -> SSL.Context:
 def connect(tls: SwappableServerTLS, context: SSL.Context) -> SSL.Connection:
     """Shake hands, and return the client's side."""
     client = SSL.Connection(context)
-    handshake(client, tls.serverConnectionForTLS(None))  # type: ignore[arg-type]
+    handshake(client, tls.connection())
     return client
 
 

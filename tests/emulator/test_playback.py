@@ -23,7 +23,7 @@ class Channel:
     def write(self, data: bytes) -> None:
         self.events.append(data)
 
-    def abortConnection(self) -> None:  # noqa: N802
+    def abortConnection(self) -> None:
         self.events.append("reset")
 
     def loseConnection(self) -> None:

@@ -1,0 +1,235 @@
+"""TLS for protocols that say little and want it said at once, by OpenSSL over memory.
+
+Twisted's own does the same for everything that TLS may have to carry. Under load most of its time goes into finding
+out, by an exception each, that a piece from the network held one record and nothing more, and into leaving what is to
+be sent to the reactor's next turn, which may be hundreds of connections away. Here the records are counted as they
+come, and what is written goes to the network before anything else is done.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IProtocolFactory, ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+
+#: A record is a head of five bytes, of which the last two are the length of what follows (RFC 8446, section 5.1).
+_HEAD = 5
+#: The most plain text that a record holds, and more than a record of it is long.
+_MOST_PLAIN = 16_384
+_MOST_SENT = 2 * _MOST_PLAIN
+
+
+class StartsTLS(Protocol):
+    """Makes OpenSSL's side of a connection, over memory, in the role that it is to have."""
+
+    def connection(self) -> SSL.Connection:
+        """Return a connection that is about to shake hands."""
+        ...
+
+
+class Records:
+    """Follows where the records of a stream end, as long as no record's head comes in two pieces."""
+
+    __slots__ = ("_missing",)
+
+    def __init__(self) -> None:
+        self._missing = 0  # of the last record that has begun; below 0 where that can't be told any more
+
+    def is_one(self, data: bytes) -> bool:
+        """Say whether the next piece of the stream is one whole record and nothing else."""
+        size = len(data)
+        if self._missing == 0 and size > _HEAD and _HEAD + (data[3] << 8 | data[4]) == size:
+            return True
+        if self._missing >= 0:
+            place = self._missing
+            while place + _HEAD <= size:
+                place += _HEAD + (data[place + 3] << 8 | data[place + 4])
+            self._missing = place - size
+        return False
+
+
+class PromptSender:
+    """Sends over a TCP connection as far as the network takes it.
+
+    From the first time that it doesn't take everything, the reactor sends: so the order stays, and nothing is held
+    twice.
+    """
+
+    __slots__ = ("_reactor_sends", "_socket", "_transport")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._socket = transport.getHandle()
+        self._reactor_sends = False
+
+    def send(self, data: bytes) -> None:
+        """Send; an error is left for the reactor, which sees it too."""
+        if self._reactor_sends:
+            self._transport.write(data)
+            return
+        try:
+            sent = self._socket.send(data)
+        except OSError:
+            sent = 0
+        if sent < len(data):
+            self._reactor_sends = True
+            self._transport.write(data[sent:])
+
+
+class TLSConnection(ProtocolWrapper):
+    """One TLS connection over TCP, and the transport of the protocol that it is for.
+
+    What is written before hands are shaken waits for that; what is read after the end was asked for is thrown away.
+    """
+
+    transport: Any
+
+    def __init__(self, factory: TLSFactory, wrapped: Any) -> None:
+        super().__init__(factory, wrapped)
+        self._tls = factory.creator.connection()
+        self._records = Records()
+        self._shaken = self._over = False
+        self._waiting: list[bytes] = []
+        self._failure: Failure | None = None
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """Tell the protocol, and shake hands."""
+        self._sender = PromptSender(transport)
+        super().makeConnection(transport)
+        self._shake_hands()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take in records, and hand on what they hold."""
+        if self._over:
+            return
+        one = self._records.is_one(data)
+        self._tls.bio_write(data)
+        if not self._shaken:
+            self._shake_hands()
+        if not self._shaken:
+            return
+        while not self._over:
+            try:
+                plain = self._tls.recv(_MOST_PLAIN)
+            except SSL.WantReadError:
+                break
+            except SSL.ZeroReturnError:
+                self._end()  # the peer has said that nothing more comes
+                return
+            except SSL.Error:
+                self._fail(Failure())
+                return
+            if not self.disconnecting:
+                self.wrappedProtocol.dataReceived(plain)
+            if one:
+                return  # a record that held text asks for no answer
+        self._flush()
+
+    def write(self, data: bytes) -> None:
+        """Send, in as few records as it takes."""
+        if self.disconnecting:
+            return
+        if self._shaken:
+            self._send(data)
+        else:
+            self._waiting.append(data)
+
+    def loseConnection(self) -> None:
+        """Say that nothing more comes, and end when the peer has said so too; it is cut off before hands are shaken."""
+        if self.disconnecting:
+            return
+        self.disconnecting = 1
+        if self._shaken:
+            self._say_goodbye()
+        elif not self._waiting:
+            self.abortConnection()
+
+    def abortConnection(self) -> None:
+        """End at once, without a word."""
+        self.disconnecting = 1
+        self._over = True
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell the protocol, by TLS's own reason where there is one."""
+        self._over = True
+        super().connectionLost(self._failure or reason)
+        self._failure = None  # it holds on to frames
+
+    def _shake_hands(self) -> None:
+        if self._over:
+            return
+        try:
+            self._tls.do_handshake()
+        except SSL.WantReadError:
+            self._flush()
+        except SSL.Error:
+            self._fail(Failure())
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._shaken = True
+        self._flush()
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            self._send(data)
+        if self.disconnecting:
+            self._say_goodbye()
+
+    def _send(self, data: bytes) -> None:
+        while data and not self._over:
+            try:
+                sent = self._tls.send(data)
+                records = self._tls.bio_read(_MOST_SENT)
+            except SSL.Error:
+                self._fail(Failure())
+                return
+            self._sender.send(records)
+            data = data[sent:]
+
+    def _flush(self) -> None:
+        """Send what OpenSSL has to say of itself: handshakes, alerts, keys."""
+        while True:
+            try:
+                records = self._tls.bio_read(_MOST_SENT)
+            except SSL.WantReadError:
+                return
+            self._sender.send(records)
+
+    def _say_goodbye(self) -> None:
+        try:
+            both = self._tls.shutdown()
+        except SSL.Error:
+            both = True  # there is nothing to wait for
+        self._flush()
+        if both:
+            self.transport.loseConnection()
+
+    def _end(self) -> None:
+        self._over = True
+        self.disconnecting = 1
+        self._say_goodbye()
+        self.transport.loseConnection()
+
+    def _fail(self, failure: Failure) -> None:
+        self._failure = failure
+        self._over = True
+        self.disconnecting = 1
+        self._flush()  # the alert that says why
+        self.transport.loseConnection()
+
+
+class TLSFactory(WrappingFactory[TLSConnection]):
+    """Makes TLS connections for the protocols of another factory; `protocols` has those that are open."""
+
+    protocol = TLSConnection
+    noisy = False
+
+    def __init__(self, creator: StartsTLS, factory: IProtocolFactory) -> None:
+        super().__init__(factory)
+        self.creator = creator

@@ -23,8 +23,10 @@ def parse_object(body: bytes, limit: int) -> dict[str, object]:
     if len(body) > limit:
         raise InvalidJson(f"longer than {limit} bytes")
     try:
-        text = body.decode("utf-8")
-        value = _DECODER.decode(text)
+        text = body.decode("utf-8").strip(_SPACE)
+        value, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise ValueError("more follows")
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate is no character
     except InvalidJson:
@@ -47,4 +49,5 @@ def _refuse_constant(name: str) -> NoReturn:
     raise InvalidJson(f"{name} is not JSON")
 
 
+_SPACE = " \t\n\r"
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

@@ -6,6 +6,7 @@ Source: Kubernetes, "Webhook Token Authentication" and the TokenReview API refer
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,16 @@ _MAX_AUDIENCES = 64
 
 _API_VERSIONS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
 
+
+#: A TokenReview as kube-apiserver writes it, whose token and audiences need no escapes: it means what it says, and is
+#: read in a fifth of the time that strict JSON takes.
+_TEXT = rb'"[ !#-\[\]-~]*+"'
+_USUAL = re.compile(
+    rb'\{"kind":"TokenReview","apiVersion":"(authentication\.k8s\.io/v1(?:beta1)?)"'
+    rb'(?:,"metadata":\{(?:"creationTimestamp":null)?\})?'
+    rb',"spec":\{"token":"([!#-\[\]-~]++)"(?:,"audiences":\[(%b(?:,%b)*+)\])?\}'
+    rb'(?:,"status":\{"user":\{\}\})?\}\n?' % (_TEXT, _TEXT)
+)
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -60,6 +71,15 @@ class ReviewRequest(NamedTuple):
 
 def decode_review(body: bytes) -> ReviewRequest:
     """Read a TokenReview; raises `InvalidReview` with what is wrong, never with its content."""
+    usual = _USUAL.fullmatch(body) if len(body) <= MAX_REVIEW_LENGTH else None
+    if usual is not None:
+        api_version, token, audiences = (part.decode("ascii") for part in usual.groups(b""))
+        asked = audiences[1:-1].split('","') if audiences else None
+        return ReviewRequest(api_version=api_version, token=token, audiences=_audiences(asked))
+    return _decode_strictly(body)
+
+
+def _decode_strictly(body: bytes) -> ReviewRequest:
     try:
         review = parse_object(body, MAX_REVIEW_LENGTH)
     except InvalidJson as error:

@@ -10,6 +10,8 @@ from typing import Any
 
 import httptools
 
+from authd.daemon.usual_http import usual_request
+
 #: What a request may have besides its body, in bytes: its head, and what frames chunks. kube-apiserver's has 250.
 MAX_OVERHEAD = 8_192
 MAX_HEADERS = 50
@@ -33,12 +35,14 @@ class IncomingRequest:
 
     __slots__ = ("asks_leave", "body", "method", "persistent", "target")
 
-    def __init__(self) -> None:
-        self.method = b""
-        self.target = b""
-        self.body = b""
+    def __init__(
+        self, method: bytes = b"", target: bytes = b"", body: bytes = b"", *, persistent: bool = False
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.body = body
         self.asks_leave = False
-        self.persistent = False
+        self.persistent = persistent
 
 
 class RequestReader:
@@ -61,6 +65,10 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Take in bytes; raises `BadRequest`, after which nothing more may be fed."""
+        usual = None if self.in_request or self.ended else usual_request(data)
+        if usual is not None and len(usual[2]) <= self._max_body:
+            self.complete.append(IncomingRequest(*usual, persistent=True))
+            return
         for start in range(0, len(data), MAX_OVERHEAD):
             if not self.ended:
                 self._feed(data[start : start + MAX_OVERHEAD])

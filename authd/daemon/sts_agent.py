@@ -7,7 +7,7 @@ much, or at the wrong moment is closed and never used again. Framing is llhttp's
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 from typing import Protocol as Interface
 
@@ -21,6 +21,8 @@ from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
+
+from authd.daemon.usual_http import usual_answer
 
 #: STS answers in about 1 KB, headers included; this bounds what a lying server can make us hold.
 MAX_ANSWER_BYTES = 32_768
@@ -37,6 +39,30 @@ class BadResponse(Exception):
 
 class ConnectionEnded(Exception):
     """The connection ended before the answer did."""
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join(
+        b"%b: %b\r\n" % (name, value)
+        for name, values in headers.getAllRawHeaders()
+        if name.lower() != b"accept-encoding"  # an encoded answer would be refused
+        for value in values
+    )
+
+
+class FixedHeaders(Headers):
+    """Headers that are the same for every request, written out once: whoever copies or adds to them gets the same."""
+
+    def __init__(self, headers: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(headers)
+        self.lines = _lines(self)
+
+    def copy(self) -> FixedHeaders:
+        """Return the same."""
+        return self
+
+    def addRawHeader(self, name: str | bytes, value: str | bytes) -> None:  # noqa: N802  # Twisted's name
+        """Add nothing: treq would ask for an encoded answer."""
 
 
 class EndpointForHost(Interface):
@@ -161,16 +187,23 @@ class _Connection(Protocol):
     def send(self, request: bytes) -> Deferred[IResponse]:
         """Send one request and return its answer; cancelling it ends the connection."""
         self.reusable = False
-        self._answer = _Answer()
         self._waiting = Deferred(lambda _: self._forsake())
         self.transport.write(request)
         return self._waiting
 
     def dataReceived(self, data: bytes) -> None:
-        answer = self._answer
-        if answer is None:
+        if self._waiting is None:
             self.abort()  # nothing was asked
             return
+        usual = usual_answer(data) if self._answer is None and len(data) <= MAX_ANSWER_BYTES else None
+        if usual is None:
+            self._read(data)
+        else:
+            self.reusable = True
+            self._finish(_Response(*usual))
+
+    def _read(self, data: bytes) -> None:
+        answer = self._answer = self._answer or _Answer()
         try:
             answer.feed(data)
         except BadResponse:
@@ -235,12 +268,9 @@ class STSAgent:
         host, _, target = rest.partition(b"/")
         if method != b"GET" or prefix != b"https" or bodyProducer is not None:
             raise ValueError("only GET of an https URL is sent to STS")
-        lines = [b"GET /" + target + b" HTTP/1.1", b"Host: " + host]
-        for name, values in (headers or Headers()).getAllRawHeaders():
-            if name.lower() != b"accept-encoding":  # an encoded answer would be refused
-                lines += [name + b": " + value for value in values]
-        lines.append(b"\r\n")
-        return self._exchange(host.decode("ascii"), b"\r\n".join(lines))
+        lines = headers.lines if isinstance(headers, FixedHeaders) else _lines(headers or Headers())
+        request = b"GET /%b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, host, lines)
+        return self._exchange(host.decode("ascii"), request)
 
     def close_idle(self) -> None:
         """Close the idle connections; those in use end with their answers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import treq
@@ -11,34 +12,27 @@ from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.error import ConnectError
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
-from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 
 from authd.core.caller_identity import CallerIdentity, parse_answer
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
 from authd.daemon.call_deadlines import CallDeadlines
-from authd.daemon.sts_agent import BadResponse, ConnectionEnded
+from authd.daemon.sts_agent import BadResponse, ConnectionEnded, FixedHeaders
 
 
 class _NoCookies(IndexableCookieJar):
     """Keeps and sends nothing."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Find none."""
+        return iter(())
 
     def add_cookie_header(self, request: Any) -> None:
         """Add nothing."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
         """Keep nothing."""
-
-
-class _Headers(Headers):
-    """The headers of every request: treq's own copy would have one more, which asks for an encoded answer."""
-
-    def copy(self) -> _Headers:
-        return self
-
-    def addRawHeader(self, name: str | bytes, value: str | bytes) -> None:  # noqa: N802  # Twisted's name
-        """Add nothing."""
 
 
 class _SentURL(bytes):
@@ -83,13 +77,14 @@ class STSClient:
         self._reactor = reactor
         self._cookies = _NoCookies()
         self._http = HTTPClient(agent, cookiejar=self._cookies)
-        self._headers = _Headers({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
+        self._headers = FixedHeaders({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition
         self._deadlines = CallDeadlines(reactor, timeout)
 
     async def ask(self, request: PresignedRequest) -> CallerIdentity:
         """Return who signed the request; raises `Denied`, or `Unavailable` at the latest at the deadline."""
-        call = self._http.get(
+        call = self._http.request(
+            "GET",
             _CheckedURL(f"https://{request.host}{request.target}"),
             headers=self._headers,
             cookies=self._cookies,  # or an empty jar would be made for each call

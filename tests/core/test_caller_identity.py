@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authd.core import caller_identity
 from authd.core.arn import InvalidArn, parse_arn
 from authd.core.caller_identity import MAX_ANSWER_LENGTH, parse_answer
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
@@ -422,3 +423,64 @@ def test_each_character_of_a_request_id():
         kept = (character.isascii() and character.isalnum()) or character == "-"
         assert parse(body(request_id=f"a{character}")).request_id == (f"a{character}" if kept else "")
         assert parse(body(request_id=character)).request_id == (character if kept else "")
+
+
+#: As STS writes it.
+USUAL = json.dumps(json.loads(body()), separators=(",", ":")).encode()
+
+
+def read_strictly(content):
+    """Read an answer by strict JSON: a space before it is not the usual spelling."""
+    return parse(b" " + content)
+
+
+def test_stss_own_spelling_is_read_by_one_expression(monkeypatch):
+    """STS's own spelling gives the same identity, and strict JSON is not asked."""
+    expected = read_strictly(USUAL)
+    monkeypatch.setattr(caller_identity, "parse_object", None)
+    assert parse(USUAL) == parse(USUAL + b"\n") == expected
+    assert parse(USUAL.replace(b"c6104cbe-af31-11e0-8154-cbc7ccf896c7", b"")).request_id == ""
+    assert parse(USUAL.replace(b"c6104cbe", b"no request")).request_id == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"Arn":"', b'"Arn":"a","Arn":"'),
+        (b'"Account":"1', b'"Account":"2'),
+        (b"aws:sts", b"aws-cn:sts"),
+        (b"AROA", b"AIDA"),
+        (b"me@x.org", b"me@x\\u002eorg\x00"),
+        (b"}}}", b"}}"),
+        (b"}}}", b"}}}}"),
+        (b'"}}}', b'"}}} x'),
+        (b'"UserId"', b'"userId"'),
+        (b"GetCallerIdentityResult", b"GetCallerIdentityResul"),
+    ],
+)
+def test_what_is_nearly_usual_is_no_identity(old, new):
+    """The short way lets nothing through that the strict one refuses."""
+    changed = USUAL.replace(old, new)
+    assert changed != USUAL
+    assert unavailable(changed)[0] is UnavailableReason.STS_BAD_ANSWER
+
+
+def test_a_usual_answer_has_its_bound():
+    """An answer is too long whatever its spelling."""
+    long = USUAL.replace(b"c6104cbe", b"c" * (MAX_ANSWER_LENGTH - len(USUAL) + 8))
+    assert parse(long).request_id == ""
+    assert unavailable(long.replace(b"cccc", b"ccccc", 1))[0] is UnavailableReason.STS_BAD_ANSWER
+
+
+@given(place=st.integers(0, len(USUAL) - 1), byte=st.integers(0, 255), cut=st.integers(0, 2), length=st.integers(0, 1))
+def test_the_short_way_and_the_strict_one_agree(place, byte, cut, length):
+    """A usual answer with a byte changed, added or taken out is read by both ways the same."""
+    changed = USUAL[:place] + bytes([byte]) * length + USUAL[place + cut :]
+    try:
+        strict = read_strictly(changed)
+    except Unavailable:
+        strict = None
+    try:
+        assert parse(changed) == strict
+    except Unavailable:
+        assert strict is None

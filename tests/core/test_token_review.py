@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authd.core import token_review
 from authd.core.decision import ALLOWED, Decision
 from authd.core.errors import DenialReason, Denied, UnavailableReason
 from authd.core.mapping import KubernetesUser
@@ -268,3 +269,114 @@ def test_what_an_api_server_writes_is_read(version, token, audiences):
     body = json.dumps({"kind": "TokenReview", "apiVersion": version, "spec": {"token": token, "audiences": audiences}})
     request = decode_review(body.encode())
     assert (request.api_version, request.token, list(request.audiences)) == (version, token, audiences)
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+#: As kube-apiserver writes it, up to 1.33 and from 1.34 on, and without what it leaves empty.
+USUAL = {
+    "kind": "TokenReview",
+    "apiVersion": V1,
+    "metadata": {"creationTimestamp": None},
+    "spec": {"token": "k8s-aws-v1.e_Y-", "audiences": ["https://kubernetes.default.svc", "b c"]},
+    "status": {"user": {}},
+}
+
+
+def test_kube_apiservers_own_spelling_is_read_by_one_expression(monkeypatch):
+    """However little of it there is, and whatever version: strict JSON is not asked."""
+    monkeypatch.setattr(token_review, "_decode_strictly", None)
+    bodies = [
+        compact(USUAL),
+        compact(USUAL) + b"\n",
+        compact(USUAL | {"metadata": {}}),
+        compact({name: USUAL[name] for name in ("kind", "apiVersion", "spec", "status")}),
+        compact({name: USUAL[name] for name in ("kind", "apiVersion", "spec")}),
+        compact(USUAL | {"apiVersion": V1BETA1}),
+        compact(USUAL | {"spec": {"token": "k8s-aws-v1.e_Y-"}}),
+        compact(USUAL | {"spec": {"token": "k8s-aws-v1.e_Y-", "audiences": ["a"]}}),
+        compact(USUAL | {"spec": {"token": "k8s-aws-v1.e_Y-", "audiences": ["", ","]}}),
+    ]
+    for body in bodies:
+        value = json.loads(body)
+        asked = tuple(value["spec"].get("audiences", ()))
+        assert decode_review(body) == (value["apiVersion"], "k8s-aws-v1.e_Y-", asked)
+
+
+USUAL_BYTES = compact(USUAL)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b" " + USUAL_BYTES,
+        USUAL_BYTES + b"\n\n",
+        USUAL_BYTES.replace(b'"token":"k', b'"token":"\\u006b'),
+        USUAL_BYTES.replace(b'"b c"', b'"\\"c"'),
+        USUAL_BYTES.replace(b'"b c"', '"ä"'.encode()),
+        USUAL_BYTES.replace(b'{"user":{}}', b'{"user":{},"a":1}'),
+        USUAL_BYTES.replace(b'"metadata"', b'"other"'),
+        USUAL_BYTES.replace(b"null", b"0"),
+    ],
+)
+def test_other_spellings_are_read_strictly(body, monkeypatch):
+    """What is spelled in any other way means what JSON says that it means."""
+    expected = json.loads(body)["spec"]
+    request = decode_review(body)
+    assert (request.token, list(request.audiences)) == (expected["token"], expected["audiences"])
+    monkeypatch.setattr(token_review, "_decode_strictly", lambda _: "asked")
+    assert decode_review(body) == "asked"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        USUAL_BYTES.replace(b'"token":"', b'"token":"a","token":"'),
+        USUAL_BYTES.replace(b'"token":"k8s-aws-v1.e_Y-"', b'"token":""'),
+        USUAL_BYTES.replace(b'"token":"k', b'"token":"\x7fk').replace(b"TokenReview", b"TokenReviews"),
+        USUAL_BYTES.replace(b'"b c"', b'"b\tc"'),
+        USUAL_BYTES.replace(b'"b c"', b'"b"c"'),
+        USUAL_BYTES.replace(b'"b c"]', b'"b c",]'),
+        USUAL_BYTES.replace(b"v1", b"v2", 1),
+        USUAL_BYTES[:-1],
+        USUAL_BYTES + b"x",
+        compact(USUAL | {"spec": {"token": "t", "audiences": ["a"] * 65}}),
+    ],
+)
+def test_what_is_nearly_usual_is_still_refused(body):
+    """The short way lets nothing through that the strict one refuses."""
+    with pytest.raises(InvalidReview):
+        decode_review(body)
+
+
+@given(
+    place=st.integers(0, len(USUAL_BYTES) - 1),
+    byte=st.integers(0, 255),
+    cut=st.integers(0, 2),
+    length=st.integers(0, 1),
+)
+def test_the_short_way_and_the_strict_one_agree(place, byte, cut, length):
+    """A usual TokenReview with a byte changed, added or taken out is read by both ways the same."""
+    body = USUAL_BYTES[:place] + bytes([byte]) * length + USUAL_BYTES[place + cut :]
+    try:
+        strict = token_review._decode_strictly(body)
+    except InvalidReview:
+        strict = None
+    try:
+        assert decode_review(body) == strict
+    except InvalidReview:
+        assert strict is None
+
+
+def test_a_usual_review_has_its_bound():
+    """A body is too long whatever its spelling."""
+    room = MAX_REVIEW_LENGTH - len(compact(USUAL | {"spec": {"token": ""}}))
+    for more, taken in ((0, True), (1, False)):
+        body = compact(USUAL | {"spec": {"token": "t" * (room + more)}})
+        if taken:
+            assert decode_review(body).token == "t" * room
+        else:
+            with pytest.raises(InvalidReview):
+                decode_review(body)

@@ -5,7 +5,7 @@ Knows neither HTTP nor the reactor: what it needs from outside comes by construc
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -194,7 +194,7 @@ class _Progress:
         return Decision(
             reason=reason,
             message=message,
-            reference=secrets.token_hex(4),
+            reference=f"{random.getrandbits(32):08x}",  # tells log lines apart, hides nothing
             token_digest=self.token_digest,
             host=self.host,
             user=user,

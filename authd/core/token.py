@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
+from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,8 +36,10 @@ _BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 #: What base64url without padding ends with, by the characters after the last whole four. A last sextet's bits that
 #: belong to no byte are zero, so that exactly one text encodes a URL; one character alone encodes nothing.
 _LAST_CHARACTERS = {0: _BASE64URL, 2: _BASE64URL[::16], 3: _BASE64URL[::4]}
-_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
+#: What is of no base64url becomes what is of no base64.
+_TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/...")
 _URL = re.compile(rb"https://([a-z0-9.-]{1,253})/\?(.+)", re.DOTALL)
+_NOT_BASE64URL = "not canonical base64url without padding"
 _NOT_A_URL = "not an https URL of a plain lower-case host, the path / and a query"
 _PRINTABLE = re.compile(rb"[!-~]+")
 _DATE = struct.Struct("4s2s2sx2s2s2sx")
@@ -144,9 +147,12 @@ def _decode(token: str, max_length: int) -> bytes:
     if len(token) > max_length:
         raise _malformed(f"longer than {max_length} characters")
     text = token[len(PREFIX) :].encode("utf-8", "surrogatepass")
-    if text.translate(None, _BASE64URL) or text[-1:] not in _LAST_CHARACTERS.get(len(text) % 4, b""):
-        raise _malformed("not canonical base64url without padding")
-    return a2b_base64(text.translate(_TO_BASE64) + b"=" * (-len(text) % 4))
+    if text[-1:] not in _LAST_CHARACTERS.get(len(text) % 4, b""):
+        raise _malformed(_NOT_BASE64URL)
+    try:
+        return a2b_base64(text.translate(_TO_BASE64) + b"=" * (-len(text) % 4), strict_mode=True)
+    except Base64Error:
+        raise _malformed(_NOT_BASE64URL) from None
 
 
 def _misfit(query: bytes) -> Denied:

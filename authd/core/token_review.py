@@ -5,11 +5,11 @@ Source: Kubernetes, "Webhook Token Authentication" and the TokenReview API refer
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import NamedTuple
 
 from authd.core.caller_identity import CallerIdentity
@@ -28,22 +28,31 @@ _API_VERSIONS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
 
 #: A TokenReview as kube-apiserver writes it, whose token and audiences need no escapes: it means what it says, and is
 #: read in a fifth of the time that strict JSON takes.
-_TEXT = rb'"[ !#-\[\]-~]*+"'
+_TEXT = r'"[ !#-\[\]-~]*+"'
 _USUAL = re.compile(
-    rb'\{"kind":"TokenReview","apiVersion":"(authentication\.k8s\.io/v1(?:beta1)?)"'
-    rb'(?:,"metadata":\{(?:"creationTimestamp":null)?\})?'
-    rb',"spec":\{"token":"([!#-\[\]-~]++)"(?:,"audiences":\[(%b(?:,%b)*+)\])?\}'
-    rb'(?:,"status":\{"user":\{\}\})?\}\n?' % (_TEXT, _TEXT)
+    r'\{"kind":"TokenReview","apiVersion":"(authentication\.k8s\.io/v1(?:beta1)?)"'
+    r'(?:,"metadata":\{(?:"creationTimestamp":null)?\})?'
+    rf',"spec":\{{"token":"([!#-\[\]-~]++)"(?:,"audiences":\[({_TEXT}(?:,{_TEXT})*+)\])?\}}'
+    r'(?:,"status":\{"user":\{\}\})?\}\n?'
 )
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+#: The values of an accepted identity, in the order that `_extra` gives them.
+_EXTRA = (
+    ',"extra":{"arn":[%s],"canonicalArn":[%s],"sessionName":[%s],"accessKeyId":[%s],"principalId":[%s],'
+    '"sigs.k8s.io/aws-iam-authenticator/principalId":[%s]}'
+)
+_LOWERCASE_EXTRA = _EXTRA.lower()
 
 
-def _answer(api_version: str, status: Mapping[str, object]) -> bytes:
-    return _encode({"kind": "TokenReview", "apiVersion": api_version, "status": status}).encode()
+def _answer(api_version: str, status: str) -> bytes:
+    return f'{{"kind":"TokenReview","apiVersion":"{api_version}","status":{{{status}}}}}'.encode("ascii")
 
 
-_SILENT_ANSWERS = {version: _answer(version, {"authenticated": False}) for version in _API_VERSIONS}
+def _list(texts: Iterable[str]) -> str:
+    return f"[{','.join(map(_quoted, texts))}]"
+
+
+_SILENT_ANSWERS = {version: _answer(version, '"authenticated":false') for version in _API_VERSIONS}
 
 
 class InvalidReview(ValueError):
@@ -71,9 +80,9 @@ class ReviewRequest(NamedTuple):
 
 def decode_review(body: bytes) -> ReviewRequest:
     """Read a TokenReview; raises `InvalidReview` with what is wrong, never with its content."""
-    usual = _USUAL.fullmatch(body) if len(body) <= MAX_REVIEW_LENGTH else None
+    usual = _USUAL.fullmatch(body.decode("latin-1")) if len(body) <= MAX_REVIEW_LENGTH else None
     if usual is not None:
-        api_version, token, audiences = (part.decode("ascii") for part in usual.groups(b""))
+        api_version, token, audiences = usual.groups()
         asked = audiences[1:-1].split('","') if audiences else None
         return ReviewRequest(api_version=api_version, token=token, audiences=_audiences(asked))
     return _decode_strictly(body)
@@ -124,43 +133,33 @@ class ReviewEncoder:
     def encode(self, decision: Decision, api_version: str) -> bytes:
         """Return the TokenReview that answers a decision, in the version that was asked."""
         if decision.user is not None and decision.identity is not None:
-            status: dict[str, object] = {"authenticated": True, "user": self._user(decision.user, decision.identity)}
-            if decision.audiences:
-                status["audiences"] = decision.audiences
-            return _answer(api_version, status)
+            audiences = f',"audiences":{_list(decision.audiences)}' if decision.audiences else ""
+            user = self._user(decision.user, decision.identity)
+            return _answer(api_version, f'"authenticated":true,"user":{user}{audiences}')
         if decision.reason in SILENT_REASONS:
             return _SILENT_ANSWERS[api_version]
-        return _answer(api_version, {"authenticated": False, "error": error_text(decision)})
+        return _answer(api_version, f'"authenticated":false,"error":{_quoted(error_text(decision))}')
 
-    def _user(self, user: KubernetesUser, identity: CallerIdentity) -> dict[str, object]:
+    def _user(self, user: KubernetesUser, identity: CallerIdentity) -> str:
         account = identity.arn.account
         if account in self.scrubbed_accounts:
-            return {
-                "username": user.username,
-                "uid": f"aws-iam-authenticator:administrative:{user.username}",
-                "groups": user.groups,
-            }
-        answer: dict[str, object] = {
-            "username": user.username,
-            "uid": f"aws-iam-authenticator:{account}:{identity.principal_id}",
-            "groups": user.groups,
-        }
-        if self.user_extra is not UserExtra.NONE:
-            answer["extra"] = self._extra(identity)
-        return answer
+            uid, extra = f"aws-iam-authenticator:administrative:{user.username}", ""
+        else:
+            uid, extra = f"aws-iam-authenticator:{account}:{identity.principal_id}", self._extra(identity)
+        return f'{{"username":{_quoted(user.username)},"uid":{_quoted(uid)},"groups":{_list(user.groups)}{extra}}}'
 
-    def _extra(self, identity: CallerIdentity) -> Mapping[str, list[str]]:
-        extra = {
-            "arn": [identity.arn_text],
-            "canonicalArn": [identity.canonical_arn],
-            "sessionName": [identity.arn.session],
-            "accessKeyId": [identity.access_key_id],
-            "principalId": [identity.principal_id],
-            "sigs.k8s.io/aws-iam-authenticator/principalId": [identity.principal_id],
-        }
-        if self.user_extra is UserExtra.LOWERCASE:
-            return {key.lower(): value for key, value in extra.items()}
-        return extra
+    def _extra(self, identity: CallerIdentity) -> str:
+        if self.user_extra is UserExtra.NONE:
+            return ""
+        principal_id = _quoted(identity.principal_id)
+        return (_LOWERCASE_EXTRA if self.user_extra is UserExtra.LOWERCASE else _EXTRA) % (
+            _quoted(identity.arn_text),
+            _quoted(identity.canonical_arn),
+            _quoted(identity.arn.session),
+            _quoted(identity.access_key_id),
+            principal_id,
+            principal_id,
+        )
 
 
 def error_text(decision: Decision) -> str:

@@ -79,6 +79,9 @@ _DONE = Failure(ResponseDone())
 _FRAMING_LENGTHS = frozenset({len("content-length"), len("content-encoding"), len("transfer-encoding")})
 
 
+_NO_HEADERS = FixedHeaders({})
+
+
 @implementer(IResponse)
 class _Response:
     """An answer that is here already: its body is delivered at once.
@@ -93,7 +96,7 @@ class _Response:
 
     def __init__(self, code: int, body: bytes) -> None:
         self.code = code
-        self.headers = Headers()
+        self.headers = _NO_HEADERS
         self.length = len(body)
         self._body = body
 

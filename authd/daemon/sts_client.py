@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import treq
 from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
+from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.error import ConnectError
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
 from twisted.web.iweb import IAgent
 
 from authd.core.caller_identity import CallerIdentity, parse_answer
@@ -67,6 +70,25 @@ class _CheckedURL(EncodedURL):
         return "<_CheckedURL>"
 
 
+class _Body(Protocol):
+    """Collects an answer's body; fails unless it is known to be whole, for which treq's own takes any end."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.ended: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take in a part."""
+        self.parts.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Be done."""
+        if isinstance(reason.value, ResponseDone):
+            self.ended.callback(None)
+        else:
+            self.ended.errback(BadResponse("its end is missing"))
+
+
 class STSClient:
     """Asks STS who signed a request.
 
@@ -95,8 +117,9 @@ class STSClient:
         self._deadlines.add(call)
         try:
             response = await call
-            parts: list[bytes] = []
-            await treq.collect(response, parts.append)  # takes no time: the agent's answers are here as a whole
+            body = _Body()
+            response.deliverBody(body)
+            await body.ended  # takes no time: the agent's answers are here as a whole
         except (DeadlineError, ConnectTimeoutError):
             raise Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time") from None
         except BadResponse as error:
@@ -105,5 +128,8 @@ class STSClient:
             reason = str(error) if isinstance(error, ConnectionEnded) else type(error).__name__
             raise Unavailable(UnavailableReason.STS_UNREACHABLE, f"no connection to STS ({reason})") from None
         return parse_answer(
-            status=response.code, body=b"".join(parts), partition=self._partition, access_key_id=request.access_key_id
+            status=response.code,
+            body=b"".join(body.parts),
+            partition=self._partition,
+            access_key_id=request.access_key_id,
         )

@@ -93,24 +93,24 @@ class WebhookRequest(BoundedRequest):
             run(self._answer(review))
 
     async def _answer(self, review: ReviewRequest) -> None:
-        try:
-            await self._decide(review)
-        except Exception:  # noqa: BLE001  # a bug must be seen, answered, and not end the daemon
-            self._log.failure("answering a review failed")
-            if not self.answered:
-                self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
-
-    async def _decide(self, review: ReviewRequest) -> None:
         webhook = self._webhook
         started = webhook.seconds()
         try:
             decision = await webhook.authenticator.decide(review)
+            self._tell(decision, review.api_version, webhook.seconds() - started)
+        except Exception:  # noqa: BLE001  # a bug must be seen, answered, and not end the daemon
+            self._log.failure("answering a review failed")
+            if not self.answered:
+                self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
         finally:
             webhook.under_review -= 1
+
+    def _tell(self, decision: Decision, api_version: str, elapsed: float) -> None:
+        webhook = self._webhook
         status = STATUS.get(decision.reason, 200)
-        webhook.records.decided(decision, webhook.seconds() - started, status)
+        webhook.records.decided(decision, elapsed, status)
         if status == 200:  # noqa: PLR2004  # HTTP's OK
-            self.respond(200, JSON, webhook.encoder().encode(decision, review.api_version))
+            self.respond(200, JSON, webhook.encoder().encode(decision, api_version))
         else:
             self.respond(status, TEXT, error_text(decision).encode() + b"\n")
 

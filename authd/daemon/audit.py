@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from json.encoder import encode_basestring_ascii as _quoted
 
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 
+from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision
 from authd.daemon.metrics import Metrics
 from authd.lockout import SeenIdentities
@@ -43,7 +46,7 @@ class Audit:
                 "log_level": LogLevel.info if decision.reason == ALLOWED else LogLevel.warn,
                 "log_time": time.time(),
                 "log_format": "{text()}",
-                "text": lambda: _text(record),
+                "text": partial(_text, record),
                 "record": record,
             }
         )
@@ -53,43 +56,37 @@ class Audit:
         self._metrics.refused(status)
         self._log.warn("refused a request with {status}: {why}", status=status, why=why)
 
-    def _record(self, decision: Decision, elapsed: float, status: int) -> dict[str, Any]:
-        record: dict[str, Any] = {
-            "decision": "allowed" if decision.user is not None else _verdict(status),
-            "reason": str(decision.reason),
-            "message": decision.message,
-            "reference": decision.reference,
-            "token": decision.token_digest[:12],
-            "sts_host": decision.host,
-            "elapsed_ms": round(elapsed * 1000, 3),
-            "status": status,
-        }
-        identity, user = decision.identity, decision.user
-        if identity is not None:
-            record["source"] = str(decision.source)
-            record["sts_request_id"] = identity.request_id
-            record["arn"] = identity.arn_text
-            record["canonical_arn"] = identity.canonical_arn
-            record["account"] = identity.arn.account
-        if user is not None:
-            record["username"] = user.username
-            record["groups"] = list(user.groups)
-        if identity is not None and identity.arn.account in self._scrubbed_accounts():
-            return _scrubbed(record, identity.arn.account)
-        return record
+    def _record(self, decision: Decision, elapsed: float, status: int) -> str:
+        """Write the members of a JSON object: what has no quotes by its own grammar needs no escapes."""
+        verdict = "allowed" if decision.user is not None else _verdict(status)
+        members = (
+            f'"decision":"{verdict}","reason":"{decision.reason}","message":{_quoted(decision.message)},'
+            f'"reference":"{decision.reference}","token":"{decision.token_digest[:12]}","sts_host":"{decision.host}",'
+            f'"elapsed_ms":{round(elapsed * 1000, 3)},"status":{status}'
+        )
+        return members if decision.identity is None else members + self._who(decision, decision.identity)
+
+    def _who(self, decision: Decision, identity: CallerIdentity) -> str:
+        account = identity.arn.account
+        scrubbed = account in self._scrubbed_accounts()
+        shown = (_SCRUBBED,) * 3 if scrubbed else (identity.arn_text, identity.canonical_arn, account)
+        members = (
+            f',"source":"{decision.source}","sts_request_id":{_quoted(identity.request_id)},"arn":{_quoted(shown[0])},'
+            f'"canonical_arn":{_quoted(shown[1])},"account":{_quoted(shown[2])}'
+        )
+        if decision.user is None:
+            return members
+        names = [decision.user.username, *decision.user.groups]
+        if scrubbed:
+            names = [name.replace(account, _SCRUBBED) for name in names]
+        username, *groups = map(_quoted, names)
+        return f'{members},"username":{username},"groups":[{",".join(groups)}]'
 
 
-def _text(record: dict[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in record.items() if value not in ("", []))
+def _text(record: str) -> str:
+    members = json.loads(f"{{{record}}}")
+    return " ".join(f"{name}={value}" for name, value in members.items() if value not in ("", []))
 
 
 def _verdict(status: int) -> str:
     return "denied" if status == 200 else "unavailable"  # noqa: PLR2004  # HTTP's OK
-
-
-def _scrubbed(record: dict[str, Any], account: str) -> dict[str, Any]:
-    record |= {"arn": _SCRUBBED, "canonical_arn": _SCRUBBED, "account": _SCRUBBED}
-    if "username" in record:
-        record["username"] = record["username"].replace(account, _SCRUBBED)
-        record["groups"] = [group.replace(account, _SCRUBBED) for group in record["groups"]]
-    return record

@@ -56,6 +56,7 @@ class BoundedRequest:
 
     def __init__(self, channel: BoundedChannel, incoming: IncomingRequest) -> None:
         self.channel = channel
+        self.factory = channel.factory
         self.method, self.body = incoming.method, incoming.body
         self.path = incoming.target.partition(b"?")[0]
         self.answered = False
@@ -68,7 +69,7 @@ class BoundedRequest:
     def respond(self, status: int, content_type: bytes, body: bytes) -> None:
         """Write the whole answer and be done."""
         self.answered = True
-        persistent = self._persistent and not self.channel.factory.draining
+        persistent = self._persistent and not self.factory.draining
         line = _STATUS_LINES[status]
         if status == 405:  # noqa: PLR2004  # HTTP's Method Not Allowed
             line %= self.allowed_method
@@ -78,7 +79,7 @@ class BoundedRequest:
 
     def refuse(self, status: int, why: str) -> None:
         """Say that the request is not one for this server."""
-        self.channel.factory.refused(status, why)
+        self.factory.refused(status, why)
         self.respond(status, TEXT, why.encode() + b"\n")
 
 
@@ -129,7 +130,7 @@ class BoundedChannel(Protocol):
         """Go on: there is room for answers again."""
         self._unheard = False
         self.deadline = None
-        if not self._answering:
+        if not (self._answering or self._turning):
             self._turn()
 
     def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
@@ -141,16 +142,14 @@ class BoundedChannel(Protocol):
         if self._ending:
             return
         self.transport.write(data)
-        if persistent:
-            self._turn()
-        else:
+        if not persistent:
             self.deadline = self.factory.seconds() + REQUEST_SECONDS  # to take the answer, and to close too
             self.loseConnection()
+        elif not self._turning:  # or the answer was there at once, and the turn goes on
+            self._turn()
 
     def _turn(self) -> None:
         """Answer what is complete and read what is here, until nothing is left or an answer takes its time."""
-        if self._turning:
-            return  # the answer was there at once: the loop below goes on
         self._turning = True
         while not (self._answering or self._unheard or self._ending):
             if self._reader.complete:
@@ -171,19 +170,20 @@ class BoundedChannel(Protocol):
             self._bad = error
 
     def _answer_next(self, incoming: IncomingRequest) -> None:
-        self._give_leave(incoming)
+        if incoming.asks_leave:
+            self._give_leave(incoming)
         self._answering = True
         self.idle_since = self.deadline = None  # what follows is bounded elsewhere
         self.factory.request_class(self, incoming).process()
 
     def _give_leave(self, incoming: IncomingRequest) -> None:
-        if incoming.asks_leave:
-            incoming.asks_leave = False
-            self.transport.write(_GO_ON)
+        incoming.asks_leave = False
+        self.transport.write(_GO_ON)
 
     def _wait(self) -> None:
         """Wait for the rest of a request, until its deadline, or for another one."""
-        self._give_leave(self._reader.current)
+        if self._reader.current.asks_leave:
+            self._give_leave(self._reader.current)
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()

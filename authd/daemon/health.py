@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
-from authd.daemon.bounded_http import TEXT, BoundedChannel, BoundedFactory, BoundedRequest
+from authd.daemon.bounded_http import TEXT, BoundedFactory, BoundedRequest
 from authd.daemon.metrics import CONTENT_TYPE, Metrics
-from authd.daemon.request_reader import IncomingRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +26,7 @@ class Check:
 class HealthRequest(BoundedRequest):
     """One question about the daemon's state."""
 
-    def __init__(self, channel: BoundedChannel, incoming: IncomingRequest) -> None:
-        super().__init__(channel, incoming)
-        assert isinstance(channel.factory, HealthFactory)
-        self._health = channel.factory
+    factory: HealthFactory
 
     def process(self) -> None:
         """Answer by path."""
@@ -41,12 +37,12 @@ class HealthRequest(BoundedRequest):
         elif self.path == b"/readyz":
             self._ready()
         elif self.path == b"/metrics":
-            self.respond(200, CONTENT_TYPE, self._health.metrics.render())
+            self.respond(200, CONTENT_TYPE, self.factory.metrics.render())
         else:
             self.refuse(404, "no such path: there are /livez, /readyz, /healthz and /metrics")
 
     def _ready(self) -> None:
-        problems = [(check, check.problem()) for check in self._health.checks]
+        problems = [(check, check.problem()) for check in self.factory.checks]
         ready = not any(what for _, what in problems)
         lines = [f"[-] {each.name}: {what}" if what else _well(each) for each, what in problems]
         text = "\n".join([*lines, "ready" if ready else "not ready", ""])

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TextIO
 
 from twisted.logger import FileLogObserver, ILogObserver, LogEvent, formatEvent, formatEventAsClassicLogText
+from zope.interface import implementer
 
 FORMATS = ("auto", "text", "json")
 
@@ -20,22 +21,36 @@ def log_observer(out: TextIO, log_format: str) -> ILogObserver:
     """Return an observer that writes to `out`; `auto` is text on a terminal and JSON elsewhere."""
     if log_format == "auto":
         log_format = "text" if out.isatty() else "json"
-    render = formatEventAsClassicLogText if log_format == "text" else _as_json_line
-    return FileLogObserver(out, render)
+    return FileLogObserver(out, formatEventAsClassicLogText) if log_format == "text" else _JSONLines(out)
+
+
+@implementer(ILogObserver)
+class _JSONLines:
+    """Writes each event as a line at once."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __call__(self, event: LogEvent) -> None:
+        self._out.write(_as_json_line(event))
+        self._out.flush()
 
 
 def _as_json_line(event: LogEvent) -> str:
-    """Write an event; one that carries `record`, a dict of plain values, is written without being formatted."""
-    record = event.get("record")
-    if record is None:
-        record = {"message": formatEvent(event)}
-        record |= {k: v for k, v in event.items() if not k.startswith("log_") and k not in _HEAD and _is_plain(v)}
-    failure = event.get("log_failure")
-    if failure is not None:
-        record["traceback"] = failure.getTraceback()
+    """Write an event; one that carries `record`, the members of a JSON object, is written without being formatted."""
     seconds, milliseconds = divmod(int(event["log_time"] * 1000), 1000)
     head = _head(event["log_level"].name, event["log_namespace"])
-    return f'{{"time":"{_until_seconds(seconds)}.{milliseconds:03d}+00:00",{head},{_encode(record)[1:]}\n'
+    record = event.get("record") or _record(event)
+    return f'{{"time":"{_until_seconds(seconds)}.{milliseconds:03d}+00:00",{head},{record}}}\n'
+
+
+def _record(event: LogEvent) -> str:
+    members = {"message": formatEvent(event)}
+    members |= {k: v for k, v in event.items() if not k.startswith("log_") and k not in _HEAD and _is_plain(v)}
+    failure = event.get("log_failure")
+    if failure is not None:
+        members["traceback"] = failure.getTraceback()
+    return _encode(members)[1:-1]
 
 
 @lru_cache(maxsize=2)  # thousands of lines are of the same second

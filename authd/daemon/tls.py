@@ -131,12 +131,8 @@ class TLSConnection(ProtocolWrapper):
 
     def write(self, data: bytes) -> None:
         """Send, in as few records as it takes."""
-        if self.disconnecting:
-            return
-        if self._shaken:
-            self._send(data)
-        else:
-            self._waiting.append(data)
+        if not self.disconnecting:
+            (self._send if self._shaken else self._waiting.append)(data)
 
     def loseConnection(self) -> None:
         """Say that nothing more comes, and end when the peer has said so too; it is cut off before hands are shaken."""

@@ -21,9 +21,8 @@ from authd.core.token_review import (
     decode_review,
     error_text,
 )
-from authd.daemon.bounded_http import JSON, TEXT, BoundedChannel, BoundedFactory, BoundedRequest
+from authd.daemon.bounded_http import JSON, TEXT, BoundedFactory, BoundedRequest
 from authd.daemon.coroutines import run
-from authd.daemon.request_reader import IncomingRequest
 
 _PATH = b"/authenticate"
 
@@ -65,12 +64,9 @@ class WebhookRequest(BoundedRequest):
     max_body = MAX_REVIEW_LENGTH
     allowed_method = b"POST"
 
-    _log = Logger()
+    factory: WebhookFactory
 
-    def __init__(self, channel: BoundedChannel, incoming: IncomingRequest) -> None:
-        super().__init__(channel, incoming)
-        assert isinstance(channel.factory, WebhookFactory)
-        self._webhook = channel.factory
+    _log = Logger()
 
     def process(self) -> None:
         """Route by exact path and method, and answer."""
@@ -89,11 +85,11 @@ class WebhookRequest(BoundedRequest):
         except InvalidReview as error:
             self.refuse(400, str(error))
         else:
-            self._webhook.under_review += 1
+            self.factory.under_review += 1
             run(self._answer(review))
 
     async def _answer(self, review: ReviewRequest) -> None:
-        webhook = self._webhook
+        webhook = self.factory
         started = webhook.seconds()
         try:
             decision = await webhook.authenticator.decide(review)
@@ -106,7 +102,7 @@ class WebhookRequest(BoundedRequest):
             webhook.under_review -= 1
 
     def _tell(self, decision: Decision, api_version: str, elapsed: float) -> None:
-        webhook = self._webhook
+        webhook = self.factory
         status = STATUS.get(decision.reason, 200)
         webhook.records.decided(decision, elapsed, status)
         if status == 200:  # noqa: PLR2004  # HTTP's OK

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from authd.core.decision import Decision
 from authd.core.errors import UnavailableReason
@@ -84,31 +85,33 @@ class WebhookRequest(BoundedRequest):
             review = decode_review(self.body)
         except InvalidReview as error:
             self.refuse(400, str(error))
-        else:
-            self.factory.under_review += 1
-            run(self._answer(review))
+            return
+        self._api_version, self._started = review.api_version, self.factory.seconds()
+        self.factory.under_review += 1
+        run(self.factory.authenticator.decide(review), self._decided, self._broken)
 
-    async def _answer(self, review: ReviewRequest) -> None:
-        webhook = self.factory
-        started = webhook.seconds()
+    def _decided(self, decision: Decision) -> None:
         try:
-            decision = await webhook.authenticator.decide(review)
-            self._tell(decision, review.api_version, webhook.seconds() - started)
+            self._tell(decision)
         except Exception:  # noqa: BLE001  # a bug must be seen, answered, and not end the daemon
-            self._log.failure("answering a review failed")
-            if not self.answered:
-                self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
-        finally:
-            webhook.under_review -= 1
+            self._broken(Failure())
+        else:
+            self.factory.under_review -= 1
 
-    def _tell(self, decision: Decision, api_version: str, elapsed: float) -> None:
-        webhook = self.factory
+    def _tell(self, decision: Decision) -> None:
         status = STATUS.get(decision.reason, 200)
-        webhook.records.decided(decision, elapsed, status)
+        webhook = self.factory
+        webhook.records.decided(decision, webhook.seconds() - self._started, status)
         if status == 200:  # noqa: PLR2004  # HTTP's OK
-            self.respond(200, JSON, webhook.encoder().encode(decision, api_version))
+            self.respond(200, JSON, webhook.encoder().encode(decision, self._api_version))
         else:
             self.respond(status, TEXT, error_text(decision).encode() + b"\n")
+
+    def _broken(self, failure: Failure) -> None:
+        self.factory.under_review -= 1
+        self._log.failure("answering a review failed", failure)
+        if not self.answered:
+            self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
 
 
 class WebhookFactory(BoundedFactory):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
 
 from authd.daemon.coroutines import run
 
@@ -15,15 +16,16 @@ class Work:
 
     def __init__(self, *awaited: Deferred[Any]) -> None:
         self.seen: list[Any] = []
-        run(self._work(awaited))
+        self.failures: list[Failure] = []
+        run(self._work(awaited), self.seen.append, self.failures.append)
 
-    async def _work(self, awaited: tuple[Deferred[Any], ...]) -> None:
+    async def _work(self, awaited: tuple[Deferred[Any], ...]) -> str:
         for deferred in awaited:
             try:
                 self.seen.append(await deferred)
             except ZeroDivisionError as error:
                 self.seen.append(error)
-        self.seen.append("done")
+        return "done"
 
 
 def test_what_has_nothing_to_wait_for_is_done_at_once() -> None:
@@ -52,3 +54,15 @@ def test_a_failure_is_raised_where_it_is_awaited() -> None:
     first.errback(error)
     second.callback(2)
     assert work.seen == [error, 2, "done"]
+
+
+def test_an_error_that_nobody_handles_is_told() -> None:
+    """What a coroutine raises, at once or later, is told with its traceback, and nothing is returned."""
+    later: Deferred[int] = Deferred()
+    for work in (Work(fail(KeyError("at once"))), Work(succeed(1), later)):
+        if work.seen:
+            later.errback(KeyError("later"))
+        (failure,) = work.failures
+        assert failure.check(KeyError)
+        assert "_work" in failure.getTraceback()
+        assert "done" not in work.seen

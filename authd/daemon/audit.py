@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from json.encoder import encode_basestring_ascii as _quoted
 
@@ -22,13 +23,21 @@ _NAMESPACE = f"{__name__}.Audit"
 class Audit:
     """Writes decisions to the log and counts them.
 
-    `scrubbed_accounts` returns those of the settings in force.
+    `scrubbed_accounts` returns those of the settings in force; what is logged within `together` is written in one
+    piece when it ends.
     """
 
     _log = Logger()
 
-    def __init__(self, scrubbed_accounts: Callable[[], frozenset[str]], metrics: Metrics, seen: SeenIdentities) -> None:
+    def __init__(
+        self,
+        scrubbed_accounts: Callable[[], frozenset[str]],
+        metrics: Metrics,
+        seen: SeenIdentities,
+        together: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._scrubbed_accounts = scrubbed_accounts
+        self.together = together
         self._metrics = metrics
         self._seen = seen
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TextIO
+from typing import TextIO, cast
 
 from twisted.logger import FileLogObserver, ILogObserver, LogEvent, formatEvent, formatEventAsClassicLogText
 from zope.interface import implementer
@@ -17,18 +19,53 @@ _HEAD = ("time", "level", "logger", "message")
 _PLAIN = (str, int, float, bool, type(None))
 
 
-def log_observer(out: TextIO, log_format: str) -> ILogObserver:
+class LogOutput:
+    """A log's stream, which can be held for a moment: what is written meanwhile goes out in one piece."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.isatty = out.isatty
+        self._out = out
+        self._parts: list[str] = []
+        self._held = False
+
+    def write(self, text: str) -> None:
+        """Take in some text; `flush` follows."""
+        self._parts.append(text)
+
+    def flush(self) -> None:
+        """Write what was taken in, unless it is held."""
+        if not self._held:
+            text = "".join(self._parts)
+            self._parts.clear()  # also where it can't be written: a full disk must not fill the memory too
+            self._out.write(text)
+            self._out.flush()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold the stream while the block lasts."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            with suppress(OSError):  # there is nobody to tell that the log can't be written
+                self.flush()
+
+
+def log_observer(out: TextIO | LogOutput, log_format: str) -> ILogObserver:
     """Return an observer that writes to `out`; `auto` is text on a terminal and JSON elsewhere."""
     if log_format == "auto":
         log_format = "text" if out.isatty() else "json"
-    return FileLogObserver(out, formatEventAsClassicLogText) if log_format == "text" else _JSONLines(out)
+    if log_format == "text":
+        return FileLogObserver(cast("TextIO", out), formatEventAsClassicLogText)
+    return _JSONLines(out)
 
 
 @implementer(ILogObserver)
 class _JSONLines:
     """Writes each event as a line at once."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO | LogOutput) -> None:
         self._out = out
 
     def __call__(self, event: LogEvent) -> None:

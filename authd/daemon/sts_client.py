@@ -22,6 +22,7 @@ from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
 from authd.daemon.call_deadlines import CallDeadlines
 from authd.daemon.sts_agent import BadResponse, ConnectionEnded, FixedHeaders
+from authd.daemon.together import Together
 
 
 class _NoCookies(IndexableCookieJar):
@@ -89,6 +90,11 @@ class _Body(Protocol):
             self.ended.errback(BadResponse("its end is missing"))
 
 
+def _end_waiting(turns: list[Deferred[None]]) -> None:
+    for turn in turns:
+        turn.callback(None)
+
+
 class STSClient:
     """Asks STS who signed a request.
 
@@ -102,9 +108,13 @@ class STSClient:
         self._headers = FixedHeaders({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition
         self._deadlines = CallDeadlines(reactor, timeout)
+        self._asking: Together[Deferred[None]] = Together(reactor, _end_waiting)
 
     async def ask(self, request: PresignedRequest) -> CallerIdentity:
         """Return who signed the request; raises `Denied`, or `Unavailable` at the latest at the deadline."""
+        turn: Deferred[None] = Deferred()
+        self._asking.add(turn)
+        await turn
         call = self._http.request(
             "GET",
             _CheckedURL(f"https://{request.host}{request.target}"),

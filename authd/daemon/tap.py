@@ -33,7 +33,7 @@ from authd.daemon.descriptors import LOOK_SECONDS, Descriptors
 from authd.daemon.hangups import HangUps
 from authd.daemon.health import Check, HealthFactory
 from authd.daemon.listener import WebhookListener
-from authd.daemon.logs import log_observer
+from authd.daemon.logs import LogOutput, log_observer
 from authd.daemon.metrics import Metrics
 from authd.daemon.notify import ServiceManager, watchdog_seconds
 from authd.daemon.options import Options
@@ -69,6 +69,7 @@ class AuthdService(MultiService):
         self._loops: list[task.LoopingCall] = []
         self._ports: list[IListeningPort] = []
         self._watchers: list[DirectoryWatcher] = []
+        self._output = LogOutput(sys.stdout)
         self._metrics = Metrics()
         self._seen = SeenIdentities(time.monotonic)
 
@@ -77,7 +78,7 @@ class AuthdService(MultiService):
         super().setServiceParent(parent)
         HangUps(self._reactor, self._check_files).take()  # heeded once the reactor runs: by then all is there
         if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, log_observer(sys.stdout, self._options["log-format"]))
+            parent.setComponent(ILogObserver, log_observer(self._output, self._options["log-format"]))
 
     def startService(self) -> None:
         """Read, build, bind and begin; on any failure say what is wrong and exit."""
@@ -168,7 +169,7 @@ class AuthdService(MultiService):
             audiences=settings.audiences,
             observer=self._metrics,
         )
-        audit = Audit(lambda: self._file.settings.scrubbed_accounts, self._metrics, self._seen)
+        audit = Audit(lambda: self._file.settings.scrubbed_accounts, self._metrics, self._seen, self._output.together)
         return WebhookFactory(self._reactor, authenticator, audit, self._encoder)
 
     def _publish(self, admission: Admission, circuits: Circuits) -> None:

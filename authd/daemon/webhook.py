@@ -6,6 +6,7 @@ What kube-apiserver does with each status is in docs/reasons.md.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -24,6 +25,7 @@ from authd.core.token_review import (
 )
 from authd.daemon.bounded_http import JSON, TEXT, BoundedFactory, BoundedRequest
 from authd.daemon.coroutines import run
+from authd.daemon.together import Together
 
 _PATH = b"/authenticate"
 
@@ -58,6 +60,10 @@ class Records(Protocol):
         """Note a request that was not a TokenReview."""
         ...
 
+    def together(self) -> AbstractContextManager[None]:
+        """Write in one piece what is noted meanwhile."""
+        ...
+
 
 class WebhookRequest(BoundedRequest):
     """One request to the webhook."""
@@ -66,6 +72,9 @@ class WebhookRequest(BoundedRequest):
     allowed_method = b"POST"
 
     factory: WebhookFactory
+    _decision: Decision
+    _api_version: str
+    _started: float
 
     _log = Logger()
 
@@ -91,21 +100,32 @@ class WebhookRequest(BoundedRequest):
         run(self.factory.authenticator.decide(review), self._decided, self._broken)
 
     def _decided(self, decision: Decision) -> None:
+        self._decision = decision
+        self.factory.decided.add(self)
+
+    def record(self, now: float) -> None:
+        """Take note of the decision."""
+        decision = self._decision
         try:
-            self._tell(decision)
+            self.factory.records.decided(decision, now - self._started, STATUS.get(decision.reason, 200))
         except Exception:  # noqa: BLE001  # a bug must be seen, answered, and not end the daemon
+            self._broken(Failure())
+
+    def tell(self, encoder: ReviewEncoder) -> None:
+        """Answer with the decision, if it could be taken note of."""
+        if self.answered:
+            return
+        decision = self._decision
+        try:
+            status = STATUS.get(decision.reason, 200)
+            if status == 200:  # noqa: PLR2004  # HTTP's OK
+                self.respond(200, JSON, encoder.encode(decision, self._api_version))
+            else:
+                self.respond(status, TEXT, error_text(decision).encode() + b"\n")
+        except Exception:  # noqa: BLE001  # as above
             self._broken(Failure())
         else:
             self.factory.under_review -= 1
-
-    def _tell(self, decision: Decision) -> None:
-        status = STATUS.get(decision.reason, 200)
-        webhook = self.factory
-        webhook.records.decided(decision, webhook.seconds() - self._started, status)
-        if status == 200:  # noqa: PLR2004  # HTTP's OK
-            self.respond(200, JSON, webhook.encoder().encode(decision, self._api_version))
-        else:
-            self.respond(status, TEXT, error_text(decision).encode() + b"\n")
 
     def _broken(self, failure: Failure) -> None:
         self.factory.under_review -= 1
@@ -117,7 +137,8 @@ class WebhookRequest(BoundedRequest):
 class WebhookFactory(BoundedFactory):
     """Holds what the webhook's requests share.
 
-    `encoder` returns the encoder of the settings in force; `under_review` counts decisions under way.
+    `encoder` returns the encoder of the settings in force; `under_review` counts reviews that aren't answered yet;
+    `decided` takes requests whose decision is made: all of a turn's are recorded, and then answered.
     """
 
     request_class = WebhookRequest
@@ -130,6 +151,16 @@ class WebhookFactory(BoundedFactory):
         self.records = records
         self.encoder = encoder
         self.under_review = 0
+        self.decided: Together[WebhookRequest] = Together(reactor, self._answer_all)
+
+    def _answer_all(self, requests: list[WebhookRequest]) -> None:
+        now = self.seconds()
+        with self.records.together():
+            for request in requests:
+                request.record(now)
+        encoder = self.encoder()
+        for request in requests:
+            request.tell(encoder)
 
     def refused(self, status: int, why: str) -> None:
         """Take note of a request that was not a TokenReview."""

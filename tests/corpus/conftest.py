@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,9 @@ class _Records:
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
         """Take note of nothing: the decisions are counted where they are made."""
 
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def refused(self, status: int, why: str) -> None:
         self.refusals.append((status, why))
 
@@ -106,6 +110,7 @@ class WebhookConnection:
         for piece in pieces(data, split=split):
             if not self.transport.disconnected:
                 self._channel.dataReceived(piece)
+                self.clock.advance(0)  # the reactor's turn ends
 
     def wait(self, seconds: float) -> None:
         """Let time pass, second by second, and deadlines be looked at."""
@@ -180,6 +185,7 @@ class STSExchange:
             target="/?Action=GetCallerIdentity",
         )
         Deferred.fromCoroutine(client.ask(request)).addBoth(self._ended)
+        self._clock.advance(0)  # the reactor's turn ends
 
     @property
     def sent(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -114,6 +115,9 @@ class Records:
 
     def refused(self, status: int, why: str) -> None:
         self.refusals.append((status, why))
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class ScriptedAuthenticator:

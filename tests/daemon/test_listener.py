@@ -176,6 +176,7 @@ def test_the_end_waits_for_reviews_under_way(listening: Listening) -> None:
     listening.advance(10)
     assert stopped == []
     pending.callback(decision(ALLOWED))
+    listening.clock.advance(0)
     assert b"Connection: close" in transport.value()
     listening.advance(0.5)
     assert (stopped, transport.aborted) == ([], False)  # the answer is still to be sent
@@ -214,6 +215,7 @@ def test_the_end_takes_a_last_request(listening: Listening) -> None:
     stopped = listening.stop()
     listening.advance(0.5)
     transport.protocol.dataReceived(review())
+    listening.clock.advance(0)
     assert b"200 OK" in transport.value()
     assert b"Connection: close" in transport.value()
     transport.end()

@@ -10,7 +10,7 @@ import pytest
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
-from authd.daemon.logs import log_observer
+from authd.daemon.logs import LogOutput, log_observer
 
 EVENT: dict[str, Any] = {
     "log_time": 1_772_366_400.25,
@@ -86,3 +86,74 @@ def test_control_characters_cannot_forge_lines() -> None:
 def test_values_do_not_replace_the_lines_own_members() -> None:
     """A value under a name of the line's own does not take its place."""
     assert json.loads(write({**EVENT, "level": "forged", "time": "forged"}, "json"))["level"] == "warn"
+
+
+class Disk(io.StringIO):
+    """A file that counts how often it is written, and may be full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+        self.full = False
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_is_written_together_is_written_once(log_format: str) -> None:
+    """Lines that are held go out in their order, in one piece, when the block ends, and others at once."""
+    disk = Disk()
+    output = LogOutput(disk)
+    observe = log_observer(output, log_format)
+    observe({**EVENT, "what": "first"})
+    assert "first happened" in disk.getvalue()
+    with output.together():
+        observe({**EVENT, "what": "second"})
+        observe({**EVENT, "what": "third"})
+        assert "second" not in disk.getvalue()
+    assert disk.writes == 2
+    observe({**EVENT, "what": "fourth"})
+    happened = [disk.getvalue().index(f"{what} happened") for what in ("first", "second", "third", "fourth")]
+    assert happened == sorted(happened)
+    assert len(disk.getvalue().splitlines()) == 4
+
+
+def test_what_is_held_is_written_whatever_happens() -> None:
+    """A block that breaks has its lines written too."""
+    disk = Disk()
+    output = LogOutput(disk)
+
+    def break_off() -> None:
+        with output.together():
+            log_observer(output, "json")(EVENT)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert "something happened" in disk.getvalue()
+
+
+def test_a_full_disk_is_survived() -> None:
+    """Where nothing can be written the block ends as ever, nothing heaps up, and later lines are written again."""
+    disk = Disk()
+    output = LogOutput(disk)
+    observe = log_observer(output, "json")
+    disk.full = True
+    with output.together():
+        observe(EVENT)
+    with pytest.raises(OSError, match="No space"):
+        observe(EVENT)  # alone it is the publisher who is told
+    disk.full = False
+    observe({**EVENT, "what": "later"})
+    assert len(disk.getvalue().splitlines()) == 1
+    assert "later happened" in disk.getvalue()
+
+
+def test_an_output_is_a_terminal_where_its_stream_is() -> None:
+    """Who reads is asked of the stream itself."""
+    assert LogOutput(Terminal()).isatty()
+    assert not LogOutput(io.StringIO()).isatty()

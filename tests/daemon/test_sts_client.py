@@ -88,6 +88,7 @@ class Call:
 
     def ask(self) -> None:
         Deferred.fromCoroutine(self.client.ask(presigned())).addBoth(self.results.append)
+        self.clock.advance(0)  # the reactor's turn ends
 
     def failed(self, *kinds: type[Exception]) -> Any:
         """Return the error that the call has failed with."""

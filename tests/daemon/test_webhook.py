@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -45,6 +46,7 @@ class Webhook:
         """Send bytes on the connection, and return what is answered at once."""
         for part in data:
             self.transport.protocol.dataReceived(part)
+        self.clock.advance(0)  # the reactor's turn ends
         answer: bytes = self.transport.value()
         self.transport.clear()
         return answer
@@ -262,6 +264,7 @@ def test_a_client_that_left_is_written_nothing(webhook: Webhook) -> None:
     webhook.transport.end()
     with capturedLogs() as events:
         pending.callback(decision(ALLOWED))
+        webhook.clock.advance(0)
     assert webhook.transport.value() == b""
     assert len(webhook.records.decisions) == 1
     assert webhook.factory.under_review == 0
@@ -402,3 +405,84 @@ def test_the_settings_of_the_moment_encode_the_answer(webhook: Webhook) -> None:
     webhook.encoder = ReviewEncoder(scrubbed_accounts=frozenset({"111122223333"}))
     pending.callback(decision(ALLOWED))
     assert b"111122223333" not in webhook.send()
+
+
+class Journal(Records):
+    """Records that also tell what came in which order, with what was answered by then."""
+
+    def __init__(self, webhook: Webhook) -> None:
+        super().__init__()
+        self.webhook = webhook
+        self.order: list[str] = []
+        self.answered_by_then = 0
+
+    def decided(self, decision: Decision, elapsed: float, status: int) -> None:
+        super().decided(decision, elapsed, status)
+        self.order.append("record")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        self.order.append("begin")
+        yield
+        self.order.append("end")
+        self.answered_by_then = len(self.webhook.transport.value())
+
+
+def journal(webhook: Webhook) -> Journal:
+    records = Journal(webhook)
+    webhook.factory.records = records
+    return records
+
+
+def test_a_turns_decisions_are_recorded_before_any_is_answered(webhook: Webhook) -> None:
+    """What is decided in one turn is recorded in one piece first: no answer leaves without its record."""
+    records = journal(webhook)
+    others = [webhook.connect() for _ in range(2)]
+    for transport in (webhook.transport, *others):
+        transport.protocol.dataReceived(post(review_bytes()))
+    assert records.order == []
+    assert webhook.factory.under_review == 3
+    webhook.clock.advance(0.5)
+    assert records.order == ["begin", "record", "record", "record", "end"]
+    assert records.answered_by_then == 0
+    assert [elapsed for _, elapsed, _ in records.decisions] == [0.5] * 3
+    for transport in (webhook.transport, *others):
+        assert parts(transport.value())[0] == 200
+    assert webhook.factory.under_review == 0
+
+
+def test_a_record_that_breaks_is_one_500(webhook: Webhook) -> None:
+    """A decision that can't be recorded lets nobody in, and the others of its turn are answered."""
+    records = journal(webhook)
+    other = webhook.connect()
+
+    def broken(decision: Decision, elapsed: float, status: int) -> None:
+        if not records.order[1:]:
+            records.order.append("broken")
+            raise ZeroDivisionError
+        Journal.decided(records, decision, elapsed, status)
+
+    records.decided = broken  # type: ignore[method-assign]
+    with capturedLogs() as events:
+        for transport in (webhook.transport, other):
+            transport.protocol.dataReceived(post(review_bytes()))
+        webhook.clock.advance(0)
+    assert records.order == ["begin", "broken", "record", "end"]
+    assert [parts(transport.value())[0] for transport in (webhook.transport, other)] == [500, 200]
+    assert len([event for event in events if "log_failure" in event]) == 1
+    assert webhook.factory.under_review == 0
+
+
+def test_an_answer_that_breaks_is_one_500(webhook: Webhook) -> None:
+    """An answer that can't be written is a 500 for that request alone."""
+    other = webhook.connect()
+    good = decision(ALLOWED)
+    answers = [good._replace(user=object()), good]
+    webhook.authenticator.answer = lambda _: answers.pop(0)
+    with capturedLogs() as events:
+        for transport in (webhook.transport, other):
+            transport.protocol.dataReceived(post(review_bytes()))
+        webhook.clock.advance(0)
+    assert [parts(transport.value())[0] for transport in (webhook.transport, other)] == [500, 200]
+    assert len([event for event in events if "log_failure" in event]) == 1
+    assert webhook.factory.under_review == 0

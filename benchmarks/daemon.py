@@ -56,13 +56,15 @@ def many_rules(count: int, generation: int) -> str:
     return "".join(rules) + RULE.replace("[bench]", f"[generation-{generation}]")
 
 
-def settings_text(folder: Path, sts: STS, *, options: Mapping[str, str] | None = None, rules: str = RULE) -> str:
-    """Write a settings file's text; `options` are lines of `server.sts`."""
+def settings_text(
+    folder: Path, sts: STS, *, options: Mapping[str, str] | None = None, rules: str = RULE, port: int = 0
+) -> str:
+    """Write a settings file's text; `options` are lines of `server.sts`, port 0 any one that is free."""
     endpoint = "    - {{host: {host}, connect: '127.0.0.1:{port}', caFile: {ca_file}}}\n"
     endpoints = "".join(endpoint.format(host=h, port=p, ca_file=sts.ca_file) for h, p in sts.ports.items())
     given = "".join(f"    {name}: {value}\n" for name, value in (options or {}).items())
     return (
-        f"clusterID: {CLUSTER}\nserver:\n  port: 0\n  healthPort: 0\n  stateDir: {folder}/state\n"
+        f"clusterID: {CLUSTER}\nserver:\n  port: {port}\n  healthPort: 0\n  stateDir: {folder}/state\n"
         f"  generateKubeconfig: {folder}/kubeconfig.yaml\n"
         f"  sts:\n{given}    endpoints:\n{endpoints}  mapRoles:\n{rules}"
     )
@@ -80,11 +82,11 @@ def environment() -> dict[str, str]:
 
 
 def start_daemon(
-    folder: Path, core: int, sts: STS, *, options: Mapping[str, str] | None = None, rules: str = RULE
+    folder: Path, core: int, sts: STS, *, options: Mapping[str, str] | None = None, rules: str = RULE, port: int = 0
 ) -> Daemon:
     """Start a daemon and wait until it listens; exits with its log where it does not."""
     folder.mkdir(exist_ok=True)
-    (folder / "config.yaml").write_text(settings_text(folder, sts, options=options, rules=rules))
+    (folder / "config.yaml").write_text(settings_text(folder, sts, options=options, rules=rules, port=port))
     return start_again(folder, core)
 
 

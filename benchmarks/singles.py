@@ -13,7 +13,7 @@ from authd.core.mapping import Rule, build_table
 from authd.core.templates import parse_template
 from benchmarks.daemon import start_again, start_daemon
 from benchmarks.load import Load, run_load
-from benchmarks.nginx import STS, STS_ANSWER
+from benchmarks.nginx import STS, STS_ANSWER, free_port
 from benchmarks.processes import Cores
 from benchmarks.stage import Sample
 from benchmarks.tokens import access_key, distinct, write_tokens
@@ -27,8 +27,8 @@ _GROUP = parse_template("bench")
 
 
 def measure_start(folder: Path, cores: Cores, sts: STS, runs: int) -> Sample:
-    """Start a daemon over and over; the first time makes certificates and is not counted."""
-    start_daemon(folder, cores.server, sts).running.end()
+    """Start a daemon over and over, on a port of its own; the first time makes certificates and is not counted."""
+    start_daemon(folder, cores.server, sts, port=free_port()).running.end()
     seconds: list[float] = []
     for _ in range(runs):
         daemon = start_again(folder, cores.server)

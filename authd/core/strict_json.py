@@ -26,7 +26,7 @@ def parse_object(body: bytes, limit: int) -> dict[str, object]:
         text = body.decode("utf-8").strip(_SPACE)
         value, end = _DECODER.raw_decode(text)
         if end != len(text):
-            raise ValueError("more follows")
+            raise ValueError
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate is no character
     except InvalidJson:

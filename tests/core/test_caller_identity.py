@@ -484,3 +484,45 @@ def test_the_short_way_and_the_strict_one_agree(place, byte, cut, length):
         assert parse(changed) == strict
     except Unavailable:
         assert strict is None
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_each_character_of_the_short_way(place, monkeypatch):
+    """In its texts the short way takes every printable character that needs no escape, and no other."""
+
+    class Asked(Exception):
+        pass
+
+    def ask(*_):
+        raise Asked
+
+    monkeypatch.setattr(caller_identity, "parse_object", ask)
+    for number in range(256):
+        texts = ["1", "2", "3", "4"]
+        texts[place] += chr(number)
+        result = f'{{"Account":"{texts[0]}","Arn":"{texts[1]}","UserId":"{texts[2]}"}}'
+        answer = f'{{"GetCallerIdentityResult":{result},"ResponseMetadata":{{"RequestId":"{texts[3]}"}}}}'
+        content = f'{{"GetCallerIdentityResponse":{answer}}}'.encode("latin-1")
+        if " " <= chr(number) <= "~" and chr(number) not in '"\\':
+            assert caller_identity._parts(content) == tuple(texts)
+        else:
+            with pytest.raises(Asked):
+                caller_identity._parts(content)
+
+
+def test_each_character_around_the_short_ways_texts(monkeypatch):
+    """Outside of its texts nothing may be another character for the short way."""
+    monkeypatch.setattr(caller_identity, "parse_object", lambda *_: {})
+    texts = caller_identity._parts(USUAL)
+    free = {USUAL.index(f'"{text}"'.encode()) + 1 + n for text in texts for n in range(len(text))}
+    for place in {*range(len(USUAL))} - free:
+        with pytest.raises(caller_identity.InvalidJson):
+            caller_identity._parts(USUAL[:place] + b"~" + USUAL[place + 1 :])
+
+
+@pytest.mark.parametrize("metadata", [None, [], "x", {"RequestId": None}, {"RequestId": 7}])
+def test_a_request_id_that_is_no_text_is_none(metadata):
+    """Only a text is a request id."""
+    answer = json.loads(body())
+    answer["GetCallerIdentityResponse"]["ResponseMetadata"] = metadata
+    assert parse(json.dumps(answer).encode()).request_id == ""

@@ -380,3 +380,27 @@ def test_a_usual_review_has_its_bound():
         else:
             with pytest.raises(InvalidReview):
                 decode_review(body)
+
+
+@pytest.mark.parametrize("place", ["token", "first", "second", "third"])
+def test_each_character_of_the_short_way(place, monkeypatch):
+    """In its texts the short way takes every printable character that needs no escape, in a token no space, and no other."""
+    monkeypatch.setattr(token_review, "_decode_strictly", lambda _: None)
+    for number in range(256):
+        texts = {"token": "t", "first": "a", "second": "b", "third": "c"}
+        texts[place] += chr(number)
+        token, *audiences = texts.values()
+        spec = f'"token":"{token}","audiences":["{audiences[0]}","{audiences[1]}","{audiences[2]}"]'
+        body = f'{{"kind":"TokenReview","apiVersion":"{V1}","spec":{{{spec}}}}}'.encode("latin-1")
+        plain = " " <= chr(number) <= "~" and chr(number) not in '"\\' and (place != "token" or number > 0x20)
+        assert decode_review(body) == ((V1, token, tuple(audiences)) if plain else None)
+
+
+def test_each_character_around_the_short_ways_texts(monkeypatch):
+    """Outside of its texts nothing may be another character for the short way."""
+    monkeypatch.setattr(token_review, "_decode_strictly", lambda _: None)
+    texts = [USUAL["spec"]["token"], *USUAL["spec"]["audiences"]]
+    free = {USUAL_BYTES.index(text.encode()) + n for text in texts for n in range(len(text))}
+    for place in {*range(len(USUAL_BYTES))} - free:
+        changed = USUAL_BYTES[:place] + b"~" + USUAL_BYTES[place + 1 :]
+        assert decode_review(changed) is None, changed

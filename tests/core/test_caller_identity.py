@@ -516,8 +516,9 @@ def test_each_character_around_the_short_ways_texts(monkeypatch):
     texts = caller_identity._parts(USUAL)
     free = {USUAL.index(f'"{text}"'.encode()) + 1 + n for text in texts for n in range(len(text))}
     for place in {*range(len(USUAL))} - free:
-        with pytest.raises(caller_identity.InvalidJson):
-            caller_identity._parts(USUAL[:place] + b"~" + USUAL[place + 1 :])
+        for other in b"~\\\x7f":
+            with pytest.raises(caller_identity.InvalidJson):
+                caller_identity._parts(USUAL[:place] + bytes([other]) + USUAL[place + 1 :])
 
 
 @pytest.mark.parametrize("metadata", [None, [], "x", {"RequestId": None}, {"RequestId": 7}])

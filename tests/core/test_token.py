@@ -159,6 +159,16 @@ def test_no_text_has_one_character_more_than_fours(tokens, hosts):
             assert message == "malformed token: not canonical base64url without padding"
 
 
+def test_nothing_is_lost_in_decoding(tokens, hosts):
+    """As many foreign characters as would leave the others in their places are refused, wherever they stand."""
+    token = tokens.token()
+    for foreign in [character for character in map(chr, range(128)) if character not in BASE64URL] + ["\xe4", "\uff0b"]:
+        for junk in (foreign * 2, foreign * 4, foreign * 8):
+            for place in (len(PREFIX), len(PREFIX) + 1, 40, len(token) - 4, len(token)):
+                message = refusal(token[:place] + junk + token[place:], hosts, tokens.now).message
+                assert message == "malformed token: not canonical base64url without padding"
+
+
 def test_half_a_character_is_none(tokens, hosts):
     """A lone surrogate, which no UTF-8 has, is refused wherever it stands, like any other foreign character."""
     token = tokens.token()

@@ -400,7 +400,9 @@ def test_each_character_around_the_short_ways_texts(monkeypatch):
     """Outside of its texts nothing may be another character for the short way."""
     monkeypatch.setattr(token_review, "_decode_strictly", lambda _: None)
     texts = [USUAL["spec"]["token"], *USUAL["spec"]["audiences"]]
-    free = {USUAL_BYTES.index(text.encode()) + n for text in texts for n in range(len(text))}
-    for place in {*range(len(USUAL_BYTES))} - free:
-        changed = USUAL_BYTES[:place] + b"~" + USUAL_BYTES[place + 1 :]
-        assert decode_review(changed) is None, changed
+    for usual in (USUAL_BYTES, USUAL_BYTES.replace(V1.encode(), V1BETA1.encode())):
+        free = {usual.index(text.encode()) + n for text in texts for n in range(len(text))}
+        for place in {*range(len(usual))} - free:
+            for other in b"~\\\x7f":
+                changed = usual[:place] + bytes([other]) + usual[place + 1 :]
+                assert decode_review(changed) is None, changed

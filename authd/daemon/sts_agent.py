@@ -7,25 +7,22 @@ much, or at the wrong moment is closed and never used again. Framing is llhttp's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 from typing import Protocol as Interface
 
-import httptools
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from authd.daemon.answer_reader import MAX_ANSWER_BYTES, AnswerReader, BadResponse, Response
+from authd.daemon.fixed_headers import FixedHeaders, header_lines
 from authd.daemon.usual_http import usual_answer
-
-#: STS answers in about 1 KB, headers included; this bounds what a lying server can make us hold.
-MAX_ANSWER_BYTES = 32_768
 
 #: Idle connections end after this many seconds: sooner than servers end them, so that a request is not
 #: written into a connection that is just being closed.
@@ -33,36 +30,8 @@ IDLE_SECONDS = 4.0
 _MAX_IDLE_PER_HOST = 256
 
 
-class BadResponse(Exception):
-    """The answer is not framed as STS frames it; the message says how, never with its content."""
-
-
 class ConnectionEnded(Exception):
     """The connection ended before the answer did."""
-
-
-def _lines(headers: Headers) -> bytes:
-    return b"".join(
-        b"%b: %b\r\n" % (name, value)
-        for name, values in headers.getAllRawHeaders()
-        if name.lower() != b"accept-encoding"  # an encoded answer would be refused
-        for value in values
-    )
-
-
-class FixedHeaders(Headers):
-    """Headers that are the same for every request, written out once: whoever copies or adds to them gets the same."""
-
-    def __init__(self, headers: Mapping[str, Sequence[str]]) -> None:
-        super().__init__(headers)
-        self.lines = _lines(self)
-
-    def copy(self) -> FixedHeaders:
-        """Return the same."""
-        return self
-
-    def addRawHeader(self, name: str | bytes, value: str | bytes) -> None:  # noqa: N802  # Twisted's name
-        """Add nothing: treq would ask for an encoded answer."""
 
 
 class EndpointForHost(Interface):
@@ -73,106 +42,6 @@ class EndpointForHost(Interface):
         ...
 
 
-_DONE = Failure(ResponseDone())
-
-#: Headers that frame an answer are told from most others by the length of their names.
-_FRAMING_LENGTHS = frozenset({len("content-length"), len("content-encoding"), len("transfer-encoding")})
-
-
-_NO_HEADERS = FixedHeaders({})
-
-
-@implementer(IResponse)
-class _Response:
-    """An answer that is here already: its body is delivered at once.
-
-    It has no headers: those that frame it have done their work, and nobody here reads others.
-    """
-
-    version = (b"HTTP", 1, 1)
-    phrase = b""
-    request = None
-    previousResponse = None
-
-    def __init__(self, code: int, body: bytes) -> None:
-        self.code = code
-        self.headers = _NO_HEADERS
-        self.length = len(body)
-        self._body = body
-
-    def deliverBody(self, protocol: Protocol) -> None:
-        protocol.dataReceived(self._body)
-        protocol.connectionLost(_DONE)
-
-    def setPreviousResponse(self, response: IResponse) -> None:
-        raise BadResponse("a redirect was followed")
-
-
-class _Answer:
-    """Collects one answer from llhttp's events, and refuses what STS does not send."""
-
-    def __init__(self) -> None:
-        self.body = b""
-        self.complete = False
-        self.keep_alive = False
-        self._begun = False
-        self._in_headers = True
-        self._framed = False
-        self._received = 0
-        self._parser: Any = httptools.HttpResponseParser(self)
-
-    def feed(self, data: bytes) -> None:
-        """Take in bytes; raises `BadResponse`."""
-        self._received += len(data)
-        if self._received > MAX_ANSWER_BYTES:
-            raise BadResponse(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as error:
-            raise BadResponse(str(error.__context__)) from None
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            raise BadResponse("the answer is not HTTP/1.1") from None
-
-    def response(self) -> _Response:
-        return _Response(self._parser.get_status_code(), self.body)
-
-    def close(self) -> None:
-        """Let go of the parser, which holds on to this object: neither then waits for the garbage collector."""
-        self._parser = None
-
-    def on_message_begin(self) -> None:
-        if self._begun:
-            raise BadResponse("more than one answer to one request")
-        self._begun = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_headers:
-            raise BadResponse("header fields after the body")
-        if len(name) in _FRAMING_LENGTHS:
-            self._frame(name.lower(), value)
-
-    def _frame(self, name: bytes, value: bytes) -> None:
-        if name == b"content-encoding":
-            raise BadResponse("an encoded body, which was not asked for")
-        if name == b"transfer-encoding" and (value.lower() != b"chunked" or self._framed):
-            raise BadResponse("an unknown transfer encoding")
-        self._framed = self._framed or name in (b"content-length", b"transfer-encoding")
-
-    def on_headers_complete(self) -> None:
-        self._in_headers = False
-        if self._parser.get_http_version() != "1.1" or self._parser.get_status_code() < 200:  # noqa: PLR2004
-            raise BadResponse("not a final answer of HTTP/1.1")
-        if not self._framed:
-            raise BadResponse("an answer that does not say where it ends")
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        self.complete = True
-        self.keep_alive = bool(self._parser.should_keep_alive())  # only known until the parser goes on
-
-
 class _Connection(Protocol):
     """One connection to one STS host: at most one request at a time; it calls `rest` when it is free for another."""
 
@@ -181,7 +50,7 @@ class _Connection(Protocol):
     def __init__(self) -> None:
         self.reusable = False
         self.rest: Callable[[], None] = self.abort
-        self._answer: _Answer | None = None
+        self._answer: AnswerReader | None = None
         self._waiting: Deferred[IResponse] | None = None
 
     def connectionMade(self) -> None:
@@ -203,10 +72,10 @@ class _Connection(Protocol):
             self._read(data)
         else:
             self.reusable = True
-            self._finish(_Response(*usual))
+            self._finish(Response(*usual))
 
     def _read(self, data: bytes) -> None:
-        answer = self._answer = self._answer or _Answer()
+        answer = self._answer = self._answer or AnswerReader()
         try:
             answer.feed(data)
         except BadResponse:
@@ -271,7 +140,7 @@ class STSAgent:
         host, _, target = rest.partition(b"/")
         if method != b"GET" or prefix != b"https" or bodyProducer is not None:
             raise ValueError("only GET of an https URL is sent to STS")
-        lines = headers.lines if isinstance(headers, FixedHeaders) else _lines(headers or Headers())
+        lines = headers.lines if isinstance(headers, FixedHeaders) else header_lines(headers or Headers())
         request = b"GET /%b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, host, lines)
         return self._exchange(host.decode("ascii"), request)
 

@@ -20,8 +20,10 @@ from twisted.web.iweb import IAgent
 from authd.core.caller_identity import CallerIdentity, parse_answer
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
+from authd.daemon.answer_reader import BadResponse
 from authd.daemon.call_deadlines import CallDeadlines
-from authd.daemon.sts_agent import BadResponse, ConnectionEnded, FixedHeaders
+from authd.daemon.fixed_headers import FixedHeaders
+from authd.daemon.sts_agent import ConnectionEnded
 from authd.daemon.together import Together
 
 

@@ -17,7 +17,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from authd.daemon import sts_agent
-from authd.daemon.sts_agent import IDLE_SECONDS, MAX_ANSWER_BYTES, BadResponse, ConnectionEnded, STSAgent
+from authd.daemon.answer_reader import MAX_ANSWER_BYTES, BadResponse
+from authd.daemon.sts_agent import IDLE_SECONDS, ConnectionEnded, STSAgent
 from tests.daemon.fakes import FakeEndpoint, StrictTransport
 
 HOST = b"sts.us-east-1.amazonaws.com"

@@ -19,8 +19,9 @@ from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
 
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.daemon.answer_reader import BadResponse
 from authd.daemon.proxy import ProxyRefused
-from authd.daemon.sts_agent import BadResponse, ConnectionEnded
+from authd.daemon.sts_agent import ConnectionEnded
 from authd.daemon.sts_client import STSClient
 from tests.daemon.fakes import ALICE_ARN, SIGNATURE, TARGET, presigned
 

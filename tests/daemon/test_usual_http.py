@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from authd.daemon.answer_reader import AnswerReader, BadResponse
 from authd.daemon.request_reader import BadRequest, RequestReader
-from authd.daemon.sts_agent import BadResponse, _Answer
 from authd.daemon.usual_http import usual_answer, usual_request
 
 REVIEW = (
@@ -163,7 +163,7 @@ def test_a_usual_answer_is_llhttps(lines: list[bytes], place: int, body: bytes, 
         data[flip] ^= by
     usual = usual_answer(bytes(data))
     if usual is not None:
-        answer = _Answer()
+        answer = AnswerReader()
         answer.feed(bytes(data))
         response = answer.response()
         assert (response.code, response._body) == usual
@@ -190,4 +190,4 @@ def test_a_usual_answer_to_nothing_is_refused() -> None:
     """A second answer in the same piece is not the usual form, and no answer at all."""
     assert usual_answer(ANSWER * 2) is None
     with pytest.raises(BadResponse):
-        _Answer().feed(ANSWER * 2)
+        AnswerReader().feed(ANSWER * 2)

@@ -340,6 +340,7 @@ def test_other_spellings_are_read_strictly(body, monkeypatch):
         USUAL_BYTES.replace(b'"b c"', b'"b"c"'),
         USUAL_BYTES.replace(b'"b c"]', b'"b c",]'),
         USUAL_BYTES.replace(b"v1", b"v2", 1),
+        compact(USUAL | {"apiVersion": ""}),
         USUAL_BYTES[:-1],
         USUAL_BYTES + b"x",
         compact(USUAL | {"spec": {"token": "t", "audiences": ["a"] * 65}}),

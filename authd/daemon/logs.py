@@ -35,9 +35,9 @@ class LogOutput:
     def flush(self) -> None:
         """Write what was taken in, unless it is held."""
         if not self._held:
-            text = "".join(self._parts)
-            self._parts.clear()  # also where it can't be written: a full disk must not fill the memory too
-            self._out.write(text)
+            # Taken out first, so that a full disk doesn't fill the memory too, nor a thread's line get lost.
+            parts, self._parts = self._parts, []
+            self._out.write("".join(parts))
             self._out.flush()
 
     @contextmanager

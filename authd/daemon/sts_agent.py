@@ -2,7 +2,7 @@
 
 treq sends through it as through any `IAgent`. It is stricter than Twisted's own at a quarter of the cost: an
 answer is read whole, within bounds, before anyone sees it; a connection that says anything unexpected, too
-much, or at the wrong moment is closed and never used again. Framing is llhttp's (RFC 9112), without leniency.
+much, or at the wrong moment is closed and never used again.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ _GRAMMAR: Mapping[bytes, bytes] = {
     b"X-Amz-Date": rb"([0-9]{8}T[0-9]{6}Z)",
     b"X-Amz-Expires": rb"(0|[1-9][0-9]{0,2})",
     # Session tokens are base64 as far as AWS has issued them; of the escapes only the three it needs are taken.
-    b"X-Amz-Security-Token": rb"((?:[A-Za-z0-9._~-]++|%2B|%2F|%3D)++)",
+    b"X-Amz-Security-Token": rb"((?:[A-Za-z0-9._~-]++|%2B|%2F|%3D)+)",
     b"X-Amz-Signature": rb"[0-9a-f]{64}",
     b"X-Amz-SignedHeaders": rb"host%3Bx-k8s-aws-id",
 }

@@ -32,7 +32,7 @@ _TEXT = r'"[ !#-\[\]-~]*+"'
 _USUAL = re.compile(
     r'\{"kind":"TokenReview","apiVersion":"(authentication\.k8s\.io/v1(?:beta1)?)"'
     r'(?:,"metadata":\{(?:"creationTimestamp":null)?\})?'
-    rf',"spec":\{{"token":"([!#-\[\]-~]++)"(?:,"audiences":\[({_TEXT}(?:,{_TEXT})*+)\])?\}}'
+    rf',"spec":\{{"token":"([!#-\[\]-~]++)"(?:,"audiences":\[({_TEXT}(?:,{_TEXT})*)\])?\}}'
     r'(?:,"status":\{"user":\{\}\})?\}\n?'
 )
 

@@ -53,6 +53,18 @@ def test_the_token_does_not_show():
 VERSIONS = f"the body is not a TokenReview of {V1} or {V1BETA1}"
 NO_TOKEN = "the TokenReview has no spec.token"
 AUDIENCES = "the TokenReview's spec.audiences is not a short list of strings"
+#: Lists that break off where another audience has begun.
+BROKEN_LISTS = ['["a",]', '["a","]', '["a","b]', '["a""b"]', '["a","b",]', '[,"a"]']
+
+
+def usual(audiences):
+    """Write a TokenReview as kube-apiserver does, with the audiences' JSON as it is given."""
+    return (
+        f'{{"kind":"TokenReview","apiVersion":"{V1}","metadata":{{"creationTimestamp":null}},'
+        f'"spec":{{"token":"t","audiences":{audiences}}},"status":{{"user":{{}}}}}}\n'
+    ).encode()
+
+
 REFUSED = [
     (b"", "the body is not a TokenReview: not strict JSON in UTF-8"),
     (b"[]", "the body is not a TokenReview: not a JSON object"),
@@ -88,6 +100,7 @@ REFUSED = [
     (review(spec={"token": "t", "audiences": ["a"] * 65}), AUDIENCES),
     (review().ljust(MAX_REVIEW_LENGTH + 1), "the body is not a TokenReview: longer than 65536 bytes"),
     (b'{"kind":"TokenReview","kind":"TokenReview"}', "the body is not a TokenReview: a key stands twice"),
+    *((usual(audiences), "the body is not a TokenReview: not strict JSON in UTF-8") for audiences in BROKEN_LISTS),
 ]
 
 

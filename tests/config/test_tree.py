@@ -107,8 +107,17 @@ UNREADABLE = {
     "NUL": (b"clusterID: c\n \0", 2, 2, "the control character U+0000 can't stand here"),
     "escape": (b"clusterID: \x1b[2J", 1, 12, "the control character U+001B can't stand here"),
     "byte order mark inside": ("clusterID: \ufeff".encode(), 1, 12, "the control character U+FEFF can't stand here"),
+    "no character": ("#\U0001f512\ufffe".encode(), 1, 3, "the control character U+FFFE can't stand here"),
+    "the first of several": ("#\uffff\x7f\ufeff".encode(), 1, 2, "the control character U+FFFF can't stand here"),
+    "the first of others": ("#\x7f\uffff\ufeff".encode(), 1, 2, "the control character U+007F can't stand here"),
     "C1 control": ("\r\n\r#\x90".encode(), 3, 2, "the control character U+0090 can't stand here"),
     "late": (b"#" * 70_000 + b"\0", 1, 70_001, "the control character U+0000 can't stand here"),
+    "late, no character": (
+        b"#" * 70_000 + "\ufeff".encode(),
+        1,
+        70_001,
+        "the control character U+FEFF can't stand here",
+    ),
 }
 
 

@@ -135,7 +135,17 @@ def test_client_certificates_in_files_stay_while_the_files_are_there(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "content", ["", "users: []", "users: 1", "users: [{user: {client-certificate-data: '*'}}]", "[", "\0"]
+    "content",
+    [
+        "",
+        "users: []",
+        "users: 1",
+        "users: [{user: {client-certificate-data: '*'}}]",
+        "# client-\n[",
+        "\0client-",
+        "client-: " + "[" * 10_000 + "]" * 10_000,
+    ],
+    ids=str,
 )
 def test_a_kubeconfig_of_no_use_is_replaced(tmp_path: Path, files: StateFiles, content: str) -> None:
     """What can't be read as a kubeconfig, or names no certificate, keeps nothing."""

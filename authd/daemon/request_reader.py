@@ -55,7 +55,7 @@ class RequestReader:
         self.complete: deque[IncomingRequest] = deque()
         self.ended = False
         self._max_body = max_body
-        self._parser: Any = httptools.HttpRequestParser(self)
+        self._parser: Any = None  # made when a request is not of the usual form
         self._begin()
 
     @property
@@ -80,6 +80,8 @@ class RequestReader:
 
     def _feed(self, data: bytes) -> None:
         self._overhead += len(data)
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:

@@ -8,6 +8,7 @@ much, or at the wrong moment is closed and never used again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 from typing import Protocol as Interface
 
@@ -43,13 +44,17 @@ class EndpointForHost(Interface):
 
 
 class _Connection(Protocol):
-    """One connection to one STS host: at most one request at a time; it calls `rest` when it is free for another."""
+    """One connection to one STS host: at most one request at a time.
+
+    It calls `rest` with itself when it is free for another. Nothing that it holds leads back to it, so that what TLS
+    needs for it is given back when it ends, not when garbage is collected.
+    """
 
     transport: ITCPTransport
 
     def __init__(self) -> None:
         self.reusable = False
-        self.rest: Callable[[], None] = self.abort
+        self.rest: Callable[[_Connection], None] = _Connection.abort
         self._answer: AnswerReader | None = None
         self._waiting: Deferred[IResponse] | None = None
 
@@ -104,7 +109,7 @@ class _Connection(Protocol):
             self._answer.close()
             self._answer = None
         if self.reusable:
-            self.rest()
+            self.rest(self)
         else:
             self.abort()
         if waiting is not None:
@@ -161,7 +166,7 @@ class STSAgent:
         return connecting.addCallback(lambda protocol: self._send_first(cast("_Connection", protocol), host, request))
 
     def _send_first(self, connection: _Connection, host: str, request: bytes) -> Deferred[IResponse]:
-        connection.rest = lambda: self._keep(host, connection)
+        connection.rest = partial(self._keep, host)
         return connection.send(request)
 
     def _take_idle(self, host: str) -> _Connection | None:

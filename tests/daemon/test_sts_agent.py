@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -104,6 +106,23 @@ def test_nothing_but_a_get_over_https_is_sent(agent: Agent, method: bytes, uri: 
     with pytest.raises(ValueError, match="only GET of an https URL"):
         agent.agent.request(method, uri, None, body)
     assert agent.endpoints == {}
+
+
+@pytest.mark.parametrize("whole", [ANSWER, CHUNKED], ids=["usual", "read"])
+def test_an_ended_connection_leaves_nothing_to_collect(whole: bytes) -> None:
+    """What TLS needs for a connection goes with it, whenever the garbage collector comes."""
+    agent = Agent()
+    assert agent.answered(whole) is not None
+    transport = agent.transports.pop()
+    ended = weakref.ref(transport.protocol)
+    gc.disable()
+    try:
+        agent.agent.close_idle()
+        transport.end()
+        del transport.protocol  # as Twisted's does
+        assert ended() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("whole", [ANSWER, CHUNKED], ids=["length", "chunks"])

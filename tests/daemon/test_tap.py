@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from twisted.logger import ILogObserver, capturedLogs, formatEvent
 from twisted.python.components import Componentized
 
 from authd.daemon import tap
+from authd.daemon.look_ups import SharedLookUps
 from authd.daemon.options import Options
 from authd.daemon.state_files import StateFiles
 from authd.daemon.tap import AuthdService, makeService
@@ -164,6 +166,23 @@ def test_its_timers_do_not_follow_the_wall_clock(daemon: Daemon) -> None:
     daemon.start()
     assert daemon.reactor.given is time.monotonic
     daemon.stop()
+
+
+def test_its_look_ups_are_shared(daemon: Daemon) -> None:
+    """Many connections to one STS host are one question to the resolver."""
+    daemon.start()
+    assert isinstance(daemon.reactor.nameResolver, SharedLookUps)
+    daemon.stop()
+
+
+def test_garbage_is_collected_again_after_the_start(daemon: Daemon) -> None:
+    """It isn't while things are made, and is when they are there, or could not be made."""
+    daemon.start()
+    assert gc.isenabled()
+    daemon.stop()
+    daemon.config.write_text("clusterID: [")
+    daemon.failed_start()
+    assert gc.isenabled()
 
 
 def test_it_ends_in_order(daemon: Daemon) -> None:

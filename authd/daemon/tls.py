@@ -8,6 +8,7 @@ come, and what is written goes to the network before anything else is done.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from OpenSSL import SSL
@@ -18,9 +19,12 @@ from twisted.python.failure import Failure
 
 #: A record is a head of five bytes, of which the last two are the length of what follows (RFC 8446, section 5.1).
 _HEAD = 5
-#: The most plain text that a record holds, and more than a record of it is long.
+#: The most plain text that a record holds.
 _MOST_PLAIN = 16_384
-_MOST_SENT = 2 * _MOST_PLAIN
+#: More than a record is longer than its text, and as long as most of what OpenSSL has to say of itself. A buffer that
+#: is larger than what is put into it costs time, and leaves holes in memory.
+_AROUND_TEXT = 256
+_OWN_WORDS = 4_096
 
 
 class StartsTLS(Protocol):
@@ -110,24 +114,32 @@ class TLSConnection(ProtocolWrapper):
         self._tls.bio_write(data)
         if not self._shaken:
             self._shake_hands()
-        if not self._shaken:
-            return
-        while not self._over:
-            try:
-                plain = self._tls.recv(_MOST_PLAIN)
-            except SSL.WantReadError:
-                break
-            except SSL.ZeroReturnError:
-                self._end()  # the peer has said that nothing more comes
-                return
-            except SSL.Error:
-                self._fail(Failure())
-                return
-            if not self.disconnecting:
-                self.wrappedProtocol.dataReceived(plain)
-            if one:
-                return  # a record that held text asks for no answer
-        self._flush()
+        if self._shaken:
+            self._read(len(data) if one else 0)
+
+    def _read(self, only_record: int) -> None:
+        """Hand on what can be read, as one piece: Go's client cuts a request in two, as long as it has said little.
+
+        `only_record` is the length of the one record that there is, 0 where there may be others or parts.
+        """
+        parts: list[bytes] = []
+        end: Callable[[], None] | None = None
+        try:
+            while True:
+                parts.append(self._tls.recv(only_record or _MOST_PLAIN))
+                if only_record:
+                    break  # a record that held text asks for no answer
+        except SSL.WantReadError:
+            end = self._flush
+        except SSL.ZeroReturnError:
+            end = self._end  # the peer has said that nothing more comes
+        except SSL.Error:
+            self._failure = Failure()
+            end = self._fail
+        if parts and not self.disconnecting:
+            self.wrappedProtocol.dataReceived(parts[0] if len(parts) == 1 else b"".join(parts))
+        if end is not None and not self._over:
+            end()
 
     def write(self, data: bytes) -> None:
         """Send, in as few records as it takes."""
@@ -164,7 +176,8 @@ class TLSConnection(ProtocolWrapper):
         except SSL.WantReadError:
             self._flush()
         except SSL.Error:
-            self._fail(Failure())
+            self._failure = Failure()
+            self._fail()
         else:
             self._begin()
 
@@ -181,18 +194,19 @@ class TLSConnection(ProtocolWrapper):
         while data and not self._over:
             try:
                 sent = self._tls.send(data)
-                records = self._tls.bio_read(_MOST_SENT)
             except SSL.Error:
-                self._fail(Failure())
+                self._failure = Failure()
+                self._fail()
                 return
-            self._sender.send(records)
+            self._flush(sent + _AROUND_TEXT)
             data = data[sent:]
 
-    def _flush(self) -> None:
-        """Send what OpenSSL has to say of itself: handshakes, alerts, keys."""
-        while True:
+    def _flush(self, size: int = _OWN_WORDS) -> None:
+        """Send the records that OpenSSL has made, of text or of what it has to say: handshakes, alerts, keys."""
+        records = b""
+        while len(records) in (0, size):
             try:
-                records = self._tls.bio_read(_MOST_SENT)
+                records = self._tls.bio_read(size)
             except SSL.WantReadError:
                 return
             self._sender.send(records)
@@ -212,8 +226,7 @@ class TLSConnection(ProtocolWrapper):
         self._say_goodbye()
         self.transport.loseConnection()
 
-    def _fail(self, failure: Failure) -> None:
-        self._failure = failure
+    def _fail(self) -> None:
         self._over = True
         self.disconnecting = 1
         self._flush()  # the alert that says why

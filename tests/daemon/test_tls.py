@@ -156,12 +156,36 @@ def test_what_is_said_arrives(client_tls: VerifiedHost, server_tls: SwappableSer
     assert b"".join(pairing.client.heard) == text * 3
 
 
-def test_several_records_in_one_piece_all_arrive(pairing: Pairing) -> None:
-    """What was written one by one and came at once is all handed on."""
+def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
+    """What came at once is handed on at once, as if it had been one record; what came in between two pieces, after."""
     for word in (b"one", b"two", b"three"):
         pairing.client.transport.write(word)
+    client, server = pairing.ends
+    sent = client.take()
+    server.protocol.dataReceived(sent[:-1])
+    server.protocol.dataReceived(sent[-1:])
+    assert pairing.server.heard == [b"onetwo", b"three"]
+
+
+def test_words_before_the_end_are_heard(pairing: Pairing) -> None:
+    """What was said is handed on before the end, or the broken record, that came in the same piece."""
+    client, server = pairing.ends
+    pairing.client.transport.write(b"one")
+    pairing.client.transport.write(b"two")
+    pairing.client.transport.loseConnection()
+    sent = client.take()
+    server.protocol.dataReceived(sent[:-1] + bytes([sent[-1] ^ 1]))
+    assert pairing.server.heard == [b"onetwo"]
+    server.end()
+    assert [failure.type for failure in pairing.server.ended] == [SSL.Error]
+
+
+def test_a_long_flight_is_sent_whole(authority: Pair, client_tls: VerifiedHost) -> None:
+    """A certificate longer than what is taken from OpenSSL at a time shakes hands too."""
+    names = [x509.DNSName(HOST), *(x509.DNSName(f"sts-{number}.{HOST}") for number in range(300))]
+    pairing = Pairing(client_tls, SwappableServerTLS(issue(authority, names).server_context()), says=b"secret")
     pairing.talk()
-    assert pairing.server.heard == [b"one", b"two", b"three"]
+    assert pairing.server.heard == [b"secret"]
 
 
 def test_nothing_is_sent_before_the_peer_is_known(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
@@ -250,7 +274,7 @@ def test_last_words_are_said_after_the_handshake(client_tls: VerifiedHost, serve
 
 
 def test_cut_off_is_at_once(pairing: Pairing) -> None:
-    """Who is cut off in the middle of a piece has nothing more handed on, and what is written is not sent."""
+    """Who is cut off has nothing more handed on, and what is written is not sent."""
     client, server = pairing.ends
     heard: list[bytes] = []
 
@@ -259,8 +283,8 @@ def test_cut_off_is_at_once(pairing: Pairing) -> None:
         pairing.server.transport.abortConnection()
 
     pairing.server.dataReceived = hear  # type: ignore[method-assign]
-    for word in (b"one", b"two"):
-        pairing.client.transport.write(word)
+    pairing.client.transport.write(b"one")
+    pairing.client.transport.loseConnection()
     pairing.deliver(client, server)
     assert heard == [b"one"]
     assert server.aborted

@@ -11,7 +11,7 @@ from benchmarks.processes import Cores
 from benchmarks.reload import measure_reload
 from benchmarks.report import Row
 from benchmarks.scenarios import Goal, grouped
-from benchmarks.singles import measure_lookup, measure_memory, measure_start
+from benchmarks.singles import measure_libraries, measure_lookup, measure_memory, measure_start
 from benchmarks.stage import Sample
 
 #: After this share of the reviews memory is to grow no more.
@@ -55,9 +55,11 @@ def _memory(terms: Terms) -> Single:
     curve = measure_memory(terms.folder / "memory", terms.cores, terms.sts, terms.reviews)
     total = curve[-1][0]
     settled = next(resident for reviews, resident in curve if reviews >= total * _SETTLED)
+    libraries = measure_libraries()
     row = _row(
-        f"resident memory idle, after {grouped(total)} reviews, and growth over their second half",
-        {"idle": curve[0][1], "end": curve[-1][1], "growth": curve[-1][1] - settled},
+        f"resident memory idle, after {grouped(total)} reviews, and growth over their second half "
+        f"(with the libraries loaded and nothing else: {libraries:.1f} MB)",
+        {"idle": curve[0][1], "end": curve[-1][1], "growth": curve[-1][1] - settled, "libraries": libraries},
         Goal(value="idle", text="{} MB idle", at_most=52),
         Goal(value="end", text="{} MB after", at_most=60),
         Goal(value="growth", text="{} MB growth", at_most=1),

@@ -53,6 +53,9 @@ REFUSED = [
     (b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}", NOT_STRICT),
     (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, NOT_STRICT),
     (b"[" * 65_000, NOT_STRICT),
+    (b'{"a":' + b"[" * 64 + b"]" * 64 + b"}", NOT_STRICT),
+    (b'{"b":[],"a":' * 64 + b"[1]" + b"}" * 64, NOT_STRICT),
+    (b'{"b":[[{"a":' * 64 + b"[1]" + b"}]]}" * 64, NOT_STRICT),
     (b'{"a":1,"a":1}', "a key stands twice"),
     (b'{"a":1,"\\u0061":2}', "a key stands twice"),
     (b'{"x":[{"a":1,"b":2,"a":3}]}', "a key stands twice"),
@@ -102,6 +105,15 @@ def test_the_limit_is_in_bytes():
     assert parse_object(body, len(body)) == {"a": "ä"}
     with pytest.raises(InvalidJson, match=f"^longer than {len(body) - 1} bytes$"):
         parse_object(body, len(body) - 1)
+
+
+@pytest.mark.parametrize("wide", ["", '"b":[{},[]],'])
+def test_the_deepest_nesting_is_read(wide):
+    """As deep as the bound is read, whatever stands beside it; what only looks like nesting is none."""
+    inner = b"[" * 63 + b"]" * 63
+    assert parse_object(f'{{{wide}"a":'.encode() + inner + b"}", 65_536)["a"] == json.loads(inner)
+    assert parse_object(b'{"a":"' + b"[{" * 1000 + b'"}', 65_536) == {"a": "[{" * 1000}
+    assert parse_object(b'{"a":[' + b"{}," * 1000 + b"1]}", 65_536) == {"a": [{}] * 1000 + [1]}
 
 
 def test_a_refusal_has_no_cause_that_shows_the_content():

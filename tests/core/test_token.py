@@ -54,6 +54,13 @@ def test_a_session_token_travels_as_it_is_spelled(tokens, hosts):
     assert f"&X-Amz-Security-Token={spelled}&" in request.target
 
 
+@pytest.mark.parametrize("session_token", ["A" * 400, "%2F" * 400, "A%2B" * 400], ids=["plain", "escapes", "both"])
+def test_a_long_session_token_is_parted_in_one_way(tokens, hosts, session_token):
+    """What is wrong behind it is said: an expression that tried other ways to part it would never be done."""
+    token = tokens.token({"X-Amz-Security-Token": session_token, "X-Amz-Signature": "x"})
+    assert "X-Amz-Signature" in refusal(token, hosts, tokens.now).message
+
+
 def test_credentials_stand_for_the_key_and_its_session_token(tokens, hosts):
     """Requests of one signer have the same credentials; another key or session token is another signer."""
 

@@ -114,14 +114,22 @@ def test_gzip_bomb(struck: Struck) -> None:
     assert size == 64 * 1024 * 1024
 
 
-@pytest.mark.parametrize("fault", [Fault.GARBAGE, Fault.EMPTY, Fault.DEEP_JSON])
+@pytest.mark.parametrize("fault", [Fault.GARBAGE, Fault.EMPTY])
 def test_not_json(struck: Struck, fault: Fault) -> None:
-    """Garbage, nothing, and bottomless nesting come with status 200 and JSON's content type."""
+    """Garbage and nothing come with status 200 and JSON's content type."""
     status, head, body = struck.answer(fault)
     assert status == 200
     assert b"application/json" in head
-    with pytest.raises((ValueError, RecursionError)):
+    with pytest.raises(ValueError):
         json.loads(body)
+
+
+def test_deep_json(struck: Struck) -> None:
+    """Nesting that wears some parsers out is well-formed to its bottom."""
+    status, head, body = struck.answer(Fault.DEEP_JSON)
+    assert status == 200
+    assert b"application/json" in head
+    assert body.count(b"[") == body.count(b"]") >= 5_000
 
 
 def test_oversized(struck: Struck) -> None:

@@ -36,6 +36,7 @@ def test_without_inotify_files_are_polled(
     launcher = [*limited(limit), *Clock(tmp_path / "clock").launcher]  # it looks at files every second
     with make_daemon(process={"launcher": launcher}) as daemon:
         assert "can't watch" in daemon.wait_for_message("it is looked at every")["message"]
+        assert readiness(daemon, "settings") == "ok"  # what a reactor opens when it begins is open by then
         before = Usage.of(daemon.process.pid).descriptors
         for number in range(1, 4):
             count = len(daemon.events())

@@ -10,8 +10,9 @@ from benchmarks.nginx import STS
 from benchmarks.processes import Cores
 from benchmarks.reload import measure_reload
 from benchmarks.report import Row
+from benchmarks.resident import measure_libraries
 from benchmarks.scenarios import Goal, grouped
-from benchmarks.singles import measure_libraries, measure_lookup, measure_memory, measure_start
+from benchmarks.singles import measure_lookup, measure_memory, measure_start
 from benchmarks.stage import Sample
 
 #: After this share of the reviews memory is to grow no more.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import time
 import timeit
 from pathlib import Path
@@ -13,7 +11,7 @@ from authd.core.arn import parse_arn
 from authd.core.caller_identity import parse_answer
 from authd.core.mapping import Rule, build_table
 from authd.core.templates import parse_template
-from benchmarks.daemon import environment, start_again, start_daemon
+from benchmarks.daemon import start_again, start_daemon
 from benchmarks.load import Load, run_load
 from benchmarks.nginx import STS, STS_ANSWER, free_port
 from benchmarks.processes import Cores
@@ -24,15 +22,6 @@ _MEMORY_ROUND_SECONDS = 10
 _MEMORY_TOKENS = 100_000
 _SETTLE_SECONDS = 2.0
 _LOOKUPS = 5000
-#: What `twistd authd` loads that isn't authd's, in a process that does nothing with it.
-_LIBRARIES = """
-import twisted.scripts.twistd, twisted.internet.reactor
-from twisted.application.service import IServiceMaker
-from twisted.plugin import getPlugins
-list(getPlugins(IServiceMaker))
-import httptools, treq.client, treq.cookies, twisted.internet.inotify, yaml
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS:")))
-"""
 _USERNAME = parse_template("bench:{{SessionNameRaw}}")
 _GROUP = parse_template("bench")
 
@@ -61,12 +50,6 @@ def measure_memory(folder: Path, cores: Cores, sts: STS, reviews: int) -> list[t
             daemon.empty_log()
             curve.append((curve[-1][0] + done, daemon.running.resident_mb()))
         return curve
-
-
-def measure_libraries() -> float:
-    """Return the resident memory in MB of a process that has loaded the daemon's libraries, and nothing of authd."""
-    command = [sys.executable, "-c", _LIBRARIES]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout) / 1024
 
 
 def measure_lookup(rules: int) -> Sample:

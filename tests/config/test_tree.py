@@ -42,6 +42,8 @@ REFUSED = {
     "template as the name of a setting": (C + "{{a}}: b", 2, 1, 'quote it: "{{a}}"'),
     "a list as the file": ("- a", 1, 1, "a settings file must be a mapping"),
     "a text as the file": ("a", 1, 1, "a settings file must be a mapping"),
+    "a tagged text as the file": ("!mine a", 1, 1, "tags (!mine) are not read"),
+    "an unquoted template as the file": ("{{a}}", 1, 1, 'quote it: "{{a}}"'),
 }  # fmt: skip
 
 

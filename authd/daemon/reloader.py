@@ -20,11 +20,12 @@ from authd.config.settings import Loaded, Settings
 from authd.config.text import MAX_BYTES
 from authd.core.errors import ConfigError, Problem
 from authd.core.partitions import Partition
-from authd.daemon.state_files import StateFiles, write_whole
+from authd.daemon.last_good import LastGoodFile
+from authd.daemon.state_files import StateFiles
 from authd.lockout import LockedOut, SeenIdentities
 
-#: How long a reload may keep the reactor at a time, in seconds: a review under way waits for two of these.
-_SLICE_SECONDS = 0.004
+#: How long a reload may keep the reactor at a time, in seconds: a review takes four turns, and waits in each.
+_SLICE_SECONDS = 0.002
 #: How many of the locked-out are named in the log.
 _MOST_NAMES = 50
 _STATE_DIR = re.compile(
@@ -55,6 +56,7 @@ class SettingsFile:
         partitions: Mapping[str, Partition],
         overrides: Mapping[str, str],
         cooperator: Cooperator,
+        last_good: LastGoodFile,
         seen: SeenIdentities,
         reloaded: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -62,6 +64,7 @@ class SettingsFile:
         self._partitions = partitions
         self._overrides = overrides
         self._cooperator = cooperator
+        self._last_good = last_good
         self._seen = seen
         self._reloaded = reloaded
         self._digest = ""
@@ -82,7 +85,7 @@ class SettingsFile:
             loaded = self._parse_last_good(text, error)
         else:
             self._digest = sha256(text).hexdigest()
-            self._keep(text, loaded.settings)
+            self._last_good.keep_now(_last_good_path(loaded.settings), text)
         self._warn(loaded)
         self.settings = loaded.settings
 
@@ -137,7 +140,7 @@ class SettingsFile:
             self._reloaded("refused")
             return
         self._put_in_force(loaded.settings)
-        self._keep(text, loaded.settings)
+        self._last_good.keep(_last_good_path(loaded.settings), text)
         self._reloaded("ok")
 
     def _refuse(self, error: LockedOut) -> None:
@@ -191,15 +194,6 @@ class SettingsFile:
             return ""
         return digest
 
-    def _keep(self, text: bytes, settings: Settings) -> None:
-        path = StateFiles(folder=Path(settings.state_dir)).last_good
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not path.exists() or path.read_bytes() != text:
-                write_whole(path, text)
-        except OSError as error:
-            self._log.warn("the last good settings can't be kept in {path}: {error}", path=str(path), error=str(error))
-
     def _parse_last_good(self, broken: bytes, error: ConfigError) -> Loaded:
         # The file that says where the state directory is can't be read: its line alone may still be there.
         named = _STATE_DIR.search(broken)
@@ -216,3 +210,7 @@ class SettingsFile:
         self._broken(error.problems)
         self._log.critical("started from the last good settings, {path}", path=str(path))
         return loaded
+
+
+def _last_good_path(settings: Settings) -> Path:
+    return StateFiles(folder=Path(settings.state_dir)).last_good

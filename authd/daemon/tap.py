@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
@@ -32,6 +34,7 @@ from authd.daemon.deadlines import SWEEP_SECONDS
 from authd.daemon.descriptors import LOOK_SECONDS, Descriptors
 from authd.daemon.hangups import HangUps
 from authd.daemon.health import Check, HealthFactory
+from authd.daemon.last_good import LastGoodFile
 from authd.daemon.listener import WebhookListener
 from authd.daemon.logs import LogOutput, log_observer
 from authd.daemon.look_ups import SharedLookUps
@@ -108,6 +111,7 @@ class AuthdService(MultiService):
             partitions=self._partitions,
             overrides=self._options.overrides,
             cooperator=task.Cooperator(terminationPredicateFactory=short_slice),
+            last_good=LastGoodFile(self._in_thread),
             seen=self._seen,
             reloaded=self._metrics.reloaded,
         )
@@ -226,6 +230,9 @@ class AuthdService(MultiService):
     def _settings_problem(self) -> str:
         problems = self._file.problems
         return f"the last good mappings are in force: {'; '.join(map(str, problems))}" if problems else ""
+
+    def _in_thread(self, work: Callable[..., Any], *arguments: object) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work, *arguments)
 
     def _every(self, seconds: float, work: Any) -> None:
         loop = task.LoopingCall(work)

@@ -8,12 +8,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock, Cooperator
 from twisted.logger import capturedLogs, formatEvent
 
 from authd.core.errors import ConfigError
 from authd.core.partitions import Partition
 from authd.daemon import reloader
+from authd.daemon.last_good import LastGoodFile
 from authd.daemon.reloader import SettingsFile
 from authd.lockout import SeenIdentities
 from tests.daemon.fakes import identity
@@ -43,6 +45,7 @@ class Reloading:
             partitions=self._partitions,
             overrides={"server.stateDir": str(self.state), **(overrides or {})},
             cooperator=Cooperator(scheduler=lambda work: self.clock.callLater(0.001, work)),
+            last_good=LastGoodFile(maybeDeferred),
             seen=self.seen,
             reloaded=self.results.append,
         )

@@ -12,6 +12,7 @@ from authd.daemon.state_files import StateFiles
 from authd.emulator.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.settings import ALICE, BOB, user
 from tests.trouble.rig.mounts import SmallDisk
 from tests.trouble.rig.reading import LET_IN, metric, outcome, readiness
 from tests.trouble.test_certificate_renewal import HOSTS, issue_long_ago, made_so_as_to_end_in
@@ -136,6 +137,24 @@ def test_a_first_start_without_room_ends_in_words(
     state_disk.free()
     with daemon:
         assert readiness(daemon, "certificate").startswith("ok, ")
+
+
+def test_a_disk_that_hangs_holds_nobody_up(
+    make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str], new_token: Callable[..., str]
+) -> None:
+    """While the last good settings wait for their disk, mappings change and logins go on; then the newest are kept."""
+    with make_daemon(users=[]) as daemon:
+        last_good = StateFiles(folder=daemon.state).last_good
+        last_good.unlink()
+        os.mkfifo(last_good)  # who opens it waits
+        for count, users in enumerate(([user(BOB, "bob")], [user(ALICE, "alice")]), start=1):
+            daemon.settings.write_text(settings(users=users))
+            wait_until(lambda n=count: metric(daemon, 'authd_reloads_total{result="ok"}') == n, "the new settings")
+        assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
+        with last_good.open("wb"):
+            pass  # who waited is let in
+        wait_until(last_good.is_file, "the last good settings")
+        wait_until(lambda: last_good.read_bytes() == daemon.settings.read_bytes(), "the newest of them")
 
 
 def test_a_state_directory_that_vanishes_stops_nothing(

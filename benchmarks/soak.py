@@ -33,6 +33,8 @@ from benchmarks.traffic import MIX, Tally, ask_on
 _RULES = 1000
 _RUDE_CLIENTS = 4
 _SAMPLE_SECONDS = 10.0
+#: After so many samples a line says how far it is.
+_SAMPLES_TOLD = 6
 #: Idle connections to STS and clients' own are closed by then.
 _COOL_DOWN_SECONDS = 15.0
 
@@ -46,10 +48,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _watch(daemon: Daemon, watch: Watch) -> None:
+async def _watch(daemon: Daemon, watch: Watch, tally: Tally) -> None:
     while True:
-        await asyncio.sleep(_SAMPLE_SECONDS)
-        watch.take(daemon)
+        for _ in range(_SAMPLES_TOLD):
+            await asyncio.sleep(_SAMPLE_SECONDS)
+            watch.take(daemon)
+        seconds, resident, _ = watch.samples[-1]
+        done, wrong = tally.answered.total(), tally.wrong.total()
+        print(f"{seconds / 60:.0f} min: {done} reviews, {wrong} wrong, {resident:.1f} MB", file=sys.stderr)
 
 
 async def _soak(arguments: argparse.Namespace, daemon: Daemon, sts: STS, watch: Watch) -> tuple[Tally, Events]:
@@ -64,7 +70,7 @@ async def _soak(arguments: argparse.Namespace, daemon: Daemon, sts: STS, watch: 
     work += [
         reload_on(daemon, sts, rules=_RULES, seconds=arguments.reload_every, tally=tally, events=events),
         swap_certificate_on(daemon, arguments.swap_every, next(spare), events),
-        _watch(daemon, watch),
+        _watch(daemon, watch, tally),
     ]
     tasks = [asyncio.create_task(each) for each in work]
     done, _ = await asyncio.wait(tasks, timeout=arguments.minutes * 60, return_when=asyncio.FIRST_COMPLETED)

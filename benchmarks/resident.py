@@ -7,6 +7,7 @@ From the project's root, with the Python that authd is installed for:
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,7 @@ def measure_libraries() -> float:
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print("| what | MB | of it pages of files |\n| --- | ---: | ---: |")
     parts = measure_parts()
     for part in [*parts, Part("together", sum(p.megabytes for p in parts), sum(p.of_files for p in parts))]:

@@ -35,6 +35,8 @@ _RUDE_CLIENTS = 4
 _SAMPLE_SECONDS = 10.0
 #: After so many samples a line says how far it is.
 _SAMPLES_TOLD = 6
+#: What the reactor opens when it begins is open by then.
+_SETTLE_SECONDS = 2.0
 #: Idle connections to STS and clients' own are closed by then.
 _COOL_DOWN_SECONDS = 15.0
 
@@ -97,6 +99,7 @@ def main() -> None:
             (folder / "daemon" / "config.yaml").write_text(soak_settings(folder / "daemon", sts, _RULES, 0))
             daemon = start_again(folder / "daemon", cores.server)
             with daemon.running:
+                time.sleep(_SETTLE_SECONDS)
                 watch = Watch()
                 watch.take(daemon)
                 command = [sys.executable, "-m", "benchmarks.lag", str(daemon.health_port), str(arguments.minutes * 60)]

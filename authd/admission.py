@@ -41,7 +41,7 @@ class Clock(Protocol):
         """Return the time, in seconds since whenever."""
         ...
 
-    def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall:  # noqa: A002
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall:  # noqa: A002  # Twisted's
         """Call something in `delay` seconds."""
         ...
 

@@ -14,6 +14,8 @@ from benchmarks.nginx import STS
 from benchmarks.processes import Running
 from benchmarks.tokens import CLUSTER
 
+#: After so many seconds a daemon that listens has opened and loaded what it has at rest.
+SETTLE_SECONDS = 2.0
 _START_SECONDS = 30.0
 _LISTENING = '"message":"listening on '
 

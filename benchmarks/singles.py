@@ -11,7 +11,7 @@ from authd.core.arn import parse_arn
 from authd.core.caller_identity import parse_answer
 from authd.core.mapping import Rule, build_table
 from authd.core.templates import parse_template
-from benchmarks.daemon import start_again, start_daemon
+from benchmarks.daemon import SETTLE_SECONDS, start_again, start_daemon
 from benchmarks.load import Load, run_load
 from benchmarks.nginx import STS, STS_ANSWER, free_port
 from benchmarks.processes import Cores
@@ -20,7 +20,6 @@ from benchmarks.tokens import access_key, distinct, write_tokens
 
 _MEMORY_ROUND_SECONDS = 10
 _MEMORY_TOKENS = 100_000
-_SETTLE_SECONDS = 2.0
 _LOOKUPS = 5000
 _USERNAME = parse_template("bench:{{SessionNameRaw}}")
 _GROUP = parse_template("bench")
@@ -41,7 +40,7 @@ def measure_memory(folder: Path, cores: Cores, sts: STS, reviews: int) -> list[t
     """Return the resident memory in MB at so many reviews, from the start to the end."""
     daemon = start_daemon(folder, cores.server, sts)
     with daemon.running:
-        time.sleep(_SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)
         curve = [(0, daemon.running.resident_mb())]
         while curve[-1][0] < reviews:
             tokens = write_tokens(folder / "tokens", distinct(_MEMORY_TOKENS))

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.connection import Connection
-from benchmarks.daemon import Daemon, start_again
+from benchmarks.daemon import SETTLE_SECONDS, Daemon, start_again
 from benchmarks.disturbance import Events, be_rude_on, reload_on, soak_settings, swap_certificate_on
 from benchmarks.nginx import STS, start_sts
 from benchmarks.processes import choose_cores
@@ -35,8 +35,6 @@ _RUDE_CLIENTS = 4
 _SAMPLE_SECONDS = 10.0
 #: After so many samples a line says how far it is.
 _SAMPLES_TOLD = 6
-#: What the reactor opens when it begins is open by then.
-_SETTLE_SECONDS = 2.0
 #: Idle connections to STS and clients' own are closed by then.
 _COOL_DOWN_SECONDS = 15.0
 
@@ -99,7 +97,7 @@ def main() -> None:
             (folder / "daemon" / "config.yaml").write_text(soak_settings(folder / "daemon", sts, _RULES, 0))
             daemon = start_again(folder / "daemon", cores.server)
             with daemon.running:
-                time.sleep(_SETTLE_SECONDS)
+                time.sleep(SETTLE_SECONDS)
                 watch = Watch()
                 watch.take(daemon)
                 command = [sys.executable, "-m", "benchmarks.lag", str(daemon.health_port), str(arguments.minutes * 60)]

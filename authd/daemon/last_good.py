@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from authd.daemon.state_files import write_whole
+from authd.daemon.state_files import write_changed
 
 
 class LastGoodFile:
@@ -57,5 +57,4 @@ class LastGoodFile:
 
 def _keep(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists() or path.read_bytes() != content:
-        write_whole(path, content)
+    write_changed(path, content)

@@ -52,9 +52,17 @@ def write_whole(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
         os.replace(temporary, path)  # noqa: PTH105  # a name, not a Path, came from mkstemp
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
+            os.unlink(temporary)  # noqa: PTH108  # as above
         raise
     _sync(path.parent)
+
+
+def write_changed(path: Path, content: bytes) -> bool:
+    """Replace a file as `write_whole` does where that isn't its content already; returns whether it was written."""
+    if path.exists() and path.read_bytes() == content:
+        return False
+    write_whole(path, content)
+    return True
 
 
 def _sync(folder: Path) -> None:
@@ -151,9 +159,7 @@ class StateFiles:
 
     def keep_pair(self, pair: CertifiedKey) -> None:
         """Keep a pair that is good as the last one that was."""
-        content = pair.certificate_pem + _KEY_FOLLOWS + pair.key_pem
-        if not self.last_pair.exists() or self.last_pair.read_bytes() != content:
-            write_whole(self.last_pair, content)
+        write_changed(self.last_pair, pair.certificate_pem + _KEY_FOLLOWS + pair.key_pem)
 
     def put_pair(self, pair: CertifiedKey) -> None:
         """Write both files of a pair; who sees half of it waits for the rest."""

@@ -13,7 +13,7 @@ from authd.config.settings import Settings
 from authd.core.errors import ConfigError, Problem
 from authd.daemon.client_certificate import user_entries
 from authd.daemon.kubeconfig import webhook_kubeconfig
-from authd.daemon.state_files import StateFiles, write_whole
+from authd.daemon.state_files import StateFiles, write_changed
 
 #: What passes without anybody's changing the settings.
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
@@ -44,11 +44,8 @@ def _ensure(
         authority_pem=trusted_pem,
         user=user_entries(path, files, now, required=mutual_tls),
     )
-    if path.exists() and path.read_bytes() == content:
-        return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content)
-    return True
+    return write_changed(path, content)
 
 
 def _problem(settings: Settings, error: OSError) -> Problem:

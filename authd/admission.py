@@ -1,15 +1,15 @@
 """Who may call STS now: bounded calls in flight, bounded queues, and callers that STS knows go first.
 
-Nothing here trusts what a token says of itself. That a key was confirmed is STS's word, and it is kept with the
-session token where there is one, so that knowing somebody's key id opens no door; whoever forges with a
-long-term key's id can use up no more than that key's own few places.
+Nothing here trusts a token's own statements. Whether a key is known, and how many refusals it has caused, is counted by
+its credentials: the access key ID together with the session token, if there is one. A stranger who knows the access key
+ID of a session can therefore neither use that session's fast lane nor exhaust its budget. A long-term key has no
+session token, so forgeries under its ID do draw on its budget until STS has confirmed the key.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own
@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import Denied, Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
+from authd.token_bucket import TokenBucket
 
 #: How long STS's word for a key puts it into the fast lane, in seconds.
 KNOWN_SECONDS = 900.0
@@ -27,9 +28,9 @@ _KNOWN_IN_FLIGHT = 8
 QUEUE_SECONDS = 1.0
 #: And how many, in each lane: a cluster whose nodes all come back at once is not a flood.
 MOST_WAITING = 512
-#: Refusals by STS that all strangers together, and one access key id, may cause: at once, and a second.
-_STRANGERS_REFUSALS = (1_000.0, 100.0)
-_KEY_REFUSALS = (20.0, 1.0)
+#: Refusals by STS that all strangers together, and one signer's credentials, may cause: burst, and per second.
+_STRANGERS_BURST, _STRANGERS_RATE = 1_000.0, 100.0
+_KEY_BURST, _KEY_RATE = 20.0, 1.0
 #: How many keys are kept in mind, of each kind.
 _MOST_KEYS = 8_192
 
@@ -44,21 +45,6 @@ class Clock(Protocol):
     def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall:  # noqa: A002  # Twisted's
         """Call something in `delay` seconds."""
         ...
-
-
-@dataclass(slots=True)
-class _Budget:
-    """A token bucket: `left` refills by `rate` a second up to `burst`."""
-
-    burst: float
-    rate: float
-    left: float
-    at: float
-
-    def refilled(self, now: float) -> float:
-        self.left = min(self.burst, self.left + (now - self.at) * self.rate)
-        self.at = now
-        return self.left
 
 
 class Place(NamedTuple):
@@ -80,8 +66,8 @@ class Admission:
         self._common_waiting: deque[Deferred[None]] = deque()
         self._known: OrderedDict[str, float] = OrderedDict()
         self._known_in_flight: dict[str, int] = {}
-        self._strangers = _Budget(*_STRANGERS_REFUSALS, _STRANGERS_REFUSALS[0], now)
-        self._keys: OrderedDict[str, _Budget] = OrderedDict()
+        self._strangers = TokenBucket(burst=_STRANGERS_BURST, rate=_STRANGERS_RATE, now=now)
+        self._keys: OrderedDict[str, TokenBucket] = OrderedDict()
         self.in_flight = 0
 
     @property
@@ -93,7 +79,7 @@ class Admission:
         """Wait for a place, for at most a second; `leave` must follow. Raises `Unavailable(overloaded)`."""
         known = self._is_known(request.credentials)
         if not known:
-            self._check_budgets(request.access_key_id)
+            self._check_budgets(request.credentials)
         if self.in_flight < (self._known_places if known else self._common_places):
             self.in_flight += 1
         else:
@@ -113,7 +99,7 @@ class Admission:
             self._confirmed(request.credentials)
         elif isinstance(outcome, Denied) and not place.known:
             self._strangers.left -= 1
-            self._key_budget(request.access_key_id).left -= 1
+            self._key_budget(request.credentials).left -= 1
         self.in_flight -= 1
         self._next()
 
@@ -129,18 +115,19 @@ class Admission:
         if len(self._known) > _MOST_KEYS:
             self._known.popitem(last=False)
 
-    def _check_budgets(self, access_key_id: str) -> None:
+    def _check_budgets(self, credentials: str) -> None:
         now = self._clock.seconds()
-        key = self._keys.get(access_key_id)
+        key = self._keys.get(credentials)
         if key is not None and key.refilled(now) < 1:
             raise _overloaded("STS has refused too many tokens of this access key; new ones wait")
         if self._strangers.refilled(now) < 1:
             raise _overloaded("STS has refused too many tokens of unknown access keys; new ones wait")
 
-    def _key_budget(self, access_key_id: str) -> _Budget:
-        budget = self._keys.get(access_key_id)
+    def _key_budget(self, credentials: str) -> TokenBucket:
+        budget = self._keys.get(credentials)
         if budget is None:
-            budget = self._keys[access_key_id] = _Budget(*_KEY_REFUSALS, _KEY_REFUSALS[0], self._clock.seconds())
+            now = self._clock.seconds()
+            budget = self._keys[credentials] = TokenBucket(burst=_KEY_BURST, rate=_KEY_RATE, now=now)
             if len(self._keys) > _MOST_KEYS:
                 self._keys.popitem(last=False)
         return budget

@@ -25,9 +25,6 @@ from authd.verdicts import Verdicts
 
 _INTERNAL_ERROR = "an internal error; see the daemon's log"
 
-#: While a host's circuit is open: how many calls may probe it, for callers that STS knows and for others.
-_PROBES_KNOWN, _PROBES = 2, 1
-
 #: A bug of ours says nothing about STS: it neither opens a circuit nor closes one.
 _UNFORESEEN = Unavailable(UnavailableReason.OVERLOADED, _INTERNAL_ERROR)
 
@@ -157,7 +154,7 @@ class Authenticator:
 
     async def _ask(self, request: PresignedRequest, *, known: bool) -> _Outcome:
         try:
-            passage = self._circuits.enter(request.host, probes=_PROBES_KNOWN if known else _PROBES)
+            passage = self._circuits.enter(request.host, known=known)
         except Unavailable as error:
             return error
         failure: Unavailable | None = _UNFORESEEN

@@ -1,4 +1,8 @@
-"""A circuit breaker for each STS host: while one is failing, it is asked by single probes, not by everyone."""
+"""A circuit breaker for each STS host: while the host fails, single probes ask it instead of every caller.
+
+Known callers and strangers have circuits of their own. Failures of known callers count in both, failures of strangers
+only in theirs, so that no stranger can open the circuit of known callers.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,8 @@ FAILURES_TO_OPEN = 10
 #: After a probe that failed, the next one waits: doubling between these bounds, in seconds, give or take a half.
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 1.0
-#: Hosts are as many as regions; a token may name regions yet to come, so their number is bounded too.
-_MOST_HOSTS = 256
+#: A host per region, two circuits each. A token may name a region that doesn't exist yet, so the number is bounded.
+_MOST_CIRCUITS = 512
 
 #: Throttling is STS at work: it has a status of its own, and is no reason to stop asking.
 _FAILURES = frozenset(
@@ -42,9 +46,10 @@ class _Circuit:
 
 
 class Passage(NamedTuple):
-    """Leave to make one call to a host; `probe` where the host's circuit is open."""
+    """Permission for one call to a host; `known` as STS has confirmed the caller, `probe` if the circuit is open."""
 
     host: str
+    known: bool
     probe: bool
 
 
@@ -59,49 +64,51 @@ class Circuits:
     ) -> None:
         self._seconds = seconds
         self._jitter = jitter
-        self._circuits: OrderedDict[str, _Circuit] = OrderedDict()
+        self._circuits: OrderedDict[tuple[str, bool], _Circuit] = OrderedDict()  # by host and whether callers are known
 
     @property
     def open_count(self) -> int:
-        """How many hosts' circuits are open."""
-        return sum(circuit.is_open for circuit in self._circuits.values())
+        """The number of hosts with an open circuit."""
+        return len({host for (host, _), circuit in self._circuits.items() if circuit.is_open})
 
-    def enter(self, host: str, *, probes: int) -> Passage:
+    def enter(self, host: str, *, known: bool) -> Passage:
         """Let a call to a host pass; `ended` must follow.
 
-        While the circuit is open, at most `probes` may be under way: callers that STS knows get one more than
-        the others, so that strangers can't keep them from finding out that STS is back. Raises
-        `Unavailable(circuit_open)`.
+        While the circuit is open, one probe at a time may pass. Raises `Unavailable(circuit_open)`.
         """
-        circuit = self._circuits.get(host)
+        circuit = self._circuits.get((host, known))
         if circuit is None or not circuit.is_open:
-            return Passage(host, probe=False)
-        if circuit.probing >= probes or self._seconds() < circuit.next_probe:
+            return Passage(host, known, probe=False)
+        if circuit.probing or self._seconds() < circuit.next_probe:
             raise Unavailable(
                 UnavailableReason.CIRCUIT_OPEN, "STS has been failing; it is asked by single probes until it answers"
             )
         circuit.probing += 1
-        return Passage(host, probe=True)
+        return Passage(host, known, probe=True)
 
     def ended(self, passage: Passage, failure: Unavailable | None) -> None:
-        """Note how a call came out; None for any answer that is a decision, which closes the circuit."""
+        """Note the outcome of a call; `failure` is None for any decision by STS, which closes both circuits."""
         if failure is None:
-            self._circuits.pop(passage.host, None)
+            self._circuits.pop((passage.host, True), None)
+            self._circuits.pop((passage.host, False), None)
             return
-        circuit = self._circuits.get(passage.host)
+        circuit = self._circuits.get((passage.host, passage.known))
         if circuit is not None and passage.probe:
             circuit.probing -= 1
         if failure.reason in _FAILURES:
-            self._failed(circuit or self._new(passage.host), probe=passage.probe)
+            self._failed((passage.host, passage.known), probe=passage.probe)
+            if passage.known:
+                self._failed((passage.host, False), probe=False)
 
-    def _failed(self, circuit: _Circuit, *, probe: bool) -> None:
+    def _failed(self, key: tuple[str, bool], *, probe: bool) -> None:
+        circuit = self._circuits.get(key) or self._new(key)
         circuit.failures += 1
         if probe:
             circuit.wait = min(max(circuit.wait * 2, _FIRST_WAIT), _LONGEST_WAIT)
             circuit.next_probe = self._seconds() + circuit.wait * self._jitter()
 
-    def _new(self, host: str) -> _Circuit:
-        circuit = self._circuits[host] = _Circuit()
-        if len(self._circuits) > _MOST_HOSTS:
+    def _new(self, key: tuple[str, bool]) -> _Circuit:
+        circuit = self._circuits[key] = _Circuit()
+        if len(self._circuits) > _MOST_CIRCUITS:
             self._circuits.popitem(last=False)
         return circuit

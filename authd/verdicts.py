@@ -54,7 +54,8 @@ class Verdicts:
                 self._confirmed.popitem(last=False)
 
     def refuse(self, request: PresignedRequest, denied: Denied) -> None:
-        """Remember that STS refused a token, but for a reason that time alone may mend."""
+        """Forget any confirmation of the token, and remember the refusal unless time alone may mend its reason."""
+        self._confirmed.pop(request.digest, None)
         if denied.reason not in _MENDED_BY_TIME:
             until = self._seconds() + REFUSAL_SECONDS
             self._refused[request.digest] = (until, denied.again())  # the raised one holds its frames

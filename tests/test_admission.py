@@ -185,3 +185,13 @@ def test_what_is_kept_of_keys_is_bounded() -> None:
         confirm(admission, f"GOOD{number}")
     assert len(admission._known) == len(admission._keys) == 8_192
     assert admission._known_in_flight == {}
+
+
+def test_another_session_of_the_same_key_has_a_budget_of_its_own() -> None:
+    """Forgeries under the ID of a session's key don't hold back the session: the session token is another one."""
+    admission = Admission(clock=Clock(), concurrency=4)
+    forged = presigned("ASIAROLE00000000")._replace(credentials="another session token")
+    for _ in range(20):
+        admission.leave(placed(Deferred.fromCoroutine(admission.enter(forged))), REFUSED)
+    assert refusal(Deferred.fromCoroutine(admission.enter(forged))).reason is UnavailableReason.OVERLOADED
+    assert placed(enter(admission, "ASIAROLE00000000"))

@@ -15,13 +15,13 @@ FAILURE = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
 def opened(clock: Clock) -> Circuits:
     circuits = Circuits(seconds=clock.seconds, jitter=lambda: 1.0)
     for _ in range(FAILURES_TO_OPEN):
-        circuits.ended(circuits.enter(HOST, probes=1), FAILURE)
+        circuits.ended(circuits.enter(HOST, known=False), FAILURE)
     return circuits
 
 
-def check_closed_to(circuits: Circuits, probes: int = 1) -> None:
+def check_closed_to(circuits: Circuits, *, known: bool = False) -> None:
     with pytest.raises(Unavailable) as caught:
-        circuits.enter(HOST, probes=probes)
+        circuits.enter(HOST, known=known)
     assert caught.value.reason is UnavailableReason.CIRCUIT_OPEN
 
 
@@ -31,29 +31,42 @@ def test_a_circuit_opens_after_failures_in_a_row() -> None:
     circuits = Circuits(seconds=clock.seconds)
     for _ in range(3):
         for _ in range(FAILURES_TO_OPEN - 1):
-            circuits.ended(circuits.enter(HOST, probes=1), FAILURE)
+            circuits.ended(circuits.enter(HOST, known=False), FAILURE)
         assert circuits.open_count == 0
-        circuits.ended(circuits.enter(HOST, probes=1), None)
+        circuits.ended(circuits.enter(HOST, known=False), None)
     assert opened(clock).open_count == 1
 
 
 def test_an_open_circuit_lets_one_probe_pass_and_its_success_closes_it() -> None:
     """The first call after the failures is the probe; others are refused until it is back."""
     circuits = opened(Clock())
-    probe = circuits.enter(HOST, probes=1)
+    probe = circuits.enter(HOST, known=False)
     assert probe.probe
     check_closed_to(circuits)
     circuits.ended(probe, None)
-    assert not circuits.enter(HOST, probes=1).probe
+    assert not circuits.enter(HOST, known=False).probe
     assert circuits.open_count == 0
 
 
-def test_known_callers_have_a_probe_of_their_own() -> None:
-    """A stranger's probe does not keep known callers from trying."""
+def test_strangers_cannot_open_the_circuit_of_known_callers() -> None:
+    """Failures of strangers count against strangers only; failures of known callers count in both circuits."""
     circuits = opened(Clock())
-    circuits.enter(HOST, probes=1)
-    assert circuits.enter(HOST, probes=2).probe
-    check_closed_to(circuits, probes=2)
+    assert not circuits.enter(HOST, known=True).probe
+    assert circuits.enter(HOST, known=False).probe
+    check_closed_to(circuits)
+    for _ in range(FAILURES_TO_OPEN):
+        circuits.ended(circuits.enter("other", known=True), FAILURE)
+    assert circuits.open_count == 2
+    assert circuits.enter("other", known=True).probe
+    assert circuits.enter("other", known=False).probe
+
+
+def test_a_decision_closes_the_circuits_of_all() -> None:
+    """STS is back for everybody, whoever found out."""
+    circuits = opened(Clock())
+    circuits.ended(circuits.enter(HOST, known=True), None)
+    assert not circuits.enter(HOST, known=False).probe
+    assert circuits.open_count == 0
 
 
 def test_after_a_failed_probe_the_next_one_waits_longer_each_time_but_never_long() -> None:
@@ -61,7 +74,7 @@ def test_after_a_failed_probe_the_next_one_waits_longer_each_time_but_never_long
     clock = Clock()
     circuits = opened(clock)
     for wait in (0.25, 0.5, 1.0, 1.0):
-        circuits.ended(circuits.enter(HOST, probes=1), FAILURE)
+        circuits.ended(circuits.enter(HOST, known=False), FAILURE)
         clock.advance(wait - 0.01)
         check_closed_to(circuits)
         clock.advance(0.01)
@@ -72,24 +85,24 @@ def test_throttling_and_our_own_limits_open_no_circuit(reason: UnavailableReason
     """STS that throttles is at work."""
     circuits = Circuits(seconds=Clock().seconds)
     for _ in range(FAILURES_TO_OPEN * 2):
-        circuits.ended(circuits.enter(HOST, probes=1), Unavailable(reason, ""))
+        circuits.ended(circuits.enter(HOST, known=False), Unavailable(reason, ""))
     assert circuits.open_count == 0
 
 
 def test_a_throttled_probe_gives_its_place_back() -> None:
     """A probe that was throttled is over, and the next one may go."""
     circuits = opened(Clock())
-    circuits.ended(circuits.enter(HOST, probes=1), Unavailable(UnavailableReason.STS_THROTTLED, ""))
-    assert circuits.enter(HOST, probes=1).probe
+    circuits.ended(circuits.enter(HOST, known=False), Unavailable(UnavailableReason.STS_THROTTLED, ""))
+    assert circuits.enter(HOST, known=False).probe
 
 
 def test_hosts_do_not_share_a_circuit_and_are_bounded() -> None:
     """One region's failure is its own; invented regions are forgotten."""
     circuits = opened(Clock())
-    assert not circuits.enter("sts.eu-west-1.amazonaws.com", probes=1).probe
-    for number in range(300):
-        circuits.ended(circuits.enter(f"sts.us-invented-{number}.amazonaws.com", probes=1), FAILURE)
-    assert len(circuits._circuits) == 256
+    assert not circuits.enter("sts.eu-west-1.amazonaws.com", known=False).probe
+    for number in range(600):
+        circuits.ended(circuits.enter(f"sts.us-invented-{number}.amazonaws.com", known=False), FAILURE)
+    assert len(circuits._circuits) == 512
 
 
 def test_the_usual_jitter_spreads_probes() -> None:

@@ -112,3 +112,16 @@ def test_memory_is_bounded() -> None:
     assert verdicts.fresh("good 4999", 0) is not None
     assert verdicts.fresh("good 0", 0) is None
     verdicts.check_refused("bad 0")
+
+
+def test_a_refusal_removes_the_confirmation() -> None:
+    """What STS confirmed before it refused the token is over, for good and whatever the reason."""
+    for reason in (DenialReason.CREDENTIALS_EXPIRED, DenialReason.SIGNATURE_EXPIRED):
+        clock = Clock()
+        verdicts = Verdicts(seconds=clock.seconds, cache_ttl=60, stale_if_error=600)
+        verdicts.confirm(presigned(), IDENTITY)
+        verdicts.confirm(presigned("other"), IDENTITY)
+        verdicts.refuse(presigned(), Denied(reason, "no"))
+        clock.advance(REFUSAL_SECONDS)
+        assert verdicts.fresh("digest", 0) is verdicts.stale("digest", 0) is None
+        assert verdicts.stale("other", 0) is not None

@@ -94,11 +94,13 @@ def _examine(file: str) -> _Report:
 
 def _certificate_warnings(settings: Settings, file: str) -> Iterator[Problem]:
     try:
-        from authd.cli.served_certificate import certificate_problem  # noqa: PLC0415
+        from authd.cli.served_certificate import certificate_problem, exposed_keys  # noqa: PLC0415
     except ModuleNotFoundError:
         return  # a laptop's installation has no daemon, whose packages this needs, and no certificate
     if problem := certificate_problem(settings, datetime.now(UTC)):
         yield Problem(file=file, line=0, column=0, message=problem)
+    if exposed := exposed_keys(settings):
+        yield Problem(file=file, line=0, column=0, message=exposed)
 
 
 def _as_json(report: _Report) -> str:

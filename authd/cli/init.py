@@ -16,7 +16,7 @@ from authd.cli.errors import CommandError
 from authd.cli.settings_file import read_settings
 from authd.config.settings import Settings
 from authd.daemon.certificate_facts import issuer_problem, name_problem
-from authd.daemon.state_files import StateFiles
+from authd.daemon.state_files import StateFiles, read_regular
 from authd.daemon.webhook_kubeconfig import ensure_kubeconfig
 
 _DESCRIPTION = """\
@@ -112,7 +112,7 @@ def _mend_name(settings: Settings, files: StateFiles, now: datetime) -> None:
     certificate = _certificate(files)
     if not files.authority_key.exists() or not name_problem(certificate, settings.hostname):
         return
-    if not issuer_problem(certificate, x509.load_pem_x509_certificate(files.authority.read_bytes())):
+    if not issuer_problem(certificate, x509.load_pem_x509_certificate(read_regular(files.authority))):
         files.issue_leaf(files.read_authority(), settings.own_names, now)
 
 
@@ -127,7 +127,7 @@ def _warn_of_name(settings: Settings) -> None:
 
 def _certificate(files: StateFiles) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        return x509.load_pem_x509_certificate(read_regular(files.certificate))
     except ValueError:
         remedy = f"remove it and {files.key.name}, or put a good pair in their place"
         raise CommandError(f"{files.certificate}: this is no certificate: {remedy}") from None

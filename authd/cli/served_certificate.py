@@ -9,7 +9,7 @@ from cryptography import x509
 
 from authd.config.settings import Settings
 from authd.daemon.certificate_facts import issuer_problem, name_problem, span_of
-from authd.daemon.state_files import StateFiles
+from authd.daemon.state_files import StateFiles, read_regular
 
 
 def certificate_problem(settings: Settings, now: datetime) -> str:
@@ -19,7 +19,7 @@ def certificate_problem(settings: Settings, now: datetime) -> str:
     """
     files = StateFiles(folder=Path(settings.state_dir))
     try:
-        certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        certificate = x509.load_pem_x509_certificate(read_regular(files.certificate))
     except OSError:
         return ""
     except ValueError:
@@ -35,9 +35,14 @@ def certificate_problem(settings: Settings, now: datetime) -> str:
     return f"{files.certificate} is {problem}: kube-apiserver would refuse it as {settings.hostname}" if problem else ""
 
 
+def exposed_keys(settings: Settings) -> str:
+    """Return a sentence about private keys that others than their owner can read; nothing if there is none."""
+    return StateFiles(folder=Path(settings.state_dir)).exposed_keys()
+
+
 def _signer(certificate: x509.Certificate, files: StateFiles) -> x509.Certificate | None:
     try:
-        authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
+        authority = x509.load_pem_x509_certificate(read_regular(files.authority))
     except (OSError, ValueError):
         return None
     return None if issuer_problem(certificate, authority) else authority

@@ -11,8 +11,6 @@ from authd.core.templates import Template
 #: Names that have a meaning of their own in Kubernetes begin so.
 #: Source: Kubernetes, "Using RBAC Authorization", default roles and role bindings.
 SYSTEM = "system:"
-#: Nodes are called `system:node:<name>` by design.
-_SYSTEM_NODE = "system:node:"
 _ADMINISTRATORS = "system:masters"
 #: What the caller of AssumeRole chooses freely.
 _CHOSEN_BY_CALLER = frozenset({"SessionName", "SessionNameRaw"})
@@ -24,7 +22,7 @@ def caution_username(rule: Section, username: Template) -> None:
         rule.problems.warn(
             rule.node_of("username") or rule.node,
             "username: callers choose the name of their session, so anyone who can assume the role can be "
-            "any such user, system:kube-controller-manager for one",
+            f"any such user, {_example(username)} for one",
         )
 
 
@@ -44,6 +42,8 @@ def caution_group(rule: Section, place: Node, group: Template, subject: Subject 
 
 def _lets_choose(template: Template) -> frozenset[str]:
     """Return which of the caller's own words complete a system name; a session's name has no colon in it."""
-    if not template.text.startswith(SYSTEM) or template.text.startswith(_SYSTEM_NODE):
-        return frozenset()
-    return template.placeholders & _CHOSEN_BY_CALLER
+    return template.placeholders & _CHOSEN_BY_CALLER if template.text.startswith(SYSTEM) else frozenset()
+
+
+def _example(username: Template) -> str:
+    return "any node" if username.text.startswith("system:node:") else "system:kube-controller-manager"

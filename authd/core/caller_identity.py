@@ -96,8 +96,8 @@ class CallerIdentity(NamedTuple):
 def parse_answer(*, status: int, body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
     """Read STS's answer to GetCallerIdentity; `body` is the whole of it, not encoded.
 
-    Raises `Denied` where STS refuses for good, `Unavailable` for everything that may pass: throttling, its own
-    errors, and any answer that isn't exactly what GetCallerIdentity answers.
+    Raises `Denied` if STS refuses for good or names a caller of a kind that can't be mapped. Raises `Unavailable` for
+    everything temporary: throttling, STS's own errors, and any response that isn't framed as STS frames one.
     """
     if status == 200:  # noqa: PLR2004  # HTTP's OK
         return _identity(body, partition, access_key_id)
@@ -138,12 +138,19 @@ def _error(status: int, body: bytes) -> dict[str, object]:
 def _identity(body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
     try:
         account, arn_text, user_id, request_id = _parts(body)
+    except InvalidJson as error:
+        raise Unavailable(UnavailableReason.STS_BAD_ANSWER, f"STS's answer is not a caller identity: {error}") from None
+    try:
         arn = parse_arn(arn_text)
         principal_id = _principal_id(arn, user_id)
         if account != arn.account or arn.partition != partition:
-            raise InvalidJson("the account or partition in the ARN is another")
-    except (InvalidJson, InvalidArn) as error:
-        raise Unavailable(UnavailableReason.STS_BAD_ANSWER, f"STS's answer is not a caller identity: {error}") from None
+            raise InvalidArn("the account or partition in the ARN is another")
+    except InvalidArn as error:
+        # The caller chose who signed, so this is about the caller and says nothing about STS's health: anybody can
+        # sign as a principal of a kind that is unknown here, an EC2 instance's own identity for one.
+        raise Denied(
+            DenialReason.UNSUPPORTED_IDENTITY, f"STS names a caller that can't be mapped to a user: {error}"
+        ) from None
     canonical_arn = arn.canonical
     return CallerIdentity(
         arn=arn,
@@ -189,9 +196,9 @@ def _request_id(answer: Mapping[str, object]) -> str:
 def _principal_id(arn: PrincipalArn, user_id: str) -> str:
     principal, separator, session = user_id.partition(":")
     if arn.kind is PrincipalKind.ROLE and not arn.session:
-        raise InvalidJson("a role signs nothing: its sessions do")
+        raise InvalidArn("a role signs nothing: its sessions do")
     grammar = _PRINCIPAL_IDS.get(arn.kind)  # none where the account itself stands for a unique id
     fits = principal == arn.account if grammar is None else grammar.fullmatch(principal) is not None
     if not fits or session != arn.session or bool(separator) != bool(arn.session):
-        raise InvalidJson("UserId does not belong to the ARN")
+        raise InvalidArn("UserId does not belong to the ARN")
     return principal

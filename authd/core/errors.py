@@ -21,6 +21,7 @@ class DenialReason(StrEnum):
     STS_REGION_DISABLED = "sts_region_disabled"
     STS_REFUSED = "sts_refused"
     AUDIENCE_MISMATCH = "audience_mismatch"
+    UNSUPPORTED_IDENTITY = "unsupported_identity"
     IDENTITY_NOT_MAPPED = "identity_not_mapped"
     USERNAME_NOT_RENDERED = "username_not_rendered"
     USERNAME_RESERVED = "username_reserved"

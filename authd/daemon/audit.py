@@ -15,9 +15,13 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision
 from authd.daemon.metrics import Metrics
 from authd.lockout import SeenIdentities
+from authd.token_bucket import TokenBucket
 
 _SCRUBBED = "(scrubbed)"
 _NAMESPACE = f"{__name__}.Audit"
+
+#: Lines about requests that are no TokenReview: burst, and per second. Any process on the node can cause them.
+_REFUSAL_LINES, _REFUSAL_LINES_PER_SECOND = 20.0, 1.0
 
 
 class Audit:
@@ -40,6 +44,8 @@ class Audit:
         self.together = together
         self._metrics = metrics
         self._seen = seen
+        self._refusal_lines = TokenBucket(burst=_REFUSAL_LINES, rate=_REFUSAL_LINES_PER_SECOND, now=time.monotonic())
+        self._omitted = 0
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
         """Log one decision: `elapsed` in seconds, `status` the answer's HTTP status."""
@@ -61,8 +67,15 @@ class Audit:
         )
 
     def refused(self, status: int, why: str) -> None:
-        """Log a request that was not a TokenReview."""
+        """Log a request that was not a TokenReview; of a flood, some lines and the number of the others."""
         self._metrics.refused(status)
+        if self._refusal_lines.refilled(time.monotonic()) < 1:
+            self._omitted += 1
+            return
+        self._refusal_lines.left -= 1
+        if self._omitted:
+            self._log.warn("refused {omitted} more requests without a line for each", omitted=self._omitted)
+            self._omitted = 0
         self._log.warn("refused a request with {status}: {why}", status=status, why=why)
 
     def _record(self, decision: Decision, elapsed: float, status: int) -> str:

@@ -21,6 +21,11 @@ from authd.daemon.request_reader import BadRequest, IncomingRequest, RequestRead
 
 #: From the connection, or a request's first byte, to its last: kube-apiserver sends one in a millisecond.
 REQUEST_SECONDS = 10.0
+#: From a request's head to the last byte of its body. A client that sends the head has the body ready.
+BODY_SECONDS = 2.0
+#: How many requests of one connection are answered before other connections get their turn. kube-apiserver never
+#: sends a second request before it has the first one's response.
+_REQUESTS_PER_TURN = 4
 #: How long a connection may rest between requests; Go's client closes its own after 90 seconds.
 IDLE_SECONDS = 120.0
 #: How long a client that was told off may take to hang up.
@@ -78,8 +83,9 @@ class BoundedRequest:
         self.channel.answer(line + head + close + (b"" if self.method == b"HEAD" else body), persistent=persistent)
 
     def refuse(self, status: int, why: str) -> None:
-        """Say that the request is not one for this server."""
+        """Say that the request is not one for this server, and close: whoever pipelines more of them must reconnect."""
         self.factory.refused(status, why)
+        self._persistent = False
         self.respond(status, TEXT, why.encode() + b"\n")
 
 
@@ -96,10 +102,12 @@ class BoundedChannel(Protocol):
         self.factory: BoundedFactory = factory
         self.deadline: float | None = None
         self.idle_since: float | None = None
+        self.stalled_since: float | None = None
         self._reader = RequestReader(factory.request_class.max_body)
         self._unread: deque[bytes] = deque()  # what came while a request was being answered
         self._bad: BadRequest | None = None
-        self._answering = self._turning = self._unheard = self._paused = self._ending = False
+        self._answering = self._turning = self._yielding = self._in_body = False
+        self._unheard = self._paused = self._ending = False
 
     def connectionMade(self) -> None:
         """Start the first deadline, which covers the TLS handshake too."""
@@ -114,7 +122,7 @@ class BoundedChannel(Protocol):
         if self._ending or not data:
             return  # a request that was refused half-way must not go on to be served
         self._unread.append(data)
-        if self._answering or self._unheard:
+        if self._answering or self._unheard or self._yielding:
             self._paused = True
             self.transport.pauseProducing()
         else:
@@ -123,14 +131,13 @@ class BoundedChannel(Protocol):
     def pauseProducing(self) -> None:  # noqa: N802  # Twisted's name
         """Answer nothing more until what was answered is on its way, which must not take long."""
         self._unheard = True
-        self.idle_since = None
-        self.deadline = self.factory.seconds() + REQUEST_SECONDS
+        self._stall(REQUEST_SECONDS)
 
     def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
         """Go on: there is room for answers again."""
-        self._unheard = False
-        self.deadline = None
-        if not (self._answering or self._turning):
+        self._unheard = self._in_body = False
+        self.deadline = self.stalled_since = None
+        if not (self._answering or self._turning or self._yielding):
             self._turn()
 
     def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
@@ -143,7 +150,7 @@ class BoundedChannel(Protocol):
             return
         self.transport.write(data)
         if not persistent:
-            self.deadline = self.factory.seconds() + REQUEST_SECONDS  # to take the answer, and to close too
+            self._stall(REQUEST_SECONDS)  # to take the answer, and to close too
             self.loseConnection()
         elif not self._turning:  # or the answer was there at once, and the turn goes on
             self._turn()
@@ -151,8 +158,14 @@ class BoundedChannel(Protocol):
     def _turn(self) -> None:
         """Answer what is complete and read what is here, until nothing is left or an answer takes its time."""
         self._turning = True
+        answered = 0
         while not (self._answering or self._unheard or self._ending):
+            if answered >= _REQUESTS_PER_TURN:
+                self._yielding = True
+                self.factory.call_later(0, self._resume)
+                break
             if self._reader.complete:
+                answered += 1
                 self._answer_next(self._reader.complete.popleft())
             elif self._bad is not None:
                 self._hang_up(self._bad)
@@ -163,9 +176,21 @@ class BoundedChannel(Protocol):
                 break
         self._turning = False
 
+    def _resume(self) -> None:
+        self._yielding = False
+        if not (self._answering or self._turning):
+            self._turn()
+
+    def _stall(self, seconds: float) -> None:
+        """Wait for the client to go on for at most some seconds; it may be ended sooner to make room."""
+        self.idle_since = None
+        self.stalled_since = self.factory.seconds()
+        self.deadline = self.stalled_since + seconds
+
     def _read(self, data: bytes) -> None:
         try:
-            self._reader.feed(data)
+            if rest := self._reader.feed(data):
+                self._unread.appendleft(rest)
         except BadRequest as error:
             self._bad = error
 
@@ -173,7 +198,8 @@ class BoundedChannel(Protocol):
         if incoming.asks_leave:
             self._give_leave(incoming)
         self._answering = True
-        self.idle_since = self.deadline = None  # what follows is bounded elsewhere
+        self.idle_since = self.stalled_since = self.deadline = None  # what follows is bounded elsewhere
+        self._in_body = False
         self.factory.request_class(self, incoming).process()
 
     def _give_leave(self, incoming: IncomingRequest) -> None:
@@ -189,17 +215,19 @@ class BoundedChannel(Protocol):
             self.transport.resumeProducing()
         now = self.factory.seconds()
         if not self._reader.in_request:
-            self.idle_since = now
+            self.idle_since, self.stalled_since = now, None
             self.deadline = now + IDLE_SECONDS
         elif self.deadline is None or self.idle_since is not None:
-            self.idle_since = None
-            self.deadline = now + REQUEST_SECONDS
+            self._stall(REQUEST_SECONDS)
+        if self._reader.in_body and not self._in_body:
+            self.deadline = min(self.deadline or now, now + BODY_SECONDS)
+        self._in_body = self._reader.in_body
 
     def _hang_up(self, bad: BadRequest) -> None:
         """Say no in the middle of a request, take no more of it and close."""
         self.factory.refused(bad.status, bad.why)
         self.transport.write(_STATUS_LINES[bad.status] + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
-        self.deadline = self.factory.seconds() + _LAST_WORD_SECONDS
+        self._stall(_LAST_WORD_SECONDS)
         self.loseConnection()
 
     def loseConnection(self) -> None:
@@ -207,6 +235,8 @@ class BoundedChannel(Protocol):
         if not self._ending:
             self._ending = True
             self.idle_since = None
+            if self.stalled_since is None:
+                self.stalled_since = self.factory.seconds()
             self._unread.clear()
             self.transport.unregisterProducer()  # or the transport would wait for more to send
             self.transport.loseConnection()
@@ -214,7 +244,7 @@ class BoundedChannel(Protocol):
     def expire(self) -> None:
         """End the connection at once; gone in the reactor's next turn, it does not rest until then."""
         self._ending = True
-        self.idle_since = None
+        self.idle_since = self.stalled_since = None
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -232,6 +262,7 @@ class BoundedFactory(Factory):
 
     def __init__(self, reactor: IReactorTime) -> None:
         self.seconds: Callable[[], float] = reactor.seconds
+        self.call_later: Callable[..., object] = reactor.callLater
         self.deadlines = Deadlines(self.seconds)
         self.draining = False
 

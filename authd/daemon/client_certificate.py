@@ -13,7 +13,7 @@ from cryptography import x509
 
 from authd.daemon.certificate_facts import issuer_problem, span_of
 from authd.daemon.kubeconfig import client_entries
-from authd.daemon.state_files import StateFiles
+from authd.daemon.state_files import StateFiles, read_regular
 
 #: What a kubeconfig's user may name, in the order in which client-go looks: the content itself, then a file.
 _CERTIFICATES = ("client-certificate-data", "client-certificate")
@@ -37,7 +37,7 @@ def user_entries(kubeconfig: Path, files: StateFiles, now: datetime, *, required
 
 def _entries(kubeconfig: Path) -> dict[str, str]:
     try:
-        content = kubeconfig.read_bytes()
+        content = read_regular(kubeconfig)
         if b"client-" not in content:
             return {}  # as nearly always, and known in a thousandth of the time that reading YAML takes
         user = yaml.safe_load(content)["users"][0]["user"]
@@ -62,12 +62,12 @@ def _content(entries: Mapping[str, str], names: tuple[str, str], folder: Path) -
     path = folder / entries[file]
     if not path.is_file():  # its owner may keep it from us, and need not: kube-apiserver reads it
         raise FileNotFoundError(str(path))
-    return path.read_bytes() if names is _CERTIFICATES else b""
+    return read_regular(path) if names is _CERTIFICATES else b""
 
 
 def _refused(certificate: x509.Certificate, files: StateFiles, now: datetime) -> str:
     try:
-        authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
+        authority = x509.load_pem_x509_certificate(read_regular(files.authority))
     except (OSError, ValueError):
         return "there is no authority"
     return issuer_problem(certificate, authority) or span_of(certificate).problem(now)

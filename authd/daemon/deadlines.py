@@ -7,13 +7,20 @@ from typing import Protocol as Interface
 
 #: How often deadlines are looked at, in seconds: how late one may act.
 SWEEP_SECONDS = 1.0
+#: A request that takes longer than this to arrive makes room before a connection that rests, in seconds.
+STALLED_SECONDS = 0.5
 
 
 class Expiring(Interface):
-    """A connection: `deadline` is when it must have moved on, by the same clock; `idle_since` where it rests."""
+    """A connection, with times of one clock.
+
+    `deadline` is when it must have moved on. `idle_since` is set while it rests between requests, `stalled_since` while
+    it waits for its client in the middle of one: to send the rest, to read the response or to close.
+    """
 
     deadline: float | None
     idle_since: float | None
+    stalled_since: float | None
 
     def expire(self) -> None:
         """End the connection at once; it does not rest any more, though it may take a moment to be gone."""
@@ -48,12 +55,19 @@ class Deadlines:
         for connection in [c for c in self._connections if c.deadline is not None and c.deadline <= now]:
             connection.expire()
 
-    def end_longest_idle(self) -> bool:
-        """Make room by ending the connection that has rested longest; returns False where all are at work."""
+    def make_room(self) -> bool:
+        """End one connection that waits for its client; returns False if all of them are under review.
+
+        The oldest stalled one goes first, once it is older than any honest client needs. Then the longest idle one.
+        """
+        stalled = [(c.stalled_since, id(c), c) for c in self._connections if c.stalled_since is not None]
         idle = [(c.idle_since, id(c), c) for c in self._connections if c.idle_since is not None]
-        if idle:
-            min(idle)[2].expire()
-        return bool(idle)
+        oldest = min(stalled, default=None)
+        if oldest is None or (idle and oldest[0] > self._seconds() - STALLED_SECONDS):
+            oldest = min(idle, default=None)
+        if oldest is not None:
+            oldest[2].expire()
+        return oldest is not None
 
     def close_all(self) -> None:
         """End every connection when what was written to it is sent."""

@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.02
 
 
 class _CappedTLS(TLSFactory):
-    """Encrypts and counts connections, and makes room for a new one by ending the longest idle one."""
+    """Encrypts and counts connections, and makes room for a new one by ending one that waits for its client."""
 
     def __init__(self, tls: SwappableServerTLS, webhook: WebhookFactory, limit: int) -> None:
         super().__init__(tls, webhook)
@@ -35,9 +35,9 @@ class _CappedTLS(TLSFactory):
         self._limit = limit
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Take a connection, or close it where all others are at work."""
+        """Take a connection, or close it if all others are under review."""
         # One that is ended is gone in the reactor's next turn: until then there is one too many.
-        if len(self.protocols) >= self._limit and not self._webhook.deadlines.end_longest_idle():
+        if len(self.protocols) >= self._limit and not self._webhook.deadlines.make_room():
             return None
         return super().buildProtocol(addr)
 

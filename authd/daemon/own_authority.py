@@ -8,7 +8,7 @@ from cryptography import x509
 from twisted.logger import Logger
 
 from authd.daemon.certificate_facts import Span, issuer_problem, span_of
-from authd.daemon.state_files import StateFiles
+from authd.daemon.state_files import StateFiles, read_regular
 
 
 class OwnAuthority:
@@ -24,7 +24,7 @@ class OwnAuthority:
     def look(self) -> str:
         """Read the file again; returns what is wrong with it, or nothing."""
         try:
-            pem = self._files.authority.read_bytes()
+            pem = read_regular(self._files.authority)
             if pem != self.pem:
                 self._certificate = x509.load_pem_x509_certificate(pem)
                 self.pem = pem

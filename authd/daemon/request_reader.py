@@ -63,15 +63,24 @@ class RequestReader:
         """Whether a request has begun and is not complete."""
         return self._begun or self._overhead > 0
 
-    def feed(self, data: bytes) -> None:
-        """Take in bytes; raises `BadRequest`, after which nothing more may be fed."""
+    @property
+    def in_body(self) -> bool:
+        """Whether a request's head is complete and its body is not."""
+        return self._head_complete
+
+    def feed(self, data: bytes) -> bytes:
+        """Take in bytes and return the rest, so that one piece can't hold many requests up in one go.
+
+        Raises `BadRequest`, after which nothing more may be fed.
+        """
         usual = None if self.in_request or self.ended else usual_request(data)
         if usual is not None and len(usual[2]) <= self._max_body:
             self.complete.append(IncomingRequest(*usual, persistent=True))
-            return
-        for start in range(0, len(data), MAX_OVERHEAD):
-            if not self.ended:
-                self._feed(data[start : start + MAX_OVERHEAD])
+            return b""
+        if self.ended:
+            return b""
+        self._feed(data[:MAX_OVERHEAD])
+        return b"" if self.ended else data[MAX_OVERHEAD:]
 
     def close(self) -> None:
         """Read nothing more, and let go of the parser, which holds on to this object."""
@@ -93,7 +102,7 @@ class RequestReader:
             raise BadRequest(400, "too much besides a body")
 
     def _begin(self) -> None:
-        self._begun = self._chunked = self._expects = False
+        self._begun = self._chunked = self._expects = self._head_complete = False
         self._overhead = self._head = self._headers = self._length = self._size = 0
         self._version = ""
         self._parts: list[bytes] = []
@@ -139,6 +148,7 @@ class RequestReader:
         if self._length > self._max_body:
             raise BadRequest(413, _TOO_LONG)
         self.current.asks_leave = self._expects
+        self._head_complete = True
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body, without what frames it."""

@@ -20,7 +20,7 @@ from authd.daemon.certificate_facts import Span, name_problem, span_of
 from authd.daemon.certificates import LEAF_LIFETIME, CertifiedKey
 from authd.daemon.own_authority import OwnAuthority
 from authd.daemon.server_tls import SwappableServerTLS, pair_context
-from authd.daemon.state_files import StateFiles
+from authd.daemon.state_files import StateFiles, read_regular
 
 #: A leaf is renewed when this much of its life is left, and readiness warns when only half of that is.
 RENEW_BEFORE = LEAF_LIFETIME / 3
@@ -47,6 +47,7 @@ class ServingPair:
         self._now = now
         self._client_certificates = client_certificates
         self._digest = b""
+        self._exposed = ""
         self._failure = ""
         self._unfinished: CertifiedKey | None = None
         self._unkept: CertifiedKey | None = None
@@ -89,9 +90,16 @@ class ServingPair:
             failure = self._renew()
         if self._unkept is not None:
             self._keep(self._unkept)
+        self._warn_of_modes()
         if failure and failure != self._failure:
             self._log.error("{failure}; the certificate in use goes on serving", failure=failure)
         self._failure = failure
+
+    def _warn_of_modes(self) -> None:
+        exposed = self._files.exposed_keys()
+        if exposed and exposed != self._exposed:
+            self._log.warn("{exposed}", exposed=exposed)
+        self._exposed = exposed
 
     def _renew(self) -> str:
         """Sign another leaf and serve it; returns what was in the way, or nothing."""
@@ -146,7 +154,7 @@ class ServingPair:
     def _take(self, pair: CertifiedKey) -> None:
         self._authority.look()
         digest = self._digest_of(pair)
-        context = pair_context(pair, self._files.authority.read_bytes() if self._client_certificates else None)
+        context = pair_context(pair, read_regular(self._files.authority) if self._client_certificates else None)
         leaf = x509.load_pem_x509_certificate(pair.certificate_pem)
         signer, now = self._authority.span_over(leaf), self._now()
         problem = span_of(leaf).problem(now)
@@ -200,7 +208,7 @@ class ServingPair:
 
     def _digest_of(self, pair: CertifiedKey) -> bytes:
         """Tell apart what a context is made of: the pair, and the authority where that says which clients get in."""
-        authority = self._files.authority.read_bytes() if self._client_certificates else b""
+        authority = read_regular(self._files.authority) if self._client_certificates else b""
         return sha256(b"\0".join((pair.certificate_pem, pair.key_pem, authority))).digest()
 
     def _keep(self, pair: CertifiedKey) -> None:

@@ -6,8 +6,10 @@ pair which a kube-apiserver trusts already goes on serving.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,6 +27,8 @@ from authd.daemon.certificates import CertifiedKey, extended_authority, new_auth
 _PRIVATE = 0o600
 _PUBLIC = 0o644
 _PRIVATE_FOLDER = 0o700
+#: Any permission for the group or for everybody.
+_OTHERS = 0o077
 
 #: Parts the two in their common file; text between blocks is no part of a PEM file's meaning.
 _KEY_FOLLOWS = b"\nIts private key:\n"
@@ -32,6 +36,14 @@ _KEY_FOLLOWS = b"\nIts private key:\n"
 #: Names as `write_whole` makes them, and how old one of them is, in seconds, if its writer was killed.
 _TEMPORARY = re.compile(r"\.[a-z-]+\.(?:pem|yaml)\.\w{8}")
 _ABANDONED_SECONDS = 60.0
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a regular file; raises `OSError`, also for a FIFO or device, which could block the daemon for ever."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123  # a descriptor
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return file.read()
 
 
 def write_whole(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
@@ -59,7 +71,7 @@ def write_whole(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
 
 def write_changed(path: Path, content: bytes) -> bool:
     """Replace a file as `write_whole` does where that isn't its content already; returns whether it was written."""
-    if path.exists() and path.read_bytes() == content:
+    if path.is_file() and read_regular(path) == content:
         return False
     write_whole(path, content)
     return True
@@ -128,12 +140,27 @@ class StateFiles:
         """Return what the webhook kubeconfig is to trust: the authority, or a certificate that it did not sign."""
         if not self.authority.exists():
             return self._certificate_pem()
-        authority = self.authority.read_bytes()
+        authority = read_regular(self.authority)
         with suppress(OSError, ValueError):
             served = x509.load_pem_x509_certificate(self._certificate_pem())
             if issuer_problem(served, x509.load_pem_x509_certificate(authority)):
                 return self._certificate_pem()
         return authority
+
+    def exposed_keys(self) -> str:
+        """Return a sentence about private keys that others than their owner can read; nothing if there is none."""
+        modes = {}
+        for path in (self.key, self.authority_key, self.last_pair):
+            with suppress(OSError):
+                modes[path.name] = stat.S_IMODE(path.stat().st_mode)
+        exposed = [f"{name} (mode {mode:04o})" for name, mode in modes.items() if mode & _OTHERS]
+        if not exposed:
+            return ""
+        names = " ".join(name for name, mode in modes.items() if mode & _OTHERS)
+        return (
+            f"others than its owner may use {', '.join(exposed)}, a private key of the webhook: "
+            f"run `cd {self.folder} && chmod 600 {names}`"
+        )
 
     def ensure_pair(self, hosts: Sequence[str], now: datetime) -> None:
         """Make the authority and the server's pair where there is none yet.
@@ -168,11 +195,11 @@ class StateFiles:
 
     def read_pair(self) -> CertifiedKey:
         """Read the server's certificate and its key, which need not be each other's; raises `OSError`."""
-        return CertifiedKey(certificate_pem=self.certificate.read_bytes(), key_pem=self.key.read_bytes())
+        return CertifiedKey(certificate_pem=read_regular(self.certificate), key_pem=read_regular(self.key))
 
     def read_last_pair(self) -> CertifiedKey:
         """Read the last good pair; raises `OSError` and `ValueError`."""
-        certificate, marker, key = self.last_pair.read_bytes().partition(_KEY_FOLLOWS)
+        certificate, marker, key = read_regular(self.last_pair).partition(_KEY_FOLLOWS)
         if not marker:
             raise ValueError("last-good.pem is broken")
         return CertifiedKey(certificate_pem=certificate, key_pem=key)
@@ -187,7 +214,7 @@ class StateFiles:
     def read_authority(self) -> CertifiedKey:
         """Read the authority with its key; raises `ConfigError` where there is none."""
         try:
-            return CertifiedKey(certificate_pem=self.authority.read_bytes(), key_pem=self.authority_key.read_bytes())
+            return CertifiedKey(certificate_pem=read_regular(self.authority), key_pem=read_regular(self.authority_key))
         except OSError as error:
             raise self._unusable(f"the authority (ca.pem, ca-key.pem) can't be read: {error.strerror}") from None
 
@@ -199,7 +226,7 @@ class StateFiles:
         """
         if not self.authority.exists() or not self.authority_key.exists():
             return ""
-        certificate = x509.load_pem_x509_certificate(self.authority.read_bytes())
+        certificate = x509.load_pem_x509_certificate(read_regular(self.authority))
         problem = span_of(certificate).problem(now)
         if not problem or certificate.issuer != certificate.subject:
             return ""
@@ -217,12 +244,12 @@ class StateFiles:
     def _certificate_pem(self) -> bytes:
         """Return the certificate that a start would serve."""
         with suppress(OSError, ValueError):
-            content = self.certificate.read_bytes()
+            content = read_regular(self.certificate)
             x509.load_pem_x509_certificates(content)
             return content
         with suppress(OSError, ValueError):
             return self.read_last_pair().certificate_pem
-        return self.certificate.read_bytes()
+        return read_regular(self.certificate)
 
     def _ensure_authority(self, now: datetime) -> CertifiedKey:
         if self.authority.exists() and self.authority_key.exists():

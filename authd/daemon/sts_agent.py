@@ -7,6 +7,7 @@ much, or at the wrong moment is closed and never used again.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -14,7 +15,7 @@ from typing import Protocol as Interface
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IStreamClientEndpoint, ITCPTransport
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
@@ -50,7 +51,7 @@ class _Connection(Protocol):
     needs for it is given back when it ends, not when garbage is collected.
     """
 
-    transport: ITCPTransport
+    transport: Any  # a TLSConnection
 
     def __init__(self) -> None:
         self.reusable = False
@@ -71,6 +72,9 @@ class _Connection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if self._waiting is None:
             self.abort()  # nothing was asked
+            return
+        if self.transport.has_unsent:
+            self._finish(Failure(BadResponse("it began before the request was sent")))
             return
         usual = usual_answer(data) if self._answer is None and len(data) <= MAX_ANSWER_BYTES else None
         if usual is None:
@@ -134,7 +138,7 @@ class STSAgent:
         self._endpoints = endpoints
         self._factory = Factory.forProtocol(_Connection)
         self._factory.noisy = False
-        self._idle: dict[str, list[tuple[float, _Connection]]] = {}
+        self._idle: dict[str, deque[tuple[float, _Connection]]] = {}  # the longest rested first
         self._sweep: Any = None
 
     def request(
@@ -170,15 +174,22 @@ class STSAgent:
         return connection.send(request)
 
     def _take_idle(self, host: str) -> _Connection | None:
+        """Return the connection that has rested longest, if its peer has been silent since.
+
+        Whatever a peer sends after its response would be taken for the next caller's. Resting gives it time to arrive.
+        """
         entries = self._idle.get(host)
         while entries:
-            _, connection = entries.pop()  # the one used last: the oldest ones end
-            if connection.reusable:
+            since, connection = entries.popleft()
+            if not connection.reusable:
+                continue
+            if self._reactor.seconds() - since < IDLE_SECONDS and not connection.transport.has_unread():
                 return connection
+            connection.abort()
         return None
 
     def _keep(self, host: str, connection: _Connection) -> None:
-        entries = self._idle.setdefault(host, [])
+        entries = self._idle.setdefault(host, deque())
         if len(entries) >= _MAX_IDLE_PER_HOST:
             connection.abort()
             return
@@ -190,10 +201,10 @@ class STSAgent:
         self._sweep = None
         limit = self._reactor.seconds() - IDLE_SECONDS
         for host, entries in list(self._idle.items()):
-            for since, connection in entries:
+            for since, connection in list(entries):
                 if since <= limit:
                     connection.abort()
-            self._idle[host] = [entry for entry in entries if entry[1].reusable]
+            self._idle[host] = deque(entry for entry in entries if entry[1].reusable)
             if not self._idle[host]:
                 del self._idle[host]
         if self._idle:

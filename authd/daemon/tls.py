@@ -8,6 +8,7 @@ come, and what is written goes to the network before anything else is done.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -25,6 +26,8 @@ _MOST_PLAIN = 16_384
 #: is larger than what is put into it costs time, and leaves holes in memory.
 _AROUND_TEXT = 256
 _OWN_WORDS = 4_096
+#: How much a peer may send after the end was asked for, in bytes. An honest one may have a request under way.
+_MOST_DROPPED = 65_536
 
 
 class StartsTLS(Protocol):
@@ -42,6 +45,11 @@ class Records:
 
     def __init__(self) -> None:
         self._missing = 0  # of the last record that has begun; below 0 where that can't be told any more
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether the last record is known to have arrived whole."""
+        return self._missing == 0
 
     def is_one(self, data: bytes) -> bool:
         """Say whether the next piece of the stream is one whole record and nothing else."""
@@ -98,7 +106,25 @@ class TLSConnection(ProtocolWrapper):
         self._records = Records()
         self._shaken = self._over = False
         self._waiting: list[bytes] = []
+        self._dropped = 0
         self._failure: Failure | None = None
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something was written that waits for the handshake."""
+        return bool(self._waiting)
+
+    def has_unread(self) -> bool:
+        """Return whether the peer has sent anything, its end too, that the protocol was not given yet."""
+        if self._over or self._tls.pending() or not self._records.at_boundary:
+            return True
+        try:
+            self.transport.getHandle().recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def makeConnection(self, transport: ITransport) -> None:
         """Tell the protocol, and shake hands."""
@@ -116,6 +142,8 @@ class TLSConnection(ProtocolWrapper):
             self._shake_hands()
         if self._shaken:
             self._read(len(data) if one else 0)
+            if self._waiting:  # after the read, so that a client knows what came before its request was sent
+                self._send_waiting()
 
     def _read(self, only_record: int) -> None:
         """Hand on what can be read, as one piece: Go's client cuts a request in two, as long as it has said little.
@@ -136,22 +164,30 @@ class TLSConnection(ProtocolWrapper):
         except SSL.Error:
             self._failure = Failure()
             end = self._fail
-        if parts and not self.disconnecting:
-            self.wrappedProtocol.dataReceived(parts[0] if len(parts) == 1 else b"".join(parts))
+        if parts:
+            self._hand_on(parts[0] if len(parts) == 1 else b"".join(parts))
         if end is not None and not self._over:
             end()
+
+    def _hand_on(self, data: bytes) -> None:
+        if not self.disconnecting:
+            self.wrappedProtocol.dataReceived(data)
+            return
+        self._dropped += len(data)
+        if self._dropped > _MOST_DROPPED:
+            self.abortConnection()
 
     def write(self, data: bytes) -> None:
         """Send, in as few records as it takes."""
         if not self.disconnecting:
-            (self._send if self._shaken else self._waiting.append)(data)
+            (self._send if self._shaken and not self._waiting else self._waiting.append)(data)
 
     def loseConnection(self) -> None:
         """Say that nothing more comes, and end when the peer has said so too; it is cut off before hands are shaken."""
         if self.disconnecting:
             return
         self.disconnecting = 1
-        if self._shaken:
+        if self._shaken and not self._waiting:
             self._say_goodbye()
         elif not self._waiting:
             self.abortConnection()
@@ -184,10 +220,12 @@ class TLSConnection(ProtocolWrapper):
     def _begin(self) -> None:
         self._shaken = True
         self._flush()
+
+    def _send_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         for data in waiting:
             self._send(data)
-        if self.disconnecting:
+        if self.disconnecting and not self._over:
             self._say_goodbye()
 
     def _send(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ from authd.config.settings import Settings
 from authd.core.errors import ConfigError, Problem
 from authd.daemon.client_certificate import user_entries
 from authd.daemon.kubeconfig import webhook_kubeconfig
-from authd.daemon.state_files import StateFiles, write_changed
+from authd.daemon.state_files import StateFiles, read_regular, write_changed
 
 #: What passes without anybody's changing the settings.
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
@@ -124,7 +124,7 @@ class WebhookKubeconfig:
     def _look(self) -> tuple[bytes, bytes] | None:
         """Return what a look without parsing tells: nothing is to be done while that stays as it is."""
         path = Path(self._settings.generate_kubeconfig)
-        return (path.read_bytes(), self._trusted()) if path.is_file() else None
+        return (read_regular(path), self._trusted()) if path.is_file() else None
 
     def problem(self) -> str:
         """Say why it isn't as it should be, or nothing."""

@@ -131,7 +131,6 @@ def test_doubtful_rules_are_warned_of(load, text, column, message):
     ("username", "group"),
     [
         ("'{{SessionName}}'", "system:masters"),
-        ("'system:node:{{SessionName}}'", "system:nodes"),
         ("'system:{{AccountID}}'", "'{{SessionName}}'"),
         ("'a-system:{{SessionName}}'", "'{{SessionNameRaw}}:a'"),
     ],

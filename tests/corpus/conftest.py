@@ -49,6 +49,10 @@ class TLSLikeTransport(StringTransport):
 
     def __init__(self) -> None:
         super().__init__(lenient=True)
+        self.has_unsent = False
+
+    def has_unread(self) -> bool:
+        return False
 
     def write(self, data: bytes) -> None:
         if not self.disconnecting:

@@ -31,6 +31,11 @@ class StrictTransport(StringTransport):
         self.connected = True
         self.aborted = False
         self.no_delay = False
+        self.has_unsent = False
+        self.unread = False
+
+    def has_unread(self) -> bool:
+        return self.unread
 
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: FBT001, N802
         self.no_delay = enabled

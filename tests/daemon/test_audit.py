@@ -155,3 +155,20 @@ def test_everything_is_counted(audited: Audited) -> None:
         "authd_review_seconds_count 2.0",
     ):
         assert line in figures
+
+
+def test_a_flood_of_requests_that_are_no_reviews_is_a_few_lines(
+    audited: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some lines are written, all requests are counted, and the next line tells how many had none."""
+    now = [0.0]
+    monkeypatch.setattr("authd.daemon.audit.time.monotonic", lambda: now[0])
+    audited = Audited()
+    with capturedLogs() as events:
+        for _ in range(1_000):
+            audited.audit.refused(404, "no such path")
+    assert len(events) == 20
+    now[0] = 1.0
+    with capturedLogs() as events:
+        audited.audit.refused(404, "no such path")
+    assert [render(event, "text").count("980 more requests") for event in events] == [1, 0]

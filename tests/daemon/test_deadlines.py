@@ -10,9 +10,12 @@ from authd.daemon.deadlines import Deadlines
 class Connection:
     """A connection that remembers how often it was ended."""
 
-    def __init__(self, deadline: float | None = None, idle_since: float | None = None) -> None:
+    def __init__(
+        self, deadline: float | None = None, idle_since: float | None = None, stalled_since: float | None = None
+    ) -> None:
         self.deadline = deadline
         self.idle_since = idle_since
+        self.stalled_since = stalled_since
         self.expired = 0
         self.closed = 0
 
@@ -21,7 +24,7 @@ class Connection:
 
     def expire(self) -> None:
         self.expired += 1
-        self.idle_since = None
+        self.idle_since = self.stalled_since = None
 
 
 def with_connections(*connections: Connection) -> tuple[Clock, Deadlines]:
@@ -48,12 +51,23 @@ def test_the_longest_idle_one_makes_room() -> None:
     """Room is made by the one that rested longest, then by the next; who is at work stays."""
     young, old, busy = Connection(idle_since=3.0), Connection(idle_since=1.0), Connection()
     _, deadlines = with_connections(young, old, busy)
-    assert deadlines.end_longest_idle()
+    assert deadlines.make_room()
     assert (young.expired, old.expired) == (0, 1)
-    assert deadlines.end_longest_idle()
+    assert deadlines.make_room()
     assert (young.expired, old.expired) == (1, 1)
-    assert not deadlines.end_longest_idle()
+    assert not deadlines.make_room()
     assert busy.expired == 0
+
+
+def test_a_request_that_takes_long_to_arrive_makes_room_first() -> None:
+    """The oldest stalled connection is ended before an idle one; a young one only if nobody is idle."""
+    idle, old, young = Connection(idle_since=0.0), Connection(stalled_since=1.0), Connection(stalled_since=9.9)
+    clock, deadlines = with_connections(idle, old, young, Connection())
+    clock.advance(10.0)
+    ended = []
+    while deadlines.make_room():
+        ended.append((old.expired, idle.expired, young.expired))
+    assert ended == [(1, 0, 0), (1, 1, 0), (1, 1, 1)]
 
 
 def test_connections_may_leave_while_they_are_ended() -> None:

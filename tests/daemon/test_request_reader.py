@@ -16,10 +16,15 @@ def head(*headers: bytes, line: bytes = b"POST /a?b HTTP/1.1") -> bytes:
     return b"\r\n".join([line, *headers, b"", b""])
 
 
+def feed(reader: RequestReader, data: bytes) -> None:
+    while data:
+        data = reader.feed(data)
+
+
 def reader_of(*parts: bytes) -> RequestReader:
     reader = RequestReader(MAX_BODY)
     for part in parts:
-        reader.feed(part)
+        feed(reader, part)
     return reader
 
 

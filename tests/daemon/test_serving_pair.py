@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -400,8 +401,16 @@ def test_a_folder_that_can_not_be_read_is_told(served: Served, monkeypatch: pyte
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    for name in ("exists", "read_bytes", "stat", "iterdir"):
+    for name in ("exists", "stat", "iterdir"):
         monkeypatch.setattr(Path, name, denied)
+    monkeypatch.setattr(os, "open", denied)
     assert served.check() == ["error"]
     assert "Permission denied" in served.pair.problem()
     served.pair.check_clock()
+
+
+def test_an_exposed_key_is_warned_of_once(served: Served) -> None:
+    """The log names the key; what stays as it is isn't told again."""
+    (served.files.folder / "key.pem").chmod(0o640)
+    assert served.check() == ["warn"]
+    assert served.check() == []

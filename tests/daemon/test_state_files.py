@@ -12,7 +12,7 @@ from cryptography import x509
 
 from authd.core.errors import ConfigError
 from authd.daemon.certificates import AUTHORITY_LIFETIME, new_authority, new_leaf
-from authd.daemon.state_files import StateFiles, write_whole
+from authd.daemon.state_files import StateFiles, read_regular, write_whole
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -235,3 +235,36 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     files.sweep()
     assert {path.name for path in tmp_path.iterdir()} == {".cert.pem.new", ".bashrc", "key.pem", ".ca.pem.young_12"}
     StateFiles(folder=tmp_path / "nowhere").sweep()
+
+
+@pytest.mark.parametrize("name", ["cert.pem", "key.pem", "ca.pem", "ca-key.pem", "last-good.pem"])
+def test_a_fifo_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    """Nothing waits for a writer that may never come."""
+    files = StateFiles(folder=tmp_path)
+    files.ensure_pair(HOSTS, NOW)
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(OSError, match="not a regular file"):
+        read_regular(tmp_path / name)
+    reads = {
+        "cert.pem": files.read_pair,
+        "key.pem": files.read_pair,
+        "ca.pem": files.read_authority,
+        "ca-key.pem": files.read_authority,
+        "last-good.pem": files.read_last_pair,
+    }
+    with pytest.raises((OSError, ConfigError), match="not a regular file"):
+        reads[name]()
+
+
+@pytest.mark.parametrize("name", ["key.pem", "ca-key.pem", "last-good.pem"])
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o644])
+def test_a_key_for_others_than_its_owner_is_named(tmp_path: Path, name: str, bits: int) -> None:
+    """Whoever can use a key can pose as the webhook: the sentence names the file, its mode and the command."""
+    files = StateFiles(folder=tmp_path)
+    files.ensure_pair(HOSTS, NOW)
+    assert files.exposed_keys() == ""
+    (tmp_path / name).chmod(bits)
+    said = files.exposed_keys()
+    assert f"{name} (mode {bits:04o})" in said
+    assert f"chmod 600 {name}" in said

@@ -246,7 +246,7 @@ def test_a_connection_that_ended_at_rest_is_not_used(agent: Agent) -> None:
 
 
 def test_as_many_connections_as_requests(agent: Agent) -> None:
-    """Requests never wait for each other; afterwards all connections are kept, the last used first."""
+    """Requests never wait for each other; afterwards all connections are kept, the longest rested first."""
     results = [agent.ask() for _ in range(3)]
     assert len(agent.transports) == 3
     for transport in agent.transports:
@@ -254,7 +254,34 @@ def test_as_many_connections_as_requests(agent: Agent) -> None:
     assert [result[0].code for result in results] == [200] * 3
     agent.ask()
     assert len(agent.transports) == 3
-    assert agent.transports[2].value().count(b"GET ") == 2
+    assert [transport.value().count(b"GET ") for transport in agent.transports] == [2, 1, 1]
+
+
+def test_a_peer_that_has_spoken_is_not_asked_again(agent: Agent) -> None:
+    """What a peer sent after its response would pass for the next caller's: the connection ends instead."""
+    agent.answered(ANSWER)
+    agent.transports[0].unread = True
+    assert agent.answered(ANSWER).code == 200
+    assert len(agent.transports) == 2
+    assert agent.transports[0].aborted
+
+
+def test_a_connection_that_rested_too_long_is_not_asked_again(agent: Agent) -> None:
+    """A late sweep keeps nothing in use."""
+    agent.answered(ANSWER)
+    agent.clock.rightNow += IDLE_SECONDS
+    agent.ask()
+    assert len(agent.transports) == 2
+    assert agent.transports[0].aborted
+
+
+def test_what_came_before_the_request_was_sent_is_no_response(agent: Agent) -> None:
+    """A peer that speaks within the handshake has not seen the request."""
+    results = agent.ask()
+    agent.transports[0].has_unsent = True
+    agent.transports[0].protocol.dataReceived(ANSWER)
+    assert results[0].check(BadResponse)
+    assert agent.transports[0].aborted
 
 
 def test_hosts_have_connections_of_their_own(agent: Agent) -> None:
@@ -272,9 +299,9 @@ def test_resting_connections_end(agent: Agent) -> None:
     assert first[0].code == second[0].code == 200
     agent.clock.advance(IDLE_SECONDS / 2)
     assert agent.answered() is None
-    agent.transports[1].protocol.dataReceived(ANSWER)
+    agent.transports[0].protocol.dataReceived(ANSWER)
     agent.clock.advance(IDLE_SECONDS / 2)
-    assert [transport.aborted for transport in agent.transports] == [True, False]
+    assert [transport.aborted for transport in agent.transports] == [False, True]
     agent.clock.pump([IDLE_SECONDS / 4] * 3)
     assert [transport.aborted for transport in agent.transports] == [True, True]
     assert agent.clock.getDelayedCalls() == []

@@ -192,7 +192,7 @@ def test_the_deadline_covers_the_wait_for_headers(call: Call) -> None:
     assert call.agent.cancelled == 1
 
 
-def test_another_partitions_identity_is_a_bad_answer(call: Call) -> None:
+def test_another_partitions_identity_is_denied(call: Call) -> None:
     """An identity of another partition than the daemon's is not believed."""
     call.agent.pending.callback(Response(200, answer(ALICE_ARN.replace("arn:aws:", "arn:aws-cn:"))))
-    assert call.failed(Unavailable).reason is UnavailableReason.STS_BAD_ANSWER
+    assert call.failed(Denied).reason is DenialReason.UNSUPPORTED_IDENTITY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -384,3 +385,65 @@ def test_interrupted_heads_are_not_followed() -> None:
     record = b"\x17\x03\x03\x00\x01a"
     seen = Records()
     assert [seen.is_one(piece) for piece in (record, record[:3], record[3:], record, record)] == [True] + [False] * 4
+
+
+def test_what_the_peer_has_sent_is_seen_before_it_is_read(pairing: Pairing) -> None:
+    """A connection with anything unread, its end too, is told from one that is silent."""
+    client = pairing.ends[0]
+    near, far = socket.socketpair()
+    with near, far:
+        client.socket = near
+        assert not client.protocol.has_unread()
+        far.send(b"x")
+        assert client.protocol.has_unread()
+        near.recv(1)
+        assert not client.protocol.has_unread()
+        far.close()
+        assert client.protocol.has_unread()
+
+
+def test_half_a_record_is_unread(pairing: Pairing) -> None:
+    """A record whose rest is still to come makes a connection unfit for another request."""
+    client, server = pairing.ends
+    near, far = socket.socketpair()
+    with near, far:
+        server.protocol.write(b"late")
+        record = server.take()
+        client.protocol.dataReceived(record[:-1])
+        client.socket = near
+        assert client.protocol.has_unread()
+        client.protocol.dataReceived(record[-1:])
+        assert not client.protocol.has_unread()
+
+
+def test_a_request_waits_for_what_came_with_the_handshake(client_tls: VerifiedHost, authority: Pair) -> None:
+    """A server that speaks before it was asked is heard before the request is sent."""
+    context = issue(authority, [x509.DNSName(HOST)]).server_context()
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)  # there the server's Finished is the handshake's last message
+    pairing = Pairing(client_tls, SwappableServerTLS(context), says=b"request")
+    client, server = pairing.ends
+    unsent: list[bool] = []
+    pairing.client.dataReceived = lambda _: unsent.append(client.protocol.has_unsent)  # type: ignore[method-assign]
+    pairing.deliver(client, server)
+    pairing.deliver(server, client)
+    pairing.deliver(client, server)
+    server.protocol.write(b"unasked")
+    assert client.protocol.has_unsent
+    client.protocol.dataReceived(server.take())
+    assert unsent == [True]
+    assert not client.protocol.has_unsent
+    pairing.talk()
+    assert b"".join(pairing.server.heard) == b"request"
+
+
+def test_a_peer_that_goes_on_after_the_end_is_cut_off(pairing: Pairing) -> None:
+    """What was under way is dropped, so that the last response arrives; a peer that sends on and on is not read."""
+    client, server = pairing.ends
+    server.protocol.loseConnection()
+    client.protocol.write(b"x" * 60_000)
+    pairing.deliver(client, server)
+    assert server.connected
+    client.protocol.write(b"x" * 10_000)
+    pairing.deliver(client, server)
+    assert server.aborted
+    assert pairing.server.heard == []

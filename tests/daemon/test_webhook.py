@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -14,7 +15,7 @@ from twisted.logger import capturedLogs
 from authd.core.decision import ALLOWED, Decision
 from authd.core.errors import SILENT_REASONS, DenialReason, UnavailableReason
 from authd.core.token_review import MAX_REVIEW_LENGTH, ReviewEncoder
-from authd.daemon.bounded_http import IDLE_SECONDS, REQUEST_SECONDS
+from authd.daemon.bounded_http import BODY_SECONDS, IDLE_SECONDS, REQUEST_SECONDS
 from authd.daemon.webhook import WebhookFactory
 from tests.daemon.fakes import (
     Records,
@@ -210,8 +211,11 @@ def test_a_client_that_was_told_off_has_little_time_to_leave(webhook: Webhook) -
     ids=["nothing", "headers", "body but one byte", "some body"],
 )
 def test_bytes_do_not_move_the_deadline(webhook: Webhook, begin: bytes) -> None:
-    """A request must be complete in time from its first byte, however steadily bytes come."""
-    step = REQUEST_SECONDS / (len(begin) + 2)
+    """A request must be complete in time from its first byte, its body from its head's end, however bytes come."""
+    head = begin.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in begin else 0
+    webhook.send(begin[:head])
+    begin = begin[head:]
+    step = (BODY_SECONDS if head else REQUEST_SECONDS) / (len(begin) + 2)
     webhook.send(begin[:1])
     for at in range(1, len(begin) + 1):
         webhook.clock.advance(step)
@@ -486,3 +490,39 @@ def test_an_answer_that_breaks_is_one_500(webhook: Webhook) -> None:
     assert [parts(transport.value())[0] for transport in (webhook.transport, other)] == [500, 200]
     assert len([event for event in events if "log_failure" in event]) == 1
     assert webhook.factory.under_review == 0
+
+
+def test_a_request_for_something_else_ends_its_connection(webhook: Webhook) -> None:
+    """Whoever pipelines requests that are refused is answered once."""
+    answers = webhook.send(b"GET /nothing HTTP/1.1\r\n\r\n" * 1_000)
+    assert answers.count(b"HTTP/1.1") == 1
+    assert b"Connection: close" in answers
+    assert webhook.transport.disconnecting
+
+
+@pytest.mark.parametrize("pieces", [1, 50])
+def test_pipelined_requests_are_answered_a_few_at_a_time(webhook: Webhook, pieces: int) -> None:
+    """No connection keeps the others waiting, and every request is answered in the end."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    data = request * 500
+    turns: list[Callable[[], None]] = []
+    webhook.factory.call_later = lambda _, resume: turns.append(resume)
+    size = -(-len(data) // pieces)
+    for start in range(0, len(data), size):
+        webhook.transport.protocol.dataReceived(data[start : start + size])
+    seen = [webhook.transport.value().count(b"200 OK")]
+    while turns:
+        turns.pop()()
+        seen.append(webhook.transport.value().count(b"200 OK"))
+    assert max(after - before for before, after in pairwise([0, *seen])) == 4
+    assert seen[-1] == 500
+
+
+def test_a_body_has_two_seconds_from_its_head(webhook: Webhook) -> None:
+    """A head that came late gives its body no more time than the request has."""
+    whole = post(review_bytes())
+    webhook.send(whole[:20])
+    webhook.clock.advance(REQUEST_SECONDS - 0.5)
+    webhook.send(whole[20:-1])
+    webhook.advance(0.5)
+    assert webhook.transport.aborted

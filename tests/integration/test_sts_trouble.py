@@ -22,6 +22,7 @@ from tests.integration.rig.settings import REGIONS, UNPROVEN_REGION, settings_te
 THROTTLED = (429, "sts_throttled")
 FAILED = (502, "sts_error")
 BAD = (502, "sts_bad_answer")
+UNSUPPORTED = (200, "unsupported_identity")
 LOST = (502, "sts_unreachable")
 LATE = (504, "sts_timeout")
 
@@ -53,8 +54,8 @@ MATRIX: dict[tuple[Fault, Phase | None], tuple[int, str]] = {
     (Fault.ENDLESS, None): BAD,
     (Fault.OVERSIZED, None): BAD,
     (Fault.LONG_HEADER, None): BAD,
-    (Fault.WRONG_ACCOUNT, None): BAD,
-    (Fault.WRONG_PARTITION, None): BAD,
+    (Fault.WRONG_ACCOUNT, None): UNSUPPORTED,
+    (Fault.WRONG_PARTITION, None): UNSUPPORTED,
     (Fault.WRONG_TYPES, None): BAD,
     (Fault.XML, None): BAD,
     (Fault.OTHER_ACTION, None): BAD,
@@ -109,8 +110,9 @@ def test_each_fault_has_its_status(
     status, reason = MATRIX[fault, phase]
     assert (answer.status, f"[{reason}, " in answer.body.decode()) == (status, True), answer
     assert "Retry-After" not in answer.headers
-    event = asked.decision(answer.body.decode().rpartition("reference ")[2].rstrip("]\n"))
-    assert (event["decision"], event["reason"], event["status"]) == ("unavailable", reason, status)
+    event = asked.decision(answer.body.decode().rpartition("reference ")[2].rstrip(']"}\n'))
+    verdict = "denied" if MATRIX[fault, phase] is UNSUPPORTED else "unavailable"
+    assert (event["decision"], event["reason"], event["status"]) == (verdict, reason, status)
     emulator.clear()
     assert asked.review(mint.by_signer(ALICE_KEY, region=region, expires=200 + number)).user["username"] == "alice"
 

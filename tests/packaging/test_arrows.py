@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 
 CORE = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd" / "core").glob("*.py")}
 CONFIG = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd" / "config").glob("*.py")}
-DECIDING = {f"authd/{name}.py" for name in ("authenticator", "admission", "circuit", "lockout", "verdicts")}
+DECIDING = {
+    f"authd/{name}.py" for name in ("authenticator", "admission", "circuit", "lockout", "token_bucket", "verdicts")
+}
 ALL = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd").rglob("*.py")}
 
 

@@ -139,21 +139,38 @@ def test_a_first_start_without_room_ends_in_words(
         assert readiness(daemon, "certificate").startswith("ok, ")
 
 
+#: Makes every fsync of a Python process wait while a file exists, as a disk does that hangs.
+_HANGING_DISK = """
+import os, time
+fsync = os.fsync
+def waiting(descriptor):
+    while os.path.exists({hang!r}):
+        time.sleep(0.02)
+    fsync(descriptor)
+os.fsync = waiting
+"""
+
+
 def test_a_disk_that_hangs_holds_nobody_up(
-    make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str], new_token: Callable[..., str]
+    make_daemon: Callable[..., DaemonProcess],
+    settings: Callable[..., str],
+    new_token: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """While the last good settings wait for their disk, mappings change and logins go on; then the newest are kept."""
-    with make_daemon(users=[]) as daemon:
+    folder = tmp_path_factory.mktemp("disk")
+    hang = folder / "hang"
+    (folder / "sitecustomize.py").write_text(_HANGING_DISK.format(hang=str(hang)))
+    with make_daemon(users=[], process={"environment": {"PYTHONPATH": str(folder)}}) as daemon:
         last_good = StateFiles(folder=daemon.state).last_good
-        last_good.unlink()
-        os.mkfifo(last_good)  # who opens it waits
+        before = last_good.read_bytes()
+        hang.touch()
         for count, users in enumerate(([user(BOB, "bob")], [user(ALICE, "alice")]), start=1):
             daemon.settings.write_text(settings(users=users))
             wait_until(lambda n=count: metric(daemon, 'authd_reloads_total{result="ok"}') == n, "the new settings")
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
-        with last_good.open("wb"):
-            pass  # who waited is let in
-        wait_until(last_good.is_file, "the last good settings")
+        assert last_good.read_bytes() == before
+        hang.unlink()
         wait_until(lambda: last_good.read_bytes() == daemon.settings.read_bytes(), "the newest of them")
 
 

@@ -27,6 +27,7 @@ from tests.trouble.rig.watchdog import Watchdog
 THROTTLED = (429, "sts_throttled")
 FAILED = (502, "sts_error")
 BAD = (502, "sts_bad_answer")
+UNSUPPORTED = (200, "unsupported_identity")
 SAID_NO = (200, "credentials_expired")
 
 EXPECTED = {
@@ -43,6 +44,8 @@ EXPECTED = {
     Fault.DRIP: LATE,
     Fault.TRUNCATED: LOST,
     Fault.UNENDED_CHUNKS: LOST,
+    Fault.WRONG_ACCOUNT: UNSUPPORTED,
+    Fault.WRONG_PARTITION: UNSUPPORTED,
 }
 CASES = [(fault, phase) for fault in Fault for phase in (Phase if fault in PHASED else (None,))]
 #: A fault at the accept strikes new connections alone: these hosts have none that rest.

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+from authd.circuit import FAILURES_TO_OPEN
 from authd.emulator.faults import Fault
 from authd.emulator.process import EmulatorProcess
 from authd.emulator.sample import ALICE_KEY, BOB_KEY
@@ -64,4 +65,17 @@ def test_one_keys_forgeries_use_up_only_its_own_budget(
         assert set(told) == {UNKNOWN, OVERLOADED}
         assert emulator.counters().requests - before == told[UNKNOWN] < 60
         assert outcome(client.review(new_token(invented_key()))) == UNKNOWN
+        assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN
+
+
+def test_identities_that_are_unknown_here_open_no_circuit(
+    make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, new_token: Callable[..., str]
+) -> None:
+    """Anybody can sign as a principal that can't be mapped: however often STS confirms one, everybody else gets in."""
+    with make_daemon() as daemon, daemon.client() as client:
+        emulator.inject(Fault.WRONG_PARTITION, times=30)
+        told = Counter(outcome(client.review(new_token(BOB_KEY))) for _ in range(30))
+        assert set(told) <= {(200, "unsupported_identity"), OVERLOADED}
+        assert told[200, "unsupported_identity"] > FAILURES_TO_OPEN
+        emulator.clear()
         assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN

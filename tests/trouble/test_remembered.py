@@ -129,7 +129,7 @@ def test_a_confirmed_token_gets_in_while_sts_is_down(
     assert last_decision(lenient)["source"] == "sts"
 
 
-@pytest.mark.parametrize("how", [Fault.THROTTLE, Fault.TRUNCATED, Fault.WRONG_ACCOUNT])
+@pytest.mark.parametrize("how", [Fault.THROTTLE, Fault.TRUNCATED, Fault.GARBAGE])
 def test_a_stale_identity_is_the_one_that_was_confirmed(
     lenient: DaemonProcess, emulator: EmulatorProcess, new_token: Callable[..., str], how: Fault
 ) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from authd.daemon.state_files import StateFiles
+from authd.state.certificate_store import StateFiles
 from benchmarks.connection import Connection
 from benchmarks.daemon import Daemon, many_rules, settings_text
 from benchmarks.nginx import STS

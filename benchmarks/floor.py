@@ -12,9 +12,9 @@ from typing import Any
 from twisted.internet import reactor as _reactor
 
 from authd.core.token_review import MAX_REVIEW_LENGTH
-from authd.daemon.bounded_http import JSON, BoundedFactory, BoundedRequest
-from authd.daemon.server_tls import SwappableServerTLS, server_context
-from authd.daemon.tls import TLSFactory
+from authd.daemon.http.server import JSON, BoundedFactory, BoundedRequest
+from authd.daemon.net.server_tls import SwappableServerTLS, server_context
+from authd.daemon.net.tls import TLSFactory
 from benchmarks.nginx import REVIEW_ANSWER
 
 _BODY = REVIEW_ANSWER.encode()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from authd.daemon.certificates import new_authority, new_leaf
+from authd.state.x509 import new_ca, new_leaf
 from benchmarks.processes import Running, program
 from benchmarks.tokens import FAST_HOST, SLOW_HOST
 
@@ -104,7 +104,7 @@ def start_sts(folder: Path, core: int, *, delay: float = 0.0, slow_delay: float 
     """Start an STS whose two hosts answer after so many seconds; without delay the fast one's answer is fixed."""
     folder.mkdir()
     now = datetime.now(UTC)
-    authority = new_authority("benchmark", now)
+    authority = new_ca("benchmark", now)
     leaf = new_leaf(authority, (FAST_HOST, SLOW_HOST), now)
     (folder / "ca.pem").write_bytes(authority.certificate_pem)
     (folder / "cert.pem").write_bytes(leaf.certificate_pem)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from authd.daemon.state_files import StateFiles
+from authd.state.certificate_store import StateFiles
 from benchmarks.daemon import environment
 
 _LIBRARIES = {
@@ -32,8 +32,8 @@ list(getPlugins(IServiceMaker))""",
 _AUTHD = {
     "authd's modules": "import authd.daemon.tap, authd.daemon.options",
     "a certificate, its key and TLS": """
-from authd.daemon.client_tls import trust_context
-from authd.daemon.server_tls import server_context
+from authd.daemon.net.client_tls import trust_context
+from authd.daemon.net.server_tls import server_context
 server_context("cert.pem", "key.pem")
 trust_context("ca.pem")""",
 }

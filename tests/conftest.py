@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import settings
 
-from authd.botocore_data import load_partitions
 from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.mapping import PermissionSet, RolePattern, Rule
 from authd.core.partitions import Partition, STSHosts
 from authd.core.templates import parse_template
+from authd.partition_data import load_partitions
 
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("authd", deadline=None)

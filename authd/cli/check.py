@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from authd.botocore_data import load_partitions
+from authd.config.document.decoding import MAX_BYTES, source_lines
 from authd.config.load import load_settings
 from authd.config.problems import MAX_TOLD, InvalidSettings
 from authd.config.settings import Settings
-from authd.config.text import MAX_BYTES, source_lines
 from authd.core.arn import PrincipalArn, PrincipalKind
 from authd.core.errors import ConfigError, Problem
+from authd.partition_data import load_partitions
 
 _USABLE, _WARNED, _UNUSABLE = 0, 1, 2
 
@@ -94,7 +94,7 @@ def _examine(file: str) -> _Report:
 
 def _certificate_warnings(settings: Settings, file: str) -> Iterator[Problem]:
     try:
-        from authd.cli.served_certificate import certificate_problem, exposed_keys  # noqa: PLC0415
+        from authd.cli.certificate_check import certificate_problem, exposed_keys  # noqa: PLC0415
     except ModuleNotFoundError:
         return  # a laptop's installation has no daemon, whose packages this needs, and no certificate
     if problem := certificate_problem(settings, datetime.now(UTC)):

@@ -15,9 +15,10 @@ from cryptography import x509
 from authd.cli.errors import CommandError
 from authd.cli.settings_file import read_settings
 from authd.config.settings import Settings
-from authd.daemon.certificate_facts import issuer_problem, name_problem
-from authd.daemon.state_files import StateFiles, read_regular
-from authd.daemon.webhook_kubeconfig import ensure_kubeconfig
+from authd.daemon.certificates.webhook_kubeconfig import ensure_kubeconfig
+from authd.state.atomic_file import read_regular
+from authd.state.certificate_checks import issuer_problem, name_problem
+from authd.state.certificate_store import StateFiles
 
 _DESCRIPTION = """\
 Make what the daemon and kube-apiserver need to trust each other: in the state directory a small certificate

@@ -7,10 +7,11 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from authd.botocore_data import load_partitions
 from authd.cli.errors import CommandError
 from authd.config.load import load_settings
-from authd.daemon.state_files import StateFiles, write_whole
+from authd.partition_data import load_partitions
+from authd.state.atomic_file import write_atomically
+from authd.state.certificate_store import StateFiles
 
 _EXAMPLE = """\
 example:
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         overrides = {"server.stateDir": args.state_dir} if args.state_dir else {}
         loaded = load_settings(text, file=str(path), partitions=load_partitions(), overrides=overrides)
         marker = StateFiles(folder=Path(loaded.settings.state_dir)).forced_reload
-        write_whole(marker, sha256(text).hexdigest().encode() if args.force else b"")
+        write_atomically(marker, sha256(text).hexdigest().encode() if args.force else b"")
     except OSError as error:
         raise CommandError(
             f"{error.filename or path}: {error.strerror}; run this as the daemon's user or root"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from authd.botocore_data import load_partitions
 from authd.cli.errors import CommandError
 from authd.config.load import load_settings
 from authd.config.settings import Settings
+from authd.partition_data import load_partitions
 
 
 def read_settings(file: str | None, overrides: Mapping[str, str | None]) -> Settings:

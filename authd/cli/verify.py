@@ -15,15 +15,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.python.failure import Failure
 
-from authd.botocore_data import load_partitions
 from authd.cli.errors import CommandError
 from authd.cli.settings_file import read_settings
 from authd.cli.verification import Verdict, Verification, verify_token
 from authd.config.settings import Settings
 from authd.core.partitions import STSHosts
-from authd.daemon.sts_agent import STSAgent
-from authd.daemon.sts_client import STSClient
-from authd.daemon.sts_endpoints import STSEndpoints
+from authd.daemon.sts.agent import STSAgent
+from authd.daemon.sts.client import STSClient
+from authd.daemon.sts.endpoints import STSEndpoints
+from authd.partition_data import load_partitions
 
 _DESCRIPTION = """\
 Verify a token as the daemon does: check it, ask STS who signed it, and look for the mapping if the settings file

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from authd.client.cache_store import Store
-from authd.client.inputs import Inputs
-from authd.client.messages import warn
-from authd.client.minting import Minted, mint
-from authd.client.order import Order
-from authd.client.role_cache import RoleCache
-from authd.client.token_cache import (
+from authd.client.cache.fingerprints import watched_lines
+from authd.client.cache.role_cache import RoleCache
+from authd.client.cache.store import Store
+from authd.client.fast.inputs import Inputs
+from authd.client.fast.token_cache import (
     HIT,
     MISS,
     REFUSED,
@@ -23,7 +21,9 @@ from authd.client.token_cache import (
     served_line,
     token_name,
 )
-from authd.client.watching import watched_lines
+from authd.client.messages import warn
+from authd.client.minting import Minted, mint
+from authd.client.token_request import Order
 
 
 def mint_through(store: Store, inputs: Inputs, order: Order) -> Minted:

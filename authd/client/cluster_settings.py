@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from authd.client.errors import UsageError
+from authd.client.fast.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

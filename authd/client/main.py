@@ -6,12 +6,12 @@ import contextlib
 import os
 import time
 
-from authd.client import fast
-from authd.client.errors import ClientError, UsageError
-from authd.client.exec_credential import parse_exec_info
-from authd.client.flags import Options, parse_flags
+from authd.client.fast.attempt import attempt
+from authd.client.fast.errors import ClientError, UsageError
+from authd.client.fast.exec_credential import parse_exec_info
+from authd.client.fast.flags import Options, parse_flags
 from authd.client.messages import fail, use_json
-from authd.client.streams import occupy_closed_streams, print_out
+from authd.client.stdio import occupy_closed_streams, print_out
 
 _FAILED = 1
 _MISUSED = 2
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
 
 def _answer(argv: list[str], options: Options) -> str:
     with contextlib.suppress(Exception):  # when in doubt, slow and right
-        return fast.attempt(argv, dict(os.environb), int(time.time()))
+        return attempt(argv, dict(os.environb), int(time.time()))
     if options.help:
         from authd.client.help_text import HELP  # noqa: PLC0415
 
@@ -57,7 +57,7 @@ def _answer(argv: list[str], options: Options) -> str:
 
 
 def _slow_answer(options: Options) -> str:
-    from authd.client import slow  # noqa: PLC0415
+    from authd.client import full_path as slow  # noqa: PLC0415
 
     if options.clear_cache:
         return slow.clear_cache()

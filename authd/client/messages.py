@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 
-from authd.client.streams import print_aside
+from authd.client.stdio import print_aside
 
 # Set once, from --log-format.
 _style = {"json": False}

@@ -6,17 +6,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from authd.client.fast import CREDENTIALS_MARGIN_SECONDS, TOKEN_SECONDS, mint_static
-from authd.client.inputs import Inputs
-from authd.client.keys import Keys
+from authd.client.aws.signer import Signer, find_signer
+from authd.client.credentials import Keys
+from authd.client.fast.inputs import Inputs
+from authd.client.fast.sigv4 import EXPIRES_SECONDS, NotOnFastPath, token_of
+from authd.client.fast.static_token import CREDENTIALS_MARGIN_SECONDS, TOKEN_SECONDS, mint_static
+from authd.client.fast.timestamps import parse_timestamp
 from authd.client.messages import warn
-from authd.client.order import Order
-from authd.client.signer import Signer, find_signer
-from authd.client.sigv4 import EXPIRES_SECONDS, UnusualError, token_of
-from authd.client.timestamps import parse_timestamp
+from authd.client.token_request import Order
 
 if TYPE_CHECKING:
-    from authd.client.role_cache import RoleCache
+    from authd.client.cache.role_cache import RoleCache
 
 # Authenticators refuse longer ones unless they are told otherwise.
 _USUAL_TOKEN_LIMIT = 4096
@@ -36,7 +36,7 @@ def mint(inputs: Inputs, order: Order, roles: RoleCache | None) -> Minted:
     now = int(time.time())
     try:
         token, expires_at = mint_static(inputs, now)
-    except UnusualError:
+    except NotOnFastPath:
         return sign_token(find_signer(inputs, order, roles), order)
     return Minted(token=token, signed_at=now, expires_at=expires_at)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from authd.client.exec_credential import ExecInfo
-from authd.client.failures import clock_sentence, explained, seconds_ahead
-from authd.client.flags import Options
-from authd.client.gathering import gather
+from authd.client.aws.error_messages import clock_sentence, explained, seconds_ahead
+from authd.client.aws.signer import find_signer
+from authd.client.environment import gather
+from authd.client.fast.exec_credential import ExecInfo
+from authd.client.fast.flags import Options
+from authd.client.fast.timestamps import rfc3339
 from authd.client.minting import sign_token
-from authd.client.order import parse_order
-from authd.client.signer import find_signer
-from authd.client.timestamps import rfc3339
+from authd.client.token_request import parse_order
 
 
 def explain_login(options: Options, info: ExecInfo) -> str:

@@ -1,11 +1,11 @@
-"""Texts to addresses on the network: each function returns what can't be wrong, or raises `Wrong`."""
+"""Texts to addresses on the network: each function returns what can't be wrong, or raises `InvalidValue`."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 
-from authd.config.values import Wrong, integer
+from authd.config.values import InvalidValue, integer
 
 #: RFC 1035, section 2.3.4.
 _MAX_HOST_LENGTH = 253
@@ -23,13 +23,13 @@ def ip_address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise Wrong("must be an IP address, such as 127.0.0.1 or ::1") from None
+        raise InvalidValue("must be an IP address, such as 127.0.0.1 or ::1") from None
 
 
 def dns_name(text: str) -> str:
     """Read a DNS name in lower case, since that is how names are compared."""
     if not _HOST.fullmatch(text) or len(text) > _MAX_HOST_LENGTH:
-        raise Wrong("must be a DNS name in lower case")
+        raise InvalidValue("must be a DNS name in lower case")
     return text
 
 
@@ -37,11 +37,11 @@ def host(text: str) -> str:
     """Read a DNS name, whatever its case, or an IP address; returns it in lower case."""
     try:
         return dns_name(text.lower() if text.isascii() else text)
-    except Wrong:
+    except InvalidValue:
         try:
             return ip_address(text)
-        except Wrong:
-            raise Wrong("must be a DNS name or an IP address") from None
+        except InvalidValue:
+            raise InvalidValue("must be a DNS name or an IP address") from None
 
 
 def host_and_port(text: str) -> tuple[str, int]:
@@ -49,11 +49,11 @@ def host_and_port(text: str) -> tuple[str, int]:
     match = _AUTHORITY.fullmatch(text)
     try:
         if match is None:
-            raise Wrong("shape")
+            raise InvalidValue("shape")
         number = integer(1, 65535)(match[3])
         return (ip_address(match[1]) if match[1] else host(match[2])), number
-    except Wrong:
-        raise Wrong("must be host:port, such as 127.0.0.1:8443 or [::1]:8443") from None
+    except InvalidValue:
+        raise InvalidValue("must be host:port, such as 127.0.0.1:8443 or [::1]:8443") from None
 
 
 def connect(text: str) -> str:
@@ -66,10 +66,10 @@ def proxy(text: str) -> tuple[str, int]:
     """Read the address of an HTTP proxy, `http://host:port`."""
     scheme, separator, authority = text.partition("://")
     if "@" in text:
-        raise Wrong("must not hold a user's name or password: proxies are used without")
+        raise InvalidValue("must not hold a user's name or password: proxies are used without")
     if not separator or scheme.lower() != "http":
-        raise Wrong("must be http://host:port: a proxy is spoken to by plain HTTP, TLS goes through it")
+        raise InvalidValue("must be http://host:port: a proxy is spoken to by plain HTTP, TLS goes through it")
     try:
         return host_and_port(authority.removesuffix("/"))
-    except Wrong:
-        raise Wrong("must be http://host:port, such as http://proxy.example.com:3128") from None
+    except InvalidValue:
+        raise InvalidValue("must be http://host:port, such as http://proxy.example.com:3128") from None

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 
-from authd.config.nodes import Broken, Fields, Node, Scalar
+from authd.config.document.decoding import Unreadable, decoding
+from authd.config.document.nodes import Broken, MappingNode, Node, Scalar
+from authd.config.document.tree import Takers, reading_tree
 from authd.config.overrides import overridden
 from authd.config.problems import Problems
-from authd.config.rules import RuleReader
+from authd.config.rules.reader import RuleReader
 from authd.config.server import reading_settings
 from authd.config.settings import NOTHING, Loaded
-from authd.config.text import Unreadable, decoding
-from authd.config.tree import Takers, reading_tree
+from authd.core.cooperative import finish
 from authd.core.partitions import Partition
-from authd.core.steps import finish
 
 
 def load_settings(
@@ -45,12 +45,12 @@ def loading_settings(
     return Loaded(settings=settings, warnings=problems.warnings())
 
 
-def _fields(tree: Node, problems: Problems) -> Fields:
+def _fields(tree: Node, problems: Problems) -> MappingNode:
     """Return the settings of a file, none for one that is empty or all comment; any other content is no settings."""
-    if isinstance(tree, Fields):
+    if isinstance(tree, MappingNode):
         return tree
     if isinstance(tree, Scalar) and tree.is_null:
-        return Fields(1, 1, {})
+        return MappingNode(1, 1, {})
     if not isinstance(tree, Broken):
         problems.error(tree, "a settings file must be a mapping: `clusterID: name` and so on, one setting a line")
     raise problems.failure()

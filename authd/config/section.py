@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from authd.config.names import Names, unknown
-from authd.config.nodes import NULLS, Broken, Fields, Items, Node, Scalar
+from authd.config.document.nodes import NULLS, Broken, MappingNode, Node, Scalar, SequenceNode
 from authd.config.problems import Problems
-from authd.config.values import Wrong
+from authd.config.schema import Names, unknown
+from authd.config.values import InvalidValue
 
 Value = TypeVar("Value")
 Default = TypeVar("Default")
 
-_EMPTY = Fields(0, 0, {})
+_EMPTY = MappingNode(0, 0, {})
 
 
 def text_of(node: Node) -> str:
-    """Return the text that stands at a place; raises `Wrong` where there is none."""
+    """Return the text that stands at a place; raises `InvalidValue` where there is none."""
     if type(node) is not Scalar:
-        kind = "list" if isinstance(node, Items) else "mapping"
-        raise Wrong(f"must be a single value, not a {kind}")
+        kind = "list" if isinstance(node, SequenceNode) else "mapping"
+        raise InvalidValue(f"must be a single value, not a {kind}")
     text = node.text
     if node.plain and text in NULLS:
         quote = f': quote it ("{text}") if the word itself is meant' if text.isalpha() else ""
-        raise Wrong(f"has no value{quote}")
+        raise InvalidValue(f"has no value{quote}")
     return text
 
 
@@ -33,7 +33,7 @@ class Section:
 
     __slots__ = ("_entries", "_path", "node", "problems")
 
-    def __init__(self, node: Fields, path: str, names: Names, problems: Problems) -> None:
+    def __init__(self, node: MappingNode, path: str, names: Names, problems: Problems) -> None:
         self.node = node
         self.problems = problems
         self._path = path
@@ -68,14 +68,14 @@ class Section:
             return default
         try:
             return read(text_of(node))
-        except Wrong as wrong:
+        except InvalidValue as wrong:
             self.problems.error(node, f"{self._path}{name} {wrong}")
             return default
 
     def items(self, name: str) -> list[Node]:
         """Return what a list holds; one that is left out or has nothing after its name is empty."""
         node = self.node_of(name)
-        if isinstance(node, Items):
+        if isinstance(node, SequenceNode):
             return node.nodes
         if isinstance(node, Scalar) and node.option:
             return [node._replace(text=part) for part in node.text.split(",")]
@@ -104,7 +104,7 @@ class Section:
 
 def section_at(node: Node, path: str, names: Names, problems: Problems) -> Section | None:
     """Read one place as a mapping; None where it is none."""
-    if isinstance(node, Fields):
+    if isinstance(node, MappingNode):
         return Section(node, f"{path}.", names, problems)
     if not isinstance(node, Broken):
         problems.error(node, f"{path} must be a mapping: write each setting as `name: value`")

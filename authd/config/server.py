@@ -6,15 +6,15 @@ from collections.abc import Generator, Mapping
 from types import MappingProxyType
 
 from authd.config.addresses import host, ip_address, port
-from authd.config.names import SERVER, TOP, UNBUILT
-from authd.config.nodes import Broken, Fields, Scalar
-from authd.config.prefixes import read_backends
+from authd.config.backends import read_backends
+from authd.config.document.nodes import Broken, MappingNode, Scalar
 from authd.config.problems import Problems
-from authd.config.rules import RuleReader
+from authd.config.rules.reader import RuleReader
+from authd.config.rules.table import reading_accounts, reading_table
+from authd.config.schema import SERVER, TOP, UNBUILT
 from authd.config.section import Section
 from authd.config.settings import Settings
 from authd.config.sts import read_sts
-from authd.config.table import reading_accounts, reading_table
 from authd.config.values import boolean, cluster_id, integer, name, one_of, path, role_arn, share
 from authd.core.mapping import MappingTable
 from authd.core.partitions import Partition
@@ -27,7 +27,7 @@ _DEFAULT = Settings(cluster_id="-", table=MappingTable(exact=MappingProxyType({}
 
 
 def reading_settings(
-    root: Fields, rules: RuleReader, partitions: Mapping[str, Partition], problems: Problems
+    root: MappingNode, rules: RuleReader, partitions: Mapping[str, Partition], problems: Problems
 ) -> Generator[None, None, Settings]:
     """Read a file's tree and its rules in steps; if an error was noted, what comes out is good for nothing."""
     top = Section(root, "", TOP, problems)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from authd.config.addresses import connect, dns_name, proxy
-from authd.config.names import ENDPOINT, STS
+from authd.config.schema import ENDPOINT, STS
 from authd.config.section import Section
 from authd.config.settings import STSSettings
 from authd.config.values import absolute_path, duration, integer, region

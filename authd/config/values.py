@@ -1,4 +1,4 @@
-"""One text to one value: each function returns a value that can't be wrong, or raises `Wrong`."""
+"""One text to one value: each function returns a value that can't be wrong, or raises `InvalidValue`."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False,
 Choice = TypeVar("Choice", bound=str)
 
 
-class Wrong(ValueError):
+class InvalidValue(ValueError):
     """The text is not a value of this setting; the message continues the setting's name ("must be …")."""
 
 
 def cluster_id(text: str) -> str:
     """Read a cluster's name: it travels in an HTTP header, so it is printable ASCII without spaces around."""
     if not _CLUSTER_ID.fullmatch(text):
-        raise Wrong("must be 1 to 1024 printable ASCII characters without a space at either end")
+        raise InvalidValue("must be 1 to 1024 printable ASCII characters without a space at either end")
     return text
 
 
 def name(text: str) -> str:
     """Read a name for people: 1 to `MAX_NAME_LENGTH` characters, none of them invisible."""
     if not 0 < len(text) <= MAX_NAME_LENGTH:
-        raise Wrong(f"must have 1 to {MAX_NAME_LENGTH} characters")
+        raise InvalidValue(f"must have 1 to {MAX_NAME_LENGTH} characters")
     if not text.isprintable():
-        raise Wrong("must not have control or other invisible characters")
+        raise InvalidValue("must not have control or other invisible characters")
     return text
 
 
@@ -52,7 +52,7 @@ def boolean(text: str) -> bool:
     """Read true or false."""
     value = _BOOLEANS.get(text.lower()) if text.isascii() else None
     if value is None:
-        raise Wrong("must be true or false")
+        raise InvalidValue("must be true or false")
     return value
 
 
@@ -61,7 +61,7 @@ def integer(least: int, most: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not _INTEGER.fullmatch(text) or not least <= int(text) <= most:
-            raise Wrong(f"must be a whole number from {least} to {most}")
+            raise InvalidValue(f"must be a whole number from {least} to {most}")
         return int(text)
 
     return read
@@ -72,12 +72,12 @@ def duration(least: float, most: float) -> Callable[[str], float]:
 
     def read(text: str) -> float:
         if _PLAIN_NUMBER.fullmatch(text):
-            raise Wrong(f"needs a unit, such as {text[:9]}s, {text[:9]}ms or {text[:9]}m")
+            raise InvalidValue(f"needs a unit, such as {text[:9]}s, {text[:9]}ms or {text[:9]}m")
         if not _DURATION.fullmatch(text):
-            raise Wrong("must be a duration, such as 5s, 500ms or 2m")
+            raise InvalidValue("must be a duration, such as 5s, 500ms or 2m")
         seconds = sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION_PART.findall(text))
         if not least <= seconds <= most:
-            raise Wrong(f"must be a duration from {least:g}s to {most:g}s")
+            raise InvalidValue(f"must be a duration from {least:g}s to {most:g}s")
         return seconds
 
     return read
@@ -88,7 +88,7 @@ def share(text: str) -> float | None:
     if text == "off":
         return None
     if not _SHARE.fullmatch(text):
-        raise Wrong("must be a number from 0 to 1, such as 0.5, or off")
+        raise InvalidValue("must be a number from 0 to 1, such as 0.5, or off")
     return float(text)
 
 
@@ -98,7 +98,7 @@ def one_of(choices: Iterable[Choice]) -> Callable[[str], Choice]:
 
     def read(text: str) -> Choice:
         if text not in by_word:
-            raise Wrong(f"must be {listed(by_word)}")
+            raise InvalidValue(f"must be {listed(by_word)}")
         return by_word[text]
 
     return read
@@ -114,14 +114,14 @@ def account(text: str) -> str:
     """Read an AWS account's number; zeros at its beginning count."""
     if not _ACCOUNT.fullmatch(text):
         lost = "; zeros at the beginning were lost" if _DIGITS.fullmatch(text) and len(text) < 12 else ""  # noqa: PLR2004
-        raise Wrong(f"must be an AWS account's number of 12 digits{lost}")
+        raise InvalidValue(f"must be an AWS account's number of 12 digits{lost}")
     return text
 
 
 def region(text: str) -> str:
     """Read a region's name."""
     if not REGION.fullmatch(text):
-        raise Wrong("must be the name of an AWS region, such as eu-central-1")
+        raise InvalidValue("must be the name of an AWS region, such as eu-central-1")
     return text
 
 
@@ -130,21 +130,21 @@ def role_arn(text: str) -> str:
     try:
         arn = parse_arn(text)
     except InvalidArn as error:
-        raise Wrong(f"is {error}") from None
+        raise InvalidValue(f"is {error}") from None
     if arn.kind is not PrincipalKind.ROLE:
-        raise Wrong("must be the ARN of an IAM role, such as arn:aws:iam::111122223333:role/Name")
+        raise InvalidValue("must be the ARN of an IAM role, such as arn:aws:iam::111122223333:role/Name")
     return text
 
 
 def absolute_path(text: str) -> str:
     """Read a path that does not depend on where the daemon was started."""
     if not path(text).startswith("/"):
-        raise Wrong("must be an absolute path, beginning with /")
+        raise InvalidValue("must be an absolute path, beginning with /")
     return text
 
 
 def path(text: str) -> str:
     """Read a file's or directory's path."""
     if not 0 < len(text) <= _MAX_PATH_LENGTH or not text.isprintable():
-        raise Wrong(f"must be a path of 1 to {_MAX_PATH_LENGTH} visible characters")
+        raise InvalidValue(f"must be a path of 1 to {_MAX_PATH_LENGTH} visible characters")
     return text

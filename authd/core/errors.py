@@ -61,7 +61,7 @@ class Denied(AuthdError):
         self.reason = reason
         self.message = message
 
-    def again(self) -> Denied:
+    def copy(self) -> Denied:
         """Return an equal one to raise: raising the same one over and over would collect tracebacks."""
         return Denied(self.reason, self.message)
 
@@ -74,7 +74,7 @@ class Unavailable(AuthdError):
         self.reason = reason
         self.message = message
 
-    def again(self) -> Unavailable:
+    def copy(self) -> Unavailable:
         """Return an equal one to raise."""
         return Unavailable(self.reason, self.message)
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from authd.core.arn import PrincipalArn
 from authd.core.caller_identity import CallerIdentity
+from authd.core.cooperative import finish
 from authd.core.errors import DenialReason, Denied
 from authd.core.nearest import nearest_rule
-from authd.core.steps import finish
 from authd.core.templates import MissingValue, Template
 
 #: How many rules `building_table` takes in between two of its pauses; a pause is where the reactor may turn.

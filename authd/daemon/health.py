@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
-from authd.daemon.bounded_http import TEXT, BoundedFactory, BoundedRequest
-from authd.daemon.metrics import CONTENT_TYPE, Metrics
+from authd.daemon.http.server import TEXT, BoundedFactory, BoundedRequest
+from authd.daemon.telemetry.metrics import CONTENT_TYPE, Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

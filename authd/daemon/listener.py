@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
 from twisted.python.failure import Failure
 
-from authd.daemon.deadlines import SWEEP_SECONDS
-from authd.daemon.server_tls import SwappableServerTLS
-from authd.daemon.tls import TLSFactory
+from authd.daemon.http.deadlines import SWEEP_SECONDS
+from authd.daemon.net.server_tls import SwappableServerTLS
+from authd.daemon.net.tls import TLSFactory
 from authd.daemon.webhook import WebhookFactory
 
 #: Connections at once. One costs some 50 KB; a kube-apiserver opens one for each review under way.

@@ -8,7 +8,7 @@ from typing import ClassVar
 from twisted.python import usage
 
 from authd import __version__
-from authd.daemon.logs import FORMATS
+from authd.daemon.telemetry.log_output import FORMATS
 
 
 class Options(usage.Options):

@@ -20,38 +20,38 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from authd.admission import Admission
-from authd.authenticator import Authenticator
-from authd.botocore_data import load_partitions
-from authd.circuit import Circuits
+from authd.authentication.authenticator import Authenticator
+from authd.authentication.call_limiter import CallLimiter
+from authd.authentication.circuit_breaker import CircuitBreakers
+from authd.authentication.verdict_cache import VerdictCache
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError
 from authd.core.partitions import STSHosts
 from authd.core.token_review import ReviewEncoder
-from authd.daemon.activation import inherited_endpoint
-from authd.daemon.audit import Audit
-from authd.daemon.deadlines import SWEEP_SECONDS
-from authd.daemon.descriptors import LOOK_SECONDS, Descriptors
-from authd.daemon.hangups import HangUps
+from authd.daemon.certificates.serving_certificate import CLOCK_SECONDS, ServingCertificate
+from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig
+from authd.daemon.fd_monitor import LOOK_SECONDS, Descriptors
 from authd.daemon.health import Check, HealthFactory
-from authd.daemon.last_good import LastGoodFile
+from authd.daemon.http.deadlines import SWEEP_SECONDS
 from authd.daemon.listener import WebhookListener
-from authd.daemon.logs import LogOutput, log_observer
-from authd.daemon.look_ups import SharedLookUps
-from authd.daemon.metrics import Metrics
-from authd.daemon.notify import ServiceManager, watchdog_seconds
+from authd.daemon.net.shared_resolver import SharedResolver
 from authd.daemon.options import Options
-from authd.daemon.reloader import SettingsFile, short_slice
-from authd.daemon.serving_pair import CLOCK_SECONDS, ServingPair
-from authd.daemon.state_files import StateFiles
-from authd.daemon.sts_agent import STSAgent
-from authd.daemon.sts_client import STSClient
-from authd.daemon.sts_endpoints import STSEndpoints
-from authd.daemon.watcher import DirectoryWatcher
+from authd.daemon.sighup import HangUps
+from authd.daemon.socket_activation import inherited_endpoint
+from authd.daemon.sts.agent import STSAgent
+from authd.daemon.sts.client import STSClient
+from authd.daemon.sts.endpoints import STSEndpoints
+from authd.daemon.systemd import ServiceManager, watchdog_seconds
+from authd.daemon.telemetry.decision_log import DecisionLog
+from authd.daemon.telemetry.log_output import LogOutput, log_observer
+from authd.daemon.telemetry.metrics import Metrics
 from authd.daemon.webhook import WebhookFactory
-from authd.daemon.webhook_kubeconfig import WebhookKubeconfig
-from authd.lockout import SeenIdentities
-from authd.verdicts import Verdicts
+from authd.partition_data import load_partitions
+from authd.sources.directory_watcher import DirectoryWatcher
+from authd.sources.last_good import LastGoodFile
+from authd.sources.lockout_guard import SeenIdentities
+from authd.sources.settings_file import SettingsFile, short_slice
+from authd.state.certificate_store import StateFiles
 
 
 def makeService(options: Options) -> IService:
@@ -64,7 +64,7 @@ def makeService(options: Options) -> IService:
 class AuthdService(MultiService):
     """The daemon. A start that fails ends the process with a non-zero status, after saying why."""
 
-    _log = Logger()
+    _log = Logger(namespace="authd.daemon")
 
     def __init__(self, reactor: Any, options: Options) -> None:
         super().__init__()
@@ -126,9 +126,11 @@ class AuthdService(MultiService):
         self._every(LOOK_SECONDS, Descriptors().check)
         self._reactor.callWhenRunning(self._ready)
 
-    def _serving_pair(self, settings: Settings) -> ServingPair:
+    def _serving_pair(self, settings: Settings) -> ServingCertificate:
         files = StateFiles(folder=Path(settings.state_dir))
-        pair = ServingPair(files, settings.own_names, _now, client_certificates=settings.require_client_certificate)
+        pair = ServingCertificate(
+            files, settings.own_names, _now, client_certificates=settings.require_client_certificate
+        )
         if not settings.kubeconfig_pregenerated:
             pair.mend_authority()
         pair.load()
@@ -136,7 +138,7 @@ class AuthdService(MultiService):
         return pair
 
     def _sts_client(self, settings: Settings) -> STSClient:
-        self._reactor.installNameResolver(SharedLookUps(self._reactor.nameResolver, self._reactor.seconds))
+        self._reactor.installNameResolver(SharedResolver(self._reactor.nameResolver, self._reactor.seconds))
         endpoints = STSEndpoints(
             self._reactor,
             connect_timeout=settings.sts.timeout,
@@ -159,17 +161,17 @@ class AuthdService(MultiService):
             extra_regions=settings.sts.extra_regions,
             extra_endpoints=settings.sts.endpoints,
         )
-        admission = Admission(clock=self._reactor, concurrency=settings.sts.concurrency)
-        circuits = Circuits(seconds=self._reactor.seconds)
+        admission = CallLimiter(clock=self._reactor, concurrency=settings.sts.concurrency)
+        circuits = CircuitBreakers(seconds=self._reactor.seconds)
         self._publish(admission, circuits)
         authenticator = Authenticator(
             ask_sts=self._sts_client(settings).ask,
             hosts=hosts,
             table=lambda: self._file.settings.table,
             now=time.time,
-            admission=admission,
-            circuits=circuits,
-            verdicts=Verdicts(
+            limiter=admission,
+            breakers=circuits,
+            verdict_cache=VerdictCache(
                 seconds=self._reactor.seconds,
                 cache_ttl=settings.sts.cache_ttl,
                 stale_if_error=settings.sts.stale_if_error,
@@ -178,10 +180,12 @@ class AuthdService(MultiService):
             audiences=settings.audiences,
             observer=self._metrics,
         )
-        audit = Audit(lambda: self._file.settings.scrubbed_accounts, self._metrics, self._seen, self._output.together)
+        audit = DecisionLog(
+            lambda: self._file.settings.scrubbed_accounts, self._metrics, self._seen, self._output.together
+        )
         return WebhookFactory(self._reactor, authenticator, audit, self._encoder)
 
-    def _publish(self, admission: Admission, circuits: Circuits) -> None:
+    def _publish(self, admission: CallLimiter, circuits: CircuitBreakers) -> None:
         gauge = self._metrics.gauge
         gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: admission.in_flight)
         gauge("authd_sts_calls_waiting", "Calls to STS that wait for a place.", lambda: admission.waiting)

@@ -23,9 +23,9 @@ from authd.core.token_review import (
     decode_review,
     error_text,
 )
-from authd.daemon.bounded_http import JSON, TEXT, BoundedFactory, BoundedRequest
-from authd.daemon.coroutines import run
-from authd.daemon.together import Together
+from authd.daemon.event_loop import start_coroutine
+from authd.daemon.http.server import JSON, TEXT, BoundedFactory, BoundedRequest
+from authd.daemon.turn_batch import TurnBatch
 
 _PATH = b"/authenticate"
 
@@ -41,15 +41,15 @@ STATUS: dict[str, int] = {
 }
 
 
-class Decides(Protocol):
-    """Decides about tokens; see `authenticator.Authenticator.decide`."""
+class Decider(Protocol):
+    """Decider about tokens; see `authenticator.Authenticator.decide`."""
 
     async def decide(self, review: ReviewRequest, /) -> Decision:
         """Decide about one token; never raises."""
         ...
 
 
-class Records(Protocol):
+class DecisionRecorder(Protocol):
     """Takes note of what happened: once for each decision, once for each request that is no TokenReview."""
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
@@ -76,7 +76,7 @@ class WebhookRequest(BoundedRequest):
     _api_version: str
     _started: float
 
-    _log = Logger()
+    _log = Logger(namespace="authd.webhook")
 
     def process(self) -> None:
         """Route by exact path and method, and answer."""
@@ -97,7 +97,7 @@ class WebhookRequest(BoundedRequest):
             return
         self._api_version, self._started = review.api_version, self.factory.seconds()
         self.factory.under_review += 1
-        run(self.factory.authenticator.decide(review), self._decided, self._broken)
+        start_coroutine(self.factory.authenticator.decide(review), self._decided, self._broken)
 
     def _decided(self, decision: Decision) -> None:
         self._decision = decision
@@ -144,14 +144,18 @@ class WebhookFactory(BoundedFactory):
     request_class = WebhookRequest
 
     def __init__(
-        self, reactor: IReactorTime, authenticator: Decides, records: Records, encoder: Callable[[], ReviewEncoder]
+        self,
+        reactor: IReactorTime,
+        authenticator: Decider,
+        records: DecisionRecorder,
+        encoder: Callable[[], ReviewEncoder],
     ) -> None:
         super().__init__(reactor)
         self.authenticator = authenticator
         self.records = records
         self.encoder = encoder
         self.under_review = 0
-        self.decided: Together[WebhookRequest] = Together(reactor, self._answer_all)
+        self.decided: TurnBatch[WebhookRequest] = TurnBatch(reactor, self._answer_all)
 
     def _answer_all(self, requests: list[WebhookRequest]) -> None:
         now = self.seconds()

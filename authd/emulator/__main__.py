@@ -13,12 +13,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import react
 
-from authd.emulator.directory_file import load_directory
+from authd.emulator.directory.json_file import load_directory
+from authd.emulator.directory.sample import sample_directory
 from authd.emulator.errors import EmulatorError
-from authd.emulator.hosts import HostRegions
 from authd.emulator.options import read_options
-from authd.emulator.sample import sample_directory
 from authd.emulator.server import STSEmulator
+from authd.emulator.sts.hosts import HostRegions
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +64,7 @@ def _certificate(options: argparse.Namespace, at_end: ExitStack) -> tuple[bytes,
     if options.certificate is not None:
         return options.certificate.read_bytes(), options.key.read_bytes(), None
     # Only here: who brings a certificate does not need what makes one.
-    from authd.emulator.throwaway import make_throwaway  # noqa: PLC0415
+    from authd.emulator.throwaway_ca import make_throwaway  # noqa: PLC0415
 
     made = make_throwaway([name for name, _ in options.host])
     ca = options.ca_out

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.web.http import HTTPChannel, Request
 
-from authd.emulator.playback import Playback
-from authd.emulator.steps import Send
-from authd.emulator.wire import WireRequest
+from authd.emulator.faults.playback import Playback
+from authd.emulator.faults.steps import Send
+from authd.emulator.sts.request import WireRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from twisted.internet.interfaces import IReactorTime
 
-    from authd.emulator.steps import Step
+    from authd.emulator.faults.steps import Step
 
 LARGEST_BODY_BYTES: Final = 128 * 1024
 """More than any call needs: the largest parameter is a web identity token of 20 000 characters."""

@@ -14,15 +14,15 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from authd.emulator.answers import Answer
 from authd.emulator.errors import EmulatorError
-from authd.emulator.faults import Fault, Injection, Phase
+from authd.emulator.faults.plan import Fault, Injection, Phase
+from authd.emulator.sts.responses import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from authd.emulator.faulty import FaultySTS
-    from authd.emulator.wire import WireRequest
+    from authd.emulator.faults.faulty_sts import FaultySTS
+    from authd.emulator.sts.request import WireRequest
 
 PREFIX: Final = b"/_emulator/"
 _LARGEST_OFFSET: Final = 10 * 366 * 24 * 3600

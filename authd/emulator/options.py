@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from authd.emulator.control import read_injection
 from authd.emulator.errors import EmulatorError
-from authd.emulator.faults import Fault
-from authd.emulator.hosts import GLOBAL_REGION
+from authd.emulator.faults.plan import Fault
+from authd.emulator.sts.hosts import GLOBAL_REGION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from authd.emulator.faults import Injection
+    from authd.emulator.faults.plan import Injection
 
 _EXAMPLE: Final = """\
 example:

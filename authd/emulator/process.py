@@ -15,7 +15,7 @@ from authd.emulator.errors import EmulatorError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from authd.emulator.faults import Fault, Phase
+    from authd.emulator.faults.plan import Fault, Phase
 
 _END_SECONDS: Final = 10.0
 _CONTROL_SECONDS: Final = 10.0

@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from authd.emulator.accepting import AcceptingFactory, EmulatorFactory
+from authd.emulator.connections import AcceptingFactory, EmulatorFactory
 from authd.emulator.errors import EmulatorError
-from authd.emulator.faults import Fault, Injection, Phase
-from authd.emulator.faulty import FaultySTS
+from authd.emulator.faults.faulty_sts import FaultySTS
+from authd.emulator.faults.plan import Fault, Injection, Phase
 from authd.emulator.tls import ServerTLS
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort
 
     from authd.emulator.counters import Counters
-    from authd.emulator.directory import Directory
-    from authd.emulator.hosts import HostRegions
-    from authd.emulator.wire import WireRequest
+    from authd.emulator.directory.directory import Directory
+    from authd.emulator.sts.hosts import HostRegions
+    from authd.emulator.sts.request import WireRequest
 
 IDLE_TIMEOUT_SECONDS: Final = 60.0
 

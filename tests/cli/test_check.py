@@ -11,7 +11,7 @@ import pytest
 
 from authd.cli import check
 from authd.core.errors import ConfigError, Problem
-from authd.daemon.state_files import StateFiles
+from authd.state.certificate_store import StateFiles
 
 GOOD = """\
 clusterID: c
@@ -136,7 +136,7 @@ def test_a_certificate_that_would_be_refused(run, tmp_path, host, days, own, say
 
 def test_without_the_daemons_packages(run, monkeypatch):
     """Where only the base is installed, the file is checked all the same."""
-    monkeypatch.setitem(sys.modules, "authd.cli.served_certificate", None)
+    monkeypatch.setitem(sys.modules, "authd.cli.certificate_check", None)
     assert run(GOOD)[0] == 0
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from authd.cli.demo import company
+from authd.cli.demo import scenario as company
 from authd.cli.demo.cases import Case, Expected
 from authd.cli.demo.daemon_process import DaemonProcess, script
-from authd.cli.demo.reviews import Answer
+from authd.cli.demo.die_with_parent import tied
 from authd.cli.demo.table import Outcome, header, row
-from authd.cli.demo.tied import tied
+from authd.cli.demo.webhook_client import Answer
 from authd.cli.errors import CommandError
 from authd.cli.settings_file import read_settings
 from authd.core.errors import ConfigError

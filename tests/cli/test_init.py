@@ -10,8 +10,8 @@ import yaml
 from cryptography import x509
 
 from authd.cli.main import main
-from authd.daemon.certificate_facts import names_of
-from authd.daemon.certificates import new_authority, new_client_leaf
+from authd.state.certificate_checks import names_of
+from authd.state.x509 import new_ca, new_client_leaf
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_what_it_writes_fits_together(init, kubeconfig, tmp_path):
 
 def test_a_foreign_pair(init, kubeconfig, tmp_path):
     """A certificate and key of aws-iam-authenticator's are kept, trusted as their own authority, and not re-signed."""
-    pair = new_authority("aws-iam-authenticator", datetime.now(UTC))
+    pair = new_ca("aws-iam-authenticator", datetime.now(UTC))
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "cert.pem").write_bytes(pair.certificate_pem)
     (tmp_path / "state" / "key.pem").write_bytes(pair.key_pem)
@@ -121,7 +121,7 @@ def test_a_client_certificate_of_no_use(init, kubeconfig, tmp_path, fault):
     """A client's pair that the daemon would not take is replaced."""
     init("--mutual-tls")
     content = kubeconfig()
-    client = new_client_leaf(new_authority("authd", datetime.now(UTC)), "kube-apiserver", datetime.now(UTC))
+    client = new_client_leaf(new_ca("authd", datetime.now(UTC)), "kube-apiserver", datetime.now(UTC))
     pem = b"garbage" if fault == "garbage" else client.certificate_pem
     content["users"][0]["user"]["client-certificate-data"] = base64.b64encode(pem).decode()
     (tmp_path / "kube" / "config.yaml").write_text(yaml.safe_dump(content))
@@ -132,7 +132,7 @@ def test_a_client_certificate_of_no_use(init, kubeconfig, tmp_path, fault):
 @pytest.mark.parametrize("days", [-4000, 400], ids=["ended", "not yet valid"])
 def test_an_authority_with_wrong_dates(init, kubeconfig, tmp_path, days):
     """An authority that isn't valid now is signed anew by its own key, and the kubeconfig gets it."""
-    old = new_authority("authd", datetime.now(UTC) + timedelta(days=days))
+    old = new_ca("authd", datetime.now(UTC) + timedelta(days=days))
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "ca.pem").write_bytes(old.certificate_pem)
     (tmp_path / "state" / "ca-key.pem").write_bytes(old.key_pem)
@@ -149,7 +149,7 @@ def test_an_authority_that_can_not_sign(init, tmp_path):
     init()
     for name in ("cert.pem", "key.pem"):
         (tmp_path / "state" / name).unlink()
-    (tmp_path / "state" / "ca-key.pem").write_bytes(new_authority("x", datetime.now(UTC)).key_pem)
+    (tmp_path / "state" / "ca-key.pem").write_bytes(new_ca("x", datetime.now(UTC)).key_pem)
     status, _, err = init()
     assert status == 2
     assert "authd: the authority can't sign (" in err

@@ -10,10 +10,10 @@ import pytest
 from authd.cli import verify
 from authd.cli.errors import CommandError
 from authd.cli.main import main
-from authd.client.sigv4 import token_of
-from authd.emulator.faults import Fault
+from authd.client.fast.sigv4 import token_of
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
 
 AUTHD = str(Path(sys.executable).with_name("authd"))
 TOKEN_SCRIPT = str(Path(sys.executable).with_name("authd-token"))

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import botocore.session
 
-from authd.emulator import sample
+from authd.emulator.directory import sample
 
 CLUSTER = "prod"
 ROLES = f"arn:aws:iam::{sample.ACCOUNT}:role"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from authd.emulator import sample
+from authd.emulator.directory import sample
 from tests.client.answer import Answer
 from tests.client.judges import CLUSTER, ROLES, SESSION, Judge, Keys, emulator_judge, moto_judge
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from authd.emulator import sample
+from authd.emulator.directory import sample
 
 ROLES = f"arn:aws:iam::{sample.ACCOUNT}:role"
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from authd.botocore_data import load_partitions
 from authd.config.load import load_settings
 from authd.config.problems import InvalidSettings
 from authd.config.settings import Loaded
 from authd.core.errors import Problem
 from authd.core.partitions import Partition
+from authd.partition_data import load_partitions
 
 Load = Callable[..., Loaded]
 Refuse = Callable[..., tuple[Problem, ...]]

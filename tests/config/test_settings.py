@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from authd.config.names import SERVER, TOP
+from authd.config.schema import SERVER, TOP
 from authd.config.settings import Settings, STSSettings
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra

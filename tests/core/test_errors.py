@@ -56,7 +56,7 @@ def test_only_what_depends_on_the_text_alone_is_silent():
 )
 def test_an_error_carries_reason_and_words(error):
     """The reason is for programs, the words are for people, and both survive being raised again."""
-    again = error.again()
+    again = error.copy()
     assert again is not error
     assert type(again) is type(error)
     for one in (error, again):

@@ -19,8 +19,8 @@ from twisted.python.failure import Failure
 from authd.core.decision import Decision
 from authd.core.token import PresignedRequest
 from authd.core.token_review import ReviewEncoder
-from authd.daemon.sts_agent import STSAgent
-from authd.daemon.sts_client import STSClient
+from authd.daemon.sts.agent import STSAgent
+from authd.daemon.sts.client import STSClient
 from authd.daemon.webhook import WebhookFactory
 
 BASE = json.loads(Path(__file__).with_name("base.json").read_text())

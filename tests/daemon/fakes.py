@@ -126,7 +126,7 @@ class Records:
 
 
 class ScriptedAuthenticator:
-    """Decides what the test says, when the test says it."""
+    """Decider what the test says, when the test says it."""
 
     def __init__(self) -> None:
         self.reviews: list[ReviewRequest] = []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from authd.daemon.bounded_http import REQUEST_SECONDS
 from authd.daemon.health import Check, HealthFactory
-from authd.daemon.metrics import Metrics
+from authd.daemon.http.server import REQUEST_SECONDS
+from authd.daemon.telemetry.metrics import Metrics
 from tests.daemon.fakes import StrictTransport, connected
 
 

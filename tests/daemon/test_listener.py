@@ -17,10 +17,10 @@ from zope.interface import implementer
 from authd.core.decision import ALLOWED, Decision
 from authd.core.token_review import ReviewEncoder
 from authd.daemon import listener
-from authd.daemon.bounded_http import REQUEST_SECONDS
-from authd.daemon.deadlines import SWEEP_SECONDS
+from authd.daemon.http.deadlines import SWEEP_SECONDS
+from authd.daemon.http.server import REQUEST_SECONDS
 from authd.daemon.listener import WebhookListener
-from authd.daemon.server_tls import SwappableServerTLS
+from authd.daemon.net.server_tls import SwappableServerTLS
 from authd.daemon.webhook import WebhookFactory
 from tests.daemon.fakes import Records, ScriptedAuthenticator, StrictTransport, decision, review_bytes
 

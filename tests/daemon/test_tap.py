@@ -19,10 +19,10 @@ from twisted.logger import ILogObserver, capturedLogs, formatEvent
 from twisted.python.components import Componentized
 
 from authd.daemon import tap
-from authd.daemon.look_ups import SharedLookUps
+from authd.daemon.net.shared_resolver import SharedResolver
 from authd.daemon.options import Options
-from authd.daemon.state_files import StateFiles
 from authd.daemon.tap import AuthdService, makeService
+from authd.state.certificate_store import StateFiles
 
 WEBHOOK, HEALTH = 21_362, 21_363
 GOOD = "clusterID: prod\nserver:\n  mapUsers:\n  - userARN: arn:aws:iam::111122223333:user/alice\n    username: alice\n"
@@ -171,7 +171,7 @@ def test_its_timers_do_not_follow_the_wall_clock(daemon: Daemon) -> None:
 def test_its_look_ups_are_shared(daemon: Daemon) -> None:
     """Many connections to one STS host are one question to the resolver."""
     daemon.start()
-    assert isinstance(daemon.reactor.nameResolver, SharedLookUps)
+    assert isinstance(daemon.reactor.nameResolver, SharedResolver)
     daemon.stop()
 
 

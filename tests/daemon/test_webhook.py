@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from authd.core.decision import ALLOWED, Decision
 from authd.core.errors import SILENT_REASONS, DenialReason, UnavailableReason
 from authd.core.token_review import MAX_REVIEW_LENGTH, ReviewEncoder
-from authd.daemon.bounded_http import BODY_SECONDS, IDLE_SECONDS, REQUEST_SECONDS
+from authd.daemon.http.server import BODY_SECONDS, IDLE_SECONDS, REQUEST_SECONDS
 from authd.daemon.webhook import WebhookFactory
 from tests.daemon.fakes import (
     Records,

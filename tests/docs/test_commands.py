@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from authd.botocore_data import load_partitions
 from authd.cli import main as cli
-from authd.client.flags import parse_flags
+from authd.client.fast.flags import parse_flags
 from authd.config.load import load_settings
 from authd.daemon.tap import Options
+from authd.partition_data import load_partitions
 
 ROOT = Path(__file__).parents[2]
 FILES = ("README.md", "docs/operations.md", "docs/settings.md", "docs/reasons.md")

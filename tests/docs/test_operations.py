@@ -6,9 +6,9 @@ from pathlib import Path
 
 from authd.core.decision import ALLOWED, Decision
 from authd.core.mapping import KubernetesUser
-from authd.daemon.audit import Audit
-from authd.daemon.metrics import Metrics
-from authd.lockout import SeenIdentities
+from authd.daemon.telemetry.decision_log import DecisionLog
+from authd.daemon.telemetry.metrics import Metrics
+from authd.sources.lockout_guard import SeenIdentities
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -19,7 +19,7 @@ def test_log_fields(identities):
     identity = identities.of("arn:aws:iam::111122223333:user/alice", principal_id="AIDA1")
     user = KubernetesUser(username="alice", groups=(), rule="c.yaml:1:1")
     decision = Decision(reason=ALLOWED, message="", reference="01234567", user=user, identity=identity)
-    audit = Audit(frozenset, Metrics(), SeenIdentities(float))
+    audit = DecisionLog(frozenset, Metrics(), SeenIdentities(float))
     table = TEXT[TEXT.index("| field |") : TEXT.index("Fields that have no value")]
     cells = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table, re.MULTILINE)
     rows = {name for cell in cells for name in re.findall("`(.*?)`", cell)}

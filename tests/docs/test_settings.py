@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from authd.botocore_data import load_partitions
-from authd.config import names
+from authd.config import schema as names
 from authd.config.load import load_settings
 from authd.config.settings import Settings
 from authd.core.templates import PLACEHOLDERS
+from authd.partition_data import load_partitions
 
 TEXT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([A-Za-z.]+)` \| (?:`([^`]*)`|([^|]*)) \|", re.MULTILINE)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY, MALLORY_KEY, OTHER_ACCOUNT
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, BOB_KEY, MALLORY_KEY, OTHER_ACCOUNT
 from tests.e2e.rig.assets import find_assets
 from tests.e2e.rig.control_plane import ControlPlane, free_ports
 from tests.integration.rig.daemon import DaemonProcess

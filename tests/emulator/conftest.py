@@ -19,10 +19,10 @@ from botocore.credentials import Credentials
 from botocore.model import ServiceId
 from botocore.signers import RequestSigner
 
-from authd.emulator.actions import STS
-from authd.emulator.sample import ALICE_KEY, sample_directory
+from authd.emulator.directory.sample import ALICE_KEY, sample_directory
+from authd.emulator.sts.actions import STS
+from authd.emulator.sts.request import WireRequest
 from authd.emulator.thread import EmulatorThread
-from authd.emulator.wire import WireRequest
 
 CLUSTER = "prod.example.com"
 EMITTER = botocore.session.get_session().get_component("event_emitter")

@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from authd.emulator.faults import Fault, Phase
-from authd.emulator.sample import ACCOUNT
+from authd.emulator.directory.sample import ACCOUNT
+from authd.emulator.faults.plan import Fault, Phase
+from authd.emulator.sts.request import WireRequest
 from authd.emulator.thread import EmulatorThread
-from authd.emulator.wire import WireRequest
 
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/team/alice"
 INTRUDER = "arn:aws:iam::666666666666:root"

@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from moto import mock_aws
 
-from authd.emulator.sample import ACCOUNT, ALICE_KEY, WEB_IDENTITY_TOKEN
+from authd.emulator.directory.sample import ACCOUNT, ALICE_KEY, WEB_IDENTITY_TOKEN
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Admin"
 

@@ -13,10 +13,10 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
+from authd.emulator.directory.sample import ACCOUNT, ALICE_KEY
 from authd.emulator.errors import EmulatorError
-from authd.emulator.faults import Fault, Phase
+from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ACCOUNT, ALICE_KEY
 
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/team/alice"
 

@@ -10,13 +10,13 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
-from authd.emulator.directory import Directory
+from authd.emulator.directory.directory import Directory
+from authd.emulator.directory.sample import ACCOUNT, ALICE_KEY, BOB_KEY, WEB_IDENTITY_TOKEN, sample_directory
 from authd.emulator.errors import EmulatorError
-from authd.emulator.faults import Fault, Phase
-from authd.emulator.sample import ACCOUNT, ALICE_KEY, BOB_KEY, WEB_IDENTITY_TOKEN, sample_directory
+from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.server import STSEmulator
+from authd.emulator.sts.request import WireRequest
 from authd.emulator.thread import EmulatorThread
-from authd.emulator.wire import WireRequest
 
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/team/alice"
 Connect = Callable[[], Any]

@@ -8,9 +8,9 @@ import atheris
 from targets import ROOT, fuzz
 
 with atheris.instrument_imports(include=["authd"]):
-    from authd.botocore_data import load_partitions
     from authd.config.load import load_settings
     from authd.core.errors import ConfigError
+    from authd.partition_data import load_partitions
 
 CORPUS = ROOT / "tests" / "corpus"
 PARTITIONS = load_partitions()

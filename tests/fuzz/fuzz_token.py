@@ -12,10 +12,10 @@ import atheris
 from targets import ROOT, fuzz
 
 with atheris.instrument_imports(include=["authd"]):
-    from authd.botocore_data import load_partitions
     from authd.core.errors import DenialReason, Denied
     from authd.core.partitions import STSHosts
     from authd.core.token import PREFIX, parse_token
+    from authd.partition_data import load_partitions
 
 CORPUS = ROOT / "tests" / "corpus"
 BASE = json.loads((CORPUS / "base.json").read_text())

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from authd.emulator.directory.sample import ACCOUNT, ALICE_KEY
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ACCOUNT, ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.settings import ADMIN, ALICE, DEVELOPER

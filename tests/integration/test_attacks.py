@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from OpenSSL import SSL
 
-from authd.emulator.faults import Fault, Phase
+from authd.emulator.directory.sample import ALICE_KEY
+from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint

@@ -11,10 +11,10 @@ import pytest
 import trustme
 from cryptography import x509
 
-from authd.daemon.certificates import new_authority, new_client_leaf
-from authd.daemon.kubeconfig import webhook_kubeconfig
-from authd.daemon.state_files import StateFiles
-from authd.emulator.sample import ALICE_KEY
+from authd.emulator.directory.sample import ALICE_KEY
+from authd.state.certificate_store import StateFiles
+from authd.state.kubeconfig import webhook_kubeconfig
+from authd.state.x509 import new_ca, new_client_leaf
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.load import Judge, Load
 from tests.integration.rig.minting import Mint
@@ -83,7 +83,7 @@ def test_a_broken_pair_keeps_the_old_one_and_is_loud(make_daemon: Callable[..., 
 def test_somebody_elses_pair_is_served_as_it_is(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
     """A self-signed cert.pem and key.pem of before go on serving, and the kubeconfig trusts that certificate."""
     daemon = make_daemon()
-    pair = new_authority("localhost", datetime.now(UTC))  # signs itself
+    pair = new_ca("localhost", datetime.now(UTC))  # signs itself
     daemon.state.mkdir()
     (daemon.state / "cert.pem").write_bytes(pair.certificate_pem)
     (daemon.state / "key.pem").write_bytes(pair.key_pem)
@@ -106,7 +106,7 @@ def write_kubeconfig(daemon: DaemonProcess, *, own: bool | None) -> None:
     now = datetime.now(UTC)
     client = None
     if own is not None:
-        client = files.client_leaf(now) if own else new_client_leaf(new_authority("x", now), "kube-apiserver", now)
+        client = files.client_leaf(now) if own else new_client_leaf(new_ca("x", now), "kube-apiserver", now)
     content = webhook_kubeconfig(
         host="localhost", port=daemon.port, authority_pem=files.authority.read_bytes(), client=client
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from authd.emulator.faults import Fault
+from authd.emulator.directory.sample import ALICE_KEY, MALLORY_KEY
+from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, MALLORY_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.minting import Mint
 

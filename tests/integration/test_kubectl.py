@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from authd.emulator.sample import ALICE_KEY
+from authd.emulator.directory.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import CLUSTER, Mint, bare_environment, credentials_in_environment, script

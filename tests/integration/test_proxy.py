@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from authd.emulator.directory.sample import ALICE_KEY
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.settings import UNPROVEN_REGION

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from authd.emulator.faults import Fault
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY, MALLORY_KEY, ROOT_KEY
+from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, BOB_KEY, MALLORY_KEY, ROOT_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.settings import ALICE, BOB, DISABLED_REGION, user

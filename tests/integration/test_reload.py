@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.load import Judge, Load
 from tests.integration.rig.minting import Mint

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 
-from authd.emulator.faults import Fault
+from authd.emulator.directory.sample import ALICE_KEY, FEDERATED_KEY, FEDERATED_TOKEN, MALLORY_KEY
+from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, FEDERATED_KEY, FEDERATED_TOKEN, MALLORY_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint, bare_environment, credentials_in_environment, script

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from authd.emulator.faults import Fault
+from authd.emulator.directory.sample import ALICE_KEY
+from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.load import Judge, Load
 from tests.integration.rig.minting import Mint
@@ -224,7 +224,7 @@ def test_options_override_the_file(make_daemon: Callable[..., DaemonProcess], mi
 
 
 def kubeconfig_for(daemon: DaemonProcess) -> bytes:
-    from authd.daemon.kubeconfig import webhook_kubeconfig  # noqa: PLC0415
+    from authd.state.kubeconfig import webhook_kubeconfig  # noqa: PLC0415
 
     authority = (daemon.state / "ca.pem").read_bytes()
     return webhook_kubeconfig(host="localhost", port=daemon.port, authority_pem=authority)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import trustme
 
-from authd.emulator.faults import Fault, Phase
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint

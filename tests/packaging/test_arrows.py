@@ -10,10 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-CORE = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd" / "core").glob("*.py")}
-CONFIG = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd" / "config").glob("*.py")}
-DECIDING = {
-    f"authd/{name}.py" for name in ("authenticator", "admission", "circuit", "lockout", "token_bucket", "verdicts")
+CORE = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd" / "core").rglob("*.py")}
+CONFIG = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd" / "config").rglob("*.py")}
+DECIDING = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd" / "authentication").rglob("*.py")} | {
+    "authd/sources/lockout_guard.py"
 }
 ALL = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd").rglob("*.py")}
 

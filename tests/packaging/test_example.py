@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from authd.botocore_data import load_partitions
 from authd.config.load import load_settings
 from authd.config.settings import Settings
-from authd.daemon.certificates import new_authority
-from authd.daemon.kubeconfig import webhook_kubeconfig
+from authd.partition_data import load_partitions
+from authd.state.kubeconfig import webhook_kubeconfig
+from authd.state.x509 import new_ca
 from tests.e2e.rig.assets import find_assets
 from tests.e2e.rig.control_plane import ControlPlane
 
@@ -98,7 +98,7 @@ def test_it_applies(tmp_path):
     """A real kube-apiserver takes it as it is, and taking it again changes nothing."""
     assets = find_assets()
     kubeconfig = tmp_path / "webhook.yaml"  # without one it does not start; nothing listens there
-    authority = new_authority("nobody", datetime.now(UTC))
+    authority = new_ca("nobody", datetime.now(UTC))
     kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=authority.certificate_pem))
     with ControlPlane(tmp_path, assets, kubeconfig, "v1") as cluster:
         command = [

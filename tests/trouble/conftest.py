@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from authd.emulator.faults import Fault
+from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence

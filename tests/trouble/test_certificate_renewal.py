@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from authd.daemon.certificates import LEAF_LIFETIME
-from authd.daemon.state_files import StateFiles
-from authd.emulator.sample import ALICE_KEY
+from authd.emulator.directory.sample import ALICE_KEY
+from authd.state.certificate_store import StateFiles
+from authd.state.x509 import LEAF_LIFETIME
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import CLUSTER, bare_environment, script

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from authd.daemon.certificates import AUTHORITY_LIFETIME
-from authd.daemon.serving_pair import ServingPair
-from authd.daemon.state_files import StateFiles
-from authd.emulator.faults import Fault, Phase
+from authd.daemon.certificates.serving_certificate import ServingCertificate
+from authd.emulator.directory.sample import ALICE_KEY
+from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY
+from authd.state.certificate_store import StateFiles
+from authd.state.x509 import AUTHORITY_LIFETIME
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.polling import GENEROUS_SECONDS, wait_until
 from tests.trouble.rig.clock import Clock
@@ -123,7 +123,9 @@ def test_a_certificate_made_by_a_clock_that_was_ahead_is_made_anew(tmp_path: Pat
     """A leaf that was renewed in a future that never came is noticed, and replaced by one that is valid now."""
     now = datetime(2026, 3, 1, tzinfo=UTC)
     moments = [now]
-    pair = ServingPair(StateFiles(folder=tmp_path), ("localhost",), lambda: moments[-1], client_certificates=False)
+    pair = ServingCertificate(
+        StateFiles(folder=tmp_path), ("localhost",), lambda: moments[-1], client_certificates=False
+    )
     pair.load()
     moments.append(now + timedelta(days=365))
     pair.check()
@@ -139,7 +141,7 @@ def test_a_leaf_that_ends_with_its_authority_is_not_made_anew_again_and_again(tm
     """Where a new leaf could live no longer than the one there is, it stays, and readiness says when it ends."""
     moments = [datetime(2026, 3, 1, tzinfo=UTC)]
     files = StateFiles(folder=tmp_path)
-    pair = ServingPair(files, ("localhost",), lambda: moments[-1], client_certificates=False)
+    pair = ServingCertificate(files, ("localhost",), lambda: moments[-1], client_certificates=False)
     pair.load()
     moments.append(moments[0] + AUTHORITY_LIFETIME - timedelta(days=3))
     pair.check()

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from authd.daemon.certificates import LEAF_LIFETIME
-from authd.daemon.serving_pair import ServingPair
-from authd.daemon.state_files import StateFiles
-from authd.emulator.sample import ALICE_KEY
+from authd.daemon.certificates.serving_certificate import ServingCertificate
+from authd.emulator.directory.sample import ALICE_KEY
+from authd.state.certificate_store import StateFiles
+from authd.state.x509 import LEAF_LIFETIME
 from tests.integration.rig.daemon import DaemonProcess
 from tests.trouble.rig.mounts import SmallDisk
 from tests.trouble.rig.reading import LET_IN, outcome, readiness
@@ -59,9 +59,9 @@ def test_whatever_step_is_the_last_a_whole_pair_is_left(tmp_path: Path, monkeypa
         steps += 1
         left = files.read_pair()
         saw_half |= (left.key_pem != old.key_pem) and (left.certificate_pem == old.certificate_pem)
-        pair = ServingPair(files, HOSTS, lambda: datetime.now(UTC), client_certificates=False)
+        pair = ServingCertificate(files, HOSTS, lambda: datetime.now(UTC), client_certificates=False)
         with monkeypatch.context() as full:
-            full.setattr("authd.daemon.state_files.write_whole", no_room)
+            full.setattr("authd.state.certificate_store.write_atomically", no_room)
             pair.load()
         assert timedelta() < pair.span.ends - datetime.now(UTC)
         authority = x509.load_pem_x509_certificate(files.authority.read_bytes())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import BOB, user

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from authd.daemon.state_files import StateFiles
-from authd.emulator.sample import ALICE_KEY
+from authd.emulator.directory.sample import ALICE_KEY
+from authd.state.certificate_store import StateFiles
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE, BOB, user

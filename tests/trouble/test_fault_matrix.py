@@ -11,9 +11,9 @@ from itertools import cycle, islice
 
 import pytest
 
-from authd.emulator.faults import PHASED, Fault, Phase
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.faults.plan import PHASED, Fault, Phase
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.polling import wait_until

@@ -8,10 +8,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from authd.circuit import FAILURES_TO_OPEN
-from authd.emulator.faults import Fault
+from authd.authentication.circuit_breaker import FAILURES_TO_OPEN
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.trouble.rig.crowd import Crowd
 from tests.trouble.rig.reading import LET_IN, OPEN, outcome

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from authd.daemon.state_files import StateFiles
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
+from authd.state.certificate_store import StateFiles
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.settings import ALICE, BOB, user
 from tests.trouble.rig.reading import LET_IN, outcome, readiness

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import bare_environment, script

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from authd.emulator.sample import ALICE_KEY
+from authd.emulator.directory.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import CLUSTER, bare_environment, script

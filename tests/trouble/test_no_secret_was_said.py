@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from authd.emulator.sample import ALICE_KEY, FEDERATED_KEY, FEDERATED_TOKEN
+from authd.emulator.directory.sample import ALICE_KEY, FEDERATED_KEY, FEDERATED_TOKEN
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint

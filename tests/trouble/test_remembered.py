@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from authd.emulator.faults import Fault, Phase
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import BOB, user

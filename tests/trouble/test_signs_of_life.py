@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from authd.emulator.sample import ALICE_KEY
+from authd.emulator.directory.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.polling import GENEROUS_SECONDS, wait_until
 from tests.trouble.rig.process import Usage

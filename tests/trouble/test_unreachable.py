@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.settings import UNPROVEN_REGION
 from tests.trouble.rig.crowd import Crowd

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from authd.daemon.watcher import WRITING_SECONDS, DirectoryWatcher
+from authd.sources.directory_watcher import WRITING_SECONDS, DirectoryWatcher
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE, user

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from authd.cli.demo.company import ADMIN_ROLE, CLUSTER_ID, DEVELOPER_ROLE
+from authd.cli.demo.scenario import ADMIN_ROLE, CLUSTER_ID, DEVELOPER_ROLE
 from authd.cli.demo.tokens import HandSigned, Mint
 from authd.core.errors import DenialReason, UnavailableReason
-from authd.emulator.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 
 #: A key of the right form that no account has.
 _LOST_KEY = ("AKIALOSTANDFORGOTTEN", "lost0/secret+key/of+the+emulator/0000000")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import twisted.python  # noqa: F401  # the processes that are started here need it: better said before they are
 
-from authd.cli.demo import company
+from authd.cli.demo import scenario as company
 from authd.cli.demo.daemon_process import DaemonProcess
+from authd.cli.demo.demonstration import Walk
 from authd.cli.demo.emulator_process import TiedEmulatorProcess
-from authd.cli.demo.ending import OrderlyEnd
+from authd.cli.demo.graceful_exit import OrderlyEnd
 from authd.cli.demo.hints import hints
-from authd.cli.demo.reviews import Webhook
 from authd.cli.demo.tokens import Mint
-from authd.cli.demo.walk import Walk
+from authd.cli.demo.webhook_client import Webhook
 
 _DESCRIPTION = """\
 Show what authd does, without an AWS account and without a cluster: start an STS that really verifies signatures and

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from authd.cli.demo.tied import tied
+from authd.cli.demo.die_with_parent import tied
 from authd.cli.errors import CommandError
 
 _START_SECONDS = 30.0

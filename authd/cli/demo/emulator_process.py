@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authd.cli.demo.tied import tied
+from authd.cli.demo.die_with_parent import tied
 from authd.emulator.process import EmulatorProcess
 
 

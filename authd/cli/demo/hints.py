@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from authd.cli.demo.company import ADMIN_ROLE, BOB, CLUSTER_ID
 from authd.cli.demo.daemon_process import script
-from authd.cli.demo.walk import Walk
-from authd.emulator.sample import ALICE_KEY
+from authd.cli.demo.demonstration import Walk
+from authd.cli.demo.scenario import ADMIN_ROLE, BOB, CLUSTER_ID
+from authd.emulator.directory.sample import ALICE_KEY
 
 _HINTS = """
 It stays up until you press Ctrl-C. In another terminal:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from authd.cli.demo.cases import Case
-from authd.cli.demo.reviews import Answer
+from authd.cli.demo.webhook_client import Answer
 
 _WHO = 36
 _HTTP = 5

@@ -9,7 +9,8 @@ import sys
 
 from twisted.scripts.twistd import run
 
-from authd.daemon import bounded_http, listener
+from authd.daemon import listener
+from authd.daemon.http import server as bounded_http
 
 REQUEST_SECONDS = 1.0
 MAX_CONNECTIONS = 12

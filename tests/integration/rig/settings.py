@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from authd.emulator.sample import ACCOUNT
+from authd.emulator.directory.sample import ACCOUNT
 from tests.integration.rig.minting import CLUSTER
 
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/team/alice"

@@ -14,7 +14,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from authd.daemon.state_files import StateFiles
+from authd.state.certificate_store import StateFiles
 
 
 def main() -> None:

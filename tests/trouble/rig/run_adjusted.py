@@ -31,7 +31,7 @@ def main() -> None:
     del sys.argv[1]
     from twisted.scripts.twistd import run  # noqa: PLC0415  # only now that the clock is ours
 
-    from authd.daemon import watcher  # noqa: PLC0415
+    from authd.sources import directory_watcher as watcher  # noqa: PLC0415
 
     watcher.POLL_SECONDS = POLL_SECONDS
     sys.argv[1:1] = ["--nodaemon", "--pidfile="]

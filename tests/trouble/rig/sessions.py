@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import botocore.session
 
+from authd.emulator.directory.sample import ALICE_KEY
 from authd.emulator.process import EmulatorProcess
-from authd.emulator.sample import ALICE_KEY
 from tests.integration.rig.minting import Key
 
 

@@ -1,0 +1,201 @@
+"""One token, one decision: whose it is, who signed it by STS's word, and who that is in the cluster.
+
+Knows neither HTTP nor the reactor: what it needs from outside comes by constructor.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from authd.authentication.call_limiter import CallLimiter
+from authd.authentication.circuit_breaker import CircuitBreakers
+from authd.authentication.verdict_cache import VerdictCache
+from authd.core.caller_identity import CallerIdentity
+from authd.core.decision import ALLOWED, Decision, Source
+from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.core.mapping import KubernetesUser, MappingTable
+from authd.core.partitions import STSHosts
+from authd.core.token import PresignedRequest, check_prefix, digest, parse_token
+from authd.core.token_review import ReviewRequest, common_audiences
+
+_INTERNAL_ERROR = "an internal error; see the daemon's log"
+
+#: A bug of ours says nothing about STS: it neither opens a circuit nor closes one.
+_UNFORESEEN = Unavailable(UnavailableReason.OVERLOADED, _INTERNAL_ERROR)
+
+#: What a call to STS has come to until it comes to something.
+_BROKEN = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
+
+#: What one call to STS comes to, shared by all who wait for it.
+_Outcome = CallerIdentity | Denied | Unavailable
+
+
+class STSCaller(Protocol):
+    """Sends a checked request to STS: the only way out."""
+
+    def __call__(self, request: PresignedRequest, /) -> Awaitable[CallerIdentity]:
+        """Return who signed it; raises `Denied` or `Unavailable`, within the settings' deadline."""
+        ...
+
+
+class CallObserver(Protocol):
+    """Is told of calls to STS, for metrics."""
+
+    def sts_called(self, outcome: str, /) -> None:
+        """Note a call that has ended: `ok`, or the reason why not."""
+        ...
+
+
+class Authenticator:
+    """Decider about tokens; identical ones under review at once share one STS call."""
+
+    _log = Logger(namespace="authd.authenticator")
+
+    def __init__(
+        self,
+        *,
+        ask_sts: STSCaller,
+        hosts: STSHosts,
+        table: Callable[[], MappingTable],
+        now: Callable[[], float],
+        limiter: CallLimiter,
+        breakers: CircuitBreakers,
+        verdict_cache: VerdictCache,
+        max_token_length: int,
+        audiences: tuple[str, ...] = (),
+        observer: CallObserver | None = None,
+    ) -> None:
+        self._ask_sts = ask_sts
+        self._hosts = hosts
+        self._table = table
+        self._now = now
+        self._limiter = limiter
+        self._breakers = breakers
+        self._verdict_cache = verdict_cache
+        self._max_token_length = max_token_length
+        self._audiences = audiences
+        self._observer = observer
+        self._flights: dict[str, list[Deferred[_Outcome]]] = {}
+
+    async def decide(self, review: ReviewRequest) -> Decision:
+        """Decide about one token; never raises: whatever goes wrong is a decision too."""
+        progress = _Progress()
+        try:
+            check_prefix(review.token)
+            progress.token_digest = digest(review.token)
+            identity = await self._identify(review, progress)
+            progress.identity = identity
+            return progress.decision(ALLOWED, "", self._table().lookup(identity))
+        except (Denied, Unavailable) as error:
+            return progress.decision(error.reason, error.message)
+        except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
+            self._log.failure("deciding about a token failed")
+            return progress.decision(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
+
+    async def _identify(self, review: ReviewRequest, progress: _Progress) -> CallerIdentity:
+        now = self._now()
+        fresh = self._verdict_cache.fresh(progress.token_digest, now)
+        request = fresh.request if fresh is not None else self._parse(review.token, progress.token_digest, now)
+        progress.host = request.host
+        progress.audiences = common_audiences(review.audiences, self._audiences)
+        if fresh is not None:
+            progress.source = Source.CACHE
+            return fresh.identity
+        self._verdict_cache.check_refused(request.digest)
+        outcome = await self._shared_call(request)
+        if isinstance(outcome, CallerIdentity):
+            return outcome
+        stale = self._verdict_cache.stale(request.digest, now) if isinstance(outcome, Unavailable) else None
+        if stale is not None:
+            progress.source = Source.STALE
+            return stale.identity
+        raise outcome.copy()
+
+    def _parse(self, token: str, token_digest: str, now: float) -> PresignedRequest:
+        return parse_token(
+            token, hosts=self._hosts, now=now, max_length=self._max_token_length, token_digest=token_digest
+        )
+
+    async def _shared_call(self, request: PresignedRequest) -> _Outcome:
+        followers = self._flights.get(request.digest)
+        if followers is not None:
+            follower: Deferred[_Outcome] = Deferred()
+            followers.append(follower)
+            return await follower
+        followers = self._flights[request.digest] = []
+        outcome: _Outcome = _BROKEN
+        try:
+            outcome = await self._call(request)
+        finally:  # whatever breaks, nobody is left waiting
+            del self._flights[request.digest]
+            for follower in followers:
+                follower.callback(outcome)
+        return outcome
+
+    async def _call(self, request: PresignedRequest) -> _Outcome:
+        """Ask STS when it is this call's turn; never raises, since others wait for the outcome too."""
+        try:
+            place = await self._limiter.acquire(request)
+        except Unavailable as error:
+            return error
+        outcome: _Outcome = _BROKEN
+        try:
+            outcome = await self._ask(request, known=place.known)
+        except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
+            self._log.failure("asking STS failed")
+        finally:
+            self._limiter.release(place, outcome)
+        return outcome
+
+    async def _ask(self, request: PresignedRequest, *, known: bool) -> _Outcome:
+        try:
+            passage = self._breakers.enter(request.host, known=known)
+        except Unavailable as error:
+            return error
+        failure: Unavailable | None = _UNFORESEEN
+        outcome: _Outcome
+        try:
+            outcome = await self._ask_sts(request)
+            failure = None
+            self._verdict_cache.confirm(request, outcome)
+        except Denied as error:
+            outcome, failure = error, None
+            self._verdict_cache.refuse(request, error)
+        except Unavailable as error:
+            outcome = failure = error
+        finally:
+            self._breakers.ended(passage, failure)
+        if self._observer is not None:
+            self._observer.sts_called("ok" if isinstance(outcome, CallerIdentity) else outcome.reason)
+        return outcome
+
+
+class _Progress:
+    """What is known of a review so far; made into a decision wherever it ends."""
+
+    __slots__ = ("audiences", "host", "identity", "source", "token_digest")
+
+    def __init__(self) -> None:
+        self.token_digest = ""
+        self.host = ""
+        self.audiences: tuple[str, ...] = ()
+        self.identity: CallerIdentity | None = None
+        self.source = Source.STS
+
+    def decision(self, reason: str, message: str, user: KubernetesUser | None = None) -> Decision:
+        return Decision(
+            reason=reason,
+            message=message,
+            reference=f"{random.getrandbits(32):08x}",  # tells log lines apart, hides nothing
+            token_digest=self.token_digest,
+            host=self.host,
+            user=user,
+            identity=self.identity,
+            source=self.source,
+            audiences=self.audiences,
+        )

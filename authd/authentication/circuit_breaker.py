@@ -1,0 +1,114 @@
+"""A circuit breaker for each STS host: while the host fails, single probes ask it instead of every caller.
+
+Known callers and strangers have breakers of their own. Failures of known callers count in both, failures of strangers
+only in theirs, so that no stranger can open the circuit of known callers.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from authd.core.errors import Unavailable, UnavailableReason
+
+#: Failures in a row that open the circuit; any answer that is a decision closes it.
+FAILURES_TO_OPEN = 10
+#: After a probe that failed, the next one waits: doubling between these bounds, in seconds, give or take a half.
+_FIRST_WAIT = 0.25
+_LONGEST_WAIT = 1.0
+#: A host per region, two circuits each. A token may name a region that doesn't exist yet, so the number is bounded.
+_MOST_CIRCUITS = 512
+
+#: Throttling is STS at work: it has a status of its own, and is no reason to stop asking.
+_FAILURES = frozenset(
+    {
+        UnavailableReason.STS_ERROR,
+        UnavailableReason.STS_BAD_ANSWER,
+        UnavailableReason.STS_UNREACHABLE,
+        UnavailableReason.STS_TIMEOUT,
+    }
+)
+
+
+@dataclass(slots=True)
+class _Circuit:
+    failures: int = 0
+    wait: float = 0.0
+    next_probe: float = 0.0
+    probing: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.failures >= FAILURES_TO_OPEN
+
+
+class Passage(NamedTuple):
+    """Permission for one call to a host; `known` as STS has confirmed the caller, `probe` if the circuit is open."""
+
+    host: str
+    known: bool
+    probe: bool
+
+
+class CircuitBreakers:
+    """The circuits of all hosts; `seconds` is a monotonic clock, `jitter` returns a factor around 1."""
+
+    def __init__(
+        self,
+        *,
+        seconds: Callable[[], float],
+        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5),  # noqa: S311  # spreads probes, hides nothing
+    ) -> None:
+        self._seconds = seconds
+        self._jitter = jitter
+        self._breakers: OrderedDict[tuple[str, bool], _Circuit] = OrderedDict()  # by host and whether callers are known
+
+    @property
+    def open_count(self) -> int:
+        """The number of hosts with an open circuit."""
+        return len({host for (host, _), circuit in self._breakers.items() if circuit.is_open})
+
+    def enter(self, host: str, *, known: bool) -> Passage:
+        """Let a call to a host pass; `ended` must follow.
+
+        While the circuit is open, one probe at a time may pass. Raises `Unavailable(circuit_open)`.
+        """
+        circuit = self._breakers.get((host, known))
+        if circuit is None or not circuit.is_open:
+            return Passage(host, known, probe=False)
+        if circuit.probing or self._seconds() < circuit.next_probe:
+            raise Unavailable(
+                UnavailableReason.CIRCUIT_OPEN, "STS has been failing; it is asked by single probes until it answers"
+            )
+        circuit.probing += 1
+        return Passage(host, known, probe=True)
+
+    def ended(self, passage: Passage, failure: Unavailable | None) -> None:
+        """Note the outcome of a call; `failure` is None for any decision by STS, which closes both circuits."""
+        if failure is None:
+            self._breakers.pop((passage.host, True), None)
+            self._breakers.pop((passage.host, False), None)
+            return
+        circuit = self._breakers.get((passage.host, passage.known))
+        if circuit is not None and passage.probe:
+            circuit.probing -= 1
+        if failure.reason in _FAILURES:
+            self._failed((passage.host, passage.known), probe=passage.probe)
+            if passage.known:
+                self._failed((passage.host, False), probe=False)
+
+    def _failed(self, key: tuple[str, bool], *, probe: bool) -> None:
+        circuit = self._breakers.get(key) or self._new(key)
+        circuit.failures += 1
+        if probe:
+            circuit.wait = min(max(circuit.wait * 2, _FIRST_WAIT), _LONGEST_WAIT)
+            circuit.next_probe = self._seconds() + circuit.wait * self._jitter()
+
+    def _new(self, key: tuple[str, bool]) -> _Circuit:
+        circuit = self._breakers[key] = _Circuit()
+        if len(self._breakers) > _MOST_CIRCUITS:
+            self._breakers.popitem(last=False)
+        return circuit

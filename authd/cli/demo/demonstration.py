@@ -1,0 +1,103 @@
+"""The demonstration itself: everyone logs in, then the mapping file changes, breaks and is mended."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from authd.cli.demo import scenario as company
+from authd.cli.demo.cases import Case, alice, bob, first_cases
+from authd.cli.demo.daemon_process import DaemonProcess
+from authd.cli.demo.table import Outcome, header, row
+from authd.cli.demo.tokens import Mint
+from authd.cli.demo.webhook_client import Webhook
+from authd.cli.errors import CommandError
+from authd.emulator.faults.plan import Fault
+from authd.emulator.process import EmulatorProcess
+
+#: A reload takes a fifth of a second; the poll that covers lost events comes every half minute.
+_RELOAD_SECONDS = 45.0
+_POLL_SECONDS = 0.05
+_COLUMNS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """One run through everything; what must come of it stands in the cases."""
+
+    settings: Path
+    daemon: DaemonProcess
+    emulator: EmulatorProcess
+    webhook: Webhook
+    mint: Mint
+    health: str
+
+    def run(self) -> bool:
+        """Show everything and return whether all came out as it must."""
+        print(f"The daemon answers at {self.webhook.url}.\nSTS is emulated, and verifies signatures for real.\n")
+        print(header())
+        good = [self._show(case) for case in first_cases(self.mint)]
+        original = self.settings.read_text("utf-8")
+        edited = company.with_bob(original)
+
+        print("\nNow the mapping file is edited while the daemon runs: bob is mapped too.")
+        knocking = bob(self.mint, mapped=True).token()
+        took = self._put_in_place(edited, lambda: bool(self.webhook.review(knocking).username))
+        print(f"He got in after {took:.1f} s:\n")
+        print(header())
+        good.append(self._show(bob(self.mint, mapped=True)))
+
+        print("\nNow it is broken: a slip of the pen in the same mapping.")
+        self._put_in_place(company.with_slip(edited), lambda: "not ready" in self._readiness())
+        print(f"Readiness says where, at {self.health}/readyz:\n")
+        print(_wrapped(self._readiness()))
+        print("\nand what was good before stays in force:\n")
+        print(header())
+        good += [self._show(alice(self.mint)), self._show(bob(self.mint, mapped=True))]
+
+        print("\nNow it is mended.")
+        took = self._put_in_place(edited, lambda: "not ready" not in self._readiness())
+        print(f"Readiness after {took:.1f} s:\n\n{_wrapped(self._readiness())}")
+        return all(good)
+
+    def _show(self, case: Case) -> bool:
+        token = case.token()
+        if case.throttled:
+            self.emulator.inject(Fault.THROTTLE, times=1)
+        list(self.daemon.events())  # what came before is not about this token
+        answer = self.webhook.review(token)
+        decisions = [str(event["reason"]) for event in self.daemon.events() if "decision" in event]
+        outcome = Outcome(case=case, answer=answer, reason=" ".join(decisions))
+        print(row(outcome), flush=True)
+        return not outcome.surprise
+
+    def _readiness(self) -> str:
+        try:
+            with urllib.request.urlopen(f"{self.health}/readyz", timeout=5) as answer:  # noqa: S310  # loopback
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.read().decode()
+
+    def _put_in_place(self, text: str, noticed: Callable[[], bool]) -> float:
+        """Replace the settings file as an editor does, and return how many seconds the daemon took to notice."""
+        begun = time.monotonic()
+        temporary = self.settings.with_suffix(".new")
+        temporary.write_text(text, "utf-8")
+        os.replace(temporary, self.settings)  # noqa: PTH105  # the usual name of what is meant
+        while time.monotonic() < begun + _RELOAD_SECONDS:
+            if noticed():
+                return time.monotonic() - begun
+            time.sleep(_POLL_SECONDS)
+        raise CommandError(f"the daemon did not notice within {_RELOAD_SECONDS:.0f} s that {self.settings} has changed")
+
+
+def _wrapped(text: str) -> str:
+    lines = (textwrap.wrap(line, _COLUMNS, subsequent_indent="    ") for line in text.splitlines())
+    return "\n".join(line for wrapped in lines for line in wrapped)

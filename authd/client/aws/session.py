@@ -1,0 +1,94 @@
+"""botocore's session, set up as a credential plugin wants it: the region known, no stray questions, no long waits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from authd.client.aws.credential_process import limit_credential_processes
+from authd.client.aws.instance_metadata import BoundedMetadataFetcher, limit_instance_metadata
+from authd.client.aws.mfa import ask_for_code
+from authd.client.cache.role_cache import ProfileRoleCache, RoleCache
+from authd.client.fast.exec_credential import ExecInfo
+from authd.client.fast.sts_host import GLOBAL_REGION
+from authd.client.token_request import Order
+
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AWSSession:
+    """`botocore` is the session, `region` what STS is asked and signed for, `regionless` that nothing said so."""
+
+    botocore: Any
+    region: str
+    regionless: bool
+    metadata: BoundedMetadataFetcher
+
+
+def open_session(order: Order, info: ExecInfo) -> AWSSession:
+    """Return a session for the order's profile and region; raises what botocore raises for broken settings.
+
+    `info` says whether somebody can be asked for an MFA code.
+    """
+    with _without_pyopenssl():
+        import botocore.config  # noqa: PLC0415
+        import botocore.session  # noqa: PLC0415
+        import botocore.signers  # noqa: PLC0415
+    session = botocore.session.Session(profile=order.profile)
+    region = order.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    session.set_config_variable("region", region or GLOBAL_REGION)
+    if not region:
+        # The global endpoint is what botocore's legacy setting gives for us-east-1.
+        session.set_config_variable("sts_regional_endpoints", "legacy")
+    elif not os.environ.get("AWS_STS_REGIONAL_ENDPOINTS"):
+        configured = session.get_scoped_config().get("sts_regional_endpoints")
+        session.set_config_variable("sts_regional_endpoints", configured or "regional")
+    session.set_default_client_config(
+        # `auto` defaults would ask the instance metadata for the region.
+        botocore.config.Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, defaults_mode="legacy")
+    )
+    resolver = session.get_component("credential_provider")
+    resolver.get_provider("assume-role")._prompter = ask_for_code(info)  # noqa: SLF001
+    limit_credential_processes(resolver)
+    return AWSSession(
+        botocore=session,
+        region=region or GLOBAL_REGION,
+        regionless=not region,
+        metadata=limit_instance_metadata(session, resolver),
+    )
+
+
+@contextlib.contextmanager
+def use_role_cache(session: AWSSession, roles: RoleCache | None, logins: bytes) -> Iterator[None]:
+    """Keep the roles that the profile itself chains in `roles`, as long as the files of `logins` don't change."""
+    if roles is None:
+        yield
+        return
+    resolver = session.botocore.get_component("credential_provider")
+    cache = ProfileRoleCache(roles, logins)
+    for method in ("assume-role", "assume-role-with-web-identity"):
+        resolver.get_provider(method).cache = cache
+    try:
+        yield
+    finally:
+        cache.close()
+
+
+@contextlib.contextmanager
+def _without_pyopenssl() -> Iterator[None]:
+    """Keep botocore from loading pyOpenSSL, which it doesn't use but which takes a quarter of its start."""
+    name = "urllib3.contrib.pyopenssl"
+    if name in sys.modules or "botocore.httpsession" in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)

@@ -1,0 +1,170 @@
+"""Writing the cache: private, atomic, bounded, and one process at a time for each entry.
+
+Nobody else can read what is kept here, and what others might have written is not believed: folder and files must be
+ours alone, and no name in the folder is followed if it is a link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+
+from authd.client.fast.sigv4 import NotOnFastPath
+from authd.client.fast.token_cache import folder_path, open_entry, open_folder
+
+# How long to wait for another process that makes the same entry, before doing the work once more.
+_LOCK_SECONDS = 60.0
+_LOCK_POLL_SECONDS = 0.02
+_PREFIXES = ("token-", "role-", "lock-", "temp-")
+# Far more clusters and roles than people use at once.
+_MAX_ENTRIES = 256
+# Entries say themselves when they end; by this age every one has (12 hours is the longest life of a role session).
+_MAX_AGE_SECONDS = 13 * 3600
+_MAX_ENTRY_BYTES = 128 * 1024
+
+
+def open_store(environ: dict[bytes, bytes], home: bytes) -> Store:
+    """Return the user's cache; raise OSError where it can't be made or trusted, or there is no home for it."""
+    return Store(place_of_store(environ, home))
+
+
+def place_of_store(environ: dict[bytes, bytes], home: bytes) -> bytes:
+    """Return the path of the user's cache; raise OSError where there is no place for it."""
+    try:
+        path = folder_path(environ, home)
+    except NotOnFastPath:
+        given = os.fsdecode(environ[b"AUTHD_CACHE_DIR"])
+        raise OSError(errno.EINVAL, "AUTHD_CACHE_DIR is not an absolute path", given) from None
+    if path.startswith(home + b"/") and not os.path.isdir(home or b"/"):  # noqa: PTH112
+        raise FileNotFoundError(errno.ENOENT, "there is no such home folder", os.fsdecode(home))
+    return path
+
+
+class Store:
+    """The cache folder, held open so that it can't be swapped for another."""
+
+    def __init__(self, path: bytes) -> None:
+        """Open the folder `path`, made if missing; raise OSError where that fails or it can't be trusted."""
+        self.path = os.fsdecode(path)
+        _make_folders(self.path)
+        self._folder = open_folder(path)
+
+    def close(self) -> None:
+        """Give the folder back."""
+        os.close(self._folder)
+
+    def read(self, name: str) -> bytes | None:
+        """Return an entry's content, None where there is none; raise OSError where it can't be trusted."""
+        try:
+            descriptor = open_entry(self._folder, name, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(_MAX_ENTRY_BYTES)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace an entry as a whole; raise OSError."""
+        temporary = f"temp-{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, 0o600, dir_fd=self._folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            os.rename(temporary, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except OSError:
+            self.remove(temporary)
+            raise
+        self._prune()
+
+    def remove(self, name: str) -> None:
+        """Forget an entry; one that isn't there is no error, and a folder in its place goes if it is empty."""
+        for forget in (os.unlink, os.rmdir):
+            with contextlib.suppress(OSError):
+                forget(name, dir_fd=self._folder)
+
+    @contextlib.contextmanager
+    def lock(self, name: str, done: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Be the only process inside for `name`, unless `done` turns true while waiting for the others.
+
+        After a minute of waiting, go on without.
+        """
+        descriptor = self._take_lock(f"lock-{name}", time.monotonic() + _LOCK_SECONDS, done)
+        try:
+            yield
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _take_lock(self, name: str, deadline: float, done: Callable[[], bool]) -> int | None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        while time.monotonic() < deadline and not done():
+            try:
+                descriptor = os.open(name, flags, 0o600, dir_fd=self._folder)
+            except OSError:
+                return None
+            try:
+                if self._hold(descriptor, name):
+                    return descriptor
+            except OSError:  # a file system without locks
+                os.close(descriptor)
+                return None
+            os.close(descriptor)
+            time.sleep(_LOCK_POLL_SECONDS)
+        return None
+
+    def _hold(self, descriptor: int, name: str) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever clears the cache may have taken the name away meanwhile: then others lock another file.
+            return os.stat(name, dir_fd=self._folder).st_ino == os.fstat(descriptor).st_ino
+        except (BlockingIOError, FileNotFoundError):
+            return False
+
+    def clear(self) -> int:
+        """Forget everything and return the number of tokens and role credentials that were there."""
+        names = set(os.listdir(self._folder))  # noqa: PTH208
+        for name in names:
+            if name.startswith(_PREFIXES):
+                self._discard(name)
+        gone = names.difference(os.listdir(self._folder))  # noqa: PTH208
+        return sum(name.startswith(("token-", "role-")) for name in gone)
+
+    def _discard(self, name: str) -> None:
+        if not name.startswith("lock-"):
+            self.remove(name)
+            return
+        with contextlib.suppress(OSError):
+            descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+            try:
+                if self._hold(descriptor, name):
+                    self.remove(name)
+            finally:
+                os.close(descriptor)
+
+    def _prune(self) -> None:
+        ages = []
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(_PREFIXES):
+                    with contextlib.suppress(OSError):
+                        ages.append((entry.stat(follow_symlinks=False).st_mtime, entry.name))
+        ages.sort(reverse=True)
+        oldest = time.time() - _MAX_AGE_SECONDS
+        for position, (age, name) in enumerate(ages):
+            if age < oldest or position >= _MAX_ENTRIES:
+                self._discard(name)
+
+
+def _make_folders(path: str) -> None:
+    missing = []
+    while path and not os.path.isdir(path):  # noqa: PTH112
+        missing.append(path)
+        path = os.path.dirname(path.rstrip("/"))  # noqa: PTH120
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)  # noqa: PTH102

@@ -1,0 +1,39 @@
+"""The authd-token command: the fast path if it is certain, the full path otherwise."""
+
+from __future__ import annotations
+
+import sys
+from posix import _exit, environ, write
+from time import time
+
+from authd.client.fast.attempt import attempt
+from authd.client.fast.flags import parse_flags
+
+
+def run() -> None:
+    """Be the authd-token command: print the credential and end the process."""
+    arguments = sys.argv[1:]
+    try:
+        output = attempt(arguments, environ, int(time()))
+    except Exception:  # noqa: BLE001 -- when in doubt, slow and right; that path has a sentence for every failure
+        from authd.client.site_packages import restore_site_packages  # noqa: PLC0415
+
+        restore_site_packages()
+        from authd.client.main import main  # noqa: PLC0415
+
+        _exit(main(arguments))
+    _print_and_leave(output.encode() + b"\n", arguments)
+
+
+def _print_and_leave(output: bytes, arguments: list[str]) -> None:
+    # Past the interpreter's own clean-up, which takes longer than the signing.
+    try:
+        while output:
+            output = output[write(1, output) :]
+    except OSError as error:
+        from authd.client.messages import fail, use_json  # noqa: PLC0415
+
+        use_json(parse_flags(arguments).log_format == "json")
+        fail(f"the output cannot be written: {error.strerror}")
+        _exit(1)
+    _exit(0)

@@ -1,0 +1,45 @@
+"""The inputs again, for the slow path: paths expanded as botocore expands them, and the settings file understood."""
+
+from __future__ import annotations
+
+import os
+
+from authd.client.fast.errors import UsageError
+from authd.client.fast.exec_credential import ExecInfo
+from authd.client.fast.flags import Options
+from authd.client.fast.inputs import Inputs
+from authd.client.fast.sigv4 import NotOnFastPath
+
+# Where there is no home: nothing is found below it, and nothing can be made there.
+_NO_HOME = os.devnull
+_PATH_VARIABLES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+
+
+def gather(options: Options, exec_info: ExecInfo) -> Inputs:
+    """Return the inputs in this process's environment; raise UsageError where the settings file can't be read."""
+    environ = surroundings()
+    try:
+        inputs = Inputs(options, exec_info, environ, lenient=True)
+    except NotOnFastPath:
+        raise UsageError(f"the file given by --config, {options.config}, cannot be read") from None
+    if options.config and inputs.settings_file is None:
+        raise UsageError(f"the file given by --config, {options.config}, does not exist")
+    return inputs
+
+
+def surroundings() -> dict[bytes, bytes]:
+    """Return this process's environment, with a home and with paths as botocore would expand them."""
+    home = os.path.expanduser("~")  # noqa: PTH111
+    if not home.startswith("/") or os.environ.get("HOME") == "":
+        # Otherwise botocore would look for credentials below the working directory, or in the root.
+        home = os.environ["HOME"] = _NO_HOME
+    environ = dict(os.environb)
+    environ[b"HOME"] = os.fsencode(home)
+    for name in _PATH_VARIABLES:
+        path = os.environ.get(name)
+        if path is not None:
+            expanded = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111
+            # What could not be expanded names no file.
+            plain = expanded and "$" not in expanded and not expanded.startswith("~")
+            environ[os.fsencode(name)] = os.fsencode(expanded if plain else os.devnull)
+    return environ

@@ -1,0 +1,141 @@
+"""Everything outside of the clock that decides which token comes out, gathered before anyone judges it.
+
+The same gathering serves the fast path, the slow path and the key of the token cache, so that they can't disagree
+about what was asked for.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from authd.client.fast.sigv4 import NotOnFastPath, sha256
+
+# Type checkers know the name; importing typing for it would double the run time.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from authd.client.fast.exec_credential import ExecInfo
+    from authd.client.fast.flags import Options
+
+CLUSTER_ID_VARIABLE = b"KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID"
+ROLE_VARIABLE = b"DEFAULT_ROLE"
+# A name, not a document; it travels as one header of every request to STS.
+MAX_CLUSTER_ID = 256
+# Beyond this, a configuration file isn't read at every kubectl call, and beyond the second it is none.
+_MAX_FILE_BYTES = 4 * 1024 * 1024
+_MAX_LENIENT_BYTES = 256 * 1024 * 1024
+_S_IFMT, _S_IFREG = 0o170000, 0o100000
+
+
+class Inputs:
+    """The options, kubectl's ExecInfo, the environment and the content of the files that these name."""
+
+    __slots__ = ("config_file", "credentials_file", "environ", "exec_info", "home", "options", "settings_file")
+
+    def __init__(
+        self, options: Options, exec_info: ExecInfo, environ: dict[bytes, bytes], *, lenient: bool = False
+    ) -> None:
+        """Read the files that `options` and `environ` name.
+
+        A path to expand or a file that can't be read raises NotOnFastPath, or if `lenient` counts as no file.
+        """
+        self.options = options
+        self.exec_info = exec_info
+        self.environ = environ
+        home = environ.get(b"HOME", b"")
+        if not home.startswith(b"/"):
+            raise NotOnFastPath
+        # Empty for the root, as containers have it.
+        self.home = home.rstrip(b"/")
+        self.config_file = self._read(b"AWS_CONFIG_FILE", b"/.aws/config", lenient)
+        self.credentials_file = self._read(b"AWS_SHARED_CREDENTIALS_FILE", b"/.aws/credentials", lenient)
+        self.settings_file = None
+        if options.config:
+            self.settings_file = read_file(options.config.encode("utf-8", "surrogateescape"))
+
+    def _read(self, variable: bytes, default: bytes, lenient: bool) -> bytes | None:  # noqa: FBT001
+        path = self.environ.get(variable)
+        if path is None:
+            path = self.home + default
+        elif not path or b"$" in path or path.startswith(b"~"):
+            raise NotOnFastPath
+        if not lenient:
+            return read_file(path)
+        try:
+            return read_file(path, _MAX_LENIENT_BYTES)
+        except NotOnFastPath:
+            return None
+
+    def cluster_id(self) -> str | None:
+        """Return the cluster's id: the option's, else the exec extension's, else the environment's."""
+        if self.options.cluster_id is not None:
+            return self.options.cluster_id
+        return self.exec_info.cluster_id or _text(self.environ.get(CLUSTER_ID_VARIABLE))
+
+    def role(self) -> str | None:
+        """Return the role to assume, by the same order; an empty option means none."""
+        if self.options.role is not None:
+            return self.options.role
+        return self.exec_info.role_arn or _text(self.environ.get(ROLE_VARIABLE))
+
+    def cache_key(self) -> str:
+        """Return a digest, in hex, of everything here that could change the answer."""
+        options = self.options
+        parts = [
+            options.cluster_id, options.role, options.external_id, options.session_name, options.region,
+            options.duration, options.endpoint, options.config,
+            "forward" if options.forward_session_name else None, self.exec_info.cluster_id, self.exec_info.role_arn,
+            _text(self.environ.get(CLUSTER_ID_VARIABLE)), _text(self.environ.get(ROLE_VARIABLE)),
+        ]  # fmt: skip
+        return _digest([*map(_bytes, parts), self.settings_file, *self._surroundings()])
+
+    def profile_key(self) -> str:
+        """Return a digest, in hex, of everything here that decides what a profile's credentials are."""
+        return _digest(self._surroundings())
+
+    def _surroundings(self) -> list[bytes | None]:
+        pieces = [_bytes(self.options.profile), self.home, self.config_file, self.credentials_file]
+        for name in sorted(self.environ):
+            if name.startswith((b"AWS_", b"BOTO")):
+                pieces += [name, self.environ[name]]
+        return pieces
+
+
+def read_file(path: bytes, limit: int = _MAX_FILE_BYTES) -> bytes | None:
+    """Return the content of a plain file, None where there is no file; raise NotOnFastPath where it can't be read.
+
+    A file of `limit` bytes or more, and anything but a plain file, count as such.
+    """
+    if path == b"/dev/null":
+        return None
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        raise NotOnFastPath from None
+    try:
+        # botocore passes by what isn't a plain file; a pipe would give its content once only.
+        if posix.fstat(descriptor).st_mode & _S_IFMT != _S_IFREG:
+            raise NotOnFastPath
+        content = posix.read(descriptor, limit)
+    except OSError:
+        raise NotOnFastPath from None
+    finally:
+        posix.close(descriptor)
+    if len(content) == limit:
+        raise NotOnFastPath
+    return content
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("utf-8", "surrogateescape") if value else None
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else value.encode("utf-8", "surrogateescape")
+
+
+def _digest(pieces: list[bytes | None]) -> str:
+    # With their lengths, so that no two lists of pieces run together to the same bytes.
+    whole = b"".join(b"-" if piece is None else b"%d:%s" % (len(piece), piece) for piece in pieces)
+    return str(sha256(whole).hexdigest())

@@ -1,0 +1,38 @@
+"""A token signed with static credentials, without botocore."""
+
+from __future__ import annotations
+
+from authd.client.fast.inputs import MAX_CLUSTER_ID, Inputs
+from authd.client.fast.sigv4 import NotOnFastPath, sign_get_caller_identity, token_of
+from authd.client.fast.static_credentials import find_static_credentials
+from authd.client.fast.timestamps import compact
+
+#: A signature is valid for 15 minutes; a token is given up one minute earlier.
+TOKEN_SECONDS = 14 * 60
+#: A token is given up this long before its credentials expire.
+CREDENTIALS_MARGIN_SECONDS = 60
+
+
+def mint_static(inputs: Inputs, now: int) -> tuple[str, int]:
+    """Return a token signed with static credentials, and when to give it up, in seconds since 1970."""
+    if inputs.role() or inputs.options.config is not None:
+        raise NotOnFastPath
+    cluster_id = (inputs.cluster_id() or "").encode("utf-8", "surrogateescape")
+    if len(cluster_id) > MAX_CLUSTER_ID:
+        raise NotOnFastPath
+    credentials = find_static_credentials(inputs)
+    expires_at = now + TOKEN_SECONDS
+    if credentials.expires_at is not None:
+        if credentials.expires_at <= now:
+            raise NotOnFastPath
+        expires_at = min(expires_at, credentials.expires_at - CREDENTIALS_MARGIN_SECONDS)
+    url = sign_get_caller_identity(
+        access_key=credentials.access_key,
+        secret_key=credentials.secret_key,
+        session_token=credentials.session_token,
+        host=credentials.host,
+        region=credentials.region,
+        cluster_id=cluster_id,
+        date=compact(now),
+    )
+    return token_of(url), expires_at

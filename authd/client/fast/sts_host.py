@@ -1,0 +1,27 @@
+"""The regional STS host of the regions whose names are beyond doubt; botocore's partition data decides the others."""
+
+from __future__ import annotations
+
+from authd.client.fast.sigv4 import NotOnFastPath
+
+GLOBAL_HOST = "sts.amazonaws.com"
+GLOBAL_REGION = "us-east-1"
+_AREAS = ("us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx")
+_DIRECTIONS = (
+    "north", "east", "south", "west", "central", "northeast", "northwest", "southeast", "southwest",
+)  # fmt: skip
+
+
+def regional_host(region: str) -> str:
+    """Return `sts.<region>.<suffix>`; raise NotOnFastPath for a name that isn't surely one of aws, aws-cn, aws-us-gov.
+
+    Source: the partition table that botocore carries; the tests compare every region of it.
+    """
+    area, _, rest = region.partition("-")
+    suffix = "amazonaws.com.cn" if area == "cn" else "amazonaws.com"
+    if area == "us":
+        rest = rest.removeprefix("gov-")
+    direction, _, number = rest.partition("-")
+    if area not in (*_AREAS, "cn") or direction not in _DIRECTIONS or number not in ("1", "2", "3", "4", "5", "6", "7"):
+        raise NotOnFastPath
+    return f"sts.{region}.{suffix}"

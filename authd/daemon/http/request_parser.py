@@ -1,0 +1,178 @@
+"""Requests off the wire, within bounds: framing is llhttp's (RFC 9112), without leniency.
+
+Nobody here reads headers but those that frame a request, so no others are kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import httptools
+
+from authd.daemon.http.fast_path import usual_request
+
+#: What a request may have besides its body, in bytes: its head, and what frames chunks. kube-apiserver's has 250.
+MAX_OVERHEAD = 8_192
+MAX_HEADERS = 50
+
+
+class BadRequest(Exception):
+    """The bytes are no request that is taken: `status` is HTTP's, `why` never holds any of them."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+
+
+class IncomingRequest:
+    """One request as it was read.
+
+    `expects_continue` says that its client wants to be told before it sends the body, and `persistent` whether the
+    connection may outlive the answer.
+    """
+
+    __slots__ = ("body", "expects_continue", "method", "persistent", "target")
+
+    def __init__(
+        self, method: bytes = b"", target: bytes = b"", body: bytes = b"", *, persistent: bool = False
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.body = body
+        self.expects_continue = False
+        self.persistent = persistent
+
+
+class RequestParser:
+    """Reads the requests of one connection, each with a body of at most `max_body` bytes, into `complete`.
+
+    `current` is the one under way. After `ended` nothing more is read: a request has announced the connection's end.
+    """
+
+    def __init__(self, max_body: int) -> None:
+        self.complete: deque[IncomingRequest] = deque()
+        self.ended = False
+        self._max_body = max_body
+        self._parser: Any = None  # made when a request is not of the usual form
+        self._begin()
+
+    @property
+    def in_request(self) -> bool:
+        """Whether a request has begun and is not complete."""
+        return self._begun or self._overhead > 0
+
+    @property
+    def in_body(self) -> bool:
+        """Whether a request's head is complete and its body is not."""
+        return self._head_complete
+
+    def feed(self, data: bytes) -> bytes:
+        """Take in bytes and return the rest, so that one piece can't hold many requests up in one go.
+
+        Raises `BadRequest`, after which nothing more may be fed.
+        """
+        usual = None if self.in_request or self.ended else usual_request(data)
+        if usual is not None and len(usual[2]) <= self._max_body:
+            self.complete.append(IncomingRequest(*usual, persistent=True))
+            return b""
+        if self.ended:
+            return b""
+        self._feed(data[:MAX_OVERHEAD])
+        return b"" if self.ended else data[MAX_OVERHEAD:]
+
+    def close(self) -> None:
+        """Read nothing more, and let go of the parser, which holds on to this object."""
+        self.ended = True
+        self._parser = None
+
+    def _feed(self, data: bytes) -> None:
+        self._overhead += len(data)
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            raise error.__context__ or error from None
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if not self.ended:  # what follows an announced end is nobody's
+                raise BadRequest(400, "not a request of HTTP/1.1") from None
+        if self._overhead > MAX_OVERHEAD:
+            raise BadRequest(400, "too much besides a body")
+
+    def _begin(self) -> None:
+        self._begun = self._chunked = self._expects = self._head_complete = False
+        self._overhead = self._head = self._headers = self._length = self._size = 0
+        self._version = ""
+        self._parts: list[bytes] = []
+        self.current = IncomingRequest()
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun."""
+        self._begun = True
+
+    def on_url(self, url: bytes) -> None:
+        """Take in a part of the request's target."""
+        self.current.target += url
+        self._head += len(url)
+        if self._head > MAX_OVERHEAD:
+            raise BadRequest(400, _LONG_HEAD)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header, of the head or behind the last chunk."""
+        self._headers += 1
+        if self._headers > MAX_HEADERS:
+            raise BadRequest(400, "too many headers")
+        self._head += len(name) + len(value) + _AROUND_HEADER
+        if self._head > MAX_OVERHEAD:
+            raise BadRequest(400, _LONG_HEAD)
+        if len(name) in _FRAMING_LENGTHS:
+            self._frame(name.lower(), value)
+
+    def _frame(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            self._length = int(value)
+        if name == b"transfer-encoding":
+            if self._chunked or value.lower() != b"chunked":
+                raise BadRequest(400, "an unknown transfer encoding")
+            self._chunked = True
+        if name == b"expect":
+            self._expects = value.lower() == b"100-continue"
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is complete."""
+        self._version = self._parser.get_http_version()
+        if self._version not in ("1.1", "1.0"):
+            raise BadRequest(400, "not a request of HTTP/1.1")
+        if self._length > self._max_body:
+            raise BadRequest(413, _TOO_LONG)
+        self.current.expects_continue = self._expects
+        self._head_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of the body, without what frames it."""
+        self._overhead -= len(body)
+        self._size += len(body)
+        if self._size > self._max_body:
+            raise BadRequest(413, _TOO_LONG)
+        self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """Put the request, which is complete now, with the others."""
+        parser, request = self._parser, self.current
+        request.method = parser.get_method()
+        request.body = b"".join(self._parts)
+        # Only known here. Other protocols are not spoken, and HTTP/1.0 would have to be told that it may go on.
+        request.persistent = parser.should_keep_alive() and not parser.should_upgrade() and self._version == "1.1"
+        self.ended = not request.persistent
+        self.complete.append(request)
+        self._begin()
+
+
+_TOO_LONG = "the body is too long"
+_LONG_HEAD = "the head is too long"
+_AROUND_HEADER = len(": \r\n")
+
+#: Headers that frame a request are told from most others by the length of their names.
+_FRAMING_LENGTHS = frozenset({len("content-length"), len("transfer-encoding"), len("expect")})

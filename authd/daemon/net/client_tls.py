@@ -1,0 +1,91 @@
+"""TLS towards STS: chain and host name are verified, and any doubt at all ends the connection.
+
+Source: RFC 9525 (service identity in TLS), checked by the service-identity package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from OpenSSL import SSL, crypto
+from service_identity.hazmat import DNS_ID, verify_service_identity
+from service_identity.pyopenssl import extract_patterns
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from zope.interface import implementer
+
+from authd.daemon.net.tls import TLSFactory
+
+#: Forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has nothing else.
+AEAD_SUITES = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+
+
+def trust_context(ca_file: str | None) -> SSL.Context:
+    """Build a client's TLS context that trusts `ca_file`, or the system's authorities; 1 to 12 ms, so share it.
+
+    Raises `OSError` or `SSL.Error` where the file can't be read or holds no certificate.
+    """
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(AEAD_SUITES)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB for each connection at rest
+    if ca_file is None:
+        context.set_default_verify_paths()
+    else:
+        with open(ca_file, "rb"):  # noqa: PTH123  # an unreadable file's own error says more than OpenSSL's
+            context.load_verify_locations(ca_file)
+    return context
+
+
+def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, int, int], bool]:
+    identity = DNS_ID(host)
+
+    def verify(_connection: SSL.Connection, certificate: crypto.X509, _error: int, depth: int, trusted: int) -> bool:
+        # Called for every certificate of the chain, the server's own (depth 0) last. Whatever goes wrong in
+        # here must end in a refusal: a certificate that can't even be read is not the one we look for.
+        try:
+            if depth == 0:
+                verify_service_identity(extract_patterns(certificate), [identity], [])
+        except Exception:  # noqa: BLE001
+            return False
+        return bool(trusted)
+
+    return verify
+
+
+class VerifiedHost:
+    """Makes TLS connections that end in the handshake unless the peer proves to be `host`, a DNS name."""
+
+    def __init__(self, host: str, context: SSL.Context) -> None:
+        self._name = host.encode("ascii")
+        self._context = context
+        self._verify = _verify_callback(host)
+
+    def connection(self) -> SSL.Connection:
+        """Return a connection that is about to shake hands."""
+        connection = SSL.Connection(self._context, None)
+        connection.set_connect_state()
+        connection.set_tlsext_host_name(self._name)
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
+        return connection
+
+
+@implementer(IStreamClientEndpoint)
+class VerifiedTLSEndpoint:
+    """An endpoint that speaks TLS with a verified host over the stream of another endpoint."""
+
+    def __init__(self, host: VerifiedHost, stream: IStreamClientEndpoint) -> None:
+        self._host = host
+        self._stream = stream
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect; what the protocol writes is sent when the handshake has succeeded, and never otherwise."""
+        factory = TLSFactory(self._host, protocolFactory)
+        return self._stream.connect(factory).addCallback(lambda wrapper: cast("Any", wrapper).wrappedProtocol)

@@ -1,0 +1,101 @@
+"""TLS of the webhook's port: TLS 1.2 with forward secrecy or 1.3, and a certificate that can be swapped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
+from OpenSSL.crypto import X509
+
+from authd.daemon.net.client_tls import AEAD_SUITES
+from authd.state.x509 import CertifiedKey
+
+_HTTP_1_1 = b"http/1.1"
+#: What kube-apiserver's TLS takes; see Go's crypto/tls.
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+
+def server_context(certificate_file: str, key_file: str, client_ca_file: str | None = None) -> SSL.Context:
+    """Load a pair of PEM files as `pair_context` does; raises `OSError` where one can't be read."""
+    pair = CertifiedKey(certificate_pem=Path(certificate_file).read_bytes(), key_pem=Path(key_file).read_bytes())
+    return pair_context(pair, None if client_ca_file is None else Path(client_ca_file).read_bytes())
+
+
+def pair_context(pair: CertifiedKey, client_ca_pem: bytes | None = None) -> SSL.Context:
+    """Make a context that serves a pair; with `client_ca_pem`, peers without a certificate of it are cut off.
+
+    Raises `ValueError`, in words for an administrator, where the pair is broken or does not match.
+    """
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(AEAD_SUITES)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    # No session is resumed: a ticket would let a client in whose certificate nobody has looked at again.
+    context.set_options(SSL.OP_NO_TICKET)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB for each connection at rest
+    _use_pair(context, pair)
+    context.set_alpn_select_callback(_select_protocol)
+    if client_ca_pem is not None:
+        store = context.get_cert_store()
+        assert store is not None
+        for authority in _certificates(client_ca_pem, "the authority ca.pem"):
+            store.add_cert(X509.from_cryptography(authority))
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+    return context
+
+
+def _use_pair(context: SSL.Context, pair: CertifiedKey) -> None:
+    leaf, *between = _certificates(pair.certificate_pem, "the certificate")
+    key = _private_key(pair.key_pem)
+    if key.public_key() != leaf.public_key():
+        raise ValueError("the certificate and the key are not each other's")
+    try:
+        context.use_certificate(leaf)
+        for certificate in between:
+            context.add_extra_chain_cert(certificate)
+        context.use_privatekey(key)
+        context.check_privatekey()
+    except SSL.Error:
+        raise ValueError("the certificate or the key is of a kind that TLS can't use, or too weak") from None
+
+
+def _certificates(pem: bytes, what: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ValueError(f"{what} is broken") from None
+
+
+def _private_key(pem: bytes) -> _Key:
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise ValueError("the key is encrypted") from None
+    except Exception:  # noqa: BLE001  # of an unknown kind, too; an error's own text could show some of the key
+        raise ValueError("the key is broken") from None
+    if not isinstance(key, _Key):
+        raise ValueError("the key is of a kind that TLS can't use")  # noqa: TRY004  # the file is at fault
+    return key
+
+
+def _select_protocol(
+    _connection: SSL.Connection, offered: list[bytes]
+) -> bytes | SSL._NoOverlappingProtocols:  # the sentinel's type
+    return _HTTP_1_1 if _HTTP_1_1 in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+class SwappableServerTLS:
+    """Makes connections with the context that is current; those that live go on with theirs."""
+
+    def __init__(self, context: SSL.Context) -> None:
+        self.current = context
+
+    def connection(self) -> SSL.Connection:
+        """Return a connection that waits for a client's hello."""
+        connection = SSL.Connection(self.current, None)
+        connection.set_accept_state()
+        return connection

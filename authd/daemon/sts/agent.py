@@ -1,0 +1,211 @@
+"""An HTTP/1.1 agent for STS alone: GET, one bounded answer per request, nothing taken that wasn't expected.
+
+treq sends through it as through any `IAgent`. It is stricter than Twisted's own at a quarter of the cost: an
+answer is read whole, within bounds, before anyone sees it; a connection that says anything unexpected, too
+much, or at the wrong moment is closed and never used again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+from typing import Protocol as Interface
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from authd.daemon.http.fast_path import usual_answer
+from authd.daemon.http.headers import FixedHeaders, header_lines
+from authd.daemon.http.response_parser import MAX_ANSWER_BYTES, BadResponse, Response, ResponseParser
+
+#: Idle connections end after this many seconds: sooner than servers end them, so that a request is not
+#: written into a connection that is just being closed.
+IDLE_SECONDS = 4.0
+_MAX_IDLE_PER_HOST = 256
+
+
+class ConnectionEnded(Exception):
+    """The connection ended before the answer did."""
+
+
+class EndpointForHost(Interface):
+    """Says how to reach a host."""
+
+    def endpoint(self, host: str, /) -> IStreamClientEndpoint:
+        """Return an endpoint whose connections have proved to be that host."""
+        ...
+
+
+class _Connection(Protocol):
+    """One connection to one STS host: at most one request at a time.
+
+    It calls `release` with itself when it is free for another. Nothing that it holds leads back to it, so that what TLS
+    needs for it is given back when it ends, not when garbage is collected.
+    """
+
+    transport: Any  # a TLSConnection
+
+    def __init__(self) -> None:
+        self.reusable = False
+        self.release: Callable[[_Connection], None] = _Connection.abort
+        self._answer: ResponseParser | None = None
+        self._waiting: Deferred[IResponse] | None = None
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+
+    def send(self, request: bytes) -> Deferred[IResponse]:
+        """Send one request and return its answer; cancelling it ends the connection."""
+        self.reusable = False
+        self._waiting = Deferred(lambda _: self._on_cancel())
+        self.transport.write(request)
+        return self._waiting
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._waiting is None:
+            self.abort()  # nothing was asked
+            return
+        if self.transport.has_unsent:
+            self._finish(Failure(BadResponse("it began before the request was sent")))
+            return
+        usual = usual_answer(data) if self._answer is None and len(data) <= MAX_ANSWER_BYTES else None
+        if usual is None:
+            self._read(data)
+        else:
+            self.reusable = True
+            self._finish(Response(*usual))
+
+    def _read(self, data: bytes) -> None:
+        answer = self._answer = self._answer or ResponseParser()
+        try:
+            answer.feed(data)
+        except BadResponse:
+            self._finish(Failure())
+            return
+        if answer.complete:
+            self.reusable = answer.keep_alive
+            self._finish(answer.response())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.reusable = False
+        self._finish(Failure(ConnectionEnded(_ended_by(reason))))
+
+    def abort(self) -> None:
+        """End the connection without a word; whoever waits for the answer is told."""
+        self.reusable = False
+        self.transport.abortConnection()
+
+    def _on_cancel(self) -> None:
+        self._waiting = None  # nobody is to be told of the end that comes now
+        self.abort()
+
+    def _finish(self, result: IResponse | Failure) -> None:
+        waiting, self._waiting = self._waiting, None
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+        if self.reusable:
+            self.release(self)
+        else:
+            self.abort()
+        if waiting is not None:
+            waiting.callback(result)
+
+
+def _ended_by(reason: Failure) -> str:
+    if reason.check(SSL.Error):
+        return "TLS failed: the certificate is not trusted, not for this host, or the peer speaks no TLS"
+    return str(reason.type and reason.type.__name__)
+
+
+@implementer(IAgent)
+class STSAgent:
+    """Sends GET requests over pooled connections, as many at once as are asked for.
+
+    How long one may take is the caller's to say: cancelling the Deferred ends the connection, whatever the phase.
+    """
+
+    def __init__(self, reactor: Any, endpoints: EndpointForHost) -> None:
+        self._reactor = reactor
+        self._endpoints = endpoints
+        self._factory = Factory.forProtocol(_Connection)
+        self._factory.noisy = False
+        self._idle: dict[str, deque[tuple[float, _Connection]]] = {}  # the longest rested first
+        self._sweep: Any = None
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        """Send `GET https://<host>/<target>`; fails with `BadResponse`, `ConnectionEnded` or a connect error."""
+        prefix, _, rest = uri.partition(b"://")
+        host, _, target = rest.partition(b"/")
+        if method != b"GET" or prefix != b"https" or bodyProducer is not None:
+            raise ValueError("only GET of an https URL is sent to STS")
+        lines = headers.lines if isinstance(headers, FixedHeaders) else header_lines(headers or Headers())
+        request = b"GET /%b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, host, lines)
+        return self._exchange(host.decode("ascii"), request)
+
+    def close_idle(self) -> None:
+        """Close the idle connections; those in use end with their answers."""
+        idle, self._idle = self._idle, {}
+        for _, connection in (entry for entries in idle.values() for entry in entries):
+            connection.abort()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    def _exchange(self, host: str, request: bytes) -> Deferred[IResponse]:
+        connection = self._take_idle(host)
+        if connection is not None:
+            return connection.send(request)
+        connecting = self._endpoints.endpoint(host).connect(self._factory)
+        return connecting.addCallback(lambda protocol: self._send_first(cast("_Connection", protocol), host, request))
+
+    def _send_first(self, connection: _Connection, host: str, request: bytes) -> Deferred[IResponse]:
+        connection.release = partial(self._keep, host)
+        return connection.send(request)
+
+    def _take_idle(self, host: str) -> _Connection | None:
+        """Return the connection that has rested longest, if its peer has been silent since.
+
+        Whatever a peer sends after its response would be taken for the next caller's. Resting gives it time to arrive.
+        """
+        entries = self._idle.get(host)
+        while entries:
+            since, connection = entries.popleft()
+            if not connection.reusable:
+                continue
+            if self._reactor.seconds() - since < IDLE_SECONDS and not connection.transport.has_unread():
+                return connection
+            connection.abort()
+        return None
+
+    def _keep(self, host: str, connection: _Connection) -> None:
+        entries = self._idle.setdefault(host, deque())
+        if len(entries) >= _MAX_IDLE_PER_HOST:
+            connection.abort()
+            return
+        entries.append((self._reactor.seconds(), connection))
+        if self._sweep is None:
+            self._sweep = self._reactor.callLater(IDLE_SECONDS, self._end_oldest)
+
+    def _end_oldest(self) -> None:
+        self._sweep = None
+        limit = self._reactor.seconds() - IDLE_SECONDS
+        for host, entries in list(self._idle.items()):
+            for since, connection in list(entries):
+                if since <= limit:
+                    connection.abort()
+            self._idle[host] = deque(entry for entry in entries if entry[1].reusable)
+            if not self._idle[host]:
+                del self._idle[host]
+        if self._idle:
+            self._sweep = self._reactor.callLater(IDLE_SECONDS / 4, self._end_oldest)

@@ -1,0 +1,77 @@
+"""The way to each STS host: which address, through which proxy, trusting whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from authd.core.errors import ConfigError, Problem
+from authd.core.partitions import ExtraEndpoint
+from authd.daemon.net.client_tls import VerifiedHost, VerifiedTLSEndpoint, trust_context
+from authd.daemon.net.http_proxy import TunnelEndpoint
+
+_HTTPS_PORT = 443
+
+
+class STSEndpoints:
+    """Builds, once per host, the endpoint that reaches it over verified TLS.
+
+    `connect_timeout` is in seconds, for each address of a host; `proxy` is a host and a port.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        connect_timeout: float,
+        ca_file: str | None = None,
+        proxy: tuple[str, int] | None = None,
+        extra: Iterable[ExtraEndpoint] = (),
+    ) -> None:
+        self._reactor = reactor
+        self._connect_timeout = connect_timeout
+        self._proxy = proxy
+        self._extra = {endpoint.host: endpoint for endpoint in extra}
+        self._ca_file = ca_file
+        files = {ca_file, *(endpoint.ca_file or ca_file for endpoint in self._extra.values())} - {None}
+        # The system's authorities are read when a host needs them, which costs 6 ms: they can't be misspelled.
+        self._contexts = {file: _readable(file) for file in files}
+        self._built: dict[str, IStreamClientEndpoint] = {}
+
+    def endpoint(self, host: str) -> IStreamClientEndpoint:
+        """Return the endpoint for a host that the allow-list has let pass; there are as many as regions."""
+        built = self._built.get(host)
+        if built is None:
+            built = self._built[host] = self._build(host)
+        return built
+
+    def _build(self, host: str) -> IStreamClientEndpoint:
+        extra = self._extra.get(host, ExtraEndpoint(host=host))
+        ca_file = extra.ca_file or self._ca_file
+        context = self._contexts[ca_file] = self._contexts.get(ca_file) or _readable(ca_file)
+        creator = VerifiedHost(host, context)
+        return VerifiedTLSEndpoint(creator, self._stream(extra))
+
+    def _stream(self, extra: ExtraEndpoint) -> IStreamClientEndpoint:
+        if extra.connect is not None:
+            address, _, port = extra.connect.rpartition(":")
+            return self._address(address.strip("[]"), int(port))
+        if self._proxy is not None:
+            return TunnelEndpoint(self._address(*self._proxy), extra.host, _HTTPS_PORT)
+        return self._address(extra.host, _HTTPS_PORT)
+
+    def _address(self, host: str, port: int) -> IStreamClientEndpoint:
+        return HostnameEndpoint(self._reactor, host, port, timeout=self._connect_timeout)
+
+
+def _readable(ca_file: str | None) -> SSL.Context:
+    try:
+        return trust_context(ca_file)
+    except (OSError, SSL.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds no PEM certificate"
+        message = f"the certificate authorities for STS can't be read: {reason}"
+        raise ConfigError((Problem(file=ca_file or "system trust store", line=0, column=0, message=message),)) from None

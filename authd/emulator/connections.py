@@ -1,0 +1,104 @@
+"""Connections, from the moment they are accepted: struck by a fault before TLS begins, or served."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+
+from authd.emulator.channel import EmulatorChannel
+from authd.emulator.control import PREFIX, control
+from authd.emulator.faults.plan import Fault
+from authd.emulator.faults.steps import Send, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
+    from twisted.web.http import Request
+
+    from authd.emulator.faults.faulty_sts import FaultySTS
+    from authd.emulator.sts.request import WireRequest
+
+
+class EmulatorFactory(ServerFactory):
+    """Builds the HTTP side of a connection; ``idle_timeout`` is in seconds."""
+
+    noisy = False
+
+    def __init__(self, faulty: FaultySTS, clock: IReactorTime, *, with_control: bool, idle_timeout: float) -> None:
+        self.clock = clock
+        self._faulty = faulty
+        self._with_control = with_control
+        self._idle_timeout = idle_timeout
+
+    def buildProtocol(self, addr: IAddress | None) -> EmulatorChannel:  # noqa: ARG002 - Twisted's signature
+        """Build a connection whose timers run on our clock."""
+        channel = EmulatorChannel(self.clock, self._idle_timeout)
+        channel.factory = self
+        return channel
+
+    def respond(self, channel: EmulatorChannel, request: WireRequest) -> Send | Iterable[Step]:
+        """Answer a request of this connection."""
+        close = not channel.persistent
+        if self._with_control and request.path.startswith(PREFIX):
+            channel.may_idle = True
+            return Send(control(self._faulty, request).encode(close=close))
+        return self._faulty.respond(request, close=close)
+
+    def log(self, request: Request) -> None:
+        """Keep no access log: targets carry signatures."""
+
+
+class StruckConnection(Protocol):
+    """A connection that a fault strikes before TLS begins."""
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+
+    def connectionMade(self) -> None:
+        """Reset or close at once, or keep silent."""
+        transport: Any = self.transport
+        if self._fault is Fault.RESET:
+            transport.abortConnection()
+        elif self._fault is Fault.CLOSE:
+            transport.loseConnection()
+
+
+class AcceptingFactory(WrappingFactory):
+    """Stands outside TLS: serves a connection, or lets a fault strike it; knows every one that is open."""
+
+    noisy = False
+
+    def __init__(self, faulty: FaultySTS, served: IProtocolFactory) -> None:
+        super().__init__(served)
+        self._faulty = faulty
+        self._all_gone: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper:
+        """Count a connection and decide what becomes of it."""
+        injection = self._faulty.accept()
+        if injection is not None:
+            return ProtocolWrapper(self, StruckConnection(injection.fault))
+        return super().buildProtocol(addr)
+
+    def unregisterProtocol(self, p: ProtocolWrapper) -> None:
+        """Notice the end of a connection."""
+        super().unregisterProtocol(p)
+        self._report_when_empty()
+
+    def end_all(self) -> Deferred[None]:
+        """Reset every open connection; fires when the last is gone."""
+        all_gone: Deferred[None] = Deferred()
+        self._all_gone = all_gone
+        for connection in list(self.protocols):
+            connection.abortConnection()
+        self._report_when_empty()
+        return all_gone
+
+    def _report_when_empty(self) -> None:
+        if self._all_gone is not None and not self.protocols:
+            all_gone, self._all_gone = self._all_gone, None
+            all_gone.callback(None)

@@ -1,0 +1,99 @@
+"""The accounts, access keys, roles and web identities that the emulated STS knows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from authd.emulator.directory.principals import FederatedUser, Role, RoleSession, Root, User, require
+from authd.emulator.errors import EmulatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_KEY_ID = re.compile(r"A[KS]IA[A-Z0-9]{12,124}")
+_PARTITION = re.compile(r"aws(?:-[a-z]+)*")
+LONGEST_SESSION_TOKEN: Final = 8192
+"""With the rest of a request this still fits the 16 KiB that the HTTP side takes of headers."""
+_Entry = TypeVar("_Entry")
+USUAL_SESSION_TOKEN_LENGTH: Final = 760
+"""About what STS hands out to a role session without tags or policy; chained and tagged ones come near 3 KiB."""
+
+
+Owner: TypeAlias = User | Root | FederatedUser | RoleSession
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKey:
+    """A key pair and its owner; with ``session_token`` and ``expires`` (seconds since 1970), a temporary one."""
+
+    key_id: str
+    secret: str = field(repr=False)
+    owner: Owner
+    session_token: str | None = field(default=None, repr=False)
+    expires: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise EmulatorError for a key id that AWS would not hand out."""
+        require(_KEY_ID, self.key_id, "access key id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebIdentity:
+    """An OpenID Connect token that AssumeRoleWithWebIdentity accepts, and the ARNs of the roles it opens."""
+
+    token: str = field(repr=False)
+    subject: str
+    provider: str
+    audience: str
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """Everything the emulated STS knows of the world; immutable, a changed one replaces it whole."""
+
+    partition: str = "aws"
+    keys: Mapping[str, AccessKey] = field(default_factory=lambda: MappingProxyType({}))
+    roles: Mapping[str, Role] = field(default_factory=lambda: MappingProxyType({}))
+    web_identities: Mapping[str, WebIdentity] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    disabled_regions: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    session_token_length: int = USUAL_SESSION_TOKEN_LENGTH
+
+    def __post_init__(self) -> None:
+        """Raise EmulatorError for a partition that can't be one, or a token longer than a header may be."""
+        require(_PARTITION, self.partition, "partition")
+        if not 0 <= self.session_token_length <= LONGEST_SESSION_TOKEN:
+            raise EmulatorError(f"session tokens may have up to {LONGEST_SESSION_TOKEN} characters")
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        keys: Iterable[AccessKey] = (),
+        roles: Iterable[Role] = (),
+        web_identities: Iterable[WebIdentity] = (),
+        disabled_regions: Mapping[str, Iterable[str]] | None = None,
+        partition: str = "aws",
+        session_token_length: int = USUAL_SESSION_TOKEN_LENGTH,
+    ) -> Directory:
+        """Build a directory from its entries; the same key, role or token twice raises EmulatorError."""
+        return cls(
+            partition=partition,
+            session_token_length=session_token_length,
+            keys=_index("access key", [(key.key_id, key) for key in keys]),
+            roles=_index("role", [(role.arn(partition), role) for role in roles]),
+            web_identities=_index("web identity token", [(entry.token, entry) for entry in web_identities]),
+            disabled_regions=MappingProxyType(
+                {account: frozenset(regions) for account, regions in (disabled_regions or {}).items()}
+            ),
+        )
+
+
+def _index(what: str, entries: list[tuple[str, _Entry]]) -> Mapping[str, _Entry]:
+    index = dict(entries)
+    if len(index) != len(entries):
+        raise EmulatorError(f"the directory names the same {what} twice")
+    return MappingProxyType(index)

@@ -1,0 +1,95 @@
+"""The emulated STS with its faults: a request in, the steps of its answer out. No I/O."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from email.utils import formatdate
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from authd.emulator.counters import Counters, Tally
+from authd.emulator.errors import STSError
+from authd.emulator.faults.plan import FaultPlan, Injection
+from authd.emulator.faults.scripts import script
+from authd.emulator.faults.steps import Exchange, Send, Step
+from authd.emulator.sts.actions import ACTIONS, STS
+from authd.emulator.sts.parameters import Parameters
+from authd.emulator.sts.responses import Format, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from authd.emulator.directory.directory import Directory
+    from authd.emulator.sts.hosts import HostRegions
+    from authd.emulator.sts.request import WireRequest
+
+REMEMBERED_REQUESTS: Final = 256
+
+
+class FaultySTS:
+    """STS, the plan of its faults, its counters, and the last requests it saw.
+
+    ``now`` gives seconds since 1970; ``clock_offset`` is added to it.
+    """
+
+    def __init__(self, directory: Directory, *, now: Callable[[], float], hosts: HostRegions | None = None) -> None:
+        self._now = now
+        self.clock_offset = 0.0
+        self.sts = STS(directory, now=self.now, hosts=hosts)
+        self.plan = FaultPlan()
+        self.tally = Tally()
+        self.seen: deque[WireRequest] = deque(maxlen=REMEMBERED_REQUESTS)
+
+    def now(self) -> float:
+        """Tell the emulator's own time."""
+        return self._now() + self.clock_offset
+
+    def counters(self) -> Counters:
+        """Give the numbers as they stand."""
+        return self.tally.snapshot()
+
+    def accept(self) -> Injection | None:
+        """Count a connection, and tell what strikes it."""
+        self.tally.connections += 1
+        return self._struck(self.plan.for_connection())
+
+    def respond(self, request: WireRequest, *, close: bool) -> Send | Iterable[Step]:
+        """Answer a request; ``close`` when the client ends the connection after it."""
+        self.tally.requests += 1
+        self.seen.append(request)
+        parameters = Parameters(request)
+        named = parameters.optional("Action")
+        action = named if named in ACTIONS else "other"
+        self.tally.actions[action] += 1
+        exchange = Exchange(
+            outcome=self._outcome(request, parameters),
+            form=Format.asked_by(request.header(b"accept")),
+            target=request.target,
+            request_id=str(uuid.uuid4()),
+            date=_http_date(int(self.now())),
+            close=close,
+        )
+        injection = self._struck(self.plan.for_request(action))
+        if injection is None:
+            return Send(exchange.answer.encode(close=close))
+        return script(exchange, injection)
+
+    def _outcome(self, request: WireRequest, parameters: Parameters) -> Outcome:
+        try:
+            result = self.sts.answer(request, parameters)
+        except STSError as error:
+            self.tally.outcomes[error.code] += 1
+            return error
+        self.tally.outcomes["Success"] += 1
+        return result
+
+    def _struck(self, injection: Injection | None) -> Injection | None:
+        if injection is not None:
+            self.tally.faults[injection.fault.label] += 1
+        return injection
+
+
+@lru_cache(maxsize=4)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)

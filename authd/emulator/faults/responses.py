@@ -1,0 +1,145 @@
+"""The answers that faults give instead of the honest one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from authd.emulator.errors import STSError
+from authd.emulator.faults.plan import Fault, Injection
+from authd.emulator.sts.actions import Result
+from authd.emulator.sts.responses import Answer, Format, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from authd.emulator.faults.steps import Exchange
+
+_MIB: Final = 1024 * 1024
+_OVERSIZE_BYTES: Final = 4 * _MIB
+_BOMB_BYTES: Final = 64 * _MIB
+_LONG_HEADER_CHARS: Final = 256 * 1024
+_DEPTH: Final = 5_000
+"""Beyond every recursion limit, and yet within the size that a client may accept."""
+INTRUDER: Final[Mapping[str, str]] = MappingProxyType(
+    {"Account": "666666666666", "Arn": "arn:aws:iam::666666666666:root", "UserId": "666666666666"}
+)
+"""A caller who never asked anything; nobody may ever be taken for it."""
+
+
+def _error(code: str, message: str, status: int) -> Callable[[Exchange, Injection], Answer]:
+    return lambda exchange, _: exchange.spell(STSError(code, message, status))
+
+
+def _bad_gateway(exchange: Exchange, _: Injection) -> Answer:
+    headers = (("Date", exchange.date), ("Content-Type", "text/html"))
+    return Answer(status=502, headers=headers, body=b"<html><body><h1>502 Bad Gateway</h1></body></html>")
+
+
+def _redirect(exchange: Exchange, injection: Injection) -> Answer:
+    location = f"https://{injection.location}{exchange.target.decode('latin-1')}"
+    return Answer(status=302, headers=(("Date", exchange.date), ("Location", location)), body=b"")
+
+
+def _gzip(exchange: Exchange, _: Injection) -> Answer:
+    return exchange.answer.with_body(gzip.compress(exchange.answer.body), ("Content-Encoding", "gzip"))
+
+
+def _gzip_bomb(exchange: Exchange, _: Injection) -> Answer:
+    return exchange.answer.with_body(_bomb(), ("Content-Encoding", "gzip"))
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * _BOMB_BYTES, compresslevel=9)
+
+
+def _success(body: bytes) -> Callable[[Exchange, Injection], Answer]:
+    return lambda exchange, _: replace(exchange.answer, status=200, body=body)
+
+
+def _oversized(exchange: Exchange, _: Injection) -> Answer:
+    return exchange.answer.with_body(exchange.answer.body + b" " * _OVERSIZE_BYTES)
+
+
+def _long_header(exchange: Exchange, _: Injection) -> Answer:
+    return exchange.answer.with_body(exchange.answer.body, ("X-Long", "x" * _LONG_HEADER_CHARS))
+
+
+def _identity(change: Callable[[dict[str, str]], Mapping[str, str]]) -> Callable[[Exchange, Injection], Answer]:
+    def make(exchange: Exchange, _: Injection) -> Answer:
+        return exchange.spell(Result(action="GetCallerIdentity", fields=change(dict(caller_fields(exchange.outcome)))))
+
+    return make
+
+
+def caller_fields(outcome: Outcome) -> Mapping[str, str]:
+    """Give the caller that an outcome names, or an intruder where it names none."""
+    if isinstance(outcome, Result) and outcome.action == "GetCallerIdentity":
+        return {name: str(outcome.fields[name]) for name in ("Account", "Arn", "UserId")}
+    return INTRUDER
+
+
+def _other_partition(fields: dict[str, str]) -> Mapping[str, str]:
+    _, partition, rest = fields["Arn"].split(":", 2)
+    other = "aws" if partition != "aws" else "aws-cn"
+    return fields | {"Arn": f"arn:{other}:{rest}"}
+
+
+def _json_result(exchange: Exchange, result: str) -> Answer:
+    metadata = json.dumps({"RequestId": exchange.request_id})
+    body = f'{{"GetCallerIdentityResponse":{{"GetCallerIdentityResult":{result},"ResponseMetadata":{metadata}}}}}'
+    return replace(exchange.spell(exchange.outcome, Format.JSON), status=200, body=body.encode())
+
+
+def _wrong_types(exchange: Exchange, _: Injection) -> Answer:
+    return _json_result(exchange, '{"Account":111122223333,"Arn":["arn"],"UserId":null}')
+
+
+def _duplicate_keys(exchange: Exchange, _: Injection) -> Answer:
+    honest = caller_fields(exchange.outcome)
+    members = ",".join(json.dumps(dict(fields))[1:-1] for fields in (INTRUDER, honest))
+    return _json_result(exchange, f"{{{members}}}")
+
+
+def _other_action(exchange: Exchange, _: Injection) -> Answer:
+    caller = caller_fields(exchange.outcome)
+    user = {"AssumedRoleId": caller["UserId"], "Arn": caller["Arn"]}
+    return exchange.spell(Result(action="AssumeRole", fields={**caller, "AssumedRoleUser": user}))
+
+
+def _utf16(exchange: Exchange, _: Injection) -> Answer:
+    honest = exchange.answer
+    headers = tuple(
+        (name, f"{value}; charset=utf-16" if name == "Content-Type" else value) for name, value in honest.headers
+    )
+    return replace(honest, headers=headers, body=honest.body.decode().encode("utf-16"))
+
+
+FAULTY_ANSWERS: Final[Mapping[Fault, Callable[[Exchange, Injection], Answer]]] = {
+    Fault.THROTTLE: _error("Throttling", "Rate exceeded", 400),
+    Fault.REQUEST_LIMIT: _error("RequestLimitExceeded", "Request limit exceeded.", 400),
+    Fault.INTERNAL_FAILURE: _error("InternalFailure", "The request processing has failed.", 500),
+    Fault.BAD_GATEWAY: _bad_gateway,
+    Fault.UNAVAILABLE: _error("ServiceUnavailable", "Service is unavailable", 503),
+    Fault.EXPIRED: _error("ExpiredToken", "The security token included in the request is expired", 403),
+    Fault.REDIRECT: _redirect,
+    Fault.GZIP: _gzip,
+    Fault.GZIP_BOMB: _gzip_bomb,
+    Fault.GARBAGE: _success(bytes(range(256))),
+    Fault.EMPTY: _success(b""),
+    Fault.OVERSIZED: _oversized,
+    Fault.LONG_HEADER: _long_header,
+    Fault.WRONG_ACCOUNT: _identity(lambda fields: fields | {"Account": "999999999999"}),
+    Fault.WRONG_PARTITION: _identity(_other_partition),
+    Fault.WRONG_TYPES: _wrong_types,
+    Fault.XML: lambda exchange, _: exchange.spell(exchange.outcome, Format.XML),
+    Fault.OTHER_ACTION: _other_action,
+    Fault.DUPLICATE_KEYS: _duplicate_keys,
+    Fault.DEEP_JSON: _success(b"[" * _DEPTH + b"]" * _DEPTH),
+    Fault.UTF16: _utf16,
+}

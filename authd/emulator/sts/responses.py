@@ -1,0 +1,127 @@
+"""Results and errors as STS spells them, in JSON and in XML, and the HTTP answer around them.
+
+Source: STS API Reference (the XML and its namespace); the JSON form is what ``Accept: application/json`` gets, where
+times are seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from authd.emulator.errors import STSError
+from authd.emulator.sts.actions import Result
+
+if TYPE_CHECKING:
+    from authd.emulator.sts.actions import Value
+
+Outcome: TypeAlias = Result | STSError
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+NAMESPACE: Final = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+
+class Format(Enum):
+    """The two spellings, and the content type of each."""
+
+    JSON = "application/json"
+    XML = "text/xml"
+
+    @classmethod
+    def asked_by(cls, accept: bytes | None) -> Format:
+        """Give JSON to who asks for it in the Accept header, XML to everybody else."""
+        return cls.JSON if accept is not None and b"application/json" in accept.lower() else cls.XML
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Answer:
+    """An HTTP answer before it is put on the wire; Content-Length and Connection are added there."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def with_body(self, body: bytes, *extra: tuple[str, str]) -> Answer:
+        """Give the same answer with another body, and headers added."""
+        return replace(self, body=body, headers=(*self.headers, *extra))
+
+    def head(self, *, length: int | None, close: bool, version: str = "HTTP/1.1") -> bytes:
+        """Spell the status line and headers; without ``length`` there is no Content-Length."""
+        fields = list(self.headers)
+        if length is not None:
+            fields.append(("Content-Length", str(length)))
+        if close:
+            fields.append(("Connection", "close"))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        return f"{version} {self.status} {_reason(self.status)}\r\n{lines}\r\n".encode("latin-1")
+
+    def encode(self, *, close: bool) -> bytes:
+        """Spell the whole answer as it goes over the wire."""
+        return self.head(length=len(self.body), close=close) + self.body
+
+
+def render(outcome: Outcome, form: Format, *, request_id: str, date: str) -> Answer:
+    """Spell a result or an error; ``date`` is the value of the Date header."""
+    spell = _json if form is Format.JSON else _xml
+    status = outcome.status if isinstance(outcome, STSError) else int(HTTPStatus.OK)
+    return Answer(
+        status=status,
+        headers=(("x-amzn-RequestId", request_id), ("Content-Type", form.value), ("Date", date)),
+        body=spell(outcome, request_id).encode(),
+    )
+
+
+def _json(outcome: Outcome, request_id: str) -> str:
+    if isinstance(outcome, STSError):
+        error = {"Code": outcome.code, "Message": outcome.message, "Type": outcome.kind}
+        return json.dumps({"Error": error, "RequestId": request_id})
+    response = {
+        f"{outcome.action}Result": _json_value(outcome.fields),
+        "ResponseMetadata": {"RequestId": request_id},
+    }
+    return json.dumps({f"{outcome.action}Response": response})
+
+
+def _json_value(value: Value) -> object:
+    if isinstance(value, Mapping):
+        return {name: _json_value(inner) for name, inner in value.items()}
+    return value.timestamp() if isinstance(value, datetime) else value
+
+
+def _xml(outcome: Outcome, request_id: str) -> str:
+    if isinstance(outcome, STSError):
+        error = _element("Type", outcome.kind) + _element("Code", outcome.code) + _element("Message", outcome.message)
+        return (
+            f'<ErrorResponse xmlns="{NAMESPACE}">\n  <Error>{error}</Error>\n'
+            f"  {_element('RequestId', request_id)}\n</ErrorResponse>\n"
+        )
+    action = outcome.action
+    return (
+        f'<{action}Response xmlns="{NAMESPACE}">\n  {_element(f"{action}Result", outcome.fields)}\n'
+        f"  <ResponseMetadata>{_element('RequestId', request_id)}</ResponseMetadata>\n</{action}Response>\n"
+    )
+
+
+def _element(name: str, value: Value) -> str:
+    return f"<{name}>{_xml_content(value)}</{name}>"
+
+
+def _xml_content(value: Value) -> str:
+    if isinstance(value, Mapping):
+        return "".join(_element(name, inner) for name, inner in value.items())
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return html.escape(str(value), quote=False)
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Status"

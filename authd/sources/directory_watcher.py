@@ -1,0 +1,171 @@
+"""Watches a file through its directory: inotify as a hint, a poll for what it may lose.
+
+A ConfigMap's mount swaps a symbolic link, editors rename over the file: a watch on the file itself would die.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import inotify, task
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.filepath import FilePath
+
+#: A burst of events is over after this many seconds of quiet.
+QUIET_SECONDS = 0.1
+#: A file that is being written in place is left alone this long, unless its writer closes it sooner.
+WRITING_SECONDS = 2.0
+#: In a folder that never comes to rest, the file is looked at this long after the first event.
+LONGEST_SECONDS = 5.0
+#: Events can be lost (overflow, network file systems): the file is looked at this often all the same.
+POLL_SECONDS = 30.0
+#: A directory that vanished is looked for this often.
+_RETRY_SECONDS = 1.0
+
+_MASK = (
+    inotify.IN_CLOSE_WRITE
+    | inotify.IN_MODIFY
+    | inotify.IN_ATTRIB
+    | inotify.IN_MOVED_FROM
+    | inotify.IN_MOVED_TO
+    | inotify.IN_CREATE
+    | inotify.IN_DELETE
+    | inotify.IN_DELETE_SELF
+    | inotify.IN_MOVE_SELF
+)
+
+
+class _Watch(inotify.INotify):
+    """One inotify descriptor, which says when it ends: for Twisted that is no event."""
+
+    def __init__(
+        self, reactor: Any, folder: Path, seen: Callable[[FilePath[bytes], int], None], ended: Callable[[], None]
+    ) -> None:
+        self.identity = _identity(folder)
+        super().__init__(reactor)
+        self._ended = ended
+        try:
+            self.watch(FilePath(os.fsencode(folder)), _MASK, callbacks=[lambda _watch, path, mask: seen(path, mask)])
+        except inotify.INotifyError:
+            os.close(self.fileno())
+            raise
+        self.startReading()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Tell that no more events will come."""
+        super().connectionLost(reason)
+        self._ended()
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+class DirectoryWatcher:
+    """Calls `changed` when a file's directory has come to rest after a change, and now and then all the same."""
+
+    _log = Logger(namespace="authd.watcher")
+
+    def __init__(self, reactor: Any, path: Path, changed: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._folder = path.parent
+        self._name = os.fsencode(path.name)
+        self._changed = changed
+        self._watch: _Watch | None = None
+        self._quiet: Any = None
+        self._latest = 0.0
+        self._retry: Any = None
+        self._running = False
+        self._complained = False
+        self._polling = task.LoopingCall(self._poll)
+        self._polling.clock = reactor
+
+    @property
+    def watching(self) -> bool:
+        """Whether inotify is at work; the poll always is."""
+        return self._watch is not None
+
+    def start(self) -> None:
+        """Begin to watch; never fails, since the poll alone will do."""
+        self._running = True
+        self._begin_watch()
+        self._polling.start(POLL_SECONDS, now=False)
+
+    def stop(self) -> None:
+        """End watching."""
+        self._running = False
+        self._polling.stop()
+        for call in (self._quiet, self._retry):
+            if call is not None and call.active():
+                call.cancel()
+        self._end_watch()
+
+    def _begin_watch(self) -> None:
+        self._retry = None
+        try:
+            self._watch = _Watch(self._reactor, self._folder, self._seen, self._lost)
+            self._complained = False
+        except (OSError, inotify.INotifyError) as error:
+            if self._complained:
+                return
+            self._complained = True
+            self._log.warn(
+                "can't watch {folder} ({error}): it is looked at every {seconds:.0f} seconds instead",
+                folder=str(self._folder),
+                error=type(error).__name__,
+                seconds=POLL_SECONDS,
+            )
+
+    def _end_watch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.loseConnection()
+
+    def _seen(self, path: FilePath[bytes], mask: int) -> None:
+        # Nothing may be raised in here: Twisted would end the watch without a word.
+        name = path.basename()
+        if mask & (inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF):
+            self._reactor.callLater(0, self._end_watch)
+        elif name.startswith(b".") and not name.startswith(b"..") and name != self._name:
+            return  # somebody's temporary file, our own too: what it becomes has a name of its own
+        if not mask & inotify.IN_MODIFY:
+            self._settle(QUIET_SECONDS)
+        elif name == self._name:
+            self._settle(WRITING_SECONDS)  # other files may be written all the time
+
+    def _settle(self, seconds: float) -> None:
+        now = self._reactor.seconds()
+        if self._quiet is None or not self._quiet.active():
+            self._latest = now + LONGEST_SECONDS
+            self._quiet = self._reactor.callLater(seconds, self._changed)
+        else:
+            self._quiet.reset(min(seconds, max(0.0, self._latest - now)))
+
+    def _lost(self) -> None:
+        self._watch = None
+        if self._running and self._retry is None:
+            self._retry = self._reactor.callLater(_RETRY_SECONDS, self._begin_again)
+
+    def _begin_again(self) -> None:
+        self._retry = None
+        if self._folder.is_dir():
+            self._begin_watch()
+            self._settle(QUIET_SECONDS)
+        else:
+            self._lost()
+
+    def _poll(self) -> None:
+        try:
+            replaced = self._watch is not None and _identity(self._folder) != self._watch.identity
+        except OSError:
+            replaced = True
+        if replaced:
+            self._end_watch()
+        elif self._watch is None and self._retry is None:
+            self._begin_watch()
+        self._settle(QUIET_SECONDS)

@@ -1,0 +1,60 @@
+"""The settings file as it was last good, kept for a start that finds it broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from authd.state.atomic_file import write_if_changed
+
+
+class LastGoodFile:
+    """Keeps contents in a file; that they can't be kept is a warning.
+
+    `in_thread` calls a function with arguments in a thread: a disk may take its time, and the reactor has none.
+    """
+
+    _log = Logger(namespace="authd.reload")
+
+    def __init__(self, in_thread: Callable[..., Deferred[Any]]) -> None:
+        self._in_thread = in_thread
+        self._writing = False
+        self._next: tuple[Path, bytes] | None = None
+
+    def keep_now(self, path: Path, content: bytes) -> None:
+        """Keep a content before anything else is done."""
+        try:
+            _keep(path, content)
+        except OSError:
+            self._failed(Failure(), path)
+
+    def keep(self, path: Path, content: bytes) -> None:
+        """Keep a content soon; of those that come while one is being written, the newest."""
+        self._next = path, content
+        if not self._writing:
+            self._write_next()
+
+    def _write_next(self) -> None:
+        if self._next is None:
+            return
+        (path, content), self._next = self._next, None
+        self._writing = True
+        self._in_thread(_keep, path, content).addErrback(self._failed, path).addBoth(self._written)
+
+    def _written(self, _: object) -> None:
+        self._writing = False
+        self._write_next()
+
+    def _failed(self, failure: Failure, path: Path) -> None:
+        error = failure.getErrorMessage()
+        self._log.warn("the last good settings can't be kept in {path}: {error}", path=str(path), error=error)
+
+
+def _keep(path: Path, content: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_if_changed(path, content)

@@ -1,0 +1,61 @@
+"""Files that are read without waiting and written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+_PRIVATE = 0o600
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a regular file; raises `OSError`, also for a FIFO or device, which could block the daemon for ever."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123  # a descriptor
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return file.read()
+
+
+def write_atomically(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
+    """Replace a file atomically and durably: readers see the old content or the new, also after a crash.
+
+    The file gets the owner of its folder, so that what root prepares the service's own user can read.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            if os.geteuid() == 0:
+                folder = path.parent.stat()
+                os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105  # a name, not a Path, came from mkstemp
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108  # as above
+        raise
+    _sync(path.parent)
+
+
+def write_if_changed(path: Path, content: bytes) -> bool:
+    """Replace a file as `write_atomically` does, unless it has that content; returns whether it was written."""
+    if path.is_file() and read_regular(path) == content:
+        return False
+    write_atomically(path, content)
+    return True
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's new names to the disk, in the order in which they were made."""
+    with suppress(OSError):  # some network file systems can't; what matters there is theirs to keep
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,75 @@
+"""What certificates say: for which names, from when to when, and by whom. Bytes in, values and sentences out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """From when to when something is valid; both ends are aware."""
+
+    begins: datetime
+    ends: datetime
+
+    def within(self, other: Validity) -> Validity:
+        """Return when both are valid."""
+        return Validity(begins=max(self.begins, other.begins), ends=min(self.ends, other.ends))
+
+    def problem(self, now: datetime) -> str:
+        """Say that it isn't valid now, and since or until when; nothing where it is."""
+        if now > self.ends:
+            return f"expired at {self.ends.isoformat()}"
+        if now < self.begins:
+            return f"not valid before {self.begins.isoformat()}: the clock is behind, or was ahead when it was made"
+        return ""
+
+    def days_left(self, now: datetime) -> float:
+        """Return how many days are left; negative after the end, and before the beginning as many as are missing."""
+        until = now - self.begins if now < self.begins else self.ends - now
+        return until.total_seconds() / 86_400
+
+
+def validity_of(certificate: x509.Certificate) -> Validity:
+    """Return from when to when a certificate is valid."""
+    return Validity(begins=certificate.not_valid_before_utc, ends=certificate.not_valid_after_utc)
+
+
+def names_of(certificate: x509.Certificate) -> frozenset[str]:
+    """Return the DNS names and IP addresses that a server's certificate is for."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    addresses = map(str, names.get_values_for_type(x509.IPAddress))
+    return frozenset([*(name.lower() for name in names.get_values_for_type(x509.DNSName)), *addresses])
+
+
+def name_problem(certificate: x509.Certificate, host: str) -> str:
+    """Say that a certificate is not for a host, as clients by RFC 6125 see it; nothing where it is.
+
+    The common name does not count: Go's clients, kube-apiserver among them, stopped looking at it.
+    """
+    names = names_of(certificate)
+    try:
+        wanted = {str(ip_address(host))}
+    except ValueError:
+        host = host.lower().rstrip(".")
+        wanted = {host, f"*.{host.partition('.')[2]}"}
+    if wanted & names:
+        return ""
+    return f"not for the name {host}, but for {', '.join(sorted(names)) or 'none'}"
+
+
+def issuer_problem(certificate: x509.Certificate, authority: x509.Certificate) -> str:
+    """Say that an authority has not signed a certificate; nothing where it has."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return "not signed by the authority ca.pem"
+    return ""

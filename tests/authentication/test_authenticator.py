@@ -1,0 +1,410 @@
+"""One token, one decision: what is asked of STS, what is shared, what is remembered, and what a bug becomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from authd.authentication.authenticator import Authenticator
+from authd.authentication.call_limiter import QUEUE_SECONDS, CallLimiter
+from authd.authentication.circuit_breaker import FAILURES_TO_OPEN, CircuitBreakers
+from authd.authentication.verdict_cache import REFUSAL_SECONDS, VerdictCache
+from authd.core.caller_identity import CallerIdentity
+from authd.core.decision import ALLOWED, Decision, Source
+from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.core.mapping import MappingTable, build_table
+from authd.core.partitions import STSHosts
+from authd.core.token import PresignedRequest
+from authd.core.token_review import ReviewRequest
+
+#: When the tokens of the shared fixture were signed.
+SIGNED = 1_772_366_400
+ALICE = "arn:aws:iam::111122223333:user/alice"
+MALLORY = "arn:aws:iam::444455556666:user/mallory"
+
+
+class Desk:
+    """An authenticator, an STS that answers when the test says so, and a mapping table that may change."""
+
+    def __init__(
+        self,
+        hosts: STSHosts,
+        table: MappingTable,
+        *,
+        concurrency: int = 2,
+        cache_ttl: float = 0.0,
+        stale_if_error: float = 0.0,
+        audiences: tuple[str, ...] = (),
+    ) -> None:
+        self.clock = Clock()
+        self.asked: list[PresignedRequest] = []
+        self.pending: list[Deferred[CallerIdentity]] = []
+        self.outcomes: list[str] = []
+        self.table: Any = table
+        self.limiter: Any = CallLimiter(clock=self.clock, concurrency=concurrency)
+        verdicts = VerdictCache(seconds=self.clock.seconds, cache_ttl=cache_ttl, stale_if_error=stale_if_error)
+        self.authenticator = Authenticator(
+            ask_sts=self._ask,
+            hosts=hosts,
+            table=lambda: self.table,
+            now=lambda: SIGNED + self.clock.seconds(),
+            limiter=self.limiter,
+            breakers=CircuitBreakers(seconds=self.clock.seconds, jitter=lambda: 1.0),
+            verdict_cache=verdicts,
+            max_token_length=4096,
+            audiences=audiences,
+            observer=self,
+        )
+
+    def sts_called(self, outcome: str, /) -> None:
+        self.outcomes.append(outcome)
+
+    def _ask(self, request: PresignedRequest, /) -> Deferred[CallerIdentity]:
+        self.asked.append(request)
+        self.pending.append(Deferred())
+        return self.pending[-1]
+
+    def decide(self, token: str, *audiences: str) -> list[Decision]:
+        """Begin to decide, and return where the decision will be."""
+        review = ReviewRequest(api_version="authentication.k8s.io/v1", token=token, audiences=audiences)
+        decisions: list[Decision] = []
+        Deferred.fromCoroutine(self.authenticator.decide(review)).addCallback(decisions.append)
+        return decisions
+
+    def decided(self, token: str, answer: CallerIdentity | Exception, *audiences: str) -> Decision:
+        """Decide, with this answer of STS."""
+        decisions = self.decide(token, *audiences)
+        call = self.pending.pop(0)
+        if isinstance(answer, CallerIdentity):
+            call.callback(answer)
+        else:
+            call.errback(answer)
+        (decision,) = decisions
+        return decision
+
+    def at_once(self, token: str, *audiences: str) -> Decision:
+        """Decide without asking STS."""
+        before = len(self.asked)
+        (decision,) = self.decide(token, *audiences)
+        assert len(self.asked) == before
+        return decision
+
+
+@pytest.fixture
+def make(hosts: STSHosts, rules: Any) -> Any:
+    table = build_table([rules.arn(ALICE, "alice", ["devs"])], {})
+
+    def desk(**settings: Any) -> Desk:
+        return Desk(hosts, table, **settings)
+
+    return desk
+
+
+@pytest.fixture
+def desk(make: Any) -> Desk:
+    made: Desk = make()
+    return made
+
+
+@pytest.fixture
+def alice(identities: Any) -> CallerIdentity:
+    found: CallerIdentity = identities.of(ALICE, principal_id="AIDAALICE")
+    return found
+
+
+@pytest.fixture
+def token(tokens: Any) -> str:
+    return str(tokens.token())
+
+
+def other(tokens: Any, number: int) -> str:
+    """Return one of many tokens that differ in their signature."""
+    return str(tokens.token({"X-Amz-Signature": f"{number:064x}"}))
+
+
+LATE = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
+NO_SUCH_KEY = Denied(DenialReason.UNKNOWN_ACCESS_KEY, "no such key")
+
+
+def test_a_mapped_caller_is_let_in(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """A token that STS confirms and the table maps is accepted, with all that the record needs."""
+    decision = desk.decided(token, alice)
+    assert (decision.reason, decision.message) == (ALLOWED, "")
+    assert decision.user is not None
+    assert (decision.user.username, decision.user.groups) == ("alice", ("devs",))
+    assert decision.identity is alice
+    assert decision.host == "sts.us-east-1.amazonaws.com"
+    assert decision.source is Source.STS
+    assert len(decision.token_digest) == 64
+    assert desk.outcomes == ["ok"]
+
+
+def test_references_differ(desk: Desk) -> None:
+    """Each decision has a reference of its own."""
+    assert len({desk.at_once("x").reference for _ in range(50)}) == 50
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "foreign_token"), ("k8s-aws-v1.nonsense", "malformed_token")],
+)
+def test_what_is_no_token_of_ours_costs_nothing(desk: Desk, token: str, reason: str) -> None:
+    """Foreign and malformed tokens are refused without asking STS, and name nobody."""
+    decision = desk.at_once(token)
+    assert decision.reason == reason
+    assert (decision.user, decision.identity, decision.host) == (None, None, "")
+
+
+def test_a_token_outside_of_its_time_costs_nothing(desk: Desk, token: str) -> None:
+    """A token that is too old is refused without asking STS."""
+    desk.clock.advance(901)
+    assert desk.at_once(token).reason == DenialReason.TOKEN_EXPIRED
+
+
+def test_who_is_not_mapped_is_named(desk: Desk, token: str, identities: Any) -> None:
+    """A caller whom STS knows and the table doesn't is refused, and the decision says who it was."""
+    decision = desk.decided(token, identities.of(MALLORY))
+    assert decision.reason == DenialReason.IDENTITY_NOT_MAPPED
+    assert decision.user is None
+    assert decision.identity is not None
+    assert decision.identity.arn_text == MALLORY
+
+
+def test_the_table_of_the_moment_decides(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """The mapping is that which is in force when STS has answered."""
+    decisions = desk.decide(token)
+    desk.table = build_table([], {})
+    desk.pending[0].callback(alice)
+    assert decisions[0].reason == DenialReason.IDENTITY_NOT_MAPPED
+
+
+@pytest.mark.parametrize("error", [NO_SUCH_KEY, LATE])
+def test_what_sts_says_is_the_decision(desk: Desk, token: str, error: Denied | Unavailable) -> None:
+    """STS's refusals and failures become the decision, with their words, and are counted."""
+    decision = desk.decided(token, error)
+    assert (decision.reason, decision.message, decision.user) == (error.reason, error.message, None)
+    assert desk.outcomes == [error.reason]
+
+
+def test_identical_tokens_share_one_call(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """The same token under review several times at once costs one call, and each review has its own decision."""
+    decisions = [desk.decide(token) for _ in range(5)]
+    assert len(desk.asked) == 1
+    desk.pending[0].callback(alice)
+    assert [len(each) for each in decisions] == [1] * 5
+    assert {each[0].reason for each in decisions} == {ALLOWED}
+    assert len({each[0].reference for each in decisions}) == 5
+    desk.decide(token)
+    assert len(desk.asked) == 2
+
+
+@pytest.mark.parametrize("error", [NO_SUCH_KEY, LATE, ZeroDivisionError()])
+def test_a_shared_call_that_fails_fails_for_all(desk: Desk, token: str, error: Exception) -> None:
+    """Whatever a shared call comes to, everyone who waits is told."""
+    decisions = [desk.decide(token) for _ in range(3)]
+    with capturedLogs() as events:
+        desk.pending[0].errback(error)
+    reason = error.reason if isinstance(error, Denied | Unavailable) else DenialReason.INTERNAL_ERROR
+    assert [each[0].reason for each in decisions] == [reason] * 3
+    assert len([event for event in events if "log_failure" in event]) == isinstance(error, ZeroDivisionError)
+
+
+def test_tokens_that_differ_share_nothing(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
+    """Two tokens of the same caller are two calls."""
+    first, second = desk.decide(other(tokens, 1)), desk.decide(other(tokens, 2))
+    assert len(desk.asked) == 2
+    desk.pending[1].callback(alice)
+    assert (first, len(second)) == ([], 1)
+
+
+def test_calls_are_bounded(desk: Desk, tokens: Any) -> None:
+    """Over the bound a token waits for its turn, then is turned away."""
+    waiting = [desk.decide(other(tokens, number)) for number in range(4)]
+    assert len(desk.asked) == 2
+    desk.clock.advance(QUEUE_SECONDS)
+    assert [[decision.reason for decision in each] for each in waiting] == [[], [], ["overloaded"], ["overloaded"]]
+
+
+def test_a_turn_is_taken_when_a_call_ends(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
+    """A token that waits is asked about as soon as another call has ended."""
+    decisions = [desk.decide(other(tokens, number)) for number in range(3)]
+    desk.pending[0].callback(alice)
+    assert len(desk.asked) == 3
+    desk.pending[2].callback(alice)
+    assert decisions[2][0].reason == ALLOWED
+
+
+@pytest.mark.parametrize("error", [NO_SUCH_KEY, LATE, ZeroDivisionError()])
+def test_a_failed_call_gives_its_place_back(desk: Desk, tokens: Any, error: Exception) -> None:
+    """However a call ends, the next one has its place."""
+    for number in range(5):
+        with capturedLogs():
+            desk.decided(other(tokens, number), error)
+    assert desk.limiter.in_flight == 0
+
+
+def test_a_bug_in_asking_denies_and_is_logged(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """An error that nobody foresaw is a refusal that tells nothing, a failure in the log, and gone the next time."""
+    with capturedLogs() as events:
+        decision = desk.decided(token, ZeroDivisionError("s3cret"))
+    assert decision.reason == DenialReason.INTERNAL_ERROR
+    assert "s3cret" not in decision.message
+    assert [event["log_failure"].type for event in events if "log_failure" in event] == [ZeroDivisionError]
+    assert desk.decided(token, alice).reason == ALLOWED
+
+
+def test_a_bug_in_mapping_denies_and_is_logged(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """A table that breaks lets nobody in."""
+    desk.table = None
+    with capturedLogs() as events:
+        decision = desk.decided(token, alice)
+    assert (decision.reason, decision.user) == (DenialReason.INTERNAL_ERROR, None)
+    assert len([event for event in events if "log_failure" in event]) == 1
+
+
+def test_a_bug_in_the_limiter_leaves_nobody_waiting(
+    desk: Desk, token: str, alice: CallerIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever breaks on the way to STS, the same token is asked about anew the next time."""
+    entered: Deferred[Any] = Deferred()
+
+    def broken(_: object) -> Deferred[Any]:
+        return entered
+
+    with monkeypatch.context() as patched, capturedLogs() as events:
+        patched.setattr(desk.limiter, "acquire", broken)
+        decisions = [desk.decide(token), desk.decide(token)]
+        entered.errback(ZeroDivisionError())
+    assert [[decision.reason for decision in each] for each in decisions] == [["internal_error"]] * 2
+    assert [event["log_failure"].type for event in events if "log_failure" in event][:1] == [ZeroDivisionError]
+    assert desk.decided(token, alice).reason == ALLOWED
+
+
+def test_a_definite_no_is_remembered_for_the_same_token(desk: Desk, tokens: Any, token: str) -> None:
+    """A refused token that is repeated costs STS one call for some seconds; another token costs its own."""
+    desk.decided(token, NO_SUCH_KEY)
+    again = desk.at_once(token)
+    assert (again.reason, again.message) == (NO_SUCH_KEY.reason, NO_SUCH_KEY.message)
+    desk.decided(other(tokens, 1), NO_SUCH_KEY)
+    desk.clock.advance(REFUSAL_SECONDS)
+    desk.decided(token, NO_SUCH_KEY)
+
+
+def test_a_passing_failure_is_not_remembered(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """After a failure that may pass the next review asks again."""
+    desk.decided(token, LATE)
+    assert desk.decided(token, alice).reason == ALLOWED
+
+
+def test_an_unmapped_caller_is_looked_up_anew(desk: Desk, token: str, identities: Any, rules: Any) -> None:
+    """That somebody isn't mapped is never remembered: a new mapping works at once."""
+    mallory = identities.of(MALLORY)
+    desk.decided(token, mallory)
+    desk.table = build_table([rules.arn(MALLORY, "mallory")], {})
+    assert desk.decided(token, mallory).reason == ALLOWED
+
+
+def test_without_a_cache_each_review_asks(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """By default STS is asked for each review."""
+    for _ in range(3):
+        assert desk.decided(token, alice).reason == ALLOWED
+    assert len(desk.asked) == 3
+
+
+def test_the_cache_is_for_exactly_that_token_and_time(make: Any, tokens: Any, alice: CallerIdentity) -> None:
+    """With a cache a confirmed token is not asked about again until its time is up; another one is."""
+    desk = make(cache_ttl=60.0)
+    token = other(tokens, 1)
+    assert desk.decided(token, alice).source is Source.STS
+    decision = desk.at_once(token)
+    assert (decision.reason, decision.source, decision.host) == (ALLOWED, Source.CACHE, "sts.us-east-1.amazonaws.com")
+    desk.decided(other(tokens, 2), alice)
+    desk.clock.advance(60)
+    assert desk.decided(token, alice).source is Source.STS
+
+
+def test_the_cache_ends_with_the_signature(make: Any, token: str, alice: CallerIdentity) -> None:
+    """However long the cache, a token is not accepted beyond its quarter of an hour."""
+    desk = make(cache_ttl=900.0)
+    desk.clock.advance(300)
+    desk.decided(token, alice)
+    desk.clock.advance(600)
+    assert desk.at_once(token).reason == ALLOWED
+    desk.clock.advance(1)
+    assert desk.at_once(token).reason == DenialReason.TOKEN_EXPIRED
+
+
+def test_the_cache_does_not_remember_mappings(make: Any, token: str, alice: CallerIdentity) -> None:
+    """A mapping that is removed acts at once, cache or not."""
+    desk = make(cache_ttl=60.0)
+    desk.decided(token, alice)
+    desk.table = build_table([], {})
+    assert desk.at_once(token).reason == DenialReason.IDENTITY_NOT_MAPPED
+
+
+def test_while_sts_is_down_the_known_token_may_pass(make: Any, tokens: Any, alice: CallerIdentity) -> None:
+    """With staleIfError a token that STS confirmed lately is let in while STS fails, marked as such; no other is."""
+    desk = make(stale_if_error=120.0)
+    token = other(tokens, 1)
+    desk.decided(token, alice)
+    decision = desk.decided(token, LATE)
+    assert (decision.reason, decision.source) == (ALLOWED, Source.STALE)
+    assert desk.decided(other(tokens, 2), LATE).reason == UnavailableReason.STS_TIMEOUT
+    assert desk.decided(token, NO_SUCH_KEY).reason == DenialReason.UNKNOWN_ACCESS_KEY
+    desk.clock.advance(120)
+    assert desk.decided(token, LATE).reason == UnavailableReason.STS_TIMEOUT
+
+
+def test_a_host_that_keeps_failing_is_asked_by_probes(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
+    """After failures in a row the host is left alone but for probes; a success opens the way again."""
+    for number in range(FAILURES_TO_OPEN):
+        desk.decided(other(tokens, number), LATE)
+    probe = desk.decide(other(tokens, 100))
+    assert desk.at_once(other(tokens, 101)).reason == UnavailableReason.CIRCUIT_OPEN
+    desk.pending.pop(0).callback(alice)
+    assert probe[0].reason == ALLOWED
+    assert desk.decided(other(tokens, 102), alice).reason == ALLOWED
+
+
+def test_another_host_is_not_affected(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
+    """One region's trouble is not another's."""
+    for number in range(FAILURES_TO_OPEN):
+        desk.decided(other(tokens, number), LATE)
+    desk.decide(other(tokens, 100))
+    scope = {"X-Amz-Credential": "AKIAIOSFODNN7EXAMPLE%2F20260301%2Feu-west-1%2Fsts%2Faws4_request"}
+    elsewhere = str(tokens.token(scope, begin="https://sts.eu-west-1.amazonaws.com/?"))
+    desk.pending.clear()
+    assert desk.decided(elsewhere, alice).reason == ALLOWED
+
+
+def test_definite_answers_keep_the_circuit_closed(desk: Desk, tokens: Any) -> None:
+    """A no is an answer: refusals never keep others from asking."""
+    for number in range(FAILURES_TO_OPEN * 2):
+        desk.decided(other(tokens, number), NO_SUCH_KEY)
+        desk.clock.advance(2)
+
+
+def test_audiences_must_meet(make: Any, token: str, alice: CallerIdentity) -> None:
+    """Audiences in common are repeated; where none are, STS isn't even asked."""
+    desk = make(audiences=("a", "b"))
+    assert desk.decided(token, alice, "b", "c").audiences == ("b",)
+    assert desk.at_once(token, "c").reason == DenialReason.AUDIENCE_MISMATCH
+
+
+def test_no_decision_shows_the_token(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
+    """Nothing of a token but its hash is in a decision, whatever the decision is."""
+    good = other(tokens, 1)
+    decisions = [
+        desk.decided(good, alice),
+        desk.decided(other(tokens, 2), LATE),
+        desk.at_once(good + "="),
+        desk.at_once("k8s-aws-v1." + "A" * 5000),
+    ]
+    for decision in decisions:
+        assert good[-40:] not in repr(decision)
+        assert "AAAAAAAA" not in repr(decision)
+        assert f"{1:064x}" not in repr(decision)

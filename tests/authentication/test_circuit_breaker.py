@@ -1,0 +1,113 @@
+"""The circuit breaker of each STS host."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import Clock
+
+from authd.authentication.circuit_breaker import FAILURES_TO_OPEN, CircuitBreakers
+from authd.core.errors import Unavailable, UnavailableReason
+
+HOST = "sts.us-east-1.amazonaws.com"
+FAILURE = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
+
+
+def opened(clock: Clock) -> CircuitBreakers:
+    breakers = CircuitBreakers(seconds=clock.seconds, jitter=lambda: 1.0)
+    for _ in range(FAILURES_TO_OPEN):
+        breakers.ended(breakers.enter(HOST, known=False), FAILURE)
+    return breakers
+
+
+def check_closed_to(breakers: CircuitBreakers, *, known: bool = False) -> None:
+    with pytest.raises(Unavailable) as caught:
+        breakers.enter(HOST, known=known)
+    assert caught.value.reason is UnavailableReason.CIRCUIT_OPEN
+
+
+def test_a_circuit_opens_after_failures_in_a_row() -> None:
+    """One failure fewer leaves it closed, and an answer starts the count anew."""
+    clock = Clock()
+    breakers = CircuitBreakers(seconds=clock.seconds)
+    for _ in range(3):
+        for _ in range(FAILURES_TO_OPEN - 1):
+            breakers.ended(breakers.enter(HOST, known=False), FAILURE)
+        assert breakers.open_count == 0
+        breakers.ended(breakers.enter(HOST, known=False), None)
+    assert opened(clock).open_count == 1
+
+
+def test_an_open_circuit_lets_one_probe_pass_and_its_success_closes_it() -> None:
+    """The first call after the failures is the probe; others are refused until it is back."""
+    breakers = opened(Clock())
+    probe = breakers.enter(HOST, known=False)
+    assert probe.probe
+    check_closed_to(breakers)
+    breakers.ended(probe, None)
+    assert not breakers.enter(HOST, known=False).probe
+    assert breakers.open_count == 0
+
+
+def test_strangers_cannot_open_the_circuit_of_known_callers() -> None:
+    """Failures of strangers count against strangers only; failures of known callers count in both circuits."""
+    breakers = opened(Clock())
+    assert not breakers.enter(HOST, known=True).probe
+    assert breakers.enter(HOST, known=False).probe
+    check_closed_to(breakers)
+    for _ in range(FAILURES_TO_OPEN):
+        breakers.ended(breakers.enter("other", known=True), FAILURE)
+    assert breakers.open_count == 2
+    assert breakers.enter("other", known=True).probe
+    assert breakers.enter("other", known=False).probe
+
+
+def test_a_decision_closes_the_breakers_of_all() -> None:
+    """STS is back for everybody, whoever found out."""
+    breakers = opened(Clock())
+    breakers.ended(breakers.enter(HOST, known=True), None)
+    assert not breakers.enter(HOST, known=False).probe
+    assert breakers.open_count == 0
+
+
+def test_after_a_failed_probe_the_next_one_waits_longer_each_time_but_never_long() -> None:
+    """The wait doubles from a quarter of a second to one second."""
+    clock = Clock()
+    breakers = opened(clock)
+    for wait in (0.25, 0.5, 1.0, 1.0):
+        breakers.ended(breakers.enter(HOST, known=False), FAILURE)
+        clock.advance(wait - 0.01)
+        check_closed_to(breakers)
+        clock.advance(0.01)
+
+
+@pytest.mark.parametrize("reason", [UnavailableReason.STS_THROTTLED, UnavailableReason.OVERLOADED])
+def test_throttling_and_our_own_limits_open_no_circuit(reason: UnavailableReason) -> None:
+    """STS that throttles is at work."""
+    breakers = CircuitBreakers(seconds=Clock().seconds)
+    for _ in range(FAILURES_TO_OPEN * 2):
+        breakers.ended(breakers.enter(HOST, known=False), Unavailable(reason, ""))
+    assert breakers.open_count == 0
+
+
+def test_a_throttled_probe_gives_its_place_back() -> None:
+    """A probe that was throttled is over, and the next one may go."""
+    breakers = opened(Clock())
+    breakers.ended(breakers.enter(HOST, known=False), Unavailable(UnavailableReason.STS_THROTTLED, ""))
+    assert breakers.enter(HOST, known=False).probe
+
+
+def test_hosts_do_not_share_a_circuit_and_are_bounded() -> None:
+    """One region's failure is its own; invented regions are forgotten."""
+    breakers = opened(Clock())
+    assert not breakers.enter("sts.eu-west-1.amazonaws.com", known=False).probe
+    for number in range(600):
+        breakers.ended(breakers.enter(f"sts.us-invented-{number}.amazonaws.com", known=False), FAILURE)
+    assert len(breakers._breakers) == 512
+
+
+def test_the_usual_jitter_spreads_probes() -> None:
+    """Daemons of many nodes don't probe in step."""
+    breakers = CircuitBreakers(seconds=Clock().seconds)
+    factors = {breakers._jitter() for _ in range(100)}
+    assert all(0.5 <= factor <= 1.5 for factor in factors)
+    assert len(factors) > 50

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from authd.client.cache import store as cache_store
+from authd.client.cache.role_cache import RoleCache
+from authd.client.cache.store import Store
+from authd.client.credentials import Keys
+
+KEYS = Keys(access_key="ASIA", secret_key="secret", session_token="token", expires_at=int(time.time()) + 3600)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(os.fsencode(tmp_path / "home" / ".kube" / "cache" / "authd"))
+    yield opened
+    opened.close()
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_everything_is_private(store: Store) -> None:
+    """Folders are made 0700 and files 0600, whatever the umask."""
+    previous = os.umask(0)
+    try:
+        store.write("role-x", b"secret")
+        with store.lock("x"):
+            pass
+    finally:
+        os.umask(previous)
+    folder = Path(store.path)
+    assert _mode(folder) == 0o700
+    assert {_mode(path) for path in folder.iterdir()} == {0o600}
+    assert store.read("role-x") == b"secret"
+
+
+def test_a_write_replaces_the_whole(store: Store) -> None:
+    """A reader sees the old content or the new, never a mixture, and nothing is left over."""
+    store.write("role-x", b"a" * 100)
+    with (Path(store.path) / "role-x").open("rb") as old:
+        store.write("role-x", b"b")
+        assert old.read() == b"a" * 100
+    assert store.read("role-x") == b"b"
+    assert [path.name for path in Path(store.path).iterdir()] == ["role-x"]
+
+
+def test_a_planted_link_is_not_followed(store: Store, tmp_path: Path) -> None:
+    """A link in the place of an entry is replaced, and what it points to stays."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (Path(store.path) / "role-x").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic"):
+        store.read("role-x")
+    store.write("role-x", b"new")
+    assert victim.read_text() == "mine"
+    assert store.read("role-x") == b"new"
+
+
+def test_a_planted_file_is_not_written_into(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who guesses the name of a file that is about to be written gets nothing by putting one there."""
+    monkeypatch.setattr(cache_store.secrets, "token_hex", lambda _: "guessed")
+    planted = Path(store.path) / "temp-guessed"
+    planted.write_text("")
+    with pytest.raises(FileExistsError):
+        store.write("role-x", b"secret")
+    assert planted.read_text() == ""
+
+
+@pytest.mark.parametrize("spoil", ["mode", "link", "file"])
+def test_a_folder_that_others_made_is_refused(tmp_path: Path, spoil: str) -> None:
+    """A cache folder that is open, a link, or no folder isn't used."""
+    path, other = tmp_path / "cache", tmp_path / "other"
+    other.mkdir(mode=0o700)
+    if spoil == "mode":
+        path.mkdir(mode=0o700)
+        path.chmod(0o755)
+    elif spoil == "link":
+        path.symlink_to(other)
+    else:
+        path.write_text("")
+    with pytest.raises(OSError):
+        Store(os.fsencode(path))
+
+
+def test_one_at_a_time(store: Store) -> None:
+    """Inside a lock, nobody else is inside the same one."""
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        with store.lock("x"):
+            inside.append(1)
+            most.append(len(inside))
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 20
+
+
+def test_a_stuck_process_does_not_stop_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the waiting time, work goes on without the lock."""
+    monkeypatch.setattr(cache_store, "_LOCK_SECONDS", 0.05)
+    with store.lock("x"), store.lock("x"), store.lock("y"):
+        pass
+
+
+def test_the_number_of_entries_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest entries stay, and old ones go whatever their number."""
+    monkeypatch.setattr(cache_store, "_MAX_ENTRIES", 5)
+    folder = Path(store.path)
+    (folder / "unrelated").write_text("")
+    for number in range(9):
+        store.write(f"role-{number}", b"")
+        os.utime(folder / f"role-{number}", (time.time() - 100 + number,) * 2)
+    store.write("role-9", b"")
+    assert {path.name for path in folder.iterdir()} == {"unrelated", *(f"role-{number}" for number in range(5, 10))}
+    os.utime(folder / "role-9", (0, 0))
+    store.write("role-10", b"")
+    assert not (folder / "role-9").exists()
+
+
+def test_clearing_takes_only_what_is_ours(store: Store) -> None:
+    """--clear-cache forgets tokens, roles, locks and leftovers, nothing else, and no lock that is held."""
+    folder = Path(store.path)
+    (folder / "unrelated").write_text("")
+    for name in ("role-a", "token-b", "temp-c"):
+        store.write(name, b"")
+    with store.lock("held"):
+        with store.lock("free"):
+            pass
+        assert store.clear() == 2
+        assert {path.name for path in folder.iterdir()} == {"unrelated", "lock-held"}
+
+
+def test_role_credentials_are_kept_and_found(store: Store) -> None:
+    """Role credentials come back as they were, until a quarter of an hour before their end."""
+    cache = RoleCache(store, scope="s", refused=False)
+    name = cache.name("a", 1)
+    with cache.turn(name):
+        assert cache.load(name) is None
+        cache.keep(name, KEYS)
+    with cache.turn(name):
+        assert cache.load(name) == KEYS
+    cache.keep(name, Keys(access_key="A", secret_key="s", session_token="t", expires_at=int(time.time()) + 890))
+    assert cache.load(name) is None
+    assert "secret" not in repr(KEYS)
+
+
+def test_refused_role_credentials_are_dropped(store: Store) -> None:
+    """After a refusal, what was kept is gone before anything new is made."""
+    name = RoleCache(store, scope="s", refused=False).name("a")
+    RoleCache(store, scope="s", refused=False).keep(name, KEYS)
+    refused = RoleCache(store, scope="s", refused=True)
+    with refused.turn(name):
+        assert refused.load(name) is None
+    assert store.read(name) is None
+
+
+def test_role_names_depend_on_every_part(store: Store) -> None:
+    """No two different lists of parts share an entry."""
+    cache = RoleCache(store, scope="s", refused=False)
+    parts = [("a", "b"), ("ab",), ("a", None), ("a", "None"), ("b", "a"), ("a",), ("a", "b", "")]
+    assert len({cache.name(*each) for each in parts}) == len(parts)
+    assert RoleCache(store, scope="other", refused=False).name("a") != cache.name("a")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"version":1}', b'{"version":2,"access_key":"a","secret_key":"s","session_token":"t","expires_at":9999999999}',
+     b'{"version":1,"access_key":1,"secret_key":"s","session_token":"t","expires_at":9999999999}',
+     b'{"version":1,"access_key":"a","secret_key":"s","session_token":"t","expires_at":true}'],
+)  # fmt: skip
+def test_damaged_role_credentials_are_a_warning(
+    store: Store, capfd: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    """Role credentials that can't be understood are ignored with a word that shows nothing of them."""
+    cache = RoleCache(store, scope="s", refused=False)
+    store.write("role-x", content)
+    assert cache.load("role-x") is None
+    assert "warning: ignoring cached role credentials" in capfd.readouterr().err

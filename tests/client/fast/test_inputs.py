@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from authd.client.environment import surroundings
+from authd.client.fast.exec_credential import ExecInfo
+from authd.client.fast.flags import parse_flags
+from authd.client.fast.inputs import Inputs
+from authd.client.fast.sigv4 import NotOnFastPath
+
+ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+
+
+def _inputs(home: Path, *arguments: str, **variables: str) -> Inputs:
+    environ = {b"HOME": str(home).encode(), **{name.encode(): value.encode() for name, value in variables.items()}}
+    return Inputs(parse_flags(["-i", "prod", *arguments]), ExecInfo(), environ)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (("-i", "other"), {}),
+        (("-r", ""), {}),
+        (("-r", ROLE), {}),
+        (("--region", "us-east-1"), {}),
+        (("-s", "alice"), {}),
+        (("-e", "external"), {}),
+        (("--duration", "1h"), {}),
+        (("--endpoint", "sts.eu-west-1.amazonaws.com"), {}),
+        (("--profile", "p"), {}),
+        (("--forward-session-name",), {}),
+        ((), {"AWS_ACCESS_KEY_ID": "AKIAOTHER"}),
+        ((), {"AWS_SECRET_ACCESS_KEY": "other"}),
+        ((), {"AWS_SESSION_TOKEN": "other"}),
+        ((), {"AWS_PROFILE": "p"}),
+        ((), {"AWS_REGION": "us-east-1"}),
+        ((), {"AWS_ANYTHING": "x"}),
+        ((), {"BOTO_CONFIG": "x"}),
+        ((), {"DEFAULT_ROLE": ROLE}),
+        ((), {"KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID": "x"}),
+    ],
+)
+def test_whatever_changes_the_answer_changes_the_key(
+    home: Path, arguments: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    """Cluster, role, profile, region, session name, external id, endpoint and every AWS setting are part of the key."""
+    assert _inputs(home).cache_key() == _inputs(home).cache_key()
+    assert _inputs(home, *arguments, **variables).cache_key() != _inputs(home).cache_key()
+
+
+def test_what_only_changes_the_form_does_not_change_the_key(home: Path) -> None:
+    """How the credential is printed, and unrelated variables, share an entry."""
+    assert (
+        _inputs(home, "--token-only", "--cache", "-l", "json", PATH="/x", LANG="C").cache_key()
+        == _inputs(home).cache_key()
+    )
+
+
+def test_the_cluster_extension_is_part_of_the_key(home: Path) -> None:
+    """Two clusters that share a kubeconfig user have entries of their own."""
+    options, environ = parse_flags([]), {b"HOME": str(home).encode()}
+    infos = [ExecInfo(cluster_id=cluster, role_arn=role) for cluster in ("a", "b") for role in (None, ROLE)]
+    assert len({Inputs(options, info, environ).cache_key() for info in infos}) == 4
+
+
+@pytest.mark.parametrize("name", ["config", "credentials"])
+def test_shared_files_are_part_of_both_keys(home: Path, write_aws: Callable[[str, str], Path], name: str) -> None:
+    """A change in a shared file changes what a token and what a profile's role depend on."""
+    before = _inputs(home)
+    write_aws(name, "[default]\n")
+    after = _inputs(home)
+    assert before.cache_key() != after.cache_key()
+    assert before.profile_key() != after.profile_key()
+
+
+def test_a_settings_file_is_part_of_the_key(home: Path, tmp_path: Path) -> None:
+    """A change of clusterID in the settings file is a change of the question."""
+    file = tmp_path / "a.yaml"
+    file.write_text("clusterID: one\n")
+    before = _inputs(home, "-c", str(file)).cache_key()
+    file.write_text("clusterID: two\n")
+    assert _inputs(home, "-c", str(file)).cache_key() != before
+
+
+def test_a_profiles_key_does_not_depend_on_the_cluster(home: Path) -> None:
+    """The roles of a profile serve every cluster."""
+    assert _inputs(home, "-i", "other", "-r", ROLE).profile_key() == _inputs(home).profile_key()
+    assert _inputs(home, "--profile", "p").profile_key() != _inputs(home).profile_key()
+
+
+def test_unreadable_files_are_unusual(home: Path, write_aws: Callable[[str, str], Path]) -> None:
+    """A folder where a file should be, or one without an end, isn't taken for an empty file."""
+    (home / ".aws" / "config").mkdir(parents=True)
+    with pytest.raises(NotOnFastPath):
+        _inputs(home)
+    with pytest.raises(NotOnFastPath):
+        _inputs(home, AWS_CONFIG_FILE="/dev/zero")
+
+
+def test_a_pipe_is_not_read(home: Path) -> None:
+    """A pipe, whose content can be had once only, is left to others, and the null device is no file."""
+    os.mkfifo(home / "pipe")
+    for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        with pytest.raises(NotOnFastPath):
+            _inputs(home, **{variable: str(home / "pipe")})
+        _inputs(home, **{variable: "/dev/null"})
+
+
+def test_the_root_may_be_the_home() -> None:
+    """Containers have it so."""
+    inputs = _inputs(Path("/"), AWS_CONFIG_FILE="/dev/null", AWS_SHARED_CREDENTIALS_FILE="/dev/null")
+    assert inputs.home == b""
+
+
+@pytest.mark.parametrize("home", ["", "relative", "~"])
+def test_what_is_no_home_is_none(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a home, nothing is looked for below the working directory or the root, by botocore neither."""
+    monkeypatch.setenv("HOME", home)
+    assert surroundings()[b"HOME"] == b"/dev/null"
+    assert os.environ["HOME"] == "/dev/null"
+
+
+def test_a_large_file_is_part_of_the_key_all_the_same(home: Path, write_aws: Callable[[str, str], Path]) -> None:
+    """What is too large for every kubectl call still decides about the entry."""
+    keys = set()
+    for letter in "ab":
+        write_aws("config", f"[default]\n# {letter * 5_000_000}\n")
+        with pytest.raises(NotOnFastPath):
+            _inputs(home)
+        keys.add(Inputs(parse_flags(["-i", "x"]), ExecInfo(), {b"HOME": os.fsencode(home)}, lenient=True).cache_key())
+    assert len(keys) == 2

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from authd.config.document import tree
+from authd.config.document.decoding import MAX_BYTES
+
+C = "clusterID: c\n"
+
+REFUSED = {
+    "duplicate key": (C + "server: {}\nclusterID: d", 3, 1, "clusterID stands twice here, first in line 1"),
+    "duplicate key in another case": (C + "CLUSTERID: d", 2, 1, "CLUSTERID stands twice here, first in line 1"),
+    "duplicate keys of a rule": (
+        C + "server:\n  mapRoles:\n  - roleARN: arn:aws:iam::111122223333:role/A\n    username: u\n    rolearn: x",
+        6, 5, "rolearn stands twice here, first in line 4",
+    ),
+    "alias": (C + "server: *s", 2, 9, "aliases (*s) are not read"),
+    "anchor of a text": ("clusterID: &id c", 1, 12, "anchors (&id) are not read"),
+    "anchor of a mapping": (C + "server: &s {}", 2, 9, "anchors (&s) are not read"),
+    "anchor of a list": (C + "server: {audiences: &s []}", 2, 21, "anchors (&s) are not read"),
+    "tag of a text": ("clusterID: !!str c", 1, 12, "tags (!!str) are not read"),
+    "tag of a mapping": (C + "server: !mine {}", 2, 9, "tags (!mine) are not read"),
+    "tag of a list": (C + "server: {audiences: !!set []}", 2, 21, "tags (!!set) are not read"),
+    "merge key": (C + "server:\n  <<: {port: 1}", 3, 3, "merge keys (<<) are not read"),
+    "key that is a list": (C + "? [a]\n: b", 2, 3, "the name of a setting must be a text"),
+    "key that is a mapping": (C + "? {a: b}\n: b", 2, 3, "the name of a setting must be a text"),
+    "key that is empty": (C + '"": b', 2, 1, "the name of a setting is missing"),
+    "key that is an alias": (C + "*a : b", 2, 1, "aliases (*a) are not read"),
+    "second document": (C + "---\nserver: {}", 2, 1, "a second document begins"),
+    "too deep": ("[" * 30, 1, 21, "nested more than 20 deep"),
+    "too deep in a rule": (C + "server: {mapRoles: [{groups: " + "[" * 30, 2, 46, "nested more than 20 deep"),
+    "unquoted template": (
+        C + "server: {mapUsers: [{userARN: 'arn:aws:iam::111122223333:user/A', username: {{SessionName}}}]}",
+        2, 77, 'quote it: "{{SessionName}}"',
+    ),
+    "unquoted template in a list": (
+        C + "server:\n  audiences:\n  - {{AccountID}}", 4, 5, 'quote it: "{{AccountID}}"',
+    ),
+    "unquoted template without a name": ("clusterID: {{}}", 1, 12, 'quote it: "{{SessionName}}"'),
+    "unquoted template as a key": (C + "server: {{{AccountID}}: x}", 2, 10, 'quote it: "{{AccountID}}"'),
+    "template as the name of a setting": (C + "{{a}}: b", 2, 1, 'quote it: "{{a}}"'),
+    "a list as the file": ("- a", 1, 1, "a settings file must be a mapping"),
+    "a text as the file": ("a", 1, 1, "a settings file must be a mapping"),
+    "a tagged text as the file": ("!mine a", 1, 1, "tags (!mine) are not read"),
+    "an unquoted template as the file": ("{{a}}", 1, 1, 'quote it: "{{a}}"'),
+}  # fmt: skip
+
+
+@pytest.fixture(params=[yaml.CBaseLoader, yaml.BaseLoader], ids=["C", "Python"])
+def parser(request, monkeypatch):
+    monkeypatch.setattr(tree, "PARSER", request.param)
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(("text", "line", "column", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_would_mislead_is_refused(refuse, text, line, column, message):
+    """Whatever would make a file mean something else than it seems to is one error at its place."""
+    (problem,) = refuse(text)
+    assert (problem.line, problem.column) == (line, column)
+    assert message in problem.message
+
+
+BROKEN = {
+    "template before more text": (
+        C + "server:\n  mapRoles:\n  - username: {{SessionName}}:x", 4, "quote texts that begin with braces",
+    ),
+    "tab": (C + "server:\n\tport: 1", 3, "indent with spaces"),
+    "reserved character": ("clusterID: @c", 1, "quote texts that begin with this character"),
+    "open quote": (C + "server:\n  hostname: 'a\n", 4, "not YAML: found unexpected end of stream"),
+    "open list": (C + "server: [\n", 3, "not YAML: "),
+    "bad escape": ('clusterID: "\\q"', 1, "not YAML: "),
+    "unknown YAML version": ("%YAML 3.0\n--- {}", 1, "not YAML: "),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(("text", "line", "message"), BROKEN.values(), ids=BROKEN)
+def test_broken_yaml_is_told_in_words(refuse, text, line, message):
+    """Where the YAML breaks, the parser's message comes with its place and what most often causes it."""
+    problem = refuse(text)[-1]
+    assert problem.line == line
+    assert message in problem.message
+    assert problem.message.startswith("not YAML: ")
+
+
+def test_problems_before_the_break_are_told_too(refuse):
+    """What was found before the YAML breaks is not lost."""
+    assert [problem.line for problem in refuse("clusterID: &a c\nserver: [")] == [1, 3]
+
+
+def test_an_error_of_the_parser_without_a_place(refuse, monkeypatch):
+    """An error that PyYAML gives no place for is told without one."""
+
+    class Failing:
+        def __init__(self, _):
+            raise yaml.YAMLError
+
+    monkeypatch.setattr(tree, "PARSER", Failing)
+    (problem,) = refuse("clusterID: c")
+    assert str(problem) == "f: not YAML: it can't be parsed"
+
+
+UNREADABLE = {
+    "not UTF-8": (b"clusterID: c\n#\xff", 2, 2, "not text in UTF-8"),
+    "UTF-16": ("clusterID: c".encode("utf-16"), 1, 1, "not text in UTF-8"),
+    "not UTF-8 after other letters": ("#éé".encode() + b"\xc3", 1, 4, "not text in UTF-8"),
+    "surrogates": (b"#\xed\xa0\x80", 1, 2, "not text in UTF-8"),
+    "NUL": (b"clusterID: c\n \0", 2, 2, "the control character U+0000 can't stand here"),
+    "escape": (b"clusterID: \x1b[2J", 1, 12, "the control character U+001B can't stand here"),
+    "byte order mark inside": ("clusterID: \ufeff".encode(), 1, 12, "the control character U+FEFF can't stand here"),
+    "no character": ("#\U0001f512\ufffe".encode(), 1, 3, "the control character U+FFFE can't stand here"),
+    "the first of several": ("#\uffff\x7f\ufeff".encode(), 1, 2, "the control character U+FFFF can't stand here"),
+    "the first of others": ("#\x7f\uffff\ufeff".encode(), 1, 2, "the control character U+007F can't stand here"),
+    "C1 control": ("\r\n\r#\x90".encode(), 3, 2, "the control character U+0090 can't stand here"),
+    "late": (b"#" * 70_000 + b"\0", 1, 70_001, "the control character U+0000 can't stand here"),
+    "late, no character": (
+        b"#" * 70_000 + "\ufeff".encode(),
+        1,
+        70_001,
+        "the control character U+FEFF can't stand here",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "line", "column", "message"), UNREADABLE.values(), ids=UNREADABLE)
+def test_bytes_that_are_no_text_are_refused(refuse, data, line, column, message):
+    """Bytes that are not plain UTF-8 text are refused with the place of the first one."""
+    (problem,) = refuse(data)
+    assert (problem.line, problem.column) == (line, column)
+    assert message in problem.message
+
+
+def test_a_file_too_large_is_refused(refuse):
+    """A file over the limit is refused before anything of it is read."""
+    (problem,) = refuse(b"\xff" * (MAX_BYTES + 1))
+    assert problem.line == 0
+    assert "larger than 8 MiB" in problem.message
+
+
+def test_a_file_of_the_largest_size_is_read(load):
+    """The limit itself is still allowed."""
+    text = b"clusterID: c\n"
+    filler = (b"#" * 1000 + b"\n") * (MAX_BYTES // 1001)
+    assert load(text + filler[: MAX_BYTES - len(text)]).settings.cluster_id == "c"
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "~", "--- null\n...\n"])
+def test_an_empty_file_has_no_settings(refuse, text):
+    """A file with nothing in it lacks what every file needs, and that is all that is said."""
+    (problem,) = refuse(text)
+    assert str(problem).startswith("f:1:1: clusterID is missing")
+
+
+@pytest.mark.usefixtures("parser")
+def test_scalars_stay_the_text_that_is_written(load):
+    """Numbers, truths and times as YAML sees them are just text where a text is due."""
+    settings = load(
+        "clusterID: 12:30:45\nserver:\n  scrubbedAccounts: [012345678901, 000000000010]\n  hostname: no\n"
+        "  audiences: [yes, 0x10, 1e3, 'null', 2020-01-01]\n"
+    ).settings
+    assert settings.cluster_id == "12:30:45"
+    assert settings.scrubbed_accounts == {"012345678901", "000000000010"}
+    assert settings.hostname == "no"
+    assert settings.audiences == ("yes", "0x10", "1e3", "null", "2020-01-01")
+
+
+def test_a_byte_order_mark_and_any_line_ends_are_accepted(load):
+    """What editors on other systems write is read."""
+    loaded = load(b"\xef\xbb\xbfclusterID: c\r\nserver:\r\n  port: 1\r\n")
+    assert loaded.settings.port == 1

@@ -1,0 +1,416 @@
+"""The certificate that serves: made, renewed, swapped, and kept where its successor is broken."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from twisted.logger import capturedLogs, formatEvent
+
+from authd.core.errors import ConfigError
+from authd.daemon.certificates.serving_certificate import RENEW_BEFORE, ServingCertificate
+from authd.state.certificate_checks import names_of
+from authd.state.certificate_store import StateFiles
+from authd.state.x509 import AUTHORITY_LIFETIME, LEAF_LIFETIME, CertifiedKey, new_ca, new_leaf
+
+HOSTS = ("localhost", "127.0.0.1")
+
+
+class Served:
+    """A pair in a folder of its own, and a clock for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = StateFiles(folder=folder)
+        self.now = datetime(2026, 3, 1, tzinfo=UTC)
+        self.pair = self.anew()
+
+    def anew(self) -> ServingCertificate:
+        return ServingCertificate(self.files, HOSTS, lambda: self.now, client_certificates=False)
+
+    def check(self) -> list[str]:
+        """Look at the files, and return what was logged."""
+        with capturedLogs() as events:
+            self.pair.check()
+        return [event["log_level"].name for event in events]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Served:
+    served = Served(tmp_path)
+    served.pair.load()
+    return served
+
+
+def test_a_new_pair_is_made_and_good(served: Served) -> None:
+    """A first start makes a pair that lives for months, and has nothing to complain of."""
+    assert served.pair.span.ends == served.now + LEAF_LIFETIME
+    assert served.pair.days_left == LEAF_LIFETIME.days
+    assert served.pair.problem() == ""
+
+
+def test_nothing_changes_without_a_reason(served: Served) -> None:
+    """Looking at files that are the same swaps and says nothing."""
+    context = served.pair.tls.current
+    assert served.check() == []
+    assert served.pair.tls.current is context
+
+
+def test_the_leaf_is_renewed_in_time_and_the_authority_stays(served: Served) -> None:
+    """Long before its end the leaf is signed anew and served, and what clients trust stays the same."""
+    authority, context = served.files.authority.read_bytes(), served.pair.tls.current
+    served.now += LEAF_LIFETIME - RENEW_BEFORE - timedelta(seconds=1)
+    assert served.check() == []
+    served.now += timedelta(seconds=2)
+    assert served.check() == ["info"]
+    assert served.pair.tls.current is not context
+    assert served.pair.span.ends == served.now + LEAF_LIFETIME
+    assert served.files.authority.read_bytes() == authority
+    assert served.check() == []
+
+
+def test_a_pair_on_disk_is_picked_up(served: Served) -> None:
+    """A pair that someone put there is served at the next look."""
+    served.files.issue_leaf(served.files.read_authority(), HOSTS, served.now - timedelta(days=5))
+    assert served.check() == ["info"]
+    assert served.pair.span.ends == served.now - timedelta(days=5) + LEAF_LIFETIME
+
+
+BREAK: dict[str, Callable[[StateFiles], object]] = {
+    "certificate gone": lambda files: files.certificate.unlink(),
+    "key gone": lambda files: files.key.unlink(),
+    "certificate broken": lambda files: files.certificate.write_text("nonsense"),
+    "key broken": lambda files: files.key.write_text("nonsense"),
+    "another key": lambda files: files.key.write_bytes(new_ca("x", datetime.now(UTC)).key_pem),
+    "half a certificate": lambda files: files.certificate.write_bytes(files.certificate.read_bytes()[:300]),
+}
+
+
+@pytest.mark.parametrize("how", BREAK)
+def test_a_broken_pair_keeps_the_old_one(served: Served, how: str) -> None:
+    """What can't be served is not served: the old pair stays, and it is said once in the log and always in readiness."""
+    context, ends = served.pair.tls.current, served.pair.span.ends
+    good = served.files.certificate.read_bytes(), served.files.key.read_bytes()
+    BREAK[how](served.files)
+    assert served.check() == ["error"]
+    assert served.check() == []
+    assert (served.pair.tls.current, served.pair.span.ends) == (context, ends)
+    assert "can't be used" in served.pair.problem()
+    served.files.certificate.write_bytes(good[0])
+    served.files.key.write_bytes(good[1])
+    served.check()
+    assert served.pair.problem() == ""
+
+
+def test_a_renewal_that_fails_is_loud_and_tried_again(served: Served) -> None:
+    """Where the authority is broken the old leaf goes on serving, and renewal happens as soon as it is mended."""
+    served.now += LEAF_LIFETIME - RENEW_BEFORE / 2 + timedelta(days=1)
+    authority = served.files.authority.read_bytes()
+    served.files.authority.write_text("nonsense")
+    assert served.check() == ["error"]
+    assert served.pair.problem() != ""
+    served.files.authority.write_bytes(authority)
+    assert served.check() == ["info"]
+    assert served.pair.problem() == ""
+
+
+def test_a_broken_pair_at_the_start_is_an_error(tmp_path: Path) -> None:
+    """A start with a pair of someone else's that can't be served is an error that names the folder."""
+    served = Served(tmp_path)
+    served.files.certificate.write_text("nonsense")
+    served.files.key.write_text("nonsense")
+    with pytest.raises(ConfigError, match=r"cert\.pem and its key key\.pem can't be used"):
+        served.pair.load()
+
+
+def test_a_renewal_that_was_cut_off_is_mended_at_the_next_start(served: Served) -> None:
+    """A key that was renewed without its certificate (a crash, a full disk) does not keep the daemon from starting."""
+    successor = new_leaf(served.files.read_authority(), HOSTS, served.now)
+    served.files.key.write_bytes(successor.key_pem)
+    served.pair = served.anew()
+    with capturedLogs() as events:
+        served.pair.load()
+    assert [event["log_level"].name for event in events] == ["warn"]
+    assert served.pair.problem() == ""
+    assert served.check() == []
+    assert served.files.read_pair() == served.files.read_last_pair()
+
+
+def test_somebody_elses_pair_is_never_replaced(tmp_path: Path) -> None:
+    """A pair without our authority is served to its end, with warnings in time."""
+    served = Served(tmp_path)
+    theirs = new_leaf(new_ca("theirs", served.now), HOSTS, served.now)
+    served.files.put_pair(theirs)
+    served.pair.load()
+    served.now += LEAF_LIFETIME - RENEW_BEFORE / 2
+    assert served.check() == []
+    served.now += timedelta(days=1)
+    assert "was not renewed: not signed here" in served.pair.problem()
+    served.now += RENEW_BEFORE
+    assert served.pair.problem().startswith("expired at ")
+    assert served.pair.days_left < 0
+    assert served.check() == []
+    assert served.files.certificate.read_bytes() == theirs.certificate_pem
+
+
+def test_a_start_after_a_long_rest_serves_a_new_leaf(served: Served) -> None:
+    """A daemon that was down beyond the leaf's end renews it at its first look."""
+    served.now += LEAF_LIFETIME + timedelta(days=1)
+    served.pair = served.anew()
+    served.pair.load()
+    served.check()
+    assert served.pair.problem() == ""
+
+
+def test_the_authoritys_end_bounds_the_leaf(served: Served) -> None:
+    """Near the authority's end a leaf ends with it, and readiness says so in time."""
+    served.now += AUTHORITY_LIFETIME - timedelta(days=2)
+    served.check()
+    assert served.pair.days_left == 2
+    assert "expires in 2.0 days" in served.pair.problem()
+
+
+def put(served: Served, lifetime: timedelta, begins: timedelta = timedelta(), host: str = "localhost") -> CertifiedKey:
+    """Put a pair of somebody else's into the files."""
+    now = served.now + begins
+    theirs = new_ca("theirs", now + lifetime - AUTHORITY_LIFETIME)
+    pair = new_leaf(theirs, (host,), now)
+    served.files.put_pair(pair)
+    return pair
+
+
+def test_somebody_elses_pair_stays_beside_our_authority(served: Served) -> None:
+    """A pair that replaced ours, and lives for a day altogether, is served as it is; the authority doesn't take over."""
+    theirs = put(served, timedelta(days=1))
+    assert served.check() == ["info"]
+    assert served.check() == []
+    assert served.files.certificate.read_bytes() == theirs.certificate_pem
+    assert served.pair.problem() == ""
+    served.now += timedelta(hours=21)
+    assert "expires in 0.1 days and was not renewed: not signed here" in served.pair.problem()
+    assert served.check() == []
+    assert served.files.certificate.read_bytes() == theirs.certificate_pem
+
+
+@pytest.mark.parametrize(
+    ("begins", "lifetime", "says"),
+    [
+        (timedelta(days=-9), timedelta(days=2), "the new one is expired at 2026-02-22"),
+        (timedelta(days=9), timedelta(days=20), "the new one is not valid before 2026-03-09T23"),
+    ],
+)
+def test_a_pair_that_is_not_valid_now_keeps_the_old_one(
+    served: Served, begins: timedelta, lifetime: timedelta, says: str
+) -> None:
+    """What every client would refuse is not put in the place of what they take, and readiness says why."""
+    context = served.pair.tls.current
+    put(served, lifetime, begins)
+    assert served.check() == ["error"]
+    assert served.pair.tls.current is context
+    assert says in served.pair.problem()
+
+
+def test_a_renewal_that_can_not_be_done_does_not_hide_a_new_pair(served: Served) -> None:
+    """With a broken authority a good pair of somebody else's is the way out, and it is taken."""
+    served.now += LEAF_LIFETIME - timedelta(days=3)
+    served.files.authority_key.write_text("nonsense")
+    assert served.check() == ["error"]
+    assert "can't be renewed" in served.pair.problem()
+    put(served, timedelta(days=300))
+    assert served.check() == ["info"]
+    assert served.pair.problem() == ""
+
+
+def test_a_renewal_mends_broken_files(served: Served) -> None:
+    """Files that were left broken until our own leaf is due are replaced: that is better than its end."""
+    served.files.certificate.write_text("nonsense")
+    assert served.check() == ["error"]
+    served.now += LEAF_LIFETIME - RENEW_BEFORE + timedelta(days=1)
+    assert served.check() == ["info"]
+    assert served.pair.problem() == ""
+
+
+def test_another_hostname_is_another_leaf(served: Served) -> None:
+    """Started under another name, our own leaf is signed anew for it, by the authority that clients know."""
+    authority = served.files.authority.read_bytes()
+    served.pair = ServingCertificate(served.files, ("authd.example",), lambda: served.now, client_certificates=False)
+    served.pair.load()
+    leaf = x509.load_pem_x509_certificate(served.files.certificate.read_bytes())
+    assert names_of(leaf) == {"authd.example"}
+    assert served.files.authority.read_bytes() == authority
+    assert served.check() == []
+    served.files.issue_leaf(served.files.read_authority(), HOSTS, served.now)
+    theirs = served.files.certificate.read_bytes()
+    assert served.check() == ["warn", "info"]
+    assert served.check() == []
+    assert served.files.certificate.read_bytes() == theirs  # another daemon's may be the one that asked for it
+
+
+def test_somebody_elses_pair_for_another_name_is_told(served: Served) -> None:
+    """A certificate that kube-apiserver would refuse is served, with a warning that names both names."""
+    put(served, timedelta(days=300), host="other.example")
+    with capturedLogs() as events:
+        served.pair.check()
+    told = [formatEvent(event) for event in events if event["log_level"].name == "warn"]
+    assert len(told) == 1
+    assert "the certificate is not for the name localhost, but for other.example" in told[0]
+    assert served.pair.problem() == ""
+
+
+def test_clients_are_to_trust_what_is_served(served: Served) -> None:
+    """What the kubeconfig gets is right for the pair that serves, not for files that can't be served."""
+    authority = served.files.authority.read_bytes()
+    assert served.pair.trusted_pem == authority
+    served.files.certificate.write_bytes(new_ca("x", served.now).certificate_pem)
+    served.check()
+    assert served.pair.trusted_pem == authority
+    theirs = put(served, timedelta(days=300))
+    served.check()
+    assert served.pair.trusted_pem == theirs.certificate_pem
+    served.files.certificate.write_bytes(new_ca("x", served.now).certificate_pem)
+    served.pair = served.anew()
+    served.pair.load()
+    assert served.pair.trusted_pem == theirs.certificate_pem
+
+
+def test_a_good_pair_that_finds_no_room_is_kept_later(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk a new pair is served, one warning says that it isn't kept, and with room it is."""
+    theirs = put(served, timedelta(days=300))
+    with monkeypatch.context() as full:
+
+        def no_room(*_: object, **__: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        full.setattr("authd.state.atomic_file.write_atomically", no_room)
+        assert served.check() == ["warn", "info"]
+        assert served.check() == []
+    assert served.files.read_last_pair() != theirs
+    assert served.check() == []
+    assert served.files.read_last_pair() == theirs
+
+
+def test_with_mutual_tls_a_mended_authority_is_taken(tmp_path: Path) -> None:
+    """The authority that clients are checked by is the one in the file, also when the server's pair stays."""
+    served = Served(tmp_path)
+    served.files.ensure_pair(HOSTS, served.now + timedelta(days=9))
+    served.files.issue_leaf(served.files.read_authority(), HOSTS, served.now)
+    pair = ServingCertificate(served.files, HOSTS, lambda: served.now, client_certificates=True)
+    pair.load()
+    context, leaf = pair.tls.current, served.files.certificate.read_bytes()
+    assert served.files.mend_authority(served.now)
+    pair.check()
+    assert pair.tls.current is not context
+    assert served.files.certificate.read_bytes() == leaf
+
+
+@pytest.mark.parametrize("how", BREAK)
+def test_a_start_with_a_broken_pair_serves_the_last_good_one(served: Served, how: str) -> None:
+    """A pair of somebody else's that is broken when the daemon comes back gives way to what served before, loudly."""
+    theirs = put(served, timedelta(days=300))
+    served.check()
+    for path in (served.files.authority, served.files.authority_key):
+        path.unlink()
+    BREAK[how](served.files)
+    broken = {path.name: path.read_bytes() for path in served.files.folder.iterdir()}
+    served.pair = served.anew()
+    with capturedLogs() as events:
+        served.pair.load()
+    assert "error" in [event["log_level"].name for event in events]
+    assert served.pair.tls.current is not None
+    assert served.pair.problem() != ""
+    assert {path.name: path.read_bytes() for path in served.files.folder.iterdir()} == broken
+    served.files.put_pair(theirs)
+    assert served.check() == []
+    assert served.pair.problem() == ""
+
+
+def test_what_the_clock_does_between_two_looks_is_noticed(served: Served) -> None:
+    """A clock that jumps far ahead and back renews our own leaf each time, without a look at the files."""
+    served.files.certificate.write_bytes(served.files.certificate.read_bytes() + b"\n")
+    for jump in (timedelta(days=200), timedelta(days=-200)):
+        served.now += jump
+        assert served.pair.problem() != ""
+        served.pair.check_clock()
+        assert served.pair.problem() == ""
+        assert served.pair.span.problem(served.now) == ""
+    renewed = served.files.certificate.read_bytes()
+    served.files.certificate.write_bytes(renewed + b"\n")
+    served.pair.check_clock()
+    assert served.files.certificate.read_bytes() == renewed + b"\n"
+
+
+def test_what_failed_is_not_tried_every_second(served: Served) -> None:
+    """Where a renewal fails, the clock's own look leaves it to the next whole check."""
+    served.now += LEAF_LIFETIME
+    key = served.files.authority_key.read_bytes()
+    served.files.authority_key.write_text("nonsense")
+    served.check()
+    served.files.authority_key.write_bytes(key)
+    served.pair.check_clock()
+    assert "expired at " in served.pair.problem() or "can't be renewed" in served.pair.problem()
+    served.check()
+    assert served.pair.problem() == ""
+
+
+def test_an_authority_that_is_not_valid_yet_is_told(served: Served, tmp_path: Path) -> None:
+    """A state directory of the future is told in words and in days, and mended by the authority's own key."""
+    files = StateFiles(folder=tmp_path / "future")
+    files.ensure_pair(HOSTS, served.now + timedelta(days=100))
+    files.issue_leaf(files.read_authority(), HOSTS, served.now)
+    pair = ServingCertificate(files, HOSTS, lambda: served.now, client_certificates=False)
+    pair.load()
+    assert "its authority ca.pem is not valid before 2026-06-08T23:00:00+00:00: the clock is" in pair.problem()
+    assert "run `authd init` and restart kube-apiserver" in pair.problem()
+    assert -100 < pair.days_left < -99
+    with capturedLogs() as events:
+        pair.mend_authority()
+    assert [event["log_level"].name for event in events] == ["warn"]
+    pair.check()
+    assert pair.problem() == ""
+    assert pair.days_left == LEAF_LIFETIME.days
+
+
+def test_an_authority_that_has_ended_is_told(served: Served) -> None:
+    """At the end of the authority's ten years its leaf ends too; signed anew, both go on."""
+    served.now += AUTHORITY_LIFETIME + timedelta(days=1)
+    assert served.check() == []
+    assert served.pair.problem().startswith("expired at ")
+    assert served.pair.days_left < 0
+    served.pair.mend_authority()
+    assert served.check() == ["info"]
+    assert served.pair.problem() == ""
+
+
+def test_a_broken_authority_is_told_at_the_start(served: Served) -> None:
+    """A daemon whose authority can't be read starts with what it has, and says so before the leaf ends."""
+    served.files.authority.write_text("nonsense")
+    served.pair = served.anew()
+    with capturedLogs() as events:
+        served.pair.mend_authority()
+        served.pair.load()
+    assert "error" in [event["log_level"].name for event in events]
+    assert "the authority ca.pem is broken" in served.pair.problem()
+
+
+def test_a_folder_that_can_not_be_read_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state directory that was closed to the daemon is missed aloud; nothing is raised."""
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("exists", "stat", "iterdir"):
+        monkeypatch.setattr(Path, name, denied)
+    monkeypatch.setattr(os, "open", denied)
+    assert served.check() == ["error"]
+    assert "Permission denied" in served.pair.problem()
+    served.pair.check_clock()
+
+
+def test_an_exposed_key_is_warned_of_once(served: Served) -> None:
+    """The log names the key; what stays as it is isn't told again."""
+    (served.files.folder / "key.pem").chmod(0o640)
+    assert served.check() == ["warn"]
+    assert served.check() == []

@@ -1,0 +1,135 @@
+"""Requests off the wire: what they come to, and their bounds."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+from authd.daemon.http.request_parser import MAX_HEADERS, MAX_OVERHEAD, BadRequest, RequestParser
+
+MAX_BODY = 100
+
+
+def head(*headers: bytes, line: bytes = b"POST /a?b HTTP/1.1") -> bytes:
+    return b"\r\n".join([line, *headers, b"", b""])
+
+
+def feed(reader: RequestParser, data: bytes) -> None:
+    while data:
+        data = reader.feed(data)
+
+
+def reader_of(*parts: bytes) -> RequestParser:
+    reader = RequestParser(MAX_BODY)
+    for part in parts:
+        feed(reader, part)
+    return reader
+
+
+def refusal(*parts: bytes) -> tuple[int, str]:
+    with pytest.raises(BadRequest) as caught:
+        reader_of(*parts)
+    assert str(caught.value) == caught.value.why
+    return caught.value.status, caught.value.why
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000_000])
+def test_a_request_is_the_same_however_it_arrives(size: int) -> None:
+    """Method, target and body are put together from any parts; a second request begins anew."""
+    one = head(b"Content-Length: 5") + b"hello"
+    two = head(b"Transfer-Encoding: chunked", line=b"PUT /c HTTP/1.1") + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    sent = one + two
+    reader = reader_of(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    assert [(r.method, r.target, r.body, r.persistent) for r in reader.complete] == [
+        (b"POST", b"/a?b", b"hello", True),
+        (b"PUT", b"/c", b"abcde", True),
+    ]
+    assert not reader.in_request
+    assert not reader.ended
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        head(b"Connection: close"),
+        head(line=b"GET / HTTP/1.0"),
+        head(b"Connection: keep-alive", line=b"GET / HTTP/1.0"),
+        head(line=b"CONNECT a:443 HTTP/1.1"),
+        head(b"Connection: Upgrade", b"Upgrade: websocket", line=b"GET / HTTP/1.1"),
+    ],
+)
+def test_after_an_announced_end_nothing_is_read(request_head: bytes) -> None:
+    """A request that ends the connection is complete, and what follows it is dropped."""
+    for parts in ([request_head + b"\0nonsense" * 9_000], [request_head, b"\0nonsense", head()]):
+        reader = reader_of(*parts)
+        assert [request.persistent for request in reader.complete] == [False]
+        assert reader.ended
+
+
+def test_bounds_are_exact() -> None:
+    """The greatest body, head and number of headers are taken, and one more of each is not."""
+    assert reader_of(head(b"Content-Length: %d" % MAX_BODY), b"x" * MAX_BODY).complete
+    assert refusal(head(b"Content-Length: %d" % (MAX_BODY + 1))) == (413, "the body is too long")
+    chunk = b"%x\r\n%b\r\n"
+    assert refusal(head(b"Transfer-Encoding: chunked"), chunk % (MAX_BODY + 1, b"x" * (MAX_BODY + 1)))[0] == 413
+    assert reader_of(head(*[b"A: b"] * MAX_HEADERS)).complete
+    assert refusal(head(*[b"A: b"] * (MAX_HEADERS + 1))) == (400, "too many headers")
+    assert refusal(head(*[b"A: b"] * (MAX_HEADERS + 2))[:-2]) == (400, "too many headers")  # though more is to come
+    besides = len(b"/a?b") + len(b"A: \r\n")
+    assert reader_of(head(b"A: " + b"x" * (MAX_OVERHEAD - besides - 100))).complete
+    assert refusal(head(b"A: " + b"x" * (MAX_OVERHEAD - besides + 1))) == (400, "the head is too long")
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        [b"GET /" + b"x" * 9_000],
+        [head()[:-2], b"A: " + b"x" * 9_000],
+        [head(b"Transfer-Encoding: chunked"), b"1;" + b"x" * 9_000],
+        [head(b"Transfer-Encoding: chunked"), b"0" * 9_000],
+        [head(b"Transfer-Encoding: chunked"), b"0\r\n", b"A: " + b"x" * 9_000],
+        [b"\r\n" * 4_500],
+    ],
+    ids=["target", "header", "extension", "size", "trailer", "lines"],
+)
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_nothing_is_endless(endless: list[bytes], size: int) -> None:
+    """What frames a request is bounded where it has not ended yet, in whatever parts it comes."""
+    sent = b"".join(endless)
+    assert refusal(*(sent[at : at + size] for at in range(0, len(sent), size)))[0] == 400
+
+
+def test_in_request_from_the_first_byte() -> None:
+    """A request is under way from its first byte to its last, be it an empty line's."""
+    reader = reader_of(b"\r\n")
+    assert reader.in_request
+    reader.feed(head(b"Content-Length: 1"))
+    assert reader.in_request
+    reader.feed(b"x")
+    assert not reader.in_request
+
+
+def test_leave_is_asked_for_before_the_body() -> None:
+    """A client that waits for leave is seen when its head is complete, unless its body is too long anyway."""
+    reader = reader_of(head(b"Expect: 100-continue", b"Content-Length: 5")[:-1])
+    assert not reader.current.expects_continue
+    reader.feed(b"\n")
+    assert reader.current.expects_continue
+    assert not reader_of(head(b"Expect: something-else", b"Content-Length: 5")).current.expects_continue
+    assert refusal(head(b"Expect: 100-continue", b"Content-Length: 500"))[0] == 413
+
+
+def test_a_reader_that_is_closed_is_gone_at_once() -> None:
+    """Reader and parser hold on to each other until `close`: after it, no garbage collector is needed."""
+    gc.disable()
+    try:
+        reader = reader_of(head())
+        gone = weakref.ref(reader)
+        reader.close()
+        reader.feed(b"nothing is read")
+        del reader
+        assert gone() is None
+    finally:
+        gc.enable()

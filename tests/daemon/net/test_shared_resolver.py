@@ -1,0 +1,155 @@
+"""Look-ups of names: those who ask at the same time share one, and none is waited for without end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
+from twisted.internet.task import Clock
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from authd.daemon.net.shared_resolver import SHARED_SECONDS, SharedResolver
+
+HOST = "sts.us-east-1.amazonaws.com"
+ADDRESSES = [IPv4Address("TCP", "192.0.2.1", 443), IPv6Address("TCP", "2001:db8::1", 443)]
+
+
+@implementer(IHostnameResolver)
+class Resolver:
+    """Answers when the test says so, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.receivers: list[IResolutionReceiver] = []
+
+    def resolveHostName(  # noqa: N802
+        self,
+        receiver: IResolutionReceiver,
+        hostName: str,  # noqa: N803
+        portNumber: int = 0,  # noqa: N803
+        addressTypes: Sequence[type[IAddress]] | None = None,  # noqa: N803
+        transportSemantics: str = "TCP",  # noqa: N803
+    ) -> IResolutionReceiver:
+        verifyObject(IResolutionReceiver, receiver)
+        self.asked.append((hostName, portNumber, addressTypes, transportSemantics))
+        self.receivers.append(receiver)
+        return receiver
+
+    def answer(self, number: int = 0, addresses: Sequence[IAddress] = ADDRESSES) -> None:
+        for address in addresses:
+            self.receivers[number].addressResolved(address)
+        self.receivers[number].resolutionComplete()
+
+
+@implementer(IResolutionReceiver)
+class Receiver:
+    """Remembers what it is told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def resolutionBegan(self, resolution: IHostResolution) -> None:  # noqa: N802
+        verifyObject(IHostResolution, resolution)
+        self.told.append(resolution.name)
+
+    def addressResolved(self, address: IAddress) -> None:  # noqa: N802
+        self.told.append(address)
+
+    def resolutionComplete(self) -> None:  # noqa: N802
+        self.told.append("complete")
+
+
+class Asked:
+    """A resolver, and the look-ups before it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.resolver = Resolver()
+        self.look_ups = SharedResolver(self.resolver, self.clock.seconds)
+        verifyObject(IHostnameResolver, self.look_ups)
+
+    def ask(self, host: str = HOST, port: int = 443, types: Sequence[type[IAddress]] | None = None) -> list[object]:
+        """Ask, and return what is told."""
+        receiver = Receiver()
+        self.look_ups.resolveHostName(receiver, host, port, types)
+        return receiver.told
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
+
+
+def test_who_asks_meanwhile_shares_the_answer(asked: Asked) -> None:
+    """One question goes out, and all who asked it are told everything, in order."""
+    told = [asked.ask() for _ in range(64)]
+    assert asked.resolver.asked == [(HOST, 443, None, "TCP")]
+    assert told == [[HOST]] * 64
+    asked.resolver.answer()
+    assert told == [[HOST, *ADDRESSES, "complete"]] * 64
+
+
+def test_who_asks_later_asks_anew(asked: Asked) -> None:
+    """An answer is not kept: names change, and caching them is the resolver's to do."""
+    asked.ask()
+    asked.resolver.answer()
+    told = asked.ask()
+    assert len(asked.resolver.asked) == 2
+    asked.resolver.answer(1, ADDRESSES[:1])
+    assert told == [HOST, ADDRESSES[0], "complete"]
+
+
+def test_no_answer_is_shared_too(asked: Asked) -> None:
+    """A name that is not found is not found for anybody who asked."""
+    told = [asked.ask(), asked.ask()]
+    asked.resolver.answer(0, [])
+    assert told == [[HOST, "complete"]] * 2
+
+
+def test_other_questions_are_asked_for_themselves(asked: Asked) -> None:
+    """Another name, port or kind of address is another question."""
+    asked.ask()
+    asked.ask("sts.eu-west-1.amazonaws.com")
+    asked.ask(port=8443)
+    asked.ask(types=[IPv4Address])
+    asked.ask(types=(IPv4Address,))
+    assert [question[:2] for question in asked.resolver.asked] == [
+        (HOST, 443),
+        ("sts.eu-west-1.amazonaws.com", 443),
+        (HOST, 8443),
+        (HOST, 443),
+    ]
+    assert asked.resolver.asked[3][2] == (IPv4Address,)
+
+
+def test_a_look_up_that_hangs_holds_nobody_up_for_long(asked: Asked) -> None:
+    """After a while the next one asks anew; the answers find those who waited for each, in whatever order."""
+    first = asked.ask()
+    asked.clock.advance(SHARED_SECONDS - 0.1)
+    second = asked.ask()
+    asked.clock.advance(0.1)
+    third, fourth = asked.ask(), asked.ask()
+    assert len(asked.resolver.asked) == 2
+    asked.resolver.answer(0, ADDRESSES[:1])
+    assert first == second == [HOST, ADDRESSES[0], "complete"]
+    assert third == fourth == [HOST]
+    fifth = asked.ask()
+    assert len(asked.resolver.asked) == 2
+    asked.resolver.answer(1, ADDRESSES[1:])
+    assert third == fourth == fifth == [HOST, ADDRESSES[1], "complete"]
+
+
+def test_a_resolver_that_answers_at_once(asked: Asked) -> None:
+    """An answer that comes while the question is being asked is told like any other, and keeps nothing."""
+    asked.resolver.resolveHostName = lambda receiver, *_: receiver.resolutionComplete()  # type: ignore[method-assign,assignment]
+    assert asked.ask() == asked.ask() == [HOST, "complete"]
+
+
+def test_what_others_wait_for_is_not_cancelled(asked: Asked) -> None:
+    """One of several can't call the look-up off."""
+    resolution = asked.look_ups.resolveHostName(Receiver(), HOST)
+    with pytest.raises(NotImplementedError):
+        resolution.cancel()

@@ -1,0 +1,449 @@
+"""TLS over memory: what is said arrives whole and in order however it is cut, and whatever is wrong ends it."""
+
+from __future__ import annotations
+
+import socket
+from itertools import accumulate, pairwise
+from typing import Any
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from authd.daemon.net.client_tls import VerifiedHost, trust_context
+from authd.daemon.net.server_tls import SwappableServerTLS
+from authd.daemon.net.tls import EagerWriter, Records, TLSConnection, TLSFactory
+from tests.daemon.fakes import StrictTransport
+from tests.daemon.tls import Pair, issue
+
+HOST = "sts.us-east-1.amazonaws.com"
+
+
+class Socket:
+    """A socket that takes some bytes, as many as it is told, or fails; everything where it is told nothing."""
+
+    def __init__(self, takes: list[int | OSError] | None = None) -> None:
+        self.takes = takes
+        self.sent: list[bytes] = []
+
+    def send(self, data: bytes) -> int:
+        takes = len(data) if self.takes is None else self.takes.pop(0)
+        if isinstance(takes, OSError):
+            raise takes
+        self.sent.append(data[:takes])
+        return min(takes, len(data))
+
+
+class Connection(StringTransport):
+    """A connection whose reactor sends nothing: what is left to it stays in `value`."""
+
+    def __init__(self, takes: list[int | OSError]) -> None:
+        super().__init__()
+        self.socket = Socket(takes)
+
+    def getHandle(self) -> Socket:  # noqa: N802  # Twisted's name
+        return self.socket
+
+
+class Wire(StrictTransport):
+    """One end of a TCP connection in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.socket = Socket()
+
+    def getHandle(self) -> Socket:  # noqa: N802  # Twisted's name
+        return self.socket
+
+    def take(self) -> bytes:
+        sent, self.socket.sent = b"".join(self.socket.sent), []
+        return sent
+
+
+class Speaker(Protocol):
+    """Says something when it is connected, and remembers what it heard and why it ended."""
+
+    def __init__(self, says: bytes = b"") -> None:
+        self.says = says
+        self.heard: list[bytes] = []
+        self.ended: list[Failure] = []
+
+    def connectionMade(self) -> None:
+        if self.says:
+            self.transport.write(self.says)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.ended.append(reason)
+
+
+@pytest.fixture(scope="module")
+def authority() -> Pair:
+    return issue(None, None, common_name="authority")
+
+
+@pytest.fixture(scope="module")
+def server_tls(authority: Pair) -> SwappableServerTLS:
+    return SwappableServerTLS(issue(authority, [x509.DNSName(HOST)]).server_context())
+
+
+@pytest.fixture(scope="module")
+def client_tls(authority: Pair, tmp_path_factory: pytest.TempPathFactory) -> VerifiedHost:
+    file = tmp_path_factory.mktemp("ca") / "ca.pem"
+    file.write_bytes(authority.pem)
+    return VerifiedHost(HOST, trust_context(str(file)))
+
+
+class Pairing:
+    """A client and a server on the two ends of one connection; what they send is cut into pieces of `size` bytes."""
+
+    def __init__(self, client_tls: Any, server_tls: Any, *, says: bytes = b"", size: int = 1_000_000) -> None:
+        self.client, self.server = Speaker(says), Speaker()
+        self.size = size
+        self.ends = [self._end(client_tls, self.client), self._end(server_tls, self.server)]
+
+    def _end(self, tls: Any, speaker: Speaker) -> Wire:
+        self.factory = TLSFactory(tls, Factory.forProtocol(lambda: speaker))  # type: ignore[arg-type]
+        wire = Wire()
+        wire.protocol = self.factory.buildProtocol(None)
+        wire.protocol.makeConnection(wire)
+        return wire
+
+    def deliver(self, one: Wire, other: Wire) -> bool:
+        sent = one.take()
+        for start in range(0, len(sent), self.size):
+            if other.connected:
+                other.protocol.dataReceived(sent[start : start + self.size])
+        return bool(sent)
+
+    def talk(self) -> None:
+        """Carry everything over and back until nobody has more to say."""
+        one, other = self.ends
+        while self.deliver(one, other) or self.deliver(other, one):
+            pass
+
+
+@pytest.fixture
+def pairing(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> Pairing:
+    """Return two who have shaken hands."""
+    pairing = Pairing(client_tls, server_tls)
+    pairing.talk()
+    return pairing
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 6, 7, 100, 1000, 1_000_000])
+@pytest.mark.parametrize("length", [1, 1200, 16_384, 16_385, 50_000])
+def test_what_is_said_arrives(client_tls: VerifiedHost, server_tls: SwappableServerTLS, size: int, length: int) -> None:
+    """Said before the handshake or after it, in many pieces or few: it arrives whole and in order, both ways."""
+    if size < 100 and length > 1200:
+        size *= 97  # as odd, and not as slow
+    text = bytes(n % 251 for n in range(length))
+    pairing = Pairing(client_tls, server_tls, says=text, size=size)
+    pairing.talk()
+    for _ in range(3):
+        pairing.server.transport.write(text)
+        pairing.talk()
+        pairing.client.transport.write(text)
+    pairing.talk()
+    assert b"".join(pairing.server.heard) == text * 4
+    assert b"".join(pairing.client.heard) == text * 3
+
+
+def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
+    """What came at once is handed on at once, as if it had been one record; what came in between two pieces, after."""
+    for word in (b"one", b"two", b"three"):
+        pairing.client.transport.write(word)
+    client, server = pairing.ends
+    sent = client.take()
+    server.protocol.dataReceived(sent[:-1])
+    server.protocol.dataReceived(sent[-1:])
+    assert pairing.server.heard == [b"onetwo", b"three"]
+
+
+def test_words_before_the_end_are_heard(pairing: Pairing) -> None:
+    """What was said is handed on before the end, or the broken record, that came in the same piece."""
+    client, server = pairing.ends
+    pairing.client.transport.write(b"one")
+    pairing.client.transport.write(b"two")
+    pairing.client.transport.loseConnection()
+    sent = client.take()
+    server.protocol.dataReceived(sent[:-1] + bytes([sent[-1] ^ 1]))
+    assert pairing.server.heard == [b"onetwo"]
+    server.end()
+    assert [failure.type for failure in pairing.server.ended] == [SSL.Error]
+
+
+def test_a_long_flight_is_sent_whole(authority: Pair, client_tls: VerifiedHost) -> None:
+    """A certificate longer than what is taken from OpenSSL at a time shakes hands too."""
+    names = [x509.DNSName(HOST), *(x509.DNSName(f"sts-{number}.{HOST}") for number in range(300))]
+    pairing = Pairing(client_tls, SwappableServerTLS(issue(authority, names).server_context()), says=b"secret")
+    pairing.talk()
+    assert pairing.server.heard == [b"secret"]
+
+
+def test_nothing_is_sent_before_the_peer_is_known(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+    """What is written at once goes out after the handshake, in a record of its own."""
+    pairing = Pairing(client_tls, server_tls, says=b"secret")
+    client, server = pairing.ends
+    pairing.deliver(client, server)
+    assert pairing.server.heard == []
+    pairing.talk()
+    assert pairing.server.heard == [b"secret"]
+
+
+def test_a_peer_that_is_somebody_else_hears_nothing(client_tls: VerifiedHost) -> None:
+    """A server that isn't the host is told so by an alert, hears nothing that was to be said, and TLS is the reason."""
+    stranger = issue(issue(None, None, common_name="stranger"), [x509.DNSName(HOST)])
+    pairing = Pairing(client_tls, SwappableServerTLS(stranger.server_context()), says=b"secret")
+    pairing.talk()
+    client, server = pairing.ends
+    assert pairing.server.heard == []
+    assert client.disconnecting
+    client.end()
+    assert pairing.client.ended[0].check(SSL.Error)
+    assert server.disconnecting
+    server.end()
+    assert pairing.server.ended[0].check(SSL.Error)
+
+
+@pytest.mark.parametrize("nonsense", [b"GET / HTTP/1.1\r\n\r\n", b"\x17\x03\x03\x00\x01a", b"\0" * 4000])
+def test_who_speaks_no_tls_is_cut_off(
+    server_tls: SwappableServerTLS, client_tls: VerifiedHost, nonsense: bytes
+) -> None:
+    """A first word that isn't TLS ends the connection, whatever else comes."""
+    server = Pairing(client_tls, server_tls).ends[1]
+    server.protocol.dataReceived(nonsense)
+    server.protocol.dataReceived(nonsense)
+    assert server.disconnecting
+
+
+def test_a_record_that_was_changed_ends_the_connection(pairing: Pairing) -> None:
+    """A flipped bit is no text: nothing is handed on, and nothing more is read."""
+    client, server = pairing.ends
+    pairing.client.transport.write(b"text")
+    record = client.take()
+    server.protocol.dataReceived(record[:-1] + bytes([record[-1] ^ 1]))
+    pairing.client.transport.write(b"more")
+    server.protocol.dataReceived(client.take())
+    assert pairing.server.heard == []
+    assert server.disconnecting
+    server.end()
+    assert pairing.server.ended[0].check(SSL.Error)
+
+
+def test_an_end_is_said_and_answered(pairing: Pairing) -> None:
+    """Who wants to end says so, hears nothing more, and closes when the other one has said so too."""
+    client, server = pairing.ends
+    pairing.server.transport.loseConnection()
+    assert not server.disconnecting
+    pairing.client.transport.write(b"too late")
+    pairing.deliver(client, server)
+    pairing.server.transport.write(b"neither")
+    pairing.server.transport.loseConnection()
+    pairing.talk()
+    assert (client.disconnecting, server.disconnecting) == (True, True)
+    assert (pairing.client.heard, pairing.server.heard) == ([], [])
+    for wire in pairing.ends:
+        wire.end()
+    assert [failure.type for failure in pairing.client.ended + pairing.server.ended] == [ConnectionDone] * 2
+
+
+def test_an_end_before_the_handshake_is_at_once(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+    """There is nobody to say goodbye to yet."""
+    pairing = Pairing(client_tls, server_tls)
+    pairing.server.transport.loseConnection()
+    assert pairing.ends[1].aborted
+    assert pairing.server.ended[0].check(ConnectionAborted)
+
+
+def test_last_words_are_said_after_the_handshake(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+    """What was written before the end was asked for is sent before the end is said."""
+    pairing = Pairing(client_tls, server_tls, says=b"last words")
+    pairing.client.transport.loseConnection()
+    pairing.client.transport.write(b"too late")
+    pairing.talk()
+    assert pairing.server.heard == [b"last words"]
+    assert [wire.disconnecting for wire in pairing.ends] == [True, True]
+
+
+def test_cut_off_is_at_once(pairing: Pairing) -> None:
+    """Who is cut off has nothing more handed on, and what is written is not sent."""
+    client, server = pairing.ends
+    heard: list[bytes] = []
+
+    def hear(data: bytes) -> None:
+        heard.append(data)
+        pairing.server.transport.abortConnection()
+
+    pairing.server.dataReceived = hear  # type: ignore[method-assign]
+    pairing.client.transport.write(b"one")
+    pairing.client.transport.loseConnection()
+    pairing.deliver(client, server)
+    assert heard == [b"one"]
+    assert server.aborted
+    server.protocol.dataReceived(b"whatever")
+    pairing.server.transport.write(b"more")
+    assert server.take() == b""
+
+
+def test_a_handshake_that_breaks_off_ends_once(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+    """A peer that goes away in the middle of the handshake is gone, and the protocol hears of it once."""
+    pairing = Pairing(client_tls, server_tls, says=b"secret")
+    for wire in pairing.ends:
+        wire.end()
+    assert [len(pairing.client.ended), len(pairing.server.ended)] == [1, 1]
+    assert pairing.factory.protocols == {}
+
+
+def test_connections_are_counted(client_tls: VerifiedHost) -> None:
+    """A factory knows the connections that are open, and no others."""
+    factory = TLSFactory(client_tls, Factory.forProtocol(Speaker))
+    first, second = (Wire(), Wire())
+    for wire in (first, second):
+        wire.protocol = factory.buildProtocol(None)
+        wire.protocol.makeConnection(wire)
+    assert len(factory.protocols) == 2
+    first.end()
+    assert list(factory.protocols) == [second.protocol]
+
+
+def test_a_connection_stands_for_the_one_below(pairing: Pairing) -> None:
+    """What isn't TLS's is TCP's: addresses, delays, and who reads."""
+    wire = pairing.ends[0]
+    transport: Any = pairing.client.transport
+    assert isinstance(transport, TLSConnection)
+    transport.setTcpNoDelay(True)
+    assert wire.no_delay
+    assert transport.getPeer() == wire.getPeer()
+    transport.pauseProducing()
+    assert wire.producerState == "paused"
+
+
+def test_what_the_network_takes_is_sent_at_once() -> None:
+    """Nothing is left to the reactor while everything is taken."""
+    connection = Connection([100, 100])
+    sender = EagerWriter(connection)
+    sender.send(b"one")
+    sender.send(b"two")
+    assert connection.socket.sent == [b"one", b"two"]
+    assert connection.value() == b""
+
+
+@pytest.mark.parametrize("takes", [0, 2, BlockingIOError(), ConnectionResetError()])
+def test_the_reactor_sends_the_rest_and_all_that_follows(takes: int | OSError) -> None:
+    """Where the network doesn't take all, the rest and everything after it go the reactor's way, in order."""
+    connection = Connection([100, takes])
+    sender = EagerWriter(connection)
+    for data in (b"one", b"two", b"three"):
+        sender.send(data)
+    assert b"".join(connection.socket.sent) + connection.value() == b"onetwothree"
+    assert connection.value().endswith(b"three")
+    assert connection.socket.takes == []
+
+
+def some_records(shortest: int) -> st.SearchStrategy[list[bytes]]:
+    lengths = st.lists(st.integers(min_value=shortest, max_value=700), min_size=1, max_size=8)
+    return lengths.map(lambda all_of: [b"\x17\x03\x03" + n.to_bytes(2) + b"\x17" * n for n in all_of])
+
+
+@given(records=some_records(0), cuts=st.sets(st.integers(min_value=0, max_value=6000)))
+def test_one_whole_record_is_never_seen_where_there_is_none(records: list[bytes], cuts: set[int]) -> None:
+    """However a stream is cut, a piece that is taken for one whole record is one."""
+    stream = b"".join(records)
+    bounds = {0, *accumulate(map(len, records))}
+    places = [0, *sorted(cut for cut in cuts if 0 < cut < len(stream)), len(stream)]
+    seen = Records()
+    for start, end in pairwise(places):
+        if seen.is_one(stream[start:end]):
+            assert start in bounds
+            assert end in bounds
+            assert not any(start < bound < end for bound in bounds)
+
+
+@given(records=some_records(1), joined=st.integers(min_value=1, max_value=3))
+def test_one_whole_record_is_seen(records: list[bytes], joined: int) -> None:
+    """As long as each head comes in one piece, every whole record that comes alone is known as one."""
+    seen = Records()
+    pieces = [b"".join(records[n : n + joined]) for n in range(0, len(records), joined)]
+    for piece in pieces:
+        assert not seen.is_one(piece[:5])
+        assert not seen.is_one(piece[5:])
+    for record in records:
+        assert seen.is_one(record)
+
+
+def test_interrupted_heads_are_not_followed() -> None:
+    """Where a head came in two pieces nothing is taken for one record any more: it is asked for the slow way."""
+    record = b"\x17\x03\x03\x00\x01a"
+    seen = Records()
+    assert [seen.is_one(piece) for piece in (record, record[:3], record[3:], record, record)] == [True] + [False] * 4
+
+
+def test_what_the_peer_has_sent_is_seen_before_it_is_read(pairing: Pairing) -> None:
+    """A connection with anything unread, its end too, is told from one that is silent."""
+    client = pairing.ends[0]
+    near, far = socket.socketpair()
+    with near, far:
+        client.socket = near
+        assert not client.protocol.has_unread()
+        far.send(b"x")
+        assert client.protocol.has_unread()
+        near.recv(1)
+        assert not client.protocol.has_unread()
+        far.close()
+        assert client.protocol.has_unread()
+
+
+def test_half_a_record_is_unread(pairing: Pairing) -> None:
+    """A record whose rest is still to come makes a connection unfit for another request."""
+    client, server = pairing.ends
+    near, far = socket.socketpair()
+    with near, far:
+        server.protocol.write(b"late")
+        record = server.take()
+        client.protocol.dataReceived(record[:-1])
+        client.socket = near
+        assert client.protocol.has_unread()
+        client.protocol.dataReceived(record[-1:])
+        assert not client.protocol.has_unread()
+
+
+def test_a_request_waits_for_what_came_with_the_handshake(client_tls: VerifiedHost, authority: Pair) -> None:
+    """A server that speaks before it was asked is heard before the request is sent."""
+    context = issue(authority, [x509.DNSName(HOST)]).server_context()
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)  # there the server's Finished is the handshake's last message
+    pairing = Pairing(client_tls, SwappableServerTLS(context), says=b"request")
+    client, server = pairing.ends
+    unsent: list[bool] = []
+    pairing.client.dataReceived = lambda _: unsent.append(client.protocol.has_unsent)  # type: ignore[method-assign]
+    pairing.deliver(client, server)
+    pairing.deliver(server, client)
+    pairing.deliver(client, server)
+    server.protocol.write(b"unasked")
+    assert client.protocol.has_unsent
+    client.protocol.dataReceived(server.take())
+    assert unsent == [True]
+    assert not client.protocol.has_unsent
+    pairing.talk()
+    assert b"".join(pairing.server.heard) == b"request"
+
+
+def test_a_peer_that_goes_on_after_the_end_is_cut_off(pairing: Pairing) -> None:
+    """What was under way is dropped, so that the last response arrives; a peer that sends on and on is not read."""
+    client, server = pairing.ends
+    server.protocol.loseConnection()
+    client.protocol.write(b"x" * 60_000)
+    pairing.deliver(client, server)
+    assert server.connected
+    client.protocol.write(b"x" * 10_000)
+    pairing.deliver(client, server)
+    assert server.aborted
+    assert pairing.server.heard == []

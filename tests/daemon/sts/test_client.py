@@ -1,0 +1,198 @@
+"""The call to STS: what is sent, what becomes of each failure, and its one deadline."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.error import TimeoutError as ConnectTimeoutError
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IResponse
+from zope.interface import implementer
+
+from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.daemon.http.response_parser import BadResponse
+from authd.daemon.net.http_proxy import ProxyRefused
+from authd.daemon.sts.agent import ConnectionEnded
+from authd.daemon.sts.client import STSClient
+from tests.daemon.fakes import ALICE_ARN, SIGNATURE, TARGET, presigned
+
+TIMEOUT = 5.0
+
+
+@implementer(IResponse)
+class Response:
+    """An answer whose body comes when the test says so."""
+
+    version = (b"HTTP", 1, 1)
+    phrase = b""
+    request = None
+    previousResponse = None
+
+    def __init__(self, code: int, body: bytes, headers: Headers | None = None, *, ends: bool = True) -> None:
+        self.code = code
+        self.headers = headers or Headers()
+        self.length = len(body)
+        self._body = body
+        self._ends = ends
+
+    def deliverBody(self, protocol: Protocol) -> None:
+        protocol.dataReceived(self._body)
+        if self._ends:
+            protocol.connectionLost(Failure(ResponseDone()))
+
+    def setPreviousResponse(self, response: object) -> None:
+        raise AssertionError("a redirect was followed")
+
+
+@implementer(IAgent)
+class StrictAgent:
+    """Takes one request at a time, exactly as STS is asked, and fails on any other."""
+
+    def __init__(self) -> None:
+        self.headers: list[dict[bytes, list[bytes]]] = []
+        self.cancelled = 0
+        self.pending: Deferred[IResponse]
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: object = None
+    ) -> Deferred[IResponse]:
+        assert method == b"GET"
+        assert uri == b"https://sts.us-east-1.amazonaws.com" + TARGET.encode()
+        assert bodyProducer is None
+        assert headers is not None
+        self.headers.append({name.lower(): values for name, values in headers.getAllRawHeaders()})
+        self.pending = Deferred(self._cancel)
+        return self.pending
+
+    def _cancel(self, _: object) -> None:
+        self.cancelled += 1
+
+
+class Call:
+    """A client, its agent, and a call under way."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.agent = StrictAgent()
+        self.client = STSClient(self.clock, self.agent, cluster_id="prod.example.com", partition="aws", timeout=TIMEOUT)
+        self.results: list[Any] = []
+        self.ask()
+
+    def ask(self) -> None:
+        Deferred.fromCoroutine(self.client.ask(presigned())).addBoth(self.results.append)
+        self.clock.advance(0)  # the reactor's turn ends
+
+    def failed(self, *kinds: type[Exception]) -> Any:
+        """Return the error that the call has failed with."""
+        (failure,) = self.results
+        assert failure.check(*kinds), failure
+        for secret in (SIGNATURE, TARGET):
+            assert secret not in str(failure.value)
+            assert secret not in failure.getTraceback()
+        return failure.value
+
+
+@pytest.fixture
+def call() -> Call:
+    return Call()
+
+
+def answer(arn: str = ALICE_ARN, account: str = "111122223333") -> bytes:
+    result = {"Account": account, "Arn": arn, "UserId": "AIDAEXAMPLE"}
+    metadata = {"RequestId": "0b6a-1"}
+    return json.dumps(
+        {"GetCallerIdentityResponse": {"GetCallerIdentityResult": result, "ResponseMetadata": metadata}}
+    ).encode()
+
+
+def test_the_cluster_is_named_and_nothing_else_is_told(call: Call) -> None:
+    """The request has the cluster's id and the wish for JSON, and no header that treq would add of its own."""
+    (headers,) = call.agent.headers
+    assert headers.pop(b"accept") == [b"application/json"]
+    assert headers.pop(b"x-k8s-aws-id") == [b"prod.example.com"]
+    assert headers == {}
+
+
+def test_who_signed_is_returned(call: Call) -> None:
+    """An honest answer becomes an identity, with STS's request id and the key that signed."""
+    call.agent.pending.callback(Response(200, answer()))
+    (identity,) = call.results
+    assert identity.arn_text == ALICE_ARN
+    assert identity.request_id == "0b6a-1"
+    assert identity.access_key_id == "AKIAEXAMPLE000000000"
+    call.clock.advance(60)
+    assert call.clock.getDelayedCalls() == []
+
+
+def test_a_definite_no_is_a_denial(call: Call) -> None:
+    """STS's refusal becomes a denial with its reason."""
+    call.agent.pending.callback(Response(403, b'{"Error":{"Code":"InvalidClientTokenId","Message":"no"}}'))
+    assert call.failed(Denied).reason is DenialReason.UNKNOWN_ACCESS_KEY
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(call: Call, status: int) -> None:
+    """A redirect is a bad answer, and asks nobody else."""
+    headers = Headers({"Location": ["https://sts.evil.example/"]})
+    call.agent.pending.callback(Response(status, b"", headers))
+    assert call.failed(Unavailable).reason is UnavailableReason.STS_BAD_ANSWER
+    assert len(call.agent.headers) == 1
+
+
+def test_cookies_are_not_kept(call: Call) -> None:
+    """A cookie that STS sets is not sent with the next request."""
+    headers = Headers({"Set-Cookie": ["id=1; Domain=amazonaws.com; Path=/"]})
+    call.agent.pending.callback(Response(200, answer(), headers))
+    call.ask()
+    call.agent.pending.callback(Response(200, answer()))
+    assert [b"cookie" in headers for headers in call.agent.headers] == [False, False]
+    assert [result.arn_text for result in call.results] == [ALICE_ARN, ALICE_ARN]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (BadResponse("the answer is not HTTP/1.1"), UnavailableReason.STS_BAD_ANSWER),
+        (ConnectionEnded("ConnectionDone"), UnavailableReason.STS_UNREACHABLE),
+        (ConnectError(), UnavailableReason.STS_UNREACHABLE),
+        (Refused(), UnavailableReason.STS_UNREACHABLE),
+        (ProxyRefused("the proxy refused CONNECT"), UnavailableReason.STS_UNREACHABLE),
+        (DNSLookupError(), UnavailableReason.STS_UNREACHABLE),
+        (OSError(24, "Too many open files"), UnavailableReason.STS_UNREACHABLE),
+        (ConnectTimeoutError(), UnavailableReason.STS_TIMEOUT),
+    ],
+)
+def test_each_failure_has_its_name(call: Call, error: Exception, reason: UnavailableReason) -> None:
+    """Whatever keeps STS from answering is unavailability, under the name that tells what it was."""
+    call.agent.pending.errback(error)
+    assert call.failed(Unavailable).reason is reason
+
+
+def test_a_bug_is_not_unavailability(call: Call) -> None:
+    """An error that nobody foresaw is passed on as what it is."""
+    call.agent.pending.errback(ZeroDivisionError())
+    call.failed(ZeroDivisionError)
+
+
+def test_the_deadline_covers_the_wait_for_headers(call: Call) -> None:
+    """At the deadline the request is given up, and not a moment earlier."""
+    call.clock.advance(TIMEOUT - 0.01)
+    assert call.results == []
+    call.clock.advance(0.01)
+    assert call.failed(Unavailable).reason is UnavailableReason.STS_TIMEOUT
+    assert call.agent.cancelled == 1
+
+
+def test_another_partitions_identity_is_denied(call: Call) -> None:
+    """An identity of another partition than the daemon's is not believed."""
+    call.agent.pending.callback(Response(200, answer(ALICE_ARN.replace("arn:aws:", "arn:aws-cn:"))))
+    assert call.failed(Denied).reason is DenialReason.UNSUPPORTED_IDENTITY

@@ -1,0 +1,112 @@
+"""The way to each STS host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock
+from zope.interface import implementer
+
+from authd.core.errors import ConfigError
+from authd.core.partitions import ExtraEndpoint
+from authd.daemon.sts.endpoints import STSEndpoints
+from tests.daemon.tls import issue
+
+
+@implementer(IHostnameResolver)
+class Names:
+    """Finds every name at one address, and remembers which ones were looked up."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    def resolveHostName(  # noqa: N802
+        self,
+        receiver: IResolutionReceiver,
+        hostName: str,  # noqa: N803
+        portNumber: int = 0,  # noqa: N803
+        *_: object,
+        **__: object,
+    ) -> Any:
+        self.asked.append((hostName, portNumber))
+        receiver.resolutionBegan(self)  # type: ignore[arg-type]
+        receiver.addressResolved(IPv4Address("TCP", "203.0.113.7", portNumber))
+        receiver.resolutionComplete()
+        return receiver
+
+
+@pytest.fixture
+def ca_file(tmp_path: Path) -> str:
+    file = tmp_path / "ca.pem"
+    file.write_bytes(issue(None, None).pem)
+    return str(file)
+
+
+def endpoints(ca_file: str, *extra: ExtraEndpoint, proxy: tuple[str, int] | None = None) -> STSEndpoints:
+    reactor = MemoryReactorClock()
+    reactor.nameResolver = Names()  # type: ignore[misc]
+    return STSEndpoints(reactor, connect_timeout=5.0, ca_file=ca_file, proxy=proxy, extra=extra)
+
+
+def dialled(reached: STSEndpoints, host: str) -> list[tuple[str, int]]:
+    """Return the names, or addresses, and ports to which a connection for a host is attempted."""
+    factory = Factory.forProtocol(Protocol)
+    attempt = reached.endpoint(host).connect(factory)
+    attempt.addErrback(lambda _: None)
+    reactor = reached._reactor
+    reactor.advance(1)
+    asked: list[tuple[str, int]] = reactor.nameResolver.asked
+    assert [port for _, port, *_ in reactor.tcpClients] == [port for _, port in asked]
+    attempt.cancel()
+    return asked
+
+
+def test_a_host_is_looked_up_by_its_name(ca_file: str) -> None:
+    """Without anything else said, a host is looked up and reached on port 443."""
+    host = "sts.us-east-1.amazonaws.com"
+    assert dialled(endpoints(ca_file), host) == [(host, 443)]
+
+
+def test_another_way_to_a_known_host_is_taken(ca_file: str) -> None:
+    """A host with `connect` is reached there, whatever its name and the proxy say."""
+    extra = ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="127.0.0.1:8443")
+    for proxy in (None, ("192.0.2.1", 3128)):
+        assert dialled(endpoints(ca_file, extra, proxy=proxy), extra.host) == [("127.0.0.1", 8443)]
+
+
+def test_an_ipv6_address_may_be_in_brackets(ca_file: str) -> None:
+    """`connect` takes an IPv6 address in brackets."""
+    extra = ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="[::1]:8443")
+    assert dialled(endpoints(ca_file, extra), extra.host) == [("::1", 8443)]
+
+
+def test_other_hosts_are_reached_through_the_proxy(ca_file: str) -> None:
+    """With a proxy, a host without a way of its own is reached through it."""
+    assert dialled(endpoints(ca_file, proxy=("192.0.2.1", 3128)), "sts.us-east-1.amazonaws.com") == [
+        ("192.0.2.1", 3128)
+    ]
+
+
+def test_a_hosts_way_is_built_once(ca_file: str) -> None:
+    """TLS contexts are shared, and each host's endpoint is built at its first use."""
+    reached = endpoints(ca_file)
+    assert reached.endpoint("sts.a.amazonaws.com") is reached.endpoint("sts.a.amazonaws.com")
+    assert reached.endpoint("sts.a.amazonaws.com") is not reached.endpoint("sts.b.amazonaws.com")
+
+
+@pytest.mark.parametrize("whose", ["usual", "extra"])
+def test_authorities_that_cannot_be_read_are_told_at_the_start(tmp_path: Path, ca_file: str, whose: str) -> None:
+    """A file of authorities that can't be used is the operator's error, by its name, before any connection."""
+    broken = tmp_path / "broken.pem"
+    broken.write_text("nonsense")
+    extra = ExtraEndpoint(host="sts.example", ca_file=str(broken), signing_region="us-east-1")
+    with pytest.raises(ConfigError, match="holds no PEM certificate") as caught:
+        endpoints(str(broken)) if whose == "usual" else endpoints(ca_file, extra)
+    assert caught.value.problems[0].file == str(broken)
+    with pytest.raises(ConfigError, match="No such file"):
+        endpoints(str(tmp_path / "missing.pem"))

@@ -1,0 +1,174 @@
+"""One record for each decision, with stable names; scrubbed accounts in none."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from authd.core.caller_identity import CallerIdentity
+from authd.core.decision import ALLOWED, Decision, Source
+from authd.core.errors import DenialReason, UnavailableReason
+from authd.core.mapping import KubernetesUser
+from authd.daemon.telemetry.decision_log import DecisionLog
+from authd.daemon.telemetry.log_output import log_observer
+from authd.daemon.telemetry.metrics import Metrics
+from authd.sources.lockout_guard import SeenIdentities
+from tests.daemon.fakes import ALICE_ARN, decision, identity
+
+ACCOUNT = "111122223333"
+DIGEST = "0123456789abcdef" * 4
+
+
+class Audited:
+    """An audit, and what it has written."""
+
+    def __init__(self) -> None:
+        self.scrubbed: frozenset[str] = frozenset()
+        self.metrics = Metrics()
+        self.seen = SeenIdentities(Clock().seconds)
+        self.audit = DecisionLog(lambda: self.scrubbed, self.metrics, self.seen)
+
+    def lines(self, decided: Decision, elapsed: float = 0.0125, status: int = 200) -> tuple[dict[str, Any], str]:
+        """Record a decision, and return the line for machines and the one for people."""
+        with capturedLogs() as events:
+            self.audit.decided(decided, elapsed, status)
+        (event,) = events
+        return json.loads(render(event, "json")), render(event, "text")
+
+
+def render(event: Any, log_format: str) -> str:
+    out = io.StringIO()
+    log_observer(out, log_format)(event)
+    return out.getvalue()
+
+
+@pytest.fixture
+def audited() -> Audited:
+    return Audited()
+
+
+def accepted(who: CallerIdentity | None = None, groups: tuple[str, ...] = ("devs",)) -> Decision:
+    who = who or identity()
+    return Decision(
+        reason=ALLOWED,
+        message="",
+        reference="0a1b2c3d",
+        token_digest=DIGEST,
+        host="sts.us-east-1.amazonaws.com",
+        user=KubernetesUser(username=f"alice-{who.arn.account}", groups=groups, rule="config.yaml:1:1"),
+        identity=who,
+        source=Source.CACHE,
+    )
+
+
+def test_an_accepted_token_is_told_whole(audited: Audited) -> None:
+    """The record of an acceptance has everything an auditor asks for, under stable names."""
+    line, text = audited.lines(accepted())
+    assert line.pop("time")
+    assert line.pop("logger")
+    assert {name: value for name, value in line.items() if name != "message"} == {
+        "level": "info",
+        "decision": "allowed",
+        "reason": "allowed",
+        "reference": "0a1b2c3d",
+        "token": DIGEST[:12],
+        "source": "cache",
+        "sts_host": "sts.us-east-1.amazonaws.com",
+        "sts_request_id": "request-1",
+        "arn": ALICE_ARN,
+        "canonical_arn": ALICE_ARN,
+        "account": ACCOUNT,
+        "username": f"alice-{ACCOUNT}",
+        "groups": ["devs"],
+        "elapsed_ms": 12.5,
+        "status": 200,
+    }
+    for part in ("allowed", "0a1b2c3d", ALICE_ARN, f"alice-{ACCOUNT}"):
+        assert part in text
+    assert DIGEST not in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "verdict"),
+    [
+        (DenialReason.MALFORMED_TOKEN, 200, "denied"),
+        (DenialReason.IDENTITY_NOT_MAPPED, 200, "denied"),
+        (UnavailableReason.STS_TIMEOUT, 504, "unavailable"),
+        (UnavailableReason.OVERLOADED, 503, "unavailable"),
+    ],
+)
+def test_a_refusal_is_a_warning_that_says_why(audited: Audited, reason: str, status: int, verdict: str) -> None:
+    """The record of a refusal tells a no from an outage, and has the words that the answer has."""
+    line, text = audited.lines(decision(reason, "because of a test"), status=status)
+    assert (line["level"], line["decision"], line["reason"], line["status"]) == ("warn", verdict, reason, status)
+    assert "because of a test" in json.dumps(line)
+    assert "because of a test" in text
+
+
+def test_a_scrubbed_account_is_in_no_line(audited: Audited) -> None:
+    """No spelling of a scrubbed account's identity is written, for machines or people."""
+    audited.scrubbed = frozenset({ACCOUNT})
+    who = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/{ACCOUNT}", principal_id="AROAEXAMPLE")
+    for decided in (accepted(who, ("devs", f"of-{ACCOUNT}")), decision(DenialReason.IDENTITY_NOT_MAPPED, "no", who)):
+        line, text = audited.lines(decided)
+        assert ACCOUNT not in json.dumps(line)
+        assert ACCOUNT not in text
+        assert line["account"] == "(scrubbed)"
+    assert audited.lines(accepted(identity("arn:aws:iam::444455556666:user/bob")))[0]["account"] == "444455556666"
+
+
+def test_what_an_identity_holds_cannot_forge_a_line(audited: Audited) -> None:
+    """Braces and the like in names are written as they are, and never taken for a format."""
+    who = identity("arn:aws:iam::111122223333:user/{log_source}/x", principal_id="AIDA")
+    line, text = audited.lines(accepted(who, ("{log_level}", "%s")))
+    assert line["arn"].endswith("user/{log_source}/x")
+    assert "{log_source}" in text
+    assert text.count("\n") == 1
+
+
+def test_only_accepted_identities_are_seen(audited: Audited) -> None:
+    """The lock-out guard knows whom the daemon let in, and nobody else."""
+    audited.lines(decision(DenialReason.IDENTITY_NOT_MAPPED, "no", identity("arn:aws:iam::111122223333:user/mallory")))
+    assert list(audited.seen._seen) == []
+    audited.lines(accepted())
+    assert list(audited.seen._seen) == [ALICE_ARN]
+
+
+def test_everything_is_counted(audited: Audited) -> None:
+    """Each decision and each request that was none is counted under its name."""
+    audited.lines(accepted())
+    audited.lines(decision(UnavailableReason.STS_TIMEOUT), status=504)
+    with capturedLogs() as events:
+        audited.audit.refused(413, "too long")
+    assert [event["log_level"].name for event in events] == ["warn"]
+    figures = audited.metrics.render().decode()
+    for line in (
+        'authd_decisions_total{reason="allowed"} 1.0',
+        'authd_decisions_total{reason="sts_timeout"} 1.0',
+        'authd_identities_total{source="cache"} 1.0',
+        'authd_refused_requests_total{status="413"} 1.0',
+        "authd_review_seconds_count 2.0",
+    ):
+        assert line in figures
+
+
+def test_a_flood_of_requests_that_are_no_reviews_is_a_few_lines(
+    audited: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some lines are written, all requests are counted, and the next line tells how many had none."""
+    now = [0.0]
+    monkeypatch.setattr("authd.daemon.telemetry.decision_log.time.monotonic", lambda: now[0])
+    audited = Audited()
+    with capturedLogs() as events:
+        for _ in range(1_000):
+            audited.audit.refused(404, "no such path")
+    assert len(events) == 20
+    now[0] = 1.0
+    with capturedLogs() as events:
+        audited.audit.refused(404, "no such path")
+    assert [render(event, "text").count("980 more requests") for event in events] == [1, 0]

@@ -1,0 +1,159 @@
+"""How events are written."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from twisted.logger import LogLevel
+from twisted.python.failure import Failure
+
+from authd.daemon.telemetry.log_output import LogOutput, log_observer
+
+EVENT: dict[str, Any] = {
+    "log_time": 1_772_366_400.25,
+    "log_level": LogLevel.warn,
+    "log_namespace": "authd.test",
+    "log_source": object(),
+    "log_format": "{what} happened",
+    "what": "something",
+    "count": 3,
+    "names": ["a", "b"],
+    "hidden": object(),
+    "mixed": ["a", object()],
+}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def write(event: dict[str, Any], log_format: str, out: io.StringIO | None = None) -> str:
+    out = out or io.StringIO()
+    log_observer(out, log_format)(event)
+    return out.getvalue()
+
+
+def test_machines_get_one_object_a_line() -> None:
+    """An event is one line of JSON with its time, level, words and plain values, and nothing else of it."""
+    line = write(EVENT, "json")
+    assert line.endswith("\n")
+    assert line.count("\n") == 1
+    assert json.loads(line) == {
+        "time": "2026-03-01T12:00:00.250+00:00",
+        "level": "warn",
+        "logger": "authd.test",
+        "message": "something happened",
+        "what": "something",
+        "count": 3,
+        "names": ["a", "b"],
+    }
+
+
+def test_people_get_text() -> None:
+    """Text has the time and the words."""
+    assert "something happened" in write(EVENT, "text")
+    assert not write(EVENT, "text").startswith("{")
+
+
+@pytest.mark.parametrize(("out", "is_json"), [(io.StringIO(), True), (Terminal(), False)])
+def test_the_automatic_format_depends_on_the_reader(out: io.StringIO, is_json: bool) -> None:  # noqa: FBT001
+    """A terminal gets text, everything else JSON."""
+    assert write(EVENT, "auto", out).startswith("{") == is_json
+
+
+def test_a_failure_has_its_traceback() -> None:
+    """A failure's traceback is a member of the object, in the same line."""
+    try:
+        raise ZeroDivisionError("by zero")
+    except ZeroDivisionError:
+        line = write({**EVENT, "log_failure": Failure()}, "json")
+    assert "ZeroDivisionError: by zero" in json.loads(line)["traceback"]
+    assert line.count("\n") == 1
+
+
+def test_control_characters_cannot_forge_lines() -> None:
+    """A value with line feeds and escapes stays one line."""
+    line = write({**EVENT, "what": 'x\n{"level":"info"}\x1b[31m\u2028'}, "json")
+    assert line.count("\n") == 1
+    assert "\x1b" not in line
+    assert "\u2028" not in line
+
+
+def test_values_do_not_replace_the_lines_own_members() -> None:
+    """A value under a name of the line's own does not take its place."""
+    assert json.loads(write({**EVENT, "level": "forged", "time": "forged"}, "json"))["level"] == "warn"
+
+
+class Disk(io.StringIO):
+    """A file that counts how often it is written, and may be full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+        self.full = False
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_is_written_together_is_written_once(log_format: str) -> None:
+    """Lines that are held go out in their order, in one piece, when the block ends, and others at once."""
+    disk = Disk()
+    output = LogOutput(disk)
+    observe = log_observer(output, log_format)
+    observe({**EVENT, "what": "first"})
+    assert "first happened" in disk.getvalue()
+    with output.together():
+        observe({**EVENT, "what": "second"})
+        observe({**EVENT, "what": "third"})
+        assert "second" not in disk.getvalue()
+    assert disk.writes == 2
+    observe({**EVENT, "what": "fourth"})
+    happened = [disk.getvalue().index(f"{what} happened") for what in ("first", "second", "third", "fourth")]
+    assert happened == sorted(happened)
+    assert len(disk.getvalue().splitlines()) == 4
+
+
+def test_what_is_held_is_written_whatever_happens() -> None:
+    """A block that breaks has its lines written too."""
+    disk = Disk()
+    output = LogOutput(disk)
+
+    def break_off() -> None:
+        with output.together():
+            log_observer(output, "json")(EVENT)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert "something happened" in disk.getvalue()
+
+
+def test_a_full_disk_is_survived() -> None:
+    """Where nothing can be written the block ends as ever, nothing heaps up, and later lines are written again."""
+    disk = Disk()
+    output = LogOutput(disk)
+    observe = log_observer(output, "json")
+    disk.full = True
+    with output.together():
+        observe(EVENT)
+    with pytest.raises(OSError, match="No space"):
+        observe(EVENT)  # alone it is the publisher who is told
+    disk.full = False
+    observe({**EVENT, "what": "later"})
+    assert len(disk.getvalue().splitlines()) == 1
+    assert "later happened" in disk.getvalue()
+
+
+def test_an_output_is_a_terminal_where_its_stream_is() -> None:
+    """Who reads is asked of the stream itself."""
+    assert LogOutput(Terminal()).isatty()
+    assert not LogOutput(io.StringIO()).isatty()

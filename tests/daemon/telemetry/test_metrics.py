@@ -1,0 +1,60 @@
+"""Figures under names and labels from closed sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from authd.core.decision import ALLOWED, Source
+from authd.core.errors import DenialReason, UnavailableReason
+from authd.daemon.telemetry.metrics import Metrics
+from tests.daemon.fakes import decision
+
+
+def figures(metrics: Metrics) -> dict[str, float]:
+    lines = [line for line in metrics.render().decode().splitlines() if not line.startswith("#")]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+def test_every_series_is_there_from_the_start() -> None:
+    """Each reason, source, outcome, status and result has its series before it first happens, so that rates work."""
+    names = set(figures(Metrics()))
+    for reason in (ALLOWED, *DenialReason, *UnavailableReason):
+        assert f'authd_decisions_total{{reason="{reason}"}}' in names
+    for source in Source:
+        assert f'authd_identities_total{{source="{source}"}}' in names
+    for outcome in ("ok", *DenialReason, *UnavailableReason):
+        assert f'authd_sts_calls_total{{outcome="{outcome}"}}' in names
+    for result in ("ok", "broken", "refused"):
+        assert f'authd_reloads_total{{result="{result}"}}' in names
+
+
+def test_no_series_is_added_by_use() -> None:
+    """Whatever happens, no new label appears."""
+    metrics = Metrics()
+    names = set(figures(metrics))
+    for reason in (ALLOWED, *DenialReason, *UnavailableReason):
+        metrics.decided(decision(reason), 0.2)
+        metrics.sts_called("ok" if reason == ALLOWED else reason)
+    metrics.reloaded("broken")
+    metrics.refused(404)
+    assert set(figures(metrics)) == names
+    with pytest.raises(KeyError):
+        metrics.sts_called("a-token")
+
+
+def test_a_gauge_is_read_when_it_is_scraped() -> None:
+    """A gauge tells the value of the moment."""
+    metrics = Metrics()
+    values = [1.0]
+    metrics.gauge("authd_test", "A test.", lambda: values[0])
+    assert figures(metrics)["authd_test"] == 1
+    values[0] = 2.5
+    assert figures(metrics)["authd_test"] == 2.5
+
+
+def test_two_daemons_in_a_process_do_not_mix() -> None:
+    """Figures belong to their object, not to the process."""
+    one, other = Metrics(), Metrics()
+    one.decided(decision(ALLOWED), 0.001)
+    assert figures(one)["authd_review_seconds_count"] == 1
+    assert figures(other)["authd_review_seconds_count"] == 0

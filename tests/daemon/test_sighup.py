@@ -1,0 +1,68 @@
+"""SIGHUP, one and many."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet.task import Clock
+
+from authd.daemon.sighup import STORM_SECONDS, HangUps
+
+
+class Turning(Clock):
+    """A reactor that runs what other threads ask for in its next turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def callFromThread(self, work: object) -> None:  # noqa: N802
+        self.asked += 1
+        self.callLater(0, work)
+
+
+class Looking:
+    """Files that somebody looks at."""
+
+    def __init__(self) -> None:
+        self.reactor = Turning()
+        self.looks: list[float] = []
+        self.hang_ups = HangUps(self.reactor, lambda: self.looks.append(self.reactor.seconds()))
+
+
+@pytest.fixture
+def looking() -> Iterator[Looking]:
+    before = signal.getsignal(signal.SIGHUP)
+    yield Looking()
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_one_is_heeded_at_once_in_the_reactors_own_time(looking: Looking) -> None:
+    """The signal itself does nothing but ask; the files are looked at in the reactor's next turn, once."""
+    looking.hang_ups.take()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert looking.looks == []
+    looking.reactor.advance(0)
+    looking.reactor.advance(10 * STORM_SECONDS)
+    assert looking.looks == [0.0]
+    assert not looking.reactor.getDelayedCalls()
+
+
+def test_a_storm_is_few_looks_and_the_last_signal_counts(looking: Looking) -> None:
+    """A thousand signals are looked at together, now and then, and once more after the last of them."""
+    for _ in range(10):
+        for _ in range(100):
+            looking.hang_ups.came()
+        looking.reactor.advance(STORM_SECONDS / 4)
+    looking.reactor.advance(STORM_SECONDS)
+    assert 2 < len(looking.looks) <= 5
+    assert looking.looks[-1] >= 9 * STORM_SECONDS / 4
+    assert looking.reactor.asked <= 10
+    looking.reactor.advance(10 * STORM_SECONDS)
+    count = len(looking.looks)
+    looking.hang_ups.came()
+    looking.reactor.advance(0)
+    assert len(looking.looks) == count + 1

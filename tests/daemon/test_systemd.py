@@ -1,0 +1,92 @@
+"""Messages to the service manager."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from authd.daemon.systemd import ServiceManager, watchdog_seconds
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_a_message_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:  # noqa: FBT001
+    """A message is one datagram to the socket that the environment names, abstract ones too."""
+    path = f"@{tmp_path}/notify" if abstract else f"{tmp_path}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + path[1:] if abstract else path)
+        manager.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        told = ServiceManager()
+        told.notify("READY=1")
+        assert manager.recv(100) == b"READY=1"
+        told.close()
+        told.notify("STOPPING=1")
+        told.close()
+
+
+def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a manager a message goes nowhere, and that is no error."""
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    ServiceManager().notify("READY=1")
+
+
+def test_a_manager_that_went_away_is_missed_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manager that is gone, comes back, or does not listen is no reason to fail or to wait."""
+    path = str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", path)
+    told = ServiceManager()
+    told.notify("READY=1")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(5)
+        for _ in range(1_000):  # more than a queue holds
+            told.notify("WATCHDOG=1")
+        assert manager.recv(100) == b"WATCHDOG=1"
+    told.close()
+
+
+def test_no_descriptor_is_needed_to_be_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has used up its descriptors still says that it lives."""
+    path = str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(5)
+        told = ServiceManager()
+
+        def used_up(*_: object, **__: object) -> None:
+            raise OSError(24, "Too many open files")
+
+        monkeypatch.setattr(socket, "socket", used_up)
+        told.notify("WATCHDOG=1")
+        assert manager.recv(100) == b"WATCHDOG=1"
+        ServiceManager().notify("WATCHDOG=1")
+        told.close()
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "process", "seconds"),
+    [
+        ("30000000", "", 30.0),
+        ("30000000", "own", 30.0),
+        ("30000000", "1", None),
+        ("0", "", None),
+        ("", "", None),
+        ("-1", "", None),
+        ("3 0", "", None),
+        ("\u0663", "", None),
+    ],
+)
+def test_the_watchdogs_interval(
+    monkeypatch: pytest.MonkeyPatch, microseconds: str, process: str, seconds: float | None
+) -> None:
+    """The interval is the environment's, where it is a number and meant for this process."""
+    monkeypatch.setenv("WATCHDOG_USEC", microseconds)
+    if process:
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if process == "own" else process)
+    else:
+        monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    assert watchdog_seconds() == seconds

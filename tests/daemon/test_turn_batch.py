@@ -1,0 +1,93 @@
+"""What is alike is done together: in its order, once, at the end of the turn or when there is enough of it."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import Clock
+
+from authd.daemon.turn_batch import MOST, TurnBatch
+
+
+class Collected:
+    """A collection, and what it handed on."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.handed_on: list[list[int]] = []
+        self.together = TurnBatch(self.clock, self.handed_on.append)
+
+    def add(self, *items: int) -> None:
+        for item in items:
+            self.together.add(item)
+
+
+@pytest.fixture
+def collected() -> Collected:
+    return Collected()
+
+
+def test_a_turns_items_are_handed_on_at_its_end(collected: Collected) -> None:
+    """Nothing is handed on before the turn ends, and then everything, in its order, once."""
+    collected.add(1, 2, 3)
+    assert collected.handed_on == []
+    collected.clock.advance(0)
+    assert collected.handed_on == [[1, 2, 3]]
+    collected.add(4)
+    collected.clock.advance(0)
+    assert collected.handed_on == [[1, 2, 3], [4]]
+    assert collected.clock.getDelayedCalls() == []
+
+
+def test_enough_is_handed_on_at_once(collected: Collected) -> None:
+    """As many as there may be don't wait; what is left is handed on at the end of the same turn."""
+    collected.add(*range(MOST))
+    assert collected.handed_on == [list(range(MOST))]
+    collected.add(*range(2 * MOST + 1))
+    assert [len(items) for items in collected.handed_on] == [MOST] * 3
+    assert len(collected.clock.getDelayedCalls()) == 1
+    collected.clock.advance(0)
+    assert collected.handed_on[3:] == [[2 * MOST]]
+
+
+def test_a_turn_may_end_with_nothing_left(collected: Collected) -> None:
+    """Where everything was handed on before the end, nothing is at the end."""
+    collected.add(*range(MOST))
+    collected.clock.advance(0)
+    assert len(collected.handed_on) == 1
+
+
+def test_what_comes_while_handing_on_is_handed_on_by_itself() -> None:
+    """An item that is added by what is done with another one is neither lost nor done twice."""
+    clock = Clock()
+    handed_on: list[list[int]] = []
+
+    def hand_on(items: list[int]) -> None:
+        handed_on.append(items)
+        if len(handed_on) < 3:
+            together.add(len(handed_on))
+
+    together = TurnBatch(clock, hand_on)
+    together.add(0)
+    assert handed_on == []
+    clock.advance(0)  # a Clock's turn takes in what is due by then, too
+    assert handed_on == [[0], [1], [2]]
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_failure_takes_nothing_else_along() -> None:
+    """Where handing on breaks, what comes afterwards is handed on as ever."""
+    clock = Clock()
+    handed_on: list[list[int]] = []
+
+    def hand_on(items: list[int]) -> None:
+        handed_on.append(items)
+        if items == [1]:
+            raise ZeroDivisionError
+
+    together = TurnBatch(clock, hand_on)
+    together.add(1)
+    with pytest.raises(ZeroDivisionError):
+        clock.advance(0)
+    together.add(2)
+    clock.advance(0)
+    assert handed_on == [[1], [2]]

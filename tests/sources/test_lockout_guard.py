@@ -1,0 +1,120 @@
+"""The guard against locking everyone out."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import Clock
+
+from authd.core.arn import parse_arn
+from authd.core.caller_identity import CallerIdentity
+from authd.core.cooperative import finish
+from authd.core.mapping import MappingTable, Rule, build_table
+from authd.core.templates import parse_template
+from authd.sources.lockout_guard import SEEN_SECONDS, LockedOut, SeenIdentities
+
+
+def identity(number: int) -> CallerIdentity:
+    arn = parse_arn(f"arn:aws:iam::111122223333:user/User{number}")
+    return CallerIdentity(
+        arn=arn,
+        arn_text=arn.canonical,
+        canonical_arn=arn.canonical,
+        key=arn.key,
+        principal_id="AIDAUSER",
+        access_key_id="AKIAUSER00000000",
+    )
+
+
+def table(*numbers: int) -> MappingTable:
+    rules = [
+        Rule(subject=identity(n).arn, username=parse_template(f"user{n}"), groups=(), where=f"file:{n}:1")
+        for n in numbers
+    ]
+    return build_table(rules, {})
+
+
+def seen(clock: Clock, *numbers: int) -> SeenIdentities:
+    identities = SeenIdentities(clock.seconds)
+    for number in numbers:
+        identities.note(identity(number))
+    return identities
+
+
+def test_removing_every_mapping_is_refused_and_removing_none_is_not() -> None:
+    """An emptied file is more likely a mistake than a wish."""
+    with pytest.raises(LockedOut, match="every mapping"):
+        finish(seen(Clock()).checking(table(), table(1), 0.5))
+    with pytest.raises(LockedOut, match="every mapping") as caught:
+        finish(seen(Clock(), 1, 2, 3).checking(table(), table(1, 2), 0.5))
+    assert caught.value.names == tuple(identity(number).canonical_arn for number in (1, 2))
+    finish(seen(Clock()).checking(table(), table(), 0.5))
+    finish(seen(Clock()).checking(table(1), table(1), 0.5))
+
+
+def test_more_than_the_share_of_those_seen_is_refused_by_name() -> None:
+    """Six of ten are more than half, five are not."""
+    identities = seen(Clock(), *range(10))
+    old = table(*range(10))
+    finish(identities.checking(table(5, 6, 7, 8, 9), old, 0.5))
+    with pytest.raises(LockedOut, match="6 of the 10") as caught:
+        finish(identities.checking(table(6, 7, 8, 9), old, 0.5))
+    assert "arn:aws:iam::111122223333:user/User5" in caught.value.names
+
+
+def test_a_share_of_one_allows_everything() -> None:
+    """The setting switches the guard off."""
+    finish(seen(Clock(), *range(20)).checking(table(), table(*range(20)), 1.0))
+
+
+def test_one_alone_may_always_go() -> None:
+    """That somebody leaves is an ordinary change, also where few have come."""
+    finish(seen(Clock(), 1).checking(table(2), table(1, 2), 0.1))
+    finish(seen(Clock(), 1, 2).checking(table(2), table(1, 2), 0.1))
+
+
+def test_a_few_count_as_many_do() -> None:
+    """Two of three are more than half, in however small a cluster."""
+    with pytest.raises(LockedOut, match="2 of the 3"):
+        finish(seen(Clock(), 1, 2, 3).checking(table(3), table(1, 2, 3), 0.5))
+    finish(seen(Clock(), 1, 2, 3, 4).checking(table(3, 4), table(1, 2, 3, 4), 0.5))
+
+
+def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> None:
+    """Only who would lose access that they have is locked out."""
+    clock = Clock()
+    identities = seen(clock, *range(20))
+    finish(identities.checking(table(1), table(1), 0.1))
+    clock.advance(SEEN_SECONDS)
+    finish(identities.checking(table(1), table(*range(20)), 0.1))
+
+
+def test_who_comes_by_an_account_counts() -> None:
+    """Whole accounts and patterns let people in too, and lock them out when they go."""
+    everyone = build_table([], {"111122223333": "file:1:1"})
+    identities = seen(Clock(), 1, 2, 3)
+    finish(identities.checking(everyone, table(1, 2, 3), 0.5))
+    with pytest.raises(LockedOut, match="2 of the 3"):
+        finish(identities.checking(table(3), everyone, 0.5))
+    with pytest.raises(LockedOut, match="3 of the 3"):
+        finish(identities.checking(build_table([], {"999999999999": "file:1:1"}), everyone, 0.5))
+
+
+def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many have come and are lost, no step looks for the mapping that is nearest to them, or takes long."""
+
+    def nearest(*_: object) -> str:
+        raise AssertionError("looked for the nearest mapping")
+
+    monkeypatch.setattr("authd.core.mapping.nearest_rule", nearest)
+    identities = seen(Clock(), *range(2_000))
+    steps = identities.checking(table(-1, -2), table(*range(2_000)), 0.5)
+    for _ in range(50):
+        next(steps)
+    identities.note(identity(2_001))  # others come in between
+    with pytest.raises(LockedOut, match="2000 of the 2000"):
+        list(steps)
+
+
+def test_memory_is_bounded() -> None:
+    """The latest identities are kept."""
+    assert len(seen(Clock(), *range(8_200))._seen) == 8_192

@@ -1,0 +1,399 @@
+"""The settings in force: read, read again, and kept where what comes next can't be used."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.task import Clock, Cooperator
+from twisted.logger import capturedLogs, formatEvent
+
+from authd.core.errors import ConfigError
+from authd.core.partitions import Partition
+from authd.sources import settings_file as reloader
+from authd.sources.last_good import LastGoodFile
+from authd.sources.lockout_guard import SeenIdentities
+from authd.sources.settings_file import SettingsFile
+from tests.daemon.fakes import identity
+
+ACCOUNT = "111122223333"
+
+
+def arn(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:user/{name}"
+
+
+class Reloading:
+    """A settings file, and a cooperator that works when the test says so."""
+
+    def __init__(self, folder: Path, partitions: Mapping[str, Partition]) -> None:
+        self.path = folder / "config.yaml"
+        self.state = folder / "state"
+        self.clock = Clock()
+        self.results: list[str] = []
+        self.seen = SeenIdentities(self.clock.seconds)
+        self._partitions = partitions
+        self.file = self.anew()
+
+    def anew(self, overrides: Mapping[str, str] | None = None) -> SettingsFile:
+        return SettingsFile(
+            self.path,
+            partitions=self._partitions,
+            overrides={"server.stateDir": str(self.state), **(overrides or {})},
+            cooperator=Cooperator(scheduler=lambda work: self.clock.callLater(0.001, work)),
+            last_good=LastGoodFile(maybeDeferred),
+            seen=self.seen,
+            reloaded=self.results.append,
+        )
+
+    def write(self, *names: str, more: str = "") -> str:
+        """Write mappings for some users, and return the text."""
+        users = "".join(f"\n  - userARN: {arn(name)}\n    username: {name}" for name in names)
+        text = f"clusterID: prod\nserver:\n{more}  mapUsers:{users or ' []'}\n"
+        self.path.write_text(text)
+        return text
+
+    def check(self) -> list[tuple[str, str]]:
+        """Look at the file, let everything that follows happen, and return the log's levels and words."""
+        with capturedLogs() as events:
+            self.file.check()
+            self.work()
+        return [(event["log_level"].name, formatEvent(event)) for event in events]
+
+    def work(self) -> None:
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0.001)
+
+    def allowed(self, *names: str) -> list[str]:
+        """Return those of the names that the mappings in force know."""
+        return [name for name in names if identity(arn(name)).key in self.file.settings.table.exact]
+
+
+@pytest.fixture
+def reloading(tmp_path: Path, partitions: Mapping[str, Partition]) -> Reloading:
+    reloading = Reloading(tmp_path, partitions)
+    reloading.write("alice")
+    reloading.file.load()
+    return reloading
+
+
+def test_an_unchanged_file_is_left_alone(reloading: Reloading) -> None:
+    """A file with the same content changes and says nothing, whatever its date."""
+    settings = reloading.file.settings
+    reloading.write("alice")
+    assert reloading.check() == []
+    assert reloading.file.settings is settings
+    assert reloading.results == []
+
+
+def test_a_changed_file_comes_into_force(reloading: Reloading) -> None:
+    """New mappings replace the old ones as one."""
+    reloading.write("alice", "bob")
+    assert reloading.check() == [("info", "mappings reloaded: 2 rules in force")]
+    assert reloading.allowed("alice", "bob") == ["alice", "bob"]
+    assert reloading.results == ["ok"]
+    assert reloading.file.problems == ()
+
+
+def test_a_file_without_end_takes_no_memory(reloading: Reloading) -> None:
+    """Of a file that has grown beyond all measure no more is read than shows it."""
+    with reloading.path.open("r+b") as file:
+        file.truncate(256 << 20)
+    tracemalloc.start()
+    try:
+        reloading.check()
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+    assert "larger than 8 MiB" in str(reloading.file.problems[0])
+    assert reloading.allowed("alice") == ["alice"]
+
+
+def test_what_is_in_force_is_never_changed_in_place(reloading: Reloading) -> None:
+    """Who holds the old settings goes on seeing them whole."""
+    old = reloading.file.settings
+    reloading.write("bob")
+    reloading.check()
+    assert list(old.table.exact) == [identity(arn("alice")).key]
+    assert reloading.file.settings is not old
+
+
+def test_a_broken_file_keeps_the_last_good_one(reloading: Reloading) -> None:
+    """A broken file is told with every line, once, and changes nothing until it is mended."""
+    reloading.path.write_text("clusterID: prod\nserver:\n  mapUsers:\n  - userARN: nonsense\n    usernam: a\n")
+    said = reloading.check()
+    assert {level for level, _ in said} == {"error"}
+    assert {problem.line for problem in reloading.file.problems} == {4, 5}
+    assert len(said) == len(reloading.file.problems) + 1
+    assert "stay" in said[-1][1]
+    assert reloading.check() == []
+    assert reloading.allowed("alice") == ["alice"]
+    reloading.write("bob")
+    reloading.check()
+    assert reloading.file.problems == ()
+    assert reloading.results == ["broken", "ok"]
+
+
+def test_a_mended_file_that_is_the_old_one_is_good_again(reloading: Reloading) -> None:
+    """A broken file that is put back as it was leaves no complaint."""
+    good = reloading.path.read_text()
+    reloading.path.write_text("nonsense: [")
+    reloading.check()
+    assert reloading.file.problems
+    reloading.path.write_text(good)
+    reloading.check()
+    assert reloading.file.problems == ()
+
+
+def test_a_vanished_file_changes_nothing(reloading: Reloading) -> None:
+    """A file that can't be read is told once, and forgotten when it is back."""
+    good = reloading.path.read_text()
+    reloading.path.unlink()
+    said = reloading.check()
+    assert [level for level, _ in said] == ["error", "error"]
+    assert "can't be read: No such file or directory" in said[0][1]
+    assert reloading.check() == []
+    assert reloading.allowed("alice") == ["alice"]
+    reloading.path.write_text(good)
+    reloading.check()
+    assert reloading.file.problems == ()
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(reloading: Reloading) -> None:
+    """A change during a reload is not lost: the file that is in force in the end is the last one."""
+    reloading.write("bob")
+    reloading.file.check()
+    reloading.write("carol")
+    reloading.file.check()
+    reloading.work()
+    assert reloading.allowed("alice", "bob", "carol") == ["carol"]
+    assert reloading.results == ["ok", "ok"]
+
+
+def test_a_large_file_is_loaded_in_steps(reloading: Reloading) -> None:
+    """Between the steps of a large file the reactor turns, and the old mappings are in force."""
+    reloading.write(*(f"user{number}" for number in range(3_000)))
+    reloading.file.check()
+    reloading.clock.advance(0.001)
+    assert reloading.allowed("alice", "user1") == ["alice"]
+    reloading.work()
+    assert len(reloading.file.settings.table) == 3_000
+
+
+def test_a_bug_in_loading_changes_nothing(reloading: Reloading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where loading itself breaks, the mappings stay, it is logged, and the next change is taken."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reloader, "loading_settings", broken)
+        reloading.write("bob")
+        said = reloading.check()
+    assert "reloading failed; the mappings in force stay" in said[0][1]
+    assert reloading.allowed("alice", "bob") == ["alice"]
+    reloading.write("bob", "carol")
+    reloading.check()
+    assert reloading.allowed("bob", "carol") == ["bob", "carol"]
+
+
+def test_settings_that_need_a_restart_are_named(reloading: Reloading) -> None:
+    """A changed setting that a reload can't bring into force is named, and stays as it was."""
+    reloading.write("bob", more="  port: 1234\n  audiences: [a]\n")
+    said = reloading.check()
+    assert [words.split()[2] for level, words in said if level == "warn"] == ["server.port", "server.audiences"]
+    assert reloading.file.settings.port == 21362
+    assert reloading.allowed("bob") == ["bob"]
+
+
+def test_scrubbed_accounts_come_into_force_at_once(reloading: Reloading) -> None:
+    """Accounts that are to be scrubbed are so from the reload on."""
+    reloading.write("alice", more=f'  scrubbedAccounts: ["{ACCOUNT}"]\n')
+    reloading.check()
+    assert reloading.file.settings.scrubbed_accounts == {ACCOUNT}
+
+
+def test_options_stay_in_force_over_reloads(reloading: Reloading) -> None:
+    """What an option overrides stays overridden, and its setting in the file is no change."""
+    reloading.file = reloading.anew({"server.port": "7"})
+    reloading.file.load()
+    reloading.write("bob", more="  port: 8\n")
+    assert [level for level, _ in reloading.check()] == ["info"]
+    assert reloading.file.settings.port == 7
+
+
+def test_warnings_are_logged(reloading: Reloading) -> None:
+    """What an operator should look at is logged, and keeps nothing from coming into force."""
+    reloading.write("bob", "bob")
+    said = reloading.check()
+    assert [level for level, _ in said] == ["warn", "info"]
+    assert "config.yaml:6:" in said[0][1]
+
+
+def test_a_first_start_needs_a_good_file(reloading: Reloading) -> None:
+    """A start without a usable file is an error with every problem."""
+    reloading.path.write_text("clusterID: prod\nserver: {prot: 1, adress: x}\n")
+    with pytest.raises(ConfigError) as caught:
+        reloading.anew().load()
+    assert len(caught.value.problems) == 2
+
+
+def seen_users(reloading: Reloading, count: int) -> list[str]:
+    """Put users into force and let them be seen."""
+    names = [f"user{number}" for number in range(count)]
+    reloading.write(*names)
+    reloading.check()
+    for name in names:
+        reloading.seen.note(identity(arn(name)))
+    reloading.results.clear()
+    return names
+
+
+def test_a_reload_that_removes_every_mapping_is_refused(reloading: Reloading) -> None:
+    """Mappings that are all gone are taken for a mistake, and said so in log and problems."""
+    reloading.write()
+    said = reloading.check()
+    assert reloading.results == ["refused"]
+    assert "it would remove every mapping: run `authd reload --force`" in said[0][1]
+    assert "it would remove every mapping" in str(reloading.file.problems[0])
+    assert reloading.allowed("alice") == ["alice"]
+
+
+def test_a_reload_that_locks_out_too_many_is_refused_by_name(reloading: Reloading) -> None:
+    """More than the share of those seen lately is refused, with the list of who would be locked out."""
+    names = seen_users(reloading, 10)
+    reloading.write(*names[:4])
+    said = reloading.check()
+    assert reloading.results == ["refused"]
+    named = [words.rpartition(" ")[2] for _, words in said if words.startswith("would be locked out")]
+    assert named == [arn(name) for name in names[4:]]
+    assert reloading.allowed(*names) == names
+    reloading.write(*names[:5])
+    reloading.check()
+    assert reloading.results == ["refused", "ok"]
+    assert reloading.file.problems == ()
+
+
+def test_a_share_of_one_allows_everything(reloading: Reloading) -> None:
+    """The guard can be switched off."""
+    seen_users(reloading, 10)
+    reloading.write("alice", more="  maxLockoutShare: off\n")
+    reloading.check()
+    assert reloading.results == ["ok"]
+
+
+def test_who_would_be_locked_out_by_no_mapping_at_all_is_named(reloading: Reloading) -> None:
+    """With every mapping gone, the log lists whom that concerns; of many it says how many more there are."""
+    names = seen_users(reloading, 60)
+    reloading.write()
+    said = [words.partition("locked out: ")[2] for _, words in reloading.check() if "would be locked out" in words]
+    assert said == [*(arn(name) for name in names[:50]), "10 more"]
+
+
+@pytest.mark.parametrize("when", ["before the refusal", "after the refusal"])
+def test_force_brings_exactly_that_content_into_force(reloading: Reloading, when: str) -> None:
+    """A forced reload names the content by its hash: it is taken whomever it locks out, another content is not."""
+    text = reloading.write()
+    if when == "after the refusal":
+        reloading.check()
+        assert reloading.results == ["refused"]
+    marker = reloading.state / "force-reload"
+    marker.write_text(sha256(text.encode()).hexdigest())
+    reloading.check()
+    assert reloading.results[-1] == "ok"
+    assert len(reloading.file.settings.table) == 0
+    assert not marker.exists()
+    reloading.write("alice")
+    reloading.check()
+    marker.write_text(sha256(b"another content").hexdigest())
+    reloading.write()
+    reloading.check()
+    assert reloading.results[-1] == "refused"
+    assert not marker.exists()
+
+
+LAST_GOOD = "  startFromLastGood: true\n"
+
+
+def started_once(reloading: Reloading, more: str) -> None:
+    reloading.write("alice", more=more)
+    reloading.check()
+    reloading.path.write_text("clusterID: prod\nserver:\n  mapUsers: nonsense\n")
+
+
+def test_a_start_from_the_last_good_settings_is_loud(reloading: Reloading) -> None:
+    """Where the last good settings say so, a start with a broken file serves them, degraded and loud."""
+    started_once(reloading, LAST_GOOD)
+    file = reloading.file = reloading.anew()
+    with capturedLogs() as events:
+        file.load()
+    assert reloading.allowed("alice") == ["alice"]
+    assert file.problems[0].line == 3
+    assert events[-1]["log_level"].name == "critical"
+    assert "started from the last good settings" in formatEvent(events[-1])
+    reloading.write("bob", more=LAST_GOOD)
+    reloading.check()
+    assert reloading.allowed("alice", "bob") == ["bob"]
+    assert file.problems == ()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "server:\n  stateDir: STATE\n  prot: 1\n",
+        "server:\n  statedir: 'STATE' # here\n  prot: 1\n",
+        "# stateDir: /nowhere\nserver: {prot: 1, stateDir: STATE}\n",
+        '{"clusterID": "prod", "server": {"stateDir": "STATE", "prot": 1}}',
+    ],
+)
+def test_a_broken_file_still_says_where_the_last_good_one_is(reloading: Reloading, broken: str) -> None:
+    """The state directory is found in a file that can't be used, however its line is written."""
+    reloading.write("alice", more=LAST_GOOD)
+    reloading.check()
+    reloading.path.write_text(broken.replace("STATE", str(reloading.state)))
+    file = reloading.file = reloading.anew()
+    file._overrides = {}
+    file.load()
+    assert reloading.allowed("alice") == ["alice"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "spoil"),
+    [
+        ("", lambda _: None),
+        (LAST_GOOD, lambda kept: kept.unlink()),
+        (LAST_GOOD, lambda kept: kept.write_text("nonsense")),
+    ],
+    ids=["not asked for", "gone", "broken too"],
+)
+def test_a_start_without_good_settings_fails(
+    reloading: Reloading, setting: str, spoil: Callable[[Path], object]
+) -> None:
+    """Where the setting doesn't say so, or nothing good is left, the start fails with the file's own errors."""
+    started_once(reloading, setting)
+    spoil(reloading.state / "last-good.yaml")
+    with pytest.raises(ConfigError, match=r"config\.yaml:3:"):
+        reloading.anew().load()
+
+
+def test_a_state_directory_that_cannot_be_written_is_no_reason_to_stop(reloading: Reloading) -> None:
+    """Where the last good settings can't be kept, that is a warning, and the reload is done."""
+    (reloading.state / "last-good.yaml").unlink()
+    reloading.state.rmdir()
+    reloading.state.write_text("no directory")
+    reloading.write("bob")
+    assert [level for level, _ in reloading.check()] == ["info", "warn"]
+    assert reloading.allowed("bob") == ["bob"]
+
+
+def test_identities_of_scrubbed_accounts_are_not_named(reloading: Reloading) -> None:
+    """The list of who would be locked out leaves scrubbed accounts out."""
+    names = seen_users(reloading, 10)
+    reloading.write(*names, more=f'  scrubbedAccounts: ["{ACCOUNT}"]\n')
+    reloading.check()
+    reloading.write("somebody-else")
+    assert not [words for _, words in reloading.check() if ACCOUNT in words.replace(str(reloading.path), "")]

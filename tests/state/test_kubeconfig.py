@@ -1,0 +1,278 @@
+"""The webhook kubeconfig: its content, and when it is written."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from twisted.logger import capturedLogs, formatEvent
+
+from authd.config.settings import Settings
+from authd.core.errors import ConfigError
+from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig, ensure_kubeconfig
+from authd.state.certificate_store import StateFiles
+from authd.state.kubeconfig import client_entries, webhook_kubeconfig
+from authd.state.x509 import CertifiedKey, new_ca, new_client_leaf
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def parsed(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the cluster and the user that the current context leads to."""
+    config = yaml.safe_load(content)
+    assert (config["apiVersion"], config["kind"]) == ("v1", "Config")
+    by_name = {kind: {entry["name"]: entry for entry in config[kind]} for kind in ("contexts", "clusters", "users")}
+    context = by_name["contexts"][config["current-context"]]["context"]
+    return by_name["clusters"][context["cluster"]]["cluster"], by_name["users"][context["user"]]["user"]
+
+
+@pytest.mark.parametrize(
+    ("host", "server"),
+    [
+        ("localhost", "https://localhost:21362/authenticate"),
+        ("10.0.0.1", "https://10.0.0.1:21362/authenticate"),
+        ("::1", "https://[::1]:21362/authenticate"),
+    ],
+)
+def test_it_leads_to_the_webhook_and_trusts_one_authority(host: str, server: str) -> None:
+    """The kubeconfig names the webhook's URL and carries the authority itself."""
+    cluster, user = parsed(webhook_kubeconfig(host=host, port=21362, authority_pem=b"-----CA-----"))
+    assert cluster["server"] == server
+    assert base64.b64decode(cluster["certificate-authority-data"]) == b"-----CA-----"
+    assert user == {}
+
+
+def test_with_a_client_certificate_it_proves_itself() -> None:
+    """For mutual TLS the kubeconfig carries the client's pair."""
+    client = CertifiedKey(certificate_pem=b"cert", key_pem=b"key")
+    _, user = parsed(webhook_kubeconfig(host="localhost", port=1, authority_pem=b"ca", client=client))
+    assert {name: base64.b64decode(value) for name, value in user.items()} == {
+        "client-certificate-data": b"cert",
+        "client-key-data": b"key",
+    }
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> StateFiles:
+    files = StateFiles(folder=tmp_path / "state")
+    files.ensure_pair(("localhost",), NOW)
+    return files
+
+
+def settings(path: Path) -> Settings:
+    return Settings(cluster_id="prod", generate_kubeconfig=str(path))
+
+
+def test_it_is_written_once(tmp_path: Path, files: StateFiles) -> None:
+    """It is written where it isn't there as it should be, private, in folders that are made; and then left alone."""
+    path = tmp_path / "deep" / "er" / "kubeconfig.yaml"
+    assert ensure_kubeconfig(settings(path), files, 21362, NOW)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    cluster, _ = parsed(path.read_bytes())
+    assert base64.b64decode(cluster["certificate-authority-data"]) == files.authority.read_bytes()
+    inode = path.stat().st_ino
+    assert not ensure_kubeconfig(settings(path), files, 21362, NOW)
+    assert path.stat().st_ino == inode
+    assert ensure_kubeconfig(settings(path), files, 21363, NOW)
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, files: StateFiles) -> None:
+    """Where it can't be written, the error names the file and what to do."""
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "kubeconfig.yaml"
+    with pytest.raises(ConfigError, match=r"can't be written: .*; run `authd init`") as caught:
+        ensure_kubeconfig(settings(path), files, 21362, NOW)
+    assert caught.value.problems[0].file == str(path)
+
+
+def user_of(path: Path) -> dict[str, str]:
+    user: dict[str, str] = parsed(path.read_bytes())[1]
+    return user
+
+
+def write_with(path: Path, user: dict[str, str]) -> None:
+    """Write a kubeconfig of before, with that user and of another port."""
+    path.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=b"ca", user=user))
+
+
+def stranger(now: datetime = NOW) -> CertifiedKey:
+    """Return a client's pair of another authority."""
+    return new_client_leaf(new_ca("x", now), "kube-apiserver", now)
+
+
+def test_a_client_certificate_stays_where_nobody_asks_for_one(tmp_path: Path, files: StateFiles) -> None:
+    """What `authd init --mutual-tls` wrote is kept when all else changes, and so is another authority's."""
+    path = tmp_path / "kubeconfig.yaml"
+    for client in (files.client_leaf(NOW), stranger()):
+        write_with(path, client_entries(client))
+        assert ensure_kubeconfig(settings(path), files, 21362, NOW)
+        assert user_of(path) == client_entries(client)
+        assert parsed(path.read_bytes())[0]["server"].endswith(":21362/authenticate")
+        assert not ensure_kubeconfig(settings(path), files, 21362, NOW)
+
+
+def test_client_certificates_in_files_stay_while_the_files_are_there(tmp_path: Path, files: StateFiles) -> None:
+    """A kubeconfig that names files, relative ones too, goes on naming them; those that are gone open nothing."""
+    path = tmp_path / "kubeconfig.yaml"
+    client = files.client_leaf(NOW)
+    (tmp_path / "client.pem").write_bytes(client.certificate_pem)
+    (tmp_path / "client.key").write_bytes(client.key_pem)
+    named = {"client-certificate": "client.pem", "client-key": str(tmp_path / "client.key")}
+    for mutual in (False, True):
+        write_with(path, named)
+        ensure_kubeconfig(settings(path), files, 21362, NOW, mutual_tls=mutual)
+        assert user_of(path) == named
+    (tmp_path / "client.key").unlink()
+    ensure_kubeconfig(settings(path), files, 21362, NOW)
+    assert user_of(path) == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "users: []",
+        "users: 1",
+        "users: [{user: {client-certificate-data: '*'}}]",
+        "# client-\n[",
+        "\0client-",
+        "client-: " + "[" * 10_000 + "]" * 10_000,
+    ],
+    ids=str,
+)
+def test_a_kubeconfig_of_no_use_is_replaced(tmp_path: Path, files: StateFiles, content: str) -> None:
+    """What can't be read as a kubeconfig, or names no certificate, keeps nothing."""
+    path = tmp_path / "kubeconfig.yaml"
+    path.write_text(content)
+    assert ensure_kubeconfig(settings(path), files, 21362, NOW)
+    assert user_of(path) == {}
+
+
+def test_a_client_certificate_that_opens_stays(tmp_path: Path, files: StateFiles) -> None:
+    """Where one is asked for, the one that is there stays as long as it opens: kube-apiserver has read it."""
+    path = tmp_path / "kubeconfig.yaml"
+    ensure_kubeconfig(settings(path), files, 21362, NOW, mutual_tls=True)
+    user = user_of(path)
+    assert ensure_kubeconfig(settings(path), files, 21363, NOW, mutual_tls=True)
+    assert user_of(path) == user
+    assert not ensure_kubeconfig(settings(path), files, 21363, NOW + timedelta(days=3_000), mutual_tls=True)
+
+
+@pytest.mark.parametrize("what", ["none", "another authority's", "not valid yet", "ended"])
+def test_a_client_certificate_that_does_not_open_is_replaced(tmp_path: Path, files: StateFiles, what: str) -> None:
+    """Where one is asked for and the one that is there would be refused, another is signed."""
+    path = tmp_path / "kubeconfig.yaml"
+    users = {
+        "none": {},
+        "another authority's": client_entries(stranger()),
+        "not valid yet": client_entries(files.client_leaf(NOW + timedelta(days=9))),
+        "ended": client_entries(files.client_leaf(NOW)),
+    }
+    now = NOW + timedelta(days=3_700) if what == "ended" else NOW
+    if what == "ended":
+        files.mend_authority(now)
+    write_with(path, users[what])
+    assert ensure_kubeconfig(settings(path), files, 21362, now, mutual_tls=True)
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(user_of(path)["client-certificate-data"]))
+    assert certificate.not_valid_before_utc < now < certificate.not_valid_after_utc
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(files.authority.read_bytes()))
+
+
+def keeper(settings: Settings, files: StateFiles) -> WebhookKubeconfig:
+    return WebhookKubeconfig(settings, files, 21362, trusted=files.trusted_pem, now=lambda: NOW)
+
+
+def test_it_follows_what_is_served(tmp_path: Path, files: StateFiles) -> None:
+    """Another certificate to trust, or somebody's edit, is made up for while the daemon runs; trouble is said."""
+    path = tmp_path / "kubeconfig.yaml"
+    trusted = [b"ca of before"]
+    kept = WebhookKubeconfig(settings(path), files, 21362, trusted=lambda: trusted[-1], now=lambda: NOW)
+    kept.write()
+    trusted.append(b"another")
+    kept.check()
+    assert base64.b64decode(parsed(path.read_bytes())[0]["certificate-authority-data"]) == b"another"
+    path.unlink()
+    path.mkdir()
+    with capturedLogs() as events:
+        kept.check()
+        kept.check()
+    assert [event["log_level"].name for event in events] == ["error"]
+    assert "can't be written: Is a directory" in kept.problem()
+    path.rmdir()
+    kept.check()
+    assert kept.problem() == ""
+    assert path.is_file()
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let every writing fail."""
+
+    def failing(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", failing)
+
+
+def test_a_full_disk_is_no_reason_not_to_start(
+    tmp_path: Path, files: StateFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a kubeconfig is there but can't be renewed for now, that is said, and tried again until it can."""
+    path = tmp_path / "kubeconfig.yaml"
+    path.write_text("of before")
+    kept = keeper(settings(path), files)
+    with capturedLogs() as events, monkeypatch.context() as full:
+        fail(full, 28)
+        kept.write()
+        kept.check()
+        assert "No space left on device" in kept.problem()
+    assert [event["log_level"].name for event in events] == ["error"]
+    with capturedLogs() as events:
+        kept.check()
+    assert kept.problem() == ""
+    assert ["restart kube-apiserver" in formatEvent(event) for event in events] == [True]
+    assert parsed(path.read_bytes())[0]["server"].endswith(":21362/authenticate")
+    with capturedLogs() as events:
+        kept.check()
+        kept.write()
+    assert not events
+
+
+@pytest.mark.parametrize(("number", "there"), [(28, False), (30, False), (13, True)])
+def test_what_somebody_must_mend_ends_the_start(
+    tmp_path: Path,
+    files: StateFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    there: bool,  # noqa: FBT001
+) -> None:
+    """Without a kubeconfig of before, or without the right to replace it, there is nothing to wait for."""
+    path = tmp_path / "kubeconfig.yaml"
+    if there:
+        path.write_text("of before")
+    fail(monkeypatch, number)
+    with pytest.raises(ConfigError, match="can't be written"):
+        keeper(settings(path), files).write()
+
+
+def test_a_pregenerated_one_is_left_alone(tmp_path: Path, files: StateFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kubeconfig that is somebody else's to write is not even looked at: it may be closed to the daemon."""
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("exists", "is_file", "read_bytes"):
+        monkeypatch.setattr(Path, name, denied)
+    pregenerated = Settings(cluster_id="c", generate_kubeconfig=str(tmp_path / "k"), kubeconfig_pregenerated=True)
+    kept = keeper(pregenerated, files)
+    kept.write()
+    kept.check()
+    assert kept.problem() == ""
+    monkeypatch.undo()
+    assert not (tmp_path / "k").exists()

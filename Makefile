@@ -10,13 +10,15 @@ PIP := $(BIN)/pip --disable-pip-version-check
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint bench clean
+.PHONY: help demo serve test lint format words bench clean
 
 help:
 	@echo 'make demo    show the whole walk on loopback, without an AWS account'
 	@echo 'make serve   the same, and stay up to be tried by hand'
-	@echo 'make test    linters, types and the whole test suite'
+	@echo 'make test    linters, types and the whole test suite; TESTS=tests/core for a part of it'
 	@echo 'make lint    linters and types alone'
+	@echo 'make format  format the code and sort imports'
+	@echo 'make words   count the words that CONTRIBUTING.md limits'
 	@echo 'make bench   benchmarks of the token plugin and the daemon'
 	@echo 'make clean   remove what the others made'
 
@@ -28,12 +30,25 @@ serve: $(VENV)/installed-daemon
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+format: $(VENV)/installed-test
+	$(BIN)/ruff check --select I --fix .
+	$(BIN)/ruff format .
+
+words:
+	@$(PYTHON) tools/words.py
+
+ifdef TESTS
+test: lint
+	$(BIN)/python -m pytest $(TESTS)
+else
 test: lint
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
+endif
 
 bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/token.py

@@ -72,12 +72,12 @@ async def swap_certificate_on(daemon: Daemon, seconds: float, connection: Connec
 
 
 async def _in_force(tally: Tally, generation: int) -> None:
-    while tally.generation < generation:  # noqa: ASYNC110  # the daemon's answers say so, not an event
+    while tally.generation < generation:  # the daemon's answers say so, not an event
         await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _served(connection: Connection, before: str) -> None:
-    while await connection.serial() == before:  # noqa: ASYNC110  # the daemon's port says so, not an event
+    while await connection.serial() == before:  # the daemon's port says so, not an event
         await asyncio.sleep(_LOOK_SECONDS)
 
 

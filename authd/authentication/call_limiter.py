@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own
+from twisted.internet.defer import Deferred, TimeoutError  # Twisted's own
 from twisted.internet.interfaces import IDelayedCall
 
 from authd.core.caller_identity import CallerIdentity
@@ -42,7 +42,7 @@ class Clock(Protocol):
         """Return the time, in seconds since whenever."""
         ...
 
-    def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall:  # noqa: A002  # Twisted's
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall:  # Twisted's
         """Call something in `delay` seconds."""
         ...
 

@@ -94,7 +94,7 @@ def _examine(file: str) -> _Report:
 
 def _certificate_warnings(settings: Settings, file: str) -> Iterator[Problem]:
     try:
-        from authd.cli.certificate_check import certificate_problem, exposed_keys  # noqa: PLC0415
+        from authd.cli.certificate_check import certificate_problem, exposed_keys
     except ModuleNotFoundError:
         return  # a laptop's installation has no daemon, whose packages this needs, and no certificate
     if problem := certificate_problem(settings, datetime.now(UTC)):

@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _token(given: list[str]) -> int:
     # Its options are the credential plugin's own, and it must be fast.
-    from authd.client.main import main as token  # noqa: PLC0415
+    from authd.client.main import main as token
 
     return token(given)
 

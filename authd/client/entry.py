@@ -16,10 +16,10 @@ def run() -> None:
     try:
         output = attempt(arguments, environ, int(time()))
     except Exception:  # noqa: BLE001 -- when in doubt, slow and right; that path has a sentence for every failure
-        from authd.client.site_packages import restore_site_packages  # noqa: PLC0415
+        from authd.client.site_packages import restore_site_packages
 
         restore_site_packages()
-        from authd.client.main import main  # noqa: PLC0415
+        from authd.client.main import main
 
         _exit(main(arguments))
     _print_and_leave(output.encode() + b"\n", arguments)
@@ -31,7 +31,7 @@ def _print_and_leave(output: bytes, arguments: list[str]) -> None:
         while output:
             output = output[write(1, output) :]
     except OSError as error:
-        from authd.client.messages import fail, use_json  # noqa: PLC0415
+        from authd.client.messages import fail, use_json
 
         use_json(parse_flags(arguments).log_format == "json")
         fail(f"the output cannot be written: {error.strerror}")

@@ -29,7 +29,7 @@ def gather(options: Options, exec_info: ExecInfo) -> Inputs:
 
 def surroundings() -> dict[bytes, bytes]:
     """Return this process's environment, with a home and with paths as botocore would expand them."""
-    home = os.path.expanduser("~")  # noqa: PTH111
+    home = os.path.expanduser("~")
     if not home.startswith("/") or os.environ.get("HOME") == "":
         # Otherwise botocore would look for credentials below the working directory, or in the root.
         home = os.environ["HOME"] = _NO_HOME
@@ -38,7 +38,7 @@ def surroundings() -> dict[bytes, bytes]:
     for name in _PATH_VARIABLES:
         path = os.environ.get(name)
         if path is not None:
-            expanded = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111
+            expanded = os.path.expanduser(os.path.expandvars(path))
             # What could not be expanded names no file.
             plain = expanded and "$" not in expanded and not expanded.startswith("~")
             environ[os.fsencode(name)] = os.fsencode(expanded if plain else os.devnull)

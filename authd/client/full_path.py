@@ -29,8 +29,8 @@ def produce(options: Options, info: ExecInfo) -> str:
 
 
 def _through_cache(inputs: Inputs, order: Order) -> Minted:
-    from authd.client.cache.store import open_store  # noqa: PLC0415
-    from authd.client.cached_minting import mint_through  # noqa: PLC0415
+    from authd.client.cache.store import open_store
+    from authd.client.cached_minting import mint_through
 
     try:
         store = open_store(inputs.environ, inputs.home)
@@ -43,7 +43,7 @@ def _through_cache(inputs: Inputs, order: Order) -> Minted:
 
 def clear_cache() -> str:
     """Forget every cached token and role and return a sentence that says so; raise ClientError where that fails."""
-    from authd.client.cache.store import Store, place_of_store  # noqa: PLC0415
+    from authd.client.cache.store import Store, place_of_store
 
     environ = surroundings()
     try:

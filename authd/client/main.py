@@ -46,24 +46,24 @@ def _answer(argv: list[str], options: Options) -> str:
     with contextlib.suppress(Exception):  # when in doubt, slow and right
         return attempt(argv, dict(os.environb), int(time.time()))
     if options.help:
-        from authd.client.help_text import HELP  # noqa: PLC0415
+        from authd.client.help_text import HELP
 
         return HELP
     if options.version:
-        from authd import __version__  # noqa: PLC0415
+        from authd import __version__
 
         return f"authd-token {__version__}"
     return _slow_answer(options)
 
 
 def _slow_answer(options: Options) -> str:
-    from authd.client import full_path as slow  # noqa: PLC0415
+    from authd.client import full_path as slow
 
     if options.clear_cache:
         return slow.clear_cache()
     info = parse_exec_info(os.environb.get(b"KUBERNETES_EXEC_INFO"))
     if options.why is not None:
-        from authd.client.why import explain_login  # noqa: PLC0415
+        from authd.client.why import explain_login
 
         return explain_login(options, info)
     return slow.produce(options, info)

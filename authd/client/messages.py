@@ -11,7 +11,7 @@ from authd.client.stdio import print_aside
 _style = {"json": False}
 
 
-def use_json(chosen: bool) -> None:  # noqa: FBT001
+def use_json(chosen: bool) -> None:
     """Write the lines that follow as JSON objects with `level` and `msg`, as aws-iam-authenticator does."""
     _style["json"] = chosen
 

@@ -43,10 +43,10 @@ def mint(inputs: Inputs, order: Order, roles: RoleCache | None) -> Minted:
 
 def sign_token(signer: Signer, order: Order) -> Minted:
     """Return a token for the order's cluster, signed now by botocore's own signer."""
-    from botocore.credentials import Credentials  # noqa: PLC0415
-    from botocore.hooks import HierarchicalEmitter  # noqa: PLC0415
-    from botocore.model import ServiceId  # noqa: PLC0415
-    from botocore.signers import RequestSigner  # noqa: PLC0415
+    from botocore.credentials import Credentials
+    from botocore.hooks import HierarchicalEmitter
+    from botocore.model import ServiceId
+    from botocore.signers import RequestSigner
 
     keys = signer.keys
     credentials = Credentials(keys.access_key, keys.secret_key, keys.session_token or None)

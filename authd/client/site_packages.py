@@ -13,7 +13,7 @@ def restore_site_packages() -> None:
     """
     if not sys.flags.no_site:
         return
-    import site  # noqa: PLC0415
+    import site
 
     own = str(Path(__file__).parents[2])
     # Packages come after the standard library, wherever the fast path had to look first.

@@ -47,7 +47,7 @@ def parse_order(inputs: Inputs) -> Order:
     cluster_id, role = inputs.cluster_id(), inputs.role()
     if inputs.settings_file is not None:
         # The YAML parser is loaded only where there is YAML to parse.
-        from authd.client.cluster_settings import read_cluster_settings  # noqa: PLC0415
+        from authd.client.cluster_settings import read_cluster_settings
 
         settings = read_cluster_settings(inputs.settings_file, str(options.config))
         cluster_id = settings.cluster_id if cluster_id is None else cluster_id

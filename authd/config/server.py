@@ -52,7 +52,9 @@ def reading_settings(
         partition=partition,
         scrubbed_accounts=frozenset(scrubbed),
         backend_mode=backends,
-        require_client_certificate=server.value("requireClientCertificate", boolean, False),  # noqa: FBT003
+        require_client_certificate=server.value(
+            "requireClientCertificate", boolean, _DEFAULT.require_client_certificate
+        ),
         audiences=tuple(dict.fromkeys(audience for _, audience in server.values("audiences", name))),
         user_extra=server.value("userExtra", one_of(UserExtra), _DEFAULT.user_extra),
         max_token_length=server.value("maxTokenLength", integer(*_TOKEN_LENGTHS), _DEFAULT.max_token_length),

@@ -21,6 +21,7 @@ _DURATION_PART = re.compile(r"([0-9.]+)(h|ms|m|s)")
 _PLAIN_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHARE = re.compile(r"0(?:\.[0-9]{1,9})?|1(?:\.0{1,9})?")
+_ACCOUNT_DIGITS = 12
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _DIGITS = re.compile(r"[0-9]+")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -113,7 +114,7 @@ def listed(words: Iterable[str]) -> str:
 def account(text: str) -> str:
     """Read an AWS account's number; zeros at its beginning count."""
     if not _ACCOUNT.fullmatch(text):
-        lost = "; zeros at the beginning were lost" if _DIGITS.fullmatch(text) and len(text) < 12 else ""  # noqa: PLR2004
+        lost = "; zeros at the beginning were lost" if _DIGITS.fullmatch(text) and len(text) < _ACCOUNT_DIGITS else ""
         raise InvalidValue(f"must be an AWS account's number of 12 digits{lost}")
     return text
 

@@ -30,6 +30,9 @@ _PRINCIPAL_IDS: Mapping[PrincipalKind, re.Pattern[str]] = {
     PrincipalKind.USER: re.compile(r"AIDA[A-Z0-9]{1,124}"),
 }
 
+#: HTTP's status codes (RFC 9110, section 15).
+_OK, _TOO_MANY_REQUESTS, _CLIENT_ERRORS = 200, 429, range(400, 500)
+
 _THROTTLING = frozenset(
     {
         "Throttling",
@@ -99,11 +102,11 @@ def parse_answer(*, status: int, body: bytes, partition: str, access_key_id: str
     Raises `Denied` if STS refuses for good or names a caller of a kind that can't be mapped. Raises `Unavailable` for
     everything temporary: throttling, STS's own errors, and any response that isn't framed as STS frames one.
     """
-    if status == 200:  # noqa: PLR2004  # HTTP's OK
+    if status == _OK:
         return _identity(body, partition, access_key_id)
-    if status == 429:  # noqa: PLR2004  # HTTP's Too Many Requests
+    if status == _TOO_MANY_REQUESTS:
         raise Unavailable(UnavailableReason.STS_THROTTLED, "STS is throttling")
-    if status >= 500:  # noqa: PLR2004  # HTTP's server errors
+    if status >= _CLIENT_ERRORS.stop:
         raise Unavailable(UnavailableReason.STS_ERROR, f"STS answered with status {status}")
     raise _refusal(status, body)
 
@@ -125,7 +128,7 @@ def _refusal(status: int, body: bytes) -> Denied | Unavailable:
 def _error(status: int, body: bytes) -> dict[str, object]:
     """Return STS's error object; anything else, a redirect too, is not STS's answer."""
     try:
-        if not 400 <= status < 500:  # noqa: PLR2004  # HTTP's client errors
+        if status not in _CLIENT_ERRORS:
             raise InvalidJson("not the status of an error")
         error = _member(parse_object(body, MAX_ANSWER_LENGTH), "Error")
         _text(error, "Code")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from http import HTTPStatus
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -118,7 +119,7 @@ class WebhookRequest(BoundedRequest):
         decision = self._decision
         try:
             status = STATUS.get(decision.reason, 200)
-            if status == 200:  # noqa: PLR2004  # HTTP's OK
+            if status == HTTPStatus.OK:
                 self.respond(200, JSON, encoder.encode(decision, self._api_version))
             else:
                 self.respond(status, TEXT, error_text(decision).encode() + b"\n")

@@ -64,7 +64,7 @@ def _certificate(options: argparse.Namespace, at_end: ExitStack) -> tuple[bytes,
     if options.certificate is not None:
         return options.certificate.read_bytes(), options.key.read_bytes(), None
     # Only here: who brings a certificate does not need what makes one.
-    from authd.emulator.throwaway_ca import make_throwaway  # noqa: PLC0415
+    from authd.emulator.throwaway_ca import make_throwaway
 
     made = make_throwaway([name for name, _ in options.host])
     ca = options.ca_out

@@ -73,7 +73,7 @@ class EmulatorChannel(HTTPChannel):
         timer.callLater = clock.callLater
         timer.timeOut = idle_timeout
 
-    def setTimeout(self, period: float | None) -> float | None:  # noqa: N802 - Twisted's name
+    def setTimeout(self, period: float | None) -> float | None:
         """Set the idle timeout, but where idling is allowed."""
         previous: float | None = super().setTimeout(None if self.may_idle else period)
         return previous

@@ -34,7 +34,7 @@ class EmulatorFactory(ServerFactory):
         self._with_control = with_control
         self._idle_timeout = idle_timeout
 
-    def buildProtocol(self, addr: IAddress | None) -> EmulatorChannel:  # noqa: ARG002 - Twisted's signature
+    def buildProtocol(self, addr: IAddress | None) -> EmulatorChannel:
         """Build a connection whose timers run on our clock."""
         channel = EmulatorChannel(self.clock, self._idle_timeout)
         channel.factory = self

@@ -52,9 +52,7 @@ class EmulatorProcess:
 
     def __enter__(self) -> Self:
         """Start, and return once it listens; EmulatorError, with what it said, where it doesn't."""
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-        )
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

@@ -134,5 +134,5 @@ def _loopback_endpoint(reactor: Any, interface: str, port: int) -> TCP4ServerEnd
         raise EmulatorError(f"{interface!r} is not an IP address") from None
     if not address.is_loopback:
         raise EmulatorError(f"{interface} is not a loopback address; the emulator listens nowhere else")
-    endpoint = TCP4ServerEndpoint if address.version == 4 else TCP6ServerEndpoint  # noqa: PLR2004
+    endpoint = TCP4ServerEndpoint if isinstance(address, ipaddress.IPv4Address) else TCP6ServerEndpoint
     return endpoint(reactor, port, interface=interface)

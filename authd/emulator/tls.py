@@ -34,7 +34,7 @@ class ServerTLS:
         except (ValueError, TypeError, SSL.Error):
             raise EmulatorError("the certificate chain and its key can't be read, or don't belong together") from None
 
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: ARG002
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Begin the server's side of one connection."""
         return SSL.Connection(self._context)
 

@@ -83,7 +83,7 @@ class StateFiles:
     @property
     def can_sign(self) -> bool:
         """Whether the authority's key is there."""
-        return os.path.exists(self.authority_key)  # noqa: PTH110  # Path's own raises where a folder can't be read
+        return os.path.exists(self.authority_key)  # Path's own raises where a folder can't be read
 
     def trusted_pem(self) -> bytes:
         """Return what the webhook kubeconfig is to trust: the authority, or a certificate that it did not sign."""

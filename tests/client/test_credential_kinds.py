@@ -153,7 +153,7 @@ def test_expiry_of_instance_credentials_is_the_real_one(
     authd_token: Callable, serve: Callable, environ: dict[str, str]
 ) -> None:
     """Credentials that end in five minutes end the token a minute before, whatever botocore makes of them."""
-    import datetime as dt  # noqa: PLC0415
+    import datetime as dt
 
     end = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(minutes=5)
     keys = _instance_keys("ASIAINSTANCE").replace("2999-01-01T00:00:00Z", end.strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -181,7 +181,7 @@ def _sso(write_aws: Callable, home: Path, *, session: bool, expires: str = "2999
 
 
 @pytest.mark.parametrize("session", [True, False])
-def test_sso(authd_token: Callable, serve: Callable, write_aws: Callable, home: Path, session: bool) -> None:  # noqa: FBT001
+def test_sso(authd_token: Callable, serve: Callable, write_aws: Callable, home: Path, session: bool) -> None:
     """The SSO token that `aws sso login` left is used for the role's credentials, in both forms of profile."""
     keys = {"accessKeyId": "ASIASSO", "secretAccessKey": SECRET, "sessionToken": "t", "expiration": 32503680000000}
     endpoint = serve(lambda *_: (200, {"Content-Type": "application/json"}, json.dumps({"roleCredentials": keys})))
@@ -192,7 +192,7 @@ def test_sso(authd_token: Callable, serve: Callable, write_aws: Callable, home: 
 
 
 @pytest.mark.parametrize("session", [True, False])
-def test_sso_expired(authd_token: Callable, write_aws: Callable, home: Path, session: bool) -> None:  # noqa: FBT001
+def test_sso_expired(authd_token: Callable, write_aws: Callable, home: Path, session: bool) -> None:
     """An expired SSO session is named, with the command that renews it."""
     _sso(write_aws, home, session=session, expires="2020-01-01T00:00:00Z")
     assert "`aws sso login`" in authd_token("-i", "prod").sentence()

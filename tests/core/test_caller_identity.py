@@ -157,7 +157,7 @@ WRONG_IDENTITIES = [
     (body(f"arn:aws:sts::{A}:federated-user/Bob", ":Bob"), USER_ID),
     (body(f"arn:aws:iam::{A}:root", f"{A}:root"), USER_ID),
     (body(f"arn:aws:sts::{A}:federated-user/Bob", A), USER_ID),
-    (body(f"arn:aws:sts::{A}:federated-user/Bob", f"999999999999:Bob"), USER_ID),  # noqa: F541
+    (body(f"arn:aws:sts::{A}:federated-user/Bob", "999999999999:Bob"), USER_ID),
     (body(f"arn:aws:sts::{A}:federated-user/B.b", f"{A}:Bob"), USER_ID),
     (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:"), "a role signs nothing: its sessions do"),
     (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:me"), "a role signs nothing: its sessions do"),

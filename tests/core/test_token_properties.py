@@ -19,7 +19,7 @@ from authd.core.partitions import STSHosts, UnknownHost
 from authd.core.token import PREFIX, parse_token
 
 BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
-DATES = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2099, 12, 31)).map(  # noqa: DTZ001
+DATES = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2099, 12, 31)).map(
     lambda date: date.replace(microsecond=0)
 )
 

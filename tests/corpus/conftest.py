@@ -58,17 +58,17 @@ class TLSLikeTransport(StringTransport):
         if not self.disconnecting:
             super().write(data)
 
-    def doWrite(self) -> None:  # noqa: N802  # Twisted's name
+    def doWrite(self) -> None:  # Twisted's name
         """Send at once: everything always is."""
 
-    def writeSequence(self, data: Sequence[bytes]) -> None:  # noqa: N802  # Twisted's name
+    def writeSequence(self, data: Sequence[bytes]) -> None:  # Twisted's name
         self.write(b"".join(data))
 
-    def unregisterProducer(self) -> None:  # noqa: N802  # Twisted's name
+    def unregisterProducer(self) -> None:  # Twisted's name
         if self.producer is not None:
             super().unregisterProducer()
 
-    def setTcpNoDelay(self, enabled: object) -> None:  # noqa: N802  # Twisted's name
+    def setTcpNoDelay(self, enabled: object) -> None:  # Twisted's name
         """Take note of nothing."""
 
 

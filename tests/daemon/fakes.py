@@ -37,7 +37,7 @@ class StrictTransport(StringTransport):
     def has_unread(self) -> bool:
         return self.unread
 
-    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: FBT001, N802
+    def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
 
     def write(self, data: bytes) -> None:
@@ -45,7 +45,7 @@ class StrictTransport(StringTransport):
         assert not self.disconnecting, "written to a connection that is about to close"
         super().write(data)
 
-    def doWrite(self) -> None:  # noqa: N802
+    def doWrite(self) -> None:
         """Send at once: everything always is."""
         assert self.connected
         assert not self.disconnecting
@@ -97,7 +97,7 @@ class FakeEndpoint:
     def succeed(self) -> StrictTransport:
         """Let the last attempt connect."""
         factory, attempt = self.attempts[-1]
-        protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        protocol: Any = factory.buildProtocol(None)
         transport = connected(protocol)
         self.transports.append(transport)
         attempt.callback(protocol)

@@ -17,7 +17,7 @@ class Health:
     def __init__(self) -> None:
         self.clock = Clock()
         self.problems = {"settings": "", "certificate": ""}
-        checks = [Check(name=name, problem=lambda name=name: self.problems[name]) for name in self.problems]  # type: ignore[misc]
+        checks = [Check(name=name, problem=lambda name=name: self.problems[name]) for name in self.problems]
         self.factory = HealthFactory(self.clock, checks, Metrics())
         self.transport: StrictTransport = connected(self.factory.buildProtocol(None))
 

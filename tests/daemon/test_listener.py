@@ -36,7 +36,7 @@ class Port:
     def __init__(self) -> None:
         self.closing: Deferred[None] | None = None
 
-    def stopListening(self) -> Deferred[None]:  # noqa: N802
+    def stopListening(self) -> Deferred[None]:
         assert self.closing is None, "closed twice"
         self.closing = Deferred()
         return self.closing
@@ -62,7 +62,7 @@ class Listening:
     def __init__(self) -> None:
         self.clock = Clock()
         self.authenticator = ScriptedAuthenticator()
-        self.webhook = WebhookFactory(self.clock, self.authenticator, Records(), ReviewEncoder)  # type: ignore[arg-type]
+        self.webhook = WebhookFactory(self.clock, self.authenticator, Records(), ReviewEncoder)
         self.listener = WebhookListener(self.clock, self.webhook, any_tls())
         self.endpoint = Endpoint()
         self.listener.listen(self.endpoint)
@@ -109,7 +109,7 @@ def review() -> bytes:
 def _unbound() -> tuple[Clock, WebhookListener]:
     """Return a listener that has no port yet."""
     clock = Clock()
-    webhook = WebhookFactory(clock, ScriptedAuthenticator(), Records(), ReviewEncoder)  # type: ignore[arg-type]
+    webhook = WebhookFactory(clock, ScriptedAuthenticator(), Records(), ReviewEncoder)
     return clock, WebhookListener(clock, webhook, any_tls())
 
 

@@ -19,7 +19,7 @@ class Turning(Clock):
         super().__init__()
         self.asked = 0
 
-    def callFromThread(self, work: object) -> None:  # noqa: N802
+    def callFromThread(self, work: object) -> None:
         self.asked += 1
         self.callLater(0, work)
 

@@ -12,7 +12,7 @@ from authd.daemon.systemd import ServiceManager, watchdog_seconds
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_a_message_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:  # noqa: FBT001
+def test_a_message_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
     """A message is one datagram to the socket that the environment names, abstract ones too."""
     path = f"@{tmp_path}/notify" if abstract else f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

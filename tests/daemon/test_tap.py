@@ -39,7 +39,7 @@ class Port:
     def getHost(self) -> IPv4Address:
         return IPv4Address("TCP", self._interface, self._number)
 
-    def stopListening(self) -> Deferred[None]:  # noqa: N802
+    def stopListening(self) -> Deferred[None]:
         self._reactor.happened.append(f"close {self._number}")
         closed: Deferred[None] = Deferred()
         self._reactor.callLater(0, closed.callback, None)
@@ -56,14 +56,14 @@ class Reactor(MemoryReactorClock):
         self.given: Callable[[], float] | None = None
 
     @property
-    def seconds(self) -> Callable[[], float]:  # type: ignore[override]
+    def seconds(self) -> Callable[[], float]:
         return lambda: self.rightNow
 
     @seconds.setter
     def seconds(self, clock: Callable[[], float]) -> None:
         self.given = clock
 
-    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:  # noqa: N802
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         if port in self.taken:
             raise self.taken[port]
         assert interface, "listens to the whole world"
@@ -71,16 +71,16 @@ class Reactor(MemoryReactorClock):
         factory.doStart()
         return Port(self, port, interface)
 
-    def suggestThreadPoolSize(self, size: int) -> None:  # noqa: N802
+    def suggestThreadPoolSize(self, size: int) -> None:
         self.happened.append(f"threads {size}")
 
-    def callFromThread(self, work: Any, *arguments: Any) -> None:  # noqa: N802
+    def callFromThread(self, work: Any, *arguments: Any) -> None:
         self.callLater(0, work, *arguments)
 
-    def callWhenRunning(self, work: Any, *arguments: Any) -> None:  # noqa: N802
+    def callWhenRunning(self, work: Any, *arguments: Any) -> None:
         self.callLater(0, work, *arguments)
 
-    def removeReader(self, reader: Any) -> None:  # noqa: N802
+    def removeReader(self, reader: Any) -> None:
         self.happened.append("stop watching")
         super().removeReader(reader)
 
@@ -259,7 +259,7 @@ def test_a_kubeconfig_that_cannot_be_written_ends_the_start(daemon: Daemon) -> N
 def test_a_hang_up_before_the_start_is_survived_and_heeded_later(daemon: Daemon) -> None:
     """From the moment that twistd has taken it in, SIGHUP is a reason to look at the files and none to die."""
     application = Componentized()
-    application.addService = lambda _: None  # type: ignore[attr-defined]
+    application.addService = lambda _: None
     daemon.service.setServiceParent(application)
     assert application.getComponent(ILogObserver) is not None
     signal.raise_signal(signal.SIGHUP)

@@ -466,7 +466,7 @@ def test_a_record_that_breaks_is_one_500(webhook: Webhook) -> None:
             raise ZeroDivisionError
         Journal.decided(records, decision, elapsed, status)
 
-    records.decided = broken  # type: ignore[method-assign]
+    records.decided = broken
     with capturedLogs() as events:
         for transport in (webhook.transport, other):
             transport.protocol.dataReceived(post(review_bytes()))

@@ -1,6 +1,6 @@
 """Fuzzes STS's answers, body by body: an identity whose parts agree, a refusal, or a passing failure."""
 
-# ruff: noqa: PT017  # no pytest here
+# no pytest here
 
 from __future__ import annotations
 

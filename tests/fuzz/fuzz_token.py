@@ -1,6 +1,6 @@
 """Fuzzes the token: whatever the text is, it is refused, or an independent reader sees the same request in it."""
 
-# ruff: noqa: PT017  # no pytest here
+# no pytest here
 
 from __future__ import annotations
 

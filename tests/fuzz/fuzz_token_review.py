@@ -1,6 +1,6 @@
 """Fuzzes TokenReviews: whatever the body is, it is a review that another JSON reader understands alike, or refused."""
 
-# ruff: noqa: PT017  # no pytest here
+# no pytest here
 
 from __future__ import annotations
 

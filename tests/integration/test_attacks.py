@@ -249,7 +249,7 @@ def _legacy_connection(daemon: DaemonProcess) -> tuple[SSL.Connection, socket.so
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_max_proto_version(SSL.TLS1_2_VERSION)
     plain = socket.create_connection(("127.0.0.1", daemon.port), timeout=GENEROUS_SECONDS)
-    plain.setblocking(True)  # noqa: FBT003
+    plain.setblocking(True)
     connection = SSL.Connection(context, plain)
     connection.set_connect_state()
     connection.do_handshake()

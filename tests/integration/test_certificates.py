@@ -121,7 +121,7 @@ def test_with_mutual_tls_the_kubeconfigs_certificate_opens(mutual: DaemonProcess
 
 
 @pytest.mark.parametrize("own", [None, False], ids=["no certificate", "another authority's certificate"])
-def test_with_mutual_tls_others_are_cut_off(mutual: DaemonProcess, mint: Mint, own: bool | None) -> None:  # noqa: FBT001
+def test_with_mutual_tls_others_are_cut_off(mutual: DaemonProcess, mint: Mint, own: bool | None) -> None:
     """A client without a certificate of the daemon's authority gets no answer at all."""
     with mutual:
         write_kubeconfig(mutual, own=own)

@@ -52,7 +52,7 @@ def test_nothing_that_was_said_holds_a_secret(
     for path in ("/livez", "/readyz", "/metrics", f"/{tokens[0]}"):
         daemon.health(path)
     for table in ("cmdline", "environ"):
-        with open(f"/proc/{daemon.process.pid}/{table}", "rb") as file:  # noqa: PTH123
+        with open(f"/proc/{daemon.process.pid}/{table}", "rb") as file:
             evidence.said(f"the process's {table}", file.read())
     _ask_the_script_for_help(mint, evidence, tokens[0])
     secrets, said = evidence.size

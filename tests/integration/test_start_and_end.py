@@ -167,7 +167,7 @@ def _alice_only(_: str) -> Judge:
 def test_a_restart_through_the_services_socket_refuses_nobody(
     make_daemon: Callable[..., DaemonProcess],
     mint: Mint,
-    fresh: bool,  # noqa: FBT001
+    fresh: bool,
 ) -> None:
     """With the socket held by the service manager, restarts under load lose no review and refuse no connection."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as held:
@@ -224,7 +224,7 @@ def test_options_override_the_file(make_daemon: Callable[..., DaemonProcess], mi
 
 
 def kubeconfig_for(daemon: DaemonProcess) -> bytes:
-    from authd.state.kubeconfig import webhook_kubeconfig  # noqa: PLC0415
+    from authd.state.kubeconfig import webhook_kubeconfig
 
     authority = (daemon.state / "ca.pem").read_bytes()
     return webhook_kubeconfig(host="localhost", port=daemon.port, authority_pem=authority)

@@ -57,7 +57,7 @@ class _Swap(MetaPathFinder):
         if name != self._name:
             return None
         loader = SourceFileLoader(name, self._code.co_filename)
-        loader.get_code = lambda fullname: self._code  # type: ignore[method-assign]
+        loader.get_code = lambda fullname: self._code
         return importlib.util.spec_from_file_location(name, self._code.co_filename, loader=loader)
 
 

@@ -6,7 +6,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from re import _constants, _parser  # type: ignore[attr-defined]  # the only ones who can read an expression
+from re import _constants, _parser  # the only ones who can read an expression
 from typing import Any
 
 import pytest

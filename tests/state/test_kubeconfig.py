@@ -250,7 +250,7 @@ def test_what_somebody_must_mend_ends_the_start(
     files: StateFiles,
     monkeypatch: pytest.MonkeyPatch,
     number: int,
-    there: bool,  # noqa: FBT001
+    there: bool,
 ) -> None:
     """Without a kubeconfig of before, or without the right to replace it, there is nothing to wait for."""
     path = tmp_path / "kubeconfig.yaml"

@@ -74,13 +74,13 @@ class BoundedProcess:
 
 def limit_credential_processes(resolver: Any) -> None:
     """Let every credential_process be run as a BoundedProcess, that of a role's source profile too."""
-    resolver.get_provider("custom-process")._popen = BoundedProcess  # noqa: SLF001
-    builder = resolver.get_provider("assume-role")._profile_provider_builder  # noqa: SLF001
-    make = builder._create_process_provider  # noqa: SLF001
+    resolver.get_provider("custom-process")._popen = BoundedProcess
+    builder = resolver.get_provider("assume-role")._profile_provider_builder
+    make = builder._create_process_provider
 
     def bounded(profile_name: str) -> ProcessProvider:
         provider = make(profile_name)
-        provider._popen = BoundedProcess  # noqa: SLF001
+        provider._popen = BoundedProcess
         return provider
 
-    builder._create_process_provider = bounded  # noqa: SLF001
+    builder._create_process_provider = bounded

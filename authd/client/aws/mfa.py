@@ -55,7 +55,7 @@ def _demand_interaction(info: ExecInfo) -> None:
 def _demand_terminal() -> None:
     """Raise ClientError unless getpass finds a terminal: the process's own, or else the one on stdin."""
     try:
-        with open("/dev/tty", "r+b", buffering=0):  # noqa: PTH123
+        with open("/dev/tty", "r+b", buffering=0):
             return
     except OSError:
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None:

@@ -37,9 +37,9 @@ def open_session(order: Order, info: ExecInfo) -> AWSSession:
     `info` says whether somebody can be asked for an MFA code.
     """
     with _without_pyopenssl():
-        import botocore.config  # noqa: PLC0415
-        import botocore.session  # noqa: PLC0415
-        import botocore.signers  # noqa: PLC0415
+        import botocore.config
+        import botocore.session
+        import botocore.signers
     session = botocore.session.Session(profile=order.profile)
     region = order.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     session.set_config_variable("region", region or GLOBAL_REGION)
@@ -54,7 +54,7 @@ def open_session(order: Order, info: ExecInfo) -> AWSSession:
         botocore.config.Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, defaults_mode="legacy")
     )
     resolver = session.get_component("credential_provider")
-    resolver.get_provider("assume-role")._prompter = ask_for_code(info)  # noqa: SLF001
+    resolver.get_provider("assume-role")._prompter = ask_for_code(info)
     limit_credential_processes(resolver)
     return AWSSession(
         botocore=session,

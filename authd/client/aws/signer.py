@@ -38,23 +38,23 @@ class Signer:
 def find_signer(inputs: Inputs, order: Order, roles: RoleCache | None) -> Signer:
     """Return what signs the order's token, by botocore's credential chain. Raises ClientError."""
     try:
-        import botocore  # noqa: F401, PLC0415
+        import botocore  # noqa: F401
     except ImportError:
         raise ClientError(
             f"botocore, which authd-token needs for all but static credentials, is not installed for {sys.executable}; "
             "install authd again with its dependencies"
         ) from None
-    from authd.client.aws.error_messages import explained  # noqa: PLC0415
+    from authd.client.aws.error_messages import explained
 
     with explained(order):
         return _find_signer(inputs, order, roles)
 
 
 def _find_signer(inputs: Inputs, order: Order, roles: RoleCache | None) -> Signer:
-    from authd.client.aws.role_credentials import assume_role  # noqa: PLC0415
-    from authd.client.aws.session import open_session, use_role_cache  # noqa: PLC0415
-    from authd.client.aws.source_credentials import find_base_credentials  # noqa: PLC0415
-    from authd.client.aws.sts_endpoint import token_endpoint  # noqa: PLC0415
+    from authd.client.aws.role_credentials import assume_role
+    from authd.client.aws.session import open_session, use_role_cache
+    from authd.client.aws.source_credentials import find_base_credentials
+    from authd.client.aws.sts_endpoint import token_endpoint
 
     session = open_session(order, inputs.exec_info)
     with use_role_cache(session, roles, watched_lines(inputs)):

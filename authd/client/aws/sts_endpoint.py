@@ -38,7 +38,7 @@ def _plain_endpoint(session: AWSSession) -> tuple[str, str] | None:
         or "endpoint_url" in scoped
         or "services" in scoped
         or any(name.startswith("AWS_ENDPOINT_URL") for name in os.environ)
-        or os.path.isdir(os.path.expanduser("~/.aws/models"))  # noqa: PTH111, PTH112
+        or os.path.isdir(os.path.expanduser("~/.aws/models"))
     )
     if changed:
         return None
@@ -55,7 +55,7 @@ def _configured_endpoint(session: AWSSession) -> tuple[str, str]:
     if url.scheme == "https" and url.port is None and url.path in ("", "/") and url.hostname and not url.username:
         return url.hostname, region
     # An endpoint that no token can name (a test double on a port, a proxy's path) is for calls only.
-    from botocore.config import Config  # noqa: PLC0415
+    from botocore.config import Config
 
     url, region = _presigned(session, Config(ignore_configured_endpoint_urls=True))
     return str(url.hostname), region

@@ -31,7 +31,7 @@ def watched_lines(inputs: Inputs) -> bytes:
 
 def _folder(path: bytes) -> list[bytes]:
     try:
-        names = sorted(os.listdir(path))[:_MAX_FILES]  # noqa: PTH208
+        names = sorted(os.listdir(path))[:_MAX_FILES]
     except OSError:
         return [path]
-    return [path, *(os.path.join(path, name) for name in names)]  # noqa: PTH118
+    return [path, *(os.path.join(path, name) for name in names)]

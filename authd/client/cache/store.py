@@ -40,7 +40,7 @@ def place_of_store(environ: dict[bytes, bytes], home: bytes) -> bytes:
     except NotOnFastPath:
         given = os.fsdecode(environ[b"AUTHD_CACHE_DIR"])
         raise OSError(errno.EINVAL, "AUTHD_CACHE_DIR is not an absolute path", given) from None
-    if path.startswith(home + b"/") and not os.path.isdir(home or b"/"):  # noqa: PTH112
+    if path.startswith(home + b"/") and not os.path.isdir(home or b"/"):
         raise FileNotFoundError(errno.ENOENT, "there is no such home folder", os.fsdecode(home))
     return path
 
@@ -127,11 +127,11 @@ class Store:
 
     def clear(self) -> int:
         """Forget everything and return the number of tokens and role credentials that were there."""
-        names = set(os.listdir(self._folder))  # noqa: PTH208
+        names = set(os.listdir(self._folder))
         for name in names:
             if name.startswith(_PREFIXES):
                 self._discard(name)
-        gone = names.difference(os.listdir(self._folder))  # noqa: PTH208
+        gone = names.difference(os.listdir(self._folder))
         return sum(name.startswith(("token-", "role-")) for name in gone)
 
     def _discard(self, name: str) -> None:
@@ -162,9 +162,9 @@ class Store:
 
 def _make_folders(path: str) -> None:
     missing = []
-    while path and not os.path.isdir(path):  # noqa: PTH112
+    while path and not os.path.isdir(path):
         missing.append(path)
-        path = os.path.dirname(path.rstrip("/"))  # noqa: PTH120
+        path = os.path.dirname(path.rstrip("/"))
     for folder in reversed(missing):
         with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, 0o700)  # noqa: PTH102
+            os.mkdir(folder, 0o700)

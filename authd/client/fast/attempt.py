@@ -25,7 +25,7 @@ def attempt(arguments: list[str], environ: dict[bytes, bytes], now: int) -> str:
 
 
 def _cached(inputs: Inputs, now: int) -> tuple[str, int]:
-    from authd.client.fast.token_cache import HIT, find_token, folder_path, parent_process  # noqa: PLC0415
+    from authd.client.fast.token_cache import HIT, find_token, folder_path, parent_process
 
     folder = folder_path(inputs.environ, inputs.home)
     found = find_token(folder, inputs.cache_key(), now, parent_process())

@@ -77,7 +77,7 @@ def _parse_document(raw: bytes) -> ExecInfo:
 def _decode_json(text: str) -> object:
     # The C scanner alone; the json package around it would double the run time of a kubectl call. Where that package
     # isn't loaded, the scanner finds no exception to raise for a syntax error: that is a SystemError.
-    from _json import make_scanner  # noqa: PLC0415
+    from _json import make_scanner
 
     scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]
     value, end = scan(text, len(text) - len(text.lstrip()))

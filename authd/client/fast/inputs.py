@@ -52,7 +52,7 @@ class Inputs:
         if options.config:
             self.settings_file = read_file(options.config.encode("utf-8", "surrogateescape"))
 
-    def _read(self, variable: bytes, default: bytes, lenient: bool) -> bytes | None:  # noqa: FBT001
+    def _read(self, variable: bytes, default: bytes, lenient: bool) -> bytes | None:
         path = self.environ.get(variable)
         if path is None:
             path = self.home + default

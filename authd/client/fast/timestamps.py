@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import gmtime, strftime
 
 _DIGITS = frozenset("0123456789")
+#: The calendar's year begins here, so that a leap day is its last day.
+_MARCH = 3
 
 
 def compact(moment: int) -> str:
@@ -31,6 +33,6 @@ def parse_timestamp(text: str) -> int:
 
 def _days(year: int, month: int, day: int) -> int:
     # Days since 1970-01-01 in the Gregorian calendar, with the year beginning in March so that leap days come last.
-    year -= month < 3  # noqa: PLR2004
+    year -= month < _MARCH
     months = (month + 9) % 12
     return 365 * year + year // 4 - year // 100 + year // 400 + (153 * months + 2) // 5 + day - 1 - 719468

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -113,7 +114,7 @@ class ResponseParser:
     def on_headers_complete(self) -> None:
         """Note that the head is complete."""
         self._in_headers = False
-        if self._parser.get_http_version() != "1.1" or self._parser.get_status_code() < 200:  # noqa: PLR2004  # HTTP's
+        if self._parser.get_http_version() != "1.1" or self._parser.get_status_code() < HTTPStatus.OK:
             raise BadResponse("not a final answer of HTTP/1.1")
         if not self._framed:
             raise BadResponse("an answer that does not say where it ends")

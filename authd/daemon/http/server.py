@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
@@ -76,7 +77,7 @@ class BoundedRequest:
         self.answered = True
         persistent = self._persistent and not self.factory.draining
         line = _STATUS_LINES[status]
-        if status == 405:  # noqa: PLR2004  # HTTP's Method Not Allowed
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
             line %= self.allowed_method
         head = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (content_type, len(body))
         close = b"\r\n" if persistent else b"Connection: close\r\n\r\n"
@@ -112,7 +113,7 @@ class BoundedChannel(Protocol):
     def connectionMade(self) -> None:
         """Start the first deadline, which covers the TLS handshake too."""
         self.transport.setTcpNoDelay(True)
-        self.transport.registerProducer(self, True)  # noqa: FBT003  # Twisted's: it pushes
+        self.transport.registerProducer(self, True)  # Twisted's: it pushes
         self.idle_since = self.factory.seconds()
         self.deadline = self.idle_since + REQUEST_SECONDS
         self.factory.deadlines.add(self)
@@ -128,19 +129,19 @@ class BoundedChannel(Protocol):
         else:
             self._pump()
 
-    def pauseProducing(self) -> None:  # noqa: N802  # Twisted's name
+    def pauseProducing(self) -> None:  # Twisted's name
         """Answer nothing more until what was answered is on its way, which must not take long."""
         self._write_paused = True
         self._stall(REQUEST_SECONDS)
 
-    def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
+    def resumeProducing(self) -> None:  # Twisted's name
         """Go on: there is room for answers again."""
         self._write_paused = self._in_body = False
         self.deadline = self.stalled_since = None
         if not (self._answering or self._pumping or self._yielding):
             self._pump()
 
-    def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
+    def stopProducing(self) -> None:  # Twisted's name
         """Answer nothing more: `connectionLost` follows."""
 
     def answer(self, data: bytes, *, persistent: bool) -> None:

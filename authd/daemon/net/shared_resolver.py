@@ -34,13 +34,13 @@ class _LookUp:
     def cancel(self) -> None:
         raise NotImplementedError("others wait for it too")
 
-    def resolutionBegan(self, _: IHostResolution) -> None:  # noqa: N802  # Twisted's name
+    def resolutionBegan(self, _: IHostResolution) -> None:  # Twisted's name
         """Be told what is known already."""
 
-    def addressResolved(self, address: IAddress) -> None:  # noqa: N802  # Twisted's name
+    def addressResolved(self, address: IAddress) -> None:  # Twisted's name
         self._addresses.append(address)
 
-    def resolutionComplete(self) -> None:  # noqa: N802  # Twisted's name
+    def resolutionComplete(self) -> None:  # Twisted's name
         self._ended(self)
         for receiver in self._waiting:
             for address in self._addresses:
@@ -57,13 +57,13 @@ class SharedResolver:
         self._seconds = seconds
         self._under_way: dict[Any, _LookUp] = {}
 
-    def resolveHostName(  # noqa: N802  # Twisted's names
+    def resolveHostName(  # Twisted's names
         self,
-        resolutionReceiver: IResolutionReceiver,  # noqa: N803
-        hostName: str,  # noqa: N803
-        portNumber: int = 0,  # noqa: N803
-        addressTypes: Sequence[type[IAddress]] | None = None,  # noqa: N803
-        transportSemantics: str = "TCP",  # noqa: N803
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
     ) -> IHostResolution:
         """Join the look-up of the same name, or begin one; see `IHostnameResolver`."""
         question = (hostName, portNumber, addressTypes and tuple(addressTypes), transportSemantics)

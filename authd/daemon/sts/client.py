@@ -66,7 +66,7 @@ class _CheckedURL(EncodedURL):
     def to_uri(self) -> _CheckedURL:
         return self
 
-    def to_text(self, with_password: bool = False) -> str:  # noqa: FBT001, FBT002  # hyperlink's signature
+    def to_text(self, with_password: bool = False) -> str:  # hyperlink's signature
         return self._text
 
     def __repr__(self) -> str:

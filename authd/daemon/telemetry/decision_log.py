@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from http import HTTPStatus
 from json.encoder import encode_basestring_ascii as _quoted
 
 from twisted.logger import Logger, LogLevel, globalLogPublisher
@@ -111,4 +112,4 @@ def _text(record: str) -> str:
 
 
 def _verdict(status: int) -> str:
-    return "denied" if status == 200 else "unavailable"  # noqa: PLR2004  # HTTP's OK
+    return "denied" if status == HTTPStatus.OK else "unavailable"

@@ -14,8 +14,8 @@ BOB_KEY: Final = ("AKIAEMULATORBOB00000", "bob00/secret+key/of+the+emulator/0000
 MALLORY_KEY: Final = ("AKIAEMULATORMALLORY0", "mall0/secret+key/of+the+emulator/0000000")
 ROOT_KEY: Final = ("AKIAEMULATORROOT0000", "root0/secret+key/of+the+emulator/0000000")
 FEDERATED_KEY: Final = ("ASIAEMULATORCAROL000", "carol/secret+key/of+the+emulator/0000000")
-FEDERATED_TOKEN: Final = "carols+session/token=="  # noqa: S105 - published
-WEB_IDENTITY_TOKEN: Final = "a-token-of-the-emulators-own-identity-provider"  # noqa: S105 - published
+FEDERATED_TOKEN: Final = "carols+session/token=="
+WEB_IDENTITY_TOKEN: Final = "a-token-of-the-emulators-own-identity-provider"
 MFA_SERIAL: Final = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
 MFA_CODE: Final = "123456"
 EXTERNAL_ID: Final = "a-partner-of-ours"

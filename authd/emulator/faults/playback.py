@@ -34,17 +34,17 @@ class Playback:
         self._request.registerProducer(self, streaming=True)
         self._go_on()
 
-    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+    def pauseProducing(self) -> None:
         """Wait: the client reads slower than the script sends."""
         self._paused = True
 
-    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+    def resumeProducing(self) -> None:
         """Go on: the client has read."""
         self._paused = False
         if self._timer is None:
             self._timer = self._clock.callLater(0, self._go_on)
 
-    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+    def stopProducing(self) -> None:
         """Send nothing more."""
         self._over = True
 

@@ -61,7 +61,7 @@ region = ca-central-1
 @pytest.fixture
 def here(home: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make this process one in that clean environment, at a fixed time."""
-    import datetime as dt  # noqa: PLC0415
+    import datetime as dt
 
     for name in list(os.environ):
         if name.startswith(("AWS_", "BOTO", "KUBERNETES_")) or name == "DEFAULT_ROLE":
@@ -125,7 +125,7 @@ def test_every_byte_is_the_slow_paths(
     here: Callable[..., None],
     write_aws: Callable[[str, str], Path],
     monkeypatch: pytest.MonkeyPatch,
-    files: bool,  # noqa: FBT001
+    files: bool,
     profile: int,
 ) -> None:
     """Whatever static credentials, region and profile: the same clock gives the same bytes on both paths."""

@@ -21,7 +21,7 @@ def _fields(info: ExecInfo) -> dict[str, object]:
 @pytest.mark.parametrize("version", [V1, V1BETA1])
 @pytest.mark.parametrize("interactive", [True, False])
 @pytest.mark.parametrize("end", [b"", b"\n"])
-def test_usual_documents_are_recognised_without_parsing(version: str, interactive: bool, end: bytes) -> None:  # noqa: FBT001
+def test_usual_documents_are_recognised_without_parsing(version: str, interactive: bool, end: bytes) -> None:
     """What kubectl writes gives the same whether it is recognised as a whole or parsed."""
     info = parse_exec_info(_info(version, interactive=interactive) + end)
     parsed = parse_exec_info(b" " + _info(version, interactive=interactive))

@@ -25,7 +25,7 @@ def test_reads_what_botocore_reads_or_nothing(
     tmp_path_factory: pytest.TempPathFactory,
     pieces: list[str],
     wanted: str,
-    end: bool,  # noqa: FBT001
+    end: bool,
 ) -> None:
     """A section is exactly what botocore's parser sees, or botocore is asked; a file it refuses is never read."""
     content = "\n".join(pieces) + "\n" * end

@@ -19,7 +19,7 @@ from authd.client.fast.timestamps import compact
 
 _UNRESERVED = string.ascii_letters + string.digits + "-_.~"
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
-_MOMENTS = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2099, 12, 31)).map(  # noqa: DTZ001
+_MOMENTS = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2099, 12, 31)).map(
     lambda moment: moment.replace(microsecond=0)
 )
 
@@ -53,8 +53,8 @@ def _botocore_url(
     cluster_id=st.text(_PRINTABLE, min_size=1, max_size=100),
     moment=_MOMENTS,
 )
-@example("A", "s" * 60, "", "eu-west-1", "c", dt.datetime(2026, 1, 1))  # noqa: DTZ001 -- AWS4 and 60 make one block
-@example("A", "s" * 61, "", "eu-west-1", "c", dt.datetime(2026, 1, 1))  # noqa: DTZ001 -- a key beyond one block
+@example("A", "s" * 60, "", "eu-west-1", "c", dt.datetime(2026, 1, 1))
+@example("A", "s" * 61, "", "eu-west-1", "c", dt.datetime(2026, 1, 1))
 def test_every_byte_is_botocores(
     access_key: str, secret_key: str, session_token: str, region: str, cluster_id: str, moment: dt.datetime
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from authd.client.fast.timestamps import compact, parse_timestamp, rfc3339
 
-_MOMENTS = st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(9999, 12, 31))  # noqa: DTZ001
+_MOMENTS = st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(9999, 12, 31))
 
 
 @given(_MOMENTS)

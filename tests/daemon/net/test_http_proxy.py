@@ -29,7 +29,7 @@ class Inner(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.received += data
 
-    def connectionLost(self, reason: object = None) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: object = None) -> None:
         self.lost += 1
 
 

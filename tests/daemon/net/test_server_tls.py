@@ -33,7 +33,7 @@ def client_context(authority: Pair, pair: Pair | None = None) -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     store = context.get_cert_store()
     assert store is not None
-    from OpenSSL import crypto  # noqa: PLC0415
+    from OpenSSL import crypto
 
     store.add_cert(crypto.X509.from_cryptography(authority.certificate))
     context.set_verify(SSL.VERIFY_PEER)
@@ -124,7 +124,7 @@ def test_a_key_that_is_no_good_for_tls_is_told(pair: Pair) -> None:
 
 def test_the_whole_chain_is_sent(authority: Pair, tmp_path: Path) -> None:
     """Certificates in between that stand in the file are sent to the client."""
-    from datetime import timedelta  # noqa: PLC0415
+    from datetime import timedelta
 
     leaf = issue(authority, NAMES, ends=timedelta(hours=1))
     certificate, key = leaf.write(tmp_path)

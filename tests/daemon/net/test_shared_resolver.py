@@ -25,13 +25,13 @@ class Resolver:
         self.asked: list[tuple[object, ...]] = []
         self.receivers: list[IResolutionReceiver] = []
 
-    def resolveHostName(  # noqa: N802
+    def resolveHostName(
         self,
         receiver: IResolutionReceiver,
-        hostName: str,  # noqa: N803
-        portNumber: int = 0,  # noqa: N803
-        addressTypes: Sequence[type[IAddress]] | None = None,  # noqa: N803
-        transportSemantics: str = "TCP",  # noqa: N803
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
     ) -> IResolutionReceiver:
         verifyObject(IResolutionReceiver, receiver)
         self.asked.append((hostName, portNumber, addressTypes, transportSemantics))
@@ -51,14 +51,14 @@ class Receiver:
     def __init__(self) -> None:
         self.told: list[object] = []
 
-    def resolutionBegan(self, resolution: IHostResolution) -> None:  # noqa: N802
+    def resolutionBegan(self, resolution: IHostResolution) -> None:
         verifyObject(IHostResolution, resolution)
         self.told.append(resolution.name)
 
-    def addressResolved(self, address: IAddress) -> None:  # noqa: N802
+    def addressResolved(self, address: IAddress) -> None:
         self.told.append(address)
 
-    def resolutionComplete(self) -> None:  # noqa: N802
+    def resolutionComplete(self) -> None:
         self.told.append("complete")
 
 
@@ -144,7 +144,7 @@ def test_a_look_up_that_hangs_holds_nobody_up_for_long(asked: Asked) -> None:
 
 def test_a_resolver_that_answers_at_once(asked: Asked) -> None:
     """An answer that comes while the question is being asked is told like any other, and keeps nothing."""
-    asked.resolver.resolveHostName = lambda receiver, *_: receiver.resolutionComplete()  # type: ignore[method-assign,assignment]
+    asked.resolver.resolveHostName = lambda receiver, *_: receiver.resolutionComplete()
     assert asked.ask() == asked.ask() == [HOST, "complete"]
 
 

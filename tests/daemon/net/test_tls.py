@@ -47,7 +47,7 @@ class Connection(StringTransport):
         super().__init__()
         self.socket = Socket(takes)
 
-    def getHandle(self) -> Socket:  # noqa: N802  # Twisted's name
+    def getHandle(self) -> Socket:  # Twisted's name
         return self.socket
 
 
@@ -58,7 +58,7 @@ class Wire(StrictTransport):
         super().__init__()
         self.socket = Socket()
 
-    def getHandle(self) -> Socket:  # noqa: N802  # Twisted's name
+    def getHandle(self) -> Socket:  # Twisted's name
         return self.socket
 
     def take(self) -> bytes:
@@ -111,7 +111,7 @@ class Pairing:
         self.ends = [self._end(client_tls, self.client), self._end(server_tls, self.server)]
 
     def _end(self, tls: Any, speaker: Speaker) -> Wire:
-        self.factory = TLSFactory(tls, Factory.forProtocol(lambda: speaker))  # type: ignore[arg-type]
+        self.factory = TLSFactory(tls, Factory.forProtocol(lambda: speaker))
         wire = Wire()
         wire.protocol = self.factory.buildProtocol(None)
         wire.protocol.makeConnection(wire)
@@ -283,7 +283,7 @@ def test_cut_off_is_at_once(pairing: Pairing) -> None:
         heard.append(data)
         pairing.server.transport.abortConnection()
 
-    pairing.server.dataReceived = hear  # type: ignore[method-assign]
+    pairing.server.dataReceived = hear
     pairing.client.transport.write(b"one")
     pairing.client.transport.loseConnection()
     pairing.deliver(client, server)
@@ -423,7 +423,7 @@ def test_a_request_waits_for_what_came_with_the_handshake(client_tls: VerifiedHo
     pairing = Pairing(client_tls, SwappableServerTLS(context), says=b"request")
     client, server = pairing.ends
     unsent: list[bool] = []
-    pairing.client.dataReceived = lambda _: unsent.append(client.protocol.has_unsent)  # type: ignore[method-assign]
+    pairing.client.dataReceived = lambda _: unsent.append(client.protocol.has_unsent)
     pairing.deliver(client, server)
     pairing.deliver(server, client)
     pairing.deliver(client, server)

@@ -25,16 +25,16 @@ class Names:
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
 
-    def resolveHostName(  # noqa: N802
+    def resolveHostName(
         self,
         receiver: IResolutionReceiver,
-        hostName: str,  # noqa: N803
-        portNumber: int = 0,  # noqa: N803
+        hostName: str,
+        portNumber: int = 0,
         *_: object,
         **__: object,
     ) -> Any:
         self.asked.append((hostName, portNumber))
-        receiver.resolutionBegan(self)  # type: ignore[arg-type]
+        receiver.resolutionBegan(self)
         receiver.addressResolved(IPv4Address("TCP", "203.0.113.7", portNumber))
         receiver.resolutionComplete()
         return receiver
@@ -49,7 +49,7 @@ def ca_file(tmp_path: Path) -> str:
 
 def endpoints(ca_file: str, *extra: ExtraEndpoint, proxy: tuple[str, int] | None = None) -> STSEndpoints:
     reactor = MemoryReactorClock()
-    reactor.nameResolver = Names()  # type: ignore[misc]
+    reactor.nameResolver = Names()
     return STSEndpoints(reactor, connect_timeout=5.0, ca_file=ca_file, proxy=proxy, extra=extra)
 
 

@@ -60,7 +60,7 @@ def test_people_get_text() -> None:
 
 
 @pytest.mark.parametrize(("out", "is_json"), [(io.StringIO(), True), (Terminal(), False)])
-def test_the_automatic_format_depends_on_the_reader(out: io.StringIO, is_json: bool) -> None:  # noqa: FBT001
+def test_the_automatic_format_depends_on_the_reader(out: io.StringIO, is_json: bool) -> None:
     """A terminal gets text, everything else JSON."""
     assert write(EVENT, "auto", out).startswith("{") == is_json
 

@@ -38,14 +38,14 @@ class Request:
         self.producing = False
         self.gone: Deferred[None] = Deferred()
 
-    def notifyFinish(self) -> Deferred[None]:  # noqa: N802
+    def notifyFinish(self) -> Deferred[None]:
         return self.gone
 
-    def registerProducer(self, producer: object, *, streaming: bool) -> None:  # noqa: N802
+    def registerProducer(self, producer: object, *, streaming: bool) -> None:
         assert streaming
         self.producing = True
 
-    def unregisterProducer(self) -> None:  # noqa: N802
+    def unregisterProducer(self) -> None:
         self.producing = False
 
     def finish(self) -> None:
@@ -69,7 +69,7 @@ class Played:
         ([Stall()], [], True),
     ],
 )
-def test_ends(end: list[Step], events: list[str], producing: bool) -> None:  # noqa: FBT001
+def test_ends(end: list[Step], events: list[str], producing: bool) -> None:
     """A script ends as it says: with the request finished, the connection ended, or silence."""
     played = Played([Send(b"a"), Send(b"b"), *end])
     assert played.events == [b"a", b"b", *events]

@@ -324,7 +324,7 @@ def test_tampered_authorization(
 
 @pytest.mark.parametrize("name", [b"x-amz-date", b"content-type", b"host", b"x-amz-security-token"])
 @pytest.mark.parametrize("keep", [True, False], ids=["changed", "dropped"])
-def test_tampered_header(sts: STS, post: Callable[..., WireRequest], name: bytes, keep: bool) -> None:  # noqa: FBT001
+def test_tampered_header(sts: STS, post: Callable[..., WireRequest], name: bytes, keep: bool) -> None:
     """No signed header of a POST can be changed or dropped."""
     request = post(BODY, (*FEDERATED_KEY, FEDERATED_TOKEN))
     headers = tuple(

@@ -18,7 +18,7 @@ def main() -> None:
     if descriptor != _FIRST_DESCRIPTOR:
         os.dup2(descriptor, _FIRST_DESCRIPTOR)
         os.close(descriptor)
-    os.set_inheritable(_FIRST_DESCRIPTOR, True)  # noqa: FBT003
+    os.set_inheritable(_FIRST_DESCRIPTOR, True)
     os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "authd.socket"}
     twistd = str(Path(sys.executable).parent / "twistd")
     os.execv(twistd, [twistd, "--nodaemon", "--pidfile=", *sys.argv[2:]])

@@ -29,9 +29,9 @@ def main() -> None:
     """Be twistd."""
     shift_clock(Path(sys.argv[1]))
     del sys.argv[1]
-    from twisted.scripts.twistd import run  # noqa: PLC0415  # only now that the clock is ours
+    from twisted.scripts.twistd import run  # only now that the clock is ours
 
-    from authd.sources import directory_watcher as watcher  # noqa: PLC0415
+    from authd.sources import directory_watcher as watcher
 
     watcher.POLL_SECONDS = POLL_SECONDS
     sys.argv[1:1] = ["--nodaemon", "--pidfile="]

@@ -10,13 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from authd.emulator.kube_apiserver import token_review
+
 _SECONDS = 30.0
-
-
-def review_body(token: str) -> bytes:
-    """Return the TokenReview that asks about a token."""
-    review = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "spec": {"token": token}}
-    return json.dumps(review, separators=(",", ":")).encode()
 
 
 def resumes_sessions(port: int) -> bool:
@@ -44,7 +40,7 @@ class Client:
 
     def status_of(self, token: str) -> dict[str, Any]:
         """Review a token; return the answer's status, empty where there was none."""
-        self._webhook.request("POST", "/authenticate?timeout=30s", review_body(token))
+        self._webhook.request("POST", "/authenticate?timeout=30s", token_review(token))
         response = self._webhook.getresponse()
         body = response.read()
         status = json.loads(body)["status"] if response.status == http.client.OK else {}

@@ -5,8 +5,9 @@
 
 local path, again
 local lines, head, last
-local open = '{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","spec":{"token":"'
-local close = '"}}'
+local open = '{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","metadata":{"creationTimestamp":null},'
+  .. '"spec":{"token":"'
+local close = '"},"status":{"user":{}}}\n'
 
 exhausted, accepted = 0, 0
 
@@ -32,7 +33,8 @@ end
 function init(args)
   path, again = args[1], args[3] == "again"
   lines = assert(io.lines(path))
-  head = "POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+  head = "POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\nAccept: application/json, */*\r\n"
+    .. "Content-Type: application/json\r\nAccept-Encoding: gzip\r\n"
     .. (args[2] == "close" and "Connection: close\r\n" or "") .. "Content-Length: "
   if tonumber(args[4]) > 0 then delay = schedule(tonumber(args[4])) end
   if args[5] == "check" then

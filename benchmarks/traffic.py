@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from benchmarks.client import review_body
+from authd.emulator.kube_apiserver import token_review
 from benchmarks.connection import Answer, Connection
 from benchmarks.tokens import FAST_HOST, SLOW_HOST, access_key, foreign, mint
 
@@ -51,7 +51,7 @@ class Tally:
 
 
 def _token(kind: str, number: int, host: str = FAST_HOST) -> bytes:
-    return review_body(mint(access_key(kind, number), datetime.now(UTC), host))
+    return token_review(mint(access_key(kind, number), datetime.now(UTC), host))
 
 
 def good(tally: Tally, kind: str = "GOOD") -> Question:
@@ -97,7 +97,7 @@ def faulty(_tally: Tally) -> Question:
 def silent(_tally: Tally) -> Question:
     """Ask about a token that isn't ours, or not well-formed: a no without words."""
     ours = _token("GOOD", 1)
-    body = random.choice((review_body(next(foreign(1))), ours[:-5] + b"!" + ours[-4:]))
+    body = random.choice((token_review(next(foreign(1))), ours[:-5] + b"!" + ours[-4:]))
 
     def fault(answer: Answer) -> str:
         clean = answer.code == _OK and answer.status == {"authenticated": False}

@@ -17,6 +17,7 @@ from OpenSSL import SSL
 
 from authd.emulator.directory.sample import ALICE_KEY
 from authd.emulator.faults.plan import Fault, Phase
+from authd.emulator.kube_apiserver import token_review
 from authd.emulator.process import EmulatorProcess
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
@@ -24,7 +25,6 @@ from tests.integration.rig.minting import Mint
 from tests.integration.rig.polling import GENEROUS_SECONDS, wait_until
 from tests.integration.rig.run_with_tight_limits import MAX_CONNECTIONS
 from tests.integration.rig.settings import settings_text
-from tests.integration.rig.webhook_client import review_body
 
 TIGHT = Path(__file__).parent / "rig" / "run_with_tight_limits.py"
 POST = b"POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\n"
@@ -149,7 +149,7 @@ def test_a_chunked_body_is_refused_when_it_becomes_too_long(tight: DaemonProcess
 
 def test_a_chunked_review_is_taken(tight: DaemonProcess, mint: Mint) -> None:
     """A review in chunks is as good as another."""
-    body = review_body(mint.by_signer(ALICE_KEY))
+    body = token_review(mint.by_signer(ALICE_KEY))
     parts = [POST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n", chunk(body[:100]), chunk(body[100:])]
     assert b'"username":"alice"' in exchange(tight, *parts, b"0\r\n\r\n")
 
@@ -231,7 +231,7 @@ def test_malformed_requests_get_400_and_the_door(tight: DaemonProcess, head: byt
 
 def test_pipelined_reviews_are_answered_in_order(tight: DaemonProcess, mint: Mint) -> None:
     """Requests that are sent at once are answered one after the other, up to the first one that is refused."""
-    body = review_body(mint.by_signer(ALICE_KEY))
+    body = token_review(mint.by_signer(ALICE_KEY))
     review = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
     other, nothing = (b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path for path in (b"healthz", b"nothing"))
     answers = exchange(tight, review + other * 20 + review + nothing + review)
@@ -326,7 +326,7 @@ def test_a_full_house_makes_room_by_ending_who_rests_longest(tight: DaemonProces
 def test_a_house_full_of_work_turns_newcomers_away(tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
     """At the cap with every connection at work, a new one is closed, and those at work get their answers."""
     with ExitStack() as stack:
-        bodies = [review_body(mint.by_signer(ALICE_KEY, expires=600 + number)) for number in range(MAX_CONNECTIONS)]
+        bodies = [token_review(mint.by_signer(ALICE_KEY, expires=600 + number)) for number in range(MAX_CONNECTIONS)]
         asked = emulator.counters().requests
         emulator.inject(Fault.DELAY, seconds=4)
         held = []
@@ -345,7 +345,7 @@ def test_a_client_that_hangs_up_costs_nothing(tight: DaemonProcess, emulator: Em
     """A client that leaves before its answer is forgotten without a word of alarm."""
     asked = emulator.counters().requests
     emulator.inject(Fault.DELAY, times=1, seconds=0.5)
-    body = review_body(mint.by_signer(ALICE_KEY, expires=666))
+    body = token_review(mint.by_signer(ALICE_KEY, expires=666))
     with connect(tight) as connection:
         connection.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         wait_until(lambda: emulator.counters().requests > asked, "the review to reach STS")
@@ -371,7 +371,7 @@ def test_a_stalled_sts_does_not_hold_up_others(tight: DaemonProcess, emulator: E
     """While STS keeps one review waiting, others are decided."""
     asked = emulator.counters().requests
     emulator.inject(Fault.STALL, phase=Phase.HEADERS, times=1)
-    body = review_body(mint.by_signer(ALICE_KEY, expires=667))
+    body = token_review(mint.by_signer(ALICE_KEY, expires=667))
     with connect(tight) as connection:
         connection.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         wait_until(lambda: emulator.counters().requests > asked, "the review to reach STS")

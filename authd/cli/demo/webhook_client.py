@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from authd.emulator.kube_apiserver import post, token_review
+
 #: kube-apiserver's own.
 _TIMEOUT_SECONDS = 30
 
@@ -38,15 +40,12 @@ class Webhook:
 
     def review(self, token: str) -> Answer:
         """Ask about one token."""
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
         place = urlsplit(self.url)
         connection = http.client.HTTPSConnection(
             str(place.hostname), place.port, context=self._context, timeout=_TIMEOUT_SECONDS
         )
         try:
-            headers = {"Content-Type": "application/json"}
-            connection.request("POST", f"{place.path}?timeout=30s", json.dumps(review), headers)
-            response = connection.getresponse()
+            response = post(connection, place.path, token_review(token))
             return _answer(response.status, response.read())
         finally:
             connection.close()

@@ -54,8 +54,9 @@ class Answer:
     def head(self, *, length: int | None, close: bool, version: str = "HTTP/1.1") -> bytes:
         """Spell the status line and headers; without ``length`` there is no Content-Length."""
         fields = list(self.headers)
-        if length is not None:
-            fields.append(("Content-Length", str(length)))
+        if length is not None:  # where STS has it: before the date
+            place = next((at for at, (name, _) in enumerate(fields) if name == "Date"), len(fields))
+            fields.insert(place, ("Content-Length", str(length)))
         if close:
             fields.append(("Connection", "close"))
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
@@ -80,12 +81,17 @@ def render(outcome: Outcome, form: Format, *, request_id: str, date: str) -> Ans
 def _json(outcome: Outcome, request_id: str) -> str:
     if isinstance(outcome, STSError):
         error = {"Code": outcome.code, "Message": outcome.message, "Type": outcome.kind}
-        return json.dumps({"Error": error, "RequestId": request_id})
+        return _compact({"Error": error, "RequestId": request_id})
     response = {
         f"{outcome.action}Result": _json_value(outcome.fields),
         "ResponseMetadata": {"RequestId": request_id},
     }
-    return json.dumps({f"{outcome.action}Response": response})
+    return _compact({f"{outcome.action}Response": response})
+
+
+def _compact(value: object) -> str:
+    """Spell JSON as STS does: without white space, members in the order of their names."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
 def _json_value(value: Value) -> object:

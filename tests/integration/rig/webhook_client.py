@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from authd.emulator.kube_apiserver import post, token_review
 from tests.integration.rig.evidence import Evidence
 
 _SECONDS = 40.0
@@ -51,21 +52,6 @@ class Answer:
         return str(status.get("error", ""))
 
 
-def review_body(token: str, version: str = "v1", audiences: list[str] | None = None) -> bytes:
-    """Write a TokenReview as kube-apiserver does."""
-    spec: dict[str, Any] = {"token": token}
-    if audiences is not None:
-        spec["audiences"] = audiences
-    review = {
-        "kind": "TokenReview",
-        "apiVersion": f"authentication.k8s.io/{version}",
-        "metadata": {"creationTimestamp": None},
-        "spec": spec,
-        "status": {"user": {}},
-    }
-    return json.dumps(review).encode() + b"\n"
-
-
 class WebhookClient:
     """Keeps one connection, as long as the server does; trusts the authority in the kubeconfig alone."""
 
@@ -102,8 +88,16 @@ class WebhookClient:
         self._connection.close()
 
     def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Answer:
-        """Ask about a token, in kube-apiserver's words."""
-        return self.request("POST", f"{self.url.path}?timeout=30s", review_body(token, version, audiences))
+        """Ask about a token, byte for byte as kube-apiserver does."""
+        return self.post(token_review(token, version=version, audiences=audiences))
+
+    def post(self, body: bytes) -> Answer:
+        """Post a TokenReview."""
+        response = post(self._connection, self.url.path, body)
+        answer = self._answer(response)
+        if response.will_close:
+            self._connection.close()
+        return answer
 
     def request(self, method: str, target: str, body: bytes | None = None) -> Answer:
         """Send any request."""
@@ -111,7 +105,9 @@ class WebhookClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
         self._connection.request(method, target, body, headers)
-        response = self._connection.getresponse()
+        return self._answer(self._connection.getresponse())
+
+    def _answer(self, response: http.client.HTTPResponse) -> Answer:
         answer = Answer(status=response.status, headers=dict(response.getheaders()), body=response.read())
         self._evidence.said("the webhook's answers", repr(answer))
         return answer

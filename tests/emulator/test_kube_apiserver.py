@@ -1,0 +1,34 @@
+"""The bytes that kube-apiserver posts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from authd.core.token_review import decode_review
+from authd.emulator.kube_apiserver import token_review
+
+
+def test_the_form_up_to_kubernetes_1_33() -> None:
+    """The metadata's time is null, and a newline follows."""
+    assert token_review("k8s-aws-v1.x") == (
+        b'{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","metadata":{"creationTimestamp":null},'
+        b'"spec":{"token":"k8s-aws-v1.x"},"status":{"user":{}}}\n'
+    )
+
+
+def test_the_newer_form() -> None:
+    """A zero time is left out; audiences follow the token."""
+    assert token_review("t", version="v1beta1", audiences=["a", "https://b"], null_time=False) == (
+        b'{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1beta1","metadata":{},'
+        b'"spec":{"token":"t","audiences":["a","https://b"]},"status":{"user":{}}}\n'
+    )
+
+
+@pytest.mark.parametrize("token", ["<&>", "\u2028\u2029", 'a"b\\c', "\n\t\x00", "é世", "k8s-aws-v1.a_b-c"])
+def test_what_go_escapes_means_the_same(token: str) -> None:
+    """Go escapes more than JSON asks for; the daemon reads the same token."""
+    body = token_review(token)
+    assert json.loads(body)["spec"]["token"] == decode_review(body).token == token
+    assert not any(each in body for each in (b"<", b">", b"&", "\u2028".encode()))

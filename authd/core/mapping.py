@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -75,6 +76,12 @@ class Rule:
     where: str
 
 
+class AccountRule(NamedTuple):
+    """A whole account, mapped by `mapAccounts`; `where` is its `file:line:column`."""
+
+    where: str
+
+
 class KubernetesUser(NamedTuple):
     """What the cluster will call the caller; `rule` says where that is written."""
 
@@ -98,16 +105,38 @@ class MappingTable:
         Raises `Denied`: `identity_not_mapped` (saying which rule came nearest and why it did not match),
         `username_not_rendered` or `username_reserved`.
         """
+        rule = self.find(identity)
+        if rule is None:
+            raise Denied(DenialReason.IDENTITY_NOT_MAPPED, f"no mapping matches: {self.nearest(identity)}")
+        return self.render(rule, identity)
+
+    def find(self, identity: CallerIdentity) -> Rule | AccountRule | None:
+        """Return the rule that decides about an identity, None if there is none. Cheap, and independent of names."""
         rule = self.exact.get(identity.key) or self._by_name(identity.key)
         if rule is not None:
-            return self._allowed(_render(rule, identity))
+            return rule
         where = self.accounts.get(identity.arn.account)
-        if where is None:
-            raise Denied(DenialReason.IDENTITY_NOT_MAPPED, f"no mapping matches: {nearest_rule(self, identity)}")
-        return self._allowed(KubernetesUser(username=identity.canonical_arn, groups=(), rule=where))
+        return None if where is None else AccountRule(where)
+
+    def render(self, rule: Rule | AccountRule, identity: CallerIdentity) -> KubernetesUser:
+        """Return the user and groups that a rule of this table gives an identity.
+
+        Raises `Denied`: `username_not_rendered` or `username_reserved`.
+        """
+        if isinstance(rule, AccountRule):
+            return self._allowed(KubernetesUser(username=identity.canonical_arn, groups=(), rule=rule.where))
+        return self._allowed(_render(rule, identity))
 
     def __len__(self) -> int:
         return len(self.exact) + len(self.patterns) + len(self.accounts)
+
+    def nearest(self, identity: CallerIdentity) -> str:
+        """Say which rule came nearest to an identity that none matches, and why it did not match."""
+        if not len(self):
+            return "there are no mappings at all"
+        exact = ((key, rule.where) for key, rule in self.exact.items())
+        patterns = ((rule.subject.key, rule.where) for _, rule in self.patterns)
+        return nearest_rule(chain(exact, patterns), identity)
 
     def _by_name(self, key: str) -> Rule | None:
         permission_set = _PERMISSION_SET_ROLE.fullmatch(key)

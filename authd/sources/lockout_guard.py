@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Generator
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import AuthdError, Denied
@@ -17,8 +16,6 @@ FEWEST_LOST = 2
 _MOST_IDENTITIES = 8_192
 #: Hundreds of patterns may have to be tried for each: a step takes some milliseconds then.
 _IDENTITIES_PER_STEP = 20
-#: The place of a mapping that there isn't.
-_NOWHERE = ""
 
 
 class LockedOut(AuthdError):
@@ -52,12 +49,11 @@ class SeenIdentities:
             return
         limit = self._seconds() - SEEN_SECONDS
         lately = [identity for at, identity in self._seen.values() if at > limit]
-        before, after = _probe(old), _probe(new)
         seen, lost = 0, []
         for count, identity in enumerate(lately, start=1):
-            if _maps(before, identity):
+            if _maps(old, identity):
                 seen += 1
-                if not _maps(after, identity):
+                if not _maps(new, identity):
                     lost.append(identity.canonical_arn)
             if count % _IDENTITIES_PER_STEP == 0:
                 yield
@@ -68,29 +64,10 @@ class SeenIdentities:
             raise LockedOut(f"it would lock out {len(lost)} of the {seen} identities of the last hour", names)
 
 
-class _Everywhere(Mapping[str, str]):
-    """Accounts of which none is missing: who is found in none of a table's own is found nowhere."""
-
-    def __init__(self, accounts: Mapping[str, str]) -> None:
-        self._accounts = accounts
-
-    def __getitem__(self, account: str) -> str:
-        return self._accounts.get(account, _NOWHERE)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._accounts)
-
-    def __len__(self) -> int:
-        return len(self._accounts)
-
-
-def _probe(table: MappingTable) -> MappingTable:
-    """Return a table that doesn't look for the nearest mapping of those that it doesn't know: that takes long."""
-    return replace(table, accounts=_Everywhere(table.accounts))
-
-
-def _maps(probe: MappingTable, identity: CallerIdentity) -> bool:
+def _maps(table: MappingTable, identity: CallerIdentity) -> bool:
+    """Return whether a table lets an identity in, without looking for the nearest rule if not: that takes long."""
+    rule = table.find(identity)
     try:
-        return probe.lookup(identity).rule != _NOWHERE
+        return rule is not None and bool(table.render(rule, identity))
     except Denied:
         return False

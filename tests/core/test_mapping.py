@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from authd.core.errors import DenialReason, Denied
 from authd.core.mapping import RULES_PER_STEP, KubernetesUser, MappingTable, build_table, building_table
-from authd.core.nearest import nearest_rule
 
 A, B = "111122223333", "444455556666"
 
@@ -19,7 +18,7 @@ def not_mapped(table, identity):
     with pytest.raises(Denied) as caught:
         table.lookup(identity)
     assert caught.value.reason is DenialReason.IDENTITY_NOT_MAPPED
-    assert caught.value.message == f"no mapping matches: {nearest_rule(table, identity)}"
+    assert caught.value.message == f"no mapping matches: {table.nearest(identity)}"
     return caught.value.message
 
 

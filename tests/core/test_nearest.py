@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authd.core.mapping import build_table
-from authd.core.nearest import nearest_rule
 
 A, B = "111122223333", "444455556666"
 
@@ -16,7 +15,7 @@ def session(role, account=A, partition="aws"):
 
 def said(rules, identities, arns, caller, accounts=()):
     chosen = [rules.arn(arn, where=f"m.yaml:{line}:3") for line, arn in enumerate(arns, start=1)]
-    return nearest_rule(build_table(chosen, dict.fromkeys(accounts, "m.yaml:9:9")), identities.of(caller))
+    return build_table(chosen, dict.fromkeys(accounts, "m.yaml:9:9")).nearest(identities.of(caller))
 
 
 CASES = [
@@ -64,7 +63,7 @@ def test_a_permission_set_is_near_to_its_roles(rules, identities):
     """For a set's role the nearest rule is the set with a similar name."""
     table = build_table([rules.sso("Admin", where="m.yaml:4:3"), rules.arn(f"arn:aws:iam::{A}:role/Zebra")], {})
     caller = identities.of(session("AWSReservedSSO_Admin_Extra_0123456789abcdef"))
-    assert nearest_rule(table, caller) == "the nearest rule, at m.yaml:4:3, is for another name in the same account"
+    assert table.nearest(caller) == "the nearest rule, at m.yaml:4:3, is for another name in the same account"
 
 
 def test_accounts_alone_are_mappings(rules, identities):

@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -365,6 +366,37 @@ def test_clients_that_do_not_read_are_cut_off(tight: DaemonProcess, path: bytes)
         except (TimeoutError, ssl.SSLError, ConnectionResetError, BrokenPipeError):
             pass
     assert sent < 200_000_000
+
+
+@pytest.mark.parametrize(
+    "begin", [POST + b"Content-Length: 3000\r\n\r\n{", POST[:-9], b"GET /nothing HTTP/1.1\r\n\r\n"]
+)
+def test_incomplete_requests_do_not_fill_the_connections(tight: DaemonProcess, mint: Mint, begin: bytes) -> None:
+    """However many clients stop in the middle of a request or don't hang up, somebody new is let in at once."""
+    with ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS * 2):
+            stack.enter_context(connect(tight)).sendall(begin)
+        for number in range(3):
+            assert tight.review(mint.by_signer(ALICE_KEY, expires=700 + number)).user["username"] == "alice"
+
+
+def test_pipelining_does_not_hold_up_others(tight: DaemonProcess, mint: Mint) -> None:
+    """While one connection sends requests by the thousand, reviews of others are answered in between."""
+    flood = b"GET /healthz HTTP/1.1\r\n\r\n" * 20_000
+    with connect(tight) as connection, tight.client() as friend:
+        sending = threading.Thread(target=_send_and_read, args=(connection, flood), daemon=True)
+        sending.start()
+        for number in range(5):
+            assert friend.review(mint.by_signer(ALICE_KEY, expires=720 + number)).user["username"] == "alice"
+        connection.close()
+
+
+def _send_and_read(connection: ssl.SSLSocket, data: bytes) -> None:
+    with suppress(OSError, ValueError):
+        for start in range(0, len(data), 8_192):
+            connection.sendall(data[start : start + 8_192])
+            while len(connection.recv(65_536)) == 65_536:
+                pass
 
 
 def test_a_stalled_sts_does_not_hold_up_others(tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:

@@ -1,4 +1,4 @@
-"""Who may call STS now: bounded calls in flight, bounded queues, and callers that STS knows go first.
+"""Limits calls to STS: bounded calls in flight, bounded queues, and known callers go first.
 
 Nothing here trusts a token's own statements. Whether a key is known, and how many refusals it has caused, is counted by
 its credentials: the access key ID together with the session token, if there is one. A stranger who knows the access key
@@ -20,18 +20,18 @@ from authd.core.errors import Denied, Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
 from authd.core.token_bucket import TokenBucket
 
-#: How long STS's word for a key puts it into the fast lane, in seconds.
+#: Seconds for which a confirmation by STS keeps credentials in the fast lane.
 KNOWN_SECONDS = 900.0
-#: How many calls with the same known key may use the fast lane at once.
+#: Calls in flight that one known signer may have in the fast lane.
 _KNOWN_IN_FLIGHT = 8
-#: How long a call may wait for its turn, in seconds; kube-apiserver would wait 30 for the whole review.
+#: Seconds that a call may wait for its turn. kube-apiserver waits 30 for the whole review.
 QUEUE_SECONDS = 1.0
-#: And how many, in each lane: a cluster whose nodes all come back at once is not a flood.
+#: Waiting calls per lane. A cluster whose nodes all restart at once is not a flood.
 MOST_WAITING = 512
 #: Refusals by STS that all strangers together, and one signer's credentials, may cause: burst, and per second.
 _STRANGERS_BURST, _STRANGERS_RATE = 1_000.0, 100.0
 _KEY_BURST, _KEY_RATE = 20.0, 1.0
-#: How many keys are kept in mind, of each kind.
+#: Credentials remembered, of each kind.
 _MOST_KEYS = 8_192
 
 

@@ -1,4 +1,4 @@
-"""The client certificate in the webhook kubeconfig, by which kube-apiserver proves itself."""
+"""The client certificate in the webhook kubeconfig, with which kube-apiserver authenticates to authd."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _KEYS = ("client-key-data", "client-key")
 
 
 def user_entries(kubeconfig: Path, files: StateFiles, now: datetime, *, required: bool) -> Mapping[str, str]:
-    """Return what the kubeconfig's user is to have: the client certificate that is there already, or a new one.
+    """Return the entries of the kubeconfig's user: the existing client certificate, or a new one.
 
-    kube-apiserver reads its kubeconfig once: what it proves itself by must go on being right, also where nobody asks
-    for it yet. A new one is made where it is `required` and what there is would be refused. Raises `ConfigError`.
+    Keeps an existing certificate, because kube-apiserver reads the kubeconfig only at start. Makes a new one if it is
+    `required` and the existing one would be refused. Raises `ConfigError`.
     """
     entries = _entries(kubeconfig)
     certificate = _certificate(entries, kubeconfig.parent)

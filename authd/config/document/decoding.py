@@ -1,4 +1,4 @@
-"""Bytes of a settings file to the text that a YAML parser may see.
+"""Decodes a settings file to the text that the YAML parser gets.
 
 Source: YAML 1.1, section 4.1 (characters) and 4.2 (line breaks).
 """
@@ -8,21 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 
-#: A hundred thousand rules fit; anything larger is some other file. (A ConfigMap ends at 1 MiB.)
+#: Room for a hundred thousand rules. Anything larger is another kind of file. (A ConfigMap ends at 1 MiB.)
 MAX_BYTES = 8 * 1024 * 1024
 
-#: How many characters are looked at between two pauses: under a millisecond.
+#: Characters checked between two pauses: under a millisecond.
 _STEP = 65_536
 
-#: What can't stand in a file, apart from surrogates, which UTF-8 can't write. The last three are looked for one by one:
-#: an expression that has them too, far away from the others, takes 3 ms to compile.
+#: Characters that YAML forbids, apart from surrogates, which UTF-8 can't encode. U+FEFF, U+FFFE and U+FFFF are searched
+#: separately: including them makes the regex take 3 ms to compile.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _NO_CHARACTERS = "\ufeff\ufffe\uffff"
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 class Unreadable(Exception):
-    """The file can't be read any further; says where, and in plain words why."""
+    """The file can't be read any further. The error has the place and the reason in plain words."""
 
     option = ""
 

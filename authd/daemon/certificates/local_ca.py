@@ -1,4 +1,4 @@
-"""The authority of the state directory, whose signature makes a leaf ours to renew; as its file was when last read."""
+"""The local CA of the state directory, as its file was when last read. authd renews the leaves that it has signed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from authd.state.certificate_store import StateFiles
 
 
 class LocalCA:
-    """Remembers the authority's certificate: one that was broken or removed later has signed what it has signed."""
+    """Caches the CA certificate, so that leaves it signed are still recognised after ca.pem disappears."""
 
     _log = Logger(namespace="authd.certificates")
 
@@ -30,7 +30,7 @@ class LocalCA:
                 self._certificate = x509.load_pem_x509_certificate(pem)
                 self.pem = pem
         except FileNotFoundError:
-            return ""  # there may be none; where it should be, the server's own files tell
+            return ""  # optional: a pair from elsewhere has no CA here
         except OSError as error:
             return f"{self._files.folder}: the authority ca.pem can't be read: {error.strerror}"
         except ValueError:
@@ -38,13 +38,13 @@ class LocalCA:
         return ""
 
     def validity_over(self, leaf: x509.Certificate) -> Validity | None:
-        """Return when the authority is valid, None where it did not sign the leaf."""
+        """Return the CA's validity, None if it did not sign the leaf."""
         if self._certificate is None or issuer_problem(leaf, self._certificate):
             return None
         return validity_of(self._certificate)
 
     def mend(self, now: datetime) -> None:
-        """Sign its certificate anew where that isn't valid now, and say so; never fails: readiness tells it too."""
+        """Sign the CA certificate again if it isn't valid now, and log it. Never fails: readiness reports it too."""
         try:
             problem = self._files.mend_authority(now)
         except (OSError, ValueError) as error:

@@ -23,11 +23,10 @@ _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.
 def ensure_kubeconfig(
     settings: Settings, files: StateFiles, port: int, now: datetime, *, mutual_tls: bool = False
 ) -> bool:
-    """Write the kubeconfig where it isn't there as it should be; returns whether it was written.
+    """Write the kubeconfig if it is missing or outdated; returns whether it was written.
 
-    `port` is the one that is listened on: the settings' own may stand for any. With `mutual_tls`, kube-apiserver
-    proves itself by a certificate, and without by one that is there already. Raises `ConfigError` where it can't be
-    written.
+    `port` is the listening port, because the settings may say 0 for any. With `mutual_tls` the file gets a client
+    certificate. Without it, an existing one stays. Raises `ConfigError` if the file can't be written.
     """
     try:
         return _ensure(settings, files, port, now, files.trusted_pem(), mutual_tls=mutual_tls)
@@ -83,9 +82,10 @@ class WebhookKubeconfig:
         self._seen: tuple[bytes, bytes] | None = None
 
     def write(self) -> None:
-        """Write it where it isn't there as it should be; raises `ConfigError` where that is for somebody to mend.
+        """Write the file if it is missing or outdated.
 
-        A full disk keeps nobody out who comes by the kubeconfig that is there already: it is tried again.
+        Raises `ConfigError` for permanent errors. Temporary ones, such as a full disk, are logged and retried, because
+        the existing kubeconfig goes on working.
         """
         settings, path = self._settings, Path(self._settings.generate_kubeconfig)
         if settings.kubeconfig_pregenerated:

@@ -1,9 +1,8 @@
-"""TLS for protocols that say little and want it said at once, by OpenSSL over memory.
+"""TLS for short messages, with OpenSSL over memory BIOs.
 
-Twisted's own does the same for everything that TLS may have to carry. Under load most of its time goes into finding
-out, by an exception each, that a piece from the network held one record and nothing more, and into leaving what is to
-be sent to the reactor's next turn, which may be hundreds of connections away. Here the records are counted as they
-come, and what is written goes to the network before anything else is done.
+Twisted's TLS serves every use. Under load it spends most of its time on two things: an exception per network read, to
+learn that the read held one record only, and writes that wait for the reactor's next turn, hundreds of connections
+later. This module counts records as they arrive and writes to the socket at once.
 """
 
 from __future__ import annotations
@@ -18,28 +17,28 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 
-#: A record is a head of five bytes, of which the last two are the length of what follows (RFC 8446, section 5.1).
+#: A record's header has five bytes. The last two are the length of the rest (RFC 8446, section 5.1).
 _HEAD = 5
-#: The most plain text that a record holds.
+#: The largest plaintext of a record.
 _MOST_PLAIN = 16_384
-#: More than a record is longer than its text, and as long as most of what OpenSSL has to say of itself. A buffer that
-#: is larger than what is put into it costs time, and leaves holes in memory.
+#: Upper bound of a TLS record's overhead. A larger buffer than needed costs time and fragments memory.
 _AROUND_TEXT = 256
+#: Covers most handshake messages.
 _OWN_WORDS = 4_096
 #: How much a peer may send after the end was asked for, in bytes. An honest one may have a request under way.
 _MOST_DROPPED = 65_536
 
 
 class ConnectionCreator(Protocol):
-    """Makes OpenSSL's side of a connection, over memory, in the role that it is to have."""
+    """Creates OpenSSL connections over memory BIOs, as client or as server."""
 
     def connection(self) -> SSL.Connection:
-        """Return a connection that is about to shake hands."""
+        """Return a connection before its handshake."""
         ...
 
 
 class Records:
-    """Follows where the records of a stream end, as long as no record's head comes in two pieces."""
+    """Tracks record boundaries in a stream, as long as no record's header is split between two reads."""
 
     __slots__ = ("_missing",)
 

@@ -8,7 +8,8 @@ session token, so forgeries under its ID do draw on its budget until STS has con
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+import random
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -62,8 +63,8 @@ class CallLimiter:
         self._clock = clock
         self._common_places = concurrency
         self._known_places = concurrency + max(1, concurrency // 4)
-        self._known_waiting: deque[Deferred[None]] = deque()
-        self._common_waiting: deque[Deferred[None]] = deque()
+        self._known_waiting: list[Deferred[None]] = []
+        self._common_waiting: list[Deferred[None]] = []
         self._known: OrderedDict[str, float] = OrderedDict()
         self._known_in_flight: dict[str, int] = {}
         self._strangers = TokenBucket(burst=_STRANGERS_BURST, rate=_STRANGERS_RATE, now=now)
@@ -132,7 +133,7 @@ class CallLimiter:
                 self._keys.popitem(last=False)
         return budget
 
-    async def _turn(self, queue: deque[Deferred[None]]) -> None:
+    async def _turn(self, queue: list[Deferred[None]]) -> None:
         if len(queue) >= MOST_WAITING:
             raise _overloaded(f"{self.in_flight} calls to STS are under way and {len(queue)} wait already")
         turn: Deferred[None] = Deferred(queue.remove)
@@ -151,7 +152,10 @@ class CallLimiter:
         else:
             return
         self.in_flight += 1
-        queue.popleft().callback(None)
+        # At random: first come, first served would let whoever floods the queue decide who is never served.
+        chosen = random.randrange(len(queue))  # noqa: S311  # fairness needs no secrecy
+        queue[chosen], queue[-1] = queue[-1], queue[chosen]
+        queue.pop().callback(None)
 
 
 def _overloaded(message: str) -> Unavailable:

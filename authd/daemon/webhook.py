@@ -37,7 +37,7 @@ STATUS: dict[str, int] = {
     UnavailableReason.STS_BAD_ANSWER: 502,
     UnavailableReason.STS_UNREACHABLE: 502,
     UnavailableReason.STS_TIMEOUT: 504,
-    UnavailableReason.OVERLOADED: 503,
+    UnavailableReason.OVERLOADED: 429,
     UnavailableReason.CIRCUIT_OPEN: 503,
 }
 

@@ -195,3 +195,19 @@ def test_another_session_of_the_same_key_has_a_budget_of_its_own() -> None:
         limiter.release(placed(Deferred.fromCoroutine(limiter.acquire(forged))), REFUSED)
     assert refusal(Deferred.fromCoroutine(limiter.acquire(forged))).reason is UnavailableReason.OVERLOADED
     assert placed(enter(limiter, "ASIAROLE00000000"))
+
+
+def test_who_waits_is_drawn_at_random() -> None:
+    """The last one in a full queue may be the next: a flood can't decide who is served."""
+    served = set()
+    for _ in range(200):
+        limiter = CallLimiter(clock=Clock(), concurrency=1)
+        first = placed(enter(limiter, "A"))
+        waiting = {name: enter(limiter, name) for name in "BCD"}
+        limiter.release(first, IDENTITY)
+        (chosen,) = [name for name, permit in waiting.items() if permit.called]
+        served.add(chosen)
+        for permit in waiting.values():
+            permit.addErrback(lambda _: None)
+            permit.cancel()
+    assert served == {"B", "C", "D"}

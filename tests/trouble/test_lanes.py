@@ -17,7 +17,7 @@ from tests.trouble.rig.crowd import Crowd
 from tests.trouble.rig.reading import LET_IN, OPEN, outcome
 
 UNKNOWN = (200, "unknown_access_key")
-OVERLOADED = (503, "overloaded")
+OVERLOADED = (429, "overloaded")
 FLOOD = 200
 STRANGERS = 40
 

@@ -17,6 +17,8 @@ from benchmarks.tokens import FAST_HOST, SLOW_HOST, access_key, foreign, mint
 #: Statuses for passing trouble, one for each fault; 503 where the host's circuit has opened meanwhile.
 _FAULTS = {"THROTTLED": 429, "BROKEN": 502, "GARBAGE": 502, "RESET": 502, "STALLED": 504}
 _UNAVAILABLE = 503
+#: Too many calls under way, or a signer's budget is used up.
+_OVERLOADED = 429
 _OK = 200
 _RECONNECT_SHARE = 0.01
 _MOST_EXAMPLES = 20
@@ -79,7 +81,7 @@ def bogus(_tally: Tally) -> Question:
 
     def fault(answer: Answer) -> str:
         refused = answer.code == _OK and answer.status.get("authenticated") is False and "error" in answer.status
-        return "" if refused or answer.code == _UNAVAILABLE else f"status {answer.code}, {answer.status}"
+        return "" if refused or answer.code in {_OVERLOADED, _UNAVAILABLE} else f"status {answer.code}, {answer.status}"
 
     return Question(kind="BOGUS", body=_token("BOGUS", random.randrange(10**9)), fault=fault)
 
@@ -89,15 +91,15 @@ def faulty(_tally: Tally) -> Question:
     kind, code = random.choice(list(_FAULTS.items()))
 
     def fault(answer: Answer) -> str:
-        return "" if answer.code in {code, _UNAVAILABLE} else f"status {answer.code} instead of {code}"
+        return "" if answer.code in {code, _OVERLOADED, _UNAVAILABLE} else f"status {answer.code} instead of {code}"
 
     return Question(kind=kind, body=_token(kind, next(_numbers), SLOW_HOST), fault=fault)
 
 
 def silent(_tally: Tally) -> Question:
     """Ask about a token that isn't ours, or not well-formed: a no without words."""
-    ours = _token("GOOD", 1)
-    body = random.choice((token_review(next(foreign(1))), ours[:-5] + b"!" + ours[-4:]))
+    ours = mint(access_key("GOOD", 1), datetime.now(UTC), FAST_HOST)
+    body = token_review(random.choice((next(foreign(1)), ours[:-5] + "!" + ours[-4:])))
 
     def fault(answer: Answer) -> str:
         clean = answer.code == _OK and answer.status == {"authenticated": False}

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from authd.emulator.kube_apiserver import token_review
+from authd.emulator.kube_apiserver import post, token_review
 
 _SECONDS = 30.0
 
@@ -40,9 +40,10 @@ class Client:
 
     def status_of(self, token: str) -> dict[str, Any]:
         """Review a token; return the answer's status, empty where there was none."""
-        self._webhook.request("POST", "/authenticate?timeout=30s", token_review(token))
-        response = self._webhook.getresponse()
+        response = post(self._webhook, "/authenticate", token_review(token))
         body = response.read()
+        if response.will_close:
+            self._webhook.close()
         status = json.loads(body)["status"] if response.status == http.client.OK else {}
         return dict(status)
 

@@ -32,9 +32,9 @@ class Connection:
         async with asyncio.timeout(_SECONDS):
             reader, writer = self._streams or await self._open()
             try:
-                writer.write(b"POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\n")
-                writer.write(b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
-                writer.write(body)
+                sent = b"POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\n"
+                sent += b"Content-Length: %d\r\nContent-Type: application/json\r\n\r\n" % len(body)
+                writer.write(sent + body)  # in one piece, as Go does
                 head = await reader.readuntil(b"\r\n\r\n")
                 fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
                 content = await reader.readexactly(int(fields[b"content-length"]))

@@ -20,7 +20,7 @@ def token_review(
 ) -> bytes:
     """Return the body that asks about a token; `null_time` is the form up to Kubernetes 1.33."""
     spec: dict[str, object] = {"token": token}
-    if audiences is not None:
+    if audiences:  # omitted if empty, by the field's `omitempty`
         spec["audiences"] = list(audiences)
     review = {
         "kind": "TokenReview",
@@ -39,10 +39,14 @@ def post(connection: http.client.HTTPConnection, path: str, body: bytes) -> http
         connection.connect()
     head = (
         f"POST {path}?timeout=30s HTTP/1.1\r\nHost: {connection.host}:{connection.port}\r\n"
-        f"User-Agent: kube-apiserver/v1.33.0 (linux/amd64) kubernetes/0000000\r\nContent-Length: {len(body)}\r\n"
+        f"User-Agent: Go-http-client/1.1\r\nContent-Length: {len(body)}\r\n"
         "Accept: application/json, */*\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n"
     )
-    connection.sock.sendall(head.encode("ascii") + body)
-    response = http.client.HTTPResponse(connection.sock, method="POST")
-    response.begin()
+    try:
+        connection.sock.sendall(head.encode("ascii") + body)
+        response = http.client.HTTPResponse(connection.sock, method="POST")
+        response.begin()
+    except (OSError, http.client.HTTPException):
+        connection.close()  # or the next call would use a connection that is gone
+        raise
     return response

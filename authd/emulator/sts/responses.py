@@ -90,7 +90,7 @@ def _json(outcome: Outcome, request_id: str) -> str:
 
 
 def _compact(value: object) -> str:
-    """Spell JSON as STS does: without white space, members in the order of their names."""
+    """Spell JSON without white space and with sorted members: STS's form for GetCallerIdentity and errors."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 

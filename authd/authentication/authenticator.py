@@ -23,6 +23,8 @@ from authd.core.partitions import STSHosts
 from authd.core.token import PresignedRequest, check_prefix, digest, parse_token
 from authd.core.token_review import ReviewRequest, common_audiences
 
+_log = Logger(namespace="authd.authenticator")
+
 _INTERNAL_ERROR = "an internal error; see the daemon's log"
 
 #: A bug of ours says nothing about STS: it neither opens a circuit nor closes one.
@@ -53,8 +55,6 @@ class CallObserver(Protocol):
 
 class Authenticator:
     """Decider about tokens; identical ones under review at once share one STS call."""
-
-    _log = Logger(namespace="authd.authenticator")
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Authenticator:
         except (Denied, Unavailable) as error:
             return progress.decision(error.reason, error.message)
         except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
-            self._log.failure("deciding about a token failed")
+            _log.failure("deciding about a token failed")
             return progress.decision(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
 
     async def _identify(self, review: ReviewRequest, progress: _Progress) -> CallerIdentity:
@@ -147,7 +147,7 @@ class Authenticator:
         try:
             outcome = await self._ask(request, known=place.known)
         except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
-            self._log.failure("asking STS failed")
+            _log.failure("asking STS failed")
         finally:
             self._limiter.release(place, outcome)
         return outcome

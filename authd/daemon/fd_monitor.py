@@ -8,14 +8,14 @@ import resource
 
 from twisted.logger import Logger
 
+_log = Logger(namespace="authd.descriptors")
+
 #: How often to look.
 LOOK_SECONDS = 1.0
 
 
 class Descriptors:
     """The process's open files and connections, of which the system grants a limited number."""
-
-    _log = Logger(namespace="authd.descriptors")
 
     def __init__(self) -> None:
         self._used_up = False
@@ -27,12 +27,12 @@ class Descriptors:
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE) and not self._used_up:
                 self._used_up = True
-                self._log.error(
+                _log.error(
                     "descriptors are used up (limit {limit}): open connections are served, new ones are closed "
                     "until there are some again; raise LimitNOFILE, or look who holds so many",
                     limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
                 )
         else:
             if self._used_up:
-                self._log.info("there are descriptors again")
+                _log.info("there are descriptors again")
             self._used_up = False

@@ -53,6 +53,8 @@ from authd.sources.lockout_guard import SeenIdentities
 from authd.sources.settings_file import SettingsFile, short_slice
 from authd.state.certificate_store import StateFiles
 
+_log = Logger(namespace="authd.daemon")
+
 
 def makeService(options: Options) -> IService:
     """Return the daemon as a service; nothing is read, opened or bound before it starts."""
@@ -63,8 +65,6 @@ def makeService(options: Options) -> IService:
 
 class AuthdService(MultiService):
     """The daemon. A start that fails ends the process with a non-zero status, after saying why."""
-
-    _log = Logger(namespace="authd.daemon")
 
     def __init__(self, reactor: Any, options: Options) -> None:
         super().__init__()
@@ -95,10 +95,10 @@ class AuthdService(MultiService):
             self._start()
         except ConfigError as error:
             for problem in error.problems:
-                self._log.critical("{problem}", problem=str(problem))
+                _log.critical("{problem}", problem=str(problem))
             raise SystemExit(2) from None
         except (OSError, CannotListenError) as error:
-            self._log.critical("authd can't start: {error}", error=str(error))
+            _log.critical("authd can't start: {error}", error=str(error))
             raise SystemExit(1) from None
         finally:
             gc.enable()
@@ -223,7 +223,7 @@ class AuthdService(MultiService):
         self._every(SWEEP_SECONDS, site.deadlines.sweep)
         health = self._reactor.listenTCP(settings.health_port, site, interface=settings.health_address)
         self._ports.append(health)
-        self._log.info(
+        _log.info(
             "listening on https://{host}:{port}/authenticate, health on http://{health_host}:{health_port}",
             host=address.host,
             port=address.port,
@@ -241,7 +241,7 @@ class AuthdService(MultiService):
     def _every(self, seconds: float, work: Any) -> None:
         loop = task.LoopingCall(work)
         loop.clock = self._reactor
-        loop.start(seconds, now=False).addErrback(lambda failure: self._log.failure("a loop ended", failure=failure))
+        loop.start(seconds, now=False).addErrback(lambda failure: _log.failure("a loop ended", failure=failure))
         self._loops.append(loop)
 
     def _check_files(self) -> None:

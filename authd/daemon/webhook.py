@@ -28,6 +28,8 @@ from authd.daemon.event_loop import start_coroutine
 from authd.daemon.http.server import JSON, TEXT, BoundedFactory, BoundedRequest
 from authd.daemon.turn_batch import TurnBatch
 
+_log = Logger(namespace="authd.webhook")
+
 _PATH = b"/authenticate"
 
 #: What makes kube-apiserver do the right thing: it retries 429, 502 and 504, and takes 503 for an outage.
@@ -76,8 +78,6 @@ class WebhookRequest(BoundedRequest):
     _decision: Decision
     _api_version: str
     _started: float
-
-    _log = Logger(namespace="authd.webhook")
 
     def process(self) -> None:
         """Route by exact path and method, and answer."""
@@ -130,7 +130,7 @@ class WebhookRequest(BoundedRequest):
 
     def _broken(self, failure: Failure) -> None:
         self.factory.under_review -= 1
-        self._log.failure("answering a review failed", failure)
+        _log.failure("answering a review failed", failure)
         if not self.answered:
             self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
 

@@ -15,6 +15,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 
+_log = Logger(namespace="authd.watcher")
+
 #: A burst of events is over after this many seconds of quiet.
 QUIET_SECONDS = 0.1
 #: A file that is being written in place is left alone this long, unless its writer closes it sooner.
@@ -69,8 +71,6 @@ def _identity(folder: Path) -> tuple[int, int]:
 class DirectoryWatcher:
     """Calls `changed` when a file's directory has come to rest after a change, and now and then all the same."""
 
-    _log = Logger(namespace="authd.watcher")
-
     def __init__(self, reactor: Any, path: Path, changed: Callable[[], None]) -> None:
         self._reactor = reactor
         self._folder = path.parent
@@ -114,7 +114,7 @@ class DirectoryWatcher:
             if self._complained:
                 return
             self._complained = True
-            self._log.warn(
+            _log.warn(
                 "can't watch {folder} ({error}): it is looked at every {seconds:.0f} seconds instead",
                 folder=str(self._folder),
                 error=type(error).__name__,

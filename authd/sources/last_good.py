@@ -12,14 +12,14 @@ from twisted.python.failure import Failure
 
 from authd.state.atomic_file import write_if_changed
 
+_log = Logger(namespace="authd.reload")
+
 
 class LastGoodFile:
     """Keeps contents in a file; that they can't be kept is a warning.
 
     `in_thread` calls a function with arguments in a thread: a disk may take its time, and the reactor has none.
     """
-
-    _log = Logger(namespace="authd.reload")
 
     def __init__(self, in_thread: Callable[..., Deferred[Any]]) -> None:
         self._in_thread = in_thread
@@ -52,7 +52,7 @@ class LastGoodFile:
 
     def _failed(self, failure: Failure, path: Path) -> None:
         error = failure.getErrorMessage()
-        self._log.warn("the last good settings can't be kept in {path}: {error}", path=str(path), error=error)
+        _log.warn("the last good settings can't be kept in {path}: {error}", path=str(path), error=error)
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -24,6 +24,8 @@ from authd.sources.last_good import LastGoodFile
 from authd.sources.lockout_guard import LockedOut, SeenIdentities
 from authd.state.certificate_store import StateFiles
 
+_log = Logger(namespace="authd.reload")
+
 #: How long a reload may keep the reactor at a time, in seconds: a review takes four turns, and waits in each.
 _SLICE_SECONDS = 0.002
 #: How many of the locked-out are named in the log.
@@ -46,7 +48,6 @@ class SettingsFile:
     their setting's path; `reloaded` is told `ok`, `broken` or `refused`.
     """
 
-    _log = Logger(namespace="authd.reload")
     settings: Settings
 
     def __init__(
@@ -146,43 +147,43 @@ class SettingsFile:
     def _refuse(self, error: LockedOut) -> None:
         message = f"the new mappings were refused, since {error}: run `authd reload --force` if that is meant"
         self.problems = (Problem(file=str(self._path), line=0, column=0, message=message),)
-        self._log.error("{problem}", problem=str(self.problems[0]))
+        _log.error("{problem}", problem=str(self.problems[0]))
         scrubbed = self.settings.scrubbed_accounts
         names = [name for name in error.names if name.split(":")[4] not in scrubbed]
         for name in names[:_MOST_NAMES]:
-            self._log.error("would be locked out: {canonical_arn}", canonical_arn=name)
+            _log.error("would be locked out: {canonical_arn}", canonical_arn=name)
         if len(names) > _MOST_NAMES:
-            self._log.error("would be locked out: {count} more", count=len(names) - _MOST_NAMES)
+            _log.error("would be locked out: {count} more", count=len(names) - _MOST_NAMES)
 
     def _broken(self, problems: tuple[Problem, ...]) -> None:
         if problems == self.problems:
             return
         self.problems = problems
         for problem in problems:
-            self._log.error("{problem}", problem=str(problem))
-        self._log.error("{file} can't be used; the mappings in force stay", file=str(self._path))
+            _log.error("{problem}", problem=str(problem))
+        _log.error("{file} can't be used; the mappings in force stay", file=str(self._path))
 
     def _put_in_force(self, new: Settings) -> None:
         for name in Settings.restart_fields():
             if getattr(self.settings, name) != getattr(new, name):
                 spelled = Settings.spelled(name)
-                self._log.warn("the setting {name} has changed: restart authd to bring it into force", name=spelled)
+                _log.warn("the setting {name} has changed: restart authd to bring it into force", name=spelled)
         self.settings = replace(self.settings, table=new.table, scrubbed_accounts=new.scrubbed_accounts)
         self.problems = ()
-        self._log.info("mappings reloaded: {rules} rules in force", rules=len(new.table))
+        _log.info("mappings reloaded: {rules} rules in force", rules=len(new.table))
 
     def _finished(self, result: Any) -> None:
         self._loading = False
         gc.enable()
         if isinstance(result, Failure):
-            self._log.failure("reloading failed; the mappings in force stay", failure=result)
+            _log.failure("reloading failed; the mappings in force stay", failure=result)
         if self._again:
             self._again = False
             self.check()
 
     def _warn(self, loaded: Loaded) -> None:
         for warning in loaded.warnings:
-            self._log.warn("{warning}", warning=str(warning))
+            _log.warn("{warning}", warning=str(warning))
 
     def _forced(self) -> str:
         """Return which content `authd reload --force` has asked for, and forget the request."""
@@ -208,7 +209,7 @@ class SettingsFile:
         if not loaded.settings.start_from_last_good:
             raise error
         self._broken(error.problems)
-        self._log.critical("started from the last good settings, {path}", path=str(path))
+        _log.critical("started from the last good settings, {path}", path=str(path))
         return loaded
 
 

@@ -72,3 +72,16 @@ def test_one_reactor(file):
 def test_no_systemd_package(file):
     """The repository's folder `systemd` is importable where the installation is editable: it says nothing."""
     assert not any(begins(name, {"systemd"}) for name in imports_of(file))
+
+
+@pytest.mark.parametrize("file", sorted(ALL))
+def test_fixed_logger_names(file):
+    """A logger is a module's and has a fixed name: Twisted names a class's logger after its class, whatever it is given."""
+    tree = ast.parse((ROOT / file).read_text("utf-8"))
+    made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Logger"]
+    fixed = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and node.value.keywords
+    ]
+    assert all(call in fixed and call.keywords[0].arg == "namespace" for call in made)

@@ -11,11 +11,11 @@ from authd.state.atomic_file import read_regular
 from authd.state.certificate_checks import Validity, issuer_problem, validity_of
 from authd.state.certificate_store import StateFiles
 
+_log = Logger(namespace="authd.certificates")
+
 
 class LocalCA:
     """Caches the CA certificate, so that leaves it signed are still recognised after ca.pem disappears."""
-
-    _log = Logger(namespace="authd.certificates")
 
     def __init__(self, files: StateFiles) -> None:
         self._files = files
@@ -49,10 +49,10 @@ class LocalCA:
             problem = self._files.mend_authority(now)
         except (OSError, ValueError) as error:
             words = error.strerror if isinstance(error, OSError) else "broken"
-            self._log.error("{file} can't be signed anew: {words}", file=str(self._files.authority), words=words)
+            _log.error("{file} can't be signed anew: {words}", file=str(self._files.authority), words=words)
             return
         if problem:
-            self._log.warn(
+            _log.warn(
                 "the authority {file} was {problem}: it was signed anew by its own key; restart kube-apiserver",
                 file=str(self._files.authority),
                 problem=problem,

@@ -23,6 +23,8 @@ from authd.state.certificate_checks import Validity, name_problem, validity_of
 from authd.state.certificate_store import StateFiles
 from authd.state.x509 import LEAF_LIFETIME, CertifiedKey
 
+_log = Logger(namespace="authd.certificates")
+
 #: A leaf is renewed when this much of its life is left, and readiness warns when only half of that is.
 RENEW_BEFORE = LEAF_LIFETIME / 3
 #: Somebody else's may live for a day altogether: readiness warns in this last share of its life.
@@ -37,8 +39,6 @@ class ServingCertificate:
     `hosts` are the names and addresses that a leaf of our own is for; clients call the first. `span` is when the
     certificate that serves is valid.
     """
-
-    _log = Logger(namespace="authd.certificates")
 
     def __init__(
         self, files: StateFiles, hosts: Sequence[str], now: Callable[[], datetime], *, client_certificates: bool
@@ -93,13 +93,13 @@ class ServingCertificate:
             self._keep(self._unkept)
         self._warn_of_modes()
         if failure and failure != self._failure:
-            self._log.error("{failure}; the certificate in use goes on serving", failure=failure)
+            _log.error("{failure}; the certificate in use goes on serving", failure=failure)
         self._failure = failure
 
     def _warn_of_modes(self) -> None:
         exposed = self._files.exposed_keys()
         if exposed and exposed != self._exposed:
-            self._log.warn("{exposed}", exposed=exposed)
+            _log.warn("{exposed}", exposed=exposed)
         self._exposed = exposed
 
     def _renew(self) -> str:
@@ -150,7 +150,7 @@ class ServingCertificate:
         if self._digest_of(pair) != self._digest:
             self._take(pair)
             self._unfinished = None
-            self._log.info("serving a new certificate, valid until {until}", until=self.span.ends.isoformat())
+            _log.info("serving a new certificate, valid until {until}", until=self.span.ends.isoformat())
 
     def _take(self, pair: CertifiedKey) -> None:
         self._authority.look()
@@ -183,7 +183,7 @@ class ServingCertificate:
         self._unfinished = pair if self._signer else None
         failure = self._put_back(error)
         if failure:
-            self._log.error("{failure}; the last good one serves instead", failure=failure)
+            _log.error("{failure}; the last good one serves instead", failure=failure)
 
     def _put_back(self, error: Exception) -> str:
         """Finish what a renewal left half done when it was cut off; returns what is wrong with the files otherwise."""
@@ -191,7 +191,7 @@ class ServingCertificate:
             with suppress(OSError):
                 self._files.put_pair(self._unfinished)
                 self._unfinished = None
-                self._log.warn("{failure}: the last good one was put back", failure=self._unusable(error))
+                _log.warn("{failure}: the last good one was put back", failure=self._unusable(error))
                 return ""
         return self._unusable(error)
 
@@ -205,7 +205,7 @@ class ServingCertificate:
             self._take(self._files.read_pair())
         except (OSError, ValueError):
             raise broken from None
-        self._log.warn("the certificate in {folder} was broken: signed another", folder=str(self._files.folder))
+        _log.warn("the certificate in {folder} was broken: signed another", folder=str(self._files.folder))
 
     def _digest_of(self, pair: CertifiedKey) -> bytes:
         """Tell apart what a context is made of: the pair, and the authority where that says which clients get in."""
@@ -219,7 +219,7 @@ class ServingCertificate:
             self._unkept = None
         except OSError as error:
             if self._unkept is None:
-                self._log.warn(
+                _log.warn(
                     "the last good certificate can't be kept in {path}: {error}",
                     path=str(self._files.last_pair),
                     error=str(error.strerror),
@@ -248,7 +248,7 @@ class ServingCertificate:
     def _warn_of_name(self) -> None:
         problem = name_problem(self._leaf, self._hosts[0])
         if problem and not (self._starting and self._signer and self._files.can_sign):  # then it is renewed at once
-            self._log.warn(
+            _log.warn(
                 "the certificate is {problem}: kube-apiserver refuses it if it calls the daemon by that name; "
                 "replace cert.pem and key.pem, or set server.hostname",
                 problem=problem,

@@ -16,6 +16,8 @@ from authd.state.certificate_store import StateFiles
 from authd.state.client_certificate import user_entries
 from authd.state.kubeconfig import webhook_kubeconfig
 
+_log = Logger(namespace="authd.kubeconfig")
+
 #: What passes without anybody's changing the settings.
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
 
@@ -62,8 +64,6 @@ class WebhookKubeconfig:
     `trusted` returns the certificates that what is served is to be checked by, `now` an aware time.
     """
 
-    _log = Logger(namespace="authd.kubeconfig")
-
     def __init__(
         self,
         settings: Settings,
@@ -99,14 +99,14 @@ class WebhookKubeconfig:
             if not existed or error.errno not in _PASSING:
                 raise ConfigError((problem,)) from None
             if str(problem) != self._problem:
-                self._log.error("{problem}", problem=str(problem))
+                _log.error("{problem}", problem=str(problem))
             self._problem = str(problem)
             return
         self._problem = ""
         if written and existed:
-            self._log.warn("the webhook kubeconfig {path} has changed: restart kube-apiserver", path=str(path))
+            _log.warn("the webhook kubeconfig {path} has changed: restart kube-apiserver", path=str(path))
         elif written:
-            self._log.info("wrote the webhook kubeconfig {path}", path=str(path))
+            _log.info("wrote the webhook kubeconfig {path}", path=str(path))
 
     def check(self) -> None:
         """Write it again where it isn't as it should be any more; never fails."""
@@ -119,7 +119,7 @@ class WebhookKubeconfig:
                 self._seen = None if self._problem else self._look()
         except (ConfigError, OSError) as error:
             if str(error) != self._problem:
-                self._log.error("{problem}", problem=str(error))
+                _log.error("{problem}", problem=str(error))
             self._problem = str(error)
 
     def _look(self) -> tuple[bytes, bytes] | None:

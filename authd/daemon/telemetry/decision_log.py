@@ -18,6 +18,8 @@ from authd.core.token_bucket import TokenBucket
 from authd.daemon.telemetry.metrics import Metrics
 from authd.sources.lockout_guard import SeenIdentities
 
+_log = Logger(namespace="authd.webhook")
+
 _SCRUBBED = "(scrubbed)"
 _NAMESPACE = "authd.decisions"
 
@@ -31,8 +33,6 @@ class DecisionLog:
     `scrubbed_accounts` returns those of the settings in force; what is logged within `together` is written in one
     piece when it ends.
     """
-
-    _log = Logger(namespace="authd.webhook")
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class DecisionLog:
             return
         self._refusal_lines.left -= 1
         if self._omitted:
-            self._log.warn("refused {omitted} more requests without a line for each", omitted=self._omitted)
+            _log.warn("refused {omitted} more requests without a line for each", omitted=self._omitted)
             self._omitted = 0
-        self._log.warn("refused a request with {status}: {why}", status=status, why=why)
+        _log.warn("refused a request with {status}: {why}", status=status, why=why)
 
     def _record(self, decision: Decision, elapsed: float, status: int) -> str:
         """Write the members of a JSON object: what has no quotes by its own grammar needs no escapes."""

@@ -38,7 +38,7 @@ class _Circuit:
     failures: int = 0
     wait: float = 0.0
     next_probe: float = 0.0
-    probing: int = 0
+    probing: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -46,11 +46,11 @@ class _Circuit:
 
 
 class Passage(NamedTuple):
-    """Permission for one call to a host; `known` as STS has confirmed the caller, `probe` if the circuit is open."""
+    """Permission for one call to a host; `known` if STS has confirmed the caller, `probe` the circuit it probes."""
 
     host: str
     known: bool
-    probe: bool
+    probe: _Circuit | None
 
 
 class CircuitBreakers:
@@ -78,32 +78,30 @@ class CircuitBreakers:
         """
         circuit = self._breakers.get((host, known))
         if circuit is None or not circuit.is_open:
-            return Passage(host, known, probe=False)
+            return Passage(host, known, probe=None)
         if circuit.probing or self._seconds() < circuit.next_probe:
             raise Unavailable(
                 UnavailableReason.CIRCUIT_OPEN, "STS has been failing; it is asked by single probes until it answers"
             )
-        circuit.probing += 1
-        return Passage(host, known, probe=True)
+        circuit.probing = True
+        return Passage(host, known, probe=circuit)
 
     def ended(self, passage: Passage, failure: Unavailable | None) -> None:
         """Note the outcome of a call; `failure` is None for any decision by STS, which closes both circuits."""
+        if passage.probe is not None:
+            passage.probe.probing = False
         if failure is None:
             self._breakers.pop((passage.host, True), None)
             self._breakers.pop((passage.host, False), None)
-            return
-        circuit = self._breakers.get((passage.host, passage.known))
-        if circuit is not None and passage.probe:
-            circuit.probing -= 1
-        if failure.reason in _FAILURES:
-            self._failed((passage.host, passage.known), probe=passage.probe)
+        elif failure.reason in _FAILURES:
+            self._failed((passage.host, passage.known), passage.probe)
             if passage.known:
-                self._failed((passage.host, False), probe=False)
+                self._failed((passage.host, False), None)
 
-    def _failed(self, key: tuple[str, bool], *, probe: bool) -> None:
+    def _failed(self, key: tuple[str, bool], probe: _Circuit | None) -> None:
         circuit = self._breakers.get(key) or self._new(key)
         circuit.failures += 1
-        if probe:
+        if circuit is probe:  # another call may have closed the probed one, and a new one have opened
             circuit.wait = min(max(circuit.wait * 2, _FIRST_WAIT), _LONGEST_WAIT)
             circuit.next_probe = self._seconds() + circuit.wait * self._jitter()
 

@@ -111,3 +111,23 @@ def test_the_usual_jitter_spreads_probes() -> None:
     factors = {breakers._jitter() for _ in range(100)}
     assert all(0.5 <= factor <= 1.5 for factor in factors)
     assert len(factors) > 50
+
+
+def test_a_probe_that_outlives_its_circuit_leaves_the_next_one_alone() -> None:
+    """A circuit closed by another call and opened again is still probed after the old probe has failed."""
+    clock = Clock()
+    breakers = CircuitBreakers(seconds=clock.seconds, jitter=lambda: 1.0)
+    earlier = breakers.enter(HOST, known=False)
+    for _ in range(FAILURES_TO_OPEN):
+        breakers.ended(breakers.enter(HOST, known=False), FAILURE)
+    probe = breakers.enter(HOST, known=False)
+    breakers.ended(earlier, None)
+    for _ in range(FAILURES_TO_OPEN):
+        breakers.ended(breakers.enter(HOST, known=False), FAILURE)
+    breakers.ended(probe, FAILURE)
+    clock.advance(10)
+    again = breakers.enter(HOST, known=False)
+    assert again.probe
+    check_closed_to(breakers)
+    breakers.ended(again, None)
+    assert not breakers.enter(HOST, known=False).probe

@@ -40,7 +40,7 @@ class _STS:
         self._port = port
         self._trust = ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(ca_file.read_bytes())])
 
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # Twisted's name
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         options = ssl.optionsForClientTLS(uri.host.decode(), trustRoot=self._trust)
         return wrapClientTLS(options, HostnameEndpoint(reactor, "127.0.0.1", self._port))
 
@@ -52,7 +52,7 @@ class _Review(Resource):
         super().__init__()
         self._client = client
 
-    def render_POST(self, request: Request) -> int:  # Twisted's name
+    def render_POST(self, request: Request) -> int:
         Deferred.fromCoroutine(self._answer(request))
         return NOT_DONE_YET
 

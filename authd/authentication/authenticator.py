@@ -54,7 +54,7 @@ class CallObserver(Protocol):
 
 
 class Authenticator:
-    """Decider about tokens; identical ones under review at once share one STS call."""
+    """Decides about tokens. Identical ones under review at once share one call to STS."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from twisted.internet.defer import Deferred, TimeoutError  # Twisted's own
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall
 
 from authd.core.caller_identity import CallerIdentity
@@ -43,7 +43,7 @@ class Clock(Protocol):
         """Return the time, in seconds since whenever."""
         ...
 
-    def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall:  # Twisted's
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall:
         """Call something in `delay` seconds."""
         ...
 

@@ -1,6 +1,6 @@
 """A circuit breaker for each STS host: while the host fails, single probes ask it instead of every caller.
 
-Known callers and strangers have breakers of their own. Failures of known callers count in both, failures of strangers
+Known callers and strangers have circuits of their own. Failures of known callers count in both, failures of strangers
 only in theirs, so that no stranger can open the circuit of known callers.
 """
 
@@ -64,19 +64,19 @@ class CircuitBreakers:
     ) -> None:
         self._seconds = seconds
         self._jitter = jitter
-        self._breakers: OrderedDict[tuple[str, bool], _Circuit] = OrderedDict()  # by host and whether callers are known
+        self._circuits: OrderedDict[tuple[str, bool], _Circuit] = OrderedDict()  # by host and whether callers are known
 
     @property
     def open_count(self) -> int:
         """The number of hosts with an open circuit."""
-        return len({host for (host, _), circuit in self._breakers.items() if circuit.is_open})
+        return len({host for (host, _), circuit in self._circuits.items() if circuit.is_open})
 
     def enter(self, host: str, *, known: bool) -> Passage:
         """Let a call to a host pass; `ended` must follow.
 
         While the circuit is open, one probe at a time may pass. Raises `Unavailable(circuit_open)`.
         """
-        circuit = self._breakers.get((host, known))
+        circuit = self._circuits.get((host, known))
         if circuit is None or not circuit.is_open:
             return Passage(host, known, probe=None)
         if circuit.probing or self._seconds() < circuit.next_probe:
@@ -91,22 +91,22 @@ class CircuitBreakers:
         if passage.probe is not None:
             passage.probe.probing = False
         if failure is None:
-            self._breakers.pop((passage.host, True), None)
-            self._breakers.pop((passage.host, False), None)
+            self._circuits.pop((passage.host, True), None)
+            self._circuits.pop((passage.host, False), None)
         elif failure.reason in _FAILURES:
             self._failed((passage.host, passage.known), passage.probe)
             if passage.known:
                 self._failed((passage.host, False), None)
 
     def _failed(self, key: tuple[str, bool], probe: _Circuit | None) -> None:
-        circuit = self._breakers.get(key) or self._new(key)
+        circuit = self._circuits.get(key) or self._new(key)
         circuit.failures += 1
         if circuit is probe:  # another call may have closed the probed one, and a new one have opened
             circuit.wait = min(max(circuit.wait * 2, _FIRST_WAIT), _LONGEST_WAIT)
             circuit.next_probe = self._seconds() + circuit.wait * self._jitter()
 
     def _new(self, key: tuple[str, bool]) -> _Circuit:
-        circuit = self._breakers[key] = _Circuit()
-        if len(self._breakers) > _MOST_CIRCUITS:
-            self._breakers.popitem(last=False)
+        circuit = self._circuits[key] = _Circuit()
+        if len(self._circuits) > _MOST_CIRCUITS:
+            self._circuits.popitem(last=False)
         return circuit

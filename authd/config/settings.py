@@ -14,7 +14,7 @@ from authd.core.token_review import UserExtra
 #: The settings that a reload brings into force at once; every other one needs a restart.
 _RELOADED = frozenset({"table", "scrubbed_accounts"})
 
-#: MappingNode that a settings file calls otherwise than by the same words, or outside of `server`.
+#: Fields that a settings file calls otherwise than by the same words, or outside of `server`.
 _SPELLED = MappingProxyType(
     {"cluster_id": "clusterID", "default_role": "defaultRole", "lockout_share": "server.maxLockoutShare"}
 )

@@ -31,7 +31,7 @@ _PRINCIPAL_IDS: Mapping[PrincipalKind, re.Pattern[str]] = {
 }
 
 #: HTTP's status codes (RFC 9110, section 15).
-_OK, _TOO_MANY_REQUESTS, _CLIENT_ERRORS = 200, 429, range(400, 500)
+_OK, _TOO_MANY_REQUESTS, _CLIENT_ERRORS, _FIRST_SERVER_ERROR = 200, 429, range(400, 500), 500
 
 _THROTTLING = frozenset(
     {
@@ -106,7 +106,7 @@ def parse_answer(*, status: int, body: bytes, partition: str, access_key_id: str
         return _identity(body, partition, access_key_id)
     if status == _TOO_MANY_REQUESTS:
         raise Unavailable(UnavailableReason.STS_THROTTLED, "STS is throttling")
-    if status >= _CLIENT_ERRORS.stop:
+    if status >= _FIRST_SERVER_ERROR:
         raise Unavailable(UnavailableReason.STS_ERROR, f"STS answered with status {status}")
     raise _refusal(status, body)
 

@@ -23,7 +23,7 @@ def inherited_endpoint(reactor: Any) -> IStreamServerEndpoint | None:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, "systemd:domain=INET:index=0")
     except IndexError:
         return None
-    os.set_inheritable(_FIRST_DESCRIPTOR, False)  # takes it by place only
+    os.set_inheritable(_FIRST_DESCRIPTOR, False)
     with socket.socket(fileno=os.dup(_FIRST_DESCRIPTOR)) as inherited:
         domain = inherited.family.name.removeprefix("AF_")
     if domain != "INET":

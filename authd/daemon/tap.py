@@ -161,16 +161,16 @@ class AuthdService(MultiService):
             extra_regions=settings.sts.extra_regions,
             extra_endpoints=settings.sts.endpoints,
         )
-        admission = CallLimiter(clock=self._reactor, concurrency=settings.sts.concurrency)
-        circuits = CircuitBreakers(seconds=self._reactor.seconds)
-        self._publish(admission, circuits)
+        limiter = CallLimiter(clock=self._reactor, concurrency=settings.sts.concurrency)
+        breakers = CircuitBreakers(seconds=self._reactor.seconds)
+        self._publish(limiter, breakers)
         authenticator = Authenticator(
             ask_sts=self._sts_client(settings).ask,
             hosts=hosts,
             table=lambda: self._file.settings.table,
             now=time.time,
-            limiter=admission,
-            breakers=circuits,
+            limiter=limiter,
+            breakers=breakers,
             verdict_cache=VerdictCache(
                 seconds=self._reactor.seconds,
                 cache_ttl=settings.sts.cache_ttl,
@@ -185,11 +185,11 @@ class AuthdService(MultiService):
         )
         return WebhookFactory(self._reactor, authenticator, audit, self._encoder)
 
-    def _publish(self, admission: CallLimiter, circuits: CircuitBreakers) -> None:
+    def _publish(self, limiter: CallLimiter, breakers: CircuitBreakers) -> None:
         gauge = self._metrics.gauge
-        gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: admission.in_flight)
-        gauge("authd_sts_calls_waiting", "Calls to STS that wait for a place.", lambda: admission.waiting)
-        gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: circuits.open_count)
+        gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: limiter.in_flight)
+        gauge("authd_sts_calls_waiting", "Calls to STS that wait for a place.", lambda: limiter.waiting)
+        gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
         gauge(
             "authd_certificate_days_left",
             "Days until the certificate or its authority ends; negative while it isn't valid.",

@@ -45,7 +45,7 @@ STATUS: dict[str, int] = {
 
 
 class Decider(Protocol):
-    """Decider about tokens; see `authenticator.Authenticator.decide`."""
+    """Decides about tokens; see `authenticator.Authenticator.decide`."""
 
     async def decide(self, review: ReviewRequest, /) -> Decision:
         """Decide about one token; never raises."""

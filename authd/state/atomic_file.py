@@ -14,7 +14,7 @@ _PRIVATE = 0o600
 
 def read_regular(path: Path) -> bytes:
     """Read a regular file; raises `OSError`, also for a FIFO or device, which could block the daemon for ever."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # a descriptor
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         return file.read()
@@ -38,7 +38,7 @@ def write_atomically(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
         os.replace(temporary, path)  # a name, not a Path, came from mkstemp
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary)  # as above
+            os.unlink(temporary)
         raise
     _sync(path.parent)
 

@@ -98,17 +98,18 @@ class StateFiles:
 
     def exposed_keys(self) -> str:
         """Return a sentence about private keys that others than their owner can read; nothing if there is none."""
-        modes = {}
+        exposed = {}
         for path in (self.key, self.authority_key, self.last_pair):
             with suppress(OSError):
-                modes[path.name] = stat.S_IMODE(path.stat().st_mode)
-        exposed = [f"{name} (mode {mode:04o})" for name, mode in modes.items() if mode & _OTHERS]
+                mode = stat.S_IMODE(path.stat().st_mode)
+                if mode & _OTHERS:
+                    exposed[path.name] = mode
         if not exposed:
             return ""
-        names = " ".join(name for name, mode in modes.items() if mode & _OTHERS)
+        files = ", ".join(f"{name} (mode {mode:04o})" for name, mode in exposed.items())
         return (
-            f"others than its owner may use {', '.join(exposed)}, a private key of the webhook: "
-            f"run `cd {self.folder} && chmod 600 {names}`"
+            f"others than its owner may use {files}, a private key of the webhook: "
+            f"run `cd {self.folder} && chmod 600 {' '.join(exposed)}`"
         )
 
     def ensure_pair(self, hosts: Sequence[str], now: datetime) -> None:

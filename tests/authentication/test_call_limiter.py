@@ -7,20 +7,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from authd.authentication.call_limiter import KNOWN_SECONDS, MOST_WAITING, QUEUE_SECONDS, CallLimiter, Permit
-from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
+from tests.daemon.fakes import identity
 
-_ARN = parse_arn("arn:aws:iam::111122223333:user/Alice")
-IDENTITY = CallerIdentity(
-    arn=_ARN,
-    arn_text=_ARN.canonical,
-    canonical_arn=_ARN.canonical,
-    key=_ARN.key,
-    principal_id="AIDAALICE",
-    access_key_id="AKIAALICE0000000",
-)
+IDENTITY = identity()
 REFUSED = Denied(DenialReason.UNKNOWN_ACCESS_KEY, "no such key")
 FAILED = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
 

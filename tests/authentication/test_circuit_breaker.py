@@ -102,7 +102,7 @@ def test_hosts_do_not_share_a_circuit_and_are_bounded() -> None:
     assert not breakers.enter("sts.eu-west-1.amazonaws.com", known=False).probe
     for number in range(600):
         breakers.ended(breakers.enter(f"sts.us-invented-{number}.amazonaws.com", known=False), FAILURE)
-    assert len(breakers._breakers) == 512
+    assert len(breakers._circuits) == 512
 
 
 def test_the_usual_jitter_spreads_probes() -> None:

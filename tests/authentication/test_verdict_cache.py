@@ -6,20 +6,11 @@ import pytest
 from twisted.internet.task import Clock
 
 from authd.authentication.verdict_cache import REFUSAL_SECONDS, VerdictCache
-from authd.core.arn import parse_arn
-from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import DenialReason, Denied
 from authd.core.token import SIGNATURE_LIFETIME, PresignedRequest
+from tests.daemon.fakes import identity
 
-_ARN = parse_arn("arn:aws:iam::111122223333:user/Alice")
-IDENTITY = CallerIdentity(
-    arn=_ARN,
-    arn_text=_ARN.canonical,
-    canonical_arn=_ARN.canonical,
-    key=_ARN.key,
-    principal_id="AIDAALICE",
-    access_key_id="AKIAALICE0000000",
-)
+IDENTITY = identity()
 
 
 def presigned(digest: str = "digest") -> PresignedRequest:

@@ -58,17 +58,17 @@ class TLSLikeTransport(StringTransport):
         if not self.disconnecting:
             super().write(data)
 
-    def doWrite(self) -> None:  # Twisted's name
+    def doWrite(self) -> None:
         """Send at once: everything always is."""
 
-    def writeSequence(self, data: Sequence[bytes]) -> None:  # Twisted's name
+    def writeSequence(self, data: Sequence[bytes]) -> None:
         self.write(b"".join(data))
 
-    def unregisterProducer(self) -> None:  # Twisted's name
+    def unregisterProducer(self) -> None:
         if self.producer is not None:
             super().unregisterProducer()
 
-    def setTcpNoDelay(self, enabled: object) -> None:  # Twisted's name
+    def setTcpNoDelay(self, enabled: object) -> None:
         """Take note of nothing."""
 
 

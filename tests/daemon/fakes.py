@@ -126,7 +126,7 @@ class Records:
 
 
 class ScriptedAuthenticator:
-    """Decider what the test says, when the test says it."""
+    """Decides what the test says, when the test says it."""
 
     def __init__(self) -> None:
         self.reviews: list[ReviewRequest] = []

@@ -75,7 +75,7 @@ class DaemonProcess:
         command = [script("twistd"), "--nodaemon", "--pidfile=", "authd", "--config", str(self._settings)]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "NOTIFY_SOCKET": str(notify)}
         with self._log.open("ab") as log:
-            return subprocess.Popen(  # our own command and files
+            return subprocess.Popen(
                 tied([*command, "--log-format", "json"]),
                 cwd=self._log.parent,
                 env=environment,

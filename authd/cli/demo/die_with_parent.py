@@ -26,7 +26,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit(1)  # it has ended before this could tell
-    os.execv(command[0], command)  # the demonstration's own command
+    os.execv(command[0], command)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Mint:
     def token(self, key: tuple[str, str], options: Sequence[str] = (), cluster_id: str = CLUSTER_ID) -> str:
         """Run `authd-token`; raises `CommandError` with its words where it fails."""
         surroundings = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home)}
-        ran = subprocess.run(  # our own command
+        ran = subprocess.run(
             [script("authd-token"), "-i", cluster_id, "--token-only", *options],
             env={**surroundings, **self.environment(key)},
             stdin=subprocess.DEVNULL,

@@ -28,5 +28,5 @@ class FixedHeaders(Headers):
         """Return the same."""
         return self
 
-    def addRawHeader(self, name: str | bytes, value: str | bytes) -> None:  # Twisted's name
+    def addRawHeader(self, name: str | bytes, value: str | bytes) -> None:
         """Add nothing: treq would ask for an encoded answer."""

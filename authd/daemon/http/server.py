@@ -113,7 +113,7 @@ class BoundedChannel(Protocol):
     def connectionMade(self) -> None:
         """Start the first deadline, which covers the TLS handshake too."""
         self.transport.setTcpNoDelay(True)
-        self.transport.registerProducer(self, True)  # Twisted's: it pushes
+        self.transport.registerProducer(self, True)
         self.idle_since = self.factory.seconds()
         self.deadline = self.idle_since + REQUEST_SECONDS
         self.factory.deadlines.add(self)
@@ -129,19 +129,18 @@ class BoundedChannel(Protocol):
         else:
             self._pump()
 
-    def pauseProducing(self) -> None:  # Twisted's name
+    def pauseProducing(self) -> None:
         """Answer nothing more until what was answered is on its way, which must not take long."""
         self._write_paused = True
         self._stall(REQUEST_SECONDS)
 
-    def resumeProducing(self) -> None:  # Twisted's name
+    def resumeProducing(self) -> None:
         """Go on: there is room for answers again."""
         self._write_paused = self._in_body = False
         self.deadline = self.stalled_since = None
-        if not (self._answering or self._pumping or self._yielding):
-            self._pump()
+        self._pump()
 
-    def stopProducing(self) -> None:  # Twisted's name
+    def stopProducing(self) -> None:
         """Answer nothing more: `connectionLost` follows."""
 
     def answer(self, data: bytes, *, persistent: bool) -> None:
@@ -153,11 +152,16 @@ class BoundedChannel(Protocol):
         if not persistent:
             self._stall(REQUEST_SECONDS)  # to take the answer, and to close too
             self.loseConnection()
-        elif not self._pumping:  # or the answer was there at once, and the turn goes on
+        else:
             self._pump()
 
     def _pump(self) -> None:
-        """Answer what is complete and read what is here, until nothing is left or an answer takes its time."""
+        """Answer what is complete and read what is here, until nothing is left or an answer takes its time.
+
+        Does nothing if it is under way already, as after an answer that was there at once, or continues next turn.
+        """
+        if self._answering or self._pumping or self._yielding:
+            return
         self._pumping = True
         answered = 0
         while not (self._answering or self._write_paused or self._ending):
@@ -179,8 +183,7 @@ class BoundedChannel(Protocol):
 
     def _resume(self) -> None:
         self._yielding = False
-        if not (self._answering or self._pumping):
-            self._pump()
+        self._pump()
 
     def _stall(self, seconds: float) -> None:
         """Wait for the client to go on for at most some seconds; it may be ended sooner to make room."""

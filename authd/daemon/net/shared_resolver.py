@@ -34,13 +34,13 @@ class _LookUp:
     def cancel(self) -> None:
         raise NotImplementedError("others wait for it too")
 
-    def resolutionBegan(self, _: IHostResolution) -> None:  # Twisted's name
+    def resolutionBegan(self, _: IHostResolution) -> None:
         """Be told what is known already."""
 
-    def addressResolved(self, address: IAddress) -> None:  # Twisted's name
+    def addressResolved(self, address: IAddress) -> None:
         self._addresses.append(address)
 
-    def resolutionComplete(self) -> None:  # Twisted's name
+    def resolutionComplete(self) -> None:
         self._ended(self)
         for receiver in self._waiting:
             for address in self._addresses:
@@ -57,7 +57,7 @@ class SharedResolver:
         self._seconds = seconds
         self._under_way: dict[Any, _LookUp] = {}
 
-    def resolveHostName(  # Twisted's names
+    def resolveHostName(
         self,
         resolutionReceiver: IResolutionReceiver,
         hostName: str,

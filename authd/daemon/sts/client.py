@@ -66,7 +66,7 @@ class _CheckedURL(EncodedURL):
     def to_uri(self) -> _CheckedURL:
         return self
 
-    def to_text(self, with_password: bool = False) -> str:  # hyperlink's signature
+    def to_text(self, with_password: bool = False) -> str:
         return self._text
 
     def __repr__(self) -> str:

@@ -47,7 +47,7 @@ class Connection(StringTransport):
         super().__init__()
         self.socket = Socket(takes)
 
-    def getHandle(self) -> Socket:  # Twisted's name
+    def getHandle(self) -> Socket:
         return self.socket
 
 
@@ -58,7 +58,7 @@ class Wire(StrictTransport):
         super().__init__()
         self.socket = Socket()
 
-    def getHandle(self) -> Socket:  # Twisted's name
+    def getHandle(self) -> Socket:
         return self.socket
 
     def take(self) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, TimeoutError  # Twisted's own
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import Clock
 
 from authd.daemon.sts.call_timeouts import CallTimeouts

@@ -18,7 +18,8 @@ from authd.authentication.verdict_cache import VerdictCache
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
-from authd.core.mapping import KubernetesUser, MappingTable
+from authd.core.mapping import KubernetesUser
+from authd.core.ordered_tables import OrderedTables
 from authd.core.partitions import STSHosts
 from authd.core.token import PresignedRequest, check_prefix, digest, parse_token
 from authd.core.token_review import ReviewRequest, common_audiences
@@ -61,7 +62,7 @@ class Authenticator:
         *,
         ask_sts: STSCaller,
         hosts: STSHosts,
-        table: Callable[[], MappingTable],
+        tables: Callable[[], OrderedTables],
         now: Callable[[], float],
         limiter: CallLimiter,
         breakers: CircuitBreakers,
@@ -72,7 +73,7 @@ class Authenticator:
     ) -> None:
         self._ask_sts = ask_sts
         self._hosts = hosts
-        self._table = table
+        self._tables = tables
         self._now = now
         self._limiter = limiter
         self._breakers = breakers
@@ -90,7 +91,7 @@ class Authenticator:
             progress.token_digest = digest(review.token)
             identity = await self._identify(review, progress)
             progress.identity = identity
-            return progress.decision(ALLOWED, "", self._table().lookup(identity))
+            return progress.decision(ALLOWED, "", self._tables().lookup(identity))
         except (Denied, Unavailable) as error:
             return progress.decision(error.reason, error.message)
         except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon

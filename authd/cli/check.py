@@ -14,7 +14,7 @@ from pathlib import Path
 from authd.config.document.decoding import MAX_BYTES, source_lines
 from authd.config.load import load_settings
 from authd.config.problems import MAX_TOLD, InvalidSettings
-from authd.config.settings import Settings
+from authd.config.settings import Loaded, Settings
 from authd.core.arn import PrincipalArn, PrincipalKind
 from authd.core.errors import ConfigError, Problem
 from authd.partition_data import load_partitions
@@ -39,10 +39,10 @@ exit status: 0 usable, 1 usable with warnings (only with --strict), 2 not usable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Report:
-    """What is to be said of one file; `settings` is None where it can't be used."""
+    """What is to be said of one file; `loaded` is None if it can't be used."""
 
     file: str
-    settings: Settings | None
+    loaded: Loaded | None
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     lines: Sequence[str] = ()
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     """Check `args.file`, print what was found, and return the exit status."""
     report = _examine(args.file)
     print(_as_json(report) if args.output == "json" else _as_text(report))
-    if report.settings is None:
+    if report.loaded is None:
         return _UNUSABLE
     return _WARNED if args.strict and report.warnings else _USABLE
 
@@ -83,13 +83,13 @@ def _examine(file: str) -> _Report:
         loaded = load_settings(data, file=file, partitions=load_partitions())
     except OSError as error:
         problem = Problem(file=file, line=0, column=0, message=f"can't be read: {error.strerror or error}")
-        return _Report(file=file, settings=None, errors=(problem,))
+        return _Report(file=file, loaded=None, errors=(problem,))
     except InvalidSettings as error:
-        return _Report(file=file, settings=None, errors=error.problems, warnings=error.warnings, lines=lines)
+        return _Report(file=file, loaded=None, errors=error.problems, warnings=error.warnings, lines=lines)
     except ConfigError as error:
-        return _Report(file=file, settings=None, errors=error.problems)
+        return _Report(file=file, loaded=None, errors=error.problems)
     warnings = (*loaded.warnings, *_certificate_warnings(loaded.settings, file))
-    return _Report(file=file, settings=loaded.settings, warnings=warnings, lines=lines)
+    return _Report(file=file, loaded=loaded, warnings=warnings, lines=lines)
 
 
 def _certificate_warnings(settings: Settings, file: str) -> Iterator[Problem]:
@@ -107,7 +107,7 @@ def _as_json(report: _Report) -> str:
     return json.dumps(
         {
             "file": report.file,
-            "usable": report.settings is not None,
+            "usable": report.loaded is not None,
             "errors": [_problem_as_json(problem) for problem in report.errors],
             "warnings": [_problem_as_json(problem) for problem in report.warnings],
         },
@@ -156,9 +156,9 @@ def _width(text: str) -> int:
 
 def _summary(report: _Report) -> str:
     file, warnings = _visible(report.file), _told_of(report.warnings, "warning")
-    if report.settings is None:
+    if report.loaded is None:
         return f"{file}: not usable: {_told_of(report.errors, 'error')}, {warnings}"
-    table = report.settings.table
+    table = report.loaded.table
     subjects = [rule.subject for rule in table.exact.values()]
     users = sum(isinstance(who, PrincipalArn) and who.kind is not PrincipalKind.ROLE for who in subjects)
     roles = len(subjects) - users + len(table.patterns)

@@ -43,10 +43,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Look the ARN up and say what came of it."""
-    settings = read_settings(args.config, {})
-    identity = identity_of(args.arn, args.session, settings)
+    loaded = read_settings(args.config, {})
+    identity = identity_of(args.arn, args.session, loaded.settings)
     try:
-        user = settings.table.lookup(identity)
+        user = loaded.table.lookup(identity)
     except Denied as denied:
         _tell(args.output, identity, _refusal(denied))
         return 1

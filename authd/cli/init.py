@@ -74,7 +74,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Make what is missing, and say what was made and what to do with it."""
-    settings = read_settings(args.config, {setting: getattr(args, name) for name, setting in _OPTIONS.items()})
+    settings = read_settings(args.config, {setting: getattr(args, name) for name, setting in _OPTIONS.items()}).settings
     if settings.port == 0:
         raise CommandError("--port 0 stands for any free port: the kubeconfig needs the one that it will be")
     mutual = args.mutual_tls or settings.require_client_certificate

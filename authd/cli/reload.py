@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(
             f"{error.filename or path}: {error.strerror}; run this as the daemon's user or root"
         ) from None
-    rules = len(loaded.settings.table)
+    rules = len(loaded.table)
     if args.output == "json":
         print(json.dumps({"file": str(path), "rules": rules, "forced": args.force}))
     else:

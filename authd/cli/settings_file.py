@@ -7,12 +7,12 @@ from pathlib import Path
 
 from authd.cli.errors import CommandError
 from authd.config.load import load_settings
-from authd.config.settings import Settings
+from authd.config.settings import Loaded
 from authd.partition_data import load_partitions
 
 
-def read_settings(file: str | None, overrides: Mapping[str, str | None]) -> Settings:
-    """Read a settings file, or only `overrides`: options by the setting's path, None for those not given.
+def read_settings(file: str | None, overrides: Mapping[str, str | None]) -> Loaded:
+    """Load a settings file, or only `overrides`: options by the setting's path, None for those not given.
 
     Raises `ConfigError` with everything that is wrong, `CommandError` where nothing names the cluster or the file
     can't be read.
@@ -21,7 +21,7 @@ def read_settings(file: str | None, overrides: Mapping[str, str | None]) -> Sett
     if file is None and "clusterID" not in given:
         raise CommandError("give the cluster's id with -i ID, or a settings file that has it with -c FILE")
     text = b"" if file is None else _read(file)
-    return load_settings(text, file=file or "", partitions=load_partitions(), overrides=given).settings
+    return load_settings(text, file=file or "", partitions=load_partitions(), overrides=given)
 
 
 def _read(file: str) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from authd.config.settings import Settings
+from authd.config.settings import Loaded
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import Denied, Unavailable
 from authd.core.mapping import KubernetesUser
@@ -37,16 +37,16 @@ class Verification:
     user: KubernetesUser | None = None
 
 
-async def verify_token(token: str, settings: Settings, hosts: STSHosts, ask: AskSTS, now: float) -> Verification:
+async def verify_token(token: str, loaded: Loaded, hosts: STSHosts, ask: AskSTS, now: float) -> Verification:
     """Verify a token as the daemon does; `now` is Unix seconds. Never raises `Denied` or `Unavailable`."""
     request: PresignedRequest | None = None
     identity: CallerIdentity | None = None
     try:
-        request = parse_token(token, hosts=hosts, now=now, max_length=settings.max_token_length)
+        request = parse_token(token, hosts=hosts, now=now, max_length=loaded.settings.max_token_length)
         identity = await ask(request)
-        if not len(settings.table):
+        if not len(loaded.table):
             return Verification(verdict=Verdict.VERIFIED, request=request, identity=identity)
-        user = settings.table.lookup(identity)
+        user = loaded.table.lookup(identity)
     except (Denied, Unavailable) as error:
         return Verification(
             verdict=Verdict.REFUSED if isinstance(error, Denied) else Verdict.UNAVAILABLE,

@@ -18,11 +18,8 @@ from twisted.python.failure import Failure
 from authd.cli.errors import CommandError
 from authd.cli.settings_file import read_settings
 from authd.cli.verification import Verdict, Verification, verify_token
-from authd.config.settings import Settings
-from authd.core.partitions import STSHosts
-from authd.daemon.sts.agent import STSAgent
-from authd.daemon.sts.client import STSClient
-from authd.daemon.sts.endpoints import STSEndpoints
+from authd.config.settings import Loaded
+from authd.daemon.sts.setup import sts_access
 from authd.partition_data import load_partitions
 
 _DESCRIPTION = """\
@@ -65,9 +62,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Verify the token and say what came of it."""
-    settings = read_settings(args.config, {"clusterID": args.cluster_id, "server.partition": args.partition})
+    loaded = read_settings(args.config, {"clusterID": args.cluster_id, "server.partition": args.partition})
     given: str = args.token
-    verification = verify_at_sts(_in_input(sys.stdin.read(_MAX_INPUT)) if given == "-" else given, settings)
+    verification = verify_at_sts(_in_input(sys.stdin.read(_MAX_INPUT)) if given == "-" else given, loaded)
     if args.output == "json":
         print(json.dumps({name: value for name, _, value in _fields(verification)}, indent=2))
     else:
@@ -76,12 +73,12 @@ def run(args: argparse.Namespace) -> int:
     return _STATUS[verification.verdict]
 
 
-def verify_at_sts(token: str, settings: Settings) -> Verification:
+def verify_at_sts(token: str, loaded: Loaded) -> Verification:
     """Verify a token with a reactor of its own, which a process has one of; raises `ConfigError`."""
     results: list[Verification | Failure] = []
 
     def begin(reactor: Any) -> Deferred[None]:
-        verifying = Deferred.fromCoroutine(_verify(reactor, token, settings))
+        verifying = Deferred.fromCoroutine(_verify(reactor, token, loaded))
         return verifying.addBoth(results.append)
 
     with suppress(SystemExit):  # how react ends
@@ -93,24 +90,13 @@ def verify_at_sts(token: str, settings: Settings) -> Verification:
     return results[0]
 
 
-async def _verify(reactor: Any, token: str, settings: Settings) -> Verification:
-    sts = settings.sts
-    hosts = STSHosts(
-        partition=load_partitions()[settings.partition],
-        extra_regions=sts.extra_regions,
-        extra_endpoints=sts.endpoints,
-    )
-    endpoints = STSEndpoints(
-        reactor, connect_timeout=sts.timeout, ca_file=sts.ca_file, proxy=sts.proxy, extra=sts.endpoints
-    )
-    agent = STSAgent(reactor, endpoints)
-    client = STSClient(
-        reactor, agent, cluster_id=settings.cluster_id, partition=settings.partition, timeout=sts.timeout
-    )
+async def _verify(reactor: Any, token: str, loaded: Loaded) -> Verification:
+    settings = loaded.settings
+    sts = sts_access(reactor, settings, load_partitions()[settings.partition])
     try:
-        return await verify_token(token, settings, hosts, client.ask, time.time())
+        return await verify_token(token, loaded, sts.hosts, sts.client.ask, time.time())
     finally:
-        agent.close_idle()
+        sts.agent.close_idle()
 
 
 def _in_input(text: str) -> str:

@@ -40,9 +40,10 @@ def loading_settings(
     except Unreadable as fault:
         problems.error(fault, fault.message)
         raise problems.failure() from None
-    settings = yield from reading_settings(overridden(_fields(tree, problems), overrides), rules, partitions, problems)
+    root = overridden(_fields(tree, problems), overrides)
+    settings, table = yield from reading_settings(root, rules, partitions, problems)
     problems.raise_errors()
-    return Loaded(settings=settings, warnings=problems.warnings())
+    return Loaded(settings=settings, table=table, warnings=problems.warnings())
 
 
 def _fields(tree: Node, problems: Problems) -> MappingNode:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from types import MappingProxyType
 
 from authd.config.addresses import host, ip_address, port
 from authd.config.backends import read_backends
@@ -23,13 +22,13 @@ from authd.core.token_review import UserExtra
 #: The shortest real tokens have about 700 characters; the header limits of peers end at 16 KiB.
 _TOKEN_LENGTHS = (1024, 16384)
 
-_DEFAULT = Settings(cluster_id="-", table=MappingTable(exact=MappingProxyType({})))
+_DEFAULT = Settings(cluster_id="-")
 
 
 def reading_settings(
     root: MappingNode, rules: RuleReader, partitions: Mapping[str, Partition], problems: Problems
-) -> Generator[None, None, Settings]:
-    """Read a file's tree and its rules in steps; if an error was noted, what comes out is good for nothing."""
+) -> Generator[None, None, tuple[Settings, MappingTable]]:
+    """Read a file's tree and its rules in steps. The result is unusable if an error was noted."""
     top = Section(root, "", TOP, problems)
     cluster = top.required("clusterID", cluster_id, "the name of the cluster that tokens are signed for")
     server = top.section("server", SERVER)
@@ -38,7 +37,7 @@ def reading_settings(
     backends = read_backends(server)
     scrubbed = yield from reading_accounts(server, "scrubbedAccounts")
     table = yield from reading_table(server, rules, partition, backends)
-    return Settings(
+    settings = Settings(
         cluster_id=cluster or "",
         default_role=top.value("defaultRole", _role_or_nothing, None),
         address=server.value("address", ip_address, _DEFAULT.address),
@@ -61,8 +60,8 @@ def reading_settings(
         start_from_last_good=server.value("startFromLastGood", boolean, _DEFAULT.start_from_last_good),
         lockout_share=server.value("maxLockoutShare", share, _DEFAULT.lockout_share),
         sts=read_sts(server, partitions[partition]),
-        table=table,
     )
+    return settings, table
 
 
 def _refuse_unbuilt(server: Section) -> None:

@@ -12,7 +12,7 @@ from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra
 
 #: The settings that a reload brings into force at once; every other one needs a restart.
-_RELOADED = frozenset({"table", "scrubbed_accounts"})
+_RELOADED = frozenset({"scrubbed_accounts"})
 
 #: Fields that a settings file calls otherwise than by the same words, or outside of `server`.
 _SPELLED = MappingProxyType(
@@ -39,7 +39,7 @@ class STSSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that a settings file says, with the defaults for what it leaves out.
+    """Everything that a settings file says besides its mappings, with the defaults for what it leaves out.
 
     `lockout_share` is the share (0 to 1) of the identities seen in the last hour that a reload may shut out,
     None for no such limit; port 0 stands for any free port.
@@ -65,7 +65,6 @@ class Settings:
     start_from_last_good: bool = False
     lockout_share: float | None = 0.5
     sts: STSSettings = field(default_factory=STSSettings)
-    table: MappingTable = field(default_factory=lambda: MappingTable(exact=MappingProxyType({})), repr=False)
 
     @property
     def own_names(self) -> tuple[str, ...]:
@@ -86,9 +85,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Settings that can be used, and what an operator should look at nevertheless."""
+    """A usable settings file: its settings, its mappings, and warnings for the operator."""
 
     settings: Settings
+    table: MappingTable = field(repr=False)
     warnings: tuple[Problem, ...] = ()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import AuthdError, Denied
-from authd.core.mapping import MappingTable
+from authd.core.ordered_tables import OrderedTables
 
 #: Identities count for this long after they were last accepted, in seconds.
 SEEN_SECONDS = 3_600.0
@@ -40,7 +40,7 @@ class SeenIdentities:
         if len(self._seen) > _MOST_IDENTITIES:
             self._seen.popitem(last=False)
 
-    def checking(self, new: MappingTable, old: MappingTable, share: float) -> Generator[None, None, None]:
+    def checking(self, new: OrderedTables, old: OrderedTables, share: float) -> Generator[None, None, None]:
         """Raise `LockedOut`, in steps, where `new` is empty, or shuts out more than `share` (0 to 1) of those seen.
 
         One alone may always go, and a share of 1 allows everything.
@@ -64,10 +64,10 @@ class SeenIdentities:
             raise LockedOut(f"it would lock out {len(lost)} of the {seen} identities of the last hour", names)
 
 
-def _maps(table: MappingTable, identity: CallerIdentity) -> bool:
-    """Return whether a table lets an identity in, without looking for the nearest rule if not: that takes long."""
-    rule = table.find(identity)
+def _maps(tables: OrderedTables, identity: CallerIdentity) -> bool:
+    """Return whether the tables let an identity in, without looking for the nearest rule if not: that takes long."""
+    match = tables.find(identity)
     try:
-        return rule is not None and bool(table.render(rule, identity))
+        return match is not None and bool(match.render(identity))
     except Denied:
         return False

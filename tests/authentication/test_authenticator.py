@@ -17,6 +17,7 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.mapping import MappingTable, build_table
+from authd.core.ordered_tables import OrderedTables, SourceTable
 from authd.core.partitions import STSHosts
 from authd.core.token import PresignedRequest
 from authd.core.token_review import ReviewRequest
@@ -50,7 +51,7 @@ class Desk:
         self.authenticator = Authenticator(
             ask_sts=self._ask,
             hosts=hosts,
-            table=lambda: self.table,
+            tables=lambda: OrderedTables(tables=(SourceTable("MountedFile", self.table),)),
             now=lambda: SIGNED + self.clock.seconds(),
             limiter=self.limiter,
             breakers=CircuitBreakers(seconds=self.clock.seconds, jitter=lambda: 1.0),

@@ -5,7 +5,7 @@ from types import MappingProxyType
 import pytest
 
 from authd.cli.verification import Verdict, verify_token
-from authd.config.settings import Settings
+from authd.config.settings import Loaded, Settings
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.mapping import build_table
 
@@ -17,7 +17,8 @@ def verify(tokens, hosts, rules, identities):
     """Run a token through the walk, with STS's answer and the mapped ARNs as given."""
 
     def run(answer, mapped=(ALICE,), token=None, now=tokens.now):
-        settings = Settings(cluster_id="c", table=build_table([rules.arn(arn) for arn in mapped], MappingProxyType({})))
+        table = build_table([rules.arn(arn) for arn in mapped], MappingProxyType({}))
+        loaded = Loaded(settings=Settings(cluster_id="c"), table=table)
         asked = []
 
         async def ask(request):
@@ -26,7 +27,7 @@ def verify(tokens, hosts, rules, identities):
                 raise answer
             return identities.of(answer, principal_id="AIDA1")
 
-        walk = verify_token(token or tokens.token(), settings, hosts, ask, now)
+        walk = verify_token(token or tokens.token(), loaded, hosts, ask, now)
         with pytest.raises(StopIteration) as end:
             walk.send(None)
         return end.value.value, asked

@@ -21,7 +21,7 @@ def test_first_releases_format_loads_with_warnings_only(load):
     (warning,) = loaded.warnings
     assert (warning.line, warning.column) == (18, 5)
     assert "in line 9" in warning.message
-    table = loaded.settings.table
+    table = loaded.table
     assert table.exact["arn:aws:iam::444455556666:role/clusteradmins"].username.text == "admin:{{SessionName}}"
     assert table.exact["arn:aws:iam::444455556666:user/bob"].where == "f:23:5"
     assert table.accounts == {"012345678901": "f:28:5", "098765432109": "f:29:5"}
@@ -47,10 +47,10 @@ def test_current_format_loads_without_what_is_not_built(load):
     assert "any node" in warning.message
     settings = loaded.settings
     assert settings.scrubbed_accounts == {"777788889999"}
-    assert settings.table.reserved_prefixes == ("eks:", "aws:")
-    assert "arn:aws:iam::444455556666:role/developers" in settings.table.exact
+    assert loaded.table.reserved_prefixes == ("eks:", "aws:")
+    assert "arn:aws:iam::444455556666:role/developers" in loaded.table.exact
     platform = PermissionSet(partition="aws", account="444455556666", name="Platform")
-    assert settings.table.exact[platform.key].username.text == "sso:{{SessionNameRaw}}"
+    assert loaded.table.exact[platform.key].username.text == "sso:{{SessionNameRaw}}"
 
 
 def test_all_problems_are_told_at_once_in_their_order(refuse):
@@ -82,7 +82,7 @@ def test_many_rules_come_in_small_steps(partitions):
     """A large file pauses often: a thousand rules give the reactor dozens of turns."""
     rule = "  - {roleARN: 'arn:aws:iam::111122223333:role/R%d', username: u, groups: [g]}\n"
     text = "clusterID: c\nserver:\n  mapRoles:\n" + "".join(rule % number for number in range(1000))
-    assert load_settings(text.encode(), file="f", partitions=partitions).settings.table
+    assert load_settings(text.encode(), file="f", partitions=partitions).table
     assert sum(1 for _ in loading_settings(text.encode(), file="f", partitions=partitions)) > 60
 
 

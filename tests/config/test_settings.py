@@ -213,7 +213,7 @@ def test_reserved_prefixes_count_for_backends_in_use(load):
         "  - {backendMode: File, usernamePrefixReserveList: [a]}\n"
         "  - {backendMode: MountedFile, usernamePrefixReserveList: [b, c]}\n"
     )
-    assert loaded.settings.table.reserved_prefixes == ("b", "c")
+    assert loaded.table.reserved_prefixes == ("b", "c")
     assert [(warning.line, warning.message) for warning in loaded.warnings] == [
         (4, "the prefixes have no effect: DynamicFile is not among server.backendMode"),
         (6, "MountedFile has reserved prefixes already: these replace the earlier ones"),
@@ -233,7 +233,7 @@ def test_an_account_listed_twice_is_warned_of(load):
     assert [str(warning) for warning in loaded.warnings] == [
         "f:5:5: the account stands in mapAccounts already, in line 4"
     ]
-    assert loaded.settings.table.accounts == {"111122223333": "f:5:5"}
+    assert loaded.table.accounts == {"111122223333": "f:5:5"}
 
 
 def test_options_override_the_file(load):
@@ -293,9 +293,9 @@ def test_an_option_does_not_hide_a_broken_section(refuse):
 
 
 def test_what_needs_a_restart(load):
-    """Everything needs a restart but the mapping and the scrubbed accounts."""
+    """Every setting needs a restart except the scrubbed accounts."""
     names = {field.name for field in dataclasses.fields(Settings)}
-    assert names - set(Settings.restart_fields()) == {"table", "scrubbed_accounts"}
+    assert names - set(Settings.restart_fields()) == {"scrubbed_accounts"}
     old, new = load(C).settings, load(C + "server: {port: 1, mapAccounts: ['111122223333']}").settings
     assert [name for name in Settings.restart_fields() if getattr(old, name) != getattr(new, name)] == ["port"]
 

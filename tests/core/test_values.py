@@ -36,7 +36,16 @@ def test_values_are_frozen_slotted_and_built_by_name(value):
 def test_the_rooms_values_are_found():
     """The test above looks at the values that there are, and whatever else is a value can't change either."""
     assert {"PrincipalArn", "MappingTable"} <= {value.__name__ for value in VALUES}
-    names = {"PresignedRequest", "AccountRule", "CallerIdentity", "KubernetesUser", "Decision", "ReviewRequest"}
+    names = {
+        "PresignedRequest",
+        "AccountRule",
+        "SourceTable",
+        "Match",
+        "CallerIdentity",
+        "KubernetesUser",
+        "Decision",
+        "ReviewRequest",
+    }
     assert {value.__name__ for value in TUPLES} == names
 
 

@@ -174,7 +174,7 @@ def test_mapping(case, base, partitions):
     # JSON is YAML, so that the settings are what an operator could have written.
     text = json.dumps({"clusterID": base["clusterID"], "server": case.input["server"]}).encode()
     try:
-        table = load_settings(text, file="corpus.yaml", partitions=partitions).settings.table
+        table = load_settings(text, file="corpus.yaml", partitions=partitions).table
     except ConfigError:
         assert case.expect == {"outcome": "load_error"}
         return

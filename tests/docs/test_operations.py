@@ -30,7 +30,7 @@ def test_metrics():
     """Every metric of our own has a row, and every row a metric."""
     metrics = Metrics()
     own = set(re.findall(r"^# TYPE (authd_\w+)", metrics.render().decode(), re.MULTILINE))
-    gauges = set(re.findall(r'gauge\(\s*"(authd_\w+)"', (ROOT / "authd" / "daemon" / "tap.py").read_text("utf-8")))
+    gauges = set(re.findall(r'gauge\(\s*"(authd_\w+)"', (ROOT / "authd" / "daemon" / "wiring.py").read_text("utf-8")))
     rows = set(re.findall(r"`(authd_\w+)(?:\{\w+\})?`(?=.*\|$)", TEXT[: TEXT.index("Worth an alert")], re.MULTILINE))
     assert gauges
     assert rows == own | gauges

@@ -36,7 +36,7 @@ def test_its_settings(objects):
     loaded = load_settings(text, file="config.yaml", partitions=load_partitions())
     assert loaded.warnings == ()
     assert loaded.settings.kubeconfig_pregenerated
-    assert len(loaded.settings.table) == 3
+    assert len(loaded.table) == 3
 
 
 def test_where_it_runs(pod):

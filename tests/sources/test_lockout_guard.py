@@ -8,7 +8,8 @@ from twisted.internet.task import Clock
 from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
-from authd.core.mapping import MappingTable, Rule, build_table
+from authd.core.mapping import Rule, build_table
+from authd.core.ordered_tables import OrderedTables, SourceTable
 from authd.core.templates import parse_template
 from authd.sources.lockout_guard import SEEN_SECONDS, LockedOut, SeenIdentities
 
@@ -25,12 +26,16 @@ def identity(number: int) -> CallerIdentity:
     )
 
 
-def table(*numbers: int) -> MappingTable:
+def table(*numbers: int) -> OrderedTables:
     rules = [
         Rule(subject=identity(n).arn, username=parse_template(f"user{n}"), groups=(), where=f"file:{n}:1")
         for n in numbers
     ]
-    return build_table(rules, {})
+    return OrderedTables(tables=(SourceTable("MountedFile", build_table(rules, {})),))
+
+
+def account(number: str) -> OrderedTables:
+    return OrderedTables(tables=(SourceTable("MountedFile", build_table([], {number: "file:1:1"})),))
 
 
 def seen(clock: Clock, *numbers: int) -> SeenIdentities:
@@ -90,13 +95,13 @@ def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> N
 
 def test_who_comes_by_an_account_counts() -> None:
     """Whole accounts and patterns let people in too, and lock them out when they go."""
-    everyone = build_table([], {"111122223333": "file:1:1"})
+    everyone = account("111122223333")
     identities = seen(Clock(), 1, 2, 3)
     finish(identities.checking(everyone, table(1, 2, 3), 0.5))
     with pytest.raises(LockedOut, match="2 of the 3"):
         finish(identities.checking(table(3), everyone, 0.5))
     with pytest.raises(LockedOut, match="3 of the 3"):
-        finish(identities.checking(build_table([], {"999999999999": "file:1:1"}), everyone, 0.5))
+        finish(identities.checking(account("999999999999"), everyone, 0.5))
 
 
 def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:

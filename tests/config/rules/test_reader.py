@@ -17,7 +17,7 @@ def users(*lines):
 
 
 def rules_of(loaded):
-    return list(loaded.settings.table.exact.values())
+    return list(loaded.table.exact.values())
 
 
 def test_a_role_with_a_path_is_matched_without_it(load):
@@ -55,7 +55,7 @@ def test_a_permission_set(load):
 def test_a_pattern(load):
     """A role's ARN with wildcards in its name is a pattern for roles of that account."""
     loaded = load(roles(f"- roleARN: {ACCOUNT}:role/Dev-*", "  username: u"))
-    ((pattern, rule),) = loaded.settings.table.patterns
+    ((pattern, rule),) = loaded.table.patterns
     assert rule.subject == RolePattern(partition="aws", account="111122223333", name="Dev-*")
     assert pattern.fullmatch(f"{ACCOUNT}:role/dev-1")
     assert not pattern.fullmatch("arn:aws:iam::999999999999:role/dev-1")
@@ -65,7 +65,7 @@ def test_a_pattern(load):
 def test_a_pattern_may_have_several_wildcards(load):
     """Three asterisks and any number of question marks are a pattern."""
     loaded = load(roles(f"- roleARN: {ACCOUNT}:role/*-??-*-*", "  username: u"))
-    assert len(loaded.settings.table.patterns) == 1
+    assert len(loaded.table.patterns) == 1
 
 
 def test_other_principals_under_map_users(load):
@@ -76,7 +76,7 @@ def test_other_principals_under_map_users(load):
         "- {userARN: 'arn:aws:sts::111122223333:federated-user/F', username: c}",
     )
     loaded = load(text)
-    assert list(loaded.settings.table.exact) == [
+    assert list(loaded.table.exact) == [
         f"{ACCOUNT}:user/p/a",
         f"{ACCOUNT}:root",
         "arn:aws:sts::111122223333:federated-user/f",
@@ -124,7 +124,7 @@ def test_doubtful_rules_are_warned_of(load, text, column, message):
     (warning,) = loaded.warnings
     assert (warning.line, warning.column) == (4, column)
     assert message in warning.message
-    assert len(loaded.settings.table) == 1
+    assert len(loaded.table) == 1
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_the_later_of_two_rules_wins(load):
         f"roleARN: '{ACCOUNT}:role/p*'",
     ]
     loaded = load(roles(*(f"- {{username: u{number}, {subject}}}" for number, subject in enumerate(subjects))))
-    table = loaded.settings.table
+    table = loaded.table
     in_force = [rule.username.text for rule in (*table.exact.values(), *(rule for _, rule in table.patterns))]
     assert in_force == ["u1", "u3", "u5"]
     assert [(warning.line, warning.message.split(":")[0]) for warning in loaded.warnings] == [

@@ -14,10 +14,10 @@ from twisted.logger import capturedLogs, formatEvent
 
 from authd.core.errors import ConfigError
 from authd.core.partitions import Partition
-from authd.sources import settings_file as reloader
+from authd.sources import mounted_file as reloader
 from authd.sources.last_good import LastGoodFile
 from authd.sources.lockout_guard import SeenIdentities
-from authd.sources.settings_file import SettingsFile
+from authd.sources.mounted_file import MountedFile
 from tests.daemon.fakes import identity
 
 ACCOUNT = "111122223333"
@@ -39,8 +39,8 @@ class Reloading:
         self._partitions = partitions
         self.file = self.anew()
 
-    def anew(self, overrides: Mapping[str, str] | None = None) -> SettingsFile:
-        return SettingsFile(
+    def anew(self, overrides: Mapping[str, str] | None = None) -> MountedFile:
+        return MountedFile(
             self.path,
             partitions=self._partitions,
             overrides={"server.stateDir": str(self.state), **(overrides or {})},
@@ -70,23 +70,23 @@ class Reloading:
 
     def allowed(self, *names: str) -> list[str]:
         """Return those of the names that the mappings in force know."""
-        return [name for name in names if identity(arn(name)).key in self.file.settings.table.exact]
+        return [name for name in names if identity(arn(name)).key in self.file.in_force.tables.tables[0].table.exact]
 
 
 @pytest.fixture
 def reloading(tmp_path: Path, partitions: Mapping[str, Partition]) -> Reloading:
     reloading = Reloading(tmp_path, partitions)
     reloading.write("alice")
-    reloading.file.load()
+    reloading.file.start()
     return reloading
 
 
 def test_an_unchanged_file_is_left_alone(reloading: Reloading) -> None:
     """A file with the same content changes and says nothing, whatever its date."""
-    settings = reloading.file.settings
+    settings = reloading.file.in_force.settings
     reloading.write("alice")
     assert reloading.check() == []
-    assert reloading.file.settings is settings
+    assert reloading.file.in_force.settings is settings
     assert reloading.results == []
 
 
@@ -115,11 +115,11 @@ def test_a_file_without_end_takes_no_memory(reloading: Reloading) -> None:
 
 def test_what_is_in_force_is_never_changed_in_place(reloading: Reloading) -> None:
     """Who holds the old settings goes on seeing them whole."""
-    old = reloading.file.settings
+    old = reloading.file.in_force.tables
     reloading.write("bob")
     reloading.check()
-    assert list(old.table.exact) == [identity(arn("alice")).key]
-    assert reloading.file.settings is not old
+    assert list(old.tables[0].table.exact) == [identity(arn("alice")).key]
+    assert reloading.file.in_force.settings is not old
 
 
 def test_a_broken_file_keeps_the_last_good_one(reloading: Reloading) -> None:
@@ -181,7 +181,7 @@ def test_a_large_file_is_loaded_in_steps(reloading: Reloading) -> None:
     reloading.clock.advance(0.001)
     assert reloading.allowed("alice", "user1") == ["alice"]
     reloading.work()
-    assert len(reloading.file.settings.table) == 3_000
+    assert len(reloading.file.in_force.tables) == 3_000
 
 
 def test_a_bug_in_loading_changes_nothing(reloading: Reloading, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_settings_that_need_a_restart_are_named(reloading: Reloading) -> None:
     reloading.write("bob", more="  port: 1234\n  audiences: [a]\n")
     said = reloading.check()
     assert [words.split()[2] for level, words in said if level == "warn"] == ["server.port", "server.audiences"]
-    assert reloading.file.settings.port == 21362
+    assert reloading.file.in_force.settings.port == 21362
     assert reloading.allowed("bob") == ["bob"]
 
 
@@ -214,16 +214,16 @@ def test_scrubbed_accounts_come_into_force_at_once(reloading: Reloading) -> None
     """Accounts that are to be scrubbed are so from the reload on."""
     reloading.write("alice", more=f'  scrubbedAccounts: ["{ACCOUNT}"]\n')
     reloading.check()
-    assert reloading.file.settings.scrubbed_accounts == {ACCOUNT}
+    assert reloading.file.in_force.settings.scrubbed_accounts == {ACCOUNT}
 
 
 def test_options_stay_in_force_over_reloads(reloading: Reloading) -> None:
     """What an option overrides stays overridden, and its setting in the file is no change."""
     reloading.file = reloading.anew({"server.port": "7"})
-    reloading.file.load()
+    reloading.file.start()
     reloading.write("bob", more="  port: 8\n")
     assert [level for level, _ in reloading.check()] == ["info"]
-    assert reloading.file.settings.port == 7
+    assert reloading.file.in_force.settings.port == 7
 
 
 def test_warnings_are_logged(reloading: Reloading) -> None:
@@ -238,7 +238,7 @@ def test_a_first_start_needs_a_good_file(reloading: Reloading) -> None:
     """A start without a usable file is an error with every problem."""
     reloading.path.write_text("clusterID: prod\nserver: {prot: 1, adress: x}\n")
     with pytest.raises(ConfigError) as caught:
-        reloading.anew().load()
+        reloading.anew().start()
     assert len(caught.value.problems) == 2
 
 
@@ -305,7 +305,7 @@ def test_force_brings_exactly_that_content_into_force(reloading: Reloading, when
     marker.write_text(sha256(text.encode()).hexdigest())
     reloading.check()
     assert reloading.results[-1] == "ok"
-    assert len(reloading.file.settings.table) == 0
+    assert len(reloading.file.in_force.tables) == 0
     assert not marker.exists()
     reloading.write("alice")
     reloading.check()
@@ -330,7 +330,7 @@ def test_a_start_from_the_last_good_settings_is_loud(reloading: Reloading) -> No
     started_once(reloading, LAST_GOOD)
     file = reloading.file = reloading.anew()
     with capturedLogs() as events:
-        file.load()
+        file.start()
     assert reloading.allowed("alice") == ["alice"]
     assert file.problems[0].line == 3
     assert events[-1]["log_level"].name == "critical"
@@ -357,7 +357,7 @@ def test_a_broken_file_still_says_where_the_last_good_one_is(reloading: Reloadin
     reloading.path.write_text(broken.replace("STATE", str(reloading.state)))
     file = reloading.file = reloading.anew()
     file._overrides = {}
-    file.load()
+    file.start()
     assert reloading.allowed("alice") == ["alice"]
 
 
@@ -377,7 +377,7 @@ def test_a_start_without_good_settings_fails(
     started_once(reloading, setting)
     spoil(reloading.state / "last-good.yaml")
     with pytest.raises(ConfigError, match=r"config\.yaml:3:"):
-        reloading.anew().load()
+        reloading.anew().start()
 
 
 def test_a_state_directory_that_cannot_be_written_is_no_reason_to_stop(reloading: Reloading) -> None:

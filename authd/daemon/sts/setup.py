@@ -1,0 +1,33 @@
+"""The way to STS by a daemon's settings, for the daemon and for `authd verify`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from authd.config.settings import Settings
+from authd.core.partitions import Partition, STSHosts
+from authd.daemon.sts.agent import STSAgent
+from authd.daemon.sts.client import STSClient
+from authd.daemon.sts.endpoints import STSEndpoints
+
+
+class STSAccess(NamedTuple):
+    """The allowed STS hosts, the client that calls them, and the agent that keeps its idle connections."""
+
+    hosts: STSHosts
+    client: STSClient
+    agent: STSAgent
+
+
+def sts_access(reactor: Any, settings: Settings, partition: Partition) -> STSAccess:
+    """Build the access to STS. Connects to nothing. Raises `ConfigError` if a CA file is unusable."""
+    sts = settings.sts
+    hosts = STSHosts(partition=partition, extra_regions=sts.extra_regions, extra_endpoints=sts.endpoints)
+    endpoints = STSEndpoints(
+        reactor, connect_timeout=sts.timeout, ca_file=sts.ca_file, proxy=sts.proxy, extra=sts.endpoints
+    )
+    agent = STSAgent(reactor, endpoints)
+    client = STSClient(
+        reactor, agent, cluster_id=settings.cluster_id, partition=settings.partition, timeout=sts.timeout
+    )
+    return STSAccess(hosts, client, agent)

@@ -1,0 +1,93 @@
+"""A file that is read again whenever its content changes, in small steps beside the reviews."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Generator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Cooperator
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from authd.config.document.decoding import MAX_BYTES
+from authd.core.errors import ConfigError, Problem
+
+_log = Logger(namespace="authd.reload")
+
+#: A reload may keep the reactor this long at a time, in seconds. A review takes four turns and waits in each.
+_SLICE_SECONDS = 0.002
+
+
+def short_slice() -> Callable[[], bool]:
+    """Begin a slice of work, and return a function that tells a `Cooperator` whether the slice is over."""
+    end = time.monotonic() + _SLICE_SECONDS
+    return lambda: time.monotonic() >= end
+
+
+def read_bounded(path: Path, what: str) -> bytes:
+    """Read a file of a source, at most one byte more than the limit. Raises `ConfigError`, which names `what`."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        message = f"{what} can't be read: {error.strerror}"
+        raise ConfigError((Problem(file=str(path), line=0, column=0, message=message),)) from None
+
+
+class ChangedFile:
+    """Detects new content by its SHA-256 and loads it, one content at a time.
+
+    `read` returns the content or raises `ConfigError`, `load` brings a content into force in steps, and `unreadable`
+    receives the problems of a failed `read`.
+    """
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[], bytes],
+        load: Callable[[bytes], Generator[None, None, None]],
+        unreadable: Callable[[tuple[Problem, ...]], None],
+        cooperator: Cooperator,
+    ) -> None:
+        self._read = read
+        self._load = load
+        self._unreadable = unreadable
+        self._cooperator = cooperator
+        self._digest = ""
+        self._loading = False
+        self._again = False
+
+    def loaded(self, content: bytes) -> None:
+        """Note that a content is in force already."""
+        self._digest = sha256(content).hexdigest()
+
+    def check(self, again: Callable[[str], bool] = lambda _: False) -> None:
+        """Load the file if its content has changed, or if `again` returns True for the SHA-256 of its content."""
+        if self._loading:
+            self._again = True
+            return
+        try:
+            content = self._read()
+        except ConfigError as error:
+            self._unreadable(error.problems)
+            self._digest = ""
+            return
+        digest = sha256(content).hexdigest()
+        if again(digest) or digest != self._digest:
+            self._digest = digest
+            self._loading = True
+            gc.disable()  # a full collection among thousands of new rules would stall the reactor
+            self._cooperator.cooperate(self._load(content)).whenDone().addBoth(self._finished, again)
+
+    def _finished(self, result: Any, again: Callable[[str], bool]) -> None:
+        self._loading = False
+        gc.enable()
+        if isinstance(result, Failure):
+            _log.failure("reloading failed; the mappings in force stay", failure=result)
+        if self._again:
+            self._again = False
+            self.check(again)

@@ -1,0 +1,58 @@
+"""Everything in force: the settings, and the ordered tables of all sources."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from twisted.logger import Logger
+
+from authd.config.settings import Settings
+from authd.core.errors import Problem
+from authd.core.mapping import MappingTable
+from authd.core.ordered_tables import OrderedTables, SourceTable
+from authd.sources.lockout_guard import LockedOut, SeenIdentities
+
+_log = Logger(namespace="authd.reload")
+
+#: The log names at most this many locked-out identities.
+_MAX_NAMES = 50
+_EMPTY = MappingTable(exact={})
+
+
+class InForce:
+    """The settings and tables that reviews use. A reload replaces either as a whole and changes nothing in place.
+
+    `sources` are the names of the sources, in the order of `server.backendMode`.
+    """
+
+    def __init__(self, settings: Settings, sources: Sequence[str], seen: SeenIdentities) -> None:
+        self.settings = settings
+        self.tables = OrderedTables(tables=tuple(SourceTable(source, _EMPTY) for source in sources))
+        self._seen = seen
+
+    def replace_at_once(self, source: str, table: MappingTable) -> None:
+        """Put a source's first table in force."""
+        self.tables = self.tables.replaced(source, table)
+
+    def replace(self, source: str, table: MappingTable, share: float | None) -> Generator[None, None, None]:
+        """Put a source's new table in force, in steps.
+
+        Raises `LockedOut` if the change would lock out more than `share` (0 to 1) of the identities of the last hour.
+        None allows every change.
+        """
+        if share is not None:
+            yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share)
+        self.tables = self.tables.replaced(source, table)  # computed again: another source may have changed meanwhile
+
+    def refused(self, error: LockedOut, place: str) -> Problem:
+        """Log the identities that a refused table would lock out, and return the problem of its source."""
+        message = f"the new mappings were refused, since {error}: run `authd reload --force` if that is meant"
+        problem = Problem(file=place, line=0, column=0, message=message)
+        _log.error("{problem}", problem=str(problem))
+        scrubbed = self.settings.scrubbed_accounts
+        names = [name for name in error.names if name.split(":")[4] not in scrubbed]
+        for name in names[:_MAX_NAMES]:
+            _log.error("would be locked out: {canonical_arn}", canonical_arn=name)
+        if len(names) > _MAX_NAMES:
+            _log.error("would be locked out: {count} more", count=len(names) - _MAX_NAMES)
+        return problem

@@ -1,6 +1,6 @@
-"""One token, one decision: whose it is, who signed it by STS's word, and who that is in the cluster.
+"""Decides about one token: parses it, asks STS for the caller's identity, and maps the identity to a user.
 
-Knows neither HTTP nor the reactor: what it needs from outside comes by constructor.
+Independent of HTTP and the reactor. The constructor takes all external dependencies.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ _log = Logger(namespace="authd.authenticator")
 
 _INTERNAL_ERROR = "an internal error; see the daemon's log"
 
-#: A bug of ours says nothing about STS: it neither opens a circuit nor closes one.
+#: A call that ends by a bug. It says nothing about STS, and neither opens a circuit nor closes one.
 _UNFORESEEN = Unavailable(UnavailableReason.OVERLOADED, _INTERNAL_ERROR)
 
-#: What a call to STS has come to until it comes to something.
+#: The outcome of a call that ends by a bug.
 _BROKEN = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
 
-#: What one call to STS comes to, shared by all who wait for it.
+#: The outcome of one call to STS, shared by all reviews that wait for it.
 _Outcome = CallerIdentity | Denied | Unavailable
 
 
 class STSCaller(Protocol):
-    """Sends a checked request to STS: the only way out."""
+    """Sends checked requests to STS."""
 
     def __call__(self, request: PresignedRequest, /) -> Awaitable[CallerIdentity]:
-        """Return who signed it; raises `Denied` or `Unavailable`, within the settings' deadline."""
+        """Return the caller's identity. Raises `Denied`, or `Unavailable` at the latest at the settings' deadline."""
         ...
 
 
 class CallObserver(Protocol):
-    """Is told of calls to STS, for metrics."""
+    """Counts calls to STS for the metrics."""
 
     def sts_called(self, outcome: str, /) -> None:
-        """Note a call that has ended: `ok`, or the reason why not."""
+        """Record the end of a call: `ok` or the reason of its failure."""
         ...
 
 
 class Authenticator:
-    """Decides about tokens. Identical ones under review at once share one call to STS."""
+    """Decides about tokens. Concurrent reviews of the same token share one call to STS."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Authenticator:
         self._flights: dict[str, list[Deferred[_Outcome]]] = {}
 
     async def decide(self, review: ReviewRequest) -> Decision:
-        """Decide about one token; never raises: whatever goes wrong is a decision too."""
+        """Decide about one token. Never raises, because every failure is a decision too."""
         progress = _Progress()
         try:
             check_prefix(review.token)
@@ -132,25 +132,25 @@ class Authenticator:
         outcome: _Outcome = _BROKEN
         try:
             outcome = await self._call(request)
-        finally:  # whatever breaks, nobody is left waiting
+        finally:  # even after a bug, no review is left waiting
             del self._flights[request.digest]
             for follower in followers:
                 follower.callback(outcome)
         return outcome
 
     async def _call(self, request: PresignedRequest) -> _Outcome:
-        """Ask STS when it is this call's turn; never raises, since others wait for the outcome too."""
+        """Call STS within the limits. Never raises, because other reviews may share the outcome."""
         try:
-            place = await self._limiter.acquire(request)
+            permit = await self._limiter.acquire(request)
         except Unavailable as error:
             return error
         outcome: _Outcome = _BROKEN
         try:
-            outcome = await self._ask(request, known=place.known)
+            outcome = await self._ask(request, known=permit.known)
         except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
             _log.failure("asking STS failed")
         finally:
-            self._limiter.release(place, outcome)
+            self._limiter.release(permit, outcome)
         return outcome
 
     async def _ask(self, request: PresignedRequest, *, known: bool) -> _Outcome:
@@ -177,7 +177,7 @@ class Authenticator:
 
 
 class _Progress:
-    """What is known of a review so far; made into a decision wherever it ends."""
+    """Facts about a review so far. `decision` makes a decision from them."""
 
     __slots__ = ("audiences", "host", "identity", "source", "token_digest")
 
@@ -192,7 +192,7 @@ class _Progress:
         return Decision(
             reason=reason,
             message=message,
-            reference=f"{random.getrandbits(32):08x}",  # tells log lines apart, hides nothing
+            reference=f"{random.getrandbits(32):08x}",  # distinguishes log lines and is no secret
             token_digest=self.token_digest,
             host=self.host,
             user=user,

@@ -1,7 +1,7 @@
-"""A circuit breaker for each STS host: while the host fails, single probes ask it instead of every caller.
+"""A circuit breaker for each STS host: while a host fails, only single probes call it.
 
-Known callers and strangers have circuits of their own. Failures of known callers count in both, failures of strangers
-only in theirs, so that no stranger can open the circuit of known callers.
+Each host has one circuit for known callers and one for strangers. A known caller's failure counts in both, a stranger's
+only in the strangers' circuit. So no stranger can open the circuit of known callers.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 from authd.core.errors import Unavailable, UnavailableReason
 
-#: Failures in a row that open the circuit; any answer that is a decision closes it.
+#: Failures in a row that open a circuit. Any decision by STS closes it.
 FAILURES_TO_OPEN = 10
-#: After a probe that failed, the next one waits: doubling between these bounds, in seconds, give or take a half.
+#: Bounds of the wait after a failed probe, in seconds. It doubles with each failure, and varies by a half.
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 1.0
-#: A host per region, two circuits each. A token may name a region that doesn't exist yet, so the number is bounded.
+#: Two for each region's host. A token may name a region that doesn't exist yet, so the number needs a bound.
 _MOST_CIRCUITS = 512
 
-#: Throttling is STS at work: it has a status of its own, and is no reason to stop asking.
+#: Throttling is not among them: STS works, and the response has a status of its own.
 _FAILURES = frozenset(
     {
         UnavailableReason.STS_ERROR,
@@ -46,7 +46,7 @@ class _Circuit:
 
 
 class Passage(NamedTuple):
-    """Permission for one call to a host; `known` if STS has confirmed the caller, `probe` the circuit it probes."""
+    """Permission for one call to a host. `known` if STS has confirmed the caller. `probe` is the probed circuit."""
 
     host: str
     known: bool
@@ -54,7 +54,7 @@ class Passage(NamedTuple):
 
 
 class CircuitBreakers:
-    """The circuits of all hosts; `seconds` is a monotonic clock, `jitter` returns a factor around 1."""
+    """The circuits of all hosts. `seconds` is a monotonic clock, and `jitter` returns a factor around 1."""
 
     def __init__(
         self,
@@ -72,22 +72,22 @@ class CircuitBreakers:
         return len({host for (host, _), circuit in self._circuits.items() if circuit.is_open})
 
     def enter(self, host: str, *, known: bool) -> Passage:
-        """Let a call to a host pass; `ended` must follow.
+        """Permit a call to a host. The caller must report its end to `ended`.
 
-        While the circuit is open, one probe at a time may pass. Raises `Unavailable(circuit_open)`.
+        Raises `Unavailable(circuit_open)` if the circuit is open, except for one probe at a time.
         """
         circuit = self._circuits.get((host, known))
         if circuit is None or not circuit.is_open:
             return Passage(host, known, probe=None)
         if circuit.probing or self._seconds() < circuit.next_probe:
             raise Unavailable(
-                UnavailableReason.CIRCUIT_OPEN, "STS has been failing; it is asked by single probes until it answers"
+                UnavailableReason.CIRCUIT_OPEN, "STS has been failing, and only single probes call it until it recovers"
             )
         circuit.probing = True
         return Passage(host, known, probe=circuit)
 
     def ended(self, passage: Passage, failure: Unavailable | None) -> None:
-        """Note the outcome of a call; `failure` is None for any decision by STS, which closes both circuits."""
+        """Record the end of a call. `failure` is None for any decision by STS, which closes both circuits."""
         if passage.probe is not None:
             passage.probe.probing = False
         if failure is None:

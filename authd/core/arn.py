@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-#: Longer than the longest ARN (a role's path has up to 512 characters, its name 64), with room to spare.
+#: Upper bound of an ARN's length. The longest has a path of 512 characters and a name of 64.
 MAX_ARN_LENGTH = 1024
 
 _ARN = re.compile(r"arn:([a-z][a-z0-9-]{1,31}):(iam|sts)::([0-9]{12}):([a-z-]+)(/[!-~]+)?")
@@ -19,7 +19,7 @@ _PATH = r"(/(?:[!-~]{1,510}/)?)"
 
 
 class PrincipalKind(StrEnum):
-    """What kind of principal an ARN names; sessions of a role count as the role."""
+    """Kinds of principals. A role's session counts as the role."""
 
     ROLE = "role"
     USER = "user"
@@ -31,7 +31,7 @@ class PrincipalKind(StrEnum):
 class PrincipalArn:
     """A checked ARN of an IAM role or user, a role's session, a federated user or an account's root.
 
-    `path` is `/` where there is none; `session` is empty but for sessions and federated users.
+    `path` is `/` if the ARN has none. `session` is set for a role's sessions and for federated users only.
     """
 
     partition: str
@@ -43,9 +43,9 @@ class PrincipalArn:
 
     @property
     def canonical(self) -> str:
-        """The ARN under which mappings are looked up: of a session, its role; of a role, without its path.
+        """The ARN that mappings are looked up by: a role's without its path, and for a session the role's.
 
-        A session's ARN never carries the role's path, and names are unique in an account whatever the path.
+        A session's ARN has no path, and a role's name is unique in its account, so the path adds nothing.
         """
         if self.kind is PrincipalKind.ROOT:
             return f"arn:{self.partition}:iam::{self.account}:root"
@@ -56,11 +56,11 @@ class PrincipalArn:
 
     @property
     def key(self) -> str:
-        """The canonical ARN in lower case, since ARNs compare case-insensitively; ASCII by the grammar."""
+        """The canonical ARN in lower case, because ARNs compare case-insensitively. The grammar allows only ASCII."""
         return self.canonical.lower()
 
 
-#: What follows `arn:…:<service>::<account>:<resource type>`: the principal's kind and the groups path, name, session.
+#: By service and resource type: the principal's kind, and the resource's grammar with its groups path, name, session.
 _RESOURCES = {
     ("iam", "role"): (PrincipalKind.ROLE, re.compile(rf"{_PATH}{_NAME}()")),
     ("iam", "user"): (PrincipalKind.USER, re.compile(rf"{_PATH}{_NAME}()")),
@@ -71,14 +71,14 @@ _RESOURCES = {
 
 
 class InvalidArn(ValueError):
-    """The text is not the ARN of a principal that can sign in."""
+    """The text is not the ARN of a principal that can log in."""
 
 
-@lru_cache(maxsize=1024)  # the same callers come again and again
+@lru_cache(maxsize=1024)  # the same callers log in again and again
 def parse_arn(text: str) -> PrincipalArn:
-    """Read the ARN of a principal.
+    """Parse a principal's ARN.
 
-    Raises `InvalidArn` with a sentence that says what an ARN looks like, never repeating the text.
+    Raises `InvalidArn` with the expected form and an example. The message never contains the text itself.
     """
     match = _ARN.fullmatch(text) if len(text) <= MAX_ARN_LENGTH else None
     kind, grammar = _RESOURCES.get((match[2], match[4]), (None, None)) if match else (None, None)

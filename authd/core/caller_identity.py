@@ -1,4 +1,4 @@
-"""Who the caller is: what STS answers to GetCallerIdentity, cross-checked, or why there is no answer.
+"""Parses STS's response to GetCallerIdentity into a checked identity, or into the reason for its failure.
 
 Sources: AWS STS API reference, "GetCallerIdentity" and "Common errors"; IAM user guide, "Unique identifiers".
 """
@@ -13,24 +13,24 @@ from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.strict_json import InvalidJson, parse_object
 
-#: STS answers in about 450 bytes; this bounds what a lying server can make us hold.
+#: In bytes. A response of STS has about 450. This bounds the memory that a hostile server can take.
 MAX_ANSWER_LENGTH = 16_384
 
-#: An identity as STS writes it, without escapes: it means what it says, and is read in a fifth of the time that strict
-#: JSON takes.
+#: The response in the exact form that STS writes, without escapes. A match takes a fifth of the time of strict JSON and
+#: has the same result.
 _TEXT = r'"([ !#-\[\]-~]*+)"'
-_USUAL = re.compile(
+_CANONICAL = re.compile(
     rf'\{{"GetCallerIdentityResponse":\{{"GetCallerIdentityResult":\{{"Account":{_TEXT},"Arn":{_TEXT},"UserId":{_TEXT}\}},'
     rf'"ResponseMetadata":\{{"RequestId":{_TEXT}\}}\}}\}}\n?'
 )
 _REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-#: A role's or user's unique id is its kind, then capitals and digits.
+#: A unique ID has a prefix for the kind of principal, then capital letters and digits.
 _PRINCIPAL_IDS: Mapping[PrincipalKind, re.Pattern[str]] = {
     PrincipalKind.ROLE: re.compile(r"AROA[A-Z0-9]{1,124}"),
     PrincipalKind.USER: re.compile(r"AIDA[A-Z0-9]{1,124}"),
 }
 
-#: HTTP's status codes (RFC 9110, section 15).
+#: Status codes of HTTP (RFC 9110, section 15).
 _OK, _TOO_MANY_REQUESTS, _CLIENT_ERRORS, _FIRST_SERVER_ERROR = 200, 429, range(400, 500), 500
 
 _THROTTLING = frozenset(
@@ -46,7 +46,7 @@ _THROTTLING = frozenset(
         "SlowDown",
     }
 )
-_PASSING = frozenset({"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"})
+_TRANSIENT = frozenset({"InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"})
 
 _REFUSALS: Mapping[str, tuple[DenialReason, str]] = {
     "ExpiredToken": (
@@ -68,10 +68,10 @@ _REFUSALS: Mapping[str, tuple[DenialReason, str]] = {
 
 
 class CallerIdentity(NamedTuple):
-    """Who signed the request, as STS confirmed it.
+    """The caller's identity, confirmed by STS.
 
-    `principal_id` is the unique id without a session; `key` is the canonical ARN in lower case;
-    `request_id` is STS's own, empty where it gave none.
+    `principal_id` is the unique ID without the session name. `key` is the canonical ARN in lower case. `request_id` is
+    the ID that STS gave the call, empty if it gave none.
     """
 
     arn: PrincipalArn
@@ -84,9 +84,9 @@ class CallerIdentity(NamedTuple):
 
     @property
     def template_values(self) -> Mapping[str, str]:
-        """What the placeholders of user and group names stand for.
+        """The values of the placeholders in user and group names.
 
-        `SessionName` has `-` for `@`, so that an e-mail address can be part of a host name.
+        `SessionName` has `-` in place of `@`, so that an e-mail address can be part of a host name.
         """
         return {
             "AccountID": self.arn.account,
@@ -97,10 +97,10 @@ class CallerIdentity(NamedTuple):
 
 
 def parse_answer(*, status: int, body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
-    """Read STS's answer to GetCallerIdentity; `body` is the whole of it, not encoded.
+    """Parse a complete response of STS to GetCallerIdentity. `body` is without transfer or content encoding.
 
-    Raises `Denied` if STS refuses for good or names a caller of a kind that can't be mapped. Raises `Unavailable` for
-    everything temporary: throttling, STS's own errors, and any response that isn't framed as STS frames one.
+    Raises `Denied` if STS refuses the request, or if it names a caller that can't be mapped. Raises `Unavailable` for
+    temporary trouble: throttling, STS's own errors, and responses that don't have the form of STS's.
     """
     if status == _OK:
         return _identity(body, partition, access_key_id)
@@ -116,7 +116,7 @@ def _refusal(status: int, body: bytes) -> Denied | Unavailable:
     code = error.get("Code")
     if code in _THROTTLING:
         return Unavailable(UnavailableReason.STS_THROTTLED, "STS is throttling")
-    if code in _PASSING:
+    if code in _TRANSIENT:
         return Unavailable(UnavailableReason.STS_ERROR, f"STS answered {code}")
     if code == "SignatureDoesNotMatch" and str(error.get("Message")).startswith("Signature "):
         return Denied(DenialReason.SIGNATURE_EXPIRED, "STS says the signature's time is over or yet to come")
@@ -126,7 +126,7 @@ def _refusal(status: int, body: bytes) -> Denied | Unavailable:
 
 
 def _error(status: int, body: bytes) -> dict[str, object]:
-    """Return STS's error object; anything else, a redirect too, is not STS's answer."""
+    """Return the error object of STS. A response without one, such as a redirect, is not STS's."""
     try:
         if status not in _CLIENT_ERRORS:
             raise InvalidJson("not the status of an error")
@@ -149,8 +149,8 @@ def _identity(body: bytes, partition: str, access_key_id: str) -> CallerIdentity
         if account != arn.account or arn.partition != partition:
             raise InvalidArn("the account or partition in the ARN is another")
     except InvalidArn as error:
-        # The caller chose who signed, so this is about the caller and says nothing about STS's health: anybody can
-        # sign as a principal of a kind that is unknown here, an EC2 instance's own identity for one.
+        # This depends on the caller's choice of credentials and says nothing about the health of STS: an EC2 instance's
+        # own identity, for example, is valid at STS and unknown here.
         raise Denied(
             DenialReason.UNSUPPORTED_IDENTITY, f"STS names a caller that can't be mapped to a user: {error}"
         ) from None
@@ -167,10 +167,10 @@ def _identity(body: bytes, partition: str, access_key_id: str) -> CallerIdentity
 
 
 def _parts(body: bytes) -> Iterable[str]:
-    """Return account, ARN, user id and STS's own request id."""
-    usual = _USUAL.fullmatch(body.decode("latin-1")) if len(body) <= MAX_ANSWER_LENGTH else None
-    if usual is not None:
-        return usual.groups()
+    """Return the account, ARN, user ID and request ID."""
+    canonical = _CANONICAL.fullmatch(body.decode("latin-1")) if len(body) <= MAX_ANSWER_LENGTH else None
+    if canonical is not None:
+        return canonical.groups()
     answer = _member(parse_object(body, MAX_ANSWER_LENGTH), "GetCallerIdentityResponse")
     result = _member(answer, "GetCallerIdentityResult")
     return _text(result, "Account"), _text(result, "Arn"), _text(result, "UserId"), _request_id(answer)
@@ -199,8 +199,8 @@ def _request_id(answer: Mapping[str, object]) -> str:
 def _principal_id(arn: PrincipalArn, user_id: str) -> str:
     principal, separator, session = user_id.partition(":")
     if arn.kind is PrincipalKind.ROLE and not arn.session:
-        raise InvalidArn("a role signs nothing: its sessions do")
-    grammar = _PRINCIPAL_IDS.get(arn.kind)  # none where the account itself stands for a unique id
+        raise InvalidArn("a role signs no request, only its sessions do")
+    grammar = _PRINCIPAL_IDS.get(arn.kind)  # root and federated users have the account's number instead
     fits = principal == arn.account if grammar is None else grammar.fullmatch(principal) is not None
     if not fits or session != arn.session or bool(separator) != bool(arn.session):
         raise InvalidArn("UserId does not belong to the ARN")

@@ -1,4 +1,7 @@
-"""Long work cut into steps: a generator pauses where a reactor may turn, and returns its result."""
+"""Cooperative generators: long work that yields so that the reactor can turn, and returns its result.
+
+By convention their names end in `ing`: `building_table` returns a table.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def finish(steps: Generator[None, None, Result]) -> Result:
-    """Take all steps at once and return what the generator returns."""
+    """Run a generator to its end and return its result."""
     while True:
         try:
             next(steps)

@@ -1,4 +1,4 @@
-"""What was decided about one token: the value that the answer, the log and the metrics are made from."""
+"""The decision about one token. The response, the log and the metrics are made from it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from authd.core.caller_identity import CallerIdentity
 from authd.core.mapping import KubernetesUser
 
-#: The reason that stands where nothing was wrong.
+#: The reason of a decision that accepts the token.
 ALLOWED = "allowed"
 
 
 class Source(StrEnum):
-    """Whose word an identity rests on: STS's of now, of a moment ago, or of before it went down."""
+    """Origin of an identity: this call to STS, the cache, or the cache while STS fails."""
 
     STS = "sts"
     CACHE = "cache"
@@ -23,10 +23,9 @@ class Source(StrEnum):
 class Decision(NamedTuple):
     """One decision.
 
-    `user` is set where the token is accepted, and only there. `reason` is `allowed` or a value of the two
-    closed lists in `errors`. `identity` is what STS confirmed, also where no mapping followed. `reference` is a
-    short text that the answer and the log share. `source` says whose word the identity rests on. `audiences`
-    is what the answer repeats of those asked for.
+    `user` is set if and only if the token is accepted. `reason` is `allowed` or a value of `DenialReason` or
+    `UnavailableReason`. `identity` is the one confirmed by STS, even if no mapping matches. `reference` is a short text
+    that the response and the log share. `audiences` are the requested ones that the response repeats.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""The one root of errors, and the closed list of reasons that answers, logs and metrics use."""
+"""The root of all errors, and the closed lists of reasons in responses, logs and metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class DenialReason(StrEnum):
-    """Why a token is refused for good; the values are stable and documented in docs/reasons.md."""
+    """Reasons for a final refusal. The values are stable and documented in docs/reasons.md."""
 
     FOREIGN_TOKEN = "foreign_token"
     MALFORMED_TOKEN = "malformed_token"
@@ -28,13 +28,13 @@ class DenialReason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-#: Refusals that carry no `error`, so that kube-apiserver remembers them for two minutes: they depend on
-#: the token's text alone, and other people's tokens arrive by the thousand.
+#: Refusals without an `error`, which kube-apiserver caches for two minutes. They depend on the token's text alone, and
+#: tokens for other authenticators arrive by the thousand.
 SILENT_REASONS = frozenset({DenialReason.FOREIGN_TOKEN, DenialReason.MALFORMED_TOKEN})
 
 
 class UnavailableReason(StrEnum):
-    """Why no decision could be made just now; the values are stable and documented in docs/reasons.md."""
+    """Reasons for a temporary failure. The values are stable and documented in docs/reasons.md."""
 
     STS_THROTTLED = "sts_throttled"
     STS_ERROR = "sts_error"
@@ -46,14 +46,13 @@ class UnavailableReason(StrEnum):
 
 
 class AuthdError(Exception):
-    """The root of everything that authd raises on purpose."""
+    """The root of all exceptions that authd raises on purpose."""
 
 
 class Denied(AuthdError):
-    """The caller's fault: the token is refused, and asking again with it changes nothing.
+    """The caller's fault: the token is refused, and a retry with it has the same result.
 
-    `message` is for an administrator; it holds no secret and nothing that the caller could have forged
-    into another line of a log.
+    `message` is for an administrator. It contains no secret, and no text of the caller's that could forge a log line.
     """
 
     def __init__(self, reason: DenialReason, message: str) -> None:
@@ -62,12 +61,12 @@ class Denied(AuthdError):
         self.message = message
 
     def copy(self) -> Denied:
-        """Return an equal one to raise: raising the same one over and over would collect tracebacks."""
+        """Return an equal exception to raise. Raising the same one again and again would collect tracebacks."""
         return Denied(self.reason, self.message)
 
 
 class Unavailable(AuthdError):
-    """The world's fault: no decision was possible now, and asking again may help."""
+    """Nobody's fault: no decision is possible now, and a retry may succeed."""
 
     def __init__(self, reason: UnavailableReason, message: str) -> None:
         super().__init__(message)
@@ -75,13 +74,13 @@ class Unavailable(AuthdError):
         self.message = message
 
     def copy(self) -> Unavailable:
-        """Return an equal one to raise."""
+        """Return an equal exception to raise."""
         return Unavailable(self.reason, self.message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong with a settings file: `line` and `column` count from 1, 0 where there is no place."""
+    """One problem of a settings file. `line` and `column` count from 1, and are 0 if the problem has no place."""
 
     file: str
     line: int
@@ -89,13 +88,13 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        """Return `file:line:column: message`, as editors and compilers understand it."""
+        """Return `file:line:column: message`, the form that editors and compilers understand."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.message}"
 
 
 class ConfigError(AuthdError):
-    """The operator's fault: a settings file that can't be used, with every problem found in it."""
+    """The operator's fault: an unusable settings file, with all of its problems."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))

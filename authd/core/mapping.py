@@ -1,7 +1,7 @@
-"""Mapping rules, and the immutable table that turns a caller's identity into a Kubernetes user.
+"""Mapping rules, and the immutable table that maps a caller's identity to a Kubernetes user.
 
-Order: the exact table (roles and users by canonical ARN, permission sets by name) first, then roles with
-wildcards in file order, then whole accounts. The first match decides; nothing depends on chance.
+The first match decides, in this order: roles and users by canonical ARN and permission sets by name, then roles with
+wildcards in the file's order, then whole accounts.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from authd.core.errors import DenialReason, Denied
 from authd.core.nearest import nearest_rule
 from authd.core.templates import MissingValue, Template
 
-#: How many rules `building_table` takes in between two of its pauses; a pause is where the reactor may turn.
-#: Compiling a wildcard takes 0.1 ms, so this bounds a stall to 5 ms.
+#: Rules that `building_table` adds between two turns of the reactor. Compiling a wildcard takes 0.1 ms, so this bounds
+#: a stall to 5 ms.
 RULES_PER_STEP = 50
 
-#: How a permission set's key ends: with characters that no name has, so that a role called like the set's roles
-#: but for the hex digits is not taken for one of them.
+#: The end of a permission set's key. No role's name has these characters, so no role without hex digits has this key.
 _HEX_DIGITS = "<16 hex digits>"
-#: The name of a permission set's role: its hex digits are chosen by AWS, and a longer name is another set's.
+#: The key of a permission set's role. AWS chooses the hex digits.
 _PERMISSION_SET_ROLE = re.compile(r"(arn:[a-z0-9-]+:iam::[0-9]{12}:role/awsreservedsso_.+_)[0-9a-f]{16}")
 
 
@@ -44,13 +43,13 @@ class PermissionSet:
 
     @property
     def key(self) -> str:
-        """The set's roles' canonical ARN in lower case, with words in place of their hex digits."""
+        """The canonical ARN of the set's roles in lower case, with `_HEX_DIGITS` in place of their hex digits."""
         return f"arn:{self.partition}:iam::{self.account}:role/AWSReservedSSO_{self.name}_{_HEX_DIGITS}".lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolePattern:
-    """Roles of one account by a name with `*` (any characters) and `?` (any one); the path is ignored."""
+    """Roles of one account by a name with `*` (any characters) and `?` (any one). The path is ignored."""
 
     partition: str
     account: str
@@ -64,10 +63,10 @@ class RolePattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One entry of `mapRoles` or `mapUsers`; `where` is its `file:line:column`.
+    """One entry of `mapRoles` or `mapUsers`. `where` is its place, `file:line:column`.
 
-    `subject` is a principal's ARN (exact, a role's path is ignored), a permission set, or a pattern: a role's
-    ARN whose name has the wildcards `*` and `?` of IAM policies.
+    `subject` is a principal's ARN (a role's path is ignored), a permission set, or a pattern for names of roles with
+    the wildcards `*` and `?` of IAM policies.
     """
 
     subject: PrincipalArn | PermissionSet | RolePattern
@@ -77,13 +76,13 @@ class Rule:
 
 
 class AccountRule(NamedTuple):
-    """A whole account, mapped by `mapAccounts`; `where` is its `file:line:column`."""
+    """A whole account, mapped by `mapAccounts`. `where` is its place, `file:line:column`."""
 
     where: str
 
 
 class KubernetesUser(NamedTuple):
-    """What the cluster will call the caller; `rule` says where that is written."""
+    """The caller's name and groups in the cluster. `rule` is the place of the rule."""
 
     username: str
     groups: tuple[str, ...]
@@ -92,7 +91,7 @@ class KubernetesUser(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingTable:
-    """Every mapping in force, immutable: a reload builds another one."""
+    """The mappings in force, immutable. A reload builds another table."""
 
     exact: Mapping[str, Rule]
     patterns: Sequence[tuple[re.Pattern[str], Rule]] = ()
@@ -102,8 +101,8 @@ class MappingTable:
     def lookup(self, identity: CallerIdentity) -> KubernetesUser:
         """Map an identity.
 
-        Raises `Denied`: `identity_not_mapped` (saying which rule came nearest and why it did not match),
-        `username_not_rendered` or `username_reserved`.
+        Raises `Denied`: `identity_not_mapped` (with the nearest rule and the difference), `username_not_rendered` or
+        `username_reserved`.
         """
         rule = self.find(identity)
         if rule is None:
@@ -111,7 +110,7 @@ class MappingTable:
         return self.render(rule, identity)
 
     def find(self, identity: CallerIdentity) -> Rule | AccountRule | None:
-        """Return the rule that decides about an identity, None if there is none. Cheap, and independent of names."""
+        """Return the rule that decides about an identity, or None. Cheap, and independent of templates."""
         rule = self.exact.get(identity.key) or self._by_name(identity.key)
         if rule is not None:
             return rule
@@ -131,7 +130,7 @@ class MappingTable:
         return len(self.exact) + len(self.patterns) + len(self.accounts)
 
     def nearest(self, identity: CallerIdentity) -> str:
-        """Say which rule came nearest to an identity that none matches, and why it did not match."""
+        """Describe the nearest rule to an identity that no rule matches, and the difference."""
         if not len(self):
             return "there are no mappings at all"
         exact = ((key, rule.where) for key, rule in self.exact.items())
@@ -167,16 +166,16 @@ def _render(rule: Rule, identity: CallerIdentity) -> KubernetesUser:
 def build_table(
     rules: Sequence[Rule], accounts: Mapping[str, str], reserved_prefixes: tuple[str, ...] = ()
 ) -> MappingTable:
-    """Build the table at once; see `building_table`."""
+    """Build the table at once. See `building_table`."""
     return finish(building_table(rules, accounts, reserved_prefixes))
 
 
 def building_table(
     rules: Sequence[Rule], accounts: Mapping[str, str], reserved_prefixes: tuple[str, ...] = ()
 ) -> Generator[None, None, MappingTable]:
-    """Build the table in steps; of two rules for the same principal the later one wins.
+    """Build the table in steps. If two rules have the same principal, the later one wins.
 
-    `accounts` gives for each account's number the place where it is written.
+    `accounts` has the place of the entry for each account number.
     """
     exact: dict[str, Rule] = {}
     patterns: list[tuple[re.Pattern[str], Rule]] = []
@@ -196,8 +195,8 @@ def building_table(
 
 
 def _pattern(subject: RolePattern) -> re.Pattern[str]:
-    # What stands between two asterisks is found where it comes first, and never looked for again: a caller who
-    # chooses a role's name can't make many asterisks cost more than a few walks along it.
+    # Text between two asterisks matches at its first place, without backtracking. So the cost of many asterisks is
+    # linear in the length of a role's name, which the caller may have chosen.
     first, *rest = (re.escape(part).replace(r"\?", "[^/]") for part in subject.key.split("*"))
     anywhere = "".join(f"(?>[^/]*?{part})" for part in rest[:-1])
     return re.compile(first + anywhere + "".join(f"[^/]*{part}" for part in rest[-1:]))

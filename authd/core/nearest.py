@@ -15,9 +15,9 @@ _MOST_NAMES = 40
 
 
 def nearest_rule(keys: Iterable[tuple[str, str]], identity: CallerIdentity) -> str:
-    """Say which rule came nearest and why it did not match; never names another account's number.
+    """Describe the nearest rule and the difference, without account numbers or names of rules.
 
-    `keys` has, for each rule, its principal's canonical ARN in lower case and the place where it is written.
+    `keys` has the principal's canonical ARN in lower case and the place for each rule.
     """
     rules = list(islice(keys, _MOST_RULES))
     name = identity.key.rpartition("/")[2]

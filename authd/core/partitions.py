@@ -1,7 +1,7 @@
-"""AWS partitions, and which host names are an STS endpoint of one.
+"""AWS partitions, and the host names of their STS endpoints.
 
-Sources: botocore's bundled `partitions.json` and `endpoints.json`, handed in as bytes by whoever reads files;
-AWS, "AWS STS Regions and endpoints" for the forms of the names.
+Sources: botocore's bundled `partitions.json` and `endpoints.json`, passed in as bytes. AWS, "AWS STS Regions and
+endpoints" for the forms of the names.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-#: A region's name as AWS has formed them so far (`us-east-1`, `us-gov-west-1`), for every partition.
-#: Stricter than the partitions' own expressions, whose `\w` takes other scripts and `$` a newline.
+#: A region's name in the form that AWS has used so far (`us-east-1`, `us-gov-west-1`), for every partition. It is
+#: stricter than the partitions' own expressions: their `\w` matches other scripts, and their `$` allows a newline.
 REGION = re.compile(r"[a-z]{2,8}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _HOST = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}")
 _FIPS_HOST = re.compile(rb'"hostname"\s*:\s*"(sts-fips\.[a-z0-9.-]{1,200})"')
 
-#: The one host without a region in its name; it signs as us-east-1.
+#: The only host without a region in its name. Its requests are signed for us-east-1.
 _GLOBAL_HOST = "sts.amazonaws.com"
 _GLOBAL_REGION = "us-east-1"
 
@@ -29,7 +29,7 @@ class UnknownHost(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
-    """One AWS partition: `region_grammar` is the partition's own expression for its regions' names."""
+    """One AWS partition. `region_grammar` is the partition's own expression for the names of its regions."""
 
     name: str
     suffix: str
@@ -39,16 +39,16 @@ class Partition:
     fips_hosts: frozenset[str]
 
     def check_region(self, label: str) -> None:
-        """Raise `UnknownHost` unless the label is the name of a region here, known or yet to come."""
+        """Raise `UnknownHost` unless the label is a region of the partition or could become one."""
         fits = REGION.fullmatch(label) and self.region_grammar.fullmatch(label)
         if not fits and label not in self.regions:
             raise UnknownHost(f"the host names no region of the partition {self.name}")
 
 
 def read_partitions(partitions_json: bytes, endpoints_json: bytes) -> Mapping[str, Partition]:
-    """Build every partition from botocore's two files; `endpoints_json` only says which FIPS hosts exist.
+    """Build every partition from botocore's two files. `endpoints_json` is needed for the FIPS hosts only.
 
-    Raises `ValueError` where the files aren't what botocore ships.
+    Raises `ValueError` if the files don't have the shape of botocore's.
     """
     fips_hosts = frozenset(host.decode() for host in _FIPS_HOST.findall(endpoints_json))
     try:
@@ -75,10 +75,10 @@ def _partition(entry: Mapping[str, object], fips_hosts: frozenset[str]) -> Parti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraEndpoint:
-    """A host that the settings add, or another way to a known one.
+    """A host that the settings add, or another route to a known one.
 
-    `connect` is `host:port` or None for the host itself on port 443, `ca_file` None for the usual trust,
-    `signing_region` None where the name itself tells the region.
+    `connect` is `host:port`, or None for the host itself on port 443. `ca_file` is None for the default trust store.
+    `signing_region` is None if the host's name contains the region.
     """
 
     host: str
@@ -89,7 +89,7 @@ class ExtraEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class STSHosts:
-    """The allow-list: which host names a token may name, and which region each signs for."""
+    """The allow-list of hosts in tokens, and the region that requests to each are signed for."""
 
     partition: Partition
     extra_regions: frozenset[str] = frozenset()
@@ -106,7 +106,7 @@ class STSHosts:
         object.__setattr__(self, "_signing_regions", known)
 
     def signing_region(self, host: str) -> str:
-        """Return the region that requests to `host` are signed for; raise `UnknownHost` for any other name."""
+        """Return the region that requests to `host` are signed for. Raises `UnknownHost` if it is not on the list."""
         known = self._signing_regions.get(host)
         return self._region_in(host) if known is None else known
 

@@ -1,6 +1,6 @@
-"""JSON from outside: one object, UTF-8, no duplicate keys, no NaN, bounded; or one exception.
+"""Strict JSON: one object in UTF-8, of bounded size, without duplicate keys or NaN.
 
-Source: RFC 8259; where it leaves a choice to the parser (section 4, duplicate names), the answer here is no.
+Source: RFC 8259. If it leaves a choice to the parser (section 4, duplicate names), this parser refuses.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-#: What is read here nests five deep. How deep Python's own parser goes differs from release to release.
+#: Expected documents nest five deep. The limit of Python's own parser differs between releases.
 MAX_DEPTH = 64
 
 
 class InvalidJson(ValueError):
-    """The bytes are not a JSON object that this project reads."""
+    """The bytes are not a strict JSON object."""
 
 
 def parse_object(body: bytes, limit: int) -> dict[str, object]:
-    """Read one JSON object of at most `limit` bytes.
+    """Parse one JSON object of at most `limit` bytes.
 
     Raises `InvalidJson` for anything else: other encodings, duplicate keys, NaN, nesting over `MAX_DEPTH`, numbers of
     thousands of digits, lone surrogates.
@@ -31,7 +31,7 @@ def parse_object(body: bytes, limit: int) -> dict[str, object]:
         if end != len(text) or (text.count("[") + text.count("{") > MAX_DEPTH and _nests_deeper(value)):
             raise ValueError
         if "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate is no character
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails for an escaped lone surrogate
     except InvalidJson:
         raise
     except (ValueError, RecursionError):
@@ -42,7 +42,7 @@ def parse_object(body: bytes, limit: int) -> dict[str, object]:
 
 
 def _nests_deeper(value: object) -> bool:
-    """Say whether something nests deeper than `MAX_DEPTH`; a level at a time, since it may."""
+    """Return whether a value nests deeper than `MAX_DEPTH`. Goes level by level, since recursion could overflow."""
     level: Iterable[object] = [value]
     for _ in range(MAX_DEPTH):
         level = [part for whole in level for part in _parts(whole)]

@@ -1,4 +1,4 @@
-"""User and group name templates: {{Placeholders}} filled in one pass, so that a value is never read as a template."""
+"""Templates of user and group names. All {{Placeholders}} are filled in one pass, so no value is read as a template."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: What may stand between the braces; the last one asks EC2.
+#: Known placeholders. The last one needs a call to EC2.
 PLACEHOLDERS = ("AccountID", "SessionName", "SessionNameRaw", "AccessKeyID", "EC2PrivateDNSName")
 
 _PIECE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
@@ -23,18 +23,18 @@ class MissingValue(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed template: literal text at even places, placeholders' names at odd ones."""
+    """A parsed template. `pieces` has literal text at even indices and names of placeholders at odd ones."""
 
     text: str
     pieces: tuple[str, ...]
 
     @property
     def placeholders(self) -> frozenset[str]:
-        """The names of the placeholders used."""
+        """The names of the template's placeholders."""
         return frozenset(self.pieces[1::2])
 
     def render(self, values: Mapping[str, str]) -> str:
-        """Fill in the values; raises `MissingValue` for one that is absent or empty."""
+        """Fill in the values. Raises `MissingValue` if one is absent or empty."""
         if len(self.pieces) == 1:
             return self.text
         pieces = list(self.pieces)
@@ -48,9 +48,9 @@ def _missing(name: str) -> str:
 
 
 def parse_template(text: str) -> Template:
-    """Read a template.
+    """Parse a template.
 
-    Raises `InvalidTemplate` for an unknown placeholder (with the nearest known one) and for stray braces.
+    Raises `InvalidTemplate` for an unknown placeholder, with the nearest known one, and for unbalanced braces.
     """
     if "{{" not in text and "}}" not in text:
         return Template(text, (text,))

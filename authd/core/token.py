@@ -1,10 +1,10 @@
-"""The bearer token: "k8s-aws-v1." and a base64url presigned GetCallerIdentity request, read strictly.
+"""Parses bearer tokens strictly: "k8s-aws-v1." and a presigned GetCallerIdentity URL in base64url.
 
 Sources: AWS, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)"; RFC 4648 section 5;
 RFC 3986 section 2.1 (percent-encoding in capitals, unreserved characters never encoded).
 
-Everything is matched on bytes by an ASCII grammar before anything is converted, and what goes to STS is
-rebuilt from the parts that matched: no second parser ever reads the caller's own text.
+All bytes match an ASCII grammar before any conversion, and the request to STS is rebuilt from the matched parts. No
+second parser reads the caller's own text.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from authd.core.partitions import STSHosts, UnknownHost
 
 PREFIX = "k8s-aws-v1."
 
-#: Chained roles' session tokens bring real tokens near 3 KiB; no peer accepts more than this.
+#: In characters. Session tokens of chained roles bring tokens near 3 KiB, and other implementations accept up to 4,096.
 DEFAULT_MAX_TOKEN_LENGTH = 4096
 
-#: STS takes a signature for 15 minutes from its date, whatever X-Amz-Expires says.
+#: In seconds from the signature's date. STS ignores X-Amz-Expires here.
 SIGNATURE_LIFETIME = 900
-#: How far a caller's clock may run ahead; STS allows as much.
+#: In seconds, the lead of a caller's clock that STS tolerates.
 MAX_CLOCK_LEAD = 300
 
 _BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-#: What base64url without padding ends with, by the characters after the last whole four. A last sextet's bits that
-#: belong to no byte are zero, so that exactly one text encodes a URL; one character alone encodes nothing.
+#: Valid last characters of unpadded base64url, by the length modulo 4. The unused bits of the last character must be
+#: zero, so that each URL has exactly one encoding. A remainder of 1 encodes no byte.
 _LAST_CHARACTERS = {0: _BASE64URL, 2: _BASE64URL[::16], 3: _BASE64URL[::4]}
-#: What is of no base64url becomes what is of no base64.
+#: Characters outside of base64url's alphabet become characters outside of base64's.
 _TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/...")
 _URL = re.compile(rb"https://([a-z0-9.-]{1,253})/\?(.+)", re.DOTALL)
 _NOT_BASE64URL = "not canonical base64url without padding"
@@ -44,8 +44,8 @@ _NOT_A_URL = "not an https URL of a plain lower-case host, the path / and a quer
 _PRINTABLE = re.compile(rb"[!-~]+")
 _DATE = struct.Struct("4s2s2sx2s2s2sx")
 
-#: Every parameter with the grammar of its value as it stands in the URL, sorted by name. Nothing else may be in the
-#: query, and nothing twice.
+#: All parameters of the query, sorted by name, with the grammar of their encoded values. Other parameters and
+#: duplicates are refused.
 _GRAMMAR: Mapping[bytes, bytes] = {
     b"Action": rb"GetCallerIdentity",
     b"Version": rb"2011-06-15",
@@ -53,13 +53,13 @@ _GRAMMAR: Mapping[bytes, bytes] = {
     b"X-Amz-Credential": rb"([A-Z0-9]{16,128})%2F([0-9]{8})%2F([a-z0-9-]{1,40})%2Fsts%2Faws4_request",
     b"X-Amz-Date": rb"([0-9]{8}T[0-9]{6}Z)",
     b"X-Amz-Expires": rb"(0|[1-9][0-9]{0,2})",
-    # Session tokens are base64 as far as AWS has issued them; of the escapes only the three it needs are taken.
+    # AWS issues session tokens in base64, which needs only these three escapes.
     b"X-Amz-Security-Token": rb"((?:[A-Za-z0-9._~-]++|%2B|%2F|%3D)+)",
     b"X-Amz-Signature": rb"[0-9a-f]{64}",
     b"X-Amz-SignedHeaders": rb"host%3Bx-k8s-aws-id",
 }
 _OPTIONAL = b"X-Amz-Security-Token"
-#: A whole query whose parameters are sorted, with a `&` before each.
+#: A whole query with sorted parameters and a `&` before each.
 _QUERY = re.compile(
     b"".join((b"(?:&%b=%b)?" if name == _OPTIONAL else b"&%b=%b") % (name, value) for name, value in _GRAMMAR.items())
 )
@@ -68,9 +68,9 @@ _QUERY = re.compile(
 class PresignedRequest(NamedTuple):
     """A checked GetCallerIdentity request.
 
-    `credentials` stands for the access key and its session token, hashed: it groups requests of one signer.
-    `date` is the signature's, in Unix seconds; `digest` the SHA-256 of the token in hex; `target` the path and
-    query to send, rebuilt from checked parts: it is as good as the token and never shown.
+    `credentials` is the SHA-256 of the access key ID and the session token, the same for all requests of one signer.
+    `date` is the signature's, in Unix seconds. `digest` is the SHA-256 of the token in hex. `target` is the path and
+    query to send, rebuilt from checked parts. It is as secret as the token.
     """
 
     host: str
@@ -83,7 +83,7 @@ class PresignedRequest(NamedTuple):
 
     @property
     def expiry(self) -> int:
-        """When STS stops taking the signature, in Unix seconds."""
+        """End of the signature's lifetime, in Unix seconds."""
         return self.date + SIGNATURE_LIFETIME
 
     def __repr__(self) -> str:
@@ -91,12 +91,12 @@ class PresignedRequest(NamedTuple):
 
 
 def digest(token: str) -> str:
-    """Return the token's SHA-256 in hex: its name in logs (by the first 12 digits) and in caches (by all)."""
+    """Return the token's SHA-256 in hex. Caches use all of it, logs the first 12 digits."""
     return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def check_prefix(token: str) -> None:
-    """Raise `Denied(foreign_token)` for a token that isn't ours: the first and cheapest thing done with one."""
+    """Raise `Denied(foreign_token)` for a token of another authenticator. This is the first and cheapest check."""
     if not token.startswith(PREFIX):
         raise Denied(DenialReason.FOREIGN_TOKEN, "not an AWS IAM token")
 
@@ -109,7 +109,7 @@ def parse_token(
     max_length: int = DEFAULT_MAX_TOKEN_LENGTH,
     token_digest: str | None = None,
 ) -> PresignedRequest:
-    """Read a token at the time `now`, in Unix seconds; `token_digest` is its `digest` where that is known already.
+    """Parse a token at the time `now`, in Unix seconds. Pass `token_digest` if the token's `digest` is known already.
 
     Raises `Denied`: `foreign_token`, `malformed_token`, `token_expired` or `token_not_yet_valid`.
     """
@@ -120,7 +120,7 @@ def parse_token(
     query = b"&".join((b"", *sorted(url[2].split(b"&"))))
     match = _QUERY.fullmatch(query)
     if match is None:
-        raise _misfit(url[2])
+        raise _query_error(url[2])
     host = url[1].decode()
     access_key_id, scope_date, scope_region, date_text, expires, session_token = match.groups(b"")
     if int(expires) > SIGNATURE_LIFETIME:
@@ -155,8 +155,8 @@ def _decode(token: str, max_length: int) -> bytes:
         raise _malformed(_NOT_BASE64URL) from None
 
 
-def _misfit(query: bytes) -> Denied:
-    """Say what is wrong with a query that is not taken."""
+def _query_error(query: bytes) -> Denied:
+    """Return the first fault of an invalid query."""
     if not _PRINTABLE.fullmatch(query):
         return _malformed(_NOT_A_URL)
     seen: set[bytes] = set()
@@ -180,7 +180,7 @@ def _signing_region(host: str, hosts: STSHosts) -> str:
         raise _malformed(str(error)) from None
 
 
-@lru_cache(maxsize=64)  # many tokens are of the same few seconds
+@lru_cache(maxsize=64)  # many tokens are signed within the same few seconds
 def _read_date(text: bytes) -> int:
     year, month, day, hour, minute, second = map(int, _DATE.unpack(text))
     try:
@@ -193,7 +193,7 @@ def _check_window(date: int, now: float) -> None:
     if now > date + SIGNATURE_LIFETIME:
         raise Denied(
             DenialReason.TOKEN_EXPIRED,
-            f"the token was signed {int(now - date)} seconds ago and ended after {SIGNATURE_LIFETIME}: "
+            f"the token was signed {int(now - date)} seconds ago and expired after {SIGNATURE_LIFETIME}: "
             "mint a new one, and check the caller's clock",
         )
     if date > now + MAX_CLOCK_LEAD:
@@ -204,5 +204,5 @@ def _check_window(date: int, now: float) -> None:
         )
 
 
-def _malformed(what: str) -> Denied:
-    return Denied(DenialReason.MALFORMED_TOKEN, f"malformed token: {what}")
+def _malformed(fault: str) -> Denied:
+    return Denied(DenialReason.MALFORMED_TOKEN, f"malformed token: {fault}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class TokenBucket:
-    """Holds up to `burst` tokens and gains `rate` of them a second; `now` is a monotonic time in seconds."""
+    """Holds up to `burst` tokens and gains `rate` of them a second. `now` is in seconds of a monotonic clock."""
 
     __slots__ = ("_at", "_burst", "_rate", "left")
 

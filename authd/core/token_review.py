@@ -1,4 +1,4 @@
-"""TokenReview objects of authentication.k8s.io, v1 and v1beta1: bytes to a request, a decision to bytes.
+"""Decodes and encodes TokenReview objects of authentication.k8s.io, v1 and v1beta1.
 
 Source: Kubernetes, "Webhook Token Authentication" and the TokenReview API reference.
 """
@@ -18,25 +18,25 @@ from authd.core.errors import SILENT_REASONS, DenialReason, Denied
 from authd.core.mapping import KubernetesUser
 from authd.core.strict_json import InvalidJson, parse_object
 
-#: A TokenReview is its token and some 200 bytes; the largest token setting is 16 384.
+#: In bytes. A TokenReview adds about 200 to its token, and the setting for tokens ends at 16,384.
 MAX_REVIEW_LENGTH = 65_536
-#: More audiences than any API server asks for.
+#: More than any API server sends.
 _MAX_AUDIENCES = 64
 
 _API_VERSIONS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
 
 
-#: A TokenReview as kube-apiserver writes it, whose token and audiences need no escapes: it means what it says, and is
-#: read in a fifth of the time that strict JSON takes.
+#: A TokenReview in the exact form that kube-apiserver writes, without escapes in the token and audiences. Matching it
+#: takes a fifth of the time of strict JSON, and gives the same result.
 _TEXT = r'"[ !#-\[\]-~]*+"'
-_USUAL = re.compile(
+_CANONICAL = re.compile(
     r'\{"kind":"TokenReview","apiVersion":"(authentication\.k8s\.io/v1(?:beta1)?)"'
     r'(?:,"metadata":\{(?:"creationTimestamp":null)?\})?'
     rf',"spec":\{{"token":"([!#-\[\]-~]++)"(?:,"audiences":\[({_TEXT}(?:,{_TEXT})*)\])?\}}'
     r'(?:,"status":\{"user":\{\}\})?\}\n?'
 )
 
-#: The values of an accepted identity, in the order that `_extra` gives them.
+#: The `extra` of an accepted identity, with places for the values in the order of `_extra`.
 _EXTRA = (
     ',"extra":{"arn":[%s],"canonicalArn":[%s],"sessionName":[%s],"accessKeyId":[%s],"principalId":[%s],'
     '"sigs.k8s.io/aws-iam-authenticator/principalId":[%s]}'
@@ -44,7 +44,7 @@ _EXTRA = (
 _LOWERCASE_EXTRA = _EXTRA.lower()
 
 
-def _answer(api_version: str, status: str) -> bytes:
+def _response(api_version: str, status: str) -> bytes:
     return f'{{"kind":"TokenReview","apiVersion":"{api_version}","status":{{{status}}}}}'.encode("ascii")
 
 
@@ -52,15 +52,15 @@ def _list(texts: Iterable[str]) -> str:
     return f"[{','.join(map(_quoted, texts))}]"
 
 
-_SILENT_ANSWERS = {version: _answer(version, '"authenticated":false') for version in _API_VERSIONS}
+_SILENT_RESPONSES = {version: _response(version, '"authenticated":false') for version in _API_VERSIONS}
 
 
 class InvalidReview(ValueError):
-    """The body is not a TokenReview: the webhook is called by something else, or wrongly set up."""
+    """The body is not a TokenReview: the client is not kube-apiserver, or its webhook configuration is wrong."""
 
 
 class UserExtra(StrEnum):
-    """Which keys the answer's `extra` has: aws-iam-authenticator's, the same in lower case, or none."""
+    """Keys of the response's `extra`: those of aws-iam-authenticator, the same in lower case, or none."""
 
     STANDARD = "standard"
     LOWERCASE = "lowercase"
@@ -68,7 +68,7 @@ class UserExtra(StrEnum):
 
 
 class ReviewRequest(NamedTuple):
-    """One TokenReview's question; `token` is secret."""
+    """The spec of one TokenReview. `token` is secret."""
 
     api_version: str
     token: str
@@ -79,12 +79,12 @@ class ReviewRequest(NamedTuple):
 
 
 def decode_review(body: bytes) -> ReviewRequest:
-    """Read a TokenReview; raises `InvalidReview` with what is wrong, never with its content."""
-    usual = _USUAL.fullmatch(body.decode("latin-1")) if len(body) <= MAX_REVIEW_LENGTH else None
-    if usual is not None:
-        api_version, token, audiences = usual.groups()
-        asked = audiences[1:-1].split('","') if audiences else None
-        return ReviewRequest(api_version=api_version, token=token, audiences=_audiences(asked))
+    """Parse a TokenReview. Raises `InvalidReview` with the fault, never with the content."""
+    canonical = _CANONICAL.fullmatch(body.decode("latin-1")) if len(body) <= MAX_REVIEW_LENGTH else None
+    if canonical is not None:
+        api_version, token, audiences = canonical.groups()
+        requested = audiences[1:-1].split('","') if audiences else None
+        return ReviewRequest(api_version=api_version, token=token, audiences=_audiences(requested))
     return _decode_strictly(body)
 
 
@@ -110,14 +110,14 @@ def _audiences(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def common_audiences(asked: tuple[str, ...], configured: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the audiences that the answer repeats: none where none are configured or none were asked for.
+def common_audiences(requested: tuple[str, ...], configured: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the audiences for the response: none if none are configured or none were requested.
 
-    Raises `Denied(audience_mismatch)` where both are given and share none.
+    Raises `Denied(audience_mismatch)` if both are given and have none in common.
     """
-    if not configured or not asked:
+    if not configured or not requested:
         return ()
-    common = tuple(audience for audience in asked if audience in configured)
+    common = tuple(audience for audience in requested if audience in configured)
     if not common:
         raise Denied(DenialReason.AUDIENCE_MISMATCH, "none of the audiences asked for is configured here")
     return common
@@ -125,20 +125,20 @@ def common_audiences(asked: tuple[str, ...], configured: tuple[str, ...]) -> tup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewEncoder:
-    """Writes answers, by the settings: the kind of `extra`, and the accounts that are never named."""
+    """Encodes decisions by the settings: the keys of `extra`, and the accounts to leave out."""
 
     user_extra: UserExtra = UserExtra.STANDARD
     scrubbed_accounts: frozenset[str] = frozenset()
 
     def encode(self, decision: Decision, api_version: str) -> bytes:
-        """Return the TokenReview that answers a decision, in the version that was asked."""
+        """Return the TokenReview for a decision, in the request's API version."""
         if decision.user is not None and decision.identity is not None:
             audiences = f',"audiences":{_list(decision.audiences)}' if decision.audiences else ""
             user = self._user(decision.user, decision.identity)
-            return _answer(api_version, f'"authenticated":true,"user":{user}{audiences}')
+            return _response(api_version, f'"authenticated":true,"user":{user}{audiences}')
         if decision.reason in SILENT_REASONS:
-            return _SILENT_ANSWERS[api_version]
-        return _answer(api_version, f'"authenticated":false,"error":{_quoted(error_text(decision))}')
+            return _SILENT_RESPONSES[api_version]
+        return _response(api_version, f'"authenticated":false,"error":{_quoted(error_text(decision))}')
 
     def _user(self, user: KubernetesUser, identity: CallerIdentity) -> str:
         account = identity.arn.account
@@ -163,5 +163,5 @@ class ReviewEncoder:
 
 
 def error_text(decision: Decision) -> str:
-    """Say a refusal in one line: the words, the reason's code and the reference that the log repeats."""
+    """Return a refusal in one line: its message, the reason's code, and the reference to search the log for."""
     return f"{decision.message} [{decision.reason}, reference {decision.reference}]"

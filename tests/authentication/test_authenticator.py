@@ -1,4 +1,4 @@
-"""One token, one decision: what is asked of STS, what is shared, what is remembered, and what a bug becomes."""
+"""Tests of decisions: calls to STS, shared calls, cached verdicts, and bugs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Desk:
         return self.pending[-1]
 
     def decide(self, token: str, *audiences: str) -> list[Decision]:
-        """Begin to decide, and return where the decision will be."""
+        """Start a review and return the list for its decision."""
         review = ReviewRequest(api_version="authentication.k8s.io/v1", token=token, audiences=audiences)
         decisions: list[Decision] = []
         Deferred.fromCoroutine(self.authenticator.decide(review)).addCallback(decisions.append)
@@ -154,7 +154,7 @@ def test_references_differ(desk: Desk) -> None:
     [("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "foreign_token"), ("k8s-aws-v1.nonsense", "malformed_token")],
 )
 def test_what_is_no_token_of_ours_costs_nothing(desk: Desk, token: str, reason: str) -> None:
-    """Foreign and malformed tokens are refused without asking STS, and name nobody."""
+    """Foreign and malformed tokens are refused without a call to STS, and the decision has no identity."""
     decision = desk.at_once(token)
     assert decision.reason == reason
     assert (decision.user, decision.identity, decision.host) == (None, None, "")
@@ -167,7 +167,7 @@ def test_a_token_outside_of_its_time_costs_nothing(desk: Desk, token: str) -> No
 
 
 def test_who_is_not_mapped_is_named(desk: Desk, token: str, identities: Any) -> None:
-    """A caller whom STS knows and the table doesn't is refused, and the decision says who it was."""
+    """A caller whom STS confirms and no rule matches is refused, and the decision has the identity."""
     decision = desk.decided(token, identities.of(MALLORY))
     assert decision.reason == DenialReason.IDENTITY_NOT_MAPPED
     assert decision.user is None
@@ -205,7 +205,7 @@ def test_identical_tokens_share_one_call(desk: Desk, token: str, alice: CallerId
 
 @pytest.mark.parametrize("error", [NO_SUCH_KEY, LATE, ZeroDivisionError()])
 def test_a_shared_call_that_fails_fails_for_all(desk: Desk, token: str, error: Exception) -> None:
-    """Whatever a shared call comes to, everyone who waits is told."""
+    """Every review that shares a call gets its outcome."""
     decisions = [desk.decide(token) for _ in range(3)]
     with capturedLogs() as events:
         desk.pending[0].errback(error)
@@ -249,7 +249,7 @@ def test_a_failed_call_gives_its_place_back(desk: Desk, tokens: Any, error: Exce
 
 
 def test_a_bug_in_asking_denies_and_is_logged(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """An error that nobody foresaw is a refusal that tells nothing, a failure in the log, and gone the next time."""
+    """A bug is a refusal without details and a failure in the log, and does not affect the next review."""
     with capturedLogs() as events:
         decision = desk.decided(token, ZeroDivisionError("s3cret"))
     assert decision.reason == DenialReason.INTERNAL_ERROR
@@ -259,7 +259,7 @@ def test_a_bug_in_asking_denies_and_is_logged(desk: Desk, token: str, alice: Cal
 
 
 def test_a_bug_in_mapping_denies_and_is_logged(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """A table that breaks lets nobody in."""
+    """A broken table accepts nobody."""
     desk.table = None
     with capturedLogs() as events:
         decision = desk.decided(token, alice)
@@ -286,7 +286,7 @@ def test_a_bug_in_the_limiter_leaves_nobody_waiting(
 
 
 def test_a_definite_no_is_remembered_for_the_same_token(desk: Desk, tokens: Any, token: str) -> None:
-    """A refused token that is repeated costs STS one call for some seconds; another token costs its own."""
+    """A repeated refused token costs one call for some seconds. Another token costs its own call."""
     desk.decided(token, NO_SUCH_KEY)
     again = desk.at_once(token)
     assert (again.reason, again.message) == (NO_SUCH_KEY.reason, NO_SUCH_KEY.message)
@@ -317,7 +317,7 @@ def test_without_a_cache_each_review_asks(desk: Desk, token: str, alice: CallerI
 
 
 def test_the_cache_is_for_exactly_that_token_and_time(make: Any, tokens: Any, alice: CallerIdentity) -> None:
-    """With a cache a confirmed token is not asked about again until its time is up; another one is."""
+    """With a cache, a confirmed token causes no further call until its time is up. Another token does."""
     desk = make(cache_ttl=60.0)
     token = other(tokens, 1)
     assert desk.decided(token, alice).source is Source.STS
@@ -348,7 +348,7 @@ def test_the_cache_does_not_remember_mappings(make: Any, token: str, alice: Call
 
 
 def test_while_sts_is_down_the_known_token_may_pass(make: Any, tokens: Any, alice: CallerIdentity) -> None:
-    """With staleIfError a token that STS confirmed lately is let in while STS fails, marked as such; no other is."""
+    """With staleIfError a recently confirmed token is accepted while STS fails, and marked. No other token is."""
     desk = make(stale_if_error=120.0)
     token = other(tokens, 1)
     desk.decided(token, alice)
@@ -361,7 +361,7 @@ def test_while_sts_is_down_the_known_token_may_pass(make: Any, tokens: Any, alic
 
 
 def test_a_host_that_keeps_failing_is_asked_by_probes(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
-    """After failures in a row the host is left alone but for probes; a success opens the way again."""
+    """After failures in a row only probes call the host. A success closes the circuit."""
     for number in range(FAILURES_TO_OPEN):
         desk.decided(other(tokens, number), LATE)
     probe = desk.decide(other(tokens, 100))
@@ -390,7 +390,7 @@ def test_definite_answers_keep_the_circuit_closed(desk: Desk, tokens: Any) -> No
 
 
 def test_audiences_must_meet(make: Any, token: str, alice: CallerIdentity) -> None:
-    """Audiences in common are repeated; where none are, STS isn't even asked."""
+    """The response repeats common audiences. Without any, the token is refused without a call to STS."""
     desk = make(audiences=("a", "b"))
     assert desk.decided(token, alice, "b", "c").audiences == ("b",)
     assert desk.at_once(token, "c").reason == DenialReason.AUDIENCE_MISMATCH

@@ -38,7 +38,7 @@ def test_a_circuit_opens_after_failures_in_a_row() -> None:
 
 
 def test_an_open_circuit_lets_one_probe_pass_and_its_success_closes_it() -> None:
-    """The first call after the failures is the probe; others are refused until it is back."""
+    """The first call after the wait is the probe. Others are refused until it has ended."""
     breakers = opened(Clock())
     probe = breakers.enter(HOST, known=False)
     assert probe.probe
@@ -49,7 +49,7 @@ def test_an_open_circuit_lets_one_probe_pass_and_its_success_closes_it() -> None
 
 
 def test_strangers_cannot_open_the_circuit_of_known_callers() -> None:
-    """Failures of strangers count against strangers only; failures of known callers count in both circuits."""
+    """Failures of strangers count against strangers only. Failures of known callers count in both circuits."""
     breakers = opened(Clock())
     assert not breakers.enter(HOST, known=True).probe
     assert breakers.enter(HOST, known=False).probe
@@ -97,7 +97,7 @@ def test_a_throttled_probe_gives_its_place_back() -> None:
 
 
 def test_hosts_do_not_share_a_circuit_and_are_bounded() -> None:
-    """One region's failure is its own; invented regions are forgotten."""
+    """One region's failures affect no other region. Circuits of invented regions are evicted."""
     breakers = opened(Clock())
     assert not breakers.enter("sts.eu-west-1.amazonaws.com", known=False).probe
     for number in range(600):

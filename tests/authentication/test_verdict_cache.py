@@ -1,4 +1,4 @@
-"""What is remembered of STS's word for exact tokens."""
+"""Tests of the cached verdicts of STS."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_nothing_outlives_the_signature(kind: str) -> None:
 
 
 def test_stale_identities_have_a_limit_of_their_own() -> None:
-    """What is too old for the cache may still bridge an outage, and is not fresh then."""
+    """A confirmation too old for the cache may still bridge an outage, but is not fresh."""
     clock = Clock()
     verdicts = VerdictCache(seconds=clock.seconds, stale_if_error=300)
     verdicts.confirm(presigned(), IDENTITY)
@@ -106,7 +106,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_a_refusal_removes_the_confirmation() -> None:
-    """What STS confirmed before it refused the token is over, for good and whatever the reason."""
+    """A refusal removes an earlier confirmation, whatever its reason."""
     for reason in (DenialReason.CREDENTIALS_EXPIRED, DenialReason.SIGNATURE_EXPIRED):
         clock = Clock()
         verdicts = VerdictCache(seconds=clock.seconds, cache_ttl=60, stale_if_error=600)

@@ -104,7 +104,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_is_no_principal_is_refused_without_being_repeated(text):
-    """Anything else is one `InvalidArn`, which shows what an ARN looks like and nothing of the text."""
+    """Any other text raises `InvalidArn` with an example of an ARN and without the text."""
     with pytest.raises(InvalidArn) as caught:
         parse_arn(text)
     assert str(caught.value) == (
@@ -147,7 +147,7 @@ def test_a_users_canonical_arn_is_the_arn(name, path):
 
 @given(st.text(max_size=200) | st.builds(lambda tail: f"arn:aws:iam::{A}:role/{tail}", st.text(max_size=80)))
 def test_nothing_but_invalid_arn_is_ever_raised(text):
-    """Whatever the text is, it is an ARN or `InvalidArn`; what is read is ASCII."""
+    """Every text is either an ARN or `InvalidArn`, and a parsed ARN is ASCII."""
     try:
         arn = parse_arn(text)
     except InvalidArn:
@@ -159,7 +159,7 @@ def test_nothing_but_invalid_arn_is_ever_raised(text):
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 NAME_CHARACTERS = LOWER + UPPER + DIGITS + "_+=,.@-"
 PATH_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
-#: Every place in an ARN where a character is one of several, and which: `|` stands for that character.
+#: Every place in an ARN with a choice of characters, marked by `|`, and the allowed characters.
 PLACES = [
     ("arn:|ws:iam::111122223333:root", LOWER),
     ("arn:a|s:iam::111122223333:root", LOWER + DIGITS + "-"),

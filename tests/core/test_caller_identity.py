@@ -29,7 +29,7 @@ def parse(content, *, status=200, partition="aws"):
 
 
 def assert_alone(error):
-    """See that a traceback would not show what the error came of: that may have parts of the answer in it."""
+    """Check that no traceback shows the cause of the error, which may contain parts of the response."""
     assert error.__cause__ is None
     assert error.__suppress_context__ or error.__context__ is None
 
@@ -159,8 +159,8 @@ WRONG_IDENTITIES = [
     (body(f"arn:aws:sts::{A}:federated-user/Bob", A), USER_ID),
     (body(f"arn:aws:sts::{A}:federated-user/Bob", "999999999999:Bob"), USER_ID),
     (body(f"arn:aws:sts::{A}:federated-user/B.b", f"{A}:Bob"), USER_ID),
-    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:"), "a role signs nothing: its sessions do"),
-    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:me"), "a role signs nothing: its sessions do"),
+    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:"), "a role signs no request, only its sessions do"),
+    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:me"), "a role signs no request, only its sessions do"),
     (body("Admin"), NO_ARN),
     (b"", "not strict JSON in UTF-8"),
     (b"<GetCallerIdentityResponse/>", "not strict JSON in UTF-8"),
@@ -175,7 +175,7 @@ WRONG_IDENTITIES = [
 
 @pytest.mark.parametrize(("content", "why"), WRONG_IDENTITIES, ids=range(len(WRONG_IDENTITIES)))
 def test_an_answer_that_contradicts_itself_is_no_identity(content, why):
-    """If ARN, account, partition and UserId don't fit together, the caller is denied; without these, STS has failed."""
+    """Contradictions between ARN, account, partition and UserId deny the caller. If one is missing, STS failed."""
     if why.endswith("is missing") or "JSON" in why or "bytes" in why:
         message = f"STS's answer is not a caller identity: {why}"
         assert unavailable(content) == (UnavailableReason.STS_BAD_ANSWER, message)
@@ -184,7 +184,7 @@ def test_an_answer_that_contradicts_itself_is_no_identity(content, why):
 
 
 def test_the_length_of_an_answer_is_bounded():
-    """An answer of the greatest length is read; so is every refusal's."""
+    """Responses of the greatest allowed length are parsed, with an identity or an error."""
     assert MAX_ANSWER_LENGTH == 16_384
     assert parse(body().ljust(MAX_ANSWER_LENGTH)).principal_id
     error = b'{"Error":{"Code":"AccessDenied"}}'
@@ -194,7 +194,7 @@ def test_the_length_of_an_answer_is_bounded():
 
 @pytest.mark.parametrize("request_id", [None, 5, "", "a b", "a\n", "é", "x" * 65, ["a"], {"a": 1}])
 def test_a_request_id_that_is_none_is_left_out(request_id):
-    """An odd request id, which would go to the log, is dropped; the identity stands without it."""
+    """A malformed request ID is dropped, because it would reach the log. The identity stays."""
     assert parse(body(request_id=request_id)).request_id == ""
 
 
@@ -226,13 +226,13 @@ REFUSALS = [
 @pytest.mark.parametrize("status", [400, 403, 404, 499])
 @pytest.mark.parametrize(("code", "reason", "words"), REFUSALS)
 def test_a_definite_no_has_a_reason_of_its_own(code, reason, words, status):
-    """Each of STS's refusals says what the caller or administrator can do; unknown ones are refusals too."""
+    """Each refusal by STS has a message with the next step. An unknown code is a refusal too."""
     content = json.dumps({"Error": {"Code": code, "Message": "OddWords", "Type": "Sender"}, "RequestId": "r"}).encode()
     assert denied(content, status=status) == (reason, f"STS {words.format(status=status)}")
 
 
 def test_a_signature_whose_time_is_over_is_told_apart():
-    """STS has one code for a wrong signature and for a late one; the words tell them apart."""
+    """STS has one code for wrong and late signatures, so the message decides."""
     for words in ("Signature expired: 20260301T120000Z is now earlier than", "Signature not yet current: 2026"):
         content = json.dumps({"Error": {"Code": "SignatureDoesNotMatch", "Message": words}}).encode()
         message = "STS says the signature's time is over or yet to come"
@@ -339,7 +339,7 @@ def callers(draw):
 
 @given(callers(), callers(), st.tuples(*[st.booleans()] * 4))
 def test_no_identity_is_taken_whose_parts_disagree(one, other, mixed):
-    """An answer that mixes two callers is taken only where the mixture is one caller's."""
+    """A mixture of two callers' responses is accepted only if it is consistent for one caller."""
     partition, account, arn, user_id = (
         second if swap else first for first, second, swap in zip(one, other, mixed, strict=True)
     )
@@ -376,7 +376,7 @@ JSON_LIKE = st.recursive(
 
 @given(st.binary(max_size=100) | JSON_LIKE.map(lambda value: json.dumps(value).encode()), st.integers(0, 999))
 def test_nothing_but_denied_and_unavailable_is_ever_raised(content, status):
-    """Whatever STS or somebody in its place answers is an identity, a refusal or a passing failure."""
+    """Every response is an identity, a refusal or a temporary failure."""
     try:
         identity = parse(content, status=status)
     except Denied:
@@ -445,7 +445,7 @@ def test_a_unique_id_has_its_length(arn, kind, end):
 
 
 def test_each_character_of_a_request_id():
-    """A request id is letters, digits and hyphens; with any other character it is left out."""
+    """A request ID has letters, digits and hyphens. With any other character it is dropped."""
     for character in [*map(chr, range(256)), "\u0131", "\u0661"]:
         kept = (character.isascii() and character.isalnum()) or character == "-"
         assert parse(body(request_id=f"a{character}")).request_id == (f"a{character}" if kept else "")

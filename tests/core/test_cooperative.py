@@ -6,7 +6,7 @@ from authd.core.cooperative import finish
 
 
 def test_all_steps_are_taken_and_the_result_returned():
-    """Every pause is passed, and what the generator returns comes out."""
+    """`finish` runs through all pauses and returns the generator's result."""
     taken = []
 
     def work():
@@ -20,7 +20,7 @@ def test_all_steps_are_taken_and_the_result_returned():
 
 
 def test_an_error_comes_out_as_it_is():
-    """What a step raises, the caller sees."""
+    """The caller receives the exception of a step."""
 
     def work():
         yield

@@ -7,14 +7,14 @@ from authd.core.errors import DenialReason, UnavailableReason
 
 
 def test_a_decision_names_nobody_unless_told():
-    """What is left out of a decision lets nobody in."""
+    """A decision without a user accepts nobody."""
     decision = Decision(reason="foreign_token", message="m", reference="r")
     assert (decision.user, decision.identity, decision.audiences) == (None, None, ())
     assert (decision.token_digest, decision.host) == ("", "")
 
 
 def test_a_decision_stays_as_it_was_made():
-    """Nobody turns a no into a yes afterwards."""
+    """A decision is immutable, so a refusal stays one."""
     decision = Decision(reason="foreign_token", message="m", reference="r")
     with pytest.raises(AttributeError):
         decision.reason = ALLOWED

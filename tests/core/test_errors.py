@@ -64,7 +64,7 @@ def test_an_error_carries_reason_and_words(error):
 
 
 def test_a_problem_reads_as_editors_understand_it():
-    """A place is `file:line:column`; where there is none the file's name stands alone."""
+    """A place is `file:line:column`. Without a place, the message has the file's name alone."""
     assert str(Problem(file="m.yaml", line=3, column=7, message="wrong")) == "m.yaml:3:7: wrong"
     assert str(Problem(file="m.yaml", line=0, column=0, message="gone")) == "m.yaml: gone"
 

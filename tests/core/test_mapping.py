@@ -51,7 +51,7 @@ MATCHES = [
 
 @pytest.mark.parametrize(("rule", "caller"), MATCHES)
 def test_a_rule_matches(rules, identities, rule, caller):
-    """ARNs are compared by their canonical form, whatever their case; wildcards stand for what they say."""
+    """ARNs match by their canonical form in any case, and wildcards by their documented meaning."""
     table = build_table([rules.arn(rule, "u", ["g"])], {})
     assert table.lookup(identities.of(caller)) == KubernetesUser(username="u", groups=("g",), rule="m.yaml:1:1")
 
@@ -90,7 +90,7 @@ MISMATCHES = [
 
 @pytest.mark.parametrize(("rule", "caller"), MISMATCHES)
 def test_a_rule_does_not_match(rules, identities, rule, caller):
-    """Another account, partition, kind, path or name is somebody else."""
+    """Another account, partition, kind, path or name does not match."""
     table = build_table([rules.arn(rule)], {})
     not_mapped(table, identities.of(caller))
 
@@ -215,7 +215,7 @@ def test_the_later_of_two_rules_for_one_principal_wins(rules, identities):
 
 
 def test_names_are_rendered_from_what_sts_confirmed(rules, identities):
-    """User name and groups are filled in; a whole account's callers keep their ARN's case."""
+    """Templates of user name and groups are filled in. A caller of a mapped account keeps the case of the ARN."""
     rule = rules.arn(f"arn:aws:iam::{A}:role/Admin", "{{AccountID}}:{{SessionNameRaw}}", ["g:{{SessionName}}", "h"])
     user = build_table([rule], {}).lookup(identities.of(session("Admin")))
     assert (user.username, user.groups) == (f"{A}:me@x.org", ("g:me-x.org", "h"))
@@ -225,7 +225,7 @@ def test_names_are_rendered_from_what_sts_confirmed(rules, identities):
 
 @pytest.mark.parametrize(("username", "groups"), [("x:{{SessionName}}", []), ("x", ["{{SessionNameRaw}}"])])
 def test_a_name_that_can_not_be_rendered_is_a_refusal(rules, identities, username, groups):
-    """A user has no session: a rule that wants one refuses, and says where it stands."""
+    """A user has no session name, so a rule that needs one refuses the user and names its place."""
     rule = rules.arn(f"arn:aws:iam::{A}:user/Alice", username, groups, where="m.yaml:7:3")
     with pytest.raises(Denied) as caught:
         build_table([rule], {A: "m.yaml:9:5"}).lookup(identities.of(f"arn:aws:iam::{A}:user/Alice"))
@@ -263,7 +263,7 @@ def test_a_prefix_is_a_beginning(rules, identities):
 
 
 def test_a_table_is_built_in_steps(rules):
-    """A pause comes after every fifty rules, so that a reactor can turn; the rules and their order stay."""
+    """The reactor can turn after every fifty rules, and all rules keep their order."""
     assert RULES_PER_STEP == 50
     many = [rules.arn(f"arn:aws:iam::{A}:role/r{number}*", f"u{number}") for number in range(RULES_PER_STEP * 2 + 1)]
     steps = building_table(many, {})
@@ -276,7 +276,7 @@ def test_a_table_is_built_in_steps(rules):
 
 
 def test_a_table_can_not_be_changed(rules):
-    """What a table was built from may change; the table does not."""
+    """A change of the table's sources does not change the table."""
     accounts = {A: "m.yaml:1:1"}
     table = build_table([rules.arn(f"arn:aws:iam::{A}:role/Admin"), rules.arn(f"arn:aws:iam::{A}:role/A*")], accounts)
     accounts.clear()

@@ -55,7 +55,7 @@ CASES = [
 
 @pytest.mark.parametrize(("arns", "caller", "sentence"), CASES)
 def test_the_nearest_rule_is_named_by_its_place(rules, identities, arns, caller, sentence):
-    """The sentence says where the rule that came nearest stands and what is different."""
+    """The sentence names the place of the nearest rule and the difference."""
     assert said(rules, identities, arns, caller) == sentence
 
 

@@ -34,7 +34,7 @@ def test_every_known_region_has_a_regional_and_a_dual_stack_host(partitions, nam
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_name_is_taken_that_is_only_like_a_regions_host(partitions, name):
-    """Each part of a host's name, and each full stop, stands where it stands and nowhere else."""
+    """Every change to a part or a full stop of a host's name is refused."""
     partition = partitions[name]
     hosts = STSHosts(partition=partition)
     for region in partition.regions:
@@ -49,7 +49,7 @@ def test_no_name_is_taken_that_is_only_like_a_regions_host(partitions, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_partition_takes_another_ones_regions(partitions, name):
-    """A region belongs to one partition, also where two share a suffix."""
+    """A region belongs to one partition, even if two partitions share a suffix."""
     hosts = STSHosts(partition=partitions[name])
     for other in partitions.values():
         for region in other.regions if other.name != name else ():
@@ -79,14 +79,14 @@ def test_the_global_host_is_none_of_a_partition_called_likewise(partitions, name
 
 
 def test_another_way_to_the_global_host_keeps_its_region(partitions):
-    """Where the settings say how to connect to it and nothing of a region, it signs as us-east-1."""
+    """An endpoint without a signing region for the global host signs as us-east-1."""
     endpoint = ExtraEndpoint(host="sts.amazonaws.com", connect="127.0.0.1:8443")
     hosts = STSHosts(partition=partitions["aws"], extra_endpoints=(endpoint,))
     assert hosts.signing_region("sts.amazonaws.com") == "us-east-1"
 
 
 def test_fips_hosts_are_those_that_exist(hosts):
-    """Four regions have a FIPS host of STS; in another one the name is nobody's, or somebody else's."""
+    """Only the four regions with a FIPS host of STS have that name on the allow-list."""
     for region in ("us-east-1", "us-east-2", "us-west-1", "us-west-2"):
         assert hosts.signing_region(f"sts-fips.{region}.amazonaws.com") == region
     for host in ("sts-fips.eu-west-1.amazonaws.com", "sts-fips.us-east-1.api.aws", "sts-fips.amazonaws.com"):
@@ -148,7 +148,7 @@ def test_extra_regions_are_taken_in_their_partitions_hosts_alone(partitions):
 
 
 def test_extra_endpoints_sign_for_the_region_that_the_settings_name(partitions):
-    """A host of the settings is taken exactly; a known one may have another way, and keeps its region."""
+    """A host from the settings must match exactly. A known host may have another route, and keeps its region."""
     hosts = STSHosts(
         partition=partitions["aws"],
         extra_endpoints=(
@@ -172,7 +172,7 @@ def test_an_extra_endpoint_without_a_region_opens_nothing(partitions):
 
 
 def test_a_known_region_that_fits_no_grammar_is_taken(partitions):
-    """What botocore lists is a region, whatever its partition's grammar says."""
+    """A region that botocore lists is valid, even if its partition's grammar does not match it."""
     partition = read_partitions(_partitions(regions={"eu-xx-yy-1": {}}, region_regex="^nothing$"), b"{}")["p"]
     assert STSHosts(partition=partition).signing_region("sts.eu-xx-yy-1.p.example") == "eu-xx-yy-1"
     partition.check_region("eu-xx-yy-1")
@@ -232,7 +232,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("data", BROKEN)
 def test_broken_partition_data_is_a_value_error(data):
-    """Files that aren't what botocore ships are said to be so."""
+    """Files without the shape of botocore's raise an error that says so."""
     with pytest.raises(ValueError, match=r"^botocore's partition data has an unexpected shape$") as caught:
         read_partitions(data, b"")
     assert isinstance(caught.value.__cause__, KeyError | TypeError)
@@ -298,7 +298,7 @@ def test_a_host_has_at_most_nine_labels_of_63_characters(suffix):
     "suffix", ["S.example", "a.b.c.d.e.f.g.h", "", "s..example", "s.example.", "s_x", "a" * 64, "s:1", "s/x", "s x"]
 )
 def test_a_suffix_that_is_no_name_opens_nothing(suffix):
-    """A host that is no DNS name is refused, even where botocore's data would have it."""
+    """A host that is no DNS name is refused, even if botocore's data contains it."""
     partition = read_partitions(_partitions(regions={"us-east-1": {}}, dnsSuffix=suffix), b"{}")["p"]
     with pytest.raises(UnknownHost, match=r"^the host is not an STS endpoint of the partition p$"):
         STSHosts(partition=partition).signing_region(f"sts.us-east-1.{suffix}")

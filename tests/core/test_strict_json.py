@@ -75,7 +75,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("body", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_what_is_not_one_strict_object_is_refused(body, message):
-    """Everything where two parsers could read two things, or one could be worn out, is refused in a few words."""
+    """JSON that parsers could read differently, or that is expensive to parse, is refused with a short message."""
     with pytest.raises(InvalidJson) as caught:
         parse_object(body, 65_536)
     assert str(caught.value) == message
@@ -95,7 +95,7 @@ ACCEPTED = [
 
 @pytest.mark.parametrize(("body", "value"), ACCEPTED)
 def test_a_strict_object_is_read(body, value):
-    """One object in UTF-8 is read as what it says."""
+    """One object in UTF-8 is parsed."""
     assert parse_object(body, 65_536) == value
 
 
@@ -109,7 +109,7 @@ def test_the_limit_is_in_bytes():
 
 @pytest.mark.parametrize("wide", ["", '"b":[{},[]],'])
 def test_the_deepest_nesting_is_read(wide):
-    """As deep as the bound is read, whatever stands beside it; what only looks like nesting is none."""
+    """Nesting up to the bound is accepted. Brackets in strings don't count."""
     inner = b"[" * 63 + b"]" * 63
     assert parse_object(f'{{{wide}"a":'.encode() + inner + b"}", 65_536)["a"] == json.loads(inner)
     assert parse_object(b'{"a":"' + b"[{" * 1000 + b'"}', 65_536) == {"a": "[{" * 1000}

@@ -30,7 +30,7 @@ RENDERED = [
 
 @pytest.mark.parametrize(("text", "result"), RENDERED)
 def test_placeholders_are_filled_in_and_nothing_else_is_touched(text, result):
-    """What stands between placeholders comes out as it is written."""
+    """Literal text between placeholders is unchanged."""
     assert parse_template(text).render(VALUES) == result
     assert parse_template(text).text == text
 
@@ -68,7 +68,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "message"), REFUSED)
 def test_unknown_placeholders_and_stray_braces_are_refused_at_load(text, message):
-    """A template that can't mean what it looks like is an error, with the nearest known name."""
+    """An ambiguous template is an error with the nearest known placeholder."""
     with pytest.raises(InvalidTemplate) as caught:
         parse_template(text)
     assert str(caught.value) == message

@@ -40,7 +40,7 @@ def test_the_base_token_is_read(tokens, hosts):
 
 
 def test_the_order_of_parameters_means_nothing(tokens, hosts):
-    """Official clients differ in the order; what is sent does not."""
+    """Official clients order the parameters differently. The request to STS has one order."""
     changed = dict(reversed(tokens.parameters.items()))
     url = "https://sts.us-east-1.amazonaws.com/?" + "&".join(f"{name}={value}" for name, value in changed.items())
     target = parse_token(tokens.encode(url), hosts=hosts, now=tokens.now).target
@@ -56,13 +56,13 @@ def test_a_session_token_travels_as_it_is_spelled(tokens, hosts):
 
 @pytest.mark.parametrize("session_token", ["A" * 400, "%2F" * 400, "A%2B" * 400], ids=["plain", "escapes", "both"])
 def test_a_long_session_token_is_parted_in_one_way(tokens, hosts, session_token):
-    """What is wrong behind it is said: an expression that tried other ways to part it would never be done."""
+    """The fault after it is named in linear time. An expression with backtracking would not terminate."""
     token = tokens.token({"X-Amz-Security-Token": session_token, "X-Amz-Signature": "x"})
     assert "X-Amz-Signature" in refusal(token, hosts, tokens.now).message
 
 
 def test_credentials_stand_for_the_key_and_its_session_token(tokens, hosts):
-    """Requests of one signer have the same credentials; another key or session token is another signer."""
+    """Requests of one signer share their credentials. Another key or session token has others."""
 
     def credentials(key="AKIAIOSFODNN7EXAMPLE", session_token=None, **changes):
         scope = f"{key}%2F20260301%2Fus-east-1%2Fsts%2Faws4_request"
@@ -99,7 +99,7 @@ FOREIGN = ["", "x", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "k8s-aws-v1", "k8s-aws-v2.a
 
 @pytest.mark.parametrize("token", FOREIGN)
 def test_other_peoples_tokens_are_foreign(hosts, token):
-    """A token without the exact prefix is somebody else's: a clean no, by the first check and by the whole parser."""
+    """A token without the exact prefix is foreign, both for the first check and for the parser."""
     error = refusal(token, hosts, 0)
     assert (error.reason, error.message) == (DenialReason.FOREIGN_TOKEN, "not an AWS IAM token")
     with pytest.raises(Denied, match=r"^not an AWS IAM token$"):
@@ -107,7 +107,7 @@ def test_other_peoples_tokens_are_foreign(hosts, token):
 
 
 def test_the_prefix_check_looks_at_nothing_else():
-    """What has the prefix is ours, however broken the rest."""
+    """A token with the prefix is ours, even if the rest is broken."""
     check_prefix(PREFIX)
     check_prefix(PREFIX + "\x00")
 
@@ -201,7 +201,7 @@ def test_base64_has_one_spelling(tokens, hosts):
 
 
 def test_the_length_is_bounded(tokens, hosts):
-    """A token of the greatest length is read; one more character, of any kind, is refused for its length."""
+    """A token of the greatest length is parsed. With one more character of any kind it is refused for its length."""
     assert DEFAULT_MAX_TOKEN_LENGTH == 4096
     room = DEFAULT_MAX_TOKEN_LENGTH - len(tokens.token({"X-Amz-Security-Token": "A"}))
     for size in range(room * 3 // 4 - 3, room * 3 // 4 + 6):
@@ -273,7 +273,7 @@ def test_no_parameter_is_added(tokens, hosts, end):
 
 
 def test_every_parameter_stands_once(tokens, hosts):
-    """Each parameter twice, with the same or another value, before or after, is refused; so is each one missing."""
+    """A duplicate parameter, with the same or another value, before or after, is refused. So is a missing one."""
     for name, value in tokens.parameters.items():
         for end in (f"&{name}={value}", f"&{name}=", f"&{name}"):
             message = refusal(tokens.token(end=end), hosts, tokens.now).message
@@ -355,7 +355,7 @@ def test_every_value_has_a_grammar(tokens, hosts, name, values):
     "name", ["Action", "Version", "X-Amz-Algorithm", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Signature"]
 )
 def test_nothing_stands_before_or_behind_a_value(tokens, hosts, name, extra):
-    """What a value should be, with something before it or behind it, is another value."""
+    """A valid value with anything before or after it is invalid."""
     for changed in (extra + tokens.parameters[name], tokens.parameters[name] + extra):
         message = refusal(tokens.token({name: changed}), hosts, tokens.now).message
         assert message == f"malformed token: the parameter {name} has a value that it can't have here"
@@ -445,7 +445,7 @@ def test_both_ends_of_the_time_window(tokens, hosts):
         error = refusal(token, hosts, date + late)
         assert error.reason is DenialReason.TOKEN_EXPIRED
         assert error.message == (
-            f"the token was signed {seconds} seconds ago and ended after 900: mint a new one, and check the caller's clock"
+            f"the token was signed {seconds} seconds ago and expired after 900: mint a new one, and check the caller's clock"
         )
     for early, seconds in ((300.001, 300), (301, 301), (86_400, 86_400)):
         error = refusal(token, hosts, date - early)
@@ -462,7 +462,7 @@ def test_time_is_looked_at_last(tokens, hosts):
 
 
 def test_any_text_has_a_digest():
-    """A token's digest is the SHA-256 of its UTF-8, also where it has none."""
+    """A token's digest is the SHA-256 of its UTF-8. Lone surrogates have one too."""
     assert digest("abc") == hashlib.sha256(b"abc").hexdigest()
     assert digest("\ud800") == hashlib.sha256(b"\xed\xa0\x80").hexdigest()
 
@@ -480,7 +480,7 @@ def test_no_refusal_repeats_what_the_caller_sent(tokens, hosts, name):
 
 
 LOWER, UPPER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
-#: Every place in a URL where a character is one of several, and which: `|` stands for that character.
+#: Every place in a URL with a choice of characters, marked by `|`, and the allowed characters.
 PLACES = [
     ("X-Amz-Credential", "AKIAIOSFODNN7EXAMP|E%2F20260301%2Fus-east-1%2Fsts%2Faws4_request", UPPER + DIGITS),
     ("X-Amz-Credential", "|KIAIOSFODNN7EXAMPLE%2F20260301%2Fus-east-1%2Fsts%2Faws4_request", UPPER + DIGITS),
@@ -568,7 +568,7 @@ def test_each_character_of_a_host_is_that_of_a_name(tokens, hosts):
 
 
 def test_each_character_of_a_query_is_printable(tokens, hosts):
-    """From `!` to `~` a character is looked at as part of a parameter; any other one is no URL's."""
+    """Characters from `!` to `~` are judged as part of a parameter. All others are never part of a URL."""
     for character in map(chr, range(256)):
         for end in (f"&{character}", f"&x{character}", f"&{character}x"):
             expected = UNKNOWN if "!" <= character <= "~" else NOT_A_URL
@@ -578,7 +578,7 @@ def test_each_character_of_a_query_is_printable(tokens, hosts):
 VALUE = "malformed token: the parameter {} has a value that it can't have here"
 OTHER_REGION = "malformed token: the credential scope's region is not that of the host"
 OTHER_DATE = "malformed token: the credential scope's date is not that of X-Amz-Date"
-#: A credential's parts: the text, the characters of its grammar, and what others of these mean.
+#: The parts of a credential: its text, the characters of its grammar, and the meaning of others.
 CREDENTIAL = [
     ("AKIAIOSFODNN7EXAMPLE", UPPER + DIGITS, None),
     ("%2F", "", None),
@@ -650,7 +650,7 @@ def test_each_character_of_a_value_is_of_its_grammar(tokens, hosts, name):
 
 
 def said_of(token, hosts, now):
-    """Return a refusal's words, or nothing where the token is read."""
+    """Return the message of a refusal, or nothing if the token is accepted."""
     try:
         parse_token(token, hosts=hosts, now=now)
     except Denied as error:
@@ -699,7 +699,7 @@ def test_each_character_at_the_end_of_the_envelope(tokens, hosts, extra, place):
 
 
 def is_canonical(text):
-    """Say whether encoding what a text decodes to gives the text again."""
+    """Return whether decoding and encoding gives the same text again."""
     try:
         content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:

@@ -106,7 +106,7 @@ def mutated_bytes(draw, original):
 
 
 def check_meaning(token, hosts, now):
-    """Compare what a token is read as with what an independent reader of URLs sees in it."""
+    """Compare the parsed token with the result of an independent URL parser."""
     try:
         request = parse_token(token, hosts=hosts, now=now)
     except Denied:
@@ -138,7 +138,7 @@ def test_a_mutated_url_is_refused_or_means_the_same(tokens, hosts, data):
 
 @given(data=st.data())
 def test_a_mutated_token_is_refused_or_means_the_same(tokens, hosts, data):
-    """Whatever a few characters of the token are changed to, it is refused or its content is what was read."""
+    """A token with some changed characters is either refused or parsed to its real content."""
     original = tokens.token({"X-Amz-Security-Token": "IQoJb3JpZ2lu%2FEXAMPLE%2B%3D"}).encode()
     check_meaning(data.draw(mutated_bytes(original)).decode("latin-1"), hosts, tokens.now)
 

@@ -30,7 +30,7 @@ def review(**changes):
 
 @pytest.mark.parametrize("version", [V1, V1BETA1])
 def test_both_versions_are_read(version):
-    """A TokenReview of either version gives its version, token and audiences; the rest is ignored."""
+    """A TokenReview of either version has its version, token and audiences. Other members are ignored."""
     body = review(
         apiVersion=version, spec={"token": "k8s-aws-v1.x", "audiences": ["a", "b"]}, status={"user": {}}, metadata={}
     )
@@ -53,7 +53,7 @@ def test_the_token_does_not_show():
 VERSIONS = f"the body is not a TokenReview of {V1} or {V1BETA1}"
 NO_TOKEN = "the TokenReview has no spec.token"
 AUDIENCES = "the TokenReview's spec.audiences is not a short list of strings"
-#: Lists that break off where another audience has begun.
+#: Lists of audiences that end in the middle.
 BROKEN_LISTS = ['["a",]', '["a","]', '["a","b]', '["a""b"]', '["a","b",]', '[,"a"]']
 
 
@@ -106,7 +106,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("body", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_what_is_not_a_token_review_is_refused(body, message):
-    """Whoever sends something else is told what is wrong with it, without its content."""
+    """The error for another body names the fault without the body's content."""
     with pytest.raises(InvalidReview) as caught:
         decode_review(body)
     assert str(caught.value) == message
@@ -137,7 +137,7 @@ def test_common_audiences(asked, configured, answered):
 
 @pytest.mark.parametrize("asked", [("c",), ("A",), ("",), ("a ",), ("ab", "b")])
 def test_no_common_audience_is_a_refusal(asked):
-    """A token for somebody else's audience is refused."""
+    """A token for other audiences is refused."""
     with pytest.raises(Denied) as caught:
         common_audiences(asked, ("a",))
     assert caught.value.reason is DenialReason.AUDIENCE_MISMATCH
@@ -288,7 +288,7 @@ def compact(value):
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-#: As kube-apiserver writes it, up to 1.33 and from 1.34 on, and without what it leaves empty.
+#: The forms of kube-apiserver up to 1.33, from 1.34 on, and without empty members.
 USUAL = {
     "kind": "TokenReview",
     "apiVersion": V1,
@@ -335,7 +335,7 @@ USUAL_BYTES = compact(USUAL)
     ],
 )
 def test_other_spellings_are_read_strictly(body, monkeypatch):
-    """What is spelled in any other way means what JSON says that it means."""
+    """The fast path gives the same result as strict JSON for every other spelling."""
     expected = json.loads(body)["spec"]
     request = decode_review(body)
     assert (request.token, list(request.audiences)) == (expected["token"], expected["audiences"])

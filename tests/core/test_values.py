@@ -19,13 +19,13 @@ OWN = [
     if isinstance(thing, type) and thing.__module__ == module.__name__
 ]
 VALUES = [thing for thing in OWN if dataclasses.is_dataclass(thing)]
-#: What is made anew for each review is a tuple: that takes a fraction of the time.
+#: Values made for each review are tuples, which are created in a fraction of a data class's time.
 TUPLES = [thing for thing in OWN if issubclass(thing, tuple)]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)
 def test_values_are_frozen_slotted_and_built_by_name(value):
-    """No value changes after its checks, takes what it has no place for, or is built with two fields mixed up."""
+    """Values are immutable, accept no unknown fields, and take their fields by name only."""
     parameters = value.__dataclass_params__
     assert parameters.frozen
     assert "__slots__" in vars(value)
@@ -50,7 +50,7 @@ def test_the_rooms_values_are_found():
 
 
 def test_what_is_left_out_is_nothing(partitions):
-    """Where a part is left out of a value, it is empty."""
+    """Optional parts are empty by default."""
     arn = PrincipalArn(partition="aws", account="111122223333", kind=PrincipalKind.ROOT, path="/", name="")
     assert arn.session == ""
     identity = CallerIdentity(
@@ -64,7 +64,7 @@ def test_what_is_left_out_is_nothing(partitions):
 
 
 def test_two_lists_of_hosts_with_the_same_settings_are_equal(partitions):
-    """What is derived from the settings takes no part in comparing them, nor in showing them."""
+    """Values derived from the settings are neither compared nor shown."""
     one, two = (STSHosts(partition=partitions["aws"]) for _ in range(2))
     assert one == two
     assert hash(one) == hash(two)

@@ -20,7 +20,7 @@ from tests.integration.rig.minting import Key, Mint
 from tests.integration.rig.settings import USUAL_USERS, settings_text, sts_at, user
 from tests.trouble.rig.evidence import SearchableEvidence
 
-#: Whom the emulator names when it lies. He is mapped, so that a lie that is believed lets somebody in.
+#: The identity of false responses by the emulator. It is mapped, so that a believed false response accepts somebody.
 INTRUDER = "666666666666"
 
 _LAST = "test_no_secret_was_said"
@@ -32,12 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at everything that was said comes after everything else."""
+    """Run the search for leaked secrets after all other tests."""
     items.sort(key=lambda item: item.path.stem == _LAST and item.path.parent == Path(__file__).parent)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print what was measured; no test asserts it."""
+    """Print the measured figures. No test asserts them."""
     if config.stash[_FIGURES]:
         terminalreporter.section("measured in tests/trouble")
         for line in config.stash[_FIGURES]:
@@ -101,7 +101,7 @@ def new_token(mint: Mint) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def settings(sts: dict[str, Any]) -> Callable[..., str]:
-    """Writes settings files whose mappings know the usual users, and the intruder."""
+    """Writes settings files that map the usual users and the intruder."""
     users = (*USUAL_USERS, user(f"arn:aws:iam::{INTRUDER}:root", "intruder", "system:masters"))
 
     def write(**server: Any) -> str:
@@ -135,7 +135,7 @@ def shared_daemon(
 def make_daemon(
     tmp_path: Path, evidence: Evidence, settings: Callable[..., str], emulator: EmulatorProcess
 ) -> Iterator[Callable[..., DaemonProcess]]:
-    """Make a daemon of a test's own, not yet started; `process` is for the process, the rest for its settings."""
+    """Make a daemon for one test, not yet started. `process` is for the process, the rest for its settings."""
     made: list[DaemonProcess] = []
 
     def make(*, process: dict[str, Any] | None = None, **server: Any) -> DaemonProcess:

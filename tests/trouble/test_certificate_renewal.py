@@ -1,4 +1,4 @@
-"""The server's certificate is renewed by itself, long before its end, and what clients trust stays as it is."""
+"""The server's certificate is renewed long before its end, and the clients' trust is unchanged."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def issue_long_ago(files: StateFiles, days_left: float) -> None:
 def test_an_old_certificate_is_renewed_at_the_start(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], days_left: float
 ) -> None:
-    """A daemon that comes back after a long rest serves nobody the certificate of before, by the same authority."""
+    """After a long downtime the daemon serves a new certificate of the same authority."""
     daemon = make_daemon()
     files = StateFiles(folder=daemon.state)
     issue_long_ago(files, days_left)
@@ -56,7 +56,7 @@ def test_an_old_certificate_is_renewed_at_the_start(
 def test_a_certificate_is_renewed_under_way(
     make_daemon: Callable[..., DaemonProcess], tmp_path: Path, new_token: Callable[..., str]
 ) -> None:
-    """Without a restart a leaf near its end gives way to a new one; the kubeconfig and live connections stay good."""
+    """A leaf near its end is replaced without a restart. The kubeconfig and open connections stay valid."""
     daemon = make_daemon(process={"launcher": Clock(tmp_path / "clock").launcher})  # it looks at files every second
     with daemon, daemon.client() as before:
         kubeconfig, authority = daemon.kubeconfig.read_bytes(), before.authority
@@ -102,7 +102,7 @@ def test_a_state_directory_of_the_future_is_mended_at_the_start(
 def test_a_state_directory_of_the_future_is_told_where_the_kubeconfig_is_another_s(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], evidence: Evidence
 ) -> None:
-    """With a pregenerated kubeconfig nothing is changed under it: words and days say what is wrong, and init mends it."""
+    """Under a pregenerated kubeconfig nothing changes: log and metrics name the problem, and `authd init` solves it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     daemon = make_daemon(process={"arguments": ["--kubeconfig-pregenerated", "--port", port]})
@@ -129,7 +129,7 @@ def test_a_state_directory_of_the_future_is_told_where_the_kubeconfig_is_another
 def test_a_clock_that_jumps_and_comes_back_leaves_a_good_certificate(
     make_daemon: Callable[..., DaemonProcess], tmp_path: Path, new_token: Callable[..., str]
 ) -> None:
-    """Beyond the leaf's end and back again, each time within a moment, the leaf is valid; what clients trust stays."""
+    """After clock jumps beyond the leaf's end and back, the leaf is valid within a moment, and trust is unchanged."""
     clock = Clock(tmp_path / "clock")
     daemon = make_daemon(process={"launcher": clock.launcher})
     with daemon:
@@ -152,7 +152,7 @@ def test_a_clock_that_jumps_and_comes_back_leaves_a_good_certificate(
 
 
 def test_a_replaced_pair_for_another_name_is_told(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
-    """A pair of somebody else's that kube-apiserver would refuse is named in the log, and served all the same."""
+    """An operator's pair that kube-apiserver would refuse is served, and named in the log."""
     with make_daemon() as daemon:
         elsewhere = StateFiles(folder=tmp_path / "elsewhere")
         elsewhere.ensure_pair(("other.example",), datetime.now(UTC))

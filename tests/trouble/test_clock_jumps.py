@@ -1,4 +1,4 @@
-"""The wall clock jumps, by an hour, to either side: what waits goes on as if nothing had happened."""
+"""The wall clock jumps by an hour in either direction: timers and open requests are not affected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JUMPS = pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
 
 @dataclass
 class Supervised:
-    """A daemon with a clock of its own, and what the service manager hears of it."""
+    """A daemon with its own clock, and the notifications that its service manager receives."""
 
     daemon: DaemonProcess
     clock: Clock
@@ -92,7 +92,7 @@ def test_nothing_that_waits_notices(
 
 @JUMPS
 def test_files_are_looked_at_after_a_jump(supervised: Supervised, settings: Callable[..., str], jump: float) -> None:
-    """The poll that finds what no event has told goes on: the file here is a link to another directory's."""
+    """The poll for missed events goes on. The file here is a link into another directory."""
     daemon = supervised.daemon
     elsewhere = daemon.folder / "elsewhere.yaml"
     elsewhere.write_text(daemon.settings.read_text())
@@ -138,7 +138,7 @@ def test_a_certificate_made_by_a_clock_that_was_ahead_is_made_anew(tmp_path: Pat
 
 
 def test_a_leaf_that_ends_with_its_authority_is_not_made_anew_again_and_again(tmp_path: Path) -> None:
-    """Where a new leaf could live no longer than the one there is, it stays, and readiness says when it ends."""
+    """If a new leaf could not live longer than the current one, the leaf stays, and readiness names its end."""
     moments = [datetime(2026, 3, 1, tzinfo=UTC)]
     files = StateFiles(folder=tmp_path)
     pair = ServingCertificate(files, ("localhost",), lambda: moments[-1], client_certificates=False)

@@ -23,7 +23,7 @@ from tests.trouble.rig.reading import LET_IN, outcome, readiness
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
 SCRIPT = Path(__file__).parent / "rig" / "renew_until_killed.py"
-#: More than a renewal has; the test counts them.
+#: More steps than a renewal has. The test counts them.
 MOST_STEPS = 40
 
 
@@ -34,7 +34,7 @@ def state_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def old_state(folder: Path) -> StateFiles:
-    """Make a state directory whose leaf ends in a week."""
+    """Make a state directory with a leaf that ends in a week."""
     files = StateFiles(folder=folder)
     files.ensure_pair(HOSTS, datetime.now(UTC) - LEAF_LIFETIME + timedelta(days=7))
     return files
@@ -48,7 +48,7 @@ def killed(files: StateFiles, step: int) -> bool:
 
 
 def test_whatever_step_is_the_last_a_whole_pair_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed before any step, what is left can be served as it is, even where nothing can be written any more."""
+    """Killed before any step, the daemon can serve the remaining files, even on a read-only disk."""
     steps = 0
     saw_half = False
     while steps < MOST_STEPS:
@@ -83,7 +83,7 @@ def no_room(*_: object, **__: object) -> None:
 def test_the_daemon_starts_on_a_full_disk_with_half_a_renewal(
     state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], tmp_path: Path
 ) -> None:
-    """With a new key, an old certificate and no byte to spare, logins go on; with room, all is made whole."""
+    """With a new key, an old certificate and a full disk, logins go on. With room, the pair is completed."""
     daemon = make_daemon()
     files = old_state(daemon.state)
     old = files.read_pair()

@@ -1,4 +1,4 @@
-"""Descriptors are used up: what is under way goes on, and when there are some again, so does all the rest."""
+"""Descriptors run out: open connections are served, and the rest recovers as soon as descriptors are free."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_a_daemon_without_descriptors_recovers(
     settings: Callable[..., str],
     new_token: Callable[..., str],
 ) -> None:
-    """Out of descriptors, whoever is connected gets answers and the mappings stay; afterwards nothing is missing."""
+    """Without free descriptors, open connections get responses and the mappings stay. Afterwards all works again."""
     daemon = make_daemon(process={"launcher": Clock(tmp_path / "clock").launcher})  # it looks at files every second
     with daemon, daemon.client() as connected, ExitStack() as stack:
         pid = daemon.process.pid
-        daemon.health("/livez")  # who answers has all open that it needs
+        daemon.health("/livez")  # a daemon that responds has opened all it needs
         at_rest = Usage.of(pid).descriptors
         assert outcome(connected.review(new_token(ALICE_KEY))) == LET_IN
         limit = Usage.of(pid).descriptors + _LEFT

@@ -1,4 +1,4 @@
-"""The disk is full, or can't be written: logins go on, what could not be kept is said, and all is made up for later."""
+"""The disk is full or read-only: logins go on, failed writes are logged and made up for later."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_full_disk_keeps_nobody_out(
     settings: Callable[..., str],
     new_token: Callable[..., str],
 ) -> None:
-    """With settings, state and log on a full disk logins go on; afterwards log, renewal and last good settings too."""
+    """With settings, state and log on a full disk logins go on. Log, renewal and last good settings follow later."""
     with make_daemon() as daemon, daemon.client() as client:
         files = StateFiles(folder=daemon.state)
         authority = files.read_authority()
@@ -79,7 +79,7 @@ def test_a_full_disk_keeps_nobody_out(
 def test_a_start_needs_no_room(
     state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], trouble: str
 ) -> None:
-    """A state directory on a full or read-only disk is enough to start with, and what can't be written is said."""
+    """A daemon starts with a state directory on a full or read-only disk, and logs failed writes."""
     daemon = make_daemon()
     with daemon:
         daemon.review(new_token(ALICE_KEY))
@@ -127,7 +127,7 @@ def test_a_start_needs_no_room_for_the_kubeconfig(
 def test_a_first_start_without_room_ends_in_words(
     state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess]
 ) -> None:
-    """Where nothing is there to serve and nothing can be written, the start ends with the reason; and begins anew."""
+    """Without a certificate and without room for one, the start fails with the reason, and a later start succeeds."""
     daemon = make_daemon()
     state_disk.fill_up()
     daemon.launch()
@@ -157,7 +157,7 @@ def test_a_disk_that_hangs_holds_nobody_up(
     new_token: Callable[..., str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """While the last good settings wait for their disk, mappings change and logins go on; then the newest are kept."""
+    """While the last good settings wait for the disk, mappings change and logins go on. Then the newest are kept."""
     folder = tmp_path_factory.mktemp("disk")
     hang = folder / "hang"
     (folder / "sitecustomize.py").write_text(_HANGING_DISK.format(hang=str(hang)))

@@ -56,14 +56,14 @@ OWNERS = (("alice", ALICE_KEY), ("bob", BOB_KEY))
 #: Bob's key id, and a secret that is not his.
 FORGED_KEY = (BOB_KEY[0], "this/is+not/bobs/secret/key/0000000000000")
 
-#: A fault may cost some memory while it lasts: a thirtieth of what a compressed answer could inflate to is none.
+#: A fault may cost some memory while it lasts. This is a thirtieth of the inflated size of a compressed response.
 _MOST_KIB = 48 * 1024
 #: No timing is asserted, but a reactor that stands still for so long is broken on any machine.
 _STANDSTILL_MS = 2_000.0
 
 
 class Stage:
-    """A daemon that is asked by one client or by a crowd; what it takes is noted, and whether its reactor turns."""
+    """A daemon with one client or a crowd. Records its memory, descriptors and reactor stalls."""
 
     def __init__(self, daemon: DaemonProcess, *, loaded: bool, new_token: Callable[..., str]) -> None:
         self.daemon = daemon
@@ -73,7 +73,7 @@ class Stage:
         self._owners = cycle(OWNERS)
         self._good, self._forged = (16, 4) if loaded else (1, 1)
         size = self._good + self._forged
-        daemon.health("/livez")  # who answers has all open that it needs
+        daemon.health("/livez")  # a daemon that responds has opened all it needs
         self.at_rest = Usage.of(daemon.process.pid).descriptors + size + 1  # our connections and the watchdog's
         self._crowd = Crowd(daemon, size)
         for region in _OTHERS:  # the first meeting with each host costs memory that stays
@@ -132,7 +132,7 @@ def stage(stage_daemon: Stage, emulator: EmulatorProcess) -> Stage:
 
 
 def check_identities(asked: Sequence[tuple[str, Answer]]) -> None:
-    """Whoever is let in must be the one whose token it was."""
+    """Every accepted token gives the identity that signed it."""
     for owner, answer in asked:
         if outcome(answer) == LET_IN:
             assert answer.user["username"] == owner, answer
@@ -170,7 +170,7 @@ def test_a_fault_is_met_and_leaves_nothing_behind(
 
 
 def _all_let_in(stage: Stage, region: str) -> bool:
-    """Ask about new good tokens; what is not let in may only be told that the circuit is still open."""
+    """Review new good tokens. The only permitted refusal is an open circuit."""
     asked, _ = stage.ask(region, forged=False)
     check_identities(asked)
     outcomes = {outcome(answer) for _, answer in asked}
@@ -193,7 +193,7 @@ def test_no_descriptor_is_left(stage: Stage) -> None:
 
 
 def test_the_reactor_never_stood_still(stage: Stage) -> None:
-    """Somebody who asked every 20 ms whether the daemon is alive was always told so."""
+    """A client that polls /livez every 20 ms always gets a response."""
     stage.watchdog.stop()
     assert stage.watchdog.asked > 10
     assert stage.watchdog.longest_ms < _STANDSTILL_MS

@@ -1,4 +1,4 @@
-"""A flood of invented keys at a slow STS: those whom STS knows get in all the same."""
+"""Floods at a slow STS: known users log in all the same."""
 
 from __future__ import annotations
 

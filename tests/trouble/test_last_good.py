@@ -1,4 +1,4 @@
-"""A start with a settings file that is broken: with the last good one where that is wished, and not at all elsewhere."""
+"""Starts with a broken settings file: with the last good settings if enabled, otherwise not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_MAPPED = (200, "identity_not_mapped")
 def served_before(
     make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str]
 ) -> Callable[..., DaemonProcess]:
-    """Make a daemon that has served mappings for Alice alone, and whose settings file was broken afterwards.
+    """Make a daemon that has served mappings for Alice alone and now has a broken settings file.
 
     Only with `started` it really has; elsewhere there is what it would have left.
     """
@@ -43,7 +43,7 @@ def served_before(
 def test_the_last_good_settings_serve_and_are_loud(
     served_before: Callable[..., DaemonProcess], settings: Callable[..., str], new_token: Callable[..., str]
 ) -> None:
-    """With startFromLastGood the mappings of before serve, not ready and with the error's line; a mended file ends it."""
+    """With startFromLastGood the last good mappings serve until the file is repaired, not ready and with its error."""
     with served_before(started=True, startFromLastGood=True) as daemon:
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
         assert outcome(daemon.review(new_token(BOB_KEY))) == NOT_MAPPED
@@ -64,7 +64,7 @@ def test_the_last_good_settings_serve_and_are_loud(
 def test_a_broken_file_is_never_kept_as_good(
     served_before: Callable[..., DaemonProcess], new_token: Callable[..., str]
 ) -> None:
-    """Start after start, what serves is the last file that was in force."""
+    """After every start, the last file that was in force serves."""
     daemon = served_before(startFromLastGood=True)
     for _ in range(2):
         with daemon:
@@ -74,7 +74,7 @@ def test_a_broken_file_is_never_kept_as_good(
 def test_a_missing_file_gives_way_too(
     served_before: Callable[..., DaemonProcess], new_token: Callable[..., str]
 ) -> None:
-    """Where the file is gone altogether, the last good one serves."""
+    """If the file is missing, the last good one serves."""
     daemon = served_before(startFromLastGood=True)
     daemon.settings.unlink()
     with daemon:
@@ -94,7 +94,7 @@ def test_without_the_setting_the_start_ends_with_the_errors(served_before: Calla
 
 
 def test_a_last_good_file_that_is_broken_too_is_no_way_out(served_before: Callable[..., DaemonProcess]) -> None:
-    """Where what was kept can't be used either, the start ends with the errors of the file itself."""
+    """If the last good settings are unusable too, the start fails with the errors of the settings file."""
     daemon = served_before(startFromLastGood=True)
     StateFiles(folder=daemon.state).last_good.write_text("nonsense: [")
     daemon.launch()

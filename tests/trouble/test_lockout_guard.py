@@ -55,7 +55,7 @@ def test_locking_out_most_of_those_seen_must_be_meant(
     new_token: Callable[..., str],
     evidence: Evidence,
 ) -> None:
-    """Who would be locked out is named in the log; a file that is mended is taken, and so is one that is forced."""
+    """The log names the identities that would be locked out. A repaired or forced file is accepted."""
     sessions = assume(emulator, ADMIN, 10)
     with make_daemon(maxLockoutShare=0.5) as daemon, daemon.client() as client:
         for key in (*sessions, ALICE_KEY, BOB_KEY):

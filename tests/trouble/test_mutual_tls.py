@@ -1,4 +1,4 @@
-"""With `server.requireClientCertificate`, only who has the kubeconfig that `authd init --mutual-tls` wrote gets in."""
+"""With `server.requireClientCertificate`, only holders of the kubeconfig of `authd init --mutual-tls` may connect."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def init(daemon: DaemonProcess, evidence: Evidence, port: int) -> None:
 def test_the_kubeconfig_of_init_opens_and_nothing_else_does(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], evidence: Evidence
 ) -> None:
-    """The client certificate in the kubeconfig is served; without it the handshake ends, before any request is read."""
+    """The kubeconfig's client certificate is accepted. Without it the handshake fails before any request is read."""
     port = free_port()
     process = {"arguments": ["--port", str(port), "--kubeconfig-pregenerated"]}
     daemon = make_daemon(requireClientCertificate=True, process=process)
@@ -94,7 +94,7 @@ def test_a_client_certificate_outlives_a_daemon_that_does_not_ask_for_it(
 def test_a_kubeconfig_without_a_certificate_gets_one_when_it_is_asked_for(
     make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str], new_token: Callable[..., str]
 ) -> None:
-    """Where the setting comes before init, the daemon writes the certificate itself, and says who must read it."""
+    """If the setting comes before init, the daemon writes the certificate and names the next step."""
     daemon = make_daemon(process={"arguments": ["--port", str(free_port())]})
     with daemon:
         pass

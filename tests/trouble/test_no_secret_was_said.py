@@ -26,7 +26,7 @@ def test_a_leak_would_be_seen(tmp_path: Path) -> None:
 def test_nothing_that_was_said_holds_a_secret(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], evidence: Evidence
 ) -> None:
-    """Neither output nor answers, metrics, readiness, command line or environment show what tokens were made of."""
+    """Output, responses, metrics, readiness, command line and environment contain no secret of any token."""
     with make_daemon() as daemon:
         for key in (ALICE_KEY, (*FEDERATED_KEY, FEDERATED_TOKEN)):
             daemon.review(new_token(key))

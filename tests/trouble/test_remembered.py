@@ -1,4 +1,4 @@
-"""What the daemon remembers of STS's words, for whom, and for how long; and that it doesn't where nobody asked it to."""
+"""Cached verdicts: their tokens, their lifetime, and no caching unless the settings enable it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def last_decision(daemon: DaemonProcess) -> dict[str, object]:
 def test_a_cached_identity_costs_one_call(
     caching: DaemonProcess, asked: Callable[[], int], new_token: Callable[..., str]
 ) -> None:
-    """With cacheTTL the same token is confirmed once, and what rests on memory is marked; another token is not it."""
+    """With cacheTTL a repeated token causes one call, and cached decisions are marked. Another token calls STS."""
     token, before = new_token(ALICE_KEY), source(caching, "cache")
     answers = [caching.review(token) for _ in range(5)]
     assert [answer.user["username"] for answer in answers] == ["alice"] * 5
@@ -69,7 +69,7 @@ def test_a_cached_identity_costs_one_call(
 def test_a_removed_mapping_acts_at_once(
     caching: DaemonProcess, asked: Callable[[], int], settings: Callable[..., str], new_token: Callable[..., str]
 ) -> None:
-    """That an identity is remembered keeps nobody in whose mapping is gone."""
+    """A cached identity is refused as soon as its mapping is removed."""
     token = new_token(ALICE_KEY)
     assert outcome(caching.review(token)) == LET_IN
     text = caching.settings.read_text()
@@ -87,7 +87,7 @@ def test_a_removed_mapping_acts_at_once(
 def test_a_cached_identity_ends_with_its_token(
     caching: DaemonProcess, asked: Callable[[], int], new_token: Callable[..., str]
 ) -> None:
-    """However long cacheTTL is, nobody is let in with a token whose quarter of an hour is over."""
+    """However long cacheTTL is, a token is refused after its quarter of an hour."""
     token = new_token(ALICE_KEY, seconds_ago=900 - 5)
     assert outcome(caching.review(token)) == LET_IN
     wait_until(lambda: outcome(caching.review(token)) == (200, "token_expired"), "the token to expire")
@@ -97,7 +97,7 @@ def test_a_cached_identity_ends_with_its_token(
 def test_nothing_is_cached_unasked(
     plain: DaemonProcess, emulator: EmulatorProcess, asked: Callable[[], int], new_token: Callable[..., str]
 ) -> None:
-    """By default every review is STS's word of now: each costs a call, and while STS is down nobody gets in."""
+    """By default each review calls STS, so nobody is accepted while STS is down."""
     token = new_token(ALICE_KEY)
     assert [outcome(plain.review(token)) for _ in range(3)] == [LET_IN] * 3
     assert asked() == 3
@@ -109,7 +109,7 @@ def test_nothing_is_cached_unasked(
 def test_a_confirmed_token_gets_in_while_sts_is_down(
     lenient: DaemonProcess, emulator: EmulatorProcess, asked: Callable[[], int], new_token: Callable[..., str]
 ) -> None:
-    """With staleIfError exactly that token goes on opening, marked in log and metrics; no other one does."""
+    """With staleIfError the exact token is accepted, and marked in log and metrics. No other token is."""
     token, of_the_same_key, of_another = new_token(ALICE_KEY), new_token(ALICE_KEY), new_token(BOB_KEY)
     assert outcome(lenient.review(token)) == LET_IN
     assert outcome(lenient.review(token)) == LET_IN
@@ -133,7 +133,7 @@ def test_a_confirmed_token_gets_in_while_sts_is_down(
 def test_a_stale_identity_is_the_one_that_was_confirmed(
     lenient: DaemonProcess, emulator: EmulatorProcess, new_token: Callable[..., str], how: Fault
 ) -> None:
-    """Whatever STS's trouble is, what counts is its last good word for the token."""
+    """During any trouble of STS, its last verdict about the token counts."""
     token = new_token(BOB_KEY)
     before = lenient.review(token).user
     emulator.inject(how)
@@ -143,7 +143,7 @@ def test_a_stale_identity_is_the_one_that_was_confirmed(
 def test_a_definite_no_beats_an_old_yes(
     lenient: DaemonProcess, emulator: EmulatorProcess, new_token: Callable[..., str]
 ) -> None:
-    """Once STS has refused a token, it stays out: what STS said before was of before."""
+    """A token that STS has refused stays refused, whatever STS said before."""
     token = new_token(ALICE_KEY)
     assert outcome(lenient.review(token)) == LET_IN
     emulator.inject(Fault.EXPIRED, times=1)
@@ -170,7 +170,7 @@ def test_a_stale_identity_has_its_end(
 def test_a_refused_token_costs_one_call(
     plain: DaemonProcess, asked: Callable[[], int], new_token: Callable[..., str]
 ) -> None:
-    """The same bad token again and again costs STS one call, and many at the same moment too; good ones are not it."""
+    """A repeated or concurrent bad token costs one call. Good tokens are not affected."""
     token = new_token(FORGED_KEY)
     with ThreadPoolExecutor(8) as pool:
         assert set(map(outcome, pool.map(plain.review, [token] * 8))) == {MISMATCH}

@@ -1,4 +1,4 @@
-"""Who watches the daemon hears from it through trouble that is not its death; signals don't end it at its start."""
+"""The service manager hears from the daemon through all trouble, and signals during the start don't end it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _waiting(heard: socket.socket) -> bytes:
 def test_a_service_manager_that_went_away_stops_nothing(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], tmp_path: Path
 ) -> None:
-    """Where nobody listens any more, the daemon serves on, and ends in order."""
+    """If the service manager is gone, the daemon serves on and ends in order."""
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(path))

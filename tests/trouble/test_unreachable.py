@@ -1,4 +1,4 @@
-"""STS can't be reached at all: nobody there, no such name, or somebody who can't prove to be STS."""
+"""STS is unreachable: no listener, no such name, or a server that can't prove to be STS."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.trouble.rig.crowd import Crowd
 from tests.trouble.rig.process import Usage
 from tests.trouble.rig.reading import LATE, LET_IN, LOST, OPEN, metric, outcome
 
-#: A name that the resolver must ask about, and that is nobody's; see RFC 6761.
+#: A name that the resolver must look up and that never exists. See RFC 6761.
 NOWHERE = "sts.nowhere.invalid"
-#: glibc's resolver gives up soon, also where it can reach no server; see resolv.conf(5).
+#: glibc's resolver gives up soon, even if it can reach no server. See resolv.conf(5).
 IMPATIENT_RESOLVER = {"RES_OPTIONS": "timeout:1 attempts:1", "LOCALDOMAIN": ""}
 
 CLOSED, UNTRUSTED = "sts.us-east-2.amazonaws.com", "sts.us-west-2.amazonaws.com"
-#: What is in the way, and the arguments of tokens that go there.
+#: The obstacle, and the arguments for tokens that meet it.
 WAYS: dict[str, dict[str, str]] = {
     "nobody listens": {"region": "us-east-2"},
     "no such name": {"host": NOWHERE},
@@ -32,7 +32,7 @@ WAYS: dict[str, dict[str, str]] = {
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of loopback that nobody can listen on while it is bound here."""
+    """A port of loopback that nobody can listen on while the test holds it."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]

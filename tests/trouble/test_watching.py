@@ -19,7 +19,7 @@ from tests.trouble.rig.reading import readiness
 
 
 def limited(limit: str) -> list[str]:
-    """Return a launcher's beginning, after which a limit of user_namespaces(7) is 0; skips where there is none."""
+    """Return a launcher that sets a limit of user_namespaces(7) to 0. Skips the test if there is no such limit."""
     command = ["unshare", "--user", "--map-root-user", "sh", "-c"]
     command += [f'echo 0 > /proc/sys/user/{limit} && exec "$@"', "sh"]
     done = subprocess.run([*command, "true"], capture_output=True, check=False)
@@ -32,11 +32,11 @@ def limited(limit: str) -> list[str]:
 def test_without_inotify_files_are_polled(
     make_daemon: Callable[..., DaemonProcess], tmp_path: Path, settings: Callable[..., str], limit: str
 ) -> None:
-    """At inotify's limits a daemon starts, says once what it does instead, reloads, and leaks no descriptor by trying."""
+    """At inotify's limits the daemon starts, logs its fallback once, reloads, and leaks no descriptors."""
     launcher = [*limited(limit), *Clock(tmp_path / "clock").launcher]  # it looks at files every second
     with make_daemon(process={"launcher": launcher}) as daemon:
         assert "can't watch" in daemon.wait_for_message("it is looked at every")["message"]
-        assert readiness(daemon, "settings") == "ok"  # what a reactor opens when it begins is open by then
+        assert readiness(daemon, "settings") == "ok"  # the reactor has opened its descriptors by now
         before = Usage.of(daemon.process.pid).descriptors
         for number in range(1, 4):
             count = len(daemon.events())
@@ -49,7 +49,7 @@ def test_without_inotify_files_are_polled(
 
 
 def test_temporary_files_are_no_change(tmp_path: Path) -> None:
-    """What fails to be written, over and over on a full disk, makes nobody look; what is renamed into place does."""
+    """Failed writes on a full disk cause no reads of the settings. A renamed file does."""
     reactor, told = MemoryReactorClock(), []
     watcher = DirectoryWatcher(reactor, tmp_path / "cert.pem", lambda: told.append(True))
     watcher.start()

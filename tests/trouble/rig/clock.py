@@ -18,7 +18,7 @@ class Clock:
 
     @property
     def launcher(self) -> list[str]:
-        """What to run instead of twistd for a daemon with this clock."""
+        """The command to run in place of twistd for a daemon with this clock."""
         return [sys.executable, str(_LAUNCHER), str(self._file)]
 
     def jump_to(self, seconds_ahead: float) -> None:

@@ -30,7 +30,7 @@ class Crowd:
             client.close()
 
     def ask(self, tokens: Sequence[str]) -> list[Answer]:
-        """Ask about all of the tokens, at most one for each client at a time; the answers in the tokens' order."""
+        """Review all tokens, at most one per client at a time. Returns the responses in the tokens' order."""
         shares = [tokens[at :: len(self._clients)] for at in range(len(self._clients))]
         answered = list(self._pool.map(self._ask_in_turn, self._clients, shares))
         return [answered[at % len(self._clients)][at // len(self._clients)] for at in range(len(tokens))]

@@ -6,20 +6,20 @@ import re
 
 from tests.integration.rig.evidence import Evidence
 
-#: What tokens, signatures, keys and session tokens are written with, percent signs of an encoded one included.
+#: The characters of tokens, signatures, keys and session tokens, with the percent signs of encoded ones.
 _RUN = re.compile(rb"[A-Za-z0-9+/=_%-]{16,}")
 
 
 class SearchableEvidence(Evidence):
-    """Looks for secrets only where a run of characters is long enough to hold one, and at each such run once."""
+    """Searches for secrets in runs of characters that are long enough to hold one, each run once."""
 
     def secret(self, value: str, what: str) -> None:
-        """Remember a secret; one that the search would miss is an error."""
+        """Add a secret. Raises an error if the search would miss it."""
         super().secret(value, what)
         assert _RUN.fullmatch(value.encode()), "a secret that the search would not see"
 
     def leaks(self) -> list[str]:
-        """Name every secret that was said, and who said it; never with the secret itself."""
+        """Name every leaked secret and its source, without the secret itself."""
         speakers: dict[str, set[bytes]] = {}
         for who, text in self._everything():
             speakers.setdefault(who, set()).update(_RUN.findall(text))

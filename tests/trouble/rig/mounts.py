@@ -1,4 +1,4 @@
-"""Small disks that can be filled up or made read-only; only root can mount them."""
+"""Small disks that can be filled or made read-only. Only root can mount them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SmallDisk:
     @classmethod
     @contextmanager
     def mounted(cls, folder: Path) -> Iterator[Self]:
-        """Mount one for the time of the block; skips the test where that isn't allowed."""
+        """Mount one for the block, or skip the test if that is not permitted."""
         folder.mkdir(parents=True, exist_ok=True)
         command = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=700", "tmpfs", str(folder)]
         done = subprocess.run(command, capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""What a running daemon takes of its machine: descriptors and memory, as the kernel counts them."""
+"""Descriptors and memory of a running daemon, as the kernel counts them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Usage:
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """Read what a process takes at this moment."""
+        """Read the current figures of a process."""
         process = Path(f"/proc/{pid}")
         lines = (line.split() for line in (process / "status").read_text().splitlines())
         sizes = {words[0].rstrip(":"): int(words[1]) for words in lines if words[0] in ("VmRSS:", "VmHWM:")}
@@ -26,5 +26,5 @@ class Usage:
 
 
 def forget_peak(pid: int) -> None:
-    """Let the kernel begin anew with its record of a process's highest memory; see proc(5)."""
+    """Reset the kernel's record of a process's peak memory. See proc(5)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")

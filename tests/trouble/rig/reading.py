@@ -1,4 +1,4 @@
-"""What an answer of the webhook says, in two words; and what /metrics and /readyz say."""
+"""Reads responses of the webhook, /metrics and /readyz."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOST = (502, "sts_unreachable")
 
 
 def outcome(answer: Answer) -> tuple[int, str]:
-    """Return an answer's status and its reason; a clean no, without an error, has an empty one."""
+    """Return a response's status and reason. A refusal without an error has an empty reason."""
     assert "Retry-After" not in answer.headers, answer
     if answer.status != 200:
         return answer.status, _reason(answer.body.decode())
@@ -26,12 +26,12 @@ def _reason(text: str) -> str:
 
 
 def metric(daemon: DaemonProcess, name: str) -> float:
-    """Return one of the daemon's metrics; `name` has its labels."""
+    """Return one of the daemon's metrics. `name` includes the labels."""
     lines = daemon.health("/metrics").body.decode().splitlines()
     return next(float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name)
 
 
 def readiness(daemon: DaemonProcess, check: str) -> str:
-    """Return what /readyz says of one check: `ok`, or what is wrong."""
+    """Return the result of one check of /readyz: `ok` or the problem."""
     lines = daemon.health("/readyz").body.decode().splitlines()
     return next(text for line in lines for name, _, text in [line[4:].partition(": ")] if name == check)

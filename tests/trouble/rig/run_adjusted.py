@@ -18,7 +18,7 @@ POLL_SECONDS = 1.0
 
 
 def shift_clock(file: Path) -> None:
-    """Let `time.time` be ahead by what the file says: for everything that is imported from now on."""
+    """Shift `time.time` by the file's content for all modules imported from now on."""
     with file.open("r+b") as opened:
         ahead = mmap.mmap(opened.fileno(), 8)
     real = time.time

@@ -10,7 +10,7 @@ from tests.integration.rig.minting import Key
 
 
 def assume(emulator: EmulatorProcess, role: str, count: int) -> list[Key]:
-    """Let Alice assume a role under so many session names; returns the sessions' credentials."""
+    """Let Alice assume a role under several session names. Returns the sessions' credentials."""
     client = botocore.session.Session().create_client(
         "sts",
         region_name="us-east-1",

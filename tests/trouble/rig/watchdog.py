@@ -14,7 +14,7 @@ _SCRIPT = Path(__file__).with_name("livez_watchdog.py")
 
 
 class Watchdog:
-    """A process that asks /livez again and again; afterwards `longest_ms` is the longest answer's time."""
+    """A process that polls /livez. At its end `longest_ms` is the longest response time."""
 
     asked: int
     longest_ms: float
@@ -35,7 +35,7 @@ class Watchdog:
         self.stop()
 
     def stop(self) -> None:
-        """End the process and take its figures; a second time does nothing."""
+        """End the process and read its figures. A second call does nothing."""
         if self._process.returncode is None:
             output, _ = self._process.communicate(timeout=90)
             figures = json.loads(output)

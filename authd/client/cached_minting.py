@@ -1,4 +1,4 @@
-"""A token through the cache: one process at a time makes it, the others find it there."""
+"""Tokens through the cache. One process at a time makes a token, and the others read it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from authd.client.fast.token_cache import (
     served_line,
     token_name,
 )
-from authd.client.messages import warn
 from authd.client.minting import Minted, mint
-from authd.client.token_request import Order
+from authd.client.output.messages import warn
+from authd.client.request.token_request import TokenRequest
 
 
-def mint_through(store: Store, inputs: Inputs, order: Order) -> Minted:
+def mint_cached(store: Store, inputs: Inputs, request: TokenRequest) -> Minted:
     """Return the cached token, or a new one that is cached for the next process. Raises ClientError.
 
-    Where the process that runs us has got the cached token before, the token and the role credentials behind it were
-    refused, and both are made anew.
+    If the requesting process has had the cached token before, the cluster refused it. Then the token and its role
+    credentials are made anew.
     """
     search = _Search(store, inputs)
     name = token_name(search.key)
@@ -38,31 +38,31 @@ def mint_through(store: Store, inputs: Inputs, order: Order) -> Minted:
         if search.succeeds():
             return Minted(token=search.found.token, signed_at=search.now, expires_at=search.found.expires_at)
         if search.found.outcome == UNTRUSTED:
-            warn(f"not using a cached token, {store.path}/{name}: {search.found.complaint}")
+            warn(f"not using a cached token, {store.path}/{name}: {search.found.problem}")
         store.remove(name)
         roles = RoleCache(store, scope=inputs.profile_key(), refused=search.found.outcome == REFUSED)
-        minted = mint(inputs, order, roles)
+        minted = mint(inputs, request, roles)
         content = render_token(search.key, minted.signed_at, minted.expires_at, minted.token, watched_lines(inputs))
         try:
-            store.write(name, content + served_line(search.asker))
+            store.write(name, content + served_line(search.requester))
         except OSError as error:
             warn(f"cannot cache the token in {store.path}: {error.strerror}")
     return minted
 
 
 class _Search:
-    """Looks for the token until it is there; `found` is what the last look gave."""
+    """Searches the cache repeatedly. `found` is the latest result."""
 
     def __init__(self, store: Store, inputs: Inputs) -> None:
         self.key = inputs.cache_key()
-        self.asker = parent_process()
+        self.requester = parent_process()
         self.now = 0
         self.found = Cached(MISS)
         self._folder = os.fsencode(store.path)
 
     def succeeds(self) -> bool:
-        """Look again unless the token has been found; the process that runs us counts as served by it."""
+        """Search again unless the token has been found. A found token is recorded as served to the requester."""
         if self.found.outcome != HIT:
             self.now = int(time.time())
-            self.found = find_token(self._folder, self.key, self.now, self.asker)
+            self.found = find_token(self._folder, self.key, self.now, self.requester)
         return self.found.outcome == HIT

@@ -1,57 +1,57 @@
-"""The walk of everything that is not certain at a glance: it checks, explains, caches, and asks botocore."""
+"""The full path: validates the request, uses botocore's credential chain and the cache, and explains failures."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 
-from authd.client.environment import gather, surroundings
 from authd.client.fast.errors import ClientError
 from authd.client.fast.exec_credential import ExecInfo, render_exec_credential
 from authd.client.fast.flags import Options
 from authd.client.fast.inputs import Inputs
 from authd.client.fast.timestamps import rfc3339
-from authd.client.messages import warn
 from authd.client.minting import Minted, mint
-from authd.client.token_request import Order, parse_order
+from authd.client.output.messages import warn
+from authd.client.request.environment import collect_inputs, expanded_environment
+from authd.client.request.token_request import TokenRequest, parse_token_request
 
 
-def produce(options: Options, info: ExecInfo) -> str:
-    """Return what to print for these options; raise ClientError where there is no token."""
-    if info.complaint is not None:
-        warn(f"{info.complaint}; answering as client.authentication.k8s.io/v1beta1")
-    inputs = gather(options, info)
-    order = parse_order(inputs)
-    minted = _through_cache(inputs, order) if options.cache else mint(inputs, order, None)
+def create_output(options: Options, info: ExecInfo) -> str:
+    """Return the output for these options. Raises ClientError if no token can be made."""
+    if info.problem is not None:
+        warn(f"{info.problem}; answering as client.authentication.k8s.io/v1beta1")
+    inputs = collect_inputs(options, info)
+    request = parse_token_request(inputs)
+    minted = _mint_cached(inputs, request) if options.cache else mint(inputs, request, None)
     if options.token_only:
         return minted.token
     return render_exec_credential(info.api_version, minted.token, rfc3339(minted.expires_at))
 
 
-def _through_cache(inputs: Inputs, order: Order) -> Minted:
+def _mint_cached(inputs: Inputs, request: TokenRequest) -> Minted:
     from authd.client.cache.store import open_store
-    from authd.client.cached_minting import mint_through
+    from authd.client.cached_minting import mint_cached
 
     try:
         store = open_store(inputs.environ, inputs.home)
     except OSError as error:
         warn(f"not using the cache: {_place(error)}")
-        return mint(inputs, order, None)
+        return mint(inputs, request, None)
     with contextlib.closing(store):
-        return mint_through(store, inputs, order)
+        return mint_cached(store, inputs, request)
 
 
 def clear_cache() -> str:
-    """Forget every cached token and role and return a sentence that says so; raise ClientError where that fails."""
-    from authd.client.cache.store import Store, place_of_store
+    """Delete every cached token and role, and return a report. Raises ClientError if that fails."""
+    from authd.client.cache.store import Store, cache_path
 
-    environ = surroundings()
+    environ = expanded_environment()
     try:
-        path = place_of_store(environ, environ[b"HOME"].rstrip(b"/"))
+        path = cache_path(environ, environ[b"HOME"].rstrip(b"/"))
         if not os.path.lexists(path):
             return f"there are no cached credentials in {os.fsdecode(path)}"
         with contextlib.closing(Store(path)) as store:
-            return f"forgot {store.clear()} cached credentials in {store.path}"
+            return f"deleted {store.clear()} cached credentials from {store.path}"
     except OSError as error:
         raise ClientError(f"cannot clear the cache: {_place(error)}") from None
 

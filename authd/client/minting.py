@@ -1,4 +1,4 @@
-"""A token made anew: signed by hand where the credentials are static and plain, else by botocore."""
+"""New tokens, signed by this package for plain static credentials and by botocore for all others."""
 
 from __future__ import annotations
 
@@ -6,57 +6,58 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from authd.client.aws.signer import Signer, find_signer
-from authd.client.credentials import Keys
+from authd.client.aws.credential_chain import find_signer
+from authd.client.aws.signer import Signer
 from authd.client.fast.inputs import Inputs
 from authd.client.fast.sigv4 import EXPIRES_SECONDS, NotOnFastPath, token_of
 from authd.client.fast.static_token import CREDENTIALS_MARGIN_SECONDS, TOKEN_SECONDS, mint_static
 from authd.client.fast.timestamps import parse_timestamp
-from authd.client.messages import warn
-from authd.client.token_request import Order
+from authd.client.output.messages import warn
+from authd.client.request.credentials import Credentials
+from authd.client.request.token_request import TokenRequest
 
 if TYPE_CHECKING:
     from authd.client.cache.role_cache import RoleCache
 
-# Authenticators refuse longer ones unless they are told otherwise.
+# Default limit of authenticators.
 _USUAL_TOKEN_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minted:
-    """A token, when it was signed and when to give it up, in seconds since 1970."""
+    """A token with the times of its signing and expiry, in seconds since 1970."""
 
     token: str = field(repr=False)
     signed_at: int
     expires_at: int
 
 
-def mint(inputs: Inputs, order: Order, roles: RoleCache | None) -> Minted:
-    """Return a new token; role credentials come from and go to `roles` if given. Raises ClientError."""
+def mint(inputs: Inputs, request: TokenRequest, roles: RoleCache | None) -> Minted:
+    """Return a new token. Role credentials are read from and written to `roles` if given. Raises ClientError."""
     now = int(time.time())
     try:
         token, expires_at = mint_static(inputs, now)
     except NotOnFastPath:
-        return sign_token(find_signer(inputs, order, roles), order)
+        return sign_token(find_signer(inputs, request, roles), request)
     return Minted(token=token, signed_at=now, expires_at=expires_at)
 
 
-def sign_token(signer: Signer, order: Order) -> Minted:
-    """Return a token for the order's cluster, signed now by botocore's own signer."""
-    from botocore.credentials import Credentials
+def sign_token(signer: Signer, request: TokenRequest) -> Minted:
+    """Return a token for the requested cluster, signed now by botocore's signer."""
+    from botocore.credentials import Credentials as BotocoreCredentials
     from botocore.hooks import HierarchicalEmitter
     from botocore.model import ServiceId
     from botocore.signers import RequestSigner
 
     keys = signer.keys
-    credentials = Credentials(keys.access_key, keys.secret_key, keys.session_token or None)
+    credentials = BotocoreCredentials(keys.access_key, keys.secret_key, keys.session_token or None)
     emitter = HierarchicalEmitter()
     url = RequestSigner(ServiceId("STS"), signer.region, "sts", "v4", credentials, emitter).generate_presigned_url(
         {
             "method": "GET",
             "url": f"https://{signer.host}/?Action=GetCallerIdentity&Version=2011-06-15",
             "body": {},
-            "headers": {"x-k8s-aws-id": order.cluster_id},
+            "headers": {"x-k8s-aws-id": request.cluster_id},
             "context": {},
         },
         "GetCallerIdentity",
@@ -66,7 +67,7 @@ def sign_token(signer: Signer, order: Order) -> Minted:
     return _minted(url, keys)
 
 
-def _minted(url: str, keys: Keys) -> Minted:
+def _minted(url: str, keys: Credentials) -> Minted:
     date = url.partition("&X-Amz-Date=")[2][:16]
     signed_at = parse_timestamp(f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[9:11]}:{date[11:13]}:{date[13:15]}Z")
     expires_at = signed_at + TOKEN_SECONDS

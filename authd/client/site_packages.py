@@ -1,4 +1,4 @@
-"""The step from the bare interpreter of the fast path (`-I -S`) to one that finds installed packages."""
+"""Makes installed packages importable in the bare interpreter of the fast path (`-I -S`)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 
 def restore_site_packages() -> None:
-    """Do what `-S` left out: find the virtual environment's or the system's packages, and those beside our own.
+    """Add the packages of the virtual environment or system, and those beside our own, to `sys.path`.
 
-    `-I` stays in force: neither the working directory nor PYTHON* variables add anything.
+    `-I` stays in force: the working directory and PYTHON* variables add nothing.
     """
     if not sys.flags.no_site:
         return
     import site
 
     own = str(Path(__file__).parents[2])
-    # Packages come after the standard library, wherever the fast path had to look first.
+    # Packages must come after the standard library.
     sys.path[:] = [entry for entry in sys.path if entry != own]
     site.main()
-    # Installed with `pip --user`, `--prefix` or `--target`: the packages that authd needs lie there too.
+    # `pip --user`, `--prefix` and `--target` install the dependencies into the same folder.
     if own not in sys.path:
         site.addsitedir(own)

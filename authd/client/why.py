@@ -1,38 +1,38 @@
-"""`--why`: everything about a token that decides whether a cluster takes it, without the token."""
+"""`--why`: a report of everything that decides whether a cluster accepts the token, without the token itself."""
 
 from __future__ import annotations
 
+from authd.client.aws.credential_chain import find_signer
 from authd.client.aws.error_messages import clock_sentence, explained, seconds_ahead
-from authd.client.aws.signer import find_signer
-from authd.client.environment import gather
 from authd.client.fast.exec_credential import ExecInfo
 from authd.client.fast.flags import Options
 from authd.client.fast.timestamps import rfc3339
 from authd.client.minting import sign_token
-from authd.client.token_request import parse_order
+from authd.client.request.environment import collect_inputs
+from authd.client.request.token_request import parse_token_request
 
 
 def explain_login(options: Options, info: ExecInfo) -> str:
-    """Return a report of what a token made now would say and of what STS thinks of its credentials.
+    """Return a report on a token made now and on STS's response to its credentials.
 
-    Raises ClientError where no token could be made at all.
+    Raises ClientError if no token can be made.
     """
-    inputs = gather(options, info)
-    order = parse_order(inputs)
-    signer = find_signer(inputs, order, None)
-    minted = sign_token(signer, order)
-    with explained(order):
-        answer = signer.sts_client(order).get_caller_identity()
+    inputs = collect_inputs(options, info)
+    request = parse_token_request(inputs)
+    signer = find_signer(inputs, request, None)
+    minted = sign_token(signer, request)
+    with explained(request):
+        answer = signer.sts_client(request).get_caller_identity()
         arn, account = answer["Arn"], answer["Account"]
     ahead = seconds_ahead(answer["ResponseMetadata"]["HTTPHeaders"])
     rows = [
-        ("cluster id", order.cluster_id),
+        ("cluster id", request.cluster_id),
         ("STS host", signer.host),
         ("region signed for", signer.region),
         ("access key id", signer.keys.access_key),
         ("identity", arn),
         ("account", account),
-        ("role assumed", order.role.arn if order.role else "none"),
+        ("role assumed", request.role.arn if request.role else "none"),
         ("token expires", rfc3339(minted.expires_at)),
         ("clock", _clock(ahead)),
     ]
@@ -42,8 +42,8 @@ def explain_login(options: Options, info: ExecInfo) -> str:
 
 def _clock(ahead: float | None) -> str:
     if ahead is None:
-        return "STS did not say its time"
-    if abs(ahead) < 2:  # noqa: PLR2004 -- the Date header knows whole seconds only
+        return "STS sent no Date header"
+    if abs(ahead) < 2:  # noqa: PLR2004 -- the Date header has a resolution of one second
         return "agrees with STS"
     return f"{abs(ahead):.0f} seconds {'ahead of' if ahead > 0 else 'behind'} STS"
 

@@ -27,7 +27,7 @@ ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Make an empty home of a user who has never used AWS."""
+    """Make the empty home folder of a user without AWS settings."""
     path = tmp_path / "home"
     path.mkdir()
     return path
@@ -84,7 +84,7 @@ def authd_token(command: str, environ: dict[str, str], tmp_path: Path) -> Callab
 
 @pytest.fixture
 def in_terminal(command: str, environ: dict[str, str]) -> Callable[..., tuple[int, str, bytes]]:
-    """Run authd-token in a terminal, as `run_in_terminal` tells, with what is typed there and its arguments."""
+    """Run authd-token in a terminal with typed input and arguments, see `run_in_terminal`."""
     return lambda typed, *arguments: run_in_terminal([command, *arguments], environ, typed)
 
 

@@ -1,4 +1,4 @@
-"""Two services that say whose a token is: the emulator, which checks its signature, and moto, which others wrote."""
+"""Two services that identify a token's signer: the emulator, which verifies signatures, and moto, an independent one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SESSION = "me"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys that a judge knows, and who it says they are."""
+    """Credentials that a judge knows, with their identity."""
 
     key_id: str
     secret: str
@@ -32,7 +32,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Where STS is, with the settings that lead there; a user's keys and a role session's; and whose a token is."""
+    """An STS with the settings that lead to it, credentials of a user and of a role session, and a verifier of tokens."""
 
     name: str
     url: str
@@ -43,7 +43,7 @@ class Judge:
 
 
 def emulator_judge(emulator: dict[str, str]) -> Judge:
-    """Return the emulator as a judge: it answers only where the signature is right for the cluster."""
+    """Return the emulator as a judge. It responds only if the signature is right for the cluster."""
     address, authority = f"https://127.0.0.1:{emulator['port']}", emulator["ca"]
     user = Keys(*sample.ALICE_KEY, "", f"arn:aws:iam::{sample.ACCOUNT}:user/team/alice")
 

@@ -1,4 +1,4 @@
-"""authd-token in a terminal: a person who reads what is asked, and types."""
+"""Runs authd-token in a pseudo-terminal and types the input of a user."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run_in_terminal(command: list[str], environ: dict[str, str], typed: bytes) -
 
 
 def _answer_the_question(terminal: int, typed: bytes) -> bytes:
-    """Type where a code is asked for, and return everything that was shown until the program ended."""
+    """Type the input at the prompt for a code, and return everything shown until the program ended."""
     seen, sent, deadline = b"", False, time.monotonic() + 60
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 0.1)[0]:

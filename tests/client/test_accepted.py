@@ -1,4 +1,4 @@
-"""Every kind of credentials, from where such credentials come from to a token that STS accepts.
+"""Every kind of credentials, from its source to a token that STS accepts.
 
 Each kind is played twice: against the emulator, which checks every signature, and against moto. Whatever the kind
 asks STS for is asked there too. moto has an instance metadata service; container endpoints and the portal of Identity
@@ -26,7 +26,7 @@ _FAR_FUTURE = "2999-01-01T00:00:00Z"
 
 @dataclass(slots=True)
 class Stage:
-    """A home to put credentials into, and the judge whose credentials they are."""
+    """A home folder for credentials, and the judge that issued them."""
 
     judge: Judge
     environ: dict[str, str]

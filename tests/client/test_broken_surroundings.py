@@ -134,7 +134,7 @@ def test_a_stranger_in_the_place_of_sts_is_called_that(
     """The login page of a hotel is no STS, and nothing of it is shown."""
     url = serve(lambda *_: (status, {}, f"<html>{SECRET}<br></html>")).url
     sentence = authd_token("-i", "prod", *arguments, AWS_ENDPOINT_URL_STS=url, AWS_MAX_ATTEMPTS="1").sentence()
-    assert "isn't AWS" in sentence
+    assert "did not come from AWS" in sentence
 
 
 def test_a_refused_web_identity_is_not_repeated(

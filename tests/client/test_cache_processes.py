@@ -227,7 +227,7 @@ def test_the_folder_may_be_chosen_and_cleared(
     assert authd_token("-i", "prod", "-r", ROLE, "--cache").status == 0
     assert sorted(path.name.partition("-")[0] for path in folder.iterdir()) == ["lock", "lock", "role", "token"]
     answer = authd_token("--clear-cache")
-    assert (answer.status, answer.out) == (0, f"forgot 2 cached credentials in {folder}\n")
+    assert (answer.status, answer.out) == (0, f"deleted 2 cached credentials from {folder}\n")
     assert list(folder.iterdir()) == []
 
 

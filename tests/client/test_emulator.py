@@ -18,7 +18,7 @@ ROLES = f"arn:aws:iam::{sample.ACCOUNT}:role"
 
 @pytest.fixture
 def alice(environ: dict[str, str], emulator: dict[str, str]) -> dict[str, str]:
-    """Alice's keys, and the emulator as the place where calls go."""
+    """Set Alice's keys, and send calls to the emulator."""
     environ.update(
         AWS_ACCESS_KEY_ID=sample.ALICE_KEY[0],
         AWS_SECRET_ACCESS_KEY=sample.ALICE_KEY[1],
@@ -47,7 +47,7 @@ def _identity(emulator: dict[str, str], url: str, cluster: str) -> tuple[int, st
 def test_a_token_signed_by_hand_is_accepted(
     authd_token: Callable, alice: dict[str, str], emulator: dict[str, str]
 ) -> None:
-    """A token of the fast path proves who signed it, to the cluster that it names and to no other."""
+    """A token of the fast path proves its signer's identity, only to the cluster that it names."""
     del alice["AWS_ENDPOINT_URL_STS"], alice["AWS_CA_BUNDLE"]
     url = authd_token("-i", "prod").url
     assert _identity(emulator, url, "prod") == (200, f"arn:aws:iam::{sample.ACCOUNT}:user/team/alice")
@@ -113,7 +113,7 @@ def test_an_external_id(authd_token: Callable, alice: dict[str, str]) -> None:
 
 
 def test_a_role_that_trusts_nobody(authd_token: Callable, alice: dict[str, str]) -> None:
-    """A refused role is named together with who wanted it."""
+    """A refused role is named together with the caller."""
     sentence = authd_token("-i", "prod", "-r", f"{ROLES}/Closed").sentence()
     assert f"{ROLES}/Closed" in sentence
     assert f"arn:aws:iam::{sample.ACCOUNT}:user/team/alice" in sentence

@@ -1,4 +1,4 @@
-"""The program of `credential_process`, given a minute, a bounded answer, and no way to write on the terminal."""
+"""Runs a `credential_process` with limits on its run time and output. Its stderr is discarded."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from botocore.credentials import ProcessProvider
 
 from authd.client.fast.errors import ClientError
 
-# As long as the AWS SDK for Go waits, which aws-iam-authenticator is built on.
+# The limit of the AWS SDK for Go, and so of aws-iam-authenticator.
 _SECONDS = 60.0
-# For the kernel to take it away.
+# Time for the kernel to end a killed process.
 _END_SECONDS = 1.0
-# A credential is about 2 KiB.
+# A credential has about 2 KiB.
 _MAX_ANSWER_BYTES = 256 * 1024
 _CHUNK_BYTES = 64 * 1024
 
 
 class BoundedProcess:
-    """What botocore needs of subprocess.Popen, for one program that prints a credential."""
+    """The part of subprocess.Popen that botocore uses for a `credential_process`."""
 
     def __init__(self, command: list[str], **_: Any) -> None:
-        """Start the program; what it says on stderr might be a secret, so nobody reads it."""
+        """Start the program. Its stderr could contain a secret, so it is discarded."""
         try:
             self._process = subprocess.Popen(  # noqa: S603 -- the user's own profile names it
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -36,7 +36,7 @@ class BoundedProcess:
         self.returncode: int | None = None
 
     def communicate(self) -> tuple[bytes, bytes]:
-        """Return what the program printed, once it has ended; raise ClientError where it takes or prints too much."""
+        """Return the program's output after its end. Raises ClientError if it exceeds a limit."""
         deadline = time.monotonic() + _SECONDS
         try:
             answer = self._read(deadline)
@@ -73,7 +73,7 @@ class BoundedProcess:
 
 
 def limit_credential_processes(resolver: Any) -> None:
-    """Let every credential_process be run as a BoundedProcess, that of a role's source profile too."""
+    """Make botocore run every credential_process, including a source profile's, as a BoundedProcess."""
     resolver.get_provider("custom-process")._popen = BoundedProcess
     builder = resolver.get_provider("assume-role")._profile_provider_builder
     make = builder._create_process_provider

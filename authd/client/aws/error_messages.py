@@ -1,7 +1,7 @@
-"""What botocore raises, as one sentence that says what failed and what to try.
+"""Translates botocore's exceptions into one sentence with the fault and the next step.
 
-AWS's own words are repeated only where they are known to hold no secret: a signature mismatch, for one, comes with
-the whole signed request.
+AWS's messages are repeated only if they are known to contain no secret. The message of a signature mismatch, for
+instance, contains the whole signed request.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
 from authd.client.fast.errors import ClientError
-from authd.client.token_request import Order
+from authd.client.request.token_request import TokenRequest
 
-# AWS, "Signature Version 4": five minutes either way for signed calls and for dates in the future.
+# AWS, "Signature Version 4": signed calls may be off by five minutes either way.
 _CLOCK_TOLERANCE_SECONDS = 300
 _MAX_QUOTED = 300
-_STRANGER = "what answered isn't AWS: check the network (a login page, HTTPS_PROXY) and AWS_ENDPOINT_URL_STS"
+_NOT_AWS = "the response did not come from AWS: check the network (a login page, HTTPS_PROXY) and AWS_ENDPOINT_URL_STS"
 _PRINCIPAL = re.compile(r"User: (arn:[!-~]{1,400}) is not authorized")
 _PARAMETER = re.compile(r"^(?:Invalid|Missing)[a-z ]* parameter (?:in input: \")?([A-Za-z]{1,40})", re.MULTILINE)
 _LINE = re.compile(r"\[line\s+(?P<line>[0-9]+)\]|', line: (?P<first>[0-9]+)\n")
 
 
 @contextlib.contextmanager
-def explained(order: Order) -> Iterator[None]:
-    """Turn whatever botocore raises inside into a ClientError for the user."""
+def explained(request: TokenRequest) -> Iterator[None]:
+    """Translate exceptions of botocore inside the block into ClientError."""
     try:
         yield
     except ClientError:
         raise
     except exceptions.ClientError as error:
-        raise ClientError(_refusal(error, order)) from None
+        raise ClientError(_sts_error(error, request)) from None
     except exceptions.BotoCoreError as error:
-        raise ClientError(_trouble(error, order)) from None
+        raise ClientError(_botocore_error(error, request)) from None
     except ResponseParserError:
-        raise ClientError(_STRANGER) from None
+        raise ClientError(_NOT_AWS) from None
     except OSError as error:
         where = f" {error.filename}" if isinstance(error.filename, str) else ""
         raise ClientError(f"a file that the credentials need{where} cannot be read: {error.strerror}") from None
@@ -60,27 +60,27 @@ def _malformed(error: Exception) -> str:
     )
 
 
-def clock_sentence(seconds: float, teller: str) -> str | None:
-    """Return a sentence about a clock that is ahead of the teller's by `seconds`, None if AWS would not mind."""
+def clock_sentence(seconds: float, source: str) -> str | None:
+    """Return a message about a clock that is `seconds` ahead of that of `source`, or None within AWS's tolerance."""
     if abs(seconds) <= _CLOCK_TOLERANCE_SECONDS:
         return None
     amount = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) < 2 * 3600 else f"{abs(seconds) / 3600:.0f} hours"
     direction = "ahead of" if seconds > 0 else "behind"
     return (
-        f"this machine's clock is {amount} {direction} {teller}'s, and AWS allows 5 minutes; "
+        f"this machine's clock is {amount} {direction} {source}'s, and AWS allows 5 minutes; "
         "set it (`timedatectl set-ntp true`) and try again"
     )
 
 
 def seconds_ahead(headers: Any) -> float | None:
-    """Return how far our clock is ahead of the Date header among `headers`, None if there is none."""
+    """Return the seconds by which our clock is ahead of the Date header, or None without that header."""
     try:
         return time.time() - parsedate_to_datetime(headers["date"]).timestamp()
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _refusal(error: exceptions.ClientError, order: Order) -> str:
+def _sts_error(error: exceptions.ClientError, request: TokenRequest) -> str:
     details = error.response.get("Error", {})
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     ahead = seconds_ahead(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
@@ -92,11 +92,11 @@ def _refusal(error: exceptions.ClientError, order: Order) -> str:
             "STS says that the signature is wrong: the secret access key does not belong to the access key id"
         )
     if code in ("AccessDenied", "AccessDeniedException", "Forbidden"):
-        return _denied(error.operation_name, message, order)
-    return _refusal_by_code(error.operation_name, code, message)
+        return _access_denied(error.operation_name, message, request)
+    return _sts_error_by_code(error.operation_name, code, message)
 
 
-def _refusal_by_code(operation: str, code: str, message: str) -> str:
+def _sts_error_by_code(operation: str, code: str, message: str) -> str:
     sentences = {
         "ExpiredToken": "the AWS credentials have expired; get new ones from where these came from",
         "ExpiredTokenException": "the AWS credentials have expired; get new ones from where these came from",
@@ -112,14 +112,16 @@ def _refusal_by_code(operation: str, code: str, message: str) -> str:
     }
     if code in sentences:
         return sentences[code]
-    if code.isdigit():  # AWS gives its errors names; this is the HTTP status of something else
-        return _STRANGER
-    if code == "ValidationError" and operation != "AssumeRoleWithWebIdentity":  # there it may repeat the identity token
+    if code.isdigit():  # AWS's errors have names, so this is another server's HTTP status
+        return _NOT_AWS
+    if (
+        code == "ValidationError" and operation != "AssumeRoleWithWebIdentity"
+    ):  # its message may repeat the identity token
         return f"{operation} was refused: {_quoted(message)}"
     return f"{operation} was refused with {_quoted(code) or 'an unknown error'}; `authd-token --why` tells more"
 
 
-def _denied(operation: str, message: str, order: Order) -> str:
+def _access_denied(operation: str, message: str, request: TokenRequest) -> str:
     if operation == "AssumeRoleWithWebIdentity":
         return (
             "AWS refuses the web identity: the role's trust policy must allow sts:AssumeRoleWithWebIdentity to this "
@@ -132,9 +134,9 @@ def _denied(operation: str, message: str, order: Order) -> str:
     match = _PRINCIPAL.search(message)
     principal = match[1] if match else "this principal"
     role = message.rpartition("on resource: ")[2].split()
-    arn = role[0] if role and role[0].startswith("arn:") else order.role.arn if order.role else "the profile's role"
+    arn = role[0] if role and role[0].startswith("arn:") else request.role.arn if request.role else "the profile's role"
     external = ""
-    if order.role is not None and order.role.external_id is None:
+    if request.role is not None and request.role.external_id is None:
         external = "; if the trust policy demands an external id, give it with --external-id"
     return (
         f"AWS does not let {principal} assume {arn}: the role's trust policy must allow sts:AssumeRole to that "
@@ -142,9 +144,9 @@ def _denied(operation: str, message: str, order: Order) -> str:
     )
 
 
-def _trouble(error: exceptions.BotoCoreError, order: Order) -> str:
-    profile = order.profile or "default"
-    login = f"`aws sso login{f' --profile {order.profile}' if order.profile else ''}`"
+def _botocore_error(error: exceptions.BotoCoreError, request: TokenRequest) -> str:
+    profile = request.profile or "default"
+    login = f"`aws sso login{f' --profile {request.profile}' if request.profile else ''}`"
     by_kind: tuple[tuple[type[Exception], str], ...] = (
         (exceptions.ProfileNotFound, _profile_missing(error)),
         (exceptions.SSOError, f"the SSO session has expired or was never started; run {login}"),
@@ -156,13 +158,13 @@ def _trouble(error: exceptions.BotoCoreError, order: Order) -> str:
     for kind, sentence in by_kind:
         if isinstance(error, kind):
             return sentence
-    return _other_trouble(error, profile)
+    return _other_botocore_error(error, profile)
 
 
-def _other_trouble(error: exceptions.BotoCoreError, profile: str) -> str:
+def _other_botocore_error(error: exceptions.BotoCoreError, profile: str) -> str:
     name = type(error).__name__
     if isinstance(error, exceptions.ParamValidationError):
-        # The report repeats values; the names of the parameters tell enough.
+        # botocore's message repeats values, so only the parameters' names are shown.
         names = " and ".join(sorted(set(_PARAMETER.findall(str(error))))) or "a value"
         return f"the AWS settings do not work: {names} in the profile, the environment or a login is malformed or empty"
     host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).hostname
@@ -170,7 +172,7 @@ def _other_trouble(error: exceptions.BotoCoreError, profile: str) -> str:
         return f"cannot reach {host} ({name}); check the network, HTTPS_PROXY and, behind a TLS proxy, AWS_CA_BUNDLE"
     by_kind: tuple[tuple[bool, str], ...] = (
         (
-            # Its text may repeat a header, such as the session token, or a proxy's password.
+            # botocore's message may repeat a header, such as the session token, or a proxy's password.
             isinstance(error, exceptions.HTTPClientError),
             f"the call to AWS failed ({name}); check HTTPS_PROXY, AWS_CA_BUNDLE and the credentials for odd characters",
         ),
@@ -211,7 +213,7 @@ def _partial(error: exceptions.BotoCoreError) -> str:
 
 
 def _unparsable(error: exceptions.BotoCoreError) -> str:
-    # The parser's own message repeats the line, which may hold a key.
+    # The parser's message repeats the line, which may contain a key.
     told = str(error.kwargs.get("error", ""))
     match = _LINE.search(told)
     line = f", line {match['line'] or match['first']}," if match else ""

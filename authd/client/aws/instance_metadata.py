@@ -1,4 +1,4 @@
-"""Credentials of the EC2 instance, asked for last, within one second in all, and with an eye on the clock."""
+"""Credentials from the EC2 instance metadata, within one second in all."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Any
 from botocore.credentials import InstanceMetadataProvider
 from botocore.utils import InstanceMetadataFetcher, resolve_imds_endpoint_mode
 
-# Off EC2 the address leads nowhere, and every kubectl call would wait for it.
+# Outside of EC2 the address is unreachable, and every kubectl call would wait for it.
 _TOTAL_SECONDS = 1.0
 
 
 class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]
-    """Asks once, gives up after a second, and keeps the Date header of the last answer."""
+    """Sends one request, gives up after a second, and keeps the Date header of the last response."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.asked = False
+        self.fetched = False
         self.date: str | None = None
         self.answered_at = 0.0
         self._found: dict[str, str] = {}
 
     def retrieve_iam_role_credentials(self) -> dict[str, str]:
-        """Return the instance role's credentials, or nothing if none came in time."""
-        if not self.asked:
-            self.asked = True
-            asking = threading.Thread(target=self._ask, daemon=True)
-            asking.start()
-            asking.join(_TOTAL_SECONDS)
+        """Return the instance role's credentials, or an empty dict if none arrived in time."""
+        if not self.fetched:
+            self.fetched = True
+            fetching = threading.Thread(target=self._fetch, daemon=True)
+            fetching.start()
+            fetching.join(_TOTAL_SECONDS)
         return dict(self._found)
 
-    def _ask(self) -> None:
-        # Whatever else may answer at that address, such as a proxy, is no instance metadata.
+    def _fetch(self) -> None:
+        # A proxy or another server may respond at this address.
         with contextlib.suppress(Exception):
             self._found = super().retrieve_iam_role_credentials()
 
@@ -45,12 +45,12 @@ class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]
         return answer
 
     def _evaluate_expiration(self, credentials: dict[str, str]) -> None:
-        # botocore would pretend that expiring credentials live longer; kubectl must be told when they end.
+        # botocore would extend the life of expiring credentials. kubectl needs their real expiry.
         pass
 
 
 def limit_instance_metadata(session: Any, resolver: Any) -> BoundedMetadataFetcher:
-    """Put a bounded fetcher in the place of botocore's, also for `credential_source = Ec2InstanceMetadata`."""
+    """Replace botocore's fetcher by a bounded one, also for `credential_source = Ec2InstanceMetadata`."""
     fetcher = BoundedMetadataFetcher(
         timeout=_TOTAL_SECONDS,
         num_attempts=1,

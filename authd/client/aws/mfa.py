@@ -1,4 +1,4 @@
-"""The code of a multi-factor device, asked for on the terminal and nowhere else."""
+"""Asks for the code of a multi-factor device on the terminal."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _INSTEAD = "or get temporary credentials first (`aws sts get-session-token`)"
 
 
 def ask_for_code(info: ExecInfo) -> Callable[[str], str]:
-    """Return the question that botocore puts when a role wants a code; it raises ClientError if nobody can answer.
+    """Return the prompt function for botocore. It raises ClientError if there is nobody to ask.
 
-    Only kubectl knows whether somebody can be asked, so without its word (`interactive` in ExecInfo) nobody is.
+    It asks only if kubectl reports an interactive session (`interactive` in ExecInfo).
     """
 
     def ask(prompt: str) -> str:
-        _demand_interaction(info)
-        _demand_terminal()
-        # Ctrl-C has to end in here, where the terminal gets its echo back.
+        _require_interaction(info)
+        _require_terminal()
+        # getpass must handle Ctrl-C, so that it restores the terminal's echo.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             code = getpass.getpass(prompt).strip()
@@ -39,8 +39,8 @@ def ask_for_code(info: ExecInfo) -> Callable[[str], str]:
     return ask
 
 
-def _demand_interaction(info: ExecInfo) -> None:
-    if not info.given or info.complaint is not None:
+def _require_interaction(info: ExecInfo) -> None:
+    if not info.present or info.problem is not None:
         raise ClientError(
             f"{_WANTED}it is asked for only where kubectl says that somebody can be asked: run this through kubectl, "
             f"with `interactiveMode: IfAvailable` for authd-token in the kubeconfig, {_INSTEAD}"
@@ -52,8 +52,8 @@ def _demand_interaction(info: ExecInfo) -> None:
         )
 
 
-def _demand_terminal() -> None:
-    """Raise ClientError unless getpass finds a terminal: the process's own, or else the one on stdin."""
+def _require_terminal() -> None:
+    """Raise ClientError unless getpass finds a terminal: the controlling one, or stdin."""
     try:
         with open("/dev/tty", "r+b", buffering=0):
             return

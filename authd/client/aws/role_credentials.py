@@ -1,4 +1,4 @@
-"""Credentials of the role that the command line asks for: one AssumeRole call, or what the cache has of it."""
+"""Credentials of the role in the request, from the cache or by one AssumeRole call."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from authd.client.cache.role_cache import RoleCache
-from authd.client.credentials import Keys
-from authd.client.token_request import Order, RoleOrder
+from authd.client.request.credentials import Credentials
+from authd.client.request.token_request import RoleRequest, TokenRequest
 
 if TYPE_CHECKING:
     from authd.client.aws.signer import Signer
 
-# Enough for a token, which a 15-minute signature ends anyway; a cache makes use of the hour that STS gives.
+# The minimum, which suffices for one token. A cache benefits from STS's default of an hour.
 _UNCACHED_SECONDS = 900
 _CACHED_SECONDS = 3600
 
 
-def assume_role(signer: Signer, order: Order, role: RoleOrder, cache: RoleCache | None) -> Keys:
-    """Return the credentials of `role`, assumed with the signer's; raises what botocore raises when STS refuses."""
+def assume_role(signer: Signer, request: TokenRequest, role: RoleRequest, cache: RoleCache | None) -> Credentials:
+    """Return the credentials of `role`, assumed with the signer's credentials. Raises botocore's exceptions."""
     if cache is None:
-        return _call(signer, order, role, role.duration or _UNCACHED_SECONDS)
+        return _call(signer, request, role, role.duration or _UNCACHED_SECONDS)
     duration = role.duration or _CACHED_SECONDS
-    name = cache.name("option", signer.identity, signer.host, signer.region, order.endpoint, role, duration)
-    with cache.turn(name):
+    name = cache.name("option", signer.identity, signer.host, signer.region, request.endpoint, role, duration)
+    with cache.exclusive(name):
         keys = cache.load(name)
         if keys is None:
-            keys = _call(signer, order, role, duration)
-            cache.keep(name, keys)
+            keys = _call(signer, request, role, duration)
+            cache.save(name, keys)
     return keys
 
 
-def _call(signer: Signer, order: Order, role: RoleOrder, duration: int) -> Keys:
-    client = signer.sts_client(order)
-    request: dict[str, Any] = {
+def _call(signer: Signer, request: TokenRequest, role: RoleRequest, duration: int) -> Credentials:
+    client = signer.sts_client(request)
+    parameters: dict[str, Any] = {
         "RoleArn": role.arn,
         "RoleSessionName": _session_name(client, role),
         "DurationSeconds": duration,
     }
     if role.external_id is not None:
-        request["ExternalId"] = role.external_id
-    answer = client.assume_role(**request)["Credentials"]
-    return Keys(
+        parameters["ExternalId"] = role.external_id
+    answer = client.assume_role(**parameters)["Credentials"]
+    return Credentials(
         access_key=answer["AccessKeyId"],
         secret_key=answer["SecretAccessKey"],
         session_token=answer["SessionToken"],
@@ -49,11 +49,11 @@ def _call(signer: Signer, order: Order, role: RoleOrder, duration: int) -> Keys:
     )
 
 
-def _session_name(client: Any, role: RoleOrder) -> str:
+def _session_name(client: Any, role: RoleRequest) -> str:
     if role.session_name is not None:
         return role.session_name
     if role.forward_session_name:
-        # The user id of a federated identity is `<id>:<session name>`; a user's has no second part.
+        # The user ID of a session is `<id>:<session name>`. A user's has no second part.
         _, _, name = client.get_caller_identity()["UserId"].partition(":")
         if name:
             return str(name)

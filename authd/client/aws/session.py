@@ -1,4 +1,4 @@
-"""botocore's session, set up as a credential plugin wants it: the region known, no stray questions, no long waits."""
+"""botocore's session, configured for a credential plugin: known region, no unexpected prompts, short timeouts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from authd.client.aws.mfa import ask_for_code
 from authd.client.cache.role_cache import ProfileRoleCache, RoleCache
 from authd.client.fast.exec_credential import ExecInfo
 from authd.client.fast.sts_host import GLOBAL_REGION
-from authd.client.token_request import Order
+from authd.client.request.token_request import TokenRequest
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 10
@@ -23,7 +23,7 @@ _READ_SECONDS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AWSSession:
-    """`botocore` is the session, `region` what STS is asked and signed for, `regionless` that nothing said so."""
+    """A botocore session with the region of STS. `regionless` means that no setting names a region."""
 
     botocore: Any
     region: str
@@ -31,26 +31,26 @@ class AWSSession:
     metadata: BoundedMetadataFetcher
 
 
-def open_session(order: Order, info: ExecInfo) -> AWSSession:
-    """Return a session for the order's profile and region; raises what botocore raises for broken settings.
+def open_session(request: TokenRequest, info: ExecInfo) -> AWSSession:
+    """Return a session for the requested profile and region. Raises botocore's exceptions for broken settings.
 
-    `info` says whether somebody can be asked for an MFA code.
+    `info` tells whether an MFA code can be asked for.
     """
     with _without_pyopenssl():
         import botocore.config
         import botocore.session
         import botocore.signers
-    session = botocore.session.Session(profile=order.profile)
-    region = order.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    session = botocore.session.Session(profile=request.profile)
+    region = request.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     session.set_config_variable("region", region or GLOBAL_REGION)
     if not region:
-        # The global endpoint is what botocore's legacy setting gives for us-east-1.
+        # botocore's legacy setting gives the global endpoint for us-east-1.
         session.set_config_variable("sts_regional_endpoints", "legacy")
     elif not os.environ.get("AWS_STS_REGIONAL_ENDPOINTS"):
         configured = session.get_scoped_config().get("sts_regional_endpoints")
         session.set_config_variable("sts_regional_endpoints", configured or "regional")
     session.set_default_client_config(
-        # `auto` defaults would ask the instance metadata for the region.
+        # `auto` defaults would request the region from the instance metadata.
         botocore.config.Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, defaults_mode="legacy")
     )
     resolver = session.get_component("credential_provider")
@@ -65,13 +65,13 @@ def open_session(order: Order, info: ExecInfo) -> AWSSession:
 
 
 @contextlib.contextmanager
-def use_role_cache(session: AWSSession, roles: RoleCache | None, logins: bytes) -> Iterator[None]:
-    """Keep the roles that the profile itself chains in `roles`, as long as the files of `logins` don't change."""
+def use_role_cache(session: AWSSession, roles: RoleCache | None, login_state: bytes) -> Iterator[None]:
+    """Cache the roles that the profile chains in `roles`, for as long as the files in `login_state` don't change."""
     if roles is None:
         yield
         return
     resolver = session.botocore.get_component("credential_provider")
-    cache = ProfileRoleCache(roles, logins)
+    cache = ProfileRoleCache(roles, login_state)
     for method in ("assume-role", "assume-role-with-web-identity"):
         resolver.get_provider(method).cache = cache
     try:
@@ -82,7 +82,7 @@ def use_role_cache(session: AWSSession, roles: RoleCache | None, logins: bytes) 
 
 @contextlib.contextmanager
 def _without_pyopenssl() -> Iterator[None]:
-    """Keep botocore from loading pyOpenSSL, which it doesn't use but which takes a quarter of its start."""
+    """Keep botocore from loading pyOpenSSL, which is unused but takes a quarter of its start time."""
     name = "urllib3.contrib.pyopenssl"
     if name in sys.modules or "botocore.httpsession" in sys.modules:
         yield

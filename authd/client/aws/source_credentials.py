@@ -1,4 +1,4 @@
-"""Whatever credentials botocore's chain finds, or one sentence that says where it looked."""
+"""Credentials from botocore's chain, or a message that lists the places searched."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 from authd.client.aws.error_messages import clock_sentence
 from authd.client.aws.session import AWSSession
-from authd.client.credentials import Keys
 from authd.client.fast.errors import ClientError
+from authd.client.request.credentials import Credentials
 
 
-def find_base_credentials(session: AWSSession) -> tuple[Keys, str]:
-    """Return the credentials of the session's profile, and botocore's name for where they came from.
+def find_source_credentials(session: AWSSession) -> tuple[Credentials, str]:
+    """Return the credentials of the session's profile, and botocore's name of their source.
 
-    Raises ClientError where there are none or they have expired, and whatever botocore raises, see `failures`.
+    Raises ClientError if there are none or they have expired, and botocore's exceptions (see `error_messages`).
     """
     found = session.botocore.get_credentials()
     if found is None:
-        raise ClientError(_nowhere(session))
+        raise ClientError(_not_found(session))
     _check_clock(session)
     frozen = found.get_frozen_credentials()
-    # The public interface of botocore says nowhere when credentials expire.
+    # botocore has no public attribute for the expiry.
     expiry: Any = getattr(found, "_expiry_time", None)
-    keys = Keys(
+    keys = Credentials(
         access_key=frozen.access_key,
         secret_key=frozen.secret_key,
         session_token=frozen.token or "",
@@ -41,15 +41,15 @@ def find_base_credentials(session: AWSSession) -> tuple[Keys, str]:
     return keys, str(found.method)
 
 
-def _nowhere(session: AWSSession) -> str:
+def _not_found(session: AWSSession) -> str:
     variables = "the environment (AWS_ACCESS_KEY_ID)"
     profile = session.botocore.get_config_variable("profile") or "default"
     files = " and ".join(session.botocore.get_config_variable(name) for name in ("credentials_file", "config_file"))
-    asked = "the container's endpoint and the instance metadata"
+    endpoints = "the container's endpoint and the instance metadata"
     if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-        asked = "the container's endpoint (AWS_EC2_METADATA_DISABLED keeps the instance metadata out)"
+        endpoints = "the container's endpoint (AWS_EC2_METADATA_DISABLED keeps the instance metadata out)"
     return (
-        f"no AWS credentials found: looked in {variables}, the profile {profile!r} in {files}, {asked}; "
+        f"no AWS credentials found: looked in {variables}, the profile {profile!r} in {files}, {endpoints}; "
         "run `aws configure` or `aws sso login`, or name a profile with --profile or AWS_PROFILE"
     )
 

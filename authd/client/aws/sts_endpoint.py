@@ -1,4 +1,4 @@
-"""Which host a token names and which region it is signed for, by the settings that the AWS SDKs share."""
+"""The STS host and signing region of a token, from the settings that the AWS SDKs share."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from urllib.parse import parse_qs, urlsplit
 from authd.client.aws.session import AWSSession
 from authd.client.fast.sigv4 import NotOnFastPath
 from authd.client.fast.sts_host import GLOBAL_HOST, GLOBAL_REGION, regional_host
-from authd.client.token_request import Order
+from authd.client.request.token_request import TokenRequest
 
 _REGION_IN_HOST = re.compile(r"(?:^|\.)sts(?:-fips)?\.(?P<region>[a-z]{2,8}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2})\.")
 
 
-def token_endpoint(session: AWSSession, order: Order) -> tuple[str, str]:
-    """Return the host and the signing region; the region in the host's name goes before any setting."""
-    host, region = order.endpoint, session.region
+def token_endpoint(session: AWSSession, request: TokenRequest) -> tuple[str, str]:
+    """Return the host and the signing region. A region in the host's name overrides every setting."""
+    host, region = request.endpoint, session.region
     if host is None:
-        host, region = _plain_endpoint(session) or _configured_endpoint(session)
+        host, region = _default_endpoint(session) or _configured_endpoint(session)
     if host == GLOBAL_HOST:
         return host, GLOBAL_REGION
     match = _REGION_IN_HOST.search(host)
     return host, match["region"] if match else region
 
 
-def _plain_endpoint(session: AWSSession) -> tuple[str, str] | None:
-    """Return what no setting could change, without the cost of a botocore client; None where one might."""
+def _default_endpoint(session: AWSSession) -> tuple[str, str] | None:
+    """Return the default endpoint without the cost of a botocore client, or None if a setting might change it."""
     settings = session.botocore.get_config_variable
     scoped = session.botocore.get_scoped_config()
     changed = (
@@ -54,7 +54,7 @@ def _configured_endpoint(session: AWSSession) -> tuple[str, str]:
     url, region = _presigned(session, None)
     if url.scheme == "https" and url.port is None and url.path in ("", "/") and url.hostname and not url.username:
         return url.hostname, region
-    # An endpoint that no token can name (a test double on a port, a proxy's path) is for calls only.
+    # A token can't name an endpoint with a port or path (a test double, a proxy). It serves calls only.
     from botocore.config import Config
 
     url, region = _presigned(session, Config(ignore_configured_endpoint_urls=True))
@@ -65,7 +65,7 @@ def _presigned(session: AWSSession, config: Any) -> tuple[Any, str]:
     client = session.botocore.create_client(
         "sts",
         aws_access_key_id="AKIDUNUSED",
-        aws_secret_access_key="unused",  # noqa: S106 -- only the URL's host and region are looked at
+        aws_secret_access_key="unused",  # noqa: S106 -- only the URL's host and region are used
         config=config,
     )
     url = urlsplit(client.generate_presigned_url("get_caller_identity"))

@@ -1,4 +1,4 @@
-"""The files beside the inputs on which a token depends: it is cached only until one of them changes."""
+"""Fingerprints of further files that a token depends on. A change of one of them ends the cached token."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _TOKEN_FILE_VARIABLES = (
     b"AWS_WEB_IDENTITY_TOKEN_FILE", b"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", b"AWS_CREDENTIAL_FILE", b"BOTO_CONFIG",
 )  # fmt: skip
 _TOKEN_FILE_KEY = re.compile(rb"^[ \t]*web_identity_token_file[ \t]*[=:][ \t]*([^\r\n]+?)[ \t]*$", re.MULTILINE)
-# A login cache holds a handful of files; a folder with more is someone's mistake.
+# A login cache has a handful of files.
 _MAX_FILES = 64
 
 
 def watched_lines(inputs: Inputs) -> bytes:
-    """Return the fingerprints of those files, one a line, as `token_cache.render_token` takes them."""
+    """Return the fingerprints, one per line, for `token_cache.render_token`."""
     shared = (inputs.config_file or b"") + b"\n" + (inputs.credentials_file or b"")
     paths = [inputs.environ[name] for name in _TOKEN_FILE_VARIABLES if inputs.environ.get(name)]
     paths += map(os.path.expanduser, _TOKEN_FILE_KEY.findall(shared))

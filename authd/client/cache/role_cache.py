@@ -1,4 +1,4 @@
-"""Credentials of assumed roles in the cache folder, for `--role` and for the roles that a profile chains."""
+"""Cached credentials of assumed roles, for `--role` and for the roles that a profile chains."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from authd.client.cache.store import Store
-from authd.client.credentials import Keys
-from authd.client.messages import warn
+from authd.client.output.messages import warn
+from authd.client.request.credentials import Credentials
 
-# Role credentials this close to their end aren't used for another token; botocore draws the same line.
+# Role credentials this close to their expiry aren't used for another token. botocore has the same limit.
 FRESH_SECONDS = 15 * 60
 _VERSION = 1
 _FIELDS = {"access_key": str, "secret_key": str, "session_token": str, "expires_at": int}
 
 
 class RoleCache:
-    """Role credentials by everything that they depend on.
+    """Role credentials, keyed by everything that they depend on.
 
-    `scope` stands for the settings that they all depend on; with `refused`, nothing that is there is used again.
+    `scope` is a digest of their common settings. If `refused`, existing entries are not used.
     """
 
     def __init__(self, store: Store, *, scope: str, refused: bool) -> None:
@@ -32,19 +32,19 @@ class RoleCache:
         self._refused = refused
 
     def name(self, *parts: Any) -> str:
-        """Return the name of the entry that depends on `parts` and nothing else."""
+        """Return the name of the entry that depends on `parts`."""
         return f"role-{hashlib.sha256(repr((self._scope, *parts)).encode()).hexdigest()[:40]}"
 
     @contextlib.contextmanager
-    def turn(self, name: str) -> Iterator[None]:
-        """Be the only process that looks for and makes the entry."""
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Lock the entry, so that only one process searches for it or makes it."""
         with self._store.lock(name):
             if self._refused:
                 self._store.remove(name)
             yield
 
-    def load(self, name: str) -> Keys | None:
-        """Return the entry if it is fresh; one that can't be trusted is a warning and counts as none."""
+    def load(self, name: str) -> Credentials | None:
+        """Return the entry if it is fresh. One that can't be trusted gives a warning and None."""
         try:
             content = self._store.read(name)
             if content is None:
@@ -55,8 +55,8 @@ class RoleCache:
             return None
         return keys if keys.expires_at is not None and keys.expires_at - time.time() > FRESH_SECONDS else None
 
-    def keep(self, name: str, keys: Keys) -> None:
-        """Write the entry; a failure is a warning."""
+    def save(self, name: str, keys: Credentials) -> None:
+        """Write the entry. A failure gives a warning."""
         document = {"version": _VERSION, **{field: getattr(keys, field) for field in _FIELDS}}
         try:
             self._store.write(name, json.dumps(document).encode())
@@ -64,7 +64,7 @@ class RoleCache:
             warn(f"cannot cache role credentials in {self._store.path}: {_reason(error)}")
 
 
-def _parse(content: bytes) -> Keys:
+def _parse(content: bytes) -> Credentials:
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
@@ -72,7 +72,7 @@ def _parse(content: bytes) -> Keys:
     fits = isinstance(document, dict) and document.get("version") == _VERSION
     if not fits or any(type(document.get(field)) is not kind for field, kind in _FIELDS.items()):
         raise ValueError("damaged, or of another version")
-    return Keys(**{field: document[field] for field in _FIELDS})
+    return Credentials(**{field: document[field] for field in _FIELDS})
 
 
 def _reason(error: Exception) -> str:
@@ -80,30 +80,30 @@ def _reason(error: Exception) -> str:
 
 
 class ProfileRoleCache:
-    """The same cache as the mapping in which botocore keeps the roles of a profile."""
+    """Adapter of the cache to the mapping in which botocore keeps the roles of a profile."""
 
-    def __init__(self, cache: RoleCache, logins: bytes) -> None:
-        """Keep entries in `cache`; `logins` tells the state of the files that hold what they were got with."""
+    def __init__(self, cache: RoleCache, login_state: bytes) -> None:
+        """Keep entries in `cache`. `login_state` is the state of the login files that they depend on."""
         self._cache = cache
-        self._logins = logins
-        self._found: dict[str, Keys] = {}
-        self._turns: dict[str, contextlib.ExitStack] = {}
+        self._login_state = login_state
+        self._found: dict[str, Credentials] = {}
+        self._locks: dict[str, contextlib.ExitStack] = {}
 
     def __contains__(self, key: str) -> bool:
-        """Look for an entry; where there is none, other processes wait until it is set or `close` is called."""
-        name = self._cache.name("profile", self._logins, key)
-        turn = contextlib.ExitStack()
-        turn.enter_context(self._cache.turn(name))
+        """Search for an entry. If there is none, other processes wait until it is set or `close` is called."""
+        name = self._cache.name("profile", self._login_state, key)
+        exclusive = contextlib.ExitStack()
+        exclusive.enter_context(self._cache.exclusive(name))
         keys = self._cache.load(name)
         if keys is None:
-            self._turns[key] = turn
+            self._locks[key] = exclusive
             return False
-        turn.close()
+        exclusive.close()
         self._found[key] = keys
         return True
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        """Return what the last look found, in the shape of STS's answer."""
+        """Return the entry in the shape of STS's response."""
         keys = self._found[key]
         assert keys.expires_at is not None
         return {
@@ -116,19 +116,19 @@ class ProfileRoleCache:
         }
 
     def __setitem__(self, key: str, answer: dict[str, Any]) -> None:
-        """Keep STS's answer."""
+        """Store STS's response."""
         found = answer["Credentials"]
-        keys = Keys(
+        keys = Credentials(
             access_key=found["AccessKeyId"],
             secret_key=found["SecretAccessKey"],
             session_token=found["SessionToken"],
             expires_at=int(found["Expiration"].timestamp()),
         )
-        self._cache.keep(self._cache.name("profile", self._logins, key), keys)
-        if key in self._turns:
-            self._turns.pop(key).close()
+        self._cache.save(self._cache.name("profile", self._login_state, key), keys)
+        if key in self._locks:
+            self._locks.pop(key).close()
 
     def close(self) -> None:
-        """Let other processes have their turns."""
-        while self._turns:
-            self._turns.popitem()[1].close()
+        """Release all locks."""
+        while self._locks:
+            self._locks.popitem()[1].close()

@@ -1,7 +1,6 @@
-"""Writing the cache: private, atomic, bounded, and one process at a time for each entry.
+"""The cache folder: private, with atomic writes, a bounded size and a lock for each entry.
 
-Nobody else can read what is kept here, and what others might have written is not believed: folder and files must be
-ours alone, and no name in the folder is followed if it is a link.
+The folder and its files must belong to this user, be inaccessible to others, and be no symbolic links.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ from collections.abc import Callable, Iterator
 from authd.client.fast.sigv4 import NotOnFastPath
 from authd.client.fast.token_cache import folder_path, open_entry, open_folder
 
-# How long to wait for another process that makes the same entry, before doing the work once more.
+# Longest wait for another process that makes the same entry.
 _LOCK_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.02
 _PREFIXES = ("token-", "role-", "lock-", "temp-")
 # Far more clusters and roles than people use at once.
 _MAX_ENTRIES = 256
-# Entries say themselves when they end; by this age every one has (12 hours is the longest life of a role session).
+# Every entry has expired by this age: a role session lasts 12 hours at most.
 _MAX_AGE_SECONDS = 13 * 3600
 _MAX_ENTRY_BYTES = 128 * 1024
 
 
 def open_store(environ: dict[bytes, bytes], home: bytes) -> Store:
-    """Return the user's cache; raise OSError where it can't be made or trusted, or there is no home for it."""
-    return Store(place_of_store(environ, home))
+    """Return the user's cache. Raises OSError if it can't be created or trusted, or if there is no home folder."""
+    return Store(cache_path(environ, home))
 
 
-def place_of_store(environ: dict[bytes, bytes], home: bytes) -> bytes:
-    """Return the path of the user's cache; raise OSError where there is no place for it."""
+def cache_path(environ: dict[bytes, bytes], home: bytes) -> bytes:
+    """Return the path of the user's cache. Raises OSError if there is no place for it."""
     try:
         path = folder_path(environ, home)
     except NotOnFastPath:
@@ -46,20 +45,20 @@ def place_of_store(environ: dict[bytes, bytes], home: bytes) -> bytes:
 
 
 class Store:
-    """The cache folder, held open so that it can't be swapped for another."""
+    """The cache folder, held open so that it can't be replaced."""
 
     def __init__(self, path: bytes) -> None:
-        """Open the folder `path`, made if missing; raise OSError where that fails or it can't be trusted."""
+        """Open the folder `path`, and create it if it is missing. Raises OSError if it can't be trusted."""
         self.path = os.fsdecode(path)
         _make_folders(self.path)
         self._folder = open_folder(path)
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Close the folder."""
         os.close(self._folder)
 
     def read(self, name: str) -> bytes | None:
-        """Return an entry's content, None where there is none; raise OSError where it can't be trusted."""
+        """Return an entry's content, or None if it is missing. Raises OSError if it can't be trusted."""
         try:
             descriptor = open_entry(self._folder, name, os.O_RDONLY)
         except FileNotFoundError:
@@ -68,7 +67,7 @@ class Store:
             return file.read(_MAX_ENTRY_BYTES)
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace an entry as a whole; raise OSError."""
+        """Replace an entry atomically. Raises OSError."""
         temporary = f"temp-{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(temporary, flags, 0o600, dir_fd=self._folder)
@@ -82,17 +81,14 @@ class Store:
         self._prune()
 
     def remove(self, name: str) -> None:
-        """Forget an entry; one that isn't there is no error, and a folder in its place goes if it is empty."""
+        """Delete an entry or an empty folder in its place. A missing one is no error."""
         for forget in (os.unlink, os.rmdir):
             with contextlib.suppress(OSError):
                 forget(name, dir_fd=self._folder)
 
     @contextlib.contextmanager
     def lock(self, name: str, done: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Be the only process inside for `name`, unless `done` turns true while waiting for the others.
-
-        After a minute of waiting, go on without.
-        """
+        """Hold the lock of `name`. Stop waiting for it if `done` becomes true, or after a minute."""
         descriptor = self._take_lock(f"lock-{name}", time.monotonic() + _LOCK_SECONDS, done)
         try:
             yield
@@ -108,25 +104,25 @@ class Store:
             except OSError:
                 return None
             try:
-                if self._hold(descriptor, name):
+                if self._acquire(descriptor, name):
                     return descriptor
-            except OSError:  # a file system without locks
+            except OSError:  # the file system has no locks
                 os.close(descriptor)
                 return None
             os.close(descriptor)
             time.sleep(_LOCK_POLL_SECONDS)
         return None
 
-    def _hold(self, descriptor: int, name: str) -> bool:
+    def _acquire(self, descriptor: int, name: str) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever clears the cache may have taken the name away meanwhile: then others lock another file.
+            # `clear` may have removed the name meanwhile. Then other processes lock a new file.
             return os.stat(name, dir_fd=self._folder).st_ino == os.fstat(descriptor).st_ino
         except (BlockingIOError, FileNotFoundError):
             return False
 
     def clear(self) -> int:
-        """Forget everything and return the number of tokens and role credentials that were there."""
+        """Delete everything and return the number of deleted tokens and role credentials."""
         names = set(os.listdir(self._folder))
         for name in names:
             if name.startswith(_PREFIXES):
@@ -141,7 +137,7 @@ class Store:
         with contextlib.suppress(OSError):
             descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
             try:
-                if self._hold(descriptor, name):
+                if self._acquire(descriptor, name):
                     self.remove(name)
             finally:
                 os.close(descriptor)

@@ -1,6 +1,6 @@
-"""The path that most kubectl calls take: a cached token, or static credentials signed by hand, without botocore.
+"""The path of most kubectl calls: a cached token, or static credentials signed without botocore.
 
-Everything imported from here runs at every kubectl call; see docs/authd-token.md for what each import may cost.
+Every kubectl call runs all of this package's imports, so it imports only cheap modules.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from authd.client.fast.timestamps import rfc3339
 
 
 def attempt(arguments: list[str], environ: dict[bytes, bytes], now: int) -> str:
-    """Return what to print; raise NotOnFastPath or ClientError where the slow path must decide or explain."""
+    """Return the output. Raises NotOnFastPath or ClientError if the full path must decide or explain."""
     options = parse_flags(arguments)
     info = parse_exec_info(environ.get(b"KUBERNETES_EXEC_INFO"))
-    if options.help or options.version or options.clear_cache or options.why is not None or info.complaint:
+    if options.help or options.version or options.clear_cache or options.why is not None or info.problem:
         raise NotOnFastPath
     inputs = Inputs(options, info, environ)
     token, expires_at = (_cached if options.cache else mint_static)(inputs, now)

@@ -1,4 +1,4 @@
-"""What kubectl tells its credential plugin (ExecInfo) and what the plugin answers (ExecCredential).
+"""The documents of the credential plugin protocol: ExecInfo from kubectl, ExecCredential to kubectl.
 
 Source: Kubernetes documentation, "client-go credential plugins"; `client.authentication.k8s.io` v1 and v1beta1.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 V1 = "client.authentication.k8s.io/v1"
 V1BETA1 = "client.authentication.k8s.io/v1beta1"
-# What client-go writes when the cluster's details aren't asked for, so that nothing need be parsed.
-_USUAL = {
+# client-go's output without provideClusterInfo. Looking it up saves the parsing.
+_COMPACT_FORMS = {
     b'{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/%s","spec":{"interactive":%s}}'
     % (version, interactive): (version == b"v1", interactive == b"true")
     for version in (b"v1", b"v1beta1")
@@ -17,35 +17,35 @@ _USUAL = {
 
 
 class ExecInfo:
-    """What KUBERNETES_EXEC_INFO says, and in `complaint` what was wrong with it."""
+    """The content of KUBERNETES_EXEC_INFO. `problem` describes a malformed one."""
 
-    __slots__ = ("api_version", "cluster_id", "complaint", "given", "interactive", "role_arn")
+    __slots__ = ("api_version", "cluster_id", "interactive", "present", "problem", "role_arn")
 
     def __init__(
         self,
         *,
         api_version: str = V1BETA1,
         interactive: bool = False,
-        given: bool = True,
+        present: bool = True,
         cluster_id: str | None = None,
         role_arn: str | None = None,
-        complaint: str | None = None,
+        problem: str | None = None,
     ) -> None:
         self.api_version = api_version
         self.interactive = interactive
-        self.given = given
+        self.present = present
         self.cluster_id = cluster_id
         self.role_arn = role_arn
-        self.complaint = complaint
+        self.problem = problem
 
 
 def parse_exec_info(raw: bytes | None) -> ExecInfo:
-    """Return what `raw` says; v1beta1 and a complaint where it is malformed or of an unknown version."""
+    """Return the parsed document. A malformed or unknown one gives v1beta1 and a `problem`."""
     if raw is None:
-        return ExecInfo(given=False)
-    usual = _USUAL.get(raw.rstrip())
-    if usual is not None:
-        v1, interactive = usual
+        return ExecInfo(present=False)
+    compact = _COMPACT_FORMS.get(raw.rstrip())
+    if compact is not None:
+        v1, interactive = compact
         return ExecInfo(api_version=V1 if v1 else V1BETA1, interactive=interactive)
     return _parse_document(raw)
 
@@ -54,15 +54,15 @@ def _parse_document(raw: bytes) -> ExecInfo:
     try:
         document = _decode_json(raw.decode())
     except (ValueError, RecursionError, StopIteration, SystemError):
-        return ExecInfo(complaint="KUBERNETES_EXEC_INFO is not valid JSON")
+        return ExecInfo(problem="KUBERNETES_EXEC_INFO is not valid JSON")
     if not isinstance(document, dict) or document.get("kind", "ExecCredential") != "ExecCredential":
-        return ExecInfo(complaint="KUBERNETES_EXEC_INFO is not an ExecCredential")
+        return ExecInfo(problem="KUBERNETES_EXEC_INFO is not an ExecCredential")
     spec = _mapping(document.get("spec"))
     extension = _mapping(_mapping(spec.get("cluster")).get("config"))
     try:
         cluster_id, role_arn = _text(extension.get("clusterID")), _text(extension.get("roleARN"))
     except UnicodeEncodeError:
-        return ExecInfo(complaint="KUBERNETES_EXEC_INFO has half of a character in clusterID or roleARN")
+        return ExecInfo(problem="KUBERNETES_EXEC_INFO has half of a character in clusterID or roleARN")
     version = document.get("apiVersion")
     known = version in (V1, V1BETA1)
     return ExecInfo(
@@ -70,13 +70,13 @@ def _parse_document(raw: bytes) -> ExecInfo:
         interactive=known and spec.get("interactive") is True,
         cluster_id=cluster_id,
         role_arn=role_arn,
-        complaint=None if known else "KUBERNETES_EXEC_INFO asks for an API version that is not known here",
+        problem=None if known else "KUBERNETES_EXEC_INFO asks for an API version that is not known here",
     )
 
 
 def _decode_json(text: str) -> object:
-    # The C scanner alone; the json package around it would double the run time of a kubectl call. Where that package
-    # isn't loaded, the scanner finds no exception to raise for a syntax error: that is a SystemError.
+    # Only the C scanner: importing the json package would double the run time of a kubectl call. Without that package
+    # the scanner raises SystemError for a syntax error.
     from _json import make_scanner
 
     scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def _decode_json(text: str) -> object:
 
 
 class _ScannerContext:
-    """What the C scanner reads from a JSONDecoder."""
+    """The attributes of a JSONDecoder that the C scanner reads."""
 
     strict = True
     object_hook = None
@@ -105,13 +105,13 @@ def _mapping(value: object) -> dict[str, object]:
 def _text(value: object) -> str | None:
     if not isinstance(value, str) or not value:
         return None
-    # JSON can write one half of a surrogate pair, which no other text can hold.
+    # JSON can contain a lone surrogate, which can't be encoded.
     value.encode()
     return value
 
 
 def render_exec_credential(api_version: str, token: str, expiration: str) -> str:
-    """Return the ExecCredential document; every value is plain ASCII that JSON need not escape."""
+    """Return the ExecCredential document. Every value must be ASCII without characters that JSON escapes."""
     return (
         f'{{"kind":"ExecCredential","apiVersion":"{api_version}","spec":{{}},'
         f'"status":{{"expirationTimestamp":"{expiration}","token":"{token}"}}}}'

@@ -1,6 +1,6 @@
-"""The command line, by pflag's grammar, since kubeconfigs written for aws-iam-authenticator must go on working.
+"""The command line, in the grammar of pflag, so that arguments for aws-iam-authenticator keep their meaning.
 
-Every kubectl call reads this file, so it imports nothing: argparse alone would double the run time.
+It imports no argparse, which would double the run time of a kubectl call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VALUES = {
     "--profile": "profile",
     "--duration": "duration",
     "--endpoint": "endpoint",
-    # aws-iam-authenticator has it for every command, though it concerns the server alone.
+    # aws-iam-authenticator accepts it for every command, though only its server uses it.
     "--feature-gates": "feature_gates",
 }
 _SWITCHES = {
@@ -47,9 +47,9 @@ _BOOLEANS = {
 
 
 class Options:
-    """What the command line asks for; None where it is silent, so that an empty value can override a default."""
+    """The parsed command line. None stands for an absent option, so that an empty value can override a default."""
 
-    # A plain class: the dataclasses module would cost every kubectl call more than all the rest of this program.
+    # A plain class, because importing dataclasses takes longer than all of the fast path.
     __slots__ = (*_VALUES.values(), *_SWITCHES.values(), "why")
 
     cluster_id: str | None
@@ -69,7 +69,7 @@ class Options:
     clear_cache: bool
     help: bool
     version: bool
-    # None: not asked for. Otherwise the daemon's reference code, empty where none was given.
+    # The daemon's reference code, empty for a bare `--why`. None without the option.
     why: str | None
 
     def __init__(self) -> None:
@@ -81,18 +81,18 @@ class Options:
 
 
 def parse_flags(arguments: list[str]) -> Options:
-    """Return the options in `arguments` (without the program's name); raise UsageError for what is not one.
+    """Return the options in `arguments` (without the program's name). Raises UsageError.
 
-    The word `token` is allowed once, so that a kubeconfig written for aws-iam-authenticator keeps its arguments.
+    A first word `token` is skipped, so that a kubeconfig for aws-iam-authenticator keeps its arguments.
     """
     options = Options()
     words: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
+    remaining = iter(arguments)
+    for argument in remaining:
         if argument == "--":
-            words.extend(rest)
+            words.extend(remaining)
         elif argument.startswith("-") and argument != "-":
-            _take_flag(options, argument, rest)
+            _parse_flag(options, argument, remaining)
         else:
             words.append(argument)
     if words and words[0] == "token":
@@ -106,14 +106,14 @@ def parse_flags(arguments: list[str]) -> Options:
     return options
 
 
-def _take_flag(options: Options, argument: str, rest: object) -> None:
+def _parse_flag(options: Options, argument: str, remaining: object) -> None:
     name, given, value = _split(argument)
     if name == "--why":
         options.why = value
     elif name in _SWITCHES:
         setattr(options, _SWITCHES[name], _boolean(name, value) if given else True)
     elif name in _VALUES:
-        setattr(options, _VALUES[name], value if given else _next_value(name, rest))
+        setattr(options, _VALUES[name], value if given else _next_value(name, remaining))
     else:
         raise UsageError(f"unknown option {name}; `authd-token --help` shows the options")
 
@@ -127,8 +127,8 @@ def _split(argument: str) -> tuple[str, bool, str]:
     return _SHORT.get(name, name), bool(value), value.removeprefix("=")
 
 
-def _next_value(name: str, rest: object) -> str:
-    value = next(rest, None)  # type: ignore[call-overload]
+def _next_value(name: str, remaining: object) -> str:
+    value = next(remaining, None)  # type: ignore[call-overload]
     if value is None:
         raise UsageError(f"option {name} needs a value")
     return str(value)

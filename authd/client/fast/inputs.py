@@ -1,7 +1,6 @@
-"""Everything outside of the clock that decides which token comes out, gathered before anyone judges it.
+"""All inputs of a token except the clock: options, ExecInfo, environment and files.
 
-The same gathering serves the fast path, the slow path and the key of the token cache, so that they can't disagree
-about what was asked for.
+The fast path, the full path and the key of the token cache use the same object, so that they can't disagree.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
 CLUSTER_ID_VARIABLE = b"KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID"
 ROLE_VARIABLE = b"DEFAULT_ROLE"
-# A name, not a document; it travels as one header of every request to STS.
+# It is one header of every request to STS. The daemon has the same limit.
 MAX_CLUSTER_ID = 256
-# Beyond this, a configuration file isn't read at every kubectl call, and beyond the second it is none.
+# A larger file is left to the full path. One beyond the second limit counts as missing.
 _MAX_FILE_BYTES = 4 * 1024 * 1024
 _MAX_LENIENT_BYTES = 256 * 1024 * 1024
 _S_IFMT, _S_IFREG = 0o170000, 0o100000
@@ -36,7 +35,7 @@ class Inputs:
     ) -> None:
         """Read the files that `options` and `environ` name.
 
-        A path to expand or a file that can't be read raises NotOnFastPath, or if `lenient` counts as no file.
+        A path to expand or an unreadable file raises NotOnFastPath. If `lenient`, it counts as missing.
         """
         self.options = options
         self.exec_info = exec_info
@@ -44,7 +43,7 @@ class Inputs:
         home = environ.get(b"HOME", b"")
         if not home.startswith(b"/"):
             raise NotOnFastPath
-        # Empty for the root, as containers have it.
+        # Empty for the root folder, which is the home in some containers.
         self.home = home.rstrip(b"/")
         self.config_file = self._read(b"AWS_CONFIG_FILE", b"/.aws/config", lenient)
         self.credentials_file = self._read(b"AWS_SHARED_CREDENTIALS_FILE", b"/.aws/credentials", lenient)
@@ -66,19 +65,19 @@ class Inputs:
             return None
 
     def cluster_id(self) -> str | None:
-        """Return the cluster's id: the option's, else the exec extension's, else the environment's."""
+        """Return the cluster ID of the option, the exec extension or the environment, in this order."""
         if self.options.cluster_id is not None:
             return self.options.cluster_id
         return self.exec_info.cluster_id or _text(self.environ.get(CLUSTER_ID_VARIABLE))
 
     def role(self) -> str | None:
-        """Return the role to assume, by the same order; an empty option means none."""
+        """Return the role to assume, in the same order. An empty option means none."""
         if self.options.role is not None:
             return self.options.role
         return self.exec_info.role_arn or _text(self.environ.get(ROLE_VARIABLE))
 
     def cache_key(self) -> str:
-        """Return a digest, in hex, of everything here that could change the answer."""
+        """Return a hex digest of everything that can change the token."""
         options = self.options
         parts = [
             options.cluster_id, options.role, options.external_id, options.session_name, options.region,
@@ -86,13 +85,13 @@ class Inputs:
             "forward" if options.forward_session_name else None, self.exec_info.cluster_id, self.exec_info.role_arn,
             _text(self.environ.get(CLUSTER_ID_VARIABLE)), _text(self.environ.get(ROLE_VARIABLE)),
         ]  # fmt: skip
-        return _digest([*map(_bytes, parts), self.settings_file, *self._surroundings()])
+        return _digest([*map(_bytes, parts), self.settings_file, *self._aws_environment()])
 
     def profile_key(self) -> str:
-        """Return a digest, in hex, of everything here that decides what a profile's credentials are."""
-        return _digest(self._surroundings())
+        """Return a hex digest of everything that can change the profile's credentials."""
+        return _digest(self._aws_environment())
 
-    def _surroundings(self) -> list[bytes | None]:
+    def _aws_environment(self) -> list[bytes | None]:
         pieces = [_bytes(self.options.profile), self.home, self.config_file, self.credentials_file]
         for name in sorted(self.environ):
             if name.startswith((b"AWS_", b"BOTO")):
@@ -101,9 +100,9 @@ class Inputs:
 
 
 def read_file(path: bytes, limit: int = _MAX_FILE_BYTES) -> bytes | None:
-    """Return the content of a plain file, None where there is no file; raise NotOnFastPath where it can't be read.
+    """Return the content of a regular file, or None if it does not exist.
 
-    A file of `limit` bytes or more, and anything but a plain file, count as such.
+    Raises NotOnFastPath for an unreadable file, one of `limit` bytes or more, and anything but a regular file.
     """
     if path == b"/dev/null":
         return None
@@ -114,7 +113,7 @@ def read_file(path: bytes, limit: int = _MAX_FILE_BYTES) -> bytes | None:
     except OSError:
         raise NotOnFastPath from None
     try:
-        # botocore passes by what isn't a plain file; a pipe would give its content once only.
+        # botocore ignores anything but regular files. A pipe could be read only once.
         if posix.fstat(descriptor).st_mode & _S_IFMT != _S_IFREG:
             raise NotOnFastPath
         content = posix.read(descriptor, limit)
@@ -136,6 +135,6 @@ def _bytes(value: str | None) -> bytes | None:
 
 
 def _digest(pieces: list[bytes | None]) -> str:
-    # With their lengths, so that no two lists of pieces run together to the same bytes.
+    # Length prefixes keep different lists of pieces from giving the same bytes.
     whole = b"".join(b"-" if piece is None else b"%d:%s" % (len(piece), piece) for piece in pieces)
     return str(sha256(whole).hexdigest())

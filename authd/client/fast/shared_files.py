@@ -1,7 +1,7 @@
-"""A strict reader of the AWS shared files: it takes what every INI reader understands alike, and nothing else.
+"""A strict reader of the AWS shared files: it accepts only input that every INI reader understands alike.
 
-Source: the AWS SDKs' shared configuration files, as botocore reads them with configparser. Whatever is not plain
-(indented lines in the wanted section, duplicates, odd characters) is left to botocore.
+Source: botocore, which reads the shared configuration files with configparser. Indented lines in the requested
+section, duplicates and unusual characters are left to botocore.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ _PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n"
 
 
 def read_section(content: bytes, wanted: str) -> dict[str, str] | None:
-    """Return the keys of the section `wanted`, None where it does not exist.
+    """Return the keys of the section `wanted`, or None if it does not exist.
 
-    Raises NotOnFastPath where configparser might see anything else than this reader does, in any section: a file
-    that botocore refuses as a whole must not be half understood here.
+    Raises NotOnFastPath if configparser might read any section of the file differently, because botocore rejects a
+    broken file as a whole.
     """
     if content.translate(None, _PLAIN):
         raise NotOnFastPath
@@ -26,7 +26,7 @@ def read_section(content: bytes, wanted: str) -> dict[str, str] | None:
         if not stripped or stripped[0] in "#;":
             continue
         if line[0] in " \t":
-            # A continuation; harmless where it belongs to a key of a section that nobody asks about.
+            # A continuation line. It is harmless in a section that isn't requested.
             if not section or section is sections.get(wanted):
                 raise NotOnFastPath
         elif stripped[0] == "[":
@@ -34,7 +34,7 @@ def read_section(content: bytes, wanted: str) -> dict[str, str] | None:
         elif section is None:
             raise NotOnFastPath
         else:
-            _take_pair(section, stripped)
+            _parse_pair(section, stripped)
     return sections.get(wanted)
 
 
@@ -46,7 +46,7 @@ def _header(line: str, sections: dict[str, dict[str, str]]) -> str:
     return name
 
 
-def _take_pair(section: dict[str, str], line: str) -> None:
+def _parse_pair(section: dict[str, str], line: str) -> None:
     key, equals, value = line.partition("=")
     key = key.rstrip().lower()
     if not equals or not key or ":" in key or key in section:

@@ -1,7 +1,7 @@
 """A presigned GetCallerIdentity request signed by hand, byte for byte as botocore's query signer writes it.
 
-Source: AWS, "Signature Version 4 signing process" (query parameters). hmac and base64 are written out here, since
-importing them would cost more than the signing; anything unusual is botocore's to sign, see `minting`.
+Source: AWS, "Signature Version 4 signing process" (query parameters). hmac and base64 are written out here,
+because importing them takes longer than the signing. botocore signs unusual values, see `minting`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ try:
     from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
     try:
-        # The same before Python 3.12. Both are in the interpreter; hashlib would load OpenSSL for it.
+        # Its name before Python 3.12. Both are built in, whereas hashlib loads OpenSSL.
         from _sha256 import sha256  # type: ignore[import-not-found, no-redef, unused-ignore]
     except ImportError:  # a build of Python that leaves hashing to OpenSSL
         from hashlib import sha256
@@ -20,7 +20,7 @@ except ImportError:
 __all__ = ["EXPIRES_SECONDS", "TOKEN_PREFIX", "NotOnFastPath", "sha256", "sign_get_caller_identity", "token_of"]
 
 TOKEN_PREFIX = "k8s-aws-v1."  # noqa: S105
-# STS ignores it and honours a signature for 15 minutes; verifiers before 0.4 demanded at most 60.
+# STS ignores it and accepts a signature for 15 minutes. Verifiers before 0.4 require at most 60.
 EXPIRES_SECONDS = 60
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
 _SESSION_TOKEN_BYTES = _UNRESERVED + b"+/="
@@ -32,22 +32,22 @@ _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85
 
 
 class NotOnFastPath(Exception):
-    """A value is outside of what is surely signed as botocore signs it."""
+    """The fast path can't be certain to give botocore's result."""
 
 
 def sign_get_caller_identity(
     *, access_key: bytes, secret_key: bytes, session_token: bytes, host: str, region: str, cluster_id: bytes, date: str
 ) -> str:
-    """Return the presigned URL; `date` is `yyyymmddThhmmssZ` in UTC, an empty session token means none.
+    """Return the presigned URL. `date` is `yyyymmddThhmmssZ` in UTC. An empty session token means none.
 
-    Raises NotOnFastPath where a value is empty or has characters that botocore may treat otherwise.
+    Raises NotOnFastPath if a value is empty or has characters that botocore may treat differently.
     """
-    _demand(access_key, _UNRESERVED)
-    _demand(secret_key, _PRINTABLE)
-    _demand(cluster_id, _PRINTABLE)
+    _require(access_key, _UNRESERVED)
+    _require(secret_key, _PRINTABLE)
+    _require(cluster_id, _PRINTABLE)
     token = ""
     if session_token:
-        _demand(session_token, _SESSION_TOKEN_BYTES)
+        _require(session_token, _SESSION_TOKEN_BYTES)
         token = session_token.decode().replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
         token = f"X-Amz-Security-Token={token}&"
     day = date[:8]
@@ -69,12 +69,12 @@ def sign_get_caller_identity(
 
 
 def token_of(url: str) -> str:
-    """Return the bearer token that carries a presigned URL: base64url without padding behind a fixed prefix."""
+    """Return the bearer token for a presigned URL: a fixed prefix and base64url without padding."""
     text = b2a_base64(url.encode(), newline=False).decode()
     return TOKEN_PREFIX + text.rstrip("=").replace("+", "-").replace("/", "_")
 
 
-def _demand(value: bytes, allowed: bytes) -> None:
+def _require(value: bytes, allowed: bytes) -> None:
     if not value or value.translate(None, allowed):
         raise NotOnFastPath
 

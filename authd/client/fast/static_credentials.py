@@ -1,7 +1,7 @@
-"""Static credentials, from the environment or from a profile's own keys, where nothing else could change the answer.
+"""Static credentials from the environment or from a profile's own keys.
 
-The order is that of botocore's credential chain. A variable or a key that this module does not know ends the matter
-with NotOnFastPath: botocore then decides, slow and right.
+The order is that of botocore's credential chain. A variable or key that this module does not know raises
+NotOnFastPath, so that botocore decides.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from authd.client.fast.inputs import Inputs
 
-# Variables that are read here, and those that can't change how static credentials are found or what they sign.
+# Variables that are read here, and those that can't change the static credentials or the STS host.
 _KNOWN_VARIABLES = frozenset((
     b"AWS_ACCESS_KEY_ID", b"AWS_SECRET_ACCESS_KEY", b"AWS_SESSION_TOKEN", b"AWS_CREDENTIAL_EXPIRATION",
     b"AWS_PROFILE", b"AWS_DEFAULT_PROFILE", b"AWS_REGION", b"AWS_DEFAULT_REGION",
@@ -33,7 +33,7 @@ _KNOWN_KEYS = frozenset((
 
 
 class StaticCredentials:
-    """Keys as bytes (no session token is empty bytes), when they expire (or None), and where to sign for."""
+    """Credentials as bytes (an empty session token means none), their expiry or None, and the STS host and region."""
 
     __slots__ = ("access_key", "expires_at", "host", "region", "secret_key", "session_token")
 
@@ -52,9 +52,9 @@ class StaticCredentials:
 
 
 def find_static_credentials(inputs: Inputs) -> StaticCredentials:
-    """Return the credentials that botocore would find too; raise NotOnFastPath where that isn't certain."""
+    """Return the credentials that botocore would find. Raises NotOnFastPath if that isn't certain."""
     options, environ = inputs.options, inputs.environ
-    _demand_known_settings(inputs)
+    _require_known_settings(inputs)
     profile = _profile_name(inputs)
     config, credentials = _profile_sections(inputs, profile or "default")
     if profile is not None and config is None and credentials is None:
@@ -94,14 +94,14 @@ def _profile_sections(inputs: Inputs, profile: str) -> tuple[dict[str, str] | No
     return config, credentials
 
 
-def _demand_known_settings(inputs: Inputs) -> None:
+def _require_known_settings(inputs: Inputs) -> None:
     for name in inputs.environ:
         if name.startswith((b"AWS_", b"BOTO")) and name not in _KNOWN_VARIABLES:
             raise NotOnFastPath
     regional = inputs.environ.get(b"AWS_STS_REGIONAL_ENDPOINTS", b"regional") == b"regional"
     if inputs.options.endpoint is not None or not regional:
         raise NotOnFastPath
-    # botocore reads service models and endpoints from there before its own.
+    # botocore prefers service models and endpoints from this folder to its own.
     try:
         stat(inputs.home + b"/.aws/models")
     except OSError:

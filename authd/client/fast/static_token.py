@@ -7,14 +7,14 @@ from authd.client.fast.sigv4 import NotOnFastPath, sign_get_caller_identity, tok
 from authd.client.fast.static_credentials import find_static_credentials
 from authd.client.fast.timestamps import compact
 
-#: A signature is valid for 15 minutes; a token is given up one minute earlier.
+#: A signature is valid for 15 minutes. A token expires one minute earlier.
 TOKEN_SECONDS = 14 * 60
-#: A token is given up this long before its credentials expire.
+#: A token expires this long before its credentials.
 CREDENTIALS_MARGIN_SECONDS = 60
 
 
 def mint_static(inputs: Inputs, now: int) -> tuple[str, int]:
-    """Return a token signed with static credentials, and when to give it up, in seconds since 1970."""
+    """Return a token signed with static credentials, and its expiry in seconds since 1970."""
     if inputs.role() or inputs.options.config is not None:
         raise NotOnFastPath
     cluster_id = (inputs.cluster_id() or "").encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""The regional STS host of the regions whose names are beyond doubt; botocore's partition data decides the others."""
+"""Regional STS hosts of well-known regions. botocore's partition data decides the others."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ _DIRECTIONS = (
 
 
 def regional_host(region: str) -> str:
-    """Return `sts.<region>.<suffix>`; raise NotOnFastPath for a name that isn't surely one of aws, aws-cn, aws-us-gov.
+    """Return `sts.<region>.<suffix>`. Raises NotOnFastPath for unusual names.
 
-    Source: the partition table that botocore carries; the tests compare every region of it.
+    Only regions that are certain to be in aws, aws-cn or aws-us-gov are usual.
+
+    Source: botocore's partition table. The tests compare every region.
     """
-    area, _, rest = region.partition("-")
+    area, _, remaining = region.partition("-")
     suffix = "amazonaws.com.cn" if area == "cn" else "amazonaws.com"
     if area == "us":
-        rest = rest.removeprefix("gov-")
-    direction, _, number = rest.partition("-")
+        remaining = remaining.removeprefix("gov-")
+    direction, _, number = remaining.partition("-")
     if area not in (*_AREAS, "cn") or direction not in _DIRECTIONS or number not in ("1", "2", "3", "4", "5", "6", "7"):
         raise NotOnFastPath
     return f"sts.{region}.{suffix}"

@@ -1,7 +1,7 @@
-"""Reading a cached token: whom to trust, when it is stale, and when asking again means that it was refused.
+"""Reads cached tokens, checks their permissions and freshness, and detects refused ones.
 
-client-go runs its plugin again after a 401, from the same process. So each token file lists the processes that it
-has served: one that asks a second time for a token that isn't stale was refused, and gets a new one.
+client-go runs its plugin again after a 401, from the same process. Each token file therefore lists the processes
+that it has served. A second request from one of them means that the cluster refused the token.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import posix
 from authd.client.fast.sigv4 import NotOnFastPath, sha256
 
 MAGIC = b"authd-token 1"
-# A token that could expire on its way to the cluster isn't handed out any more.
+# A token closer to its expiry could expire on its way to the cluster.
 STALE_SECONDS = 60
-# A clock that was set back must not prolong a token's life; this much is ordinary drift.
+# Ordinary clock drift. A clock that was set back must not prolong a token's life.
 _FUTURE_SECONDS = 5
 # Room for a few thousand kubectl calls within one token's life.
 MAX_FILE_BYTES = 128 * 1024
-# The magic word, the key, the times, the token and the checksum.
+# Magic word, key, times, token and checksum.
 _MIN_LINES = 5
 _S_IFMT, _S_IFDIR, _S_IFREG, _S_IFLNK = 0o170000, 0o040000, 0o100000, 0o120000
 
@@ -25,15 +25,15 @@ HIT, MISS, REFUSED, UNTRUSTED = "hit", "miss", "refused", "untrusted"
 
 
 class Cached:
-    """What the cache has: `outcome` is one of HIT, MISS, REFUSED, UNTRUSTED; the rest belongs to a HIT."""
+    """The result of a look-up. `outcome` is HIT, MISS, REFUSED or UNTRUSTED. Only a HIT has a token."""
 
-    __slots__ = ("complaint", "expires_at", "outcome", "token")
+    __slots__ = ("expires_at", "outcome", "problem", "token")
 
-    def __init__(self, outcome: str, *, token: str = "", expires_at: int = 0, complaint: str = "") -> None:
+    def __init__(self, outcome: str, *, token: str = "", expires_at: int = 0, problem: str = "") -> None:
         self.outcome = outcome
         self.token = token
         self.expires_at = expires_at
-        self.complaint = complaint
+        self.problem = problem
 
     def __repr__(self) -> str:
         return f"Cached({self.outcome})"
@@ -42,7 +42,7 @@ class Cached:
 def folder_path(environ: dict[bytes, bytes], home: bytes) -> bytes:
     """Return the folder that holds the cache: AUTHD_CACHE_DIR, else ~/.kube/cache/authd.
 
-    Raises NotOnFastPath for a path that would be another one in another working directory.
+    Raises NotOnFastPath for a relative path.
     """
     path = environ.get(b"AUTHD_CACHE_DIR") or b"~/.kube/cache/authd"
     if path.startswith(b"~/"):
@@ -52,30 +52,30 @@ def folder_path(environ: dict[bytes, bytes], home: bytes) -> bytes:
     return path
 
 
-def find_token(folder: bytes, key: str, now: int, asker: bytes) -> Cached:
-    """Return the token cached under `key`, and note that `asker` (see `parent_process`) has got it."""
+def find_token(folder: bytes, key: str, now: int, requester: bytes) -> Cached:
+    """Return the token cached under `key`, and record that `requester` (see `parent_process`) has it."""
     try:
         descriptor = _open_trusted(folder, key)
     except FileNotFoundError:
         return Cached(MISS)
     except OSError as error:
-        return Cached(UNTRUSTED, complaint=str(error.strerror))
+        return Cached(UNTRUSTED, problem=str(error.strerror))
     try:
-        return _judge(descriptor, key, now, asker)
+        return _read_entry(descriptor, key, now, requester)
     except OSError as error:
-        return Cached(UNTRUSTED, complaint=f"cannot be read or written ({error.strerror})")
+        return Cached(UNTRUSTED, problem=f"cannot be read or written ({error.strerror})")
     except ValueError:
-        return Cached(UNTRUSTED, complaint="is damaged")
+        return Cached(UNTRUSTED, problem="is damaged")
     finally:
         posix.close(descriptor)
 
 
 def parent_process() -> bytes:
-    """Return what tells the program that ran us from any other: its process, when that started, and the file it runs.
+    """Return a unique name of the requesting program: its process ID, start time and the inode of its executable.
 
-    The start is in clock ticks since boot (proc(5), /proc/PID/stat, field 22), 0 where /proc does not say. The file
-    matters since a kubectl that only looks for the right version of kubectl (Google Cloud's does) asks for itself and
-    then becomes the other one, in the same process.
+    The start time is in clock ticks since boot (proc(5), /proc/PID/stat, field 22), or 0 if /proc is unavailable. The
+    inode is needed because a kubectl wrapper such as Google Cloud's requests a token for itself and then executes the
+    right version of kubectl in the same process.
     """
     process = posix.getppid()
     try:
@@ -95,18 +95,18 @@ def parent_process() -> bytes:
 
 
 def render_token(key: str, now: int, expires_at: int, token: str, watched: bytes) -> bytes:
-    """Return the content of a token file that has served nobody yet; `watched` is from `fingerprint`."""
+    """Return the content of a new token file. `watched` has lines from `fingerprint`."""
     body = b"%s\n%s\n%d %d\n%s\n%s" % (MAGIC, key.encode(), now, expires_at, token.encode(), watched)
     return body + b"%s\n\n" % _checksum(body)
 
 
-def served_line(asker: bytes) -> bytes:
-    """Return the line that notes a process that has got the token."""
-    return b"%s\n" % asker
+def served_line(requester: bytes) -> bytes:
+    """Return the line that records a process served with the token."""
+    return b"%s\n" % requester
 
 
 def fingerprint(path: bytes) -> bytes:
-    """Return a line that names a file and the state it is in, to be told whether it changes later."""
+    """Return a line with the name and the state of a file, for detecting later changes."""
     try:
         state = posix.stat(path)
     except OSError:
@@ -115,10 +115,10 @@ def fingerprint(path: bytes) -> bytes:
 
 
 def open_folder(folder: bytes) -> int:
-    """Return a descriptor of the cache folder; raise OSError, with words for the user if it can't be trusted."""
+    """Return a descriptor of the cache folder. Raises OSError with a message if others could write to it."""
     descriptor = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     try:
-        _demand_private(descriptor, _S_IFDIR, folder)
+        _require_private(descriptor, _S_IFDIR, folder)
     except OSError:
         posix.close(descriptor)
         raise
@@ -126,7 +126,7 @@ def open_folder(folder: bytes) -> int:
 
 
 def open_entry(folder: int, name: str, flags: int) -> int:
-    """Return a descriptor of a file in the cache folder; raise OSError as `open_folder` does."""
+    """Return a descriptor of a file in the cache folder. Raises OSError like `open_folder`."""
     flags |= posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK
     try:
         descriptor = posix.open(name, flags, dir_fd=folder)
@@ -134,7 +134,7 @@ def open_entry(folder: int, name: str, flags: int) -> int:
         _refuse_link(folder, name)
         raise
     try:
-        _demand_private(descriptor, _S_IFREG, name)
+        _require_private(descriptor, _S_IFREG, name)
     except OSError:
         posix.close(descriptor)
         raise
@@ -159,35 +159,35 @@ def _refuse_link(folder: int, name: str) -> None:
         raise PermissionError(0, "is a symbolic link", name)
 
 
-def _demand_private(descriptor: int, kind: int, path: bytes | str) -> None:
+def _require_private(descriptor: int, kind: int, path: bytes | str) -> None:
     state = posix.fstat(descriptor)
     if isinstance(path, bytes):
         path = path.decode(errors="replace")
     if state.st_mode & _S_IFMT != kind:
-        raise PermissionError(0, "is not what belongs there", path)
+        raise PermissionError(0, "is not a regular file or folder", path)
     if state.st_uid != posix.geteuid():
-        raise PermissionError(0, "belongs to someone else", path)
+        raise PermissionError(0, "belongs to another user", path)
     if state.st_mode & 0o077:
-        raise PermissionError(0, "is open to others; `chmod go=` it, or remove it", path)
+        raise PermissionError(0, "is accessible to other users; run `chmod go=` on it, or remove it", path)
 
 
-def _judge(descriptor: int, key: str, now: int, asker: bytes) -> Cached:
+def _read_entry(descriptor: int, key: str, now: int, requester: bytes) -> Cached:
     content = posix.read(descriptor, MAX_FILE_BYTES)
     body, end, served = content.partition(b"\n\n")
     lines = body.split(b"\n")
     if len(content) == MAX_FILE_BYTES:
         return Cached(MISS)
     if not end or len(lines) < _MIN_LINES or lines[:2] != [MAGIC, key.encode()]:
-        return Cached(UNTRUSTED, complaint="is not a token file of this version")
+        return Cached(UNTRUSTED, problem="is not a token file of this version")
     if _checksum(body[: -len(lines[-1])]) != lines[-1]:
-        return Cached(UNTRUSTED, complaint="is damaged")
+        return Cached(UNTRUSTED, problem="is damaged")
     minted, expires_at = map(int, lines[2].split())
     unchanged = all(fingerprint(line.partition(b" ")[2]) == line + b"\n" for line in lines[4:-1])
     if not unchanged or not minted - _FUTURE_SECONDS <= now < expires_at - STALE_SECONDS:
         return Cached(MISS)
-    if b"\n" + served_line(asker) in b"\n" + served:
+    if b"\n" + served_line(requester) in b"\n" + served:
         return Cached(REFUSED)
-    posix.write(descriptor, served_line(asker))
+    posix.write(descriptor, served_line(requester))
     return Cached(HIT, token=lines[3].decode(), expires_at=expires_at)
 
 

@@ -14,7 +14,7 @@ ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 
 
 def test_no_credentials_says_where_it_looked(authd_token: Callable) -> None:
-    """Without any credentials the sentence names every place, and what to run."""
+    """Without any credentials the message names every place, and the next command."""
     sentence = authd_token("-i", "prod").sentence()
     for word in ("no AWS credentials", "AWS_ACCESS_KEY_ID", "'default'", "~/.aws/credentials", "container", "AWS_EC2_METADATA_DISABLED",
                  "aws configure", "aws sso login", "AWS_PROFILE"):  # fmt: skip
@@ -22,7 +22,7 @@ def test_no_credentials_says_where_it_looked(authd_token: Callable) -> None:
 
 
 def test_a_dead_metadata_address_costs_a_second_at_most(authd_token: Callable, environ: dict[str, str]) -> None:
-    """Off EC2, where the metadata address swallows everything, the answer comes, and names the metadata."""
+    """If the metadata address swallows every packet, the message still arrives and names the metadata."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -62,7 +62,7 @@ def test_missing_profile_is_named(authd_token: Callable, how: str) -> None:
 
 
 def test_denied_role_names_principal_role_and_trust(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
-    """AccessDenied on AssumeRole says who wanted which role and what its trust policy must allow."""
+    """AccessDenied on AssumeRole names the caller, the role and the missing permission."""
     user = "arn:aws:iam::999999999999:user/alice"
     sts.refusal = ("AccessDenied", f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {ROLE}")
     sentence = authd_token("-i", "prod", "-r", ROLE).sentence()
@@ -146,12 +146,12 @@ def test_a_broken_shared_file_shows_no_line_of_it(authd_token: Callable, write_a
 
 
 def test_incomplete_keys_are_named(authd_token: Callable, environ: dict[str, str]) -> None:
-    """A key id without its secret says what is missing."""
+    """A key ID without its secret names the missing part."""
     assert "AWS_SECRET_ACCESS_KEY is missing" in authd_token("-i", "prod", AWS_ACCESS_KEY_ID=KEY_ID).sentence()
 
 
 def test_expired_keys_in_the_environment(authd_token: Callable, keys: dict[str, str]) -> None:
-    """Keys whose expiration lies behind are not signed with."""
+    """Expired credentials don't sign a token."""
     assert "expired" in authd_token("-i", "prod", AWS_CREDENTIAL_EXPIRATION="2020-01-01T00:00:00Z").sentence()
 
 
@@ -159,7 +159,7 @@ def test_expired_keys_in_the_environment(authd_token: Callable, keys: dict[str, 
     "program", ["exit 3", f"echo {SECRET} >&2; exit 1", f"echo '{SECRET}'", "echo '{}'", "echo '[]'"]
 )
 def test_a_failing_process_shows_nothing_it_said(authd_token: Callable, write_aws: Callable, program: str) -> None:
-    """A credential_process that fails is pointed at; what it printed might be a secret."""
+    """A failing credential_process is named. Its output could contain a secret and is not shown."""
     script = write_aws("process.sh", program)
     write_aws("config", f"[default]\ncredential_process = sh {script}\n")
     assert "credential" in authd_token("-i", "prod").sentence()

@@ -12,9 +12,9 @@ import pytest
 from authd.client.cache import store as cache_store
 from authd.client.cache.role_cache import RoleCache
 from authd.client.cache.store import Store
-from authd.client.credentials import Keys
+from authd.client.request.credentials import Credentials
 
-KEYS = Keys(access_key="ASIA", secret_key="secret", session_token="token", expires_at=int(time.time()) + 3600)
+KEYS = Credentials(access_key="ASIA", secret_key="secret", session_token="token", expires_at=int(time.time()) + 3600)
 
 
 @pytest.fixture
@@ -149,12 +149,12 @@ def test_role_credentials_are_kept_and_found(store: Store) -> None:
     """Role credentials come back as they were, until a quarter of an hour before their end."""
     cache = RoleCache(store, scope="s", refused=False)
     name = cache.name("a", 1)
-    with cache.turn(name):
+    with cache.exclusive(name):
         assert cache.load(name) is None
-        cache.keep(name, KEYS)
-    with cache.turn(name):
+        cache.save(name, KEYS)
+    with cache.exclusive(name):
         assert cache.load(name) == KEYS
-    cache.keep(name, Keys(access_key="A", secret_key="s", session_token="t", expires_at=int(time.time()) + 890))
+    cache.save(name, Credentials(access_key="A", secret_key="s", session_token="t", expires_at=int(time.time()) + 890))
     assert cache.load(name) is None
     assert "secret" not in repr(KEYS)
 
@@ -162,9 +162,9 @@ def test_role_credentials_are_kept_and_found(store: Store) -> None:
 def test_refused_role_credentials_are_dropped(store: Store) -> None:
     """After a refusal, what was kept is gone before anything new is made."""
     name = RoleCache(store, scope="s", refused=False).name("a")
-    RoleCache(store, scope="s", refused=False).keep(name, KEYS)
+    RoleCache(store, scope="s", refused=False).save(name, KEYS)
     refused = RoleCache(store, scope="s", refused=True)
-    with refused.turn(name):
+    with refused.exclusive(name):
         assert refused.load(name) is None
     assert store.read(name) is None
 

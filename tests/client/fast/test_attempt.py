@@ -13,8 +13,7 @@ import botocore.configprovider
 import pytest
 
 import authd
-from authd.client.aws.signer import find_signer
-from authd.client.environment import gather
+from authd.client.aws.credential_chain import find_signer
 from authd.client.fast import attempt as fast
 from authd.client.fast.exec_credential import parse_exec_info, render_exec_credential
 from authd.client.fast.flags import parse_flags
@@ -22,7 +21,8 @@ from authd.client.fast.sigv4 import NotOnFastPath
 from authd.client.fast.static_credentials import find_static_credentials
 from authd.client.fast.timestamps import rfc3339
 from authd.client.minting import sign_token
-from authd.client.token_request import parse_order
+from authd.client.request.environment import collect_inputs
+from authd.client.request.token_request import parse_token_request
 
 NOW = 1_800_000_000
 KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
@@ -87,8 +87,8 @@ def _fast(*arguments: str) -> str:
 def _slow(*arguments: str) -> str:
     """Make the same by botocore alone: its credentials, its endpoint and its signer."""
     options, info = parse_flags(list(arguments)), parse_exec_info(os.environb.get(b"KUBERNETES_EXEC_INFO"))
-    inputs = gather(options, info)
-    order = parse_order(inputs)
+    inputs = collect_inputs(options, info)
+    order = parse_token_request(inputs)
     minted = sign_token(find_signer(inputs, order, None), order)
     if options.token_only:
         return minted.token
@@ -260,7 +260,7 @@ def test_cluster_comes_from_option_extension_and_environment_in_this_order(here:
 def test_secrets_have_no_repr(here: Callable[..., None]) -> None:
     """Credentials print no secret."""
     here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
-    inputs = gather(parse_flags(["-i", "x"]), parse_exec_info(None))
+    inputs = collect_inputs(parse_flags(["-i", "x"]), parse_exec_info(None))
     assert SECRET not in repr(find_static_credentials(inputs))
 
 
@@ -279,7 +279,7 @@ _HARMLESS = {"__future__", "_sha256", "_sha2", "binascii", "_json"}
 
 
 def _imported(environ: dict[str, str], *arguments: str) -> tuple[set[str], str]:
-    """Return what authd-token imports with these arguments, and what it prints; its parent is a shell of its own."""
+    """Return the imports and the output of authd-token with these arguments. Its parent is a shell of its own."""
     root = str(Path(authd.__file__).parents[1])
     words = [sys.executable, "-I", "-S", "-c", _LISTING, root, *arguments]
     done = subprocess.run(

@@ -26,14 +26,14 @@ def test_usual_documents_are_recognised_without_parsing(version: str, interactiv
     info = parse_exec_info(_info(version, interactive=interactive) + end)
     parsed = parse_exec_info(b" " + _info(version, interactive=interactive))
     assert _fields(info) == _fields(parsed)
-    assert (info.api_version, info.interactive, info.complaint) == (version, interactive, None)
+    assert (info.api_version, info.interactive, info.problem) == (version, interactive, None)
 
 
 def test_cluster_extension_is_read() -> None:
     """The exec extension of a cluster gives its id and a role."""
     cluster = {"server": "https://x", "config": {"clusterID": "prod", "roleARN": "arn:aws:iam::1:role/x", "z": [1]}}
     info = parse_exec_info(_info(V1, interactive=True, cluster=cluster))
-    assert (info.cluster_id, info.role_arn, info.interactive, info.complaint) == (
+    assert (info.cluster_id, info.role_arn, info.interactive, info.problem) == (
         "prod", "arn:aws:iam::1:role/x", True, None
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ def test_cluster_extension_is_read() -> None:
 def test_nothing_asked_is_no_complaint() -> None:
     """Without ExecInfo the answer is v1beta1 and nobody complains."""
     info = parse_exec_info(None)
-    assert (info.api_version, info.given, info.complaint) == (V1BETA1, False, None)
+    assert (info.api_version, info.present, info.problem) == (V1BETA1, False, None)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_nothing_asked_is_no_complaint() -> None:
 def test_malformed_or_unknown_gets_a_complaint_and_v1beta1(raw: bytes) -> None:
     """Malformed or unknown ExecInfo gets a word and v1beta1, and nobody is asked anything."""
     info = parse_exec_info(raw)
-    assert info.complaint is not None
+    assert info.problem is not None
     assert (info.api_version, info.interactive) == (V1BETA1, False)
 
 

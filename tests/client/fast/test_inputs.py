@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from authd.client.environment import surroundings
 from authd.client.fast.exec_credential import ExecInfo
 from authd.client.fast.flags import parse_flags
 from authd.client.fast.inputs import Inputs
 from authd.client.fast.sigv4 import NotOnFastPath
+from authd.client.request.environment import expanded_environment
 
 ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 
@@ -69,7 +69,7 @@ def test_the_cluster_extension_is_part_of_the_key(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["config", "credentials"])
 def test_shared_files_are_part_of_both_keys(home: Path, write_aws: Callable[[str, str], Path], name: str) -> None:
-    """A change in a shared file changes what a token and what a profile's role depend on."""
+    """A change in a shared file changes the cache keys of tokens and of a profile's roles."""
     before = _inputs(home)
     write_aws(name, "[default]\n")
     after = _inputs(home)
@@ -102,7 +102,7 @@ def test_unreadable_files_are_unusual(home: Path, write_aws: Callable[[str, str]
 
 
 def test_a_pipe_is_not_read(home: Path) -> None:
-    """A pipe, whose content can be had once only, is left to others, and the null device is no file."""
+    """A pipe, which can be read only once, is left to botocore, and the null device is no file."""
     os.mkfifo(home / "pipe")
     for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         with pytest.raises(NotOnFastPath):
@@ -120,7 +120,7 @@ def test_the_root_may_be_the_home() -> None:
 def test_what_is_no_home_is_none(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a home, nothing is looked for below the working directory or the root, by botocore neither."""
     monkeypatch.setenv("HOME", home)
-    assert surroundings()[b"HOME"] == b"/dev/null"
+    assert expanded_environment()[b"HOME"] == b"/dev/null"
     assert os.environ["HOME"] == "/dev/null"
 
 

@@ -43,32 +43,32 @@ def _keep(
     return path
 
 
-def _find(folder: Path, *, now: int = NOW, asker: bytes = OTHER) -> Cached:
-    return find_token(os.fsencode(folder), KEY, now, asker)
+def _find(folder: Path, *, now: int = NOW, requester: bytes = OTHER) -> Cached:
+    return find_token(os.fsencode(folder), KEY, now, requester)
 
 
 def test_another_process_shares_the_token(folder: Path) -> None:
     """Whoever asks for the first time gets the token that is there."""
     _keep(folder)
-    for asker in (OTHER, b"102 1", b"10 5000", b"100 50"):
-        found = _find(folder, asker=asker)
+    for requester in (OTHER, b"102 1", b"10 5000", b"100 50"):
+        found = _find(folder, requester=requester)
         assert (found.outcome, found.token, found.expires_at) == (HIT, "k8s-aws-v1.token", NOW + 840)
 
 
 def test_asking_again_means_that_it_was_refused(folder: Path) -> None:
     """The process that the token was made for, and every one that has got it, is told that it was refused."""
     _keep(folder)
-    assert _find(folder, asker=ME).outcome == REFUSED
-    assert _find(folder, asker=OTHER).outcome == HIT
-    assert _find(folder, asker=OTHER).outcome == REFUSED
-    assert _find(folder, asker=b"103 1").outcome == HIT
+    assert _find(folder, requester=ME).outcome == REFUSED
+    assert _find(folder, requester=OTHER).outcome == HIT
+    assert _find(folder, requester=OTHER).outcome == REFUSED
+    assert _find(folder, requester=b"103 1").outcome == HIT
 
 
 def test_an_old_token_is_no_refusal(folder: Path) -> None:
     """Who asks again because the token came near its end isn't told that it was refused."""
     _keep(folder)
-    assert _find(folder, asker=ME, now=NOW + 840 - 60).outcome == MISS
-    assert _find(folder, asker=ME, now=NOW + 840 - 61).outcome == REFUSED
+    assert _find(folder, requester=ME, now=NOW + 840 - 60).outcome == MISS
+    assert _find(folder, requester=ME, now=NOW + 840 - 61).outcome == REFUSED
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_a_watched_file_decides(folder: Path, tmp_path: Path) -> None:
     login, none = tmp_path / "login.json", tmp_path / "none"
     login.write_text("one")
     _keep(folder, watched=fingerprint(os.fsencode(login)) + fingerprint(os.fsencode(none)))
-    assert _find(folder, asker=b"1 1").outcome == HIT
+    assert _find(folder, requester=b"1 1").outcome == HIT
     none.write_text("x")
-    assert _find(folder, asker=b"1 2").outcome == MISS
+    assert _find(folder, requester=b"1 2").outcome == MISS
     none.unlink()
-    assert _find(folder, asker=b"1 3").outcome == HIT
+    assert _find(folder, requester=b"1 3").outcome == HIT
     login.write_text("other")
-    assert _find(folder, asker=b"1 4").outcome == MISS
+    assert _find(folder, requester=b"1 4").outcome == MISS
     login.unlink()
-    assert _find(folder, asker=b"1 5").outcome == MISS
+    assert _find(folder, requester=b"1 5").outcome == MISS
 
 
 def test_nothing_there_is_a_miss(folder: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_file_open_to_others_is_refused(folder: Path, mode: int) -> None:
     _keep(folder).chmod(mode)
     found = _find(folder)
     assert found.outcome == UNTRUSTED
-    assert "open to others" in found.complaint
+    assert "accessible to other users" in found.problem
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o705, 0o777, 0o701])
@@ -125,7 +125,7 @@ def test_someone_elses_file_is_refused(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(token_cache.posix, "geteuid", lambda: os.geteuid() + 1)
     found = _find(folder)
     assert found.outcome == UNTRUSTED
-    assert "someone else" in found.complaint
+    assert "another user" in found.problem
 
 
 def test_links_pipes_and_folders_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_no_damage_gives_a_damaged_token(tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_parent_is_more_than_its_number() -> None:
-    """The process that runs us is told from another one that gets the same number later, and from what it becomes."""
+    """The requesting process is distinct from a later one with the same ID, and from the program that it executes."""
     number, started, program = parent_process().split(b" ")
     assert int(number) == os.getppid()
     assert int(started) > 0

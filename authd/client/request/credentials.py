@@ -1,4 +1,4 @@
-"""The keys that sign a token, wherever they come from."""
+"""AWS credentials of any origin."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """AWS credentials; `session_token` is empty for long-lived keys, `expires_at` in seconds since 1970 or None."""
+class Credentials:
+    """AWS credentials. `session_token` is empty for long-lived keys. `expires_at` is in seconds since 1970, or None."""
 
     access_key: str
     secret_key: str
@@ -16,11 +16,11 @@ class Keys:
     expires_at: int | None
 
     def __repr__(self) -> str:
-        """Name the key id, which is no secret, and nothing else."""
-        return f"Keys({self.access_key}, <redacted>)"
+        """Show only the access key ID, which is no secret."""
+        return f"Credentials({self.access_key}, <redacted>)"
 
     def for_client(self) -> dict[str, Any]:
-        """Return the keyword arguments that give these keys to a botocore client."""
+        """Return these credentials as keyword arguments for a botocore client."""
         return {
             "aws_access_key_id": self.access_key,
             "aws_secret_access_key": self.secret_key,

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or left, locales that can't spell, and a user who has had enough."""
+"""Standard streams that are closed, full or broken, locales without UTF-8, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from authd.client import stdio as streams
+from authd.client.output import stdio as streams
 
 # Signed by hand, and by botocore: a space is nothing for the fast path.
 CLUSTERS = ("prod", "two words")
@@ -48,7 +48,7 @@ def test_output_that_goes_nowhere_is_a_failure(
 def test_a_reader_that_left_is_a_failure_without_a_traceback(
     in_shell: Callable, keys: dict[str, str], cluster: str
 ) -> None:
-    """Where nobody reads the output any more, there is one sentence."""
+    """If the reader has closed the pipe, there is one sentence."""
     done = in_shell(f'{{ sleep 0.2; "$TOKEN" -i "{cluster}"; echo $? >&2; }} | :')
     sentence, status = done.stderr.splitlines()
     assert sentence.startswith("authd-token: ")
@@ -57,7 +57,7 @@ def test_a_reader_that_left_is_a_failure_without_a_traceback(
 
 @pytest.mark.parametrize("arguments", ["-i prod", "-i prod --cache", '-i "two words" --cache'])
 def test_a_warning_never_stands_in_for_the_credential(in_shell: Callable, keys: dict[str, str], arguments: str) -> None:
-    """With stderr closed, what would be said there isn't said on stdout, nor in a file that got its number."""
+    """With stderr closed, messages go neither to stdout nor into a file with its descriptor."""
     cache = Path(keys["HOME"]) / ".kube/cache/authd"
     for _ in range(2):
         done = in_shell(f'"$TOKEN" {arguments} 2>&- <&-', KUBERNETES_EXEC_INFO="{")

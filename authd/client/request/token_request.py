@@ -1,4 +1,4 @@
-"""What was asked for, checked: from here on, every value has its grammar and nothing is missing."""
+"""The validated request for a token."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _MIN_DURATION, _MAX_DURATION = 900, 12 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoleOrder:
-    """A role to assume; `duration` in seconds, 900 to 43 200, None for a default."""
+class RoleRequest:
+    """A role to assume. `duration` is in seconds, from 900 to 43,200, or None for the default."""
 
     arn: str
     session_name: str | None
@@ -31,28 +31,28 @@ class RoleOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A token for one cluster; `endpoint` is a host name that goes before every setting."""
+class TokenRequest:
+    """A request for a token for one cluster. `endpoint` is a host name that overrides every setting."""
 
     cluster_id: str
-    role: RoleOrder | None
+    role: RoleRequest | None
     region: str | None
     endpoint: str | None
     profile: str | None
 
 
-def parse_order(inputs: Inputs) -> Order:
-    """Return what `inputs` ask for; raise UsageError for what is missing or malformed."""
+def parse_token_request(inputs: Inputs) -> TokenRequest:
+    """Return the validated request. Raises UsageError for missing and malformed values."""
     options = inputs.options
     cluster_id, role = inputs.cluster_id(), inputs.role()
     if inputs.settings_file is not None:
-        # The YAML parser is loaded only where there is YAML to parse.
-        from authd.client.cluster_settings import read_cluster_settings
+        # The YAML parser is loaded only if there is YAML to parse.
+        from authd.client.request.settings_file import read_cluster_settings
 
         settings = read_cluster_settings(inputs.settings_file, str(options.config))
         cluster_id = settings.cluster_id if cluster_id is None else cluster_id
         role = settings.role if role is None else role
-    return Order(
+    return TokenRequest(
         cluster_id=_cluster_id(cluster_id),
         role=_role(inputs, role),
         region=_grammar(options.region or None, _REGION, "--region", "a region such as eu-west-1"),
@@ -72,13 +72,13 @@ def _cluster_id(value: str | None) -> str:
     return value
 
 
-def _role(inputs: Inputs, arn: str | None) -> RoleOrder | None:
+def _role(inputs: Inputs, arn: str | None) -> RoleRequest | None:
     if not arn:
         return None
     options = inputs.options
     if not _ROLE_ARN.fullmatch(arn):
         raise UsageError(f"{arn!r} is not the ARN of a role: it must look like arn:aws:iam::123456789012:role/NAME")
-    return RoleOrder(
+    return RoleRequest(
         arn=arn,
         session_name=_grammar(
             options.session_name or None, _SESSION_NAME, "--session-name", "2 to 64 of A-Z a-z 0-9 _ + = , . @ -"

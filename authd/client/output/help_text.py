@@ -1,4 +1,4 @@
-"""What `authd-token --help` prints."""
+"""The text of `authd-token --help`."""
 
 from __future__ import annotations
 

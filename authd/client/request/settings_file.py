@@ -1,4 +1,4 @@
-"""`clusterID` and `defaultRole` from a settings file, the only two entries of it that concern the client."""
+"""`clusterID` and `defaultRole` of a settings file. The client uses no other entries."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from authd.client.fast.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSettings:
-    """What a settings file says to the client; None where it is silent."""
+    """The client's entries of a settings file. None stands for an absent entry."""
 
     cluster_id: str | None = None
     role: str | None = None
 
 
 def read_cluster_settings(content: bytes, path: str) -> ClusterSettings:
-    """Return the client's entries of a settings file, whatever the case of their names; raise UsageError.
+    """Return the client's entries of a settings file. Names match in any case. Raises UsageError.
 
-    The rest of the file is the daemon's and is not judged here, so nothing of it is converted.
+    All other entries are the daemon's and are neither converted nor checked here.
     """
     try:
         document = yaml.compose(content.decode(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

@@ -1,4 +1,4 @@
-"""The inputs again, for the slow path: paths expanded as botocore expands them, and the settings file understood."""
+"""Inputs of the full path: paths are expanded as botocore expands them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from authd.client.fast.flags import Options
 from authd.client.fast.inputs import Inputs
 from authd.client.fast.sigv4 import NotOnFastPath
 
-# Where there is no home: nothing is found below it, and nothing can be made there.
+# Stands in for a missing home folder: nothing exists below it, and nothing can be created there.
 _NO_HOME = os.devnull
 _PATH_VARIABLES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 
 
-def gather(options: Options, exec_info: ExecInfo) -> Inputs:
-    """Return the inputs in this process's environment; raise UsageError where the settings file can't be read."""
-    environ = surroundings()
+def collect_inputs(options: Options, exec_info: ExecInfo) -> Inputs:
+    """Return the inputs from this process's environment. Raises UsageError if the settings file can't be read."""
+    environ = expanded_environment()
     try:
         inputs = Inputs(options, exec_info, environ, lenient=True)
     except NotOnFastPath:
@@ -27,11 +27,11 @@ def gather(options: Options, exec_info: ExecInfo) -> Inputs:
     return inputs
 
 
-def surroundings() -> dict[bytes, bytes]:
-    """Return this process's environment, with a home and with paths as botocore would expand them."""
+def expanded_environment() -> dict[bytes, bytes]:
+    """Return this process's environment, with a home folder and with expanded paths."""
     home = os.path.expanduser("~")
     if not home.startswith("/") or os.environ.get("HOME") == "":
-        # Otherwise botocore would look for credentials below the working directory, or in the root.
+        # Otherwise botocore would look for credentials below the working directory or the root folder.
         home = os.environ["HOME"] = _NO_HOME
     environ = dict(os.environb)
     environ[b"HOME"] = os.fsencode(home)
@@ -39,7 +39,7 @@ def surroundings() -> dict[bytes, bytes]:
         path = os.environ.get(name)
         if path is not None:
             expanded = os.path.expanduser(os.path.expandvars(path))
-            # What could not be expanded names no file.
+            # A path that can't be expanded names no file.
             plain = expanded and "$" not in expanded and not expanded.startswith("~")
             environ[os.fsencode(name)] = os.fsencode(expanded if plain else os.devnull)
     return environ

@@ -1,4 +1,4 @@
-"""Standard input, output and error as they are: closed, full, or read by nobody."""
+"""Standard input, output and error, including closed, full and broken ones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
 def occupy_closed_streams() -> None:
-    """Open the null device in the place of closed streams, so that no file or socket gets their numbers.
+    """Open the null device for closed streams, so that no file or socket gets their descriptors.
 
-    Otherwise a warning might be written into a cache file or into a connection to AWS.
+    Otherwise a warning could go into a cache file or into a connection to AWS.
     """
-    # Not for writing where stdout was: whoever prints a credential has to learn that it goes nowhere.
+    # Read-only in place of stdout, so that printing a credential to a closed stdout fails.
     for stream, flags in ((_STDIN, os.O_RDONLY), (_STDOUT, os.O_RDONLY), (_STDERR, os.O_WRONLY)):
         try:
             os.fstat(stream)
@@ -23,22 +23,23 @@ def occupy_closed_streams() -> None:
 
 
 def print_out(text: str) -> None:
-    """Write a line to stdout, in UTF-8 whatever the locale; raise ClientError where that fails."""
+    """Write a line to stdout, in UTF-8 for every locale. Raises ClientError."""
     try:
         _write(_STDOUT, text)
     except BrokenPipeError:
-        raise ClientError("nobody reads the output") from None
+        raise ClientError("the output cannot be written: its reader has closed the pipe") from None
     except OSError as error:
         raise ClientError(f"the output cannot be written: {error.strerror}") from None
 
 
-def print_aside(text: str) -> None:
-    """Write a line to stderr; raise OSError."""
+def print_error(text: str) -> None:
+    """Write a line to stderr. Raises OSError."""
     _write(_STDERR, text)
 
 
 def _write(stream: int, text: str) -> None:
-    # Not by sys.stdout and sys.stderr: where one is closed, Python prints to the other, and to some locales nothing.
+    # sys.stdout and sys.stderr are unsuitable: with one closed, Python prints to the other one, and some locales
+    # make printing fail.
     output = text.encode("utf-8", "backslashreplace") + b"\n"
     while output:
         output = output[os.write(stream, output) :]

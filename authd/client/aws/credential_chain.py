@@ -1,0 +1,49 @@
+"""Finds the signer of a token: botocore's credential chain, followed by the requested role."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from authd.client.aws.signer import Signer
+from authd.client.cache.fingerprints import watched_lines
+from authd.client.fast.errors import ClientError
+
+if TYPE_CHECKING:
+    from authd.client.cache.role_cache import RoleCache
+    from authd.client.fast.inputs import Inputs
+    from authd.client.request.token_request import TokenRequest
+
+
+def find_signer(inputs: Inputs, request: TokenRequest, roles: RoleCache | None) -> Signer:
+    """Return the signer for the request, from botocore's credential chain. Raises ClientError."""
+    try:
+        import botocore  # noqa: F401 -- only its presence is tested
+    except ImportError:
+        raise ClientError(
+            f"botocore, which authd-token needs for all but static credentials, is not installed for {sys.executable}; "
+            "install authd again with its dependencies"
+        ) from None
+    from authd.client.aws.error_messages import explained
+
+    with explained(request):
+        return _find_signer(inputs, request, roles)
+
+
+def _find_signer(inputs: Inputs, request: TokenRequest, roles: RoleCache | None) -> Signer:
+    from authd.client.aws.role_credentials import assume_role
+    from authd.client.aws.session import open_session, use_role_cache
+    from authd.client.aws.source_credentials import find_source_credentials
+    from authd.client.aws.sts_endpoint import token_endpoint
+
+    session = open_session(request, inputs.exec_info)
+    with use_role_cache(session, roles, watched_lines(inputs)):
+        keys, method = find_source_credentials(session)
+    host, region = token_endpoint(session, request)
+    # Identity Center gives new credentials at every call, so its login files stand for the identity.
+    identity = repr(watched_lines(inputs)) if method == "sso" else keys.access_key
+    signer = Signer(session=session, keys=keys, identity=identity, host=host, region=region)
+    if request.role is None:
+        return signer
+    return replace(signer, keys=assume_role(signer, request, request.role, roles))

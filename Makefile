@@ -1,26 +1,26 @@
-# make demo: the whole walk on loopback, without an AWS account. make test: linters and the whole test suite.
-# Needs python3 (3.11 or later) with its venv module, and a network or an index that pip knows, once.
+# make demo: a login from end to end on loopback, without an AWS account. make test: linters and the whole test suite.
+# You need python3 (3.11 or later) with its venv module, and once a network or an index that pip knows.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-# An editable installation sees changed sources at once; scripts and metadata only when it is made again.
+# An editable installation uses changed sources at once. Changed scripts and metadata need a new installation.
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test lint format words bench clean
 
 help:
-	@echo 'make demo    show the whole walk on loopback, without an AWS account'
-	@echo 'make serve   the same, and stay up to be tried by hand'
-	@echo 'make test    linters, types and the whole test suite; TESTS=tests/core for a part of it'
+	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
+	@echo 'make serve   the same, and stay up so that you can try it by hand'
+	@echo 'make test    linters, types and the whole test suite, or TESTS=tests/core for a part of it'
 	@echo 'make lint    linters and types alone'
 	@echo 'make format  format the code and sort imports'
 	@echo 'make words   count the words that CONTRIBUTING.md limits'
 	@echo 'make bench   benchmarks of the token plugin and the daemon'
-	@echo 'make clean   remove what the others made'
+	@echo 'make clean   remove everything that the others made'
 
 demo: $(VENV)/installed-daemon
 	@$(BIN)/authd demo
@@ -67,8 +67,8 @@ $(VENV)/installed-test: $(VENV)/made $(INSTALLED_FROM)
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo 'authd needs Python 3.11 or later; name another one with: make PYTHON=python3.12 …' >&2; exit 1; }
+	  { echo 'authd needs Python 3.11 or later. Name another one with: make PYTHON=python3.12 …' >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-	  { echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	  { echo "Python's venv module is missing. On Debian and Ubuntu run: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@touch $@

@@ -10,7 +10,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format words bench clean
+.PHONY: help demo serve test lint format words bench lock dist clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -20,6 +20,8 @@ help:
 	@echo 'make format  format the code and sort imports'
 	@echo 'make words   count the words that CONTRIBUTING.md limits'
 	@echo 'make bench   benchmarks of the token plugin and the daemon'
+	@echo 'make dist    build wheel, sdist, bill of materials and checksums into dist/'
+	@echo 'make lock    renew requirements.txt from constraints.txt'
 	@echo 'make clean   remove everything that the others made'
 
 demo: $(VENV)/installed-daemon
@@ -54,6 +56,20 @@ bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/token.py
 	$(BIN)/python -m benchmarks.run
 
+# Hashes of all files that PyPI has, for every platform and Python from 3.11 on.
+lock: $(VENV)/installed-uv
+	@printf '%s\n' \
+	  "# The daemon's packages with the hashes of their files, made from pyproject.toml and constraints.txt by \`make lock\`:" \
+	  '# pip install --require-hashes --requirement requirements.txt' > requirements.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --extra daemon \
+	  --constraint constraints.txt --no-header --no-annotate pyproject.toml >> requirements.txt
+
+dist: $(VENV)/installed-test
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/python tools/release/sbom.py dist/authd.cdx.json
+	cd dist && sha256sum -- * > SHA256SUMS
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build
 
@@ -64,6 +80,10 @@ $(VENV)/installed-daemon: $(VENV)/made $(INSTALLED_FROM)
 $(VENV)/installed-test: $(VENV)/made $(INSTALLED_FROM)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test,lint]'
 	@touch $@ $(VENV)/installed-daemon
+
+$(VENV)/installed-uv: $(VENV)/made
+	$(PIP) install --quiet --constraint constraints.txt uv
+	@touch $@
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

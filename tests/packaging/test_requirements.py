@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packaging.requirements import Requirement
+
+from authd import __version__
+from tools.release import sbom
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PINS = sbom.pins((ROOT / "requirements.txt").read_text())
+
+
+def constraints():
+    """Return the version of each package of constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if not line.startswith("#")]
+    return {sbom.canonical(name): version for name, version in pairs}
+
+
+@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["daemon"]])
+def test_every_dependency_is_pinned(requirement):
+    """requirements.txt has a version of each dependency of the daemon that pyproject.toml allows."""
+    wanted = Requirement(requirement)
+    versions = {pin.name: pin.version for pin in PINS}
+    assert wanted.specifier.contains(versions[sbom.canonical(wanted.name)])
+
+
+@pytest.mark.parametrize("pin", PINS, ids=lambda pin: pin.name)
+def test_pins(pin):
+    """Each package has hashes, and the version of constraints.txt, which the tests run with."""
+    assert pin.hashes
+    assert all(re.fullmatch("[0-9a-f]{64}", each) for each in pin.hashes)
+    assert constraints()[pin.name] == pin.version
+
+
+@pytest.fixture(scope="module")
+def bill(tmp_path_factory):
+    """The bill of materials as the tool writes it."""
+    output = tmp_path_factory.mktemp("sbom") / "authd.cdx.json"
+    subprocess.run([sys.executable, ROOT / "tools/release/sbom.py", output], check=True)
+    return output.read_text()
+
+
+def test_the_bill_is_valid(bill):
+    """The bill of materials follows CycloneDX's strict schema."""
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
+
+
+def test_content_of_the_bill(bill):
+    """It names authd, each pinned package with a licence and hashes, and no reference leads nowhere."""
+    content = json.loads(bill)
+    assert content["metadata"]["component"]["version"] == __version__
+    assert [part["name"] for part in content["components"]] == [pin.name for pin in PINS]
+    assert all(part["licenses"] and part["externalReferences"] for part in content["components"])
+    known = {part["bom-ref"] for part in content["components"]}
+    own, *others = content["dependencies"]
+    assert len(own["dependsOn"]) == len(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["daemon"])
+    assert {reference for each in (own, *others) for reference in each["dependsOn"]} <= known
+
+
+def test_the_bill_is_reproducible(bill):
+    """Two bills of the same packages are equal."""
+    assert sbom.document((ROOT / "requirements.txt").read_text()) == json.loads(bill)
+
+
+def test_a_package_of_another_version():
+    """If another version is installed, there is no bill, and the message has the next step."""
+    with pytest.raises(LookupError, match=r"is installed, but requirements\.txt has 0\.1: run `make lock`"):
+        sbom.document("attrs==0.1 \\\n    --hash=sha256:" + "0" * 64)
+    with pytest.raises(LookupError, match="nonesuch-package is not installed"):
+        sbom.document("nonesuch-package==0.1")

@@ -1,4 +1,4 @@
-"""TLS towards STS: chain and host name are verified, and any doubt at all ends the connection.
+"""TLS towards STS and other servers: chain and host name are verified, and any doubt at all ends the connection.
 
 Source: RFC 9525 (service identity in TLS), checked by the service-identity package.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL import SSL, crypto
-from service_identity.hazmat import DNS_ID, verify_service_identity
+from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from zope.interface import implementer
@@ -25,10 +27,11 @@ AEAD_SUITES = (
 )
 
 
-def trust_context(ca_file: str | None) -> SSL.Context:
-    """Build a client's TLS context that trusts `ca_file`, or the system's authorities; 1 to 12 ms, so share it.
+def trust_context(ca_file: str | None, ca_pem: bytes = b"") -> SSL.Context:
+    """Build a client's TLS context that trusts a file, a PEM bundle, or the system's authorities.
 
-    Raises `OSError` or `SSL.Error` where the file can't be read or holds no certificate.
+    It takes 1 to 12 ms, so share it. Raises `OSError`, `SSL.Error` or `ValueError` if the file can't be read or
+    there is no certificate.
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -36,7 +39,12 @@ def trust_context(ca_file: str | None) -> SSL.Context:
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB for each connection at rest
-    if ca_file is None:
+    if ca_pem:
+        store = context.get_cert_store()
+        assert store is not None
+        for certificate in load_pem_x509_certificates(ca_pem):
+            store.add_cert(crypto.X509.from_cryptography(certificate))
+    elif ca_file is None:
         context.set_default_verify_paths()
     else:
         with open(ca_file, "rb"):  # noqa: PTH123  # an unreadable file's own error says more than OpenSSL's
@@ -44,8 +52,12 @@ def trust_context(ca_file: str | None) -> SSL.Context:
     return context
 
 
+def _is_address(host: str) -> bool:
+    return bool(isIPAddress(host) or isIPv6Address(host))
+
+
 def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, int, int], bool]:
-    identity = DNS_ID(host)
+    identity = IPAddress_ID(host) if _is_address(host) else DNS_ID(host)
 
     def verify(_connection: SSL.Connection, certificate: crypto.X509, _error: int, depth: int, trusted: int) -> bool:
         # Called for every certificate of the chain, the server's own (depth 0) last. Whatever goes wrong in
@@ -61,10 +73,10 @@ def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, i
 
 
 class VerifiedHost:
-    """Makes TLS connections that end in the handshake unless the peer proves to be `host`, a DNS name."""
+    """Makes TLS connections that end in the handshake unless the peer proves to be `host`, a DNS name or IP address."""
 
     def __init__(self, host: str, context: SSL.Context) -> None:
-        self._name = host.encode("ascii")
+        self._name = b"" if _is_address(host) else host.encode("ascii")
         self._context = context
         self._verify = _verify_callback(host)
 
@@ -72,7 +84,8 @@ class VerifiedHost:
         """Return a connection that is about to shake hands."""
         connection = SSL.Connection(self._context, None)
         connection.set_connect_state()
-        connection.set_tlsext_host_name(self._name)
+        if self._name:  # addresses are not sent: RFC 6066, section 3
+            connection.set_tlsext_host_name(self._name)
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         return connection
 

@@ -8,7 +8,7 @@ later. This module counts records as they arrive and writes to the socket at onc
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from OpenSSL import SSL
@@ -180,6 +180,10 @@ class TLSConnection(ProtocolWrapper):
         """Send, in as few records as it takes."""
         if not self.disconnecting:
             (self._send if self._handshake_done and not self._waiting else self._waiting.append)(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send parts; the wrapper's own method would send them in plain text."""
+        self.write(b"".join(data))
 
     def loseConnection(self) -> None:
         """Say that nothing more comes, and end when the peer has said so too; it is cut off before hands are shaken."""

@@ -87,10 +87,14 @@ def test_any_doubt_ends_the_handshake(context: SSL.Context, authority: Pair, kin
         connect(context, REFUSED[kind](authority))
 
 
-def test_an_ip_address_is_no_host(context: SSL.Context) -> None:
-    """Hosts of STS have names: an address is refused before anything is sent."""
-    with pytest.raises(ValueError, match="DNS"):
-        VerifiedHost("127.0.0.1", context)
+@pytest.mark.parametrize("address", ["127.0.0.1", "fd00::1"])
+def test_addresses(context: SSL.Context, authority: Pair, address: str) -> None:
+    """A host that is called by its address must prove that address, not a name that looks like it."""
+    served = connect(context, issue(authority, [x509.IPAddress(ip_address(address))]), address)
+    assert served.get_servername() is None
+    for names in [x509.IPAddress(ip_address("127.0.0.2"))], [DNS(HOST)], [DNS("127.0.0.1")], None:
+        with pytest.raises(SSL.Error):
+            connect(context, issue(authority, names, common_name=address), address)
 
 
 def test_a_check_that_breaks_refuses(context: SSL.Context, authority: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,25 @@
+"""Growing pauses between attempts, with jitter, so that daemons don't return in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class Backoff:
+    """Pauses of `first` seconds, doubled up to `longest`, each multiplied by 0.5 to 1.5; `random` gives 0 to 1."""
+
+    def __init__(self, random: Callable[[], float], *, first: float = 0.2, longest: float = 10.0) -> None:
+        self._random = random
+        self._first = first
+        self._longest = longest
+        self._next = first
+
+    def pause(self, at_least: float = 0.0) -> float:
+        """Return how long to wait now."""
+        seconds = self._next * (0.5 + self._random())
+        self._next = min(self._next * 2, self._longest)
+        return max(seconds, at_least)
+
+    def reset(self) -> None:
+        """Begin anew: the last attempt succeeded."""
+        self._next = self._first

@@ -1,0 +1,42 @@
+"""Errors of calls to the Kubernetes API; their messages are for an operator and hold no secret."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from authd.core.errors import AuthdError
+
+
+class APIError(AuthdError):
+    """The API server gave no usable answer. The call may be repeated later."""
+
+    #: What the server asked for, in seconds, 0 if nothing.
+    retry_after = 0.0
+
+
+class Unreachable(APIError):
+    """There was no connection, or it ended or fell silent before the response did."""
+
+
+class BadAnswer(APIError):
+    """The response isn't one that an API server sends."""
+
+
+class StatusError(APIError):
+    """The API server refused: `code` is the HTTP status, `reason` Kubernetes' word for it."""
+
+    def __init__(self, code: int, reason: str, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(f"the API server answered {code}{f' ({message})' if message else ''}")
+        self.code = code
+        self.reason = reason
+        self.retry_after = retry_after
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the resourceVersion or the page is too old: list again."""
+        return self.code == HTTPStatus.GONE or self.reason in {"Expired", "Gone"}
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether somebody else changed the object in between."""
+        return self.code == HTTPStatus.CONFLICT

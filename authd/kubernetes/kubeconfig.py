@@ -1,0 +1,168 @@
+"""Kubeconfig files: the cluster and the credentials of one context.
+
+Source: Kubernetes, "kubeconfig (v1)". What would need a program (exec and auth-provider plugins) or would weaken TLS is
+an error that says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+
+from authd.config.document.decoding import Unreadable, decoding
+from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, shown
+from authd.config.document.tree import reading_tree
+from authd.config.problems import Problems
+from authd.core.cooperative import finish
+from authd.core.errors import ConfigError, Problem
+from authd.kubernetes.access import ClusterAccess, Content
+from authd.kubernetes.server_url import ServerURL, parse_server
+
+_REFUSED_OF_CLUSTER = {
+    "insecure-skip-tls-verify": "the API server's certificate is always verified: give certificate-authority-data",
+    "proxy-url": "a proxy towards the API server is not supported",
+}
+_REFUSED_OF_USER = {
+    "exec": "exec plugins are not run here: use a client certificate, a token or a tokenFile",
+    "auth-provider": "auth-provider plugins are not run here: use a client certificate, a token or a tokenFile",
+    "username": "Kubernetes has dropped passwords: use a client certificate, a token or a tokenFile",
+    "as": "impersonation is not supported: use the credentials of the user itself",
+}
+_TRUE = frozenset({"true", "True", "TRUE"})
+
+
+def load_kubeconfig(file: str, *, context: str = "", server: str = "") -> ClusterAccess:
+    """Read a kubeconfig file; `context` replaces its current-context, `server` the cluster's address.
+
+    Raises `ConfigError` with the place of the fault.
+    """
+    try:
+        text = Path(file).read_bytes()
+    except OSError as error:
+        message = f"the kubeconfig can't be read: {error.strerror}"
+        raise ConfigError((Problem(file=file, line=0, column=0, message=message),)) from None
+    return read_kubeconfig(text, file=file, context=context, server=server)
+
+
+def read_kubeconfig(text: bytes, *, file: str, context: str = "", server: str = "") -> ClusterAccess:
+    """Read a kubeconfig's text; relative paths in it start from the folder of `file`."""
+    problems = Problems(file)
+    try:
+        root = finish(reading_tree(finish(decoding(text)), problems, {}))
+    except Unreadable as fault:
+        problems.error(fault, fault.message)
+        raise problems.failure() from None
+    problems.raise_errors()
+    return _Kubeconfig(file, _Part(root, "the kubeconfig", problems)).access(context, server)
+
+
+class _Part:
+    """A mapping of the file, whose unknown keys are left alone."""
+
+    def __init__(self, node: Node, name: str, problems: Problems) -> None:
+        self.node = node
+        self.name = name
+        self.problems = problems
+        if not isinstance(node, MappingNode):
+            raise self.failure(f"{name} must be a mapping")
+        self._entries = node.entries
+
+    def failure(self, message: str, node: Node | None = None) -> ConfigError:
+        """Return the error for this place."""
+        self.problems.error(node or self.node, message)
+        return self.problems.failure()
+
+    def at(self, key: str) -> Node | None:
+        """Return what stands at a key, None if nothing does or it is null."""
+        _, node = self._entries.get(key, (None, None))
+        return None if isinstance(node, Scalar) and (node.is_null or not node.text) else node
+
+    def text(self, key: str) -> str:
+        """Return a text, empty if there is none."""
+        node = self.at(key)
+        if node is not None and not isinstance(node, Scalar):
+            raise self.failure(f"{key} must be a single value", node)
+        return node.text if node is not None else ""
+
+    def named(self, key: str, name: str, body: str) -> _Part:
+        """Return the `body` of the entry called `name` in the list at `key`."""
+        nodes = self.at(key)
+        for node in nodes.nodes if isinstance(nodes, SequenceNode) else ():
+            entry = _Part(node, f"an entry of {key}", self.problems)
+            if entry.text("name") == name:
+                return _Part(entry.at(body) or MappingNode(node.line, node.column, {}), body, self.problems)
+        raise self.failure(f"{key} has no entry called {shown(name)}", nodes)
+
+    def refuse(self, keys: dict[str, str]) -> None:
+        """Raise the error of the first of these keys that is set."""
+        for key, reason in keys.items():
+            node = self.at(key)
+            if node is not None and not (key.startswith("insecure") and self.text(key) not in _TRUE):
+                raise self.failure(f"{key}: {reason}", node)
+
+
+class _Kubeconfig:
+    """Reads one context of a kubeconfig."""
+
+    def __init__(self, file: str, root: _Part) -> None:
+        self._folder = Path(file).resolve().parent
+        self._root = root
+
+    def access(self, context: str, server: str) -> ClusterAccess:
+        """Return the access that a context describes."""
+        name = context or self._root.text("current-context")
+        if not name:
+            raise self._root.failure("current-context is missing: it names the context to use")
+        chosen = self._root.named("contexts", name, "context")
+        cluster = self._root.named("clusters", chosen.text("cluster"), "cluster")
+        cluster.refuse(_REFUSED_OF_CLUSTER)
+        address = _address(cluster, server)
+        user = self._user(chosen)
+        certificate, key = self._content(user, "client-certificate"), self._content(user, "client-key")
+        if (certificate is None) != (key is None):
+            raise user.failure("client-certificate and client-key belong together: one of them is missing")
+        return ClusterAccess(
+            host=address.host,
+            port=address.port,
+            path=address.path,
+            server_name=cluster.text("tls-server-name"),
+            namespace=chosen.text("namespace") or "default",
+            ca=self._content(cluster, "certificate-authority"),
+            certificate=certificate,
+            key=key,
+            token=self._token(user),
+        )
+
+    def _user(self, context: _Part) -> _Part:
+        name = context.text("user")
+        if not name:
+            return _Part(MappingNode(context.node.line, context.node.column, {}), "user", context.problems)
+        user = self._root.named("users", name, "user")
+        user.refuse(_REFUSED_OF_USER)
+        return user
+
+    def _token(self, user: _Part) -> Content | None:
+        file, token = user.text("tokenfile"), user.text("token")
+        if file:  # it has priority over the token, which may be an old copy of it
+            return Content(file=str(self._folder / file))
+        return Content(token.encode()) if token else None
+
+    def _content(self, part: _Part, key: str) -> Content | None:
+        data, file = part.text(f"{key}-data"), part.text(key)
+        if data:  # it has priority over the file
+            try:
+                return Content(base64.b64decode(data, validate=True))
+            except binascii.Error:
+                raise part.failure(f"{key}-data is not base64", part.at(f"{key}-data")) from None
+        return Content(file=str(self._folder / file)) if file else None
+
+
+def _address(cluster: _Part, server: str) -> ServerURL:
+    text = server or cluster.text("server")
+    if not text:
+        raise cluster.failure("server is missing: the address of the API server")
+    try:
+        return parse_server(text)
+    except ValueError as error:
+        raise cluster.failure(f"server: {error}", None if server else cluster.at("server")) from None

@@ -1,0 +1,46 @@
+"""Refusals of the API server: the HTTP status and the `Status` object in the body.
+
+Source: Kubernetes API conventions, "Response Status Kind".
+"""
+
+from __future__ import annotations
+
+import json
+
+from authd.kubernetes.errors import StatusError
+
+_MAX_MESSAGE = 300
+#: A server may ask for more, but a wrong header must not stop us for hours.
+_LONGEST_WAIT = 60
+
+
+def status_error(code: int, body: bytes, retry_after: bytes = b"", token: bytes = b"") -> StatusError:
+    """Return the error for a response; its message is dropped if it repeats the token."""
+    try:
+        status = json.loads(body)
+    except (ValueError, RecursionError):
+        status = None
+    return error_of_status(status, code, _seconds(retry_after), token)
+
+
+def error_of_status(status: object, code: int = 0, retry_after: float = 0.0, token: bytes = b"") -> StatusError:
+    """Return the error that a `Status` object describes; `code` is the HTTP status if there is one."""
+    members = status if isinstance(status, dict) else {}
+    given = members.get("code")
+    if not code:
+        code = given if isinstance(given, int) else 500
+    message = _text(members.get("message"))
+    if token and token.decode("ascii", "replace") in message:
+        message = ""
+    return StatusError(code, _text(members.get("reason")), message, retry_after)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    text = value if len(value) <= _MAX_MESSAGE else value[:_MAX_MESSAGE] + "…"
+    return text if text.isprintable() else ascii(text)
+
+
+def _seconds(header: bytes) -> float:
+    return float(min(int(header), _LONGEST_WAIT)) if header.isdigit() and len(header) < 6 else 0.0  # noqa: PLR2004

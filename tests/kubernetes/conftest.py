@@ -1,0 +1,32 @@
+"""One API server and one reactor for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from authd.daemon.net.api_tls import APIConnector
+from authd.kubernetes.client import APIClient
+from authd.kubernetes.kubeconfig import load_kubeconfig
+from tests.kubernetes.api_server import APIServer
+from tests.kubernetes.reactor_thread import ReactorThread
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[APIServer]:
+    with APIServer(tmp_path).running() as running:
+        yield running
+
+
+@pytest.fixture
+def thread() -> Iterator[ReactorThread]:
+    with ReactorThread().running() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: APIServer, thread: ReactorThread, tmp_path: Path) -> APIClient:
+    access = load_kubeconfig(str(server.kubeconfig(tmp_path)))
+    return APIClient(thread.reactor, access, APIConnector(thread.reactor), timeout=5.0)

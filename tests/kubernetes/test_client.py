@@ -1,0 +1,199 @@
+"""Calls to the API server, over real TLS."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+import trustme
+
+from authd.core.errors import ConfigError
+from authd.daemon.net.api_tls import APIConnector
+from authd.kubernetes.client import APIClient
+from authd.kubernetes.errors import BadAnswer, StatusError, Unreachable
+from authd.kubernetes.kubeconfig import load_kubeconfig
+from tests.kubernetes.api_server import CONFIG_MAPS, APIServer, Connection, status
+from tests.kubernetes.reactor_thread import ReactorThread
+
+PATH = f"{CONFIG_MAPS}/aws-auth"
+
+
+def get(thread, client):
+    return thread.run(lambda: client.call("GET", PATH))
+
+
+def client_of(thread: ReactorThread, path: Path, timeout: float = 5.0) -> APIClient:
+    return APIClient(thread.reactor, load_kubeconfig(str(path)), APIConnector(thread.reactor), timeout=timeout)
+
+
+def test_get(server, thread, client):
+    """An object comes back as it is, and is asked for with the token, once."""
+    server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": "[]"})
+    assert get(thread, client)["data"] == {"mapRoles": "[]"}
+    assert server.requests == [("GET", PATH)]
+
+
+def test_client_certificate(server, thread, tmp_path):
+    """A client certificate with its key proves who we are, without a token."""
+    server.put(CONFIG_MAPS, "aws-auth", data={})
+    pair = server.authority.issue_cert("authd.example")
+    pair.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    pair.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    path = server.kubeconfig(tmp_path, "{client-certificate: cert.pem, client-key: key.pem}")
+    assert get(thread, client_of(thread, path))["data"] == {}
+    assert server.clients[0]["subjectAltName"] == (("DNS", "authd.example"),)
+
+
+def test_key_of_another_certificate(server, thread, tmp_path):
+    """A key that doesn't belong to the certificate is an error of the operator's, before anything is sent."""
+    for name in ("one", "two"):
+        pair = server.authority.issue_cert(f"{name}.example")
+        pair.private_key_pem.write_to_path(str(tmp_path / f"{name}.key"))
+        pair.cert_chain_pems[0].write_to_path(str(tmp_path / f"{name}.crt"))
+    path = server.kubeconfig(tmp_path, "{client-certificate: one.crt, client-key: two.key}")
+    with pytest.raises(ConfigError, match=r"one\.crt.*not PEM that fits together"):
+        get(thread, client_of(thread, path))
+    assert server.requests == []
+
+
+def test_rotated_token(server, thread, tmp_path):
+    """A token's file is read again for each call."""
+    server.put(CONFIG_MAPS, "aws-auth", data={})
+    (tmp_path / "token").write_text("old\n")
+    client = client_of(thread, server.kubeconfig(tmp_path, "{tokenFile: token}"))
+    with pytest.raises(StatusError) as caught:
+        get(thread, client)
+    assert caught.value.code == 401
+    (tmp_path / "token").write_text("the-token\n")
+    assert get(thread, client)["data"] == {}
+
+
+def test_foreign_authority(server, thread, tmp_path):
+    """Nothing is sent to a server whose certificate another authority signed."""
+    trustme.CA().cert_pem.write_to_path(str(server.ca_file))
+    with pytest.raises(Unreachable, match="TLS"):
+        get(thread, client_of(thread, server.kubeconfig(tmp_path)))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["other.example", "10.0.0.1"])
+def test_wrong_name(server, thread, tmp_path, name):
+    """The certificate must have the name or address that is called."""
+    path = server.kubeconfig(tmp_path)
+    path.write_text(path.read_text().replace("cluster: {server", f"cluster: {{tls-server-name: {name}, server"))
+    with pytest.raises(Unreachable, match="TLS"):
+        get(thread, client_of(thread, path))
+
+
+def test_server_name(server, thread, tmp_path):
+    """tls-server-name is the name that the certificate must have."""
+    server.put(CONFIG_MAPS, "aws-auth", data={})
+    path = server.kubeconfig(tmp_path)
+    path.write_text(path.read_text().replace("cluster: {server", "cluster: {tls-server-name: localhost, server"))
+    assert get(thread, client_of(thread, path))["data"] == {}
+
+
+@pytest.mark.parametrize("code", [403, 404, 409, 410, 429, 500, 503, 301])
+def test_status(server, thread, client, code):
+    """A refusal has its code, reason and message."""
+    answer = status(code, "Reason", "why")
+    server.faults.append(lambda it: it.answer(code, answer, "Retry-After: 7\r\nLocation: https://localhost/\r\n"))
+    with pytest.raises(StatusError, match=rf"answered {code} \(why\)") as caught:
+        get(thread, client)
+    assert (caught.value.code, caught.value.reason, caught.value.retry_after) == (code, "Reason", 7.0)
+    assert caught.value.is_expired == (code == 410)
+
+
+def test_echoed_token(server, thread, client):
+    """A server that repeats the token doesn't get it into a message."""
+    server.faults.append(lambda it: it.answer(403, status(403, "", f"no: {it.headers['authorization']}")))
+    with pytest.raises(StatusError) as caught:
+        get(thread, client)
+    assert "the-token" not in str(caught.value)
+    assert "the-token" not in repr(client.access)
+
+
+def encoded(it: Connection) -> None:
+    it.answer(200, gzip.compress(b"{}"), "Content-Encoding: gzip\r\n")
+
+
+def truncated(it: Connection) -> None:
+    it.stream.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a"')
+
+
+def cut_chunk(it: Connection) -> None:
+    it.begin_stream()
+    it.stream.sendall(b"10\r\n{}")
+
+
+def endless_head(it: Connection) -> None:
+    it.stream.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        it.stream.sendall(b"X-A: b\r\n" * 1000)
+
+
+def endless_body(it: Connection) -> None:
+    it.begin_stream()
+    while True:
+        it.chunk(b" " * 65_536)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (encoded, BadAnswer),
+        (truncated, Unreachable),
+        (cut_chunk, Unreachable),
+        (endless_head, Unreachable),
+        (endless_body, BadAnswer),
+        (lambda it: it.reset(), Unreachable),
+        (lambda it: None, Unreachable),
+        (lambda it: it.stream.sendall(b"SSH-2.0-OpenSSH\r\n\r\n"), Unreachable),
+        (lambda it: it.answer(200, b"{"), BadAnswer),
+        (lambda it: it.answer(200, b"[]"), BadAnswer),
+        (lambda it: it.answer(200, b"[" * 100_000), BadAnswer),
+    ],
+)
+def test_broken_answers(server, thread, client, fault, error):
+    """Whatever is no whole answer is an error, and the next call succeeds."""
+    server.put(CONFIG_MAPS, "aws-auth", data={})
+    server.faults.append(lambda it: bool(fault(it)))
+    with pytest.raises(error):
+        get(thread, client)
+    assert get(thread, client)["data"] == {}
+
+
+def test_deadline(server, thread, tmp_path):
+    """A server that says nothing is given up."""
+    server.faults.append(lambda it: bool(it.stream.recv(1)))
+    with pytest.raises(Unreachable, match="in time"):
+        get(thread, client_of(thread, server.kubeconfig(tmp_path), timeout=0.3))
+
+
+def test_nobody_listens(server, thread, tmp_path):
+    """A refused connection is an error that says so."""
+    path = server.kubeconfig(tmp_path)
+    path.write_text(path.read_text().replace(str(server.port), "1"))
+    with pytest.raises(Unreachable, match="no connection"):
+        get(thread, client_of(thread, path))
+
+
+def test_patch(server, thread, client):
+    """A body is sent as JSON with its content type."""
+    server.put(CONFIG_MAPS, "aws-auth", data={"a": "b"})
+    seen = []
+    server.faults.append(lambda it: seen.append((it.headers["content-type"], json.loads(it.body))) or True)
+    kind = "application/merge-patch+json"
+    made = thread.run(lambda: client.call("PATCH", PATH, body={"data": {"c": "d"}}, content_type=kind))
+    assert made["data"] == {"c": "d"}
+    assert seen == [(kind, {"data": {"c": "d"}})]
+
+
+def test_used_server(tmp_path):
+    """The server of these tests refuses a wrong token."""
+    with APIServer(tmp_path).running() as server, ReactorThread().running() as thread:
+        path = server.kubeconfig(tmp_path, '{token: "wrong"}')
+        with pytest.raises(StatusError, match="401"):
+            get(thread, client_of(thread, path))

@@ -1,0 +1,241 @@
+"""List and watch against an API server that does everything that one may do, and more."""
+
+from __future__ import annotations
+
+import pytest
+
+from authd.kubernetes.backoff import Backoff
+from authd.kubernetes.object_cache import ObjectCache
+from authd.kubernetes.reflector import PAGE_SIZE, Reflector, Resource
+from tests.kubernetes.api_server import CONFIG_MAPS, IDENTITIES, status
+from tests.kubernetes.reactor_thread import wait_until
+
+
+class Following:
+    """A reflector at work; `values` is its cache."""
+
+    def __init__(self, thread, client, resource, silence=30.0) -> None:
+        self.changes = 0
+        self.problems: list[str] = []
+        self.cache = ObjectCache(lambda content: content["data"]["n"], self._changed)
+        self.reflector = Reflector(
+            thread.reactor,
+            client,
+            resource,
+            self.cache,
+            reported=lambda: self.problems.append(self.reflector.problem),
+            silence=silence,
+            backoff=Backoff(lambda: 0.0, first=0.02, longest=0.1),
+        )
+        self._thread = thread
+
+    def __enter__(self):
+        self._thread.call(self.reflector.start)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.call(self.reflector.stop)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    @property
+    def values(self) -> dict[str, str]:
+        return dict(self.cache.objects)
+
+    def until(self, **values: str) -> None:
+        wait_until(lambda: self.values == {f"kube-system/{name}": value for name, value in values.items()})
+
+
+@pytest.fixture
+def follow(thread, client):
+    return lambda silence=30.0: Following(thread, client, Resource(path=CONFIG_MAPS), silence)
+
+
+def test_follows(server, follow):
+    """The cache has what the server has: at first, after changes, and after deletions."""
+    server.put(CONFIG_MAPS, "a", data={"n": "1"})
+    with follow() as it:
+        it.until(a="1")
+        server.put(CONFIG_MAPS, "b", data={"n": "2"})
+        it.until(a="1", b="2")
+        server.put(CONFIG_MAPS, "a", data={"n": "3"})
+        it.until(a="3", b="2")
+        server.delete(CONFIG_MAPS, "b")
+        it.until(a="3")
+        assert it.reflector.problem == ""
+        assert it.reflector.synced
+    wait_until(lambda: server.bookmark() or server.watchers == 0)
+
+
+def test_one_object(server, thread, client):
+    """One object is asked for by name, in list and watch, and others stay outside."""
+    server.put(CONFIG_MAPS, "aws-auth", data={"n": "1"})
+    server.put(CONFIG_MAPS, "other", data={"n": "x"})
+    with Following(thread, client, Resource(path=CONFIG_MAPS, name="aws-auth")) as it:
+        it.until(**{"aws-auth": "1"})
+        wait_until(lambda: server.watchers == 1)
+        server.put(CONFIG_MAPS, "other", data={"n": "y"})
+        server.put(CONFIG_MAPS, "aws-auth", data={"n": "2"})
+        it.until(**{"aws-auth": "2"})
+    assert all("fieldSelector=metadata.name%3Daws-auth" in target for _, target in server.requests)
+
+
+def test_pages(server, thread, client):
+    """A long list comes page by page, and is in force when it is whole."""
+    for number in range(PAGE_SIZE * 2 + 1):
+        server.put(IDENTITIES, f"m{number:05}", data={"n": str(number)})
+    with Following(thread, client, Resource(path=IDENTITIES)) as it:
+        wait_until(lambda: len(it.values) == PAGE_SIZE * 2 + 1)
+        assert it.changes == 1
+    lists = [target for _, target in server.requests if "watch" not in target]
+    assert len(lists) == 3
+    assert all(f"limit={PAGE_SIZE}" in target for target in lists)
+
+
+def test_expired_page(server, thread, client):
+    """A page that is too old begins the list anew."""
+    for number in range(PAGE_SIZE + 1):
+        server.put(IDENTITIES, f"m{number:05}", data={"n": str(number)})
+    server.faults += [lambda it: True, lambda it: it.answer(410, status(410, "Expired", "too old"))]
+    with Following(thread, client, Resource(path=IDENTITIES)) as it:
+        wait_until(lambda: len(it.values) == PAGE_SIZE + 1)
+    assert it.problems == []
+
+
+def test_compacted(server, follow):
+    """A watch from before the kept history lists again, and nothing is reported."""
+    server.put(CONFIG_MAPS, "a", data={"n": "1"})
+    with follow() as it:
+        wait_until(lambda: server.watchers == 1)
+        server.put(CONFIG_MAPS, "a", data={"n": "2"})
+        it.until(a="2")
+        server.faults.append(lambda c: bool(server.put(CONFIG_MAPS, "b", data={"n": "9"}) and server.compact()) or True)
+        server.cut()
+        it.until(a="2", b="9")
+    assert all("TLS" not in problem for problem in it.problems)
+
+
+def test_gone_by_status(server, follow):
+    """410 as the status of a watch is the same as in its stream."""
+    server.put(CONFIG_MAPS, "a", data={"n": "1"})
+    server.faults += [lambda it: True, lambda it: it.answer(410, status(410, "Gone", ""))]
+    with follow() as it:
+        wait_until(lambda: server.watchers == 1)
+        it.until(a="1")
+        assert it.problems == []
+    assert sum("watch" not in target for _, target in server.requests) == 2
+
+
+def test_bookmark(server, follow):
+    """A bookmark moves the place where the next watch begins."""
+    server.put(CONFIG_MAPS, "a", data={"n": "1"})
+    with follow() as it:
+        wait_until(lambda: server.watchers == 1)
+        for _ in range(20):
+            server.put(IDENTITIES, "unrelated", data={})
+        server.bookmark()
+        wait_until(lambda: it.reflector._version == str(server.version))
+        server.compact()
+        server.cut()
+        wait_until(lambda: sum("watch" in target for _, target in server.requests) == 2)
+        server.put(CONFIG_MAPS, "a", data={"n": "2"})
+        it.until(a="2")
+    assert sum("watch" not in target for _, target in server.requests) == 1
+
+
+@pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
+def test_refusals(server, follow, code):
+    """A refusal is reported, the cache stays, and following goes on when the server does."""
+    server.put(CONFIG_MAPS, "a", data={"n": "1"})
+    with follow() as it:
+        wait_until(lambda: server.watchers == 1)
+        server.faults += [lambda c: c.answer(code, status(code, "", "refused"))] * 3
+        server.cut()
+        wait_until(lambda: any(f"answered {code}" in problem for problem in it.problems))
+        assert it.values == {"kube-system/a": "1"}
+        server.put(CONFIG_MAPS, "a", data={"n": "2"})
+        it.until(a="2")
+        wait_until(lambda: it.reflector.problem == "")
+
+
+def line(data: bytes):
+    def fault(it) -> None:
+        it.begin_stream()
+        it.chunk(data)
+        it.stream.recv(1)
+
+    return fault
+
+
+def half_line(it) -> None:
+    it.begin_stream()
+    it.chunk(b'{"type":"MODIFIED","object":{"metad')
+    it.reset()
+
+
+def endless_line(it) -> None:
+    it.begin_stream()
+    while True:
+        it.chunk(b"x" * 65_536)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        half_line,
+        endless_line,
+        lambda it: it.reset(),
+        line(b"not json\n"),
+        line(b'{"type":"NEW","object":{"metadata":{"name":"a","resourceVersion":"5"}}}\n'),
+        line(b'{"type":"ADDED","object":null}\n'),
+        line(b'{"type":"ADDED","object":{"metadata":{"name":"a"}}}\n'),
+        line(b'{"type":"DELETED","object":{"metadata":{"resourceVersion":"5"}}}\n'),
+        line(b'{"type":"ERROR","object":{"code":500,"message":"etcd"}}\n'),
+        line(b'{"type":"ERROR","object":null}\n'),
+        line(b'{"type":"ADDED","object":{"metadata":{"name":"z","resourceVersion":"5"},"data":7}}\n'),
+    ],
+)
+def test_broken_watches(server, follow, fault):
+    """Whatever a watch brings that is no event, the cache stays and the next watch goes on."""
+    server.put(CONFIG_MAPS, "a", data={"n": "1"})
+    server.faults += [lambda it: True, lambda it: bool(fault(it))]
+    with follow() as it:
+        wait_until(lambda: any(it.problems))
+        assert it.values == {"kube-system/a": "1"}
+        server.put(CONFIG_MAPS, "a", data={"n": "2"})
+        it.until(a="2")
+        wait_until(lambda: it.reflector.problem == "")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"items": []},
+        {"metadata": {"resourceVersion": "5"}, "items": [7]},
+        {"metadata": {"resourceVersion": "5"}, "items": [{"metadata": {}}]},
+        {"metadata": {"resourceVersion": "5", "continue": "x"}, "items": []},
+        {
+            "metadata": {"resourceVersion": "5", "continue": 7},
+            "items": [{"metadata": {"name": "a"}, "data": {"n": "8"}}],
+        },
+    ],
+)
+def test_broken_lists(server, follow, page):
+    """A list that is none replaces nothing."""
+    server.put(CONFIG_MAPS, "a", data={"n": "1"})
+    server.faults.append(lambda it: it.answer(200, page))
+    with follow() as it:
+        it.until(a="1")
+        assert any(it.problems)
+
+
+def test_silence(server, follow):
+    """A connection that falls silent is given up, and the next one goes on where it stopped."""
+    server.put(CONFIG_MAPS, "a", data={"n": "1"})
+    with follow(0.3) as it:
+        it.until(a="1")
+        wait_until(lambda: any("silent" in problem for problem in it.problems))
+        server.put(CONFIG_MAPS, "a", data={"n": "2"})
+        it.until(a="2")
+    assert sum("watch" not in target for _, target in server.requests) == 1

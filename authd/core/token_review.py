@@ -5,7 +5,6 @@ Source: Kubernetes, "Webhook Token Authentication" and the TokenReview API refer
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,17 +23,6 @@ MAX_REVIEW_LENGTH = 65_536
 _MAX_AUDIENCES = 64
 
 _API_VERSIONS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
-
-
-#: A TokenReview in the exact form that kube-apiserver writes, without escapes in the token and audiences. Matching it
-#: takes a fifth of the time of strict JSON, and gives the same result.
-_TEXT = r'"[ !#-\[\]-~]*+"'
-_CANONICAL = re.compile(
-    r'\{"kind":"TokenReview","apiVersion":"(authentication\.k8s\.io/v1(?:beta1)?)"'
-    r'(?:,"metadata":\{(?:"creationTimestamp":null)?\})?'
-    rf',"spec":\{{"token":"([!#-\[\]-~]++)"(?:,"audiences":\[({_TEXT}(?:,{_TEXT})*)\])?\}}'
-    r'(?:,"status":\{"user":\{\}\})?\}\n?'
-)
 
 #: The `extra` of an accepted identity, with places for the values in the order of `_extra`.
 _EXTRA = (
@@ -80,15 +68,6 @@ class ReviewRequest(NamedTuple):
 
 def decode_review(body: bytes) -> ReviewRequest:
     """Parse a TokenReview. Raises `InvalidReview` with the fault, never with the content."""
-    canonical = _CANONICAL.fullmatch(body.decode("latin-1")) if len(body) <= MAX_REVIEW_LENGTH else None
-    if canonical is not None:
-        api_version, token, audiences = canonical.groups()
-        requested = audiences[1:-1].split('","') if audiences else None
-        return ReviewRequest(api_version=api_version, token=token, audiences=_audiences(requested))
-    return _decode_strictly(body)
-
-
-def _decode_strictly(body: bytes) -> ReviewRequest:
     try:
         review = parse_object(body, MAX_REVIEW_LENGTH)
     except InvalidJson as error:

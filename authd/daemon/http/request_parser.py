@@ -10,8 +10,6 @@ from typing import Any
 
 import httptools
 
-from authd.daemon.http.fast_path import usual_request
-
 #: What a request may have besides its body, in bytes: its head, and what frames chunks. kube-apiserver's has 250.
 MAX_OVERHEAD = 8_192
 MAX_HEADERS = 50
@@ -55,7 +53,7 @@ class RequestParser:
         self.complete: deque[IncomingRequest] = deque()
         self.ended = False
         self._max_body = max_body
-        self._parser: Any = None  # made when a request is not of the usual form
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._begin()
 
     @property
@@ -73,10 +71,6 @@ class RequestParser:
 
         Raises `BadRequest`, after which nothing more may be fed.
         """
-        usual = None if self.in_request or self.ended else usual_request(data)
-        if usual is not None and len(usual[2]) <= self._max_body:
-            self.complete.append(IncomingRequest(*usual, persistent=True))
-            return b""
         if self.ended:
             return b""
         self._feed(data[:MAX_OVERHEAD])
@@ -89,8 +83,6 @@ class RequestParser:
 
     def _feed(self, data: bytes) -> None:
         self._overhead += len(data)
-        if self._parser is None:
-            self._parser = httptools.HttpRequestParser(self)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:

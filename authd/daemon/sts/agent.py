@@ -22,9 +22,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from authd.daemon.http.fast_path import usual_answer
 from authd.daemon.http.headers import FixedHeaders, header_lines
-from authd.daemon.http.response_parser import MAX_ANSWER_BYTES, BadResponse, Response, ResponseParser
+from authd.daemon.http.response_parser import BadResponse, ResponseParser
 
 #: Idle connections end after this many seconds: sooner than servers end them, so that a request is not
 #: written into a connection that is just being closed.
@@ -76,14 +75,6 @@ class _Connection(Protocol):
         if self.transport.has_unsent:
             self._finish(Failure(BadResponse("it began before the request was sent")))
             return
-        usual = usual_answer(data) if self._answer is None and len(data) <= MAX_ANSWER_BYTES else None
-        if usual is None:
-            self._read(data)
-        else:
-            self.reusable = True
-            self._finish(Response(*usual))
-
-    def _read(self, data: bytes) -> None:
         answer = self._answer = self._answer or ResponseParser()
         try:
             answer.feed(data)

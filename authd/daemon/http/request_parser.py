@@ -1,22 +1,23 @@
-"""Requests off the wire, within bounds: framing is llhttp's (RFC 9112), without leniency.
+"""Parses HTTP requests within bounds. llhttp does the framing (RFC 9112), without leniency.
 
-Nobody here reads headers but those that frame a request, so no others are kept.
+Headers other than framing headers are dropped: the daemon reads none.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import httptools
 
-#: What a request may have besides its body, in bytes: its head, and what frames chunks. kube-apiserver's has 250.
+from authd.daemon.http.message_parser import MessageParser, NotHTTP, is_chunked
+
+#: Bytes of a request besides its body: the head and the framing of chunks. kube-apiserver's requests have 250.
 MAX_OVERHEAD = 8_192
 MAX_HEADERS = 50
 
 
 class BadRequest(Exception):
-    """The bytes are no request that is taken: `status` is HTTP's, `why` never holds any of them."""
+    """A request that is refused: `status` is the HTTP status, and `why` never holds the request's bytes."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -25,10 +26,10 @@ class BadRequest(Exception):
 
 
 class IncomingRequest:
-    """One request as it was read.
+    """A parsed request.
 
-    `expects_continue` says that its client wants to be told before it sends the body, and `persistent` whether the
-    connection may outlive the answer.
+    `expects_continue` is True if the client waits for a 100 response before it sends the body. `persistent` is True if
+    the connection may outlive the response.
     """
 
     __slots__ = ("body", "expects_continue", "method", "persistent", "target")
@@ -43,17 +44,18 @@ class IncomingRequest:
         self.persistent = persistent
 
 
-class RequestParser:
-    """Reads the requests of one connection, each with a body of at most `max_body` bytes, into `complete`.
+class RequestParser(MessageParser):
+    """Parses the requests of one connection, each with a body of at most `max_body` bytes, into `complete`.
 
-    `current` is the one under way. After `ended` nothing more is read: a request has announced the connection's end.
+    `current` is the request in progress. `ended` is True after a request that announced the connection's end: the
+    parser ignores the bytes after it.
     """
 
     def __init__(self, max_body: int) -> None:
+        super().__init__(httptools.HttpRequestParser)
         self.complete: deque[IncomingRequest] = deque()
         self.ended = False
         self._max_body = max_body
-        self._parser: Any = httptools.HttpRequestParser(self)
         self._begin()
 
     @property
@@ -67,9 +69,9 @@ class RequestParser:
         return self._head_complete
 
     def feed(self, data: bytes) -> bytes:
-        """Take in bytes and return the rest, so that one piece can't hold many requests up in one go.
+        """Parse at most `MAX_OVERHEAD` bytes and return the rest, so that pipelined requests can't block the reactor.
 
-        Raises `BadRequest`, after which nothing more may be fed.
+        Raises `BadRequest`. Feed nothing after that.
         """
         if self.ended:
             return b""
@@ -77,18 +79,16 @@ class RequestParser:
         return b"" if self.ended else data[MAX_OVERHEAD:]
 
     def close(self) -> None:
-        """Read nothing more, and let go of the parser, which holds on to this object."""
+        """Ignore further bytes and release the parser."""
         self.ended = True
-        self._parser = None
+        super().close()
 
     def _feed(self, data: bytes) -> None:
         self._overhead += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as error:
-            raise error.__context__ or error from None
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not self.ended:  # what follows an announced end is nobody's
+            self.feed_parser(data)
+        except NotHTTP:
+            if not self.ended:  # bytes after an announced end are ignored, whatever they are
                 raise BadRequest(400, "not a request of HTTP/1.1") from None
         if self._overhead > MAX_OVERHEAD:
             raise BadRequest(400, "too much besides a body")
@@ -101,39 +101,39 @@ class RequestParser:
         self.current = IncomingRequest()
 
     def on_message_begin(self) -> None:
-        """Note that a request has begun."""
+        """Begin a request."""
         self._begun = True
 
     def on_url(self, url: bytes) -> None:
-        """Take in a part of the request's target."""
+        """Receive a part of the target."""
         self.current.target += url
         self._head += len(url)
         if self._head > MAX_OVERHEAD:
             raise BadRequest(400, _LONG_HEAD)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header, of the head or behind the last chunk."""
+        """Count a header or trailer."""
         self._headers += 1
         if self._headers > MAX_HEADERS:
             raise BadRequest(400, "too many headers")
-        self._head += len(name) + len(value) + _AROUND_HEADER
+        self._head += len(name) + len(value) + _HEADER_OVERHEAD
         if self._head > MAX_OVERHEAD:
             raise BadRequest(400, _LONG_HEAD)
-        if len(name) in _FRAMING_LENGTHS:
-            self._frame(name.lower(), value)
+        super().on_header(name, value)
 
-    def _frame(self, name: bytes, value: bytes) -> None:
+    def frame(self, name: bytes, value: bytes) -> None:
+        """Note the length, the transfer encoding and the expectation."""
         if name == b"content-length":
             self._length = int(value)
         if name == b"transfer-encoding":
-            if self._chunked or value.lower() != b"chunked":
+            if self._chunked or not is_chunked(value):
                 raise BadRequest(400, "an unknown transfer encoding")
             self._chunked = True
         if name == b"expect":
             self._expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
-        """Note that the head is complete."""
+        """Check the version and the announced length."""
         self._version = self._parser.get_http_version()
         if self._version not in ("1.1", "1.0"):
             raise BadRequest(400, "not a request of HTTP/1.1")
@@ -143,7 +143,7 @@ class RequestParser:
         self._head_complete = True
 
     def on_body(self, body: bytes) -> None:
-        """Take in a part of the body, without what frames it."""
+        """Receive a part of the body, without the framing of chunks."""
         self._overhead -= len(body)
         self._size += len(body)
         if self._size > self._max_body:
@@ -151,11 +151,11 @@ class RequestParser:
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """Put the request, which is complete now, with the others."""
+        """Move the complete request to `complete`."""
         parser, request = self._parser, self.current
         request.method = parser.get_method()
         request.body = b"".join(self._parts)
-        # Only known here. Other protocols are not spoken, and HTTP/1.0 would have to be told that it may go on.
+        # llhttp knows this only now. Other protocols are not supported, and HTTP/1.0 needs a Keep-Alive header.
         request.persistent = parser.should_keep_alive() and not parser.should_upgrade() and self._version == "1.1"
         self.ended = not request.persistent
         self.complete.append(request)
@@ -164,7 +164,4 @@ class RequestParser:
 
 _TOO_LONG = "the body is too long"
 _LONG_HEAD = "the head is too long"
-_AROUND_HEADER = len(": \r\n")
-
-#: Headers that frame a request are told from most others by the length of their names.
-_FRAMING_LENGTHS = frozenset({len("content-length"), len("transfer-encoding"), len("expect")})
+_HEADER_OVERHEAD = len(": \r\n")

@@ -1,6 +1,6 @@
-"""The webhook: a TokenReview comes in, a decision goes out.
+"""The webhook: it receives TokenReviews and responds with decisions.
 
-What kube-apiserver does with each status is in docs/reasons.md.
+docs/reasons.md describes kube-apiserver's reaction to each status.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = Logger(namespace="authd.webhook")
 
 _PATH = b"/authenticate"
 
-#: What makes kube-apiserver do the right thing: it retries 429, 502 and 504, and takes 503 for an outage.
+#: kube-apiserver retries 429, 502 and 504, and treats 503 as final.
 STATUS: dict[str, int] = {
     UnavailableReason.STS_THROTTLED: 429,
     UnavailableReason.STS_ERROR: 502,
@@ -45,26 +45,26 @@ STATUS: dict[str, int] = {
 
 
 class Decider(Protocol):
-    """Decides about tokens; see `authenticator.Authenticator.decide`."""
+    """Decides about tokens. See `authenticator.Authenticator.decide`."""
 
     async def decide(self, review: ReviewRequest, /) -> Decision:
-        """Decide about one token; never raises."""
+        """Decide about one token. Never raises."""
         ...
 
 
 class DecisionRecorder(Protocol):
-    """Takes note of what happened: once for each decision, once for each request that is no TokenReview."""
+    """Records each decision, and each request that is not a TokenReview."""
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
-        """Note a decision that took `elapsed` seconds and was answered with an HTTP status."""
+        """Record a decision that took `elapsed` seconds, with its HTTP status."""
         ...
 
     def refused(self, status: int, why: str) -> None:
-        """Note a request that was not a TokenReview."""
+        """Record a request that is not a TokenReview."""
         ...
 
     def together(self) -> AbstractContextManager[None]:
-        """Write in one piece what is noted meanwhile."""
+        """Write the records of this context in one piece."""
         ...
 
 
@@ -80,7 +80,7 @@ class WebhookRequest(BoundedRequest):
     _started: float
 
     def process(self) -> None:
-        """Route by exact path and method, and answer."""
+        """Route by exact path and method."""
         if self.path == _PATH and self.method == b"POST":
             self._review()
         elif self.path == _PATH:
@@ -105,15 +105,15 @@ class WebhookRequest(BoundedRequest):
         self.factory.decided.add(self)
 
     def record(self, now: float) -> None:
-        """Take note of the decision."""
+        """Record the decision."""
         decision = self._decision
         try:
             self.factory.records.decided(decision, now - self._started, STATUS.get(decision.reason, 200))
-        except Exception:  # noqa: BLE001  # a bug must be seen, answered, and not end the daemon
+        except Exception:  # noqa: BLE001  # a bug is logged and answered, and must not end the daemon
             self._broken(Failure())
 
-    def tell(self, encoder: ReviewEncoder) -> None:
-        """Answer with the decision, if it could be taken note of."""
+    def reply(self, encoder: ReviewEncoder) -> None:
+        """Respond with the decision, if it was recorded."""
         if self.answered:
             return
         decision = self._decision
@@ -136,10 +136,10 @@ class WebhookRequest(BoundedRequest):
 
 
 class WebhookFactory(BoundedFactory):
-    """Holds what the webhook's requests share.
+    """The shared state of the webhook's requests.
 
-    `encoder` returns the encoder of the settings in force; `under_review` counts reviews that aren't answered yet;
-    `decided` takes requests whose decision is made: all of a turn's are recorded, and then answered.
+    `encoder` returns the encoder of the settings in force. `under_review` counts the reviews in progress. `decided`
+    collects the requests whose decisions were made in one reactor turn: all are recorded, then all are answered.
     """
 
     request_class = WebhookRequest
@@ -165,8 +165,8 @@ class WebhookFactory(BoundedFactory):
                 request.record(now)
         encoder = self.encoder()
         for request in requests:
-            request.tell(encoder)
+            request.reply(encoder)
 
     def refused(self, status: int, why: str) -> None:
-        """Take note of a request that was not a TokenReview."""
+        """Record a request that is not a TokenReview."""
         self.records.refused(status, why)

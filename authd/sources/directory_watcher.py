@@ -1,6 +1,6 @@
-"""Watches a file through its directory: inotify as a hint, a poll for what it may lose.
+"""Watches a file through its directory, by inotify and by a poll for lost events.
 
-A ConfigMap's mount swaps a symbolic link, editors rename over the file: a watch on the file itself would die.
+A ConfigMap's mount swaps a symbolic link, and editors rename over the file, so a watch on the file itself would end.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from twisted.python.filepath import FilePath
 
 _log = Logger(namespace="authd.watcher")
 
-#: A burst of events is over after this many seconds of quiet.
+#: Seconds without an event after which a burst is over.
 QUIET_SECONDS = 0.1
-#: A file that is being written in place is left alone this long, unless its writer closes it sooner.
+#: Seconds to wait for a writer that writes in place, unless it closes the file sooner.
 WRITING_SECONDS = 2.0
-#: In a folder that never comes to rest, the file is looked at this long after the first event.
+#: The longest delay in seconds if events never stop.
 LONGEST_SECONDS = 5.0
-#: Events can be lost (overflow, network file systems): the file is looked at this often all the same.
+#: Poll interval in seconds. Events can be lost (overflow, network file systems).
 POLL_SECONDS = 30.0
-#: A directory that vanished is looked for this often.
+#: Seconds between two attempts to watch a missing directory.
 _RETRY_SECONDS = 1.0
 
 _MASK = (
@@ -42,7 +42,7 @@ _MASK = (
 
 
 class _Watch(inotify.INotify):
-    """One inotify descriptor, which says when it ends: for Twisted that is no event."""
+    """One inotify descriptor that reports its end, which Twisted does not."""
 
     def __init__(
         self, reactor: Any, folder: Path, seen: Callable[[FilePath[bytes], int], None], ended: Callable[[], None]
@@ -58,7 +58,7 @@ class _Watch(inotify.INotify):
         self.startReading()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Tell that no more events will come."""
+        """Report that no more events follow."""
         super().connectionLost(reason)
         self._ended()
 
@@ -69,7 +69,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 class DirectoryWatcher:
-    """Calls `changed` when a file's directory has come to rest after a change, and now and then all the same."""
+    """Calls `changed` after a burst of events in a file's directory, and at each poll."""
 
     def __init__(self, reactor: Any, path: Path, changed: Callable[[], None]) -> None:
         self._reactor = reactor
@@ -87,17 +87,17 @@ class DirectoryWatcher:
 
     @property
     def watching(self) -> bool:
-        """Whether inotify is at work; the poll always is."""
+        """Whether inotify works. The poll always does."""
         return self._watch is not None
 
     def start(self) -> None:
-        """Begin to watch; never fails, since the poll alone will do."""
+        """Begin to watch. Never fails, because the poll alone is enough."""
         self._running = True
         self._begin_watch()
         self._polling.start(POLL_SECONDS, now=False)
 
     def stop(self) -> None:
-        """End watching."""
+        """Stop watching."""
         self._running = False
         self._polling.stop()
         for call in (self._quiet, self._retry):
@@ -127,16 +127,16 @@ class DirectoryWatcher:
             watch.loseConnection()
 
     def _seen(self, path: FilePath[bytes], mask: int) -> None:
-        # Nothing may be raised in here: Twisted would end the watch without a word.
+        # An exception here would make Twisted end the watch silently.
         name = path.basename()
         if mask & (inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF):
             self._reactor.callLater(0, self._end_watch)
         elif name.startswith(b".") and not name.startswith(b"..") and name != self._name:
-            return  # somebody's temporary file, our own too: what it becomes has a name of its own
+            return  # a temporary file: the rename to its final name follows
         if not mask & inotify.IN_MODIFY:
             self._settle(QUIET_SECONDS)
         elif name == self._name:
-            self._settle(WRITING_SECONDS)  # other files may be written all the time
+            self._settle(WRITING_SECONDS)  # ignore writes to other files
 
     def _settle(self, seconds: float) -> None:
         now = self._reactor.seconds()

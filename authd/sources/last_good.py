@@ -1,4 +1,4 @@
-"""The settings file as it was last good, kept for a start that finds it broken."""
+"""The last good content of a file, kept for a start with a broken file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _log = Logger(namespace="authd.reload")
 
 
 class LastGoodFile:
-    """Keeps contents in a file; that they can't be kept is a warning.
+    """Writes last good contents to disk. A failure is only a warning.
 
-    `in_thread` calls a function with arguments in a thread: a disk may take its time, and the reactor has none.
+    `in_thread` calls a function with arguments in a thread, because a slow disk must not block the reactor.
     """
 
     def __init__(self, in_thread: Callable[..., Deferred[Any]]) -> None:
@@ -27,14 +27,14 @@ class LastGoodFile:
         self._next: tuple[Path, bytes] | None = None
 
     def keep_now(self, path: Path, content: bytes) -> None:
-        """Keep a content before anything else is done."""
+        """Write a content at once."""
         try:
             _keep(path, content)
         except OSError:
             self._failed(Failure(), path)
 
     def keep(self, path: Path, content: bytes) -> None:
-        """Keep a content soon; of those that come while one is being written, the newest."""
+        """Write a content soon. Of several that arrive during a write, only the newest is written."""
         self._next = path, content
         if not self._writing:
             self._write_next()

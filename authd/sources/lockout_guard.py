@@ -1,4 +1,4 @@
-"""The guard against locking everyone out: whom a new mapping table would shut out of those who came lately."""
+"""A guard against lock-outs: it refuses a new table that would deny many recently accepted identities."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import AuthdError, Denied
 from authd.core.ordered_tables import OrderedTables
 
-#: Identities count for this long after they were last accepted, in seconds.
+#: An identity counts for this long after its last login, in seconds.
 SEEN_SECONDS = 3_600.0
-#: One identity alone, whatever its share, is an ordinary change: somebody leaves.
+#: Losing one identity, whatever its share, is an ordinary change: somebody leaves.
 FEWEST_LOST = 2
 _MOST_IDENTITIES = 8_192
-#: Hundreds of patterns may have to be tried for each: a step takes some milliseconds then.
+#: Each identity may be tried against hundreds of patterns, so a step takes up to some milliseconds.
 _IDENTITIES_PER_STEP = 20
 
 
 class LockedOut(AuthdError):
-    """A new table would shut out too many; `names` are the canonical ARNs of those who would lose access."""
+    """A new table would lock out too many identities. `names` are their canonical ARNs."""
 
     def __init__(self, message: str, names: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -27,23 +27,23 @@ class LockedOut(AuthdError):
 
 
 class SeenIdentities:
-    """The identities that were accepted within the last hour, bounded; `seconds` is a monotonic clock."""
+    """The identities that were accepted within the last hour, bounded. `seconds` is a monotonic clock."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._seen: OrderedDict[str, tuple[float, CallerIdentity]] = OrderedDict()
 
     def note(self, identity: CallerIdentity) -> None:
-        """Remember an identity that was accepted just now."""
+        """Remember an accepted identity."""
         self._seen[identity.arn_text] = (self._seconds(), identity)
         self._seen.move_to_end(identity.arn_text)
         if len(self._seen) > _MOST_IDENTITIES:
             self._seen.popitem(last=False)
 
     def checking(self, new: OrderedTables, old: OrderedTables, share: float) -> Generator[None, None, None]:
-        """Raise `LockedOut`, in steps, where `new` is empty, or shuts out more than `share` (0 to 1) of those seen.
+        """Raise `LockedOut`, in steps, if `new` is empty or locks out more than `share` (0 to 1) of the identities.
 
-        One alone may always go, and a share of 1 allows everything.
+        A single identity may always go, and a share of 1 allows everything.
         """
         if share >= 1:
             return
@@ -65,7 +65,7 @@ class SeenIdentities:
 
 
 def _maps(tables: OrderedTables, identity: CallerIdentity) -> bool:
-    """Return whether the tables let an identity in, without looking for the nearest rule if not: that takes long."""
+    """Return whether the tables map an identity, without the slow search for the nearest rule."""
     match = tables.find(identity)
     try:
         return match is not None and bool(match.render(identity))

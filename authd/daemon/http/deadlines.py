@@ -1,21 +1,21 @@
-"""Absolute deadlines of many connections, looked at once a second: cheaper than a timer for each request."""
+"""Absolute deadlines of many connections, checked once a second. This is cheaper than a timer for each request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol as Interface
 
-#: How often deadlines are looked at, in seconds: how late one may act.
+#: Interval between two checks in seconds, and therefore the largest delay of a deadline.
 SWEEP_SECONDS = 1.0
-#: A request that takes longer than this to arrive makes room before a connection that rests, in seconds.
+#: If a connection is needed, a request older than this (seconds) is ended before an idle connection.
 STALLED_SECONDS = 0.5
 
 
 class TimedConnection(Interface):
-    """A connection, with times of one clock.
+    """A connection with times of one clock.
 
-    `deadline` is when it must have moved on. `idle_since` is set while it rests between requests, `stalled_since` while
-    it waits for its client in the middle of one: to send the rest, to read the response or to close.
+    After `deadline` the connection is ended. `idle_since` is set between two requests. `stalled_since` is set while the
+    connection waits for its client to send the rest of a request, to read the response or to close.
     """
 
     deadline: float | None
@@ -23,16 +23,16 @@ class TimedConnection(Interface):
     stalled_since: float | None
 
     def expire(self) -> None:
-        """End the connection at once; it does not rest any more, though it may take a moment to be gone."""
+        """End the connection at once. It is no longer idle or stalled, even if it takes a reactor turn to disappear."""
         ...
 
     def loseConnection(self) -> None:
-        """End the connection when what was written is sent."""
+        """End the connection after its pending data is sent."""
         ...
 
 
 class Deadlines:
-    """All open connections, and which of them is due."""
+    """All open connections, with `seconds` as their clock."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -42,11 +42,11 @@ class Deadlines:
         return len(self._connections)
 
     def add(self, connection: TimedConnection) -> None:
-        """Watch over a connection from now on."""
+        """Add a connection."""
         self._connections.add(connection)
 
     def discard(self, connection: TimedConnection) -> None:
-        """Forget a connection that has ended."""
+        """Remove a connection that has ended."""
         self._connections.discard(connection)
 
     def sweep(self) -> None:
@@ -56,9 +56,9 @@ class Deadlines:
             connection.expire()
 
     def make_room(self) -> bool:
-        """End one connection that waits for its client; returns False if all of them are under review.
+        """End one connection that waits for its client. Returns False if all connections have a review in progress.
 
-        The oldest stalled one goes first, once it is older than any honest client needs. Then the longest idle one.
+        The oldest stalled connection goes first if it is older than `STALLED_SECONDS`, otherwise the longest idle one.
         """
         stalled = [(c.stalled_since, id(c), c) for c in self._connections if c.stalled_since is not None]
         idle = [(c.idle_since, id(c), c) for c in self._connections if c.idle_since is not None]
@@ -70,7 +70,7 @@ class Deadlines:
         return oldest is not None
 
     def close_all(self) -> None:
-        """End every connection when what was written to it is sent."""
+        """End every connection after its pending data is sent."""
         for connection in list(self._connections):
             connection.loseConnection()
 

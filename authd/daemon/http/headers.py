@@ -1,4 +1,4 @@
-"""Headers of an HTTP request as they are sent, written once where they are always the same."""
+"""Headers of an HTTP request in wire format, encoded once if they are always the same."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from twisted.web.http_headers import Headers
 
 
 def header_lines(headers: Headers) -> bytes:
-    """Write headers, but none that asks for an encoded answer."""
+    """Encode headers, without any that asks for a compressed response."""
     return b"".join(
         b"%b: %b\r\n" % (name, value)
         for name, values in headers.getAllRawHeaders()
-        if name.lower() != b"accept-encoding"  # an encoded answer would be refused
+        if name.lower() != b"accept-encoding"  # the response parser refuses a compressed body
         for value in values
     )
 
 
 class FixedHeaders(Headers):
-    """Headers that are the same for every request, written out once: whoever copies or adds to them gets the same."""
+    """Headers that never change. They are encoded once in `lines`; a copy is the same object."""
 
     def __init__(self, headers: Mapping[str, Sequence[str]]) -> None:
         super().__init__(headers)
         self.lines = header_lines(self)
 
     def copy(self) -> FixedHeaders:
-        """Return the same."""
+        """Return this object."""
         return self
 
     def addRawHeader(self, name: str | bytes, value: str | bytes) -> None:
-        """Add nothing: treq would ask for an encoded answer."""
+        """Ignore the header: treq would ask for a compressed response."""

@@ -1,8 +1,7 @@
-"""HTTP/1.1 for small requests, with the limits where the bytes arrive.
+"""An HTTP/1.1 server for small requests, with limits on everything that a client can send.
 
-No Site, no resource tree and no channel that reads line by line: parsing what nobody looks at costs more than
-everything else that a request needs here. Bodies stay in memory, since they are small; deadlines are absolute, so
-that a client which drips bytes gains no time.
+twisted.web's Site parses headers that the daemon never reads, line by line, and that costs more than the rest of a
+request. Bodies are small and stay in memory. Deadlines are absolute: a client that drips bytes gains no time.
 """
 
 from __future__ import annotations
@@ -20,16 +19,15 @@ from zope.interface import implementer
 from authd.daemon.http.deadlines import Deadlines
 from authd.daemon.http.request_parser import BadRequest, IncomingRequest, RequestParser
 
-#: From the connection, or a request's first byte, to its last: kube-apiserver sends one in a millisecond.
+#: Time from a request's first byte (or the connection) to its last. kube-apiserver needs a millisecond.
 REQUEST_SECONDS = 10.0
-#: From a request's head to the last byte of its body. A client that sends the head has the body ready.
+#: Time from a request's head to the last byte of its body. A client that sends the head has the body ready.
 BODY_SECONDS = 2.0
-#: How many requests of one connection are answered before other connections get their turn. kube-apiserver never
-#: sends a second request before it has the first one's response.
+#: Pipelined requests of one connection that are answered per reactor turn. kube-apiserver never pipelines.
 _REQUESTS_PER_TURN = 4
-#: How long a connection may rest between requests; Go's client closes its own after 90 seconds.
+#: Time that a connection may be idle. Go's client closes its own after 90 seconds.
 IDLE_SECONDS = 120.0
-#: How long a client that was told off may take to hang up.
+#: Time that a client has to close after a bad request.
 _LAST_WORD_SECONDS = 2.0
 
 TEXT = b"text/plain; charset=utf-8"
@@ -51,12 +49,12 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class BoundedRequest:
-    """One request on its way to its answer: `process` is called once, and answers then or later, once.
+    """One request. The channel calls `process` once, which responds exactly once, at once or later.
 
-    `path` is without the query.
+    `path` excludes the query.
     """
 
-    #: The longest body taken, in bytes, and the one method that is answered.
+    #: The longest body in bytes, and the only method of `path`.
     max_body = 0
     allowed_method = b"GET"
 
@@ -69,11 +67,11 @@ class BoundedRequest:
         self._persistent = incoming.persistent
 
     def process(self) -> None:
-        """Answer by `respond` or `refuse`."""
+        """Respond by `respond` or `refuse`."""
         raise NotImplementedError
 
     def respond(self, status: int, content_type: bytes, body: bytes) -> None:
-        """Write the whole answer and be done."""
+        """Write the whole response."""
         self.answered = True
         persistent = self._persistent and not self.factory.draining
         line = _STATUS_LINES[status]
@@ -84,7 +82,7 @@ class BoundedRequest:
         self.channel.answer(line + head + close + (b"" if self.method == b"HEAD" else body), persistent=persistent)
 
     def refuse(self, status: int, why: str) -> None:
-        """Say that the request is not one for this server, and close: whoever pipelines more of them must reconnect."""
+        """Refuse the request and close the connection, so that a client can't pipeline more of the kind."""
         self.factory.refused(status, why)
         self._persistent = False
         self.respond(status, TEXT, why.encode() + b"\n")
@@ -92,9 +90,10 @@ class BoundedRequest:
 
 @implementer(IPushProducer)
 class BoundedChannel(Protocol):
-    """One connection: it answers one request at a time, in their order, and has absolute deadlines.
+    """One connection, which answers one request at a time in their order, with absolute deadlines.
 
-    For its transport it is the producer of answers: one who asks without reading them is not read on either.
+    The channel is the push producer of its transport. If the client does not read its responses, the channel stops
+    reading requests.
     """
 
     transport: Any  # an ITCPTransport that is an IPushProducer itself
@@ -104,14 +103,14 @@ class BoundedChannel(Protocol):
         self.deadline: float | None = None
         self.idle_since: float | None = None
         self.stalled_since: float | None = None
-        self._reader = RequestParser(factory.request_class.max_body)
-        self._unread: deque[bytes] = deque()  # what came while a request was being answered
+        self._parser = RequestParser(factory.request_class.max_body)
+        self._unread: deque[bytes] = deque()  # bytes that arrived during a review
         self._bad: BadRequest | None = None
         self._answering = self._pumping = self._yielding = self._in_body = False
         self._write_paused = self._paused = self._ending = False
 
     def connectionMade(self) -> None:
-        """Start the first deadline, which covers the TLS handshake too."""
+        """Start the first deadline, which includes the TLS handshake."""
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
         self.idle_since = self.factory.seconds()
@@ -119,9 +118,9 @@ class BoundedChannel(Protocol):
         self.factory.deadlines.add(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take in bytes; the first ones of a request start its deadline, the others don't move it."""
+        """Receive bytes. The first byte of a request starts its deadline, and later ones don't move it."""
         if self._ending or not data:
-            return  # a request that was refused half-way must not go on to be served
+            return  # after a refusal in mid-request, the rest of that request must not be served
         self._unread.append(data)
         if self._answering or self._write_paused or self._yielding:
             self._paused = True
@@ -130,35 +129,35 @@ class BoundedChannel(Protocol):
             self._pump()
 
     def pauseProducing(self) -> None:
-        """Answer nothing more until what was answered is on its way, which must not take long."""
+        """Stop responding until the client has read its responses, within a deadline."""
         self._write_paused = True
         self._stall(REQUEST_SECONDS)
 
     def resumeProducing(self) -> None:
-        """Go on: there is room for answers again."""
+        """Continue, because the transport has room again."""
         self._write_paused = self._in_body = False
         self.deadline = self.stalled_since = None
         self._pump()
 
     def stopProducing(self) -> None:
-        """Answer nothing more: `connectionLost` follows."""
+        """Do nothing: `connectionLost` follows."""
 
     def answer(self, data: bytes, *, persistent: bool) -> None:
-        """Write an answer, unless the client has gone, and go on to the next request or end."""
+        """Write a response unless the client has gone, then continue with the next request or close."""
         self._answering = False
         if self._ending:
             return
         self.transport.write(data)
         if not persistent:
-            self._stall(REQUEST_SECONDS)  # to take the answer, and to close too
+            self._stall(REQUEST_SECONDS)  # for the client to read the response and to close
             self.loseConnection()
         else:
             self._pump()
 
     def _pump(self) -> None:
-        """Answer what is complete and read what is here, until nothing is left or an answer takes its time.
+        """Parse and answer requests until the input is used up or a review is in progress.
 
-        Does nothing if it is under way already, as after an answer that was there at once, or continues next turn.
+        Returns at once if it is running already (a response was available at once) or continues in the next turn.
         """
         if self._answering or self._pumping or self._yielding:
             return
@@ -169,9 +168,9 @@ class BoundedChannel(Protocol):
                 self._yielding = True
                 self.factory.call_later(0, self._resume)
                 break
-            if self._reader.complete:
+            if self._parser.complete:
                 answered += 1
-                self._answer_next(self._reader.complete.popleft())
+                self._answer_next(self._parser.complete.popleft())
             elif self._bad is not None:
                 self._hang_up(self._bad)
             elif self._unread:
@@ -186,14 +185,14 @@ class BoundedChannel(Protocol):
         self._pump()
 
     def _stall(self, seconds: float) -> None:
-        """Wait for the client to go on for at most some seconds; it may be ended sooner to make room."""
+        """Give the client a deadline to continue. The connection may be ended sooner to make room."""
         self.idle_since = None
         self.stalled_since = self.factory.seconds()
         self.deadline = self.stalled_since + seconds
 
     def _read(self, data: bytes) -> None:
         try:
-            if rest := self._reader.feed(data):
+            if rest := self._parser.feed(data):
                 self._unread.appendleft(rest)
         except BadRequest as error:
             self._bad = error
@@ -202,7 +201,7 @@ class BoundedChannel(Protocol):
         if incoming.expects_continue:
             self._send_continue(incoming)
         self._answering = True
-        self.idle_since = self.stalled_since = self.deadline = None  # what follows is bounded elsewhere
+        self.idle_since = self.stalled_since = self.deadline = None  # the review has deadlines of its own
         self._in_body = False
         self.factory.request_class(self, incoming).process()
 
@@ -211,55 +210,55 @@ class BoundedChannel(Protocol):
         self.transport.write(_CONTINUE)
 
     def _wait(self) -> None:
-        """Wait for the rest of a request, until its deadline, or for another one."""
-        if self._reader.current.expects_continue:
-            self._send_continue(self._reader.current)
+        """Wait for the rest of a request until its deadline, or for the next request."""
+        if self._parser.current.expects_continue:
+            self._send_continue(self._parser.current)
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()
         now = self.factory.seconds()
-        if not self._reader.in_request:
+        if not self._parser.in_request:
             self.idle_since, self.stalled_since = now, None
             self.deadline = now + IDLE_SECONDS
         elif self.deadline is None or self.idle_since is not None:
             self._stall(REQUEST_SECONDS)
-        if self._reader.in_body and not self._in_body:
+        if self._parser.in_body and not self._in_body:
             self.deadline = min(self.deadline or now, now + BODY_SECONDS)
-        self._in_body = self._reader.in_body
+        self._in_body = self._parser.in_body
 
     def _hang_up(self, bad: BadRequest) -> None:
-        """Say no in the middle of a request, take no more of it and close."""
+        """Refuse a bad request in the middle, and close."""
         self.factory.refused(bad.status, bad.why)
         self.transport.write(_STATUS_LINES[bad.status] + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
         self._stall(_LAST_WORD_SECONDS)
         self.loseConnection()
 
     def loseConnection(self) -> None:
-        """Close when what was written is sent, and read nothing more."""
+        """Close after pending data is sent, and ignore further input."""
         if not self._ending:
             self._ending = True
             self.idle_since = None
             if self.stalled_since is None:
                 self.stalled_since = self.factory.seconds()
             self._unread.clear()
-            self.transport.unregisterProducer()  # or the transport would wait for more to send
+            self.transport.unregisterProducer()  # otherwise the transport waits for the producer
             self.transport.loseConnection()
 
     def expire(self) -> None:
-        """End the connection at once; gone in the reactor's next turn, it does not rest until then."""
+        """End the connection at once. It disappears in the next reactor turn and is not idle until then."""
         self._ending = True
         self.idle_since = self.stalled_since = None
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Forget the connection; work under way goes on for whoever else waits for it."""
+        """Remove the connection. Its review continues, because others may share it."""
         self._ending = True
-        self._reader.close()
+        self._parser.close()
         self.factory.deadlines.discard(self)
 
 
 class BoundedFactory(Factory):
-    """Makes channels, and holds what they share; while `draining`, every answer is a connection's last."""
+    """Creates channels and holds their shared state. While `draining` is True, each response closes its connection."""
 
     noisy = False
     request_class: type[BoundedRequest] = BoundedRequest
@@ -271,8 +270,8 @@ class BoundedFactory(Factory):
         self.draining = False
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Make the channel of a connection."""
+        """Create the channel of a connection."""
         return BoundedChannel(self)
 
     def refused(self, status: int, why: str) -> None:
-        """Take note of a request that was not one for this server."""
+        """Record a refused request."""

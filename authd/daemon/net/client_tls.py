@@ -1,4 +1,4 @@
-"""TLS towards STS and other servers: chain and host name are verified, and any doubt at all ends the connection.
+"""TLS connections to STS and other servers. They end in the handshake unless chain and host name are verified.
 
 Source: RFC 9525 (service identity in TLS), checked by the service-identity package.
 """
@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from authd.daemon.net.tls import TLSFactory
 
-#: Forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has nothing else.
+#: Forward secrecy and authenticated encryption for TLS 1.2. TLS 1.3 has nothing else.
 AEAD_SUITES = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
@@ -38,7 +38,7 @@ def trust_context(ca_file: str | None, ca_pem: bytes = b"") -> SSL.Context:
     context.set_cipher_list(AEAD_SUITES)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB for each connection at rest
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # saves 34 KB per idle connection
     if ca_pem:
         store = context.get_cert_store()
         assert store is not None
@@ -47,7 +47,7 @@ def trust_context(ca_file: str | None, ca_pem: bytes = b"") -> SSL.Context:
     elif ca_file is None:
         context.set_default_verify_paths()
     else:
-        with open(ca_file, "rb"):  # noqa: PTH123  # an unreadable file's own error says more than OpenSSL's
+        with open(ca_file, "rb"):  # noqa: PTH123  # the OS's error is clearer than OpenSSL's
             context.load_verify_locations(ca_file)
     return context
 
@@ -60,8 +60,8 @@ def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, i
     identity = IPAddress_ID(host) if _is_address(host) else DNS_ID(host)
 
     def verify(_connection: SSL.Connection, certificate: crypto.X509, _error: int, depth: int, trusted: int) -> bool:
-        # Called for every certificate of the chain, the server's own (depth 0) last. Whatever goes wrong in
-        # here must end in a refusal: a certificate that can't even be read is not the one we look for.
+        # OpenSSL calls this for every certificate of the chain, the server's (depth 0) last. Any exception must end
+        # in a refusal, for example if a certificate can't be parsed.
         try:
             if depth == 0:
                 verify_service_identity(extract_patterns(certificate), [identity], [])
@@ -73,7 +73,7 @@ def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, i
 
 
 class VerifiedHost:
-    """Makes TLS connections that end in the handshake unless the peer proves to be `host`, a DNS name or IP address."""
+    """Creates TLS connections that end in the handshake unless the peer's certificate is for `host`, a name or address."""
 
     def __init__(self, host: str, context: SSL.Context) -> None:
         self._name = b"" if _is_address(host) else host.encode("ascii")
@@ -81,7 +81,7 @@ class VerifiedHost:
         self._verify = _verify_callback(host)
 
     def connection(self) -> SSL.Connection:
-        """Return a connection that is about to shake hands."""
+        """Return a connection before its handshake."""
         connection = SSL.Connection(self._context, None)
         connection.set_connect_state()
         if self._name:  # addresses are not sent: RFC 6066, section 3
@@ -92,13 +92,13 @@ class VerifiedHost:
 
 @implementer(IStreamClientEndpoint)
 class VerifiedTLSEndpoint:
-    """An endpoint that speaks TLS with a verified host over the stream of another endpoint."""
+    """An endpoint for TLS with a verified host, over the stream of another endpoint."""
 
     def __init__(self, host: VerifiedHost, stream: IStreamClientEndpoint) -> None:
         self._host = host
         self._stream = stream
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect; what the protocol writes is sent when the handshake has succeeded, and never otherwise."""
+        """Connect. The protocol's data is sent only after a successful handshake."""
         factory = TLSFactory(self._host, protocolFactory)
         return self._stream.connect(factory).addCallback(lambda wrapper: cast("Any", wrapper).wrappedProtocol)

@@ -1,4 +1,4 @@
-"""A stream through an HTTP proxy by CONNECT (RFC 9110, section 9.3.6), as an endpoint that others can wrap."""
+"""An endpoint for a tunnel through an HTTP proxy by CONNECT (RFC 9110, section 9.3.6)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-#: A proxy's answer to CONNECT has a few short headers.
+#: Bytes. A response to CONNECT has a few short headers.
 _MAX_ANSWER = 4096
 _ESTABLISHED = re.compile(rb"HTTP/1\.[01] 200[ \r]")
 
@@ -24,7 +24,7 @@ class ProxyRefused(ConnectError):
 
 
 class _Connect(Protocol):
-    """Asks the proxy for a tunnel, then hands the transport to the protocol that goes through it."""
+    """Sends CONNECT, then hands the transport to the protocol that uses the tunnel."""
 
     transport: ITCPTransport
 
@@ -35,28 +35,28 @@ class _Connect(Protocol):
         self._answer = b""
 
     def connectionMade(self) -> None:
-        """Ask for the tunnel."""
+        """Send CONNECT."""
         self.transport.write(f"CONNECT {self._target} HTTP/1.1\r\nHost: {self._target}\r\n\r\n".encode("ascii"))
 
     def dataReceived(self, data: bytes) -> None:
-        """Collect the proxy's answer, and not a byte beyond it."""
+        """Collect the proxy's response. Bytes after it are an error."""
         self._answer += data
         head, end, rest = self._answer.partition(b"\r\n\r\n")
         if not end and len(self._answer) <= _MAX_ANSWER:
             return
-        # The server speaks TLS, where the client speaks first: anything after the answer is not the server's.
+        # In TLS the client speaks first, so bytes after the response can't come from the server.
         if not end or rest or not _ESTABLISHED.match(head):
             self._fail(ProxyRefused("the proxy refused CONNECT"))
         else:
             self._hand_over()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Fail where the tunnel was not open yet."""
+        """Fail if the tunnel was not open yet."""
         if self._opened is not None:
             self._fail(ProxyRefused("the proxy closed the connection"))
 
     def abort(self) -> None:
-        """Give up, since nobody waits for the tunnel any more."""
+        """Close, because the caller has cancelled."""
         self._opened = None
         self.transport.abortConnection()
 
@@ -65,7 +65,7 @@ class _Connect(Protocol):
         protocol = self._factory.buildProtocol(self.transport.getPeer())
         assert opened is not None
         assert protocol is not None
-        self.transport.protocol = protocol  # type: ignore[attr-defined]  # as TCP transports keep it
+        self.transport.protocol = protocol  # type: ignore[attr-defined]  # TCP transports keep it here
         protocol.makeConnection(self.transport)
         opened.callback(protocol)
 
@@ -78,7 +78,7 @@ class _Connect(Protocol):
 
 @implementer(IStreamClientEndpoint)
 class TunnelEndpoint:
-    """An endpoint that reaches `host:port` through the proxy at another endpoint."""
+    """An endpoint for `host:port` through the proxy at another endpoint."""
 
     def __init__(self, proxy: IStreamClientEndpoint, host: str, port: int) -> None:
         self._proxy = proxy

@@ -89,13 +89,13 @@ def _select_protocol(
 
 
 class SwappableServerTLS:
-    """Makes connections with the context that is current; those that live go on with theirs."""
+    """Creates connections with the current context. Open connections keep theirs."""
 
     def __init__(self, context: SSL.Context) -> None:
         self.current = context
 
     def connection(self) -> SSL.Connection:
-        """Return a connection that waits for a client's hello."""
+        """Return a connection that waits for a ClientHello."""
         connection = SSL.Connection(self.current, None)
         connection.set_accept_state()
         return connection

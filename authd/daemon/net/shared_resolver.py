@@ -1,7 +1,7 @@
-"""One look-up of a name for all who want to know it meanwhile.
+"""Shares one look-up of a host name among all concurrent callers.
 
-A cluster whose nodes all come back at once opens many connections to the same STS host at the same moment. Each would
-ask the resolver for itself, in a thread of its own, which can't be called back where the resolver hangs.
+If many nodes of a cluster return at once, the daemon opens many connections to one STS host in the same moment. Each
+look-up would take a thread of its own, and a thread can't be cancelled if the resolver hangs.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
-#: Whoever comes later than this, in seconds, asks anew: a look-up that hangs holds up nobody for longer.
+#: Seconds. A look-up older than this is not shared, so that a hanging one delays nobody longer.
 SHARED_SECONDS = 2.0
 
 
 @implementer(IHostResolution, IResolutionReceiver)
 class _LookUp:
-    """A look-up under way, and who waits for it."""
+    """A look-up in progress, with its waiting receivers."""
 
     def __init__(self, name: str, began: float, ended: Callable[[_LookUp], None]) -> None:
         self.name = name
@@ -32,10 +32,10 @@ class _LookUp:
         receiver.resolutionBegan(self)
 
     def cancel(self) -> None:
-        raise NotImplementedError("others wait for it too")
+        raise NotImplementedError("other receivers share this look-up")
 
     def resolutionBegan(self, _: IHostResolution) -> None:
-        """Be told what is known already."""
+        """Do nothing: each receiver was told when it joined."""
 
     def addressResolved(self, address: IAddress) -> None:
         self._addresses.append(address)
@@ -50,7 +50,7 @@ class _LookUp:
 
 @implementer(IHostnameResolver)
 class SharedResolver:
-    """Asks another resolver, once for all who ask the same until it answers; `seconds` is a monotonic clock."""
+    """Asks another resolver once for all equal questions. `seconds` is a monotonic clock."""
 
     def __init__(self, resolver: IHostnameResolver, seconds: Callable[[], float]) -> None:
         self._resolver = resolver
@@ -65,7 +65,7 @@ class SharedResolver:
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
-        """Join the look-up of the same name, or begin one; see `IHostnameResolver`."""
+        """Join the look-up of the same name, or begin one. See `IHostnameResolver`."""
         question = (hostName, portNumber, addressTypes and tuple(addressTypes), transportSemantics)
         look_up = self._under_way.get(question)
         if look_up is not None and self._seconds() - look_up.began < SHARED_SECONDS:

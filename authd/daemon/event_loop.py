@@ -1,4 +1,4 @@
-"""Running coroutines that mostly have little to wait for, at a third of what a Deferred for each would take."""
+"""Runs coroutines that rarely wait, at a third of the cost of `Deferred.fromCoroutine`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _T = TypeVar("_T")
 def start_coroutine(
     coroutine: Coroutine[Deferred[Any], Any, _T], done: Callable[[_T], None], failed: Callable[[Failure], None]
 ) -> None:
-    """Run a coroutine that nobody cancels; one of the two is called, once, with what it returns or why it doesn't."""
-    _go_on(None, coroutine, done, failed)
+    """Run a coroutine, which can't be cancelled. Calls `done` with its result or `failed` with its exception, once."""
+    _resume(None, coroutine, done, failed)
 
 
-def _go_on(
+def _resume(
     result: object,
     coroutine: Coroutine[Deferred[Any], Any, _T],
     done: Callable[[_T], None],
     failed: Callable[[Failure], None],
 ) -> None:
-    """Run it on with what it has awaited, as far as the next Deferred that has no result yet."""
+    """Resume the coroutine with an awaited result, up to the next Deferred without one."""
     try:
         if isinstance(result, Failure):
             awaited = result.throwExceptionIntoGenerator(coroutine)
@@ -32,10 +32,10 @@ def _go_on(
             awaited = coroutine.send(result)
     except StopIteration as end:
         returned = end.value
-    except Exception:  # noqa: BLE001  # whatever it is, somebody is told
+    except Exception:  # noqa: BLE001  # any exception is passed on to `failed`
         failed(Failure())
         return
     else:
-        awaited.addBoth(_go_on, coroutine, done, failed)
+        awaited.addBoth(_resume, coroutine, done, failed)
         return
     done(returned)

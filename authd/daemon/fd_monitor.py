@@ -1,4 +1,4 @@
-"""Says it in words when the process has used up its descriptors, and when there are some again."""
+"""Logs when the process has run out of file descriptors, and when it has some again."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from twisted.logger import Logger
 
 _log = Logger(namespace="authd.descriptors")
 
-#: How often to look.
+#: Interval of the check.
 LOOK_SECONDS = 1.0
 
 
 class Descriptors:
-    """The process's open files and connections, of which the system grants a limited number."""
+    """The process's file descriptors, limited by RLIMIT_NOFILE."""
 
     def __init__(self) -> None:
         self._used_up = False
 
     def check(self) -> None:
-        """Try to take one, and say so once where that fails."""
+        """Try to open one, and log the first failure of a series."""
         try:
             os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The webhook's listening port: TLS, a cap on connections, and an end that leaves nobody without an answer."""
+"""The webhook's listening port: TLS, a limit of connections, and a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from authd.daemon.net.server_tls import SwappableServerTLS
 from authd.daemon.net.tls import TLSFactory
 from authd.daemon.webhook import WebhookFactory
 
-#: Connections at once. One costs some 50 KB; a kube-apiserver opens one for each review under way.
+#: Largest number of connections. One costs some 50 KB. kube-apiserver opens one for each review in flight.
 MAX_CONNECTIONS = 1_024
 
-#: On the way down: how long clients may send a last request on connections that are open.
+#: At shutdown: the time in which clients may still send a request on open connections.
 _DRAIN_SECONDS = 1.0
-#: And how long reviews under way may take after that; longer than the STS client's longest deadline.
+#: At shutdown: the time for reviews in flight after that. It exceeds the STS client's longest deadline.
 _REVIEW_SECONDS = 31.0
-#: And how long the last answers may take to be sent, before what is still open is cut off.
+#: At shutdown: the time for sending the last responses before connections are aborted.
 _SEND_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 
 
 class _CappedTLS(TLSFactory):
-    """Encrypts and counts connections, and makes room for a new one by ending one that waits for its client."""
+    """Encrypts and counts connections. At the limit, a new connection replaces an idle one."""
 
     def __init__(self, tls: SwappableServerTLS, webhook: WebhookFactory, limit: int) -> None:
         super().__init__(tls, webhook)
@@ -35,8 +35,8 @@ class _CappedTLS(TLSFactory):
         self._limit = limit
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Take a connection, or close it if all others are under review."""
-        # One that is ended is gone in the reactor's next turn: until then there is one too many.
+        """Accept a connection, or close it if all others have a review in flight."""
+        # A closed connection is gone in the reactor's next turn. Until then the limit is exceeded by one.
         if len(self.protocols) >= self._limit and not self._webhook.deadlines.make_room():
             return None
         return super().buildProtocol(addr)
@@ -54,7 +54,7 @@ class WebhookListener:
         self._port: IListeningPort | None = None
 
     def listen(self, endpoint: IStreamServerEndpoint) -> IListeningPort:
-        """Listen, or raise what was in the way; a port that is not open now never will be."""
+        """Listen on the endpoint. Raises its error at once, since there is no later attempt."""
         outcome: list[Any] = []
         endpoint.listen(self._factory).addBoth(outcome.append)
         if isinstance(outcome[0], Failure):
@@ -66,11 +66,11 @@ class WebhookListener:
 
     @property
     def connections(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return len(self._factory.protocols)
 
     async def stop(self) -> None:
-        """Close the port, answer what is under review or comes on open connections in a last second, and end."""
+        """Close the port, answer reviews in flight and requests of the next second, then close all connections."""
         if self._port is None:
             return
         port, self._port = self._port, None

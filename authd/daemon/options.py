@@ -12,7 +12,7 @@ from authd.daemon.telemetry.log_output import FORMATS
 
 
 class Options(usage.Options):
-    """Options of `twistd authd`; those of aws-iam-authenticator's server keep their names."""
+    """Options of `twistd authd`, named like those of aws-iam-authenticator's server."""
 
     synopsis = "[--config FILE] [options]"
     longdesc = (
@@ -35,7 +35,7 @@ class Options(usage.Options):
     ]
 
     def postOptions(self) -> None:
-        """Refuse an unknown log format before anything starts."""
+        """Reject an unknown log format."""
         if self["log-format"] not in FORMATS:
             raise usage.UsageError(f"--log-format takes one of {', '.join(FORMATS)}")
 
@@ -46,7 +46,7 @@ class Options(usage.Options):
 
     @property
     def overrides(self) -> dict[str, str]:
-        """The options given, by the setting that each overrides."""
+        """The values of the given options, by the settings that they override."""
         given = {setting: self[option] for option, setting in _SETTINGS.items() if self[option] is not None}
         if self["kubeconfig-pregenerated"]:
             given["server.kubeconfigPregenerated"] = "true"

@@ -1,4 +1,4 @@
-"""SIGHUP: look at the files now, however many come at once."""
+"""Handles SIGHUP: check the files now, at a bounded rate."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-#: In a storm of signals the files are looked at this often, in seconds; the last one is always heeded.
+#: Shortest time between two checks, in seconds. A signal within it causes one more check at its end.
 STORM_SECONDS = 0.05
 
 
 class HangUps:
-    """Calls `look` in the reactor's own time after a SIGHUP: the first at once, those of a storm together."""
+    """Calls `check` from the reactor after a SIGHUP, at most once in `STORM_SECONDS`."""
 
-    def __init__(self, reactor: Any, look: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, check: Callable[[], None]) -> None:
         self._reactor = reactor
-        self._look = look
+        self._check = check
         self._pending = False
-        self._resting = False
+        self._delaying = False
 
     def take(self) -> None:
-        """Take the signal from now on; without this it would end the process."""
+        """Install the handler. SIGHUP's default action would end the process."""
         signal.signal(signal.SIGHUP, lambda *_: self.came())
 
     def came(self) -> None:
-        """Heed a signal; may be called between any two instructions of the reactor's thread."""
+        """Schedule a check. Safe to call from a signal handler."""
         if not self._pending:
             self._pending = True
-            self._reactor.callFromThread(self._heed)
+            self._reactor.callFromThread(self._run)
 
-    def _heed(self) -> None:
-        if self._resting:
+    def _run(self) -> None:
+        if self._delaying:
             return
         self._pending = False
-        self._resting = True
-        self._reactor.callLater(STORM_SECONDS, self._rested)
-        self._look()
+        self._delaying = True
+        self._reactor.callLater(STORM_SECONDS, self._delay_over)
+        self._check()
 
-    def _rested(self) -> None:
-        self._resting = False
+    def _delay_over(self) -> None:
+        self._delaying = False
         if self._pending:
-            self._heed()
+            self._run()

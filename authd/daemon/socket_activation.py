@@ -1,4 +1,4 @@
-"""The listening socket that systemd keeps open while this process comes and goes; see sd_listen_fds(3)."""
+"""The listening socket that systemd keeps open across restarts. Source: sd_listen_fds(3)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _FIRST_DESCRIPTOR = 3
 
 
 def inherited_endpoint(reactor: Any) -> IStreamServerEndpoint | None:
-    """Return an endpoint for the first socket that the service manager passed on, or None where it passed none."""
+    """Return an endpoint for the first socket from the service manager, None if it passed none."""
     if not _is_socket(_FIRST_DESCRIPTOR):
-        return None  # to look for Twisted's parser would cost 7 ms
-    # Twisted reads systemd's variables when it is imported and takes them out of the environment: what came is
-    # for its own parser to say.
+        return None  # importing Twisted's parser would cost 7 ms
+    # Twisted reads systemd's variables at its import and removes them from the environment, so only its own parser
+    # knows the sockets.
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, "systemd:domain=INET:index=0")
     except IndexError:

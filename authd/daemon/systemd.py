@@ -1,4 +1,4 @@
-"""Messages to systemd's service manager; see sd_notify(3)."""
+"""Messages to systemd's service manager. Source: sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from contextlib import suppress
 
 
 class ServiceManager:
-    """Who started this process and wants to hear how it is; nobody, where no `NOTIFY_SOCKET` is set.
+    """The service manager at `NOTIFY_SOCKET`. Without that variable, no message is sent.
 
-    Its channel is kept open: a process whose descriptors are used up would be taken for a dead one.
+    The socket stays open, because a process without free descriptors must still send watchdog messages.
     """
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._channel: socket.socket | None = None
+        self._socket: socket.socket | None = None
         if address:
             with suppress(OSError):
-                self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-                self._channel.settimeout(0)
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+                self._socket.settimeout(0)
 
     def notify(self, message: str) -> None:
-        """Send a message such as `READY=1`; never fails or waits, since nobody's listening is no harm."""
-        if self._channel is not None:
+        """Send a message such as `READY=1`. Never fails or blocks: a missing manager does no harm."""
+        if self._socket is not None:
             with suppress(OSError):
-                self._channel.sendto(message.encode(), self._address)
+                self._socket.sendto(message.encode(), self._address)
 
     def close(self) -> None:
-        """Say nothing more."""
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        """Close the socket. Later messages are dropped."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def watchdog_seconds() -> float | None:
-    """Return how often systemd wants to hear from this process at the least, or None."""
+    """Return the watchdog's longest interval in seconds, None if there is no watchdog."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     if not microseconds.isascii() or not microseconds.isdigit() or not int(microseconds):
         return None

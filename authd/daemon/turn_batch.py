@@ -20,26 +20,26 @@ MOST = 64
 class TurnBatch(Generic[_T]):
     """Collects items and passes them on, in order, at the end of the reactor's turn or at `MOST` items."""
 
-    def __init__(self, reactor: IReactorTime, hand_on: Callable[[list[_T]], None]) -> None:
+    def __init__(self, reactor: IReactorTime, process: Callable[[list[_T]], None]) -> None:
         self._reactor = reactor
-        self._hand_on = hand_on
+        self._process = process
         self._items: list[_T] = []
-        self._ends = False
+        self._scheduled = False
 
     def add(self, item: _T) -> None:
         """Add an item. A full batch is passed on at once."""
         self._items.append(item)
         if len(self._items) >= MOST:
-            self._go()
-        elif not self._ends:
-            self._ends = True
+            self._flush()
+        elif not self._scheduled:
+            self._scheduled = True
             self._reactor.callLater(0, self._end)
 
     def _end(self) -> None:
-        self._ends = False
-        self._go()
+        self._scheduled = False
+        self._flush()
 
-    def _go(self) -> None:
+    def _flush(self) -> None:
         items, self._items = self._items, []
         if items:
-            self._hand_on(items)
+            self._process(items)

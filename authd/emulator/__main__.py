@@ -1,4 +1,4 @@
-"""``python -m authd.emulator``: the emulator as a process of its own."""
+"""`python -m authd.emulator`: the emulator as a process of its own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import react
 
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.directory.json_file import load_directory
 from authd.emulator.directory.sample import sample_directory
-from authd.emulator.errors import EmulatorError
 from authd.emulator.options import read_options
 from authd.emulator.server import STSEmulator
 from authd.emulator.sts.hosts import HostRegions
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> None:
-    """Run an emulator until SIGTERM or SIGINT; exit status 1, with a sentence, where it can't start."""
+    """Run an emulator until SIGTERM or SIGINT. Exits with status 1 and a sentence if it can't start."""
     options = read_options(arguments)
     with ExitStack() as at_end:
         react(lambda reactor: Deferred.fromCoroutine(_serve(reactor, options, at_end)))
@@ -63,7 +63,7 @@ def _emulator(reactor: Any, options: argparse.Namespace, certificate: bytes, key
 def _certificate(options: argparse.Namespace, at_end: ExitStack) -> tuple[bytes, bytes, str | None]:
     if options.certificate is not None:
         return options.certificate.read_bytes(), options.key.read_bytes(), None
-    # Only here: who brings a certificate does not need what makes one.
+    # Imported here: with a certificate on the command line, the CA is not needed.
     from authd.emulator.throwaway_ca import make_throwaway
 
     made = make_throwaway([name for name, _ in options.host])

@@ -1,4 +1,4 @@
-"""The HTTP side of a connection: requests off the wire, their answers put on it."""
+"""The HTTP side of a connection: parses requests and writes responses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from authd.emulator.faults.steps import Step
 
+#: Exceeds every call: the largest parameter is a web identity token of 20 000 characters.
 LARGEST_BODY_BYTES: Final = 128 * 1024
-"""More than any call needs: the largest parameter is a web identity token of 20 000 characters."""
 
 
 class EmulatorRequest(Request):
-    """A request that is answered as soon as its last byte is in."""
+    """A request, answered when its last byte has arrived."""
 
     channel: Any
     content: Any
@@ -39,7 +39,7 @@ class EmulatorRequest(Request):
         self.content.write(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Answer; ``path`` is the whole request target as it was received."""
+        """Respond. `path` is the whole request target as received."""
         self.clientproto = version
         headers = tuple(
             (name.lower(), value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values
@@ -48,7 +48,7 @@ class EmulatorRequest(Request):
         self._play(self.channel.factory.respond(self.channel, request))
 
     def _play(self, steps: Send | Iterable[Step]) -> None:
-        # From here on the bytes are ours: finish() must not write a head of its own.
+        # The steps write the whole response, so finish() must not write a head.
         self.startedWriting = 1
         if isinstance(steps, Send):
             self.channel.write(steps.data)
@@ -62,7 +62,7 @@ class EmulatorRequest(Request):
 
 
 class EmulatorChannel(HTTPChannel):
-    """A connection; a client that controls the emulator may leave it idle for as long as it likes."""
+    """A connection. A client that uses the control endpoint has no idle timeout."""
 
     requestFactory = EmulatorRequest
     may_idle = False
@@ -74,6 +74,6 @@ class EmulatorChannel(HTTPChannel):
         timer.timeOut = idle_timeout
 
     def setTimeout(self, period: float | None) -> float | None:
-        """Set the idle timeout, but where idling is allowed."""
+        """Set the idle timeout, unless the connection may idle."""
         previous: float | None = super().setTimeout(None if self.may_idle else period)
         return previous

@@ -1,4 +1,4 @@
-"""Connections, from the moment they are accepted: struck by a fault before TLS begins, or served."""
+"""Accepted connections: served, or struck by a fault before TLS begins."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class EmulatorFactory(ServerFactory):
-    """Builds the HTTP side of a connection; ``idle_timeout`` is in seconds."""
+    """Builds the HTTP side of a connection. `idle_timeout` is in seconds."""
 
     noisy = False
 
@@ -35,7 +35,7 @@ class EmulatorFactory(ServerFactory):
         self._idle_timeout = idle_timeout
 
     def buildProtocol(self, addr: IAddress | None) -> EmulatorChannel:
-        """Build a connection whose timers run on our clock."""
+        """Build a connection with the factory's clock for its timers."""
         channel = EmulatorChannel(self.clock, self._idle_timeout)
         channel.factory = self
         return channel
@@ -59,7 +59,7 @@ class StruckConnection(Protocol):
         self._fault = fault
 
     def connectionMade(self) -> None:
-        """Reset or close at once, or keep silent."""
+        """Reset or close at once, or stay silent."""
         transport: Any = self.transport
         if self._fault is Fault.RESET:
             transport.abortConnection()
@@ -68,7 +68,7 @@ class StruckConnection(Protocol):
 
 
 class AcceptingFactory(WrappingFactory):
-    """Stands outside TLS: serves a connection, or lets a fault strike it; knows every one that is open."""
+    """Accepts connections outside TLS, lets faults strike them, and keeps the set of open ones."""
 
     noisy = False
 
@@ -78,19 +78,19 @@ class AcceptingFactory(WrappingFactory):
         self._all_gone: Deferred[None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper:
-        """Count a connection and decide what becomes of it."""
+        """Count a connection and apply the next fault for connections."""
         injection = self._faulty.accept()
         if injection is not None:
             return ProtocolWrapper(self, StruckConnection(injection.fault))
         return super().buildProtocol(addr)
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
-        """Notice the end of a connection."""
+        """Forget a closed connection."""
         super().unregisterProtocol(p)
         self._report_when_empty()
 
     def end_all(self) -> Deferred[None]:
-        """Reset every open connection; fires when the last is gone."""
+        """Reset every open connection. Fires when the last is gone."""
         all_gone: Deferred[None] = Deferred()
         self._all_gone = all_gone
         for connection in list(self.protocols):

@@ -1,11 +1,11 @@
-"""The control endpoint: faults, counters and the clock, told by JSON over the emulator's own port.
+"""The control endpoint: faults, counters and the clock, set by JSON over the emulator's port.
 
-- ``POST /_emulator/inject`` ``{"fault": "throttle", "times": 3}``; and ``phase``, ``action``, ``seconds``, ``location``
-- ``POST /_emulator/clear`` ``{}``
-- ``POST /_emulator/counters`` ``{}``
-- ``POST /_emulator/clock`` ``{"offset": 3600}``: seconds added to the emulator's clock
+- `POST /_emulator/inject` `{"fault": "throttle", "times": 3}`, also `phase`, `action`, `seconds`, `location`
+- `POST /_emulator/clear` `{}`
+- `POST /_emulator/counters` `{}`
+- `POST /_emulator/clock` `{"offset": 3600}`: seconds added to the emulator's clock
 
-No fault strikes these requests, but one at Phase.ACCEPT strikes every new connection: keep one open.
+No fault strikes these requests. One at `Phase.ACCEPT` strikes every new connection, so keep one open.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from authd.emulator.errors import EmulatorError
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.faults.plan import Fault, Injection, Phase
 from authd.emulator.sts.responses import Answer
 
@@ -37,7 +37,7 @@ _INJECTION_FIELDS: Final[Mapping[str, type | tuple[type, ...]]] = {
 
 
 def control(faulty: FaultySTS, request: WireRequest) -> Answer:
-    """Carry out a control request and answer it; 400 with a sentence where it can't be understood."""
+    """Execute a control request and return the response, 400 with a sentence if the request is invalid."""
     command = _COMMANDS.get(request.path.removeprefix(PREFIX))
     if command is None:
         return _answer(404, {"error": "there is no such control; see the emulator's documentation"})
@@ -50,7 +50,7 @@ def control(faulty: FaultySTS, request: WireRequest) -> Answer:
 
 
 def read_injection(members: Mapping[str, Any]) -> Injection:
-    """Parse a fault as the control endpoint takes it; EmulatorError says what is wrong with it."""
+    """Parse a fault in the control endpoint's form. Raises `EmulatorError`."""
     for name, value in members.items():
         expected = _INJECTION_FIELDS.get(name)
         if expected is None:
@@ -59,13 +59,13 @@ def read_injection(members: Mapping[str, Any]) -> Injection:
             raise EmulatorError(f"member {name!r} has the wrong type")
     if "fault" not in members:
         raise EmulatorError("member 'fault' is missing")
-    rest = {name: value for name, value in members.items() if name not in {"fault", "phase"}}
+    options = {name: value for name, value in members.items() if name not in {"fault", "phase"}}
     phase = read_phase(members["phase"]) if "phase" in members else None
-    return Injection(fault=Fault.named(members["fault"]), phase=phase, **rest)
+    return Injection(fault=Fault.named(members["fault"]), phase=phase, **options)
 
 
 def read_phase(label: str) -> Phase:
-    """Give the phase by its name; EmulatorError with the known names where there is none."""
+    """Return the phase with this name. Raises `EmulatorError` with the known names."""
     try:
         return Phase(label)
     except ValueError:

@@ -18,7 +18,7 @@ _GO_ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 def token_review(
     token: str, *, version: str = "v1", audiences: Sequence[str] | None = None, null_time: bool = True
 ) -> bytes:
-    """Return the body that asks about a token; `null_time` is the form up to Kubernetes 1.33."""
+    """Return a TokenReview for a token. `null_time` is the form up to Kubernetes 1.33."""
     spec: dict[str, object] = {"token": token}
     if audiences:  # omitted if empty, by the field's `omitempty`
         spec["audiences"] = list(audiences)
@@ -34,7 +34,7 @@ def token_review(
 
 
 def post(connection: http.client.HTTPConnection, path: str, body: bytes) -> http.client.HTTPResponse:
-    """Post a body in one piece, as Go does, on a connection that is opened if need be; returns the response's head."""
+    """Post a body in one piece, as Go does. Opens the connection if it is closed, and returns the response's head."""
     if connection.sock is None:
         connection.connect()
     head = (
@@ -47,6 +47,6 @@ def post(connection: http.client.HTTPConnection, path: str, body: bytes) -> http
         response = http.client.HTTPResponse(connection.sock, method="POST")
         response.begin()
     except (OSError, http.client.HTTPException):
-        connection.close()  # or the next call would use a connection that is gone
+        connection.close()  # the next call must open a new one
         raise
     return response

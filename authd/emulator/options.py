@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from authd.emulator.control import read_injection
-from authd.emulator.errors import EmulatorError
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.faults.plan import Fault
 from authd.emulator.sts.hosts import GLOBAL_REGION
 
@@ -32,7 +32,7 @@ _PORTS: Final = range(65_536)
 
 
 def read_options(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line; ends the process with status 2 and a sentence where it is wrong."""
+    """Parse the command line. Exits with status 2 and a sentence if it is invalid."""
     parser = argparse.ArgumentParser(
         prog="python -m authd.emulator",
         description="An STS over TLS on loopback that really verifies Signature Version 4. For demos and tests.",
@@ -42,7 +42,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--listen", metavar="ADDRESS", default="127.0.0.1", help="loopback address to listen on (127.0.0.1)")
     add("--port", type=_port, default=0, help="port to listen on (0: any free one)")
-    add("--directory", metavar="FILE", type=Path, help="whom to know, as JSON (a small sample company)")
+    add("--directory", metavar="FILE", type=Path, help="accounts, keys and roles, as JSON (an example directory)")
     add("--certificate", metavar="FILE", type=Path, help="certificate chain in PEM (made by a throw-away authority)")
     add("--key", metavar="FILE", type=Path, help="the certificate's key in PEM")
     add(
@@ -72,7 +72,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def read_fault(text: str) -> Injection:
-    """Parse a fault as the command line takes it; EmulatorError says what is wrong."""
+    """Parse a fault in the command line's form. Raises `EmulatorError`."""
     head, *settings = text.split(",")
     label, colon, phase = head.partition(":")
     members: dict[str, Any] = {"fault": label} | ({"phase": phase} if colon else {})

@@ -1,4 +1,4 @@
-"""The emulator as a child process, controlled over its control endpoint; imports no Twisted."""
+"""The emulator as a child process, driven over its control endpoint. Imports no Twisted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from authd.emulator.counters import Counters
-from authd.emulator.errors import EmulatorError
+from authd.emulator.directory.errors import EmulatorError
+from authd.emulator.faults.counters import Counters
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,9 +22,9 @@ _CONTROL_SECONDS: Final = 10.0
 
 
 class EmulatorProcess:
-    """A context manager that runs ``python -m authd.emulator --control`` with further arguments.
+    """A context manager that runs `python -m authd.emulator --control` with further arguments.
 
-    Within, ``port`` is where it listens on 127.0.0.1, and ``ca`` the path of the authority to trust.
+    `port` is its port on 127.0.0.1, and `ca` the path of the CA to trust.
     """
 
     port: int
@@ -34,16 +34,16 @@ class EmulatorProcess:
         self._command = [sys.executable, "-m", "authd.emulator", "--control", *arguments]
 
     def inject(self, fault: Fault, *, phase: Phase | None = None, **settings: Any) -> None:
-        """Let a fault strike what comes next; the settings are Injection's ``times``, ``action`` and so on."""
+        """Let a fault strike the next connections or requests. The settings are those of `Injection`."""
         members = {"fault": fault.label} | ({"phase": phase.value} if phase else {}) | settings
         self._control("inject", members)
 
     def clear(self) -> None:
-        """Be honest from now on."""
+        """Remove all faults."""
         self._control("clear", {})
 
     def counters(self) -> Counters:
-        """Give what was received and answered so far."""
+        """Return the counters."""
         return Counters(**self._control("counters", {}))
 
     def set_clock_offset(self, seconds: float) -> None:
@@ -51,7 +51,7 @@ class EmulatorProcess:
         self._control("clock", {"offset": seconds})
 
     def __enter__(self) -> Self:
-        """Start, and return once it listens; EmulatorError, with what it said, where it doesn't."""
+        """Start, and return once it listens. Raises `EmulatorError` if it ends instead."""
         self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -60,7 +60,7 @@ class EmulatorProcess:
             raise EmulatorError("the emulator did not start; its standard error says why")
         ready = json.loads(line)
         self.port, self.ca = ready["port"], ready["ca"]
-        # Opened now and kept: a fault that strikes new connections would keep a later one out.
+        # Opened now and kept: a fault for new connections would strike a later one.
         self._connection = http.client.HTTPSConnection(
             "127.0.0.1", self.port, context=ssl.create_default_context(cafile=self.ca), timeout=_CONTROL_SECONDS
         )

@@ -1,4 +1,4 @@
-"""The emulator as a server: TLS on a loopback address, started, told what goes wrong, and stopped."""
+"""The emulator as a server: TLS on a loopback address, with faults on demand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from authd.emulator.connections import AcceptingFactory, EmulatorFactory
-from authd.emulator.errors import EmulatorError
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.faults.faulty_sts import FaultySTS
 from authd.emulator.faults.plan import Fault, Injection, Phase
 from authd.emulator.tls import ServerTLS
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IListeningPort
 
-    from authd.emulator.counters import Counters
     from authd.emulator.directory.directory import Directory
+    from authd.emulator.faults.counters import Counters
     from authd.emulator.sts.hosts import HostRegions
     from authd.emulator.sts.request import WireRequest
 
@@ -32,9 +32,9 @@ IDLE_TIMEOUT_SECONDS: Final = 60.0
 class STSEmulator:
     """An STS over TLS on a loopback address, with faults on demand.
 
-    ``now`` gives seconds since 1970. ``interface`` must be a loopback address, ``port`` 0 picks a free one.
-    ``with_control`` serves the control endpoint as well. Raises EmulatorError for a certificate or an interface that
-    it can't use.
+    `now` returns seconds since 1970. `interface` must be a loopback address, `port` 0 picks a free one.
+    `with_control` serves the control endpoint as well. Raises `EmulatorError` for an unusable
+    certificate or interface.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class STSEmulator:
         self._listening: IListeningPort | None = None
 
     def start(self) -> Deferred[None]:
-        """Listen; fails with Twisted's CannotListenError where the port is taken."""
+        """Listen. Fails with Twisted's CannotListenError if the port is taken."""
         return Deferred.fromCoroutine(self._start())
 
     def stop(self) -> Deferred[None]:
-        """Listen no more and reset every open connection; fires when the last is gone."""
+        """Stop listening and reset every open connection. Fires when the last is gone."""
         return Deferred.fromCoroutine(self._stop())
 
     @property
     def port(self) -> int:
-        """The port listened on; EmulatorError before start() and after stop()."""
+        """The listening port. Raises `EmulatorError` before `start` and after `stop`."""
         if self._listening is None:
             raise EmulatorError("the emulator is not listening")
         address: Any = self._listening.getHost()
@@ -79,7 +79,7 @@ class STSEmulator:
 
     @property
     def directory(self) -> Directory:
-        """Whom the emulator knows; a changed directory is assigned whole and holds from the next request on."""
+        """The directory in force. Assign a changed one as a whole: it applies from the next request."""
         return self._faulty.sts.directory
 
     @directory.setter
@@ -88,7 +88,7 @@ class STSEmulator:
 
     @property
     def clock_offset(self) -> float:
-        """Seconds added to the clock, also for what is judged next."""
+        """Seconds added to the clock, from the next request on."""
         return self._faulty.clock_offset
 
     @clock_offset.setter
@@ -97,24 +97,24 @@ class STSEmulator:
 
     @property
     def requests(self) -> Sequence[WireRequest]:
-        """The last requests received, oldest first, as they were on the wire."""
+        """The last requests as received, oldest first."""
         return tuple(self._faulty.seen)
 
     @property
     def counters(self) -> Counters:
-        """What was received and answered so far."""
+        """The counters."""
         return self._faulty.counters()
 
     def inject(self, fault: Fault, *, phase: Phase | None = None, times: int | None = None, **settings: Any) -> None:
-        """Let a fault strike what comes next; the further settings are Injection's. Raises EmulatorError as it does."""
+        """Let a fault strike the next connections or requests. The settings and errors are those of `Injection`."""
         self.plan(Injection(fault=fault, phase=phase, times=times, **settings))
 
     def plan(self, injection: Injection) -> None:
-        """Let a fault strike what comes next."""
+        """Add an injection."""
         self._faulty.plan.add(injection)
 
     def clear(self) -> None:
-        """Be honest from now on."""
+        """Remove all faults."""
         self._faulty.plan.clear()
 
     async def _start(self) -> None:

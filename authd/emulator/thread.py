@@ -18,10 +18,10 @@ _Result = TypeVar("_Result")
 
 
 class EmulatorThread:
-    """A context manager that runs an emulator on a reactor of its own; the process's reactor is left alone.
+    """A context manager that runs an emulator in a thread, on its own reactor.
 
-    The arguments are those of STSEmulator, but the reactor. Within, ``emulator`` may be asked and told anything
-    through ``call``; what only reads or assigns may be used directly.
+    The arguments are those of STSEmulator without the reactor. Use the methods of `emulator` through `call`. Its
+    properties may be read and assigned directly.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -30,7 +30,7 @@ class EmulatorThread:
         self._thread = threading.Thread(target=self._run, name="sts-emulator", daemon=True)
 
     def call(self, function: Callable[..., _Result], *args: Any, **kwargs: Any) -> _Result:
-        """Call a function in the emulator's thread and give its result, or raise what it raises."""
+        """Call a function in the emulator's thread. Returns its result or raises its exception."""
         return blockingCallFromThread(self._reactor, function, *args, **kwargs)
 
     def __enter__(self) -> Self:

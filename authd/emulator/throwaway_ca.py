@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as one emulator, for who has none at hand."""
+"""A certificate authority for the lifetime of one emulator."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _REGIONS: Final = (
     "ap-southeast-2",
     "sa-east-1",
 )
+#: The names that a throw-away certificate covers without being told.
 USUAL_HOSTS: Final = (
     "sts.amazonaws.com",
     *(f"sts.{region}.amazonaws.com" for region in _REGIONS),
@@ -37,12 +38,11 @@ USUAL_HOSTS: Final = (
     "127.0.0.1",
     "::1",
 )
-"""The names that a throw-away certificate covers without being told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throwaway:
-    """An authority's certificate, and a leaf that it signed with the leaf's key; all PEM."""
+    """A CA certificate, and a leaf under it with the leaf's key. All are PEM."""
 
     authority_pem: bytes
     certificate_pem: bytes
@@ -50,7 +50,7 @@ class Throwaway:
 
 
 def make_throwaway(extra_hosts: Sequence[str] = ()) -> Throwaway:
-    """Make an authority and a leaf for the usual hosts and these; the authority's key is forgotten at once."""
+    """Create a CA and a leaf for the usual hosts and `extra_hosts`. The CA's key is discarded."""
     now = datetime.now(UTC)
     authority = new_ca("authd emulator, throw-away", now)
     leaf = new_leaf(authority, (*USUAL_HOSTS, *extra_hosts), now)

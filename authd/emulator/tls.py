@@ -12,7 +12,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
-from authd.emulator.errors import EmulatorError
+from authd.emulator.directory.errors import EmulatorError
 
 if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -24,8 +24,8 @@ HTTP_1_1 = b"http/1.1"
 class ServerTLS:
     """TLS 1.2 and newer with one certificate.
 
-    Takes the chain in PEM, leaf first, and the leaf's RSA or EC key in PEM; EmulatorError where they can't be read
-    or don't belong together.
+    Takes the chain in PEM, leaf first, and the leaf's RSA or EC key in PEM. Raises `EmulatorError` if they are
+    unreadable or don't match.
     """
 
     def __init__(self, certificate_chain_pem: bytes, key_pem: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Files that are read without waiting and written whole or not at all."""
+"""Files that are read without blocking and replaced atomically."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PRIVATE = 0o600
 
 
 def read_regular(path: Path) -> bytes:
-    """Read a regular file; raises `OSError`, also for a FIFO or device, which could block the daemon for ever."""
+    """Read a regular file. Raises `OSError`, also for a FIFO or device, which could block the daemon for ever."""
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
@@ -23,7 +23,7 @@ def read_regular(path: Path) -> bytes:
 def write_atomically(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
     """Replace a file atomically and durably: readers see the old content or the new, also after a crash.
 
-    The file gets the owner of its folder, so that what root prepares the service's own user can read.
+    If root writes it, the file gets the owner of its folder, so that the service's user can read it.
     """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -35,7 +35,7 @@ def write_atomically(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
                 folder = path.parent.stat()
                 os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
             os.fsync(file.fileno())
-        os.replace(temporary, path)  # a name, not a Path, came from mkstemp
+        os.replace(temporary, path)  # mkstemp returns text, not a Path
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
@@ -44,7 +44,7 @@ def write_atomically(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:
-    """Replace a file as `write_atomically` does, unless it has that content; returns whether it was written."""
+    """Replace a file as `write_atomically` does, unless it has that content. Returns whether it was written."""
     if path.is_file() and read_regular(path) == content:
         return False
     write_atomically(path, content)
@@ -52,8 +52,8 @@ def write_if_changed(path: Path, content: bytes) -> bool:
 
 
 def _sync(folder: Path) -> None:
-    """Bring a folder's new names to the disk, in the order in which they were made."""
-    with suppress(OSError):  # some network file systems can't; what matters there is theirs to keep
+    """Flush a folder's entries to the disk."""
+    with suppress(OSError):  # some network file systems don't support it, and keep names durable themselves
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What certificates say: for which names, from when to when, and by whom. Bytes in, values and sentences out."""
+"""Checks of certificates: names, validity and issuer. Each returns its problem as text, empty if there is none."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cryptography.exceptions import InvalidSignature
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
-    """From when to when something is valid; both ends are aware."""
+    """The period in which a certificate is valid. Both ends are aware."""
 
     begins: datetime
     ends: datetime
 
     def within(self, other: Validity) -> Validity:
-        """Return when both are valid."""
+        """Return the period in which both are valid."""
         return Validity(begins=max(self.begins, other.begins), ends=min(self.ends, other.ends))
 
     def problem(self, now: datetime) -> str:
-        """Say that it isn't valid now, and since or until when; nothing where it is."""
+        """Return why it isn't valid now, and since or until when."""
         if now > self.ends:
             return f"expired at {self.ends.isoformat()}"
         if now < self.begins:
@@ -30,18 +30,18 @@ class Validity:
         return ""
 
     def days_left(self, now: datetime) -> float:
-        """Return how many days are left; negative after the end, and before the beginning as many as are missing."""
+        """Return the days left, negative after the end. Before the beginning, the negative number of days until it."""
         until = now - self.begins if now < self.begins else self.ends - now
         return until.total_seconds() / 86_400
 
 
 def validity_of(certificate: x509.Certificate) -> Validity:
-    """Return from when to when a certificate is valid."""
+    """Return the validity of a certificate."""
     return Validity(begins=certificate.not_valid_before_utc, ends=certificate.not_valid_after_utc)
 
 
 def names_of(certificate: x509.Certificate) -> frozenset[str]:
-    """Return the DNS names and IP addresses that a server's certificate is for."""
+    """Return the DNS names and IP addresses of a server certificate's subjectAltName."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -51,9 +51,9 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
 
 
 def name_problem(certificate: x509.Certificate, host: str) -> str:
-    """Say that a certificate is not for a host, as clients by RFC 6125 see it; nothing where it is.
+    """Return a problem if a certificate is not valid for a host by the rules of RFC 6125.
 
-    The common name does not count: Go's clients, kube-apiserver among them, stopped looking at it.
+    The common name does not count: Go's clients, such as kube-apiserver, ignore it.
     """
     names = names_of(certificate)
     try:
@@ -67,7 +67,7 @@ def name_problem(certificate: x509.Certificate, host: str) -> str:
 
 
 def issuer_problem(certificate: x509.Certificate, authority: x509.Certificate) -> str:
-    """Say that an authority has not signed a certificate; nothing where it has."""
+    """Return a problem if the CA has not signed a certificate."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):

@@ -1,6 +1,6 @@
-"""X.509 certificates: a small authority of one's own and the leaf that it signs. Bytes in, bytes out.
+"""X.509 certificates: a local CA and the leaves that it signs. Bytes in, bytes out.
 
-Source: RFC 5280; the key type (ECDSA on P-256) because its handshakes cost the server a tenth of RSA's.
+Source: RFC 5280. Keys are ECDSA on P-256, because their handshakes cost the server a tenth of RSA's.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-#: kube-apiserver reads the authority once, at its start, from the webhook kubeconfig: it must outlive nodes.
+#: kube-apiserver reads the CA once, at its start, from the webhook kubeconfig. It must outlive nodes.
 AUTHORITY_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=90)
-#: Clocks that run behind the one that made the certificate still accept it.
+#: Tolerates clocks that run behind the issuer's.
 _BACKDATE = timedelta(hours=1)
 
-#: What may sign: our own authorities have the first, somebody else's may have the other.
+#: Keys of CAs: authd's own are ECDSA, others may be RSA.
 _Signer = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CertifiedKey:
-    """A certificate and its private key, both PEM; the key is not encrypted."""
+    """A certificate and its private key, both PEM. The key is not encrypted."""
 
     certificate_pem: bytes
     key_pem: bytes
@@ -37,18 +37,18 @@ class CertifiedKey:
 
 
 def new_ca(common_name: str, now: datetime) -> CertifiedKey:
-    """Make a certificate authority that may sign leaves and nothing below; `now` is aware."""
+    """Create a CA that may sign leaves and no further CAs. `now` is aware."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _authority_certificate(_name(common_name), key, now - _BACKDATE, now + AUTHORITY_LIFETIME)
     return CertifiedKey(certificate_pem=_certificate_pem(certificate), key_pem=_key_pem(key))
 
 
 def extended_ca(authority: CertifiedKey, now: datetime) -> CertifiedKey:
-    """Sign an authority's certificate anew, by its own key and name, so that it is valid now too; `now` is aware.
+    """Sign a CA certificate again, with its own key and name, so that it is valid at `now`, which is aware.
 
-    What it has signed is good by the old certificate and by the new one. Raises `ValueError` where it is broken.
+    Its leaves verify against the old certificate and against the new one. Raises `ValueError` if the CA is broken.
     """
-    old, key = _opened(authority)
+    old, key = _parse_ca(authority)
     begins = min(old.not_valid_before_utc, now - _BACKDATE)
     ends = max(old.not_valid_after_utc, now + AUTHORITY_LIFETIME)
     certificate = _authority_certificate(old.subject, key, begins, ends)
@@ -56,18 +56,18 @@ def extended_ca(authority: CertifiedKey, now: datetime) -> CertifiedKey:
 
 
 def new_leaf(authority: CertifiedKey, hosts: Sequence[str], now: datetime) -> CertifiedKey:
-    """Make a server's certificate for DNS names and IP addresses, signed by the authority.
+    """Create a server certificate for DNS names and IP addresses, signed by the CA.
 
-    Raises `ValueError` where the authority is broken or has ended.
+    Raises `ValueError` if the CA is broken or has expired.
     """
     names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
     return _leaf(authority, hosts[0], now, ExtendedKeyUsageOID.SERVER_AUTH, names)
 
 
 def new_client_leaf(authority: CertifiedKey, common_name: str, now: datetime) -> CertifiedKey:
-    """Make a client's certificate; it lives as long as the authority, since its reader reads it once.
+    """Create a client certificate. It is valid as long as the CA, since kube-apiserver reads it only at its start.
 
-    Raises `ValueError` where the authority is broken or has ended.
+    Raises `ValueError` if the CA is broken or has expired.
     """
     return _leaf(authority, common_name, now, ExtendedKeyUsageOID.CLIENT_AUTH, None)
 
@@ -79,7 +79,7 @@ def _leaf(
     usage: x509.ObjectIdentifier,
     names: x509.SubjectAlternativeName | None,
 ) -> CertifiedKey:
-    issuer, signer = _opened(authority)
+    issuer, signer = _parse_ca(authority)
     key = ec.generate_private_key(ec.SECP256R1())
     ends = issuer.not_valid_after_utc
     if names is not None:
@@ -97,8 +97,8 @@ def _leaf(
     return CertifiedKey(certificate_pem=_certificate_pem(certificate), key_pem=_key_pem(key))
 
 
-def _opened(authority: CertifiedKey) -> tuple[x509.Certificate, _Signer]:
-    """Parse an authority; with a key that isn't its certificate's it would sign what nobody trusts."""
+def _parse_ca(authority: CertifiedKey) -> tuple[x509.Certificate, _Signer]:
+    """Parse a CA and check that its key matches. Raises `ValueError`."""
     certificate = x509.load_pem_x509_certificate(authority.certificate_pem)
     try:
         key = serialization.load_pem_private_key(authority.key_pem, password=None)

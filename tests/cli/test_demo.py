@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from authd.cli.demo import scenario as company
+from authd.cli.demo import scenario
 from authd.cli.demo.cases import Case, Expected
 from authd.cli.demo.daemon_process import DaemonProcess, script
-from authd.cli.demo.die_with_parent import tied
+from authd.cli.demo.die_with_parent import ending_with_parent
 from authd.cli.demo.table import Outcome, header, row
 from authd.cli.demo.webhook_client import Answer
 from authd.cli.errors import CommandError
@@ -55,7 +55,7 @@ def read_until(process, text):
     raise AssertionError(printed)
 
 
-def test_the_whole_walk(tmp_path):
+def test_the_whole_demonstration(tmp_path):
     """The demonstration ends by itself with 0, shows everyone's fate within 100 columns, and leaves nothing behind."""
     process = begin(tmp_path)
     out, _ = process.communicate(timeout=LIMIT)
@@ -135,15 +135,15 @@ def test_a_killed_demonstration(tmp_path, after):
 
 
 def test_a_child_whose_parent_is_gone_already():
-    """A command that was to be tied to another process than its parent is not run."""
-    command = tied(["/bin/echo", "ran"])
+    """A command that was to be ending_with_parent to another process than its parent is not run."""
+    command = ending_with_parent(["/bin/echo", "ran"])
     ran = subprocess.run([*command[:4], "1", *command[5:]], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
     assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "ran\n"
 
 
 def outcome(answer, reason, expected):
-    case = Case(who="somebody", token=lambda: "", expected=expected)
+    case = Case(caller="somebody", token=lambda: "", expected=expected)
     return Outcome(case=case, answer=answer, reason=reason)
 
 
@@ -172,13 +172,13 @@ def test_columns():
 
 
 def test_its_settings(tmp_path):
-    """The settings of the demonstration are good as they begin and with one more mapping, and bad with the slip."""
+    """The settings of the demonstration are good as they begin and with one more mapping, and broken with the typo."""
     file = tmp_path / "c.yaml"
-    begin_with = company.settings(tmp_path, 8443, "/ca.pem")
-    for text, rules in ((begin_with, 3), (company.with_bob(begin_with), 4)):
+    begin_with = scenario.settings(tmp_path, 8443, "/ca.pem")
+    for text, rules in ((begin_with, 3), (scenario.with_bob(begin_with), 4)):
         file.write_text(text)
         assert len(read_settings(str(file), {}).table) == rules
-    file.write_text(company.with_slip(company.with_bob(begin_with)))
+    file.write_text(scenario.with_typo(scenario.with_bob(begin_with)))
     with pytest.raises(ConfigError, match="did you mean username"):
         read_settings(str(file), {})
 
@@ -195,5 +195,5 @@ def test_a_daemon_that_does_not_start(tmp_path):
 
 def test_a_script_that_is_not_installed():
     """A command that isn't there is told with what to do."""
-    with pytest.raises(CommandError, match="pip install 'authd\\[daemon\\]'"):
+    with pytest.raises(CommandError, match=r"install authd\[daemon\], see README\.md"):
         script("authd-nonexistent")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -20,6 +19,7 @@ from authd.core.decision import ALLOWED, Decision
 from authd.core.mapping import KubernetesUser
 from authd.core.token import PresignedRequest
 from authd.core.token_review import ReviewRequest
+from authd.emulator.kube_apiserver import token_review
 
 
 class StrictTransport(StringTransport):
@@ -165,8 +165,7 @@ def decision(reason: str, message: str = "", who: CallerIdentity | None = None) 
 
 def review_bytes(token: str = "a-token", version: str = "v1") -> bytes:
     """Return a TokenReview as kube-apiserver posts it."""
-    review = {"kind": "TokenReview", "apiVersion": f"authentication.k8s.io/{version}", "spec": {"token": token}}
-    return json.dumps(review).encode()
+    return token_review(token, version=version)
 
 
 SIGNATURE = "5eed" * 16

@@ -8,6 +8,7 @@ from authd.core.decision import ALLOWED, Decision
 from authd.core.mapping import KubernetesUser
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.metrics import Metrics
+from authd.daemon.telemetry.prometheus import render
 from authd.sources.lockout_guard import SeenIdentities
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def test_log_fields(identities):
 def test_metrics():
     """Every metric of our own has a row, and every row a metric."""
     metrics = Metrics()
-    own = set(re.findall(r"^# TYPE (authd_\w+)", metrics.render().decode(), re.MULTILINE))
+    own = set(re.findall(r"^# TYPE (authd_\w+)", render(metrics.families).decode(), re.MULTILINE))
     gauges = set(re.findall(r'gauge\(\s*"(authd_\w+)"', (ROOT / "authd" / "daemon" / "wiring.py").read_text("utf-8")))
     rows = set(re.findall(r"`(authd_\w+)(?:\{\w+\})?`(?=.*\|$)", TEXT[: TEXT.index("Worth an alert")], re.MULTILINE))
     assert gauges

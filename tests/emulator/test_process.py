@@ -13,8 +13,8 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.directory.sample import ACCOUNT, ALICE_KEY
-from authd.emulator.errors import EmulatorError
 from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.process import EmulatorProcess
 

@@ -11,8 +11,8 @@ import botocore.exceptions
 import pytest
 
 from authd.emulator.directory.directory import Directory
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.directory.sample import ACCOUNT, ALICE_KEY, BOB_KEY, WEB_IDENTITY_TOKEN, sample_directory
-from authd.emulator.errors import EmulatorError
 from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.server import STSEmulator
 from authd.emulator.sts.request import WireRequest

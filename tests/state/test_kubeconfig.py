@@ -16,9 +16,9 @@ from twisted.logger import capturedLogs, formatEvent
 
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError
-from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig, ensure_kubeconfig
+from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig
 from authd.state.certificate_store import StateFiles
-from authd.state.kubeconfig import client_entries, webhook_kubeconfig
+from authd.state.kubeconfig import client_entries, ensure_kubeconfig, webhook_kubeconfig
 from authd.state.x509 import CertifiedKey, new_ca, new_client_leaf
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -70,17 +70,21 @@ def settings(path: Path) -> Settings:
     return Settings(cluster_id="prod", generate_kubeconfig=str(path))
 
 
+def ensured(path: Path, files: StateFiles, port: int, now: datetime, *, mutual_tls: bool = False) -> bool:
+    return ensure_kubeconfig(path, files, host="localhost", port=port, now=now, mutual_tls=mutual_tls)
+
+
 def test_it_is_written_once(tmp_path: Path, files: StateFiles) -> None:
     """It is written where it isn't there as it should be, private, in folders that are made; and then left alone."""
     path = tmp_path / "deep" / "er" / "kubeconfig.yaml"
-    assert ensure_kubeconfig(settings(path), files, 21362, NOW)
+    assert ensured(path, files, 21362, NOW)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     cluster, _ = parsed(path.read_bytes())
     assert base64.b64decode(cluster["certificate-authority-data"]) == files.authority.read_bytes()
     inode = path.stat().st_ino
-    assert not ensure_kubeconfig(settings(path), files, 21362, NOW)
+    assert not ensured(path, files, 21362, NOW)
     assert path.stat().st_ino == inode
-    assert ensure_kubeconfig(settings(path), files, 21363, NOW)
+    assert ensured(path, files, 21363, NOW)
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, files: StateFiles) -> None:
@@ -88,7 +92,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, files: StateFile
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "kubeconfig.yaml"
     with pytest.raises(ConfigError, match=r"can't be written: .*; run `authd init`") as caught:
-        ensure_kubeconfig(settings(path), files, 21362, NOW)
+        ensured(path, files, 21362, NOW)
     assert caught.value.problems[0].file == str(path)
 
 
@@ -112,10 +116,10 @@ def test_a_client_certificate_stays_where_nobody_asks_for_one(tmp_path: Path, fi
     path = tmp_path / "kubeconfig.yaml"
     for client in (files.client_leaf(NOW), stranger()):
         write_with(path, client_entries(client))
-        assert ensure_kubeconfig(settings(path), files, 21362, NOW)
+        assert ensured(path, files, 21362, NOW)
         assert user_of(path) == client_entries(client)
         assert parsed(path.read_bytes())[0]["server"].endswith(":21362/authenticate")
-        assert not ensure_kubeconfig(settings(path), files, 21362, NOW)
+        assert not ensured(path, files, 21362, NOW)
 
 
 def test_client_certificates_in_files_stay_while_the_files_are_there(tmp_path: Path, files: StateFiles) -> None:
@@ -127,10 +131,10 @@ def test_client_certificates_in_files_stay_while_the_files_are_there(tmp_path: P
     named = {"client-certificate": "client.pem", "client-key": str(tmp_path / "client.key")}
     for mutual in (False, True):
         write_with(path, named)
-        ensure_kubeconfig(settings(path), files, 21362, NOW, mutual_tls=mutual)
+        ensured(path, files, 21362, NOW, mutual_tls=mutual)
         assert user_of(path) == named
     (tmp_path / "client.key").unlink()
-    ensure_kubeconfig(settings(path), files, 21362, NOW)
+    ensured(path, files, 21362, NOW)
     assert user_of(path) == {}
 
 
@@ -151,18 +155,18 @@ def test_a_kubeconfig_of_no_use_is_replaced(tmp_path: Path, files: StateFiles, c
     """What can't be read as a kubeconfig, or names no certificate, keeps nothing."""
     path = tmp_path / "kubeconfig.yaml"
     path.write_text(content)
-    assert ensure_kubeconfig(settings(path), files, 21362, NOW)
+    assert ensured(path, files, 21362, NOW)
     assert user_of(path) == {}
 
 
 def test_a_client_certificate_that_opens_stays(tmp_path: Path, files: StateFiles) -> None:
     """Where one is asked for, the one that is there stays as long as it opens: kube-apiserver has read it."""
     path = tmp_path / "kubeconfig.yaml"
-    ensure_kubeconfig(settings(path), files, 21362, NOW, mutual_tls=True)
+    ensured(path, files, 21362, NOW, mutual_tls=True)
     user = user_of(path)
-    assert ensure_kubeconfig(settings(path), files, 21363, NOW, mutual_tls=True)
+    assert ensured(path, files, 21363, NOW, mutual_tls=True)
     assert user_of(path) == user
-    assert not ensure_kubeconfig(settings(path), files, 21363, NOW + timedelta(days=3_000), mutual_tls=True)
+    assert not ensured(path, files, 21363, NOW + timedelta(days=3_000), mutual_tls=True)
 
 
 @pytest.mark.parametrize("what", ["none", "another authority's", "not valid yet", "ended"])
@@ -179,7 +183,7 @@ def test_a_client_certificate_that_does_not_open_is_replaced(tmp_path: Path, fil
     if what == "ended":
         files.mend_authority(now)
     write_with(path, users[what])
-    assert ensure_kubeconfig(settings(path), files, 21362, now, mutual_tls=True)
+    assert ensured(path, files, 21362, now, mutual_tls=True)
     certificate = x509.load_pem_x509_certificate(base64.b64decode(user_of(path)["client-certificate-data"]))
     assert certificate.not_valid_before_utc < now < certificate.not_valid_after_utc
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(files.authority.read_bytes()))

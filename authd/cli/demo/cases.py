@@ -1,4 +1,4 @@
-"""Who knocks in the demonstration, and what must come of it."""
+"""The callers of the demonstration, each with its expected outcome."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 
 #: A key of the right form that no account has.
 _LOST_KEY = ("AKIALOSTANDFORGOTTEN", "lost0/secret+key/of+the+emulator/0000000")
-#: The beginning of every ServiceAccount token: a JWT's header, here with nothing after it.
-_FOREIGN_TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105  # nobody's
+#: The beginning of every ServiceAccount token: a JWT's header, here without a payload.
+_FOREIGN_TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105  # opens nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What must come of a token: a user's name, or the reason why there is none."""
+    """The expected outcome of a token: a user name, or the reason of the denial."""
 
     username: str = ""
     groups: tuple[str, ...] = ()
@@ -29,62 +29,62 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One caller; `throttled` lets STS throttle meanwhile."""
+    """One caller. With `throttled`, STS throttles its call."""
 
-    who: str
+    caller: str
     token: Callable[[], str]
     expected: Expected
     throttled: bool = False
 
 
 def alice(mint: Mint) -> Case:
-    """Return the user who is mapped from the beginning."""
+    """Return the user with a mapping from the beginning."""
     return Case(
-        who="alice, an IAM user", token=lambda: mint.token(ALICE_KEY),
+        caller="alice, an IAM user", token=lambda: mint.token(ALICE_KEY),
         expected=Expected(username="alice", groups=("viewers",)),
     )  # fmt: skip
 
 
 def bob(mint: Mint, *, mapped: bool) -> Case:
-    """Return the user who is mapped later."""
+    """Return the user that gets a mapping later."""
     became = Expected(username="bob", groups=("viewers",))
     return Case(
-        who="bob, an IAM user", token=lambda: mint.token(BOB_KEY),
+        caller="bob, an IAM user", token=lambda: mint.token(BOB_KEY),
         expected=became if mapped else Expected(reason=DenialReason.IDENTITY_NOT_MAPPED),
     )  # fmt: skip
 
 
 def first_cases(mint: Mint) -> tuple[Case, ...]:
-    """Return everyone who tries to log in before the mappings change."""
+    """Return the callers before the mappings change."""
     as_admin = ("-r", ADMIN_ROLE, "-s", "alice")
     as_developer = ("-r", DEVELOPER_ROLE, "-s", "alice@example.com")
     return (
         alice(mint),
         Case(
-            who="alice with -r …role/Admin", token=lambda: mint.token(ALICE_KEY, as_admin),
+            caller="alice with -r …role/Admin", token=lambda: mint.token(ALICE_KEY, as_admin),
             expected=Expected(username="admin:alice", groups=("system:masters",)),
         ),
         Case(
-            who="alice with -r …role/team/Developer", token=lambda: mint.token(ALICE_KEY, as_developer),
+            caller="alice with -r …role/team/Developer", token=lambda: mint.token(ALICE_KEY, as_developer),
             expected=Expected(username="alice@example.com", groups=("developers",)),
         ),
         bob(mint, mapped=False),
         Case(
-            who="alice, for another cluster",
+            caller="alice, for another cluster",
             token=lambda: mint.token(ALICE_KEY, cluster_id=f"not-{CLUSTER_ID}"),
             expected=Expected(reason=DenialReason.SIGNATURE_MISMATCH),
         ),
         Case(
-            who="a key that AWS does not know", token=lambda: mint.token(_LOST_KEY),
+            caller="a key that AWS does not know", token=lambda: mint.token(_LOST_KEY),
             expected=Expected(reason=DenialReason.UNKNOWN_ACCESS_KEY),
         ),
         *_hand_signed(),
         Case(
-            who="somebody's ServiceAccount", token=lambda: _FOREIGN_TOKEN,
+            caller="somebody's ServiceAccount", token=lambda: _FOREIGN_TOKEN,
             expected=Expected(reason=DenialReason.FOREIGN_TOKEN),
         ),
         Case(
-            who="alice, while STS throttles", token=lambda: mint.token(ALICE_KEY),
+            caller="alice, while STS throttles", token=lambda: mint.token(ALICE_KEY),
             expected=Expected(reason=UnavailableReason.STS_THROTTLED, status=429), throttled=True,
         ),
     )  # fmt: skip
@@ -96,15 +96,15 @@ def _hand_signed() -> tuple[Case, ...]:
     elsewhere = HandSigned(key=ALICE_KEY, host="sts.us-east-1.amazonaws.com.evil.example")
     return (
         Case(
-            who="alice, signed 20 minutes ago", token=old.token,
+            caller="alice, signed 20 minutes ago", token=old.token,
             expected=Expected(reason=DenialReason.TOKEN_EXPIRED),
         ),
         Case(
-            who="alice, clock 10 minutes ahead", token=future.token,
+            caller="alice, clock 10 minutes ahead", token=future.token,
             expected=Expected(reason=DenialReason.TOKEN_NOT_YET_VALID),
         ),
         Case(
-            who="alice, for another host than STS", token=elsewhere.token,
+            caller="alice, for another host than STS", token=elsewhere.token,
             expected=Expected(reason=DenialReason.MALFORMED_TOKEN),
         ),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`authd demo`: the whole walk on loopback, with the real daemon, the real plugin and an emulated STS."""
+"""`authd demo`: the whole path on loopback, with the real daemon, the real plugin and an emulated STS."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import twisted.python  # noqa: F401  # the processes that are started here need it: better said before they are
+import twisted.python  # noqa: F401  # fails early, with a sentence, if the daemon's dependencies are missing
 
-from authd.cli.demo import scenario as company
-from authd.cli.demo.daemon_process import DaemonProcess
-from authd.cli.demo.demonstration import Walk
-from authd.cli.demo.emulator_process import TiedEmulatorProcess
-from authd.cli.demo.graceful_exit import OrderlyEnd
+from authd.cli.demo import scenario
+from authd.cli.demo.daemon_process import DaemonProcess, EmulatorChild
+from authd.cli.demo.demonstration import Demonstration
+from authd.cli.demo.graceful_exit import GracefulExit
 from authd.cli.demo.hints import hints
 from authd.cli.demo.tokens import Mint
 from authd.cli.demo.webhook_client import Webhook
@@ -22,8 +21,8 @@ from authd.cli.demo.webhook_client import Webhook
 _DESCRIPTION = """\
 Show what authd does, without an AWS account and without a cluster: start an STS that really verifies signatures and
 the real daemon, both on loopback, mint real tokens with authd-token, post TokenReviews as kube-apiserver does, and
-show who becomes whom and who is refused and why. Then change, break and mend the mapping file under the running
-daemon. Ends by itself; the exit status is 0 only if everything came out as it must.
+show each caller's user name, or the reason of its denial. Then change, break and repair the mapping file under the
+running daemon. Ends by itself. The exit status is 0 only if every outcome was the expected one.
 """
 
 
@@ -31,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the parser of `authd demo`."""
     parser = subparsers.add_parser(
         "demo",
-        help="show the whole walk on loopback, without AWS",
+        help="show the whole path on loopback, without AWS",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -41,30 +40,30 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration and return 0 if all came out as it must."""
-    with OrderlyEnd() as ending, ExitStack() as at_end:
-        walk = _begin(ending, at_end)
-        good = walk.run()
+    with GracefulExit() as ending, ExitStack() as at_end:
+        demonstration = _begin(ending, at_end)
+        good = demonstration.run()
         print("\nEverything came out as it must." if good else "\nSomething came out OTHER than it must, see above.")
         if args.serve:
-            print(hints(walk), flush=True)
+            print(hints(demonstration), flush=True)
             with suppress(SystemExit):
                 signal.pause()
     return 0 if good else 1
 
 
-def _begin(ending: OrderlyEnd, at_end: ExitStack) -> Walk:
+def _begin(ending: GracefulExit, at_end: ExitStack) -> Demonstration:
     folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="authd-demo-")))
     home, log = folder / "home", folder / "log"
     home.mkdir()
     log.mkdir()
     print("Starting an STS emulator and the daemon on loopback …", flush=True)
-    with ending.held():
-        emulator = at_end.enter_context(TiedEmulatorProcess("--ca-out", str(folder / "sts-ca.pem")))
+    with ending.deferred():
+        emulator = at_end.enter_context(EmulatorChild("--ca-out", str(folder / "sts-ca.pem")))
     settings = folder / "config.yaml"
-    settings.write_text(company.settings(folder, emulator.port, emulator.ca), "utf-8")
+    settings.write_text(scenario.settings(folder, emulator.port, emulator.ca), "utf-8")
     daemon = at_end.enter_context(DaemonProcess(settings, log / "daemon.log"))
     listening = next(event for event in daemon.events() if "health_port" in event)
-    return Walk(
+    return Demonstration(
         settings=settings,
         daemon=daemon,
         emulator=emulator,

@@ -1,4 +1,7 @@
-"""The real daemon as a child process: `twistd authd`, ready when it says so to its service manager, which is us."""
+"""The daemon and the emulator as child processes that end with the demonstration.
+
+The daemon reports readiness by sd_notify, with the demonstration as its service manager.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +16,35 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from authd.cli.demo.die_with_parent import tied
+from authd.cli.demo.die_with_parent import ending_with_parent
 from authd.cli.errors import CommandError
+from authd.emulator.process import EmulatorProcess
 
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.1
-#: A daemon on its way down still answers for some seconds.
+#: A stopping daemon still answers requests for some seconds.
 _END_SECONDS = 40.0
 
 
 def script(name: str) -> str:
-    """Return the path of a command that was installed with this interpreter; raises `CommandError`."""
+    """Return the path of a command of this installation. Raises `CommandError`."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        raise CommandError(f"the command {name} is not beside {sys.executable}: pip install 'authd[daemon]'")
+        raise CommandError(f"the command {name} is not beside {sys.executable}: install authd[daemon], see README.md")
     return found
 
 
+class EmulatorChild(EmulatorProcess):
+    """An emulator that ends with the process that started it."""
+
+    def __init__(self, *arguments: str) -> None:
+        super().__init__(*arguments)
+        self._command = ending_with_parent(self._command)
+
+
 class DaemonProcess:
-    """A context manager that runs the daemon with a settings file; its log goes to a file in JSON lines."""
+    """A context manager that runs the daemon with a settings file. It logs JSON lines to a file."""
 
     def __init__(self, settings: Path, log: Path) -> None:
         self._settings = settings
@@ -40,7 +52,7 @@ class DaemonProcess:
         self._read = 0
 
     def __enter__(self) -> Self:
-        """Start, and return once it is ready; raises `CommandError`, with its last words, where it never is."""
+        """Start, and return once the daemon is ready. Raises `CommandError` with its last log lines."""
         self._log.touch()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
             address = self._log.with_name("notify")
@@ -57,11 +69,11 @@ class DaemonProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it as systemd would, by SIGTERM, and return once it has ended."""
+        """Stop it by SIGTERM, as systemd does, and return once it has ended."""
         self._end()
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Yield what it has logged since the last call."""
+        """Yield the log events since the last call."""
         with self._log.open(encoding="utf-8") as log:
             log.seek(self._read)
             for line in iter(log.readline, ""):
@@ -76,7 +88,7 @@ class DaemonProcess:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "NOTIFY_SOCKET": str(notify)}
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                tied([*command, "--log-format", "json"]),
+                ending_with_parent([*command, "--log-format", "json"]),
                 cwd=self._log.parent,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The demonstration itself: everyone logs in, then the mapping file changes, breaks and is mended."""
+"""The demonstration: all callers log in, then the mapping file changes, breaks and is repaired."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from authd.cli.demo import scenario as company
+from authd.cli.demo import scenario
 from authd.cli.demo.cases import Case, alice, bob, first_cases
 from authd.cli.demo.daemon_process import DaemonProcess
 from authd.cli.demo.table import Outcome, header, row
@@ -21,15 +21,15 @@ from authd.cli.errors import CommandError
 from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
 
-#: A reload takes a fifth of a second; the poll that covers lost events comes every half minute.
+#: A reload takes a fifth of a second. The poll that covers lost events runs every half minute.
 _RELOAD_SECONDS = 45.0
 _POLL_SECONDS = 0.05
 _COLUMNS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
-    """One run through everything; what must come of it stands in the cases."""
+class Demonstration:
+    """One run of the demonstration. The cases hold the expected outcomes."""
 
     settings: Path
     daemon: DaemonProcess
@@ -39,22 +39,22 @@ class Walk:
     health: str
 
     def run(self) -> bool:
-        """Show everything and return whether all came out as it must."""
+        """Run all steps and return whether every outcome was the expected one."""
         print(f"The daemon answers at {self.webhook.url}.\nSTS is emulated, and verifies signatures for real.\n")
         print(header())
         good = [self._show(case) for case in first_cases(self.mint)]
         original = self.settings.read_text("utf-8")
-        edited = company.with_bob(original)
+        edited = scenario.with_bob(original)
 
         print("\nNow the mapping file is edited while the daemon runs: bob is mapped too.")
-        knocking = bob(self.mint, mapped=True).token()
-        took = self._put_in_place(edited, lambda: bool(self.webhook.review(knocking).username))
+        token = bob(self.mint, mapped=True).token()
+        took = self._put_in_place(edited, lambda: bool(self.webhook.review(token).username))
         print(f"He got in after {took:.1f} s:\n")
         print(header())
         good.append(self._show(bob(self.mint, mapped=True)))
 
-        print("\nNow it is broken: a slip of the pen in the same mapping.")
-        self._put_in_place(company.with_slip(edited), lambda: "not ready" in self._readiness())
+        print("\nNow it is broken: a typo in the same mapping.")
+        self._put_in_place(scenario.with_typo(edited), lambda: "not ready" in self._readiness())
         print(f"Readiness says where, at {self.health}/readyz:\n")
         print(_wrapped(self._readiness()))
         print("\nand what was good before stays in force:\n")
@@ -70,7 +70,7 @@ class Walk:
         token = case.token()
         if case.throttled:
             self.emulator.inject(Fault.THROTTLE, times=1)
-        list(self.daemon.events())  # what came before is not about this token
+        list(self.daemon.events())  # drops the events of earlier tokens
         answer = self.webhook.review(token)
         decisions = [str(event["reason"]) for event in self.daemon.events() if "decision" in event]
         outcome = Outcome(case=case, answer=answer, reason=" ".join(decisions))
@@ -90,7 +90,7 @@ class Walk:
         begun = time.monotonic()
         temporary = self.settings.with_suffix(".new")
         temporary.write_text(text, "utf-8")
-        os.replace(temporary, self.settings)  # noqa: PTH105  # the usual name of what is meant
+        os.replace(temporary, self.settings)  # noqa: PTH105  # the name of the system call
         while time.monotonic() < begun + _RELOAD_SECONDS:
             if noticed():
                 return time.monotonic() - begun

@@ -1,4 +1,4 @@
-"""Runs a command that ends when the process that started it does, however that ends.
+"""Runs a command that is killed when the process that started it ends.
 
 Usage: python -m authd.cli.demo.die_with_parent PARENT COMMAND [ARGUMENT...]
 """
@@ -10,22 +10,22 @@ import os
 import signal
 import sys
 
-#: Of <sys/prctl.h>: a signal for the end of the parent, which the command keeps; see prctl(2).
+#: From <sys/prctl.h>: a signal at the parent's end. It survives execve, see prctl(2).
 _PR_SET_PDEATHSIG = 1
 
 
-def tied(command: list[str]) -> list[str]:
-    """Return a command line that runs the command as long as this process lives."""
+def ending_with_parent(command: list[str]) -> list[str]:
+    """Return a command line that runs the command for the lifetime of this process."""
     return [sys.executable, "-P", "-m", "authd.cli.demo.die_with_parent", str(os.getpid()), *command]
 
 
 def main() -> None:
     """Tie this process to its parent, and become the command."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
-    # Killed, not asked to end: what nobody waits for any more must not take its time.
+    # SIGKILL, because no process waits for a graceful end any more.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
-        sys.exit(1)  # it has ended before this could tell
+        sys.exit(1)  # the parent ended before the call of prctl
     os.execv(command[0], command)
 
 

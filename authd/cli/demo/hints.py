@@ -1,4 +1,4 @@
-"""What to try with the demonstration's daemon: commands to paste into another terminal."""
+"""Commands to try with the demonstration's daemon, for another terminal."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import shlex
 from pathlib import Path
 
 from authd.cli.demo.daemon_process import script
-from authd.cli.demo.demonstration import Walk
+from authd.cli.demo.demonstration import Demonstration
 from authd.cli.demo.scenario import ADMIN_ROLE, BOB, CLUSTER_ID
 from authd.emulator.directory.sample import ALICE_KEY
 
 _HINTS = """
 It stays up until you press Ctrl-C. In another terminal:
 
-  # whoever signs with these keys is alice to the emulator; they open nothing else
+  # these keys sign as alice for the emulator, and open nothing else
   export {variables}
   export PATH={scripts}:$PATH
 
@@ -28,7 +28,7 @@ It stays up until you press Ctrl-C. In another terminal:
   curl -s --cacert {folder}/state/ca.pem {url} -d '{{"apiVersion": "authentication.k8s.io/v1",
     "kind": "TokenReview", "spec": {{"token": "'$(authd-token -i {cluster_id} --token-only)'"}}}}'; echo
 
-  # whom a mapping would match, without asking anybody
+  # the mapping of an identity, without a call to STS
   authd explain -c {settings} {bob}
 
   # readiness, the log, and the file to edit
@@ -38,17 +38,17 @@ It stays up until you press Ctrl-C. In another terminal:
 """
 
 
-def hints(walk: Walk) -> str:
+def hints(demonstration: Demonstration) -> str:
     """Return the commands, with this run's paths and ports."""
-    variables = walk.mint.environment(ALICE_KEY).items()
+    variables = demonstration.mint.environment(ALICE_KEY).items()
     return _HINTS.format(
         variables=" \\\n    ".join(f"{name}={shlex.quote(value)}" for name, value in variables),
         scripts=Path(script("authd-token")).parent,
         cluster_id=CLUSTER_ID,
         admin_role=ADMIN_ROLE,
-        settings=walk.settings,
-        folder=walk.settings.parent,
-        url=walk.webhook.url,
+        settings=demonstration.settings,
+        folder=demonstration.settings.parent,
+        url=demonstration.webhook.url,
         bob=BOB,
-        health=walk.health,
+        health=demonstration.health,
     )

@@ -1,4 +1,4 @@
-"""The cluster of the demonstration: its settings file in each of its versions, and whom the emulated STS knows."""
+"""The cluster of the demonstration: the versions of its settings file, and the identities of the emulated STS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOB = f"arn:aws:iam::{ACCOUNT}:user/bob"
 _SETTINGS = """\
 clusterID: {cluster_id}
 server:
-  port: 0               # any free one, so that the demonstration is in nobody's way; usually 21362
+  port: 0               # any free one, so that several demonstrations can run; usually 21362
   healthPort: 0         # usually 21363
   stateDir: {folder}/state
   generateKubeconfig: {folder}/webhook-kubeconfig.yaml
@@ -48,7 +48,7 @@ _BOB = f"""\
 
 
 def settings(folder: Path, sts_port: int, sts_ca: str) -> str:
-    """Write the settings with which the demonstration begins."""
+    """Return the first version of the settings."""
     return _SETTINGS.format(
         cluster_id=CLUSTER_ID,
         folder=folder,
@@ -66,6 +66,6 @@ def with_bob(text: str) -> str:
     return text.replace("  sts:\n", f"{_BOB}  sts:\n")
 
 
-def with_slip(text: str) -> str:
-    """Return the settings with a slip of the pen in the last mapping."""
+def with_typo(text: str) -> str:
+    """Return the settings with a typo in the last mapping."""
     return text.replace("username: bob", "usrname: bob")

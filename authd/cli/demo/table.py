@@ -1,4 +1,4 @@
-"""What came of each token, as a table that fits in 100 columns."""
+"""The outcomes of the tokens, as a table of up to 100 columns."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from http import HTTPStatus
 from authd.cli.demo.cases import Case
 from authd.cli.demo.webhook_client import Answer
 
-_WHO = 36
+_CALLER = 36
 _HTTP = 5
 _OUTCOME = 57
 
-#: What kube-apiserver makes of a refusal without an error text.
+#: Effect of a denial without an error text on kube-apiserver.
 _SILENT = "(silently: kube-apiserver remembers it for 2 minutes)"
-#: And of an answer that is no decision.
+#: Effect of a response without a decision.
 _RETRIED = "(kube-apiserver asks again)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one case; `reason` is the log's word for it."""
+    """The outcome of one case, with the reason from the log."""
 
     case: Case
     answer: Answer
@@ -30,25 +30,25 @@ class Outcome:
 
     @property
     def surprise(self) -> str:
-        """What should have come of it instead, empty where it came as it must."""
+        """The expected outcome if it differs, otherwise an empty text."""
         expected, answer = self.case.expected, self.answer
-        came = (answer.status, self.reason, answer.username, answer.groups)
-        if came == (expected.status, expected.reason, expected.username, expected.groups):
+        actual = (answer.status, self.reason, answer.username, answer.groups)
+        if actual == (expected.status, expected.reason, expected.username, expected.groups):
             return ""
         return f"EXPECTED {expected.status} {expected.reason} {expected.username} {', '.join(expected.groups)}".rstrip()
 
 
 def header() -> str:
     """Return the table's first two lines."""
-    titles = f"{'who asks':{_WHO}} {'HTTP':{_HTTP}} who that is in the cluster, or why not"
-    return f"{titles}\n{'─' * _WHO} {'─' * (_HTTP - 1)}  {'─' * _OUTCOME}"
+    titles = f"{'who asks':{_CALLER}} {'HTTP':{_HTTP}} who that is in the cluster, or why not"
+    return f"{titles}\n{'─' * _CALLER} {'─' * (_HTTP - 1)}  {'─' * _OUTCOME}"
 
 
 def row(outcome: Outcome) -> str:
     """Return the lines of one case."""
     first, *more = [line for text in _texts(outcome) for line in textwrap.wrap(text, _OUTCOME)]
-    lines = [f"{outcome.case.who:{_WHO}} {outcome.answer.status:<{_HTTP}} {first}"]
-    lines += [f"{'':{_WHO + _HTTP + 2}}{line}" for line in more]
+    lines = [f"{outcome.case.caller:{_CALLER}} {outcome.answer.status:<{_HTTP}} {first}"]
+    lines += [f"{'':{_CALLER + _HTTP + 2}}{line}" for line in more]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Tokens: real ones from the real `authd-token`, and some that nobody should believe."""
+"""Tokens: valid ones from `authd-token`, and hand-made ones that the daemon must deny."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MINT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mint:
-    """Mints tokens in an environment of its own: nothing of the caller's AWS configuration is looked at.
+    """Mints tokens in an environment of its own: the user's AWS configuration has no effect.
 
-    `home` is an empty folder, `sts` the emulator's URL and `sts_ca` the authority to trust there.
+    `home` is an empty folder, `sts` the emulator's URL and `sts_ca` the CA of its certificate.
     """
 
     home: Path
@@ -39,11 +39,11 @@ class Mint:
         }
 
     def token(self, key: tuple[str, str], options: Sequence[str] = (), cluster_id: str = CLUSTER_ID) -> str:
-        """Run `authd-token`; raises `CommandError` with its words where it fails."""
-        surroundings = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home)}
+        """Run `authd-token`. Raises `CommandError` with its error message."""
+        base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home)}
         ran = subprocess.run(
             [script("authd-token"), "-i", cluster_id, "--token-only", *options],
-            env={**surroundings, **self.environment(key)},
+            env={**base, **self.environment(key)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -57,7 +57,7 @@ class Mint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandSigned:
-    """A token that `authd-token` would not make: signed at another time than now, or for another host."""
+    """A token that `authd-token` would not make, signed at another time or for another host."""
 
     key: tuple[str, str] = field(repr=False)
     age: timedelta = timedelta()

@@ -1,4 +1,4 @@
-"""TokenReviews as kube-apiserver posts them: over TLS, by the webhook kubeconfig and nothing else."""
+"""A client that posts TokenReviews as kube-apiserver does: over TLS, configured by the webhook kubeconfig."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import yaml
 
 from authd.emulator.kube_apiserver import post, token_review
 
-#: kube-apiserver's own.
+#: kube-apiserver's timeout.
 _TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the daemon answered: `username` is empty where it refused, `error` where it gave none."""
+    """The daemon's response. `username` is empty in a denial. `error` is empty if the response has none."""
 
     status: int
     username: str = ""
@@ -39,7 +39,7 @@ class Webhook:
         self._context = ssl.create_default_context(cadata=authority)
 
     def review(self, token: str) -> Answer:
-        """Ask about one token."""
+        """Review one token."""
         place = urlsplit(self.url)
         connection = http.client.HTTPSConnection(
             str(place.hostname), place.port, context=self._context, timeout=_TIMEOUT_SECONDS

@@ -1,4 +1,4 @@
-"""The local CA of the state directory, as its file was when last read. authd renews the leaves that it has signed."""
+"""The local CA of the state directory. authd renews the leaves that it has signed."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class LocalCA:
         self._certificate: x509.Certificate | None = None
         self.pem = b""
 
-    def look(self) -> str:
-        """Read the file again; returns what is wrong with it, or nothing."""
+    def refresh(self) -> str:
+        """Read the file again. Returns its problem, or an empty text."""
         try:
             pem = read_regular(self._files.authority)
             if pem != self.pem:
                 self._certificate = x509.load_pem_x509_certificate(pem)
                 self.pem = pem
         except FileNotFoundError:
-            return ""  # optional: a pair from elsewhere has no CA here
+            return ""  # optional: an external pair has no CA here
         except OSError as error:
             return f"{self._files.folder}: the authority ca.pem can't be read: {error.strerror}"
         except ValueError:
@@ -43,7 +43,7 @@ class LocalCA:
             return None
         return validity_of(self._certificate)
 
-    def mend(self, now: datetime) -> None:
+    def extend(self, now: datetime) -> None:
         """Sign the CA certificate again if it isn't valid now, and log it. Never fails: readiness reports it too."""
         try:
             problem = self._files.mend_authority(now)

@@ -1,4 +1,4 @@
-"""Keeps the webhook kubeconfig in step with the certificate, unless someone else does."""
+"""Keeps the webhook kubeconfig in step with the certificate, unless `kubeconfigPregenerated` is set."""
 
 from __future__ import annotations
 
@@ -10,58 +10,21 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from authd.config.settings import Settings
-from authd.core.errors import ConfigError, Problem
-from authd.state.atomic_file import read_regular, write_if_changed
+from authd.core.errors import ConfigError
+from authd.state.atomic_file import read_regular
 from authd.state.certificate_store import StateFiles
-from authd.state.client_certificate import user_entries
-from authd.state.kubeconfig import webhook_kubeconfig
+from authd.state.kubeconfig import unwritable, write_kubeconfig
 
 _log = Logger(namespace="authd.kubeconfig")
 
-#: What passes without anybody's changing the settings.
-_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
-
-
-def ensure_kubeconfig(
-    settings: Settings, files: StateFiles, port: int, now: datetime, *, mutual_tls: bool = False
-) -> bool:
-    """Write the kubeconfig if it is missing or outdated; returns whether it was written.
-
-    `port` is the listening port, because the settings may say 0 for any. With `mutual_tls` the file gets a client
-    certificate. Without it, an existing one stays. Raises `ConfigError` if the file can't be written.
-    """
-    try:
-        return _ensure(settings, files, port, now, files.trusted_pem(), mutual_tls=mutual_tls)
-    except OSError as error:
-        raise ConfigError((_problem(settings, error),)) from None
-
-
-def _ensure(
-    settings: Settings, files: StateFiles, port: int, now: datetime, trusted_pem: bytes, *, mutual_tls: bool
-) -> bool:
-    path = Path(settings.generate_kubeconfig)
-    content = webhook_kubeconfig(
-        host=settings.hostname,
-        port=port,
-        authority_pem=trusted_pem,
-        user=user_entries(path, files, now, required=mutual_tls),
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_if_changed(path, content)
-
-
-def _problem(settings: Settings, error: OSError) -> Problem:
-    message = (
-        f"the webhook kubeconfig can't be written: {error.strerror}; run `authd init` as root and set "
-        "server.kubeconfigPregenerated, or choose another server.generateKubeconfig"
-    )
-    return Problem(file=settings.generate_kubeconfig, line=0, column=0, message=message)
+#: Errors that may end without a change of the settings.
+_TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
 
 
 class WebhookKubeconfig:
-    """The kubeconfig of a daemon that listens on `port`, as its certificate and others' edits come and go.
+    """The kubeconfig of a daemon that listens on `port`, rewritten if the CA or the file changes.
 
-    `trusted` returns the certificates that what is served is to be checked by, `now` an aware time.
+    `trusted` returns the CA in force, PEM. `now` returns an aware time.
     """
 
     def __init__(
@@ -87,16 +50,15 @@ class WebhookKubeconfig:
         Raises `ConfigError` for permanent errors. Temporary ones, such as a full disk, are logged and retried, because
         the existing kubeconfig goes on working.
         """
-        settings, path = self._settings, Path(self._settings.generate_kubeconfig)
-        if settings.kubeconfig_pregenerated:
+        path = Path(self._settings.generate_kubeconfig)
+        if self._settings.kubeconfig_pregenerated:
             return
         existed = path.exists()
-        required = settings.require_client_certificate
         try:
-            written = _ensure(settings, self._files, self._port, self._now(), self._trusted(), mutual_tls=required)
+            written = self._write(path)
         except OSError as error:
-            problem = _problem(settings, error)
-            if not existed or error.errno not in _PASSING:
+            problem = unwritable(path, error)
+            if not existed or error.errno not in _TRANSIENT:
                 raise ConfigError((problem,)) from None
             if str(problem) != self._problem:
                 _log.error("{problem}", problem=str(problem))
@@ -108,25 +70,36 @@ class WebhookKubeconfig:
         elif written:
             _log.info("wrote the webhook kubeconfig {path}", path=str(path))
 
+    def _write(self, path: Path) -> bool:
+        return write_kubeconfig(
+            path,
+            self._files,
+            host=self._settings.hostname,
+            port=self._port,
+            now=self._now(),
+            trusted_pem=self._trusted(),
+            mutual_tls=self._settings.require_client_certificate,
+        )
+
     def check(self) -> None:
-        """Write it again where it isn't as it should be any more; never fails."""
+        """Write the file again if it or the CA has changed. Never fails."""
         if self._settings.kubeconfig_pregenerated:
             return
         try:
-            seen = self._look()
+            seen = self._state()
             if seen is None or seen != self._seen:
                 self.write()
-                self._seen = None if self._problem else self._look()
+                self._seen = None if self._problem else self._state()
         except (ConfigError, OSError) as error:
             if str(error) != self._problem:
                 _log.error("{problem}", problem=str(error))
             self._problem = str(error)
 
-    def _look(self) -> tuple[bytes, bytes] | None:
-        """Return what a look without parsing tells: nothing is to be done while that stays as it is."""
+    def _state(self) -> tuple[bytes, bytes] | None:
+        """Return the file's content and the CA in force. As long as neither changes, no YAML need be parsed."""
         path = Path(self._settings.generate_kubeconfig)
         return (read_regular(path), self._trusted()) if path.is_file() else None
 
     def problem(self) -> str:
-        """Say why it isn't as it should be, or nothing."""
+        """Return why the file is missing or outdated, or an empty text."""
         return self._problem

@@ -1,4 +1,4 @@
-"""One event for each decision, with stable names; accounts that are to be scrubbed never appear in one."""
+"""One log event for each decision, with stable field names. Scrubbed accounts never appear in one."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _log = Logger(namespace="authd.webhook")
 _SCRUBBED = "(scrubbed)"
 _NAMESPACE = "authd.decisions"
 
-#: Lines about requests that are no TokenReview: burst, and per second. Any process on the node can cause them.
+#: Lines about requests that are no TokenReview: burst and rate per second. Any process on the node can cause them.
 _REFUSAL_LINES, _REFUSAL_LINES_PER_SECOND = 20.0, 1.0
 
 
 class DecisionLog:
     """Writes decisions to the log and counts them.
 
-    `scrubbed_accounts` returns those of the settings in force; what is logged within `together` is written in one
-    piece when it ends.
+    `scrubbed_accounts` returns those of the settings in force. Events within `together` are written in one
+    piece at its end.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class DecisionLog:
         self._omitted = 0
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
-        """Log one decision: `elapsed` in seconds, `status` the answer's HTTP status."""
+        """Log and count a decision: `elapsed` in seconds, `status` the HTTP status of the response."""
         self._metrics.decided(decision, elapsed)
         if decision.user is not None and decision.identity is not None:
             self._seen.note(decision.identity)
         record = self._record(decision, elapsed, status)
-        # Straight to the publisher: what a logger would add takes longer than everything else here. Text is made of
-        # the record only where someone reads text.
+        # Straight to the publisher: a Logger's own fields would take longer than everything else here. The record is
+        # formatted as text only if the log format is text.
         globalLogPublisher(
             {
                 "log_namespace": _NAMESPACE,
@@ -68,7 +68,7 @@ class DecisionLog:
         )
 
     def refused(self, status: int, why: str) -> None:
-        """Log a request that was not a TokenReview; of a flood, some lines and the number of the others."""
+        """Log and count a request that was not a TokenReview. In a flood, most lines are omitted and counted."""
         self._metrics.refused(status)
         if self._refusal_lines.refilled(time.monotonic()) < 1:
             self._omitted += 1
@@ -80,16 +80,16 @@ class DecisionLog:
         _log.warn("refused a request with {status}: {why}", status=status, why=why)
 
     def _record(self, decision: Decision, elapsed: float, status: int) -> str:
-        """Write the members of a JSON object: what has no quotes by its own grammar needs no escapes."""
+        """Return the members of a JSON object. Values that can't contain quotes by their grammar need no escapes."""
         verdict = "allowed" if decision.user is not None else _verdict(status)
         members = (
             f'"decision":"{verdict}","reason":"{decision.reason}","message":{_quoted(decision.message)},'
             f'"reference":"{decision.reference}","token":"{decision.token_digest[:12]}","sts_host":"{decision.host}",'
             f'"elapsed_ms":{round(elapsed * 1000, 3)},"status":{status}'
         )
-        return members if decision.identity is None else members + self._who(decision, decision.identity)
+        return members if decision.identity is None else members + self._identity_fields(decision, decision.identity)
 
-    def _who(self, decision: Decision, identity: CallerIdentity) -> str:
+    def _identity_fields(self, decision: Decision, identity: CallerIdentity) -> str:
         account = identity.arn.account
         scrubbed = account in self._scrubbed_accounts()
         shown = (_SCRUBBED,) * 3 if scrubbed else (identity.arn_text, identity.canonical_arn, account)

@@ -1,4 +1,4 @@
-"""How log events are written: classic text for people, one JSON object a line for machines."""
+"""The log's output formats: text for people, one JSON object per line for machines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLAIN = (str, int, float, bool, type(None))
 
 
 class LogOutput:
-    """A log's stream, which can be held for a moment: what is written meanwhile goes out in one piece."""
+    """A log's stream, which can be held: the lines of that time are then written in one piece."""
 
     def __init__(self, out: TextIO) -> None:
         self.isatty = out.isatty
@@ -29,31 +29,31 @@ class LogOutput:
         self._held = False
 
     def write(self, text: str) -> None:
-        """Take in some text; `flush` follows."""
+        """Buffer text until the next `flush`."""
         self._parts.append(text)
 
     def flush(self) -> None:
-        """Write what was taken in, unless it is held."""
+        """Write the buffer, unless the stream is held."""
         if not self._held:
-            # Taken out first, so that a full disk doesn't fill the memory too, nor a thread's line get lost.
+            # Emptied before writing, so that a full disk doesn't fill the memory and no thread's line is lost.
             parts, self._parts = self._parts, []
             self._out.write("".join(parts))
             self._out.flush()
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Hold the stream while the block lasts."""
+        """Hold the stream until the end of the block."""
         self._held = True
         try:
             yield
         finally:
             self._held = False
-            with suppress(OSError):  # there is nobody to tell that the log can't be written
+            with suppress(OSError):  # the log itself can't be written, so the error can't be logged
                 self.flush()
 
 
 def log_observer(out: TextIO | LogOutput, log_format: str) -> ILogObserver:
-    """Return an observer that writes to `out`; `auto` is text on a terminal and JSON elsewhere."""
+    """Return an observer that writes to `out`. `auto` is text on a terminal and JSON otherwise."""
     if log_format == "auto":
         log_format = "text" if out.isatty() else "json"
     if log_format == "text":
@@ -63,7 +63,7 @@ def log_observer(out: TextIO | LogOutput, log_format: str) -> ILogObserver:
 
 @implementer(ILogObserver)
 class _JSONLines:
-    """Writes each event as a line at once."""
+    """Writes each event as one line."""
 
     def __init__(self, out: TextIO | LogOutput) -> None:
         self._out = out
@@ -74,11 +74,11 @@ class _JSONLines:
 
 
 def _as_json_line(event: LogEvent) -> str:
-    """Write an event; one that carries `record`, the members of a JSON object, is written without being formatted."""
+    """Return an event's line. The event field `record`, the members of a JSON object, is used without formatting."""
     seconds, milliseconds = divmod(int(event["log_time"] * 1000), 1000)
     head = _head(event["log_level"].name, event["log_namespace"])
     record = event.get("record") or _record(event)
-    return f'{{"time":"{_until_seconds(seconds)}.{milliseconds:03d}+00:00",{head},{record}}}\n'
+    return f'{{"time":"{_timestamp(seconds)}.{milliseconds:03d}+00:00",{head},{record}}}\n'
 
 
 def _record(event: LogEvent) -> str:
@@ -90,8 +90,8 @@ def _record(event: LogEvent) -> str:
     return _encode(members)[1:-1]
 
 
-@lru_cache(maxsize=2)  # thousands of lines are of the same second
-def _until_seconds(seconds: int) -> str:
+@lru_cache(maxsize=2)  # thousands of lines share a second
+def _timestamp(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()[: len("2000-01-01T00:00:00")]
 
 

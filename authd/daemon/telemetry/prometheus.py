@@ -1,4 +1,4 @@
-"""Metrics in Prometheus's text format, by Prometheus's own library."""
+"""Metrics in Prometheus's text format, rendered by prometheus-client."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from prometheus_client.registry import Collector
 
 from authd.daemon.telemetry.metrics import Counter, Gauge, Histogram
 
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
 
 class _Families(Collector):
-    """Makes series of plain numbers."""
+    """Collects series from the plain numbers of the metrics."""
 
     def __init__(self, families: Sequence[Counter | Histogram | Gauge]) -> None:
         self._families = families
 
     def collect(self) -> Iterator[Metric]:
-        """Make one family after the other."""
+        """Yield the families in their order."""
         return map(_family, self._families)
 
 
 def render(families: Sequence[Counter | Histogram | Gauge]) -> bytes:
-    """Write the process's own figures, and then the families in their order."""
+    """Return the process's metrics and then the families, in their order."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(_Families(families))

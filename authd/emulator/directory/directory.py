@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.directory.principals import FederatedUser, Role, RoleSession, Root, User, require
-from authd.emulator.errors import EmulatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _KEY_ID = re.compile(r"A[KS]IA[A-Z0-9]{12,124}")
 _PARTITION = re.compile(r"aws(?:-[a-z]+)*")
+#: With the rest of a request this still fits the 16 KiB that the HTTP side takes of headers.
 LONGEST_SESSION_TOKEN: Final = 8192
-"""With the rest of a request this still fits the 16 KiB that the HTTP side takes of headers."""
 _Entry = TypeVar("_Entry")
+#: Typical for a role session without tags or policy. Chained and tagged sessions come near 3 KiB.
 USUAL_SESSION_TOKEN_LENGTH: Final = 760
-"""About what STS hands out to a role session without tags or policy; chained and tagged ones come near 3 KiB."""
 
 
 Owner: TypeAlias = User | Root | FederatedUser | RoleSession
@@ -27,7 +27,7 @@ Owner: TypeAlias = User | Root | FederatedUser | RoleSession
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """A key pair and its owner; with ``session_token`` and ``expires`` (seconds since 1970), a temporary one."""
+    """A key pair and its owner. Temporary ones have a `session_token` and `expires`, in seconds since 1970."""
 
     key_id: str
     secret: str = field(repr=False)
@@ -53,7 +53,7 @@ class WebIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """Everything the emulated STS knows of the world; immutable, a changed one replaces it whole."""
+    """The emulated STS's accounts and keys. Immutable: a changed directory replaces it as a whole."""
 
     partition: str = "aws"
     keys: Mapping[str, AccessKey] = field(default_factory=lambda: MappingProxyType({}))
@@ -79,7 +79,7 @@ class Directory:
         partition: str = "aws",
         session_token_length: int = USUAL_SESSION_TOKEN_LENGTH,
     ) -> Directory:
-        """Build a directory from its entries; the same key, role or token twice raises EmulatorError."""
+        """Build a directory from its entries. Raises `EmulatorError` if a key, role or token occurs twice."""
         return cls(
             partition=partition,
             session_token_length=session_token_length,
@@ -92,8 +92,8 @@ class Directory:
         )
 
 
-def _index(what: str, entries: list[tuple[str, _Entry]]) -> Mapping[str, _Entry]:
+def _index(kind: str, entries: list[tuple[str, _Entry]]) -> Mapping[str, _Entry]:
     index = dict(entries)
     if len(index) != len(entries):
-        raise EmulatorError(f"the directory names the same {what} twice")
+        raise EmulatorError(f"the directory names the same {kind} twice")
     return MappingProxyType(index)

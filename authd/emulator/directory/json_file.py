@@ -15,7 +15,7 @@
      "disabledRegions": {"111122223333": ["eu-west-1"]},
      "sessionTokenLength": 760}
 
-Everything but ``account``, ``name`` and a key's ``id`` and ``secret`` may be left out.
+Everything but `account`, `name` and a key's `id` and `secret` may be left out.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import json
 from typing import TYPE_CHECKING
 
 from authd.emulator.directory.directory import USUAL_SESSION_TOKEN_LENGTH, AccessKey, Directory, WebIdentity
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.directory.json_members import Members
 from authd.emulator.directory.principals import DEFAULT_SESSION_SECONDS, FederatedUser, Role, RoleSession, Root, User
-from authd.emulator.errors import EmulatorError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def load_directory(path: Path) -> Directory:
-    """Read a directory from a JSON file; EmulatorError names the file and what is wrong in it."""
+    """Read a directory from a JSON file. Raises `EmulatorError` with the file's name and the fault."""
     try:
         members = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -47,7 +47,7 @@ def load_directory(path: Path) -> Directory:
 
 
 def read_directory(members: object) -> Directory:
-    """Read a directory from a dictionary; EmulatorError says where it is wrong, never with a value."""
+    """Read a directory from a dictionary. Raises `EmulatorError` with the place of the fault, never a value."""
     top = Members(members, "directory")
     roles = [_role(entry) for entry in top.entries("roles")]
     keys = [key for _, session_keys in roles for key in session_keys]

@@ -1,16 +1,16 @@
-"""The members of a JSON object, taken one by one; what nobody took is an error."""
+"""The members of a JSON object, taken one by one. A member that was not taken is an error."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from authd.emulator.errors import EmulatorError
+from authd.emulator.directory.errors import EmulatorError
 
 _Type = TypeVar("_Type")
 
 
 class Members:
-    """An object's members; EmulatorError, which names ``place`` and never shows a value, for what isn't one."""
+    """An object's members. `EmulatorError` names the `place` of a fault and never shows a value."""
 
     def __init__(self, members: object, place: str) -> None:
         if not isinstance(members, dict):
@@ -20,11 +20,11 @@ class Members:
         self._taken: set[str] = set()
 
     def names(self) -> list[str]:
-        """Give the names of all members."""
+        """Return the names of all members."""
         return list(self._members)
 
     def take(self, name: str, kind: type[_Type], default: _Type | None = None) -> _Type:
-        """Give a member of this type; without a default it must be there."""
+        """Return a member of this type. Without a default it is required."""
         value = self.optional(name, kind)
         if value is not None:
             return value
@@ -33,30 +33,30 @@ class Members:
         return default
 
     def optional(self, name: str, kind: type[_Type]) -> _Type | None:
-        """Give a member of this type, or None where it is absent."""
+        """Return a member of this type, None if it is absent."""
         self._taken.add(name)
         value = self._members.get(name)
         if value is None:
             return None
-        # A bool is an int to Python, and to nobody who writes JSON.
+        # A bool is an int in Python, but not in JSON.
         if not isinstance(value, kind) or isinstance(value, bool):
             raise EmulatorError(f"{self.place}.{name} must be of type {kind.__name__}")
         return value
 
     def entries(self, name: str) -> list[Members]:
-        """Give the objects of a list, empty where it is absent."""
+        """Return the objects of a list, empty if it is absent."""
         values = self.take(name, list, [])
         return [Members(value, f"{self.place}.{name}[{index}]") for index, value in enumerate(values)]
 
     def texts(self, name: str) -> list[str]:
-        """Give the strings of a list, empty where it is absent."""
+        """Return the strings of a list, empty if it is absent."""
         values = self.take(name, list, [])
         if not all(isinstance(value, str) for value in values):
             raise EmulatorError(f"{self.place}.{name} must be a list of strings")
         return values
 
     def finish(self) -> None:
-        """Raise EmulatorError for a member that nobody took."""
+        """Raise `EmulatorError` for a member that was not taken."""
         unknown = sorted(self._members.keys() - self._taken)
         if unknown:
             raise EmulatorError(

@@ -1,4 +1,4 @@
-"""Users, roots, federated users and roles: who can call, and what GetCallerIdentity says of them."""
+"""Users, roots, federated users and roles, and the result of GetCallerIdentity for each."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from authd.emulator.errors import EmulatorError
+from authd.emulator.directory.errors import EmulatorError
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 _PATH = re.compile(r"/(?:[!-.0-~]+/)*")
 _UNIQUE_ID_LENGTH: Final = 17
 DEFAULT_SESSION_SECONDS: Final = 3600
+#: The largest MaxSessionDuration that IAM lets a role have: IAM API Reference, CreateRole.
 LONGEST_SESSION_SECONDS: Final = 43_200
-"""The largest MaxSessionDuration that IAM lets a role have: IAM API Reference, CreateRole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Somebody who signs: the answer of GetCallerIdentity, and the names that a trust policy may use for them."""
+    """A caller: the result of GetCallerIdentity, and its names in trust policies."""
 
     account: str
     arn: str
@@ -34,7 +34,7 @@ class Principal:
 
 @lru_cache(maxsize=4096)
 def unique_id(prefix: str, arn: str) -> str:
-    """Derive the stable unique id (``AIDA…``, ``AROA…``) of an ARN: prefix and 17 base32 characters."""
+    """Derive the stable unique id (`AIDA…`, `AROA…`) of an ARN: prefix and 17 base32 characters."""
     digest = base64.b32encode(hashlib.sha256(arn.encode()).digest()).decode("ascii")
     return prefix + digest[:_UNIQUE_ID_LENGTH]
 
@@ -44,15 +44,15 @@ def account_root(partition: str, account: str) -> str:
     return f"arn:{partition}:iam::{account}:root"
 
 
-def require(pattern: re.Pattern[str], value: str, what: str) -> None:
-    """Raise EmulatorError unless the whole of ``value`` matches."""
+def require(pattern: re.Pattern[str], value: str, kind: str) -> None:
+    """Raise EmulatorError unless the whole of `value` matches."""
     if not pattern.fullmatch(value):
-        raise EmulatorError(f"{what} {value!r} does not match {pattern.pattern}")
+        raise EmulatorError(f"{kind} {value!r} does not match {pattern.pattern}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """An IAM user. ``user_id`` is derived from the ARN where none is given."""
+    """An IAM user. `user_id` is derived from the ARN if none is given."""
 
     account: str
     name: str
@@ -66,7 +66,7 @@ class User:
         require(_PATH, self.path, "path")
 
     def principal(self, partition: str) -> Principal:
-        """Tell who this is."""
+        """Return the caller."""
         arn = f"arn:{partition}:iam::{self.account}:user{self.path}{self.name}"
         return Principal(
             account=self.account,
@@ -83,18 +83,18 @@ class Root:
     account: str
 
     def __post_init__(self) -> None:
-        """Raise EmulatorError for what isn't twelve digits."""
+        """Raise `EmulatorError` unless the account has twelve digits."""
         require(_ACCOUNT, self.account, "account")
 
     def principal(self, partition: str) -> Principal:
-        """Tell who this is."""
+        """Return the caller."""
         arn = account_root(partition, self.account)
         return Principal(account=self.account, arn=arn, user_id=self.account, known_as=frozenset({arn}), is_root=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FederatedUser:
-    """Somebody who holds credentials from GetFederationToken."""
+    """A holder of credentials from GetFederationToken."""
 
     account: str
     name: str
@@ -105,7 +105,7 @@ class FederatedUser:
         require(_NAME, self.name, "federated user name")
 
     def principal(self, partition: str) -> Principal:
-        """Tell who this is."""
+        """Return the caller."""
         arn = f"arn:{partition}:sts::{self.account}:federated-user/{self.name}"
         return Principal(
             account=self.account,
@@ -117,10 +117,10 @@ class FederatedUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """An IAM role, and who may assume it on which conditions.
+    """An IAM role with the conditions for assuming it.
 
-    ``trusts`` holds the ARNs of users, roles, assumed-role sessions or account roots, or ``*``.
-    ``mfa_serial`` and ``mfa_code`` are demanded together. ``max_session_seconds`` is 3600 to 43200.
+    `trusts` holds the ARNs of users, roles, assumed-role sessions or account roots, or `*`.
+    `mfa_serial` and `mfa_code` are required together. `max_session_seconds` is 3600 to 43200.
     """
 
     account: str
@@ -134,7 +134,7 @@ class Role:
     max_session_seconds: int = DEFAULT_SESSION_SECONDS
 
     def __post_init__(self) -> None:
-        """Raise EmulatorError for what IAM would not have, or MFA with only half of what it needs."""
+        """Raise `EmulatorError` if IAM would refuse the role, or if only one of `mfa_serial` and `mfa_code` is set."""
         require(_ACCOUNT, self.account, "account")
         require(_NAME, self.name, "role name")
         require(_PATH, self.path, "path")
@@ -151,7 +151,7 @@ class Role:
         return f"arn:{partition}:iam::{self.account}:role{self.path}{self.name}"
 
     def session(self, partition: str, session_name: str) -> Principal:
-        """Tell who somebody is that assumed the role under this session name."""
+        """Return the caller that assumed the role under this session name."""
         arn = f"arn:{partition}:sts::{self.account}:assumed-role/{self.name}/{session_name}"
         role_arn = self.arn(partition)
         role_id = self.role_id or unique_id("AROA", role_arn)
@@ -172,5 +172,5 @@ class RoleSession:
     session_name: str
 
     def principal(self, partition: str) -> Principal:
-        """Tell who this is."""
+        """Return the caller."""
         return self.role.session(partition, self.session_name)

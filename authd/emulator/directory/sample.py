@@ -1,4 +1,4 @@
-"""A small company to try things with; its secrets are published here and open nothing."""
+"""An example directory. Its secrets are public and open nothing."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ EXTERNAL_ID: Final = "a-partner-of-ours"
 def sample_directory() -> Directory:
     """Build the sample: Alice and Bob in one account, Mallory in another, a root user, a federated user, roles.
 
-    ``Admin`` and ``team/Developer`` trust the first account, ``Partner`` asks for an external id, ``Guarded`` for
-    MFA, ``Deployer`` trusts sessions of ``Admin`` (role chaining), ``Pipeline`` opens with a web identity token,
-    ``Long`` allows sessions of 12 hours, and ``Closed`` trusts nobody.
+    `Admin` and `team/Developer` trust the first account, `Partner` asks for an external id, `Guarded` for
+    MFA. `Deployer` trusts sessions of `Admin` (role chaining), `Pipeline` opens with a web identity token,
+    `Long` allows sessions of 12 hours, and `Closed` has an empty trust policy.
     """
     alice = User(account=ACCOUNT, name="alice", path="/team/")
     people = ((ALICE_KEY, alice), (BOB_KEY, User(account=ACCOUNT, name="bob")))

@@ -8,12 +8,12 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from authd.emulator.counters import Counters, Tally
-from authd.emulator.errors import STSError
+from authd.emulator.faults.counters import Counters, Tally
 from authd.emulator.faults.plan import FaultPlan, Injection
 from authd.emulator.faults.scripts import script
 from authd.emulator.faults.steps import Exchange, Send, Step
 from authd.emulator.sts.actions import ACTIONS, STS
+from authd.emulator.sts.errors import STSError
 from authd.emulator.sts.parameters import Parameters
 from authd.emulator.sts.responses import Format, Outcome
 
@@ -28,9 +28,9 @@ REMEMBERED_REQUESTS: Final = 256
 
 
 class FaultySTS:
-    """STS, the plan of its faults, its counters, and the last requests it saw.
+    """The emulated STS with its fault plan, counters and last requests.
 
-    ``now`` gives seconds since 1970; ``clock_offset`` is added to it.
+    `now` returns seconds since 1970. `clock_offset` is added to it.
     """
 
     def __init__(self, directory: Directory, *, now: Callable[[], float], hosts: HostRegions | None = None) -> None:
@@ -50,12 +50,12 @@ class FaultySTS:
         return self.tally.snapshot()
 
     def accept(self) -> Injection | None:
-        """Count a connection, and tell what strikes it."""
+        """Count a connection and return its fault, if any."""
         self.tally.connections += 1
         return self._struck(self.plan.for_connection())
 
     def respond(self, request: WireRequest, *, close: bool) -> Send | Iterable[Step]:
-        """Answer a request; ``close`` when the client ends the connection after it."""
+        """Answer a request. `close` means that the client ends the connection after it."""
         self.tally.requests += 1
         self.seen.append(request)
         parameters = Parameters(request)

@@ -1,4 +1,4 @@
-"""What can be told to go wrong, and the plan of what goes wrong next."""
+"""The faults, and the plan of their order."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from authd.emulator.errors import EmulatorError
+from authd.emulator.directory.errors import EmulatorError
 
 LONGEST_SECONDS: Final = 3600.0
 
 
 class Phase(Enum):
-    """Where in an exchange a fault strikes."""
+    """The phase of an exchange in which a fault strikes."""
 
     ACCEPT = "accept"  # the TCP connection stands, TLS has not begun
     HANDSHAKE = "handshake"  # TLS stands and the request was read, nothing of the answer was sent
@@ -62,7 +62,7 @@ class Fault(Enum):
 
     @classmethod
     def named(cls, label: str) -> Fault:
-        """Give the fault by its label; EmulatorError with the known labels where there is none."""
+        """Return the fault with this label. Raises `EmulatorError` with the known labels."""
         for fault in cls:
             if fault.label == label:
                 return fault
@@ -77,8 +77,8 @@ PHASED: Final = frozenset({Fault.STALL, Fault.RESET, Fault.CLOSE})
 class Injection:
     """A fault to be delivered.
 
-    ``phase`` is for STALL, RESET and CLOSE alone. ``times`` limits it to so many requests (at Phase.ACCEPT:
-    connections), ``action`` to requests of that action. ``seconds`` (0 to 3600) is for DELAY and DRIP, ``location`` a
+    `phase` is for STALL, RESET and CLOSE alone. `times` limits it to so many requests (at Phase.ACCEPT:
+    connections), `action` to requests of that action. `seconds` (0 to 3600) is for DELAY and DRIP, `location` a
     host name for REDIRECT.
     """
 
@@ -103,7 +103,7 @@ class Injection:
 
 
 class FaultPlan:
-    """What goes wrong next: the limited injections first, in their order, then the latest of the unlimited."""
+    """The next faults: the limited injections first, in their order, then the latest of the unlimited."""
 
     def __init__(self) -> None:
         self._limited: list[Injection] = []
@@ -122,11 +122,11 @@ class FaultPlan:
         self._standing.clear()
 
     def for_connection(self) -> Injection | None:
-        """Take what strikes the connection just accepted."""
+        """Return the fault for a new connection, if any."""
         return self._take([one for one in self._planned() if one.phase is Phase.ACCEPT])
 
     def for_request(self, action: str | None) -> Injection | None:
-        """Take what strikes the request just received."""
+        """Return the fault for a new request, if any."""
         if not (self._limited or self._standing):
             return None
         return self._take(

@@ -29,7 +29,7 @@ class Playback:
         self._timer: IDelayedCall | None = None
 
     def begin(self) -> None:
-        """Play the first steps; a client that hangs up ends it."""
+        """Play the first steps. A client's disconnect ends the playback."""
         self._request.notifyFinish().addErrback(self._gone)
         self._request.registerProducer(self, streaming=True)
         self._go_on()

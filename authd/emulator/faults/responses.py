@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import json
 from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from authd.emulator.errors import STSError
 from authd.emulator.faults.plan import Fault, Injection
 from authd.emulator.sts.actions import Result
-from authd.emulator.sts.responses import Answer, Format, Outcome
+from authd.emulator.sts.errors import STSError
+from authd.emulator.sts.responses import Answer, Format, Outcome, compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,12 +22,12 @@ _MIB: Final = 1024 * 1024
 _OVERSIZE_BYTES: Final = 4 * _MIB
 _BOMB_BYTES: Final = 64 * _MIB
 _LONG_HEADER_CHARS: Final = 256 * 1024
+#: Beyond every recursion limit, and yet within the size that a client may accept.
 _DEPTH: Final = 5_000
-"""Beyond every recursion limit, and yet within the size that a client may accept."""
+#: A caller that never sends a request. No client may ever be identified as it.
 INTRUDER: Final[Mapping[str, str]] = MappingProxyType(
     {"Account": "666666666666", "Arn": "arn:aws:iam::666666666666:root", "UserId": "666666666666"}
 )
-"""A caller who never asked anything; nobody may ever be taken for it."""
 
 
 def _error(code: str, message: str, status: int) -> Callable[[Exchange, Injection], Answer]:
@@ -78,20 +77,20 @@ def _identity(change: Callable[[dict[str, str]], Mapping[str, str]]) -> Callable
 
 
 def caller_fields(outcome: Outcome) -> Mapping[str, str]:
-    """Give the caller that an outcome names, or an intruder where it names none."""
+    """Return the caller of an outcome, or the intruder if it has none."""
     if isinstance(outcome, Result) and outcome.action == "GetCallerIdentity":
         return {name: str(outcome.fields[name]) for name in ("Account", "Arn", "UserId")}
     return INTRUDER
 
 
 def _other_partition(fields: dict[str, str]) -> Mapping[str, str]:
-    _, partition, rest = fields["Arn"].split(":", 2)
+    _, partition, resource = fields["Arn"].split(":", 2)
     other = "aws" if partition != "aws" else "aws-cn"
-    return fields | {"Arn": f"arn:{other}:{rest}"}
+    return fields | {"Arn": f"arn:{other}:{resource}"}
 
 
 def _json_result(exchange: Exchange, result: str) -> Answer:
-    metadata = json.dumps({"RequestId": exchange.request_id})
+    metadata = compact_json({"RequestId": exchange.request_id})
     body = f'{{"GetCallerIdentityResponse":{{"GetCallerIdentityResult":{result},"ResponseMetadata":{metadata}}}}}'
     return replace(exchange.spell(exchange.outcome, Format.JSON), status=200, body=body.encode())
 
@@ -102,7 +101,7 @@ def _wrong_types(exchange: Exchange, _: Injection) -> Answer:
 
 def _duplicate_keys(exchange: Exchange, _: Injection) -> Answer:
     honest = caller_fields(exchange.outcome)
-    members = ",".join(json.dumps(dict(fields))[1:-1] for fields in (INTRUDER, honest))
+    members = ",".join(compact_json(dict(fields))[1:-1] for fields in (INTRUDER, honest))
     return _json_result(exchange, f"{{{members}}}")
 
 

@@ -21,7 +21,7 @@ _FLUSH_SECONDS: Final = 0.05
 
 
 def script(exchange: Exchange, injection: Injection) -> Iterator[Step]:
-    """Give what goes over the wire for a request that the fault strikes."""
+    """Return the steps for a request that the fault strikes."""
     on_the_wire = SCRIPTS.get(injection.fault)
     if on_the_wire is not None:
         return on_the_wire(exchange, injection)
@@ -38,7 +38,7 @@ def _ending(end: Step) -> Callable[[Exchange, Injection], Iterator[Step]]:
             yield Send(answer.head(length=len(answer.body), close=exchange.close))
         if injection.phase is Phase.BODY:
             yield Send(answer.body[: len(answer.body) // 2])
-        # What was sent must have left before a reset throws the rest of the buffer away.
+        # The sent bytes must leave before a reset discards the rest of the buffer.
         yield Pause(_FLUSH_SECONDS)
         yield end
 

@@ -1,4 +1,4 @@
-"""One exchange as a list of steps: what to send, when to wait, how to end."""
+"""One exchange as a list of steps: send, pause, close, reset or stall."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Pause:
 
 
 class Stall:
-    """Say nothing more; the connection stays open until the client gives up."""
+    """Send nothing more. The connection stays open until the client closes it."""
 
 
 class Reset:
@@ -34,13 +34,13 @@ class Close:
     """End the connection cleanly once everything is sent."""
 
 
+#: A script that comes to its end leaves the connection open for the next request, if the client wants that.
 Step: TypeAlias = Send | Pause | Stall | Reset | Close
-"""A script that comes to its end leaves the connection open for the next request, if the client wants that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Exchange:
-    """The request's honest outcome and what is needed to spell it; ``close`` when the client wants the end."""
+    """A request's regular outcome with the inputs for its response. `close` if the client ends the connection."""
 
     outcome: Outcome
     form: Format

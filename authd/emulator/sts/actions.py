@@ -1,4 +1,4 @@
-"""What the emulated STS does: from a request to the result of one action, or an STSError. No I/O."""
+"""The actions of the emulated STS: a request in, a result out, or an `STSError`. No I/O."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from authd.emulator.errors import STSError, access_denied, invalid_action, validation_error
 from authd.emulator.sts.authentication import authenticate
+from authd.emulator.sts.errors import STSError, access_denied, invalid_action, validation_error
 from authd.emulator.sts.hosts import HostRegions
 from authd.emulator.sts.parameters import API_VERSION, Parameters
 from authd.emulator.sts.sessions import Grant, SessionIssuer
@@ -35,7 +35,7 @@ _BAD_REQUEST: Final = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Result:
-    """What an action gives back, in the field names of the STS API Reference."""
+    """The result of an action, with the field names of the STS API Reference."""
 
     action: str
     fields: Mapping[str, Value]
@@ -44,7 +44,7 @@ class Result:
 class STS:
     """The service: a directory, the sessions it has handed out, its hosts and its clock.
 
-    ``directory`` may be replaced while running. ``now`` gives seconds since 1970.
+    `directory` may be replaced while running. `now` gives seconds since 1970.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class STS:
         )
 
     def answer(self, request: WireRequest, parameters: Parameters | None = None) -> Result:
-        """Do what the request asks; STSError, as real STS would answer, where it may not be done.
+        """Execute the request's action. Raises the `STSError` that STS would answer with.
 
-        Who has read the request's parameters already may hand them over.
+        A caller that has parsed the parameters already may pass them.
         """
         parameters = parameters or Parameters(request)
         parameters.refuse_duplicates()

@@ -1,4 +1,4 @@
-"""From a request on the wire to the principal who signed it."""
+"""From a request to the principal that signed it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from authd.emulator.errors import expired_token, invalid_client_token, region_disabled
 from authd.emulator.sts import sigv4
 from authd.emulator.sts.authorization import read_authorization
+from authd.emulator.sts.errors import expired_token, invalid_client_token, region_disabled
 
 if TYPE_CHECKING:
     from authd.emulator.directory.directory import AccessKey, Directory
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """What is known of a key id before its signature is checked."""
+    """A key id's entry before its signature is checked."""
 
     principal: Principal
     secret: str
@@ -30,10 +30,10 @@ class Credential:
 def authenticate(
     request: WireRequest, *, directory: Directory, sessions: SessionIssuer, hosts: HostRegions, now: float
 ) -> Principal:
-    """Tell who signed the request, or raise the STSError that real STS would answer with.
+    """Return the signer of the request, or raise the `STSError` that STS would answer with.
 
-    ``now`` is in seconds since 1970. What can be known without a secret comes first, then the key, its session
-    token, the signature, and at last whether the credentials are still good.
+    `now` is in seconds since 1970. The order of checks is STS's: form and date, then the key, its session token, the
+    signature, and last the expiry of the credentials.
     """
     authorization = read_authorization(request)
     host = (request.header(b"host") or b"").decode("latin-1")
@@ -54,7 +54,7 @@ def authenticate(
 def find_credential(
     key_id: str, session_token: str | None, *, directory: Directory, sessions: SessionIssuer
 ) -> Credential:
-    """Look up a key, of the directory's or handed out here; STSError InvalidClientTokenId where it is neither."""
+    """Look up a key of the directory or of an issued session. Raises `STSError` InvalidClientTokenId."""
     key = directory.keys.get(key_id)
     if key is not None:
         return _fixed(key, session_token, directory)

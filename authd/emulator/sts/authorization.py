@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
-from authd.emulator.errors import STSError, incomplete_signature, missing_token, signature_mismatch
+from authd.emulator.sts.errors import STSError, incomplete_signature, missing_token, signature_mismatch
 from authd.emulator.sts.request import query_pairs
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 TERMINATOR: Final = "aws4_request"
 _SCOPE_PARTS: Final = 5
+#: Strange, but so says the STS API Reference, "Common Errors".
 _MALFORMED_QUERY_STATUS: Final = 404
-"""Strange, but so says the STS API Reference, "Common Errors"."""
 
 _QUERY_NAMES: Final = {
     b"X-Amz-Algorithm",
@@ -37,7 +37,7 @@ _HEADER_FIELD = re.compile(r"\s*([A-Za-z]+)=([^,\s]*)\s*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """A credential: the key id, and what the signing key was derived for."""
+    """A credential: the key id and the scope of its signing key."""
 
     key_id: str
     date: str
@@ -52,7 +52,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorization:
-    """Everything a request says about its own signature; ``query`` is what the signature covers of the query."""
+    """The signature of a request with its parameters. `query` is the signed part of the query."""
 
     scope: Scope
     timestamp: str
@@ -98,9 +98,9 @@ def _from_query(pairs: list[tuple[bytes, bytes]]) -> Authorization:
 
 
 def _from_header(request: WireRequest, header: bytes, pairs: list[tuple[bytes, bytes]]) -> Authorization:
-    algorithm, _, rest = header.decode("latin-1").partition(" ")
+    algorithm, _, fields = header.decode("latin-1").partition(" ")
     _require_algorithm(algorithm)
-    values = _header_fields(rest)
+    values = _header_fields(fields)
     timestamp = request.header(b"x-amz-date")
     missing = [
         f"Authorization header requires '{name}' parameter."

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GLOBAL_HOST: Final = "sts.amazonaws.com"
+#: The global endpoint is served from, and signs as, US East (N. Virginia): STS API Reference, "Endpoints".
 GLOBAL_REGION: Final = "us-east-1"
-"""The global endpoint is served from, and signs as, US East (N. Virginia): STS API Reference, "Endpoints"."""
 
 _SUFFIX = (
     r"amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov"
@@ -27,9 +27,9 @@ _PORT = re.compile(r":[0-9]{1,5}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRegions:
-    """The hosts that are served here and the region that each of them signs as.
+    """The served hosts, each with its signing region.
 
-    Loopback names belong to ``home_region``; ``extra`` adds names of one's own.
+    Loopback names belong to `home_region`. `extra` adds further names.
     """
 
     home_region: str = GLOBAL_REGION

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
-from authd.emulator.errors import STSError, constraint_violated, validation_error
+from authd.emulator.sts.errors import STSError, constraint_violated, validation_error
 from authd.emulator.sts.request import query_pairs
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ _SESSION_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]*")
 _SHORTEST_SESSION_NAME: Final = 2
 _LONGEST_SESSION_NAME: Final = 64
 _BAD_REQUEST: Final = 400
+#: Strange, but so says the STS API Reference, "Common Errors".
 _MALFORMED_QUERY_STATUS: Final = 404
-"""Strange, but so says the STS API Reference, "Common Errors"."""
 
 
 class Parameters:
-    """The parameters; each reading either gives a good, decoded value or raises STSError ValidationError."""
+    """The parameters. Each method returns a valid, decoded value or raises `STSError` ValidationError."""
 
     def __init__(self, request: WireRequest) -> None:
         self._pairs = query_pairs(request.query)
@@ -32,13 +32,13 @@ class Parameters:
         self._values = {_decoded(name): value for name, value in self._pairs}
 
     def refuse_duplicates(self) -> None:
-        """Raise STSError MalformedQueryString where a parameter is given twice."""
+        """Raise `STSError` MalformedQueryString if a parameter is given twice."""
         if len(self._values) != len(self._pairs):
             raise STSError("MalformedQueryString", "A parameter is given twice", _MALFORMED_QUERY_STATUS)
 
     @property
     def action(self) -> str:
-        """The operation's name; STSError MissingAction where there is none."""
+        """The operation's name. Raises `STSError` MissingAction if there is none."""
         action = self.optional("Action")
         if action is None:
             raise STSError("MissingAction", "The request is missing an action or a required parameter.", _BAD_REQUEST)
@@ -50,7 +50,7 @@ class Parameters:
         return self.optional("Version") or ""
 
     def optional(self, name: str) -> str | None:
-        """Give the value, or None where it is absent or empty."""
+        """Return the value, None if it is absent or empty."""
         return _decoded(self._values.get(name, b"")) or None
 
     def required(self, name: str) -> str:
@@ -64,7 +64,7 @@ class Parameters:
         return value
 
     def seconds(self, name: str, *, default: int, least: int, most: int) -> int:
-        """Give a number of seconds from ``least`` to ``most``."""
+        """Give a number of seconds from `least` to `most`."""
         text = self.optional(name)
         if text is None:
             return default

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class WireRequest:
-    """One HTTP request, in the bytes that were received.
+    """One HTTP request, as the bytes received.
 
-    ``headers`` keeps every header line, duplicates included; names are lower-case, values trimmed.
+    `headers` keeps every header line, duplicates included. Names are lower-case, values trimmed.
     """
 
     method: bytes
@@ -28,11 +28,11 @@ class WireRequest:
         return self.target.partition(b"?")[2]
 
     def header_values(self, name: bytes) -> tuple[bytes, ...]:
-        """Every value of the header, in the order received; ``name`` is lower-case."""
+        """Return every value of the header, in the order received. `name` is lower-case."""
         return tuple(value for key, value in self.headers if key == name)
 
     def header(self, name: bytes) -> bytes | None:
-        """Give the first value of the header, or None; ``name`` is lower-case."""
+        """Return the first value of the header, or None. `name` is lower-case."""
         return next((value for key, value in self.headers if key == name), None)
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
-"""Results and errors as STS spells them, in JSON and in XML, and the HTTP answer around them.
+"""STS's results and errors in JSON and XML, and their HTTP responses.
 
-Source: STS API Reference (the XML and its namespace); the JSON form is what ``Accept: application/json`` gets, where
-times are seconds since 1970.
+Source: STS API Reference, for the XML and its namespace. STS responds in JSON to `Accept: application/json`, with
+times in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from authd.emulator.errors import STSError
 from authd.emulator.sts.actions import Result
+from authd.emulator.sts.errors import STSError
 
 if TYPE_CHECKING:
     from authd.emulator.sts.actions import Value
@@ -35,13 +35,13 @@ class Format(Enum):
 
     @classmethod
     def asked_by(cls, accept: bytes | None) -> Format:
-        """Give JSON to who asks for it in the Accept header, XML to everybody else."""
+        """Return JSON if the Accept header names it, otherwise XML."""
         return cls.JSON if accept is not None and b"application/json" in accept.lower() else cls.XML
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Answer:
-    """An HTTP answer before it is put on the wire; Content-Length and Connection are added there."""
+    """An HTTP response without Content-Length and Connection, which `head` adds."""
 
     status: int
     headers: Headers
@@ -52,9 +52,9 @@ class Answer:
         return replace(self, body=body, headers=(*self.headers, *extra))
 
     def head(self, *, length: int | None, close: bool, version: str = "HTTP/1.1") -> bytes:
-        """Spell the status line and headers; without ``length`` there is no Content-Length."""
+        """Return the status line and headers. Without `length` there is no Content-Length."""
         fields = list(self.headers)
-        if length is not None:  # where STS has it: before the date
+        if length is not None:  # STS's position: before the date
             place = next((at for at, (name, _) in enumerate(fields) if name == "Date"), len(fields))
             fields.insert(place, ("Content-Length", str(length)))
         if close:
@@ -63,12 +63,12 @@ class Answer:
         return f"{version} {self.status} {_reason(self.status)}\r\n{lines}\r\n".encode("latin-1")
 
     def encode(self, *, close: bool) -> bytes:
-        """Spell the whole answer as it goes over the wire."""
+        """Return the bytes of the whole response."""
         return self.head(length=len(self.body), close=close) + self.body
 
 
 def render(outcome: Outcome, form: Format, *, request_id: str, date: str) -> Answer:
-    """Spell a result or an error; ``date`` is the value of the Date header."""
+    """Encode a result or an error. `date` is the value of the Date header."""
     spell = _json if form is Format.JSON else _xml
     status = outcome.status if isinstance(outcome, STSError) else int(HTTPStatus.OK)
     return Answer(
@@ -81,16 +81,16 @@ def render(outcome: Outcome, form: Format, *, request_id: str, date: str) -> Ans
 def _json(outcome: Outcome, request_id: str) -> str:
     if isinstance(outcome, STSError):
         error = {"Code": outcome.code, "Message": outcome.message, "Type": outcome.kind}
-        return _compact({"Error": error, "RequestId": request_id})
+        return compact_json({"Error": error, "RequestId": request_id})
     response = {
         f"{outcome.action}Result": _json_value(outcome.fields),
         "ResponseMetadata": {"RequestId": request_id},
     }
-    return _compact({f"{outcome.action}Response": response})
+    return compact_json({f"{outcome.action}Response": response})
 
 
-def _compact(value: object) -> str:
-    """Spell JSON without white space and with sorted members: STS's form for GetCallerIdentity and errors."""
+def compact_json(value: object) -> str:
+    """Encode JSON without white space and with sorted members: STS's form for GetCallerIdentity and errors."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 

@@ -1,8 +1,7 @@
-"""Temporary credentials: handed out, and recognised again, without remembering any of them.
+"""Temporary credentials, issued and recognised without storage.
 
-Like real STS, whose session tokens carry their own state: the token holds who it is for and until when, sealed with
-a key that only this emulator has, and the secret key is derived from it. So a load test that assumes a role a million
-times costs no memory.
+Like STS's, session tokens carry their own state: the grant, authenticated with a key of this emulator. The secret key
+is derived from the same key. So a load test that assumes a role a million times costs no memory.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from authd.emulator.errors import invalid_client_token
+from authd.emulator.sts.errors import invalid_client_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +22,13 @@ _SEAL_BYTES: Final = 32
 _LENGTH_BYTES: Final = 2
 _KEY_ID_RANDOM_BYTES: Final = 10
 _SECRET_LENGTH: Final = 40
+#: Gives tokens a constant beginning, as STS's have.
 _TOKEN_VERSION: Final = b"!\x0a\x09origin_"
-"""Gives the tokens the constant first characters that tokens of STS have too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Who temporary credentials stand for: a role's ARN and a session name, until ``expires`` (since 1970)."""
+    """The identity of temporary credentials: a role's ARN and a session name, until `expires` (since 1970)."""
 
     role_arn: str
     session_name: str
@@ -38,7 +37,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemporaryCredentials:
-    """What AssumeRole hands out."""
+    """The credentials of AssumeRole's result."""
 
     key_id: str
     secret: str = field(repr=False)
@@ -49,8 +48,8 @@ class TemporaryCredentials:
 class SessionIssuer:
     """Seals grants into session tokens and opens them again.
 
-    ``entropy`` gives that many random bytes; the seal's key is drawn from it once, so tokens of one emulator mean
-    nothing to another.
+    `entropy` returns that many random bytes. The seal's key is drawn from it once, so an emulator rejects the tokens of
+    another.
     """
 
     def __init__(self, entropy: Callable[[int], bytes] = secrets.token_bytes) -> None:
@@ -58,7 +57,7 @@ class SessionIssuer:
         self._seal_key = entropy(_SEAL_BYTES)
 
     def issue(self, grant: Grant, token_length: int) -> TemporaryCredentials:
-        """Hand out credentials for the grant, the token padded to about ``token_length`` characters."""
+        """Hand out credentials for the grant, the token padded to about `token_length` characters."""
         key_id = "ASIA" + base64.b32encode(self._entropy(_KEY_ID_RANDOM_BYTES)).decode("ascii")
         state = json.dumps([key_id, grant.role_arn, grant.session_name, grant.expires]).encode()
         content = _TOKEN_VERSION + len(state).to_bytes(_LENGTH_BYTES, "big") + state
@@ -77,15 +76,15 @@ class SessionIssuer:
         return base64.b64encode(digest)[:_SECRET_LENGTH].decode("ascii")
 
     def open(self, key_id: str, session_token: str) -> Grant:
-        """Give the grant back; STSError InvalidClientTokenId unless we issued this token with this key id."""
+        """Return the grant. Raises `STSError` InvalidClientTokenId unless this token was issued with this key id."""
         try:
             sealed = base64.b64decode(session_token, validate=True)
         except ValueError:
             raise invalid_client_token() from None
         content, seal = sealed[:-_SEAL_BYTES], sealed[-_SEAL_BYTES:]
-        # Base64 can spell the same bytes twice; only the spelling that was handed out is the token.
-        is_our_spelling = base64.b64encode(sealed).decode("ascii") == session_token
-        if not (hmac.compare_digest(seal, self._seal(content)) and is_our_spelling):
+        # Base64 has several spellings of the same bytes. Only the issued one is valid.
+        is_canonical = base64.b64encode(sealed).decode("ascii") == session_token
+        if not (hmac.compare_digest(seal, self._seal(content)) and is_canonical):
             raise invalid_client_token()
         start = len(_TOKEN_VERSION) + _LENGTH_BYTES
         length = int.from_bytes(content[len(_TOKEN_VERSION) : start], "big")

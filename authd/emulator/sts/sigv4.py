@@ -1,8 +1,8 @@
 """Signature Version 4, checked over the bytes that arrived.
 
-Written from the IAM User Guide, "Create a signed AWS API request", and sharing no code with the rest of authd, which
-it is there to test. The query is compared as it was spelled on the wire: a client that re-spells a signed URL
-(``%2f`` for ``%2F``, ``+`` for ``%20``) is refused.
+Source: IAM User Guide, "Create a signed AWS API request". It shares no code with the rest of authd, because it tests
+that code. The query is compared as received: a client that re-encodes a signed URL
+(`%2f` for `%2F`, `+` for `%20`) is refused.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from authd.emulator.errors import signature_mismatch
 from authd.emulator.sts.authorization import ALGORITHM, TERMINATOR, Authorization
+from authd.emulator.sts.errors import signature_mismatch
 
 if TYPE_CHECKING:
     from authd.emulator.sts.request import WireRequest
 
 SERVICE: Final = "sts"
+#: A signature is valid this long, independent of X-Amz-Expires.
 OLDEST_SECONDS: Final = 15 * 60
-"""A signature holds this long, whatever X-Amz-Expires says."""
+#: A signer's clock may be ahead by this much.
 NEWEST_SECONDS: Final = 5 * 60
-"""A signer's clock may be ahead by this much."""
 _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 _TIMESTAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
 _SPACES = re.compile(rb" +")
 
 
 def check_date(authorization: Authorization, now: float) -> None:
-    """Raise STSError SignatureDoesNotMatch unless the signature was made within the window around ``now``."""
+    """Raise STSError SignatureDoesNotMatch unless the signature was made within the window around `now`."""
     stamp = authorization.timestamp
     signed_at = _seconds(stamp)
     if stamp[:8] != authorization.scope.date:
@@ -61,7 +61,7 @@ def check_scope(authorization: Authorization, region: str | None) -> None:
 
 
 def check_signature(request: WireRequest, authorization: Authorization, secret: str) -> None:
-    """Raise STSError SignatureDoesNotMatch unless the owner of ``secret`` signed exactly this request."""
+    """Raise STSError SignatureDoesNotMatch unless the owner of `secret` signed exactly this request."""
     canonical = canonical_request(request, authorization)
     to_sign = "\n".join(
         (ALGORITHM, authorization.timestamp, authorization.scope.text, hashlib.sha256(canonical).hexdigest())
@@ -74,7 +74,7 @@ def check_signature(request: WireRequest, authorization: Authorization, secret: 
 
 
 def canonical_request(request: WireRequest, authorization: Authorization) -> bytes:
-    """Give the canonical request; STSError SignatureDoesNotMatch where a signed header is absent or Host unsigned."""
+    """Return the canonical request. Raises `STSError` if a signed header is absent or Host is unsigned."""
     if "host" not in authorization.signed_headers:
         raise signature_mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
     names = [name.encode("latin-1") for name in authorization.signed_headers]

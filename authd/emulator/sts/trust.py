@@ -5,15 +5,15 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final
 
-from authd.emulator.errors import STSError, access_denied, validation_error
+from authd.emulator.sts.errors import STSError, access_denied, validation_error
 
 if TYPE_CHECKING:
     from authd.emulator.directory.principals import Principal, Role
     from authd.emulator.sts.parameters import Parameters
 
 EVERYBODY: Final = "*"
+#: A role session that assumes a role gets an hour at most: IAM User Guide, "Role chaining".
 LONGEST_CHAINED_SECONDS: Final = 3600
-"""A role session that assumes a role gets an hour at most: IAM User Guide, "Role chaining"."""
 
 
 def check_trust(role: Role, arn: str, principal: Principal, parameters: Parameters) -> None:
@@ -41,7 +41,7 @@ def _check_mfa(serial: str, code: str, without_mfa: STSError, parameters: Parame
 
 
 def check_duration(role: Role, principal: Principal | None, seconds: int) -> None:
-    """Raise STSError ValidationError where the role, or role chaining, does not allow so long a session."""
+    """Raise `STSError` ValidationError if the session is too long for the role or for role chaining."""
     if principal is not None and principal.is_role_session and seconds > LONGEST_CHAINED_SECONDS:
         raise validation_error(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"

@@ -17,6 +17,7 @@ from authd.core.mapping import KubernetesUser
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.log_output import log_observer
 from authd.daemon.telemetry.metrics import Metrics
+from authd.daemon.telemetry.prometheus import render as render_metrics
 from authd.sources.lockout_guard import SeenIdentities
 from tests.daemon.fakes import ALICE_ARN, decision, identity
 
@@ -146,7 +147,7 @@ def test_everything_is_counted(audited: Audited) -> None:
     with capturedLogs() as events:
         audited.audit.refused(413, "too long")
     assert [event["log_level"].name for event in events] == ["warn"]
-    figures = audited.metrics.render().decode()
+    figures = render_metrics(audited.metrics.families).decode()
     for line in (
         'authd_decisions_total{reason="allowed"} 1.0',
         'authd_decisions_total{reason="sts_timeout"} 1.0',

@@ -7,11 +7,12 @@ import pytest
 from authd.core.decision import ALLOWED, Source
 from authd.core.errors import DenialReason, UnavailableReason
 from authd.daemon.telemetry.metrics import Metrics
+from authd.daemon.telemetry.prometheus import render
 from tests.daemon.fakes import decision
 
 
 def figures(metrics: Metrics) -> dict[str, float]:
-    lines = [line for line in metrics.render().decode().splitlines() if not line.startswith("#")]
+    lines = [line for line in render(metrics.families).decode().splitlines() if not line.startswith("#")]
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from authd.emulator.directory.directory import AccessKey, Directory
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.directory.json_file import load_directory, read_directory
 from authd.emulator.directory.principals import FederatedUser, Role, RoleSession, Root, User
 from authd.emulator.directory.sample import sample_directory
-from authd.emulator.errors import EmulatorError
 
 ACCOUNT = "111122223333"
 SECRET = "s3cr3t/of+the+test"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from authd.emulator.errors import EmulatorError
+from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.faults.plan import PHASED, Fault, FaultPlan, Injection, Phase
 from authd.emulator.faults.responses import FAULTY_ANSWERS
 from authd.emulator.faults.scripts import SCRIPTS

@@ -21,8 +21,8 @@ from authd.emulator.directory.sample import (
     ROOT_KEY,
     WEB_IDENTITY_TOKEN,
 )
-from authd.emulator.errors import STSError
 from authd.emulator.sts.actions import STS, Result
+from authd.emulator.sts.errors import STSError
 from authd.emulator.sts.request import WireRequest
 
 Post = Callable[..., WireRequest]

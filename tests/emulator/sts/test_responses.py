@@ -7,8 +7,8 @@ import pytest
 from botocore.parsers import create_parser
 from botocore.session import get_session
 
-from authd.emulator.errors import STSError, access_denied
 from authd.emulator.sts.actions import Result
+from authd.emulator.sts.errors import STSError, access_denied
 from authd.emulator.sts.responses import Answer, Format, Outcome, render
 
 IDENTITY = Result(

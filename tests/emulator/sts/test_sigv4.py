@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authd.emulator.directory.sample import ALICE_KEY, FEDERATED_KEY, FEDERATED_TOKEN, sample_directory
-from authd.emulator.errors import STSError
 from authd.emulator.sts.actions import STS
+from authd.emulator.sts.errors import STSError
 from authd.emulator.sts.request import WireRequest
 from authd.emulator.sts.sigv4 import signing_key
 

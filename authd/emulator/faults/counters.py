@@ -1,4 +1,4 @@
-"""What the emulator has been asked and what it has done, in numbers."""
+"""Counters of the emulator's connections, requests and outcomes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """A snapshot: connections accepted, requests read, and these by action, by honest outcome and by fault.
+    """A snapshot: connections, and requests in total, by action, by regular outcome and by fault.
 
-    ``outcomes`` has ``Success`` or STS's error code, whatever a fault then made of it. Calls of actions that don't
-    exist count as ``other``.
+    `outcomes` has `Success` or STS's error code, as before any fault. Unknown actions count as `other`.
     """
 
     connections: int = 0
@@ -22,7 +21,7 @@ class Counters:
 
 
 class Tally:
-    """Counts; a snapshot may be taken at any moment."""
+    """The running counters."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -32,7 +31,7 @@ class Tally:
         self.faults: Counter[str] = Counter()
 
     def snapshot(self) -> Counters:
-        """Give the numbers as they stand."""
+        """Return the current counts."""
         return Counters(
             connections=self.connections,
             requests=self.requests,

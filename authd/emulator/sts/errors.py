@@ -1,4 +1,4 @@
-"""What the emulated STS says no with, in STS's own codes and words."""
+"""The errors of the emulated STS, with STS's codes and messages."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from typing import Final
 RECEIVER_FAULT_FROM: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-class EmulatorError(Exception):
-    """What was given to the emulator itself (its directory, its options) can't be used; the text says why."""
-
-
 class STSError(Exception):
-    """An error answer of STS: a status, a code and a sentence, as in the STS API Reference, "Common Errors"."""
+    """An error response of STS. Source: STS API Reference, "Common Errors"."""
 
     def __init__(self, code: str, message: str, status: int = HTTPStatus.FORBIDDEN) -> None:
         super().__init__(code)
@@ -23,22 +19,22 @@ class STSError(Exception):
 
     @property
     def kind(self) -> str:
-        """Who is to blame in the words of the query protocol: ``Sender`` or ``Receiver``."""
+        """The party at fault, in the query protocol's terms: `Sender` or `Receiver`."""
         return "Receiver" if self.status >= RECEIVER_FAULT_FROM else "Sender"
 
 
 def missing_token() -> STSError:
-    """Say that nobody signed the request."""
+    """Return the error of an unsigned request."""
     return STSError("MissingAuthenticationToken", "Request is missing Authentication Token")
 
 
 def incomplete_signature(message: str) -> STSError:
-    """Say that a component of the signature is absent or unreadable."""
+    """Return the error of a signature with an absent or unreadable component."""
     return STSError("IncompleteSignature", message, HTTPStatus.BAD_REQUEST)
 
 
 def signature_mismatch(message: str | None = None) -> STSError:
-    """Say that the signature, its date or its scope does not fit the request that carries it."""
+    """Return the error of a signature whose value, date or scope does not fit the request."""
     return STSError(
         "SignatureDoesNotMatch",
         message
@@ -48,17 +44,17 @@ def signature_mismatch(message: str | None = None) -> STSError:
 
 
 def invalid_client_token() -> STSError:
-    """Say that the access key is unknown, or the session token isn't the one that was issued with it."""
+    """Return the error of an unknown access key, or of a session token that was not issued with it."""
     return STSError("InvalidClientTokenId", "The security token included in the request is invalid.")
 
 
 def expired_token() -> STSError:
-    """Say that the temporary credentials were good once."""
+    """Return the error of expired temporary credentials."""
     return STSError("ExpiredToken", "The security token included in the request is expired")
 
 
 def access_denied(principal_arn: str, action: str, resource: str) -> STSError:
-    """Say that the caller is known and may not do this."""
+    """Return the error of a known caller without the permission."""
     return STSError(
         "AccessDenied",
         f"User: {principal_arn} is not authorized to perform: sts:{action} on resource: {resource}",
@@ -66,12 +62,12 @@ def access_denied(principal_arn: str, action: str, resource: str) -> STSError:
 
 
 def validation_error(message: str) -> STSError:
-    """Say that a parameter breaks a rule of the API model."""
+    """Return the error of a parameter that breaks a rule of the API model."""
     return STSError("ValidationError", message, HTTPStatus.BAD_REQUEST)
 
 
 def constraint_violated(value: str, member: str, constraint: str) -> STSError:
-    """Say that one parameter breaks one rule of the API model, as the service's own validation does."""
+    """Return the error of one parameter that breaks one rule of the API model, in the service's wording."""
     return validation_error(
         f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
         f"Member must {constraint}"
@@ -79,12 +75,12 @@ def constraint_violated(value: str, member: str, constraint: str) -> STSError:
 
 
 def invalid_action(action: str, version: str) -> STSError:
-    """Say that there is no such operation here."""
+    """Return the error of an unknown operation."""
     return STSError("InvalidAction", f"Could not find operation {action} for version {version}", HTTPStatus.BAD_REQUEST)
 
 
 def region_disabled(account: str) -> STSError:
-    """Say that the account's administrator has not activated STS in the region."""
+    """Return the error of a region in which the account has not activated STS."""
     return STSError(
         "RegionDisabledException",
         f"STS is not activated in this region for account:{account}. "

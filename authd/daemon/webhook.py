@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,9 +25,8 @@ from authd.core.token_review import (
     decode_review,
     error_text,
 )
-from authd.daemon.event_loop import start_coroutine
+from authd.daemon.event_loop import TurnBatch
 from authd.daemon.http.server import JSON, TEXT, BoundedFactory, BoundedRequest
-from authd.daemon.turn_batch import TurnBatch
 
 _log = Logger(namespace="authd.webhook")
 
@@ -98,7 +98,8 @@ class WebhookRequest(BoundedRequest):
             return
         self._api_version, self._started = review.api_version, self.factory.seconds()
         self.factory.under_review += 1
-        start_coroutine(self.factory.authenticator.decide(review), self._decided, self._broken)
+        deciding = Deferred.fromCoroutine(self.factory.authenticator.decide(review))
+        deciding.addCallbacks(self._decided, self._broken)
 
     def _decided(self, decision: Decision) -> None:
         self._decision = decision

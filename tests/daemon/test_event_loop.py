@@ -1,68 +1,93 @@
-"""A coroutine runs at once as far as it goes, and on when what it waits for is here."""
+"""What is alike is done together: in its order, once, at the end of the turn or when there is enough of it."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.python.failure import Failure
+from twisted.internet.task import Clock
 
-from authd.daemon.event_loop import start_coroutine
-
-
-class Work:
-    """A coroutine's Deferreds, and what came of them."""
-
-    def __init__(self, *awaited: Deferred[Any]) -> None:
-        self.seen: list[Any] = []
-        self.failures: list[Failure] = []
-        start_coroutine(self._work(awaited), self.seen.append, self.failures.append)
-
-    async def _work(self, awaited: tuple[Deferred[Any], ...]) -> str:
-        for deferred in awaited:
-            try:
-                self.seen.append(await deferred)
-            except ZeroDivisionError as error:
-                self.seen.append(error)
-        return "done"
+from authd.daemon.event_loop import MOST, TurnBatch
 
 
-def test_what_has_nothing_to_wait_for_is_done_at_once() -> None:
-    """Nothing to wait for, or what is here already, takes no turn."""
-    assert Work().seen == ["done"]
-    assert Work(succeed(1), succeed(2)).seen == [1, 2, "done"]
+class Collected:
+    """A collection, and what it handed on."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.handed_on: list[list[int]] = []
+        self.together = TurnBatch(self.clock, self.handed_on.append)
+
+    def add(self, *items: int) -> None:
+        for item in items:
+            self.together.add(item)
 
 
-@pytest.mark.parametrize("waits", [1, 2, 3])
-def test_it_goes_on_when_what_it_waits_for_is_here(waits: int) -> None:
-    """Each result comes in its turn, once."""
-    deferreds: list[Deferred[int]] = [Deferred() for _ in range(waits)]
-    work = Work(*deferreds)
-    for number, deferred in enumerate(deferreds):
-        assert work.seen == list(range(number))
-        deferred.callback(number)
-    assert work.seen == [*range(waits), "done"]
+@pytest.fixture
+def collected() -> Collected:
+    return Collected()
 
 
-def test_a_failure_is_raised_where_it_is_awaited() -> None:
-    """An error of what is awaited can be handled, and what follows goes on."""
-    first: Deferred[int] = Deferred()
-    second: Deferred[int] = Deferred()
-    work = Work(first, second)
-    error = ZeroDivisionError()
-    first.errback(error)
-    second.callback(2)
-    assert work.seen == [error, 2, "done"]
+def test_a_turns_items_are_handed_on_at_its_end(collected: Collected) -> None:
+    """Nothing is handed on before the turn ends, and then everything, in its order, once."""
+    collected.add(1, 2, 3)
+    assert collected.handed_on == []
+    collected.clock.advance(0)
+    assert collected.handed_on == [[1, 2, 3]]
+    collected.add(4)
+    collected.clock.advance(0)
+    assert collected.handed_on == [[1, 2, 3], [4]]
+    assert collected.clock.getDelayedCalls() == []
 
 
-def test_an_error_that_nobody_handles_is_told() -> None:
-    """What a coroutine raises, at once or later, is told with its traceback, and nothing is returned."""
-    later: Deferred[int] = Deferred()
-    for work in (Work(fail(KeyError("at once"))), Work(succeed(1), later)):
-        if work.seen:
-            later.errback(KeyError("later"))
-        (failure,) = work.failures
-        assert failure.check(KeyError)
-        assert "_work" in failure.getTraceback()
-        assert "done" not in work.seen
+def test_enough_is_handed_on_at_once(collected: Collected) -> None:
+    """As many as there may be don't wait; what is left is handed on at the end of the same turn."""
+    collected.add(*range(MOST))
+    assert collected.handed_on == [list(range(MOST))]
+    collected.add(*range(2 * MOST + 1))
+    assert [len(items) for items in collected.handed_on] == [MOST] * 3
+    assert len(collected.clock.getDelayedCalls()) == 1
+    collected.clock.advance(0)
+    assert collected.handed_on[3:] == [[2 * MOST]]
+
+
+def test_a_turn_may_end_with_nothing_left(collected: Collected) -> None:
+    """Where everything was handed on before the end, nothing is at the end."""
+    collected.add(*range(MOST))
+    collected.clock.advance(0)
+    assert len(collected.handed_on) == 1
+
+
+def test_what_comes_while_handing_on_is_handed_on_by_itself() -> None:
+    """An item that is added by what is done with another one is neither lost nor done twice."""
+    clock = Clock()
+    handed_on: list[list[int]] = []
+
+    def hand_on(items: list[int]) -> None:
+        handed_on.append(items)
+        if len(handed_on) < 3:
+            together.add(len(handed_on))
+
+    together = TurnBatch(clock, hand_on)
+    together.add(0)
+    assert handed_on == []
+    clock.advance(0)  # a Clock's turn takes in what is due by then, too
+    assert handed_on == [[0], [1], [2]]
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_failure_takes_nothing_else_along() -> None:
+    """Where handing on breaks, what comes afterwards is handed on as ever."""
+    clock = Clock()
+    handed_on: list[list[int]] = []
+
+    def hand_on(items: list[int]) -> None:
+        handed_on.append(items)
+        if items == [1]:
+            raise ZeroDivisionError
+
+    together = TurnBatch(clock, hand_on)
+    together.add(1)
+    with pytest.raises(ZeroDivisionError):
+        clock.advance(0)
+    together.add(2)
+    clock.advance(0)
+    assert handed_on == [[1], [2]]

@@ -20,11 +20,11 @@ from twisted.web.iweb import IAgent
 from authd.core.caller_identity import CallerIdentity, parse_answer
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
+from authd.daemon.event_loop import TurnBatch
 from authd.daemon.http.headers import FixedHeaders
 from authd.daemon.http.response_parser import BadResponse
 from authd.daemon.sts.agent import ConnectionEnded
 from authd.daemon.sts.call_timeouts import CallTimeouts
-from authd.daemon.turn_batch import TurnBatch
 
 
 class _NoCookies(IndexableCookieJar):

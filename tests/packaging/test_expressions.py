@@ -51,7 +51,7 @@ EXPRESSIONS = list(_expressions())
 def test_the_expressions_are_found() -> None:
     """The ones that read what comes from outside are among them."""
     names = {name for name, _ in EXPRESSIONS}
-    assert {"authd.daemon.http.fast_path._REQUEST", "authd.core.token._QUERY", "authd.core.arn._RESOURCES"} <= names
+    assert {"authd.core.caller_identity._REQUEST_ID", "authd.core.token._QUERY", "authd.core.arn._RESOURCES"} <= names
 
 
 @pytest.mark.parametrize(("name", "expression"), EXPRESSIONS)

@@ -1,8 +1,8 @@
-"""An HTTP/1.1 agent for STS alone: GET, one bounded answer per request, nothing taken that wasn't expected.
+"""An HTTP/1.1 agent for STS: GET only, and one bounded response per request.
 
-treq sends through it as through any `IAgent`. It is stricter than Twisted's own at a quarter of the cost: an
-answer is read whole, within bounds, before anyone sees it; a connection that says anything unexpected, too
-much, or at the wrong moment is closed and never used again.
+treq uses it like any `IAgent`. It is stricter than Twisted's agent at a quarter of the cost: it parses a response
+completely, within bounds, before the caller sees it. A connection with an unexpected, excessive or untimely byte is
+closed and never reused.
 """
 
 from __future__ import annotations
@@ -25,29 +25,28 @@ from zope.interface import implementer
 from authd.daemon.http.headers import FixedHeaders, header_lines
 from authd.daemon.http.response_parser import BadResponse, ResponseParser
 
-#: Idle connections end after this many seconds: sooner than servers end them, so that a request is not
-#: written into a connection that is just being closed.
+#: Seconds. Idle connections end sooner than STS ends them, so that no request meets a connection that is closing.
 IDLE_SECONDS = 4.0
 _MAX_IDLE_PER_HOST = 256
 
 
 class ConnectionEnded(Exception):
-    """The connection ended before the answer did."""
+    """The connection ended before the response was complete."""
 
 
 class EndpointForHost(Interface):
-    """Says how to reach a host."""
+    """Provides the endpoint of a host."""
 
     def endpoint(self, host: str, /) -> IStreamClientEndpoint:
-        """Return an endpoint whose connections have proved to be that host."""
+        """Return an endpoint whose connections have verified the host."""
         ...
 
 
 class _Connection(Protocol):
-    """One connection to one STS host: at most one request at a time.
+    """One connection to one STS host, with at most one request at a time.
 
-    It calls `release` with itself when it is free for another. Nothing that it holds leads back to it, so that what TLS
-    needs for it is given back when it ends, not when garbage is collected.
+    It calls `release` with itself when it can take another request. It is part of no reference cycle, so that its TLS
+    buffers are freed when it ends, without the garbage collector.
     """
 
     transport: Any  # a TLSConnection
@@ -62,7 +61,7 @@ class _Connection(Protocol):
         self.transport.setTcpNoDelay(True)
 
     def send(self, request: bytes) -> Deferred[IResponse]:
-        """Send one request and return its answer; cancelling it ends the connection."""
+        """Send one request and return its response. Cancelling the Deferred ends the connection."""
         self.reusable = False
         self._waiting = Deferred(lambda _: self._on_cancel())
         self.transport.write(request)
@@ -70,7 +69,7 @@ class _Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._waiting is None:
-            self.abort()  # nothing was asked
+            self.abort()  # no request is in progress
             return
         if self.transport.has_unsent:
             self._finish(Failure(BadResponse("it began before the request was sent")))
@@ -90,12 +89,12 @@ class _Connection(Protocol):
         self._finish(Failure(ConnectionEnded(_ended_by(reason))))
 
     def abort(self) -> None:
-        """End the connection without a word; whoever waits for the answer is told."""
+        """Close the connection at once. The waiting caller gets `ConnectionEnded`."""
         self.reusable = False
         self.transport.abortConnection()
 
     def _on_cancel(self) -> None:
-        self._waiting = None  # nobody is to be told of the end that comes now
+        self._waiting = None  # the caller has gone
         self.abort()
 
     def _finish(self, result: IResponse | Failure) -> None:
@@ -119,9 +118,9 @@ def _ended_by(reason: Failure) -> str:
 
 @implementer(IAgent)
 class STSAgent:
-    """Sends GET requests over pooled connections, as many at once as are asked for.
+    """Sends GET requests over pooled connections, without a limit of its own.
 
-    How long one may take is the caller's to say: cancelling the Deferred ends the connection, whatever the phase.
+    The caller limits the time: cancelling the Deferred ends the connection in every phase.
     """
 
     def __init__(self, reactor: Any, endpoints: EndpointForHost) -> None:
@@ -129,13 +128,13 @@ class STSAgent:
         self._endpoints = endpoints
         self._factory = Factory.forProtocol(_Connection)
         self._factory.noisy = False
-        self._idle: dict[str, deque[tuple[float, _Connection]]] = {}  # the longest rested first
+        self._idle: dict[str, deque[tuple[float, _Connection]]] = {}  # the longest idle connection first
         self._sweep: Any = None
 
     def request(
         self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
     ) -> Deferred[IResponse]:
-        """Send `GET https://<host>/<target>`; fails with `BadResponse`, `ConnectionEnded` or a connect error."""
+        """Send `GET https://<host>/<target>`. Fails with `BadResponse`, `ConnectionEnded` or a connect error."""
         prefix, _, rest = uri.partition(b"://")
         host, _, target = rest.partition(b"/")
         if method != b"GET" or prefix != b"https" or bodyProducer is not None:
@@ -145,7 +144,7 @@ class STSAgent:
         return self._exchange(host.decode("ascii"), request)
 
     def close_idle(self) -> None:
-        """Close the idle connections; those in use end with their answers."""
+        """Close the idle connections. Those in use end after their responses."""
         idle, self._idle = self._idle, {}
         for _, connection in (entry for entries in idle.values() for entry in entries):
             connection.abort()
@@ -165,9 +164,9 @@ class STSAgent:
         return connection.send(request)
 
     def _take_idle(self, host: str) -> _Connection | None:
-        """Return the connection that has rested longest, if its peer has been silent since.
+        """Return the longest idle connection, if its peer has been silent since.
 
-        Whatever a peer sends after its response would be taken for the next caller's. Resting gives it time to arrive.
+        Bytes after a response would be taken for the next caller's response. Idle time lets them arrive first.
         """
         entries = self._idle.get(host)
         while entries:

@@ -1,4 +1,4 @@
-"""The only network call: one GET to STS by treq, one deadline around all of it."""
+"""The call to STS: one GET by treq, with one deadline around all of it."""
 
 from __future__ import annotations
 
@@ -20,48 +20,32 @@ from twisted.web.iweb import IAgent
 from authd.core.caller_identity import CallerIdentity, parse_answer
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
-from authd.daemon.event_loop import TurnBatch
 from authd.daemon.http.headers import FixedHeaders
 from authd.daemon.http.response_parser import BadResponse
 from authd.daemon.sts.agent import ConnectionEnded
-from authd.daemon.sts.call_timeouts import CallTimeouts
 
 
 class _NoCookies(IndexableCookieJar):
-    """Keeps and sends nothing."""
+    """A cookie jar that stores and sends nothing."""
 
     def __iter__(self) -> Iterator[Any]:
-        """Find none."""
+        """Return no cookies."""
         return iter(())
 
     def add_cookie_header(self, request: Any) -> None:
         """Add nothing."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
-        """Keep nothing."""
-
-
-class _SentURL(bytes):
-    """A URL as it is sent. Where treq asks what cookies there are for it, it is the one without its query."""
-
-    def strip(self, chars: object = None) -> bytes:
-        return self.partition(b"?")[0]
-
-
-class _Text(str):
-    __slots__ = ()
-
-    def encode(self, encoding: str = "ascii", errors: str = "strict") -> _SentURL:
-        return _SentURL(super().encode(encoding, errors))
+        """Store nothing."""
 
 
 class _CheckedURL(EncodedURL):
-    """A URL that is strict ASCII already: what is sent is, byte for byte, what was checked."""
+    """A URL of checked ASCII. It skips hyperlink's parser and encoder, so that exactly the checked bytes are sent."""
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        self._text = _Text(text)
+        self._text = text
 
     def to_uri(self) -> _CheckedURL:
         return self
@@ -74,33 +58,35 @@ class _CheckedURL(EncodedURL):
 
 
 class _Body(Protocol):
-    """Collects an answer's body; fails unless it is known to be whole, for which treq's own takes any end."""
+    """Collects a response's body, and fails if it is truncated. treq's own collector ignores truncation."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self.ended: Deferred[None] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
-        """Take in a part."""
+        """Receive a part."""
         self.parts.append(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Be done."""
+        """Finish."""
         if isinstance(reason.value, ResponseDone):
             self.ended.callback(None)
         else:
             self.ended.errback(BadResponse("its end is missing"))
 
 
-def _end_waiting(turns: list[Deferred[None]]) -> None:
-    for turn in turns:
-        turn.callback(None)
+def _timed_out(result: Any, seconds: float) -> Any:
+    """Turn any failure of a call that was cancelled at its deadline into a timeout. A response still counts."""
+    if isinstance(result, Failure):
+        raise DeadlineError(seconds, "Deferred")
+    return result
 
 
 class STSClient:
-    """Asks STS who signed a request.
+    """Sends presigned requests to STS.
 
-    `timeout` is in seconds, for everything: waiting for a connection, TLS, the answer and its body.
+    `timeout` is in seconds and covers the look-up of the host, the connection, TLS and the whole response.
     """
 
     def __init__(self, reactor: Any, agent: IAgent, *, cluster_id: str, partition: str, timeout: float) -> None:
@@ -109,29 +95,25 @@ class STSClient:
         self._http = HTTPClient(agent, cookiejar=self._cookies)
         self._headers = FixedHeaders({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition
-        self._deadlines = CallTimeouts(reactor, timeout)
-        self._asking: TurnBatch[Deferred[None]] = TurnBatch(reactor, _end_waiting)
+        self._timeout = timeout
 
     async def ask(self, request: PresignedRequest) -> CallerIdentity:
-        """Return who signed the request; raises `Denied`, or `Unavailable` at the latest at the deadline."""
-        turn: Deferred[None] = Deferred()
-        self._asking.add(turn)
-        await turn
+        """Return the signer's identity. Raises `Denied`, or `Unavailable` at the latest at the deadline."""
         call = self._http.request(
             "GET",
             _CheckedURL(f"https://{request.host}{request.target}"),
             headers=self._headers,
-            cookies=self._cookies,  # or an empty jar would be made for each call
+            cookies=self._cookies,  # saves an empty jar for each call
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,
         )
-        self._deadlines.add(call)
+        call.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_timed_out)
         try:
             response = await call
             body = _Body()
             response.deliverBody(body)
-            await body.ended  # takes no time: the agent's answers are here as a whole
+            await body.ended  # the agent's responses are complete, so this never waits
         except (DeadlineError, ConnectTimeoutError):
             raise Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time") from None
         except BadResponse as error:

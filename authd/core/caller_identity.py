@@ -63,8 +63,9 @@ _REFUSALS: Mapping[str, tuple[DenialReason, str]] = {
 class CallerIdentity(NamedTuple):
     """The caller's identity, confirmed by STS.
 
-    `principal_id` is the unique ID without the session name. `key` is the canonical ARN in lower case. `request_id` is
-    the ID that STS gave the call, empty if it gave none.
+    `principal_id` is the unique ID without the session name. A federated user's contains the user's name, since the
+    account ID alone is the root user's. `key` is the canonical ARN in lower case. `request_id` is the ID that STS gave
+    the call, empty if it gave none.
     """
 
     arn: PrincipalArn
@@ -74,6 +75,11 @@ class CallerIdentity(NamedTuple):
     principal_id: str
     access_key_id: str
     request_id: str = ""
+
+    @property
+    def session_name(self) -> str:
+        """The name of a role's session, empty for all other callers, as aws-iam-authenticator reports it in `extra`."""
+        return self.arn.session if self.arn.kind is PrincipalKind.ROLE else ""
 
     @property
     def template_values(self) -> Mapping[str, str]:
@@ -194,4 +200,4 @@ def _principal_id(arn: PrincipalArn, user_id: str) -> str:
     fits = principal == arn.account if grammar is None else grammar.fullmatch(principal) is not None
     if not fits or session != arn.session or bool(separator) != bool(arn.session):
         raise InvalidArn("UserId does not belong to the ARN")
-    return principal
+    return user_id if arn.kind is PrincipalKind.FEDERATED_USER else principal

@@ -134,7 +134,7 @@ class ReviewEncoder:
         return (_LOWERCASE_EXTRA if self.user_extra is UserExtra.LOWERCASE else _EXTRA) % (
             _quoted(identity.arn_text),
             _quoted(identity.canonical_arn),
-            _quoted(identity.arn.session),
+            _quoted(identity.session_name),
             _quoted(identity.access_key_id),
             principal_id,
             principal_id,

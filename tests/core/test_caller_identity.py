@@ -70,7 +70,7 @@ def test_an_assumed_roles_session_is_the_role():
         ),
         (f"arn:aws:iam::{A}:user/dev/Al", "AIDAX", f"arn:aws:iam::{A}:user/dev/Al", "AIDAX"),
         (f"arn:aws:iam::{A}:root", A, f"arn:aws:iam::{A}:root", A),
-        (f"arn:aws:sts::{A}:federated-user/Bob", f"{A}:Bob", f"arn:aws:sts::{A}:federated-user/Bob", A),
+        (f"arn:aws:sts::{A}:federated-user/Bob", f"{A}:Bob", f"arn:aws:sts::{A}:federated-user/Bob", f"{A}:Bob"),
         (f"arn:aws:sts::{A}:assumed-role/R/i-0123", "AROAX:i-0123", f"arn:aws:iam::{A}:role/R", "AROAX"),
     ],
 )
@@ -356,7 +356,8 @@ def test_no_identity_is_taken_whose_parts_disagree(one, other, mixed):
         resource.split("/")[0]
     ]
     assert begins.startswith(expected)
-    assert identity.principal_id == begins
+    assert identity.principal_id == (user_id if identity.arn.kind == "federated-user" else begins)
+    assert identity.session_name == (tail if "assumed-role" in arn else "")
 
 
 JSON_LIKE = st.recursive(

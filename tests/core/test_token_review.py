@@ -371,3 +371,14 @@ def test_a_usual_review_has_its_bound():
         else:
             with pytest.raises(InvalidReview):
                 decode_review(body)
+
+
+def test_a_federated_user_has_a_unique_id_of_their_own(identities):
+    """The UID has the federated user's name: the account's number is the root user's. No session is reported."""
+    arn = "arn:aws:sts::111122223333:federated-user/frank"
+    identity = identities.of(arn, principal_id="111122223333:frank")
+    decision = Decision(reason=ALLOWED, message="", reference="r", identity=identity, user=KubernetesUser("f", (), "m"))
+    user = json.loads(ReviewEncoder().encode(decision, V1))["status"]["user"]
+    assert user["uid"] == "aws-iam-authenticator:111122223333:111122223333:frank"
+    assert user["extra"]["sessionName"] == [""]
+    assert user["extra"]["principalId"] == ["111122223333:frank"]

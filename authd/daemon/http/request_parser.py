@@ -1,23 +1,22 @@
-"""Parses HTTP requests within bounds. llhttp does the framing (RFC 9112), without leniency.
+"""Requests off the wire, within bounds: framing is llhttp's (RFC 9112), without leniency.
 
-Headers other than framing headers are dropped: the daemon reads none.
+Nobody here reads headers but those that frame a request, so no others are kept.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import httptools
 
-from authd.daemon.http.message_parser import MessageParser, NotHTTP, is_chunked
-
-#: Bytes of a request besides its body: the head and the framing of chunks. kube-apiserver's requests have 250.
+#: What a request may have besides its body, in bytes: its head, and what frames chunks. kube-apiserver's has 250.
 MAX_OVERHEAD = 8_192
 MAX_HEADERS = 50
 
 
 class BadRequest(Exception):
-    """A request that is refused: `status` is the HTTP status, and `why` never holds the request's bytes."""
+    """The bytes are no request that is taken: `status` is HTTP's, `why` never holds any of them."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -26,10 +25,10 @@ class BadRequest(Exception):
 
 
 class IncomingRequest:
-    """A parsed request.
+    """One request as it was read.
 
-    `expects_continue` is True if the client waits for a 100 response before it sends the body. `persistent` is True if
-    the connection may outlive the response.
+    `expects_continue` says that its client wants to be told before it sends the body, and `persistent` whether the
+    connection may outlive the answer.
     """
 
     __slots__ = ("body", "expects_continue", "method", "persistent", "target")
@@ -44,18 +43,17 @@ class IncomingRequest:
         self.persistent = persistent
 
 
-class RequestParser(MessageParser):
-    """Parses the requests of one connection, each with a body of at most `max_body` bytes, into `complete`.
+class RequestParser:
+    """Reads the requests of one connection, each with a body of at most `max_body` bytes, into `complete`.
 
-    `current` is the request in progress. `ended` is True after a request that announced the connection's end: the
-    parser ignores the bytes after it.
+    `current` is the one under way. After `ended` nothing more is read: a request has announced the connection's end.
     """
 
     def __init__(self, max_body: int) -> None:
-        super().__init__(httptools.HttpRequestParser)
         self.complete: deque[IncomingRequest] = deque()
         self.ended = False
         self._max_body = max_body
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._begin()
 
     @property
@@ -69,9 +67,9 @@ class RequestParser(MessageParser):
         return self._head_complete
 
     def feed(self, data: bytes) -> bytes:
-        """Parse at most `MAX_OVERHEAD` bytes and return the rest, so that pipelined requests can't block the reactor.
+        """Take in bytes and return the rest, so that one piece can't hold many requests up in one go.
 
-        Raises `BadRequest`. Feed nothing after that.
+        Raises `BadRequest`, after which nothing more may be fed.
         """
         if self.ended:
             return b""
@@ -79,16 +77,18 @@ class RequestParser(MessageParser):
         return b"" if self.ended else data[MAX_OVERHEAD:]
 
     def close(self) -> None:
-        """Ignore further bytes and release the parser."""
+        """Read nothing more, and let go of the parser, which holds on to this object."""
         self.ended = True
-        super().close()
+        self._parser = None
 
     def _feed(self, data: bytes) -> None:
         self._overhead += len(data)
         try:
-            self.feed_parser(data)
-        except NotHTTP:
-            if not self.ended:  # bytes after an announced end are ignored, whatever they are
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            raise error.__context__ or error from None
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if not self.ended:  # what follows an announced end is nobody's
                 raise BadRequest(400, "not a request of HTTP/1.1") from None
         if self._overhead > MAX_OVERHEAD:
             raise BadRequest(400, "too much besides a body")
@@ -101,39 +101,39 @@ class RequestParser(MessageParser):
         self.current = IncomingRequest()
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Note that a request has begun."""
         self._begun = True
 
     def on_url(self, url: bytes) -> None:
-        """Receive a part of the target."""
+        """Take in a part of the request's target."""
         self.current.target += url
         self._head += len(url)
         if self._head > MAX_OVERHEAD:
             raise BadRequest(400, _LONG_HEAD)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header or trailer."""
+        """Take in a header, of the head or behind the last chunk."""
         self._headers += 1
         if self._headers > MAX_HEADERS:
             raise BadRequest(400, "too many headers")
-        self._head += len(name) + len(value) + _HEADER_OVERHEAD
+        self._head += len(name) + len(value) + _AROUND_HEADER
         if self._head > MAX_OVERHEAD:
             raise BadRequest(400, _LONG_HEAD)
-        super().on_header(name, value)
+        if len(name) in _FRAMING_LENGTHS:
+            self._frame(name.lower(), value)
 
-    def frame(self, name: bytes, value: bytes) -> None:
-        """Note the length, the transfer encoding and the expectation."""
+    def _frame(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
             self._length = int(value)
         if name == b"transfer-encoding":
-            if self._chunked or not is_chunked(value):
+            if self._chunked or value.lower() != b"chunked":
                 raise BadRequest(400, "an unknown transfer encoding")
             self._chunked = True
         if name == b"expect":
             self._expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
-        """Check the version and the announced length."""
+        """Note that the head is complete."""
         self._version = self._parser.get_http_version()
         if self._version not in ("1.1", "1.0"):
             raise BadRequest(400, "not a request of HTTP/1.1")
@@ -143,7 +143,7 @@ class RequestParser(MessageParser):
         self._head_complete = True
 
     def on_body(self, body: bytes) -> None:
-        """Receive a part of the body, without the framing of chunks."""
+        """Take in a part of the body, without what frames it."""
         self._overhead -= len(body)
         self._size += len(body)
         if self._size > self._max_body:
@@ -151,11 +151,11 @@ class RequestParser(MessageParser):
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """Move the complete request to `complete`."""
+        """Put the request, which is complete now, with the others."""
         parser, request = self._parser, self.current
         request.method = parser.get_method()
         request.body = b"".join(self._parts)
-        # llhttp knows this only now. Other protocols are not supported, and HTTP/1.0 needs a Keep-Alive header.
+        # Only known here. Other protocols are not spoken, and HTTP/1.0 would have to be told that it may go on.
         request.persistent = parser.should_keep_alive() and not parser.should_upgrade() and self._version == "1.1"
         self.ended = not request.persistent
         self.complete.append(request)
@@ -164,4 +164,7 @@ class RequestParser(MessageParser):
 
 _TOO_LONG = "the body is too long"
 _LONG_HEAD = "the head is too long"
-_HEADER_OVERHEAD = len(": \r\n")
+_AROUND_HEADER = len(": \r\n")
+
+#: Headers that frame a request are told from most others by the length of their names.
+_FRAMING_LENGTHS = frozenset({len("content-length"), len("transfer-encoding"), len("expect")})

@@ -1,8 +1,9 @@
-"""Parses STS's HTTP responses within bounds. llhttp does the framing (RFC 9112), without leniency."""
+"""STS's answers off the wire, within bounds: framing is llhttp's (RFC 9112), without leniency."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 import httptools
 from twisted.internet.protocol import Protocol
@@ -12,26 +13,28 @@ from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
 from authd.daemon.http.headers import FixedHeaders
-from authd.daemon.http.message_parser import MessageParser, NotHTTP, is_chunked
 
-#: A response of STS has about 1 KB with its headers. This bounds the memory that a hostile server can take.
+#: STS answers in about 1 KB, headers included; this bounds what a lying server can make us hold.
 MAX_ANSWER_BYTES = 32_768
 
 
 class BadResponse(Exception):
-    """The response is not framed as STS frames one. The message never holds the response's content."""
+    """The answer is not framed as STS frames it; the message says how, never with its content."""
 
 
 _DONE = Failure(ResponseDone())
+
+#: Headers that frame an answer are told from most others by the length of their names.
+_FRAMING_LENGTHS = frozenset({len("content-length"), len("content-encoding"), len("transfer-encoding")})
 
 _NO_HEADERS = FixedHeaders({})
 
 
 @implementer(IResponse)
 class Response:
-    """A complete response, which delivers its body at once.
+    """An answer that is here already: its body is delivered at once.
 
-    It has no headers: the parser has consumed the framing headers, and the client reads no others.
+    It has no headers: those that frame it have done their work, and nobody here reads others.
     """
 
     version = (b"HTTP", 1, 1)
@@ -46,20 +49,19 @@ class Response:
         self._body = body
 
     def deliverBody(self, protocol: Protocol) -> None:
-        """Deliver the whole body."""
+        """Deliver the body, and that it is whole."""
         protocol.dataReceived(self._body)
         protocol.connectionLost(_DONE)
 
     def setPreviousResponse(self, response: IResponse) -> None:
-        """Refuse: the client follows no redirect."""
+        """Refuse: no redirect is followed."""
         raise BadResponse("a redirect was followed")
 
 
-class ResponseParser(MessageParser):
-    """Parses one response, and refuses everything that STS does not send."""
+class ResponseParser:
+    """Collects one answer from llhttp's events, and refuses what STS does not send."""
 
     def __init__(self) -> None:
-        super().__init__(httptools.HttpResponseParser)
         self.body = b""
         self.complete = False
         self.keep_alive = False
@@ -67,43 +69,50 @@ class ResponseParser(MessageParser):
         self._in_headers = True
         self._framed = False
         self._received = 0
+        self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """Parse bytes. Raises `BadResponse`."""
+        """Take in bytes; raises `BadResponse`."""
         self._received += len(data)
         if self._received > MAX_ANSWER_BYTES:
             raise BadResponse(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
         try:
-            self.feed_parser(data)
-        except NotHTTP:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            raise BadResponse(str(error.__context__)) from None
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             raise BadResponse("the answer is not HTTP/1.1") from None
 
     def response(self) -> Response:
-        """Return the complete response."""
+        """Return the answer, once it is complete."""
         return Response(self._parser.get_status_code(), self.body)
 
+    def close(self) -> None:
+        """Let go of the parser, which holds on to this object: neither then waits for the garbage collector."""
+        self._parser = None
+
     def on_message_begin(self) -> None:
-        """Begin the response, the only one to a request."""
+        """Note that the answer has begun."""
         if self._begun:
             raise BadResponse("more than one answer to one request")
         self._begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Receive a header. Trailers are refused."""
+        """Take in a header."""
         if not self._in_headers:
             raise BadResponse("header fields after the body")
-        super().on_header(name, value)
+        if len(name) in _FRAMING_LENGTHS:
+            self._frame(name.lower(), value)
 
-    def frame(self, name: bytes, value: bytes) -> None:
-        """Check that the body is not encoded, and framed only once."""
+    def _frame(self, name: bytes, value: bytes) -> None:
         if name == b"content-encoding":
             raise BadResponse("an encoded body, which was not asked for")
-        if name == b"transfer-encoding" and (self._framed or not is_chunked(value)):
+        if name == b"transfer-encoding" and (value.lower() != b"chunked" or self._framed):
             raise BadResponse("an unknown transfer encoding")
         self._framed = self._framed or name in (b"content-length", b"transfer-encoding")
 
     def on_headers_complete(self) -> None:
-        """Check version, status and framing."""
+        """Note that the head is complete."""
         self._in_headers = False
         if self._parser.get_http_version() != "1.1" or self._parser.get_status_code() < HTTPStatus.OK:
             raise BadResponse("not a final answer of HTTP/1.1")
@@ -111,10 +120,10 @@ class ResponseParser(MessageParser):
             raise BadResponse("an answer that does not say where it ends")
 
     def on_body(self, body: bytes) -> None:
-        """Receive a part of the body."""
+        """Take in a part of the body."""
         self.body += body
 
     def on_message_complete(self) -> None:
-        """Note that the response is complete."""
+        """Note that the answer is complete."""
         self.complete = True
-        self.keep_alive = bool(self._parser.should_keep_alive())  # llhttp forgets it with the next bytes
+        self.keep_alive = bool(self._parser.should_keep_alive())  # only known until the parser goes on

@@ -23,10 +23,16 @@ from tests.daemon.fakes import ALICE_ARN, decision, identity
 
 ACCOUNT = "111122223333"
 DIGEST = "0123456789abcdef" * 4
+#: Fields that people's queries name. Renaming or removing one is an incompatible change.
+EVERY_RECORD = (
+    "time", "level", "logger", "message", "decision", "reason", "reference", "token", "sts_host", "elapsed_ms", "status"
+)  # fmt: skip
+WITH_IDENTITY = (*EVERY_RECORD, "source", "sts_request_id", "arn", "canonical_arn", "account")
+ALLOWED_RECORD = (*WITH_IDENTITY, "username", "groups")
 
 
 class Audited:
-    """An audit, and what it has written."""
+    """A decision log, and the lines that it has written."""
 
     def __init__(self) -> None:
         self.scrubbed: frozenset[str] = frozenset()
@@ -92,6 +98,25 @@ def test_an_accepted_token_is_told_whole(audited: Audited) -> None:
     for part in ("allowed", "0a1b2c3d", ALICE_ARN, f"alice-{ACCOUNT}"):
         assert part in text
     assert DIGEST not in text
+
+
+@pytest.mark.parametrize(
+    ("decided", "status", "fields"),
+    [
+        (accepted(), 200, ALLOWED_RECORD),
+        (decision(DenialReason.IDENTITY_NOT_MAPPED, "no", identity()), 200, WITH_IDENTITY),
+        (decision(DenialReason.MALFORMED_TOKEN, "no"), 200, EVERY_RECORD),
+        (decision(UnavailableReason.STS_TIMEOUT, "later"), 504, EVERY_RECORD),
+    ],
+    ids=["allowed", "denied with an identity", "denied without one", "unavailable"],
+)
+def test_the_fields_of_a_decision_are_fixed(
+    audited: Audited, decided: Decision, status: int, fields: tuple[str, ...]
+) -> None:
+    """A record has exactly the documented fields, under a fixed logger name."""
+    line, _ = audited.lines(decided, status=status)
+    assert sorted(line) == sorted(fields)
+    assert line["logger"] == "authd.decisions"
 
 
 @pytest.mark.parametrize(

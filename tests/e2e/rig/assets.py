@@ -1,27 +1,44 @@
-"""Where kube-apiserver, etcd and kubectl are: KUBEBUILDER_ASSETS, as envtest has it, or PATH."""
+"""Finds the Go programs: in KUBEBUILDER_ASSETS, as envtest has it, in the cache of `make e2e`, and on PATH."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.e2e.assets.programs import cache_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assets:
-    """Paths of the programs that a control plane is made of."""
+    """Paths of the programs that a control plane is made of, and of every kubectl: the newest first."""
 
     apiserver: str
     etcd: str
-    kubectl: str
+    kubectls: tuple[str, ...]
+
+
+def _find(name: str) -> list[str]:
+    """Return every program of a name, in the order in which they are preferred."""
+    chosen = os.environ.get("KUBEBUILDER_ASSETS", "")
+    # A kubectl from PyPI is beside this interpreter.
+    folders = [Path(chosen).expanduser()] if chosen else []
+    folders += [cache_folder(), Path(sys.executable).parent]
+    paths = [str(folder) for folder in folders] + os.environ.get("PATH", os.defpath).split(os.pathsep)
+    found = (shutil.which(name, path=path) for path in paths if path)
+    return list(dict.fromkeys(path for path in found if path))
+
+
+def find_authenticator() -> str | None:
+    """Return the path of aws-iam-authenticator, None if it is missing."""
+    return next(iter(_find("aws-iam-authenticator")), None)
 
 
 def find_assets() -> Assets | None:
-    """Return the programs, or None where one is missing."""
-    folder = os.environ.get("KUBEBUILDER_ASSETS", "")
-    path = os.pathsep.join(filter(None, [str(Path(folder).expanduser()) if folder else "", os.environ.get("PATH", "")]))
-    found = {name: shutil.which(name, path=path) for name in ("kube-apiserver", "etcd", "kubectl")}
-    if not all(found.values()):
+    """Return the programs, None if one is missing."""
+    apiservers, etcds, kubectls = (_find(name) for name in ("kube-apiserver", "etcd", "kubectl"))
+    if not (apiservers and etcds and kubectls):
         return None
-    return Assets(apiserver=str(found["kube-apiserver"]), etcd=str(found["etcd"]), kubectl=str(found["kubectl"]))
+    return Assets(apiserver=apiservers[0], etcd=etcds[0], kubectls=tuple(kubectls))

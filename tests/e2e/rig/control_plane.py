@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.e2e.rig.assets import Assets
 from tests.integration.rig.polling import wait_until
 
-#: Both are polite to whatever else runs on this machine.
+#: Both give way to everything else on this machine.
 _NICENESS = 10
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that are free now; these programs can't say which one they got."""
+    """Return ports that are free now. The programs here can't choose one and report it."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
@@ -34,7 +34,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Program:
-    """One process with its output in a file; ended by SIGTERM."""
+    """A process with its output in a file."""
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
         self.log = log
@@ -49,11 +49,11 @@ class Program:
         os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)
 
     def check_alive(self) -> None:
-        """Fail with the end of its log where it has ended."""
+        """Fail with the end of its log if it has ended."""
         assert self._process.poll() is None, self.log.read_text(errors="replace")[-4000:]
 
     def stop(self) -> None:
-        """End it, and wait."""
+        """End it by SIGTERM, and wait."""
         self._process.terminate()
         try:
             self._process.wait(30)
@@ -63,17 +63,25 @@ class Program:
 
 
 class ControlPlane:
-    """A cluster without nodes whose API server asks a webhook about bearer tokens.
+    """A cluster without nodes, whose API server sends TokenReviews of one version to a webhook.
 
-    `webhook_version` is that of the TokenReviews it sends.
+    `arguments` are further flags of kube-apiserver.
     """
 
-    def __init__(self, folder: Path, assets: Assets, webhook_kubeconfig: Path, webhook_version: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        assets: Assets,
+        webhook_kubeconfig: Path,
+        webhook_version: str,
+        arguments: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.assets = assets
         self._client, self._peer, self._port = free_ports(3)
         self.url = f"https://127.0.0.1:{self._port}"
         self._webhook = (webhook_kubeconfig, webhook_version)
+        self._arguments = list(arguments)
         self._make_certificates()
         self._programs: list[Program] = []
 
@@ -150,8 +158,9 @@ class ControlPlane:
             "--disable-admission-plugins=ServiceAccount",
             f"--authentication-token-webhook-config-file={kubeconfig}",
             f"--authentication-token-webhook-version={version}",
-            # Its answers are still kept for ten seconds by a cache that has no flag.
+            # Accepted tokens are still cached for ten seconds, which no flag changes.
             "--authentication-token-webhook-cache-ttl=0s",
+            *self._arguments,
         ]
 
     def _is_ready(self) -> bool:
@@ -162,44 +171,49 @@ class ControlPlane:
         except OSError:
             return False
 
-    def request(self, method: str, path: str, body: object = None, token: str = "") -> tuple[int, Any]:
-        """Send a request: as the administrator by certificate, or as whoever a bearer token proves."""
+    def request(
+        self, method: str, path: str, body: object = None, token: str = "", headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Send a request with a bearer token, or with the administrator's client certificate if there is none."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
         if not token:
             context.load_cert_chain(self.folder / "admin.crt", self.folder / "admin.key")
         connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=60)
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        all_headers = {"Content-Type": "application/json"} | (headers or {})
+        if token:
+            all_headers["Authorization"] = f"Bearer {token}"
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            connection.request(method, path, None if body is None else json.dumps(body), all_headers)
             response = connection.getresponse()
             content = response.read()
         finally:
             connection.close()
         return response.status, json.loads(content) if content.startswith(b"{") else content.decode()
 
-    def let_group_list_namespaces(self, group: str) -> None:
-        """Bind a group to a role that may list namespaces; the built-in roles are empty without a controller."""
+    def grant(self, name: str, group: str, *rules: dict[str, list[str]]) -> None:
+        """Bind a group to a new role with some rules. The built-in roles are empty without a controller."""
         api = "/apis/rbac.authorization.k8s.io/v1"
         kind = {"apiVersion": "rbac.authorization.k8s.io/v1"}
-        role = {
-            **kind,
-            "kind": "ClusterRole",
-            "metadata": {"name": f"{group}-readers"},
-            "rules": [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list"]}],
-        }
+        role = {**kind, "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
         binding = {
             **kind,
             "kind": "ClusterRoleBinding",
-            "metadata": {"name": f"{group}-readers"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"{group}-readers"},
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
         }
         for path, content in ((f"{api}/clusterroles", role), (f"{api}/clusterrolebindings", binding)):
             status, answer = self.request("POST", path, content)
             assert status == 201, answer
 
+    def let_group_list_namespaces(self, group: str) -> None:
+        """Bind a group to a role that may list namespaces."""
+        self.grant(
+            f"{group}-readers", group, {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list"]}
+        )
+
     def user_kubeconfig(self, path: Path, plugin: dict[str, object]) -> Path:
-        """Write a kubeconfig for kubectl whose user is whoever the credential plugin proves."""
+        """Write a kubeconfig for kubectl with a credential plugin."""
         cluster = {
             "server": self.url,
             "certificate-authority-data": base64.b64encode(self.ca_file.read_bytes()).decode(),

@@ -1,0 +1,75 @@
+"""The Go programs of the end-to-end tests: their modules, pinned versions and the cache folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_MODULES = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program and its module: a subfolder with go.mod and go.sum, which pin every version by its hash."""
+
+    name: str
+    package: str
+    folder: str
+    #: The requirement in go.mod that has the program's version.
+    requirement: str
+    #: Go packages of which the program takes its own version from.
+    version_package: str = ""
+
+    @property
+    def module(self) -> Path:
+        """The folder of the module."""
+        return _MODULES / self.folder
+
+    @property
+    def version(self) -> str:
+        """The version in go.mod, such as `v1.37.2`."""
+        text = (self.module / "go.mod").read_text("ascii")
+        match = re.search(rf"^\s*(?:require )?{re.escape(self.requirement)} (v\S+)", text, re.MULTILINE)
+        assert match, f"{self.requirement} is not in {self.module / 'go.mod'}"
+        return match[1]
+
+    @property
+    def linker_flags(self) -> str:
+        """Flags that leave out symbols, and tell a program its version if it can't find it by itself."""
+        if not self.version_package:
+            return "-s -w"
+        major, minor, _ = self.version.removeprefix("v").split(".", 2)
+        values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
+        return " ".join(["-s -w", *(f"-X {self.version_package}.{name}={value}" for name, value in values.items())])
+
+
+#: In the order of their build, the shortest first.
+PROGRAMS = (
+    Program(
+        name="aws-iam-authenticator",
+        package="sigs.k8s.io/aws-iam-authenticator/cmd/aws-iam-authenticator",
+        folder="authenticator",
+        requirement="sigs.k8s.io/aws-iam-authenticator",
+    ),
+    Program(name="etcd", package="go.etcd.io/etcd/server/v3", folder="etcd", requirement="go.etcd.io/etcd/server/v3"),
+    Program(
+        name="kube-apiserver",
+        package="k8s.io/kubernetes/cmd/kube-apiserver",
+        folder="kubernetes",
+        requirement="k8s.io/kubernetes",
+        version_package="k8s.io/component-base/version",
+    ),
+)
+
+
+def cache_folder() -> Path:
+    """Return the folder for programs of these versions, which may not exist yet."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return caches / "authd-e2e" / "_".join(f"{program.name}-{program.version}" for program in PROGRAMS)
+
+
+def missing_programs(folder: Path) -> list[Program]:
+    """Return the programs that are not in a folder."""
+    return [program for program in PROGRAMS if not os.access(folder / program.name, os.X_OK)]

@@ -1,0 +1,44 @@
+"""The intended differences: by settings file and section of differences.md, the callers that see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.e2e.side_by_side.company import ACCOUNT, LEADING_ZERO, PARTNER
+
+_OPERATOR = f"{ACCOUNT}:role/AWSReservedSSO_Operators_0123456789abcdef/carol@example.com"
+_DEVELOPERS = (f"{ACCOUNT}:role/Developer/dev", f"{ACCOUNT}:role/Developer/dev@example.com")
+_ADMINS = tuple(
+    f"{ACCOUNT}:role/Admin/{session}"
+    for session in ("alice", "alice@example.com", "i-0123456789abcdef0", "a=1,b.c_d-e", "a@b@c")
+)
+
+DIFFERENCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "session's name of callers without a session": {
+        "Placeholders without a value": (f"{ACCOUNT}:user/bob", f"{PARTNER}:user/bob", f"{ACCOUNT}:root"),
+    },
+    "accounts without quotes": {
+        "Account numbers that YAML reads as octal": (f"{LEADING_ZERO}:user/zoe", f"{LEADING_ZERO}:role/Admin/alice"),
+    },
+    "reserved prefixes": {
+        "Reserved prefixes and whole accounts": (
+            f"{PARTNER}:user/bob",
+            f"{PARTNER}:root",
+            f"{PARTNER}:role/Admin/alice",
+            f"{PARTNER}:role/Auditor/audit-2026.11",
+        ),
+    },
+    "roles by their ARNs with paths": {"Roles with a path": (*_DEVELOPERS, _OPERATOR)},
+    "wildcards": {
+        "Wildcards in a role's name": (
+            *_ADMINS,
+            *_DEVELOPERS,
+            _OPERATOR,
+            f"{ACCOUNT}:role/AWSReservedSSO_Operators-Extra_fedcba9876543210/carol@example.com",
+            f"{ACCOUNT}:role/Node/i-0123456789abcdef0",
+            f"{ACCOUNT}:role/lower/session",
+            f"{ACCOUNT}:role/UPPER/session",
+            f"{PARTNER}:role/Auditor/audit-2026.11",
+        ),
+    },
+}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from authd.config.document.decoding import MAX_BYTES, source_lines
 from authd.config.load import load_settings
-from authd.config.problems import MAX_TOLD, InvalidSettings
+from authd.config.problems import MAX_REPORTED, InvalidSettings
 from authd.config.settings import Loaded, Settings
 from authd.core.arn import PrincipalArn, PrincipalKind
 from authd.core.errors import ConfigError, Problem
@@ -173,4 +173,4 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _told_of(problems: Sequence[Problem], noun: str) -> str:
-    return f"more than {MAX_TOLD} {noun}s" if len(problems) > MAX_TOLD else _counted(len(problems), noun)
+    return f"more than {MAX_REPORTED} {noun}s" if len(problems) > MAX_REPORTED else _counted(len(problems), noun)

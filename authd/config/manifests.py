@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from authd.config.document.decoding import Unreadable, source_lines
-from authd.config.document.nodes import Node, Scalar
+from authd.config.document.nodes import MappingNode, Node, Scalar
 from authd.config.document.tree import reading_tree
 from authd.config.other_files import RULE_LISTS, is_aws_auth, manifests_of, member, settings_value, text_at
 from authd.config.problems import Problems
+from authd.config.rules.reader import RuleReader
+from authd.config.rules.table import reading_accounts
+from authd.config.schema import SERVER
+from authd.config.section import Section
 from authd.core.cooperative import finish
+from authd.core.partitions import Partition
 
 #: The line that separates documents.
 _SEPARATOR = re.compile(r"---(?:\s.*)?")
@@ -48,6 +53,24 @@ def embedded_rules(text: str) -> tuple[Embedded, ...]:
             values = [(name, member(member(manifest, "data"), name.lower())) for name in RULE_LISTS]
             return tuple(_embedded(text, manifest, name, value) for name, value in values if isinstance(value, Scalar))
     return ()
+
+
+def rule_problems(part: Embedded, file: str, partitions: Mapping[str, Partition]) -> Problems:
+    """Return the errors and warnings of one rule list of aws-auth."""
+    problems = Problems(file if part.exact else f"{file}, data / {part.key}")
+    rules = RuleReader(problems, partitions, path="")
+    try:
+        tree = finish(reading_tree(part.text, problems, {}))
+    except Unreadable as fault:
+        problems.error(fault, fault.message)
+        return problems
+    section = Section(MappingNode(0, 0, {part.key.lower(): (Scalar(0, 0, part.key), tree)}), "", SERVER, problems)
+    if part.key == "mapAccounts":
+        finish(reading_accounts(section, part.key))
+    for node in section.items(part.key) if part.key != "mapAccounts" else ():
+        (rules.take_role if part.key == "mapRoles" else rules.take_user)(node)
+    finish(rules.choosing("aws", patterns=False))
+    return problems
 
 
 def _config_maps(text: str) -> Iterator[Node]:

@@ -89,6 +89,11 @@ class Problems:
         """Whether there are so many errors that the text of another one doesn't matter any more."""
         return self._errors.is_full
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether any error was noted."""
+        return bool(self._errors.count)
+
     def warn(self, place: Place, message: str) -> None:
         """Note a value that is probably not intended."""
         self._warnings.add(self._problem(place, message))
@@ -107,7 +112,7 @@ class Problems:
 
     def raise_errors(self) -> None:
         """Raise `InvalidSettings` if any error was noted."""
-        if self._errors.count:
+        if self.has_errors:
             raise self.failure()
 
     def _problem(self, place: Place, message: str) -> Problem:

@@ -128,7 +128,7 @@ def _unused(section: Section, path: str, setting: str, read: Callable[[str], Val
 
 def _warn_of_no_mapping(problems: Problems, table: MappingTable, backends: tuple[str, ...]) -> None:
     """Warn if nobody can log in: the file has no rule that can match, and there is no other source."""
-    if backends != (MOUNTED_FILE,):
+    if problems.has_errors or backends != (MOUNTED_FILE,):
         return
     if table.accounts or table.patterns or any(not isinstance(r.subject, LiteralArn) for r in table.exact.values()):
         return

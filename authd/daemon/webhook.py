@@ -27,6 +27,7 @@ from authd.core.token_review import (
 )
 from authd.daemon.event_loop import TurnBatch
 from authd.daemon.http.server import JSON, TEXT, BoundedFactory, BoundedRequest
+from authd.daemon.telemetry.metrics import CONTENT_TYPE
 
 _log = Logger(namespace="authd.webhook")
 
@@ -87,6 +88,8 @@ class WebhookRequest(BoundedRequest):
             self.refuse(405, "reviews are posted")
         elif self.path == b"/healthz" and self.method in (b"GET", b"HEAD"):
             self.respond(200, TEXT, b"ok\n")
+        elif self.path == b"/metrics" and self.method in (b"GET", b"HEAD") and self.factory.metrics is not None:
+            self.respond(200, CONTENT_TYPE, self.factory.metrics())
         else:
             self.refuse(404, "no such path: reviews are posted to /authenticate")
 
@@ -151,8 +154,10 @@ class WebhookFactory(BoundedFactory):
         authenticator: Decider,
         records: DecisionRecorder,
         encoder: Callable[[], ReviewEncoder],
+        metrics: Callable[[], bytes] | None = None,
     ) -> None:
         super().__init__(reactor)
+        self.metrics = metrics
         self.authenticator = authenticator
         self.records = records
         self.encoder = encoder

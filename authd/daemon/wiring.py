@@ -81,7 +81,13 @@ def webhook(
         observer=metrics,
     )
     decisions = DecisionLog(lambda: in_force.settings.scrubbed_accounts, metrics, seen, output.together)
-    return WebhookFactory(reactor, authenticator, decisions, lambda: _encoder(in_force.settings))
+    return WebhookFactory(
+        reactor,
+        authenticator,
+        decisions,
+        lambda: _encoder(in_force.settings),
+        metrics=metrics.render if settings.webhook_metrics else None,
+    )
 
 
 def _encoder(settings: Settings) -> ReviewEncoder:

@@ -27,7 +27,6 @@ from authd.core.token_review import (
 )
 from authd.daemon.event_loop import TurnBatch
 from authd.daemon.http.server import JSON, TEXT, BoundedFactory, BoundedRequest
-from authd.daemon.telemetry.metrics import CONTENT_TYPE
 
 _log = Logger(namespace="authd.webhook")
 
@@ -89,7 +88,7 @@ class WebhookRequest(BoundedRequest):
         elif self.path == b"/healthz" and self.method in (b"GET", b"HEAD"):
             self.respond(200, TEXT, b"ok\n")
         elif self.path == b"/metrics" and self.method in (b"GET", b"HEAD") and self.factory.metrics is not None:
-            self.respond(200, CONTENT_TYPE, self.factory.metrics())
+            self.respond(200, *self.factory.metrics())
         else:
             self.refuse(404, "no such path: reviews are posted to /authenticate")
 
@@ -144,6 +143,7 @@ class WebhookFactory(BoundedFactory):
 
     `encoder` returns the encoder of the settings in force. `under_review` counts the reviews in progress. `decided`
     collects the requests whose decisions were made in one reactor turn: all are recorded, then all are answered.
+    `metrics` returns the content type and the body of `/metrics`, and is None if only the health port serves them.
     """
 
     request_class = WebhookRequest
@@ -154,7 +154,7 @@ class WebhookFactory(BoundedFactory):
         authenticator: Decider,
         records: DecisionRecorder,
         encoder: Callable[[], ReviewEncoder],
-        metrics: Callable[[], bytes] | None = None,
+        metrics: Callable[[], tuple[bytes, bytes]] | None = None,
     ) -> None:
         super().__init__(reactor)
         self.metrics = metrics

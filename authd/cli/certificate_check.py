@@ -1,7 +1,8 @@
-"""What the certificate in the state directory would make kube-apiserver refuse: for whoever may look at it."""
+"""Warnings of the certificate in the state directory, if the caller may read it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -9,16 +10,23 @@ from cryptography import x509
 
 from authd.config.settings import Settings
 from authd.state.atomic_file import read_regular
-from authd.state.certificate_checks import issuer_problem, name_problem, validity_of
+from authd.state.certificate_checks import Validity, issuer_problem, name_problem, validity_of
 from authd.state.certificate_store import StateFiles
 
+#: A certificate that nobody renews is reported this many days before its end.
+_SOON_DAYS = 30
 
-def certificate_problem(settings: Settings, now: datetime) -> str:
-    """Say what is wrong with the certificate's names and dates, nothing where all is well or it can't be read.
 
-    What the daemon mends by itself, with an authority of its own, is not wrong.
-    """
+def certificate_warnings(settings: Settings, now: datetime) -> Iterator[str]:
+    """Yield the faults of names, dates and file modes. Faults that the daemon corrects by its own CA are none."""
     files = StateFiles(folder=Path(settings.state_dir))
+    if problem := _certificate_problem(settings, files, now):
+        yield problem
+    if exposed := files.exposed_keys():
+        yield exposed
+
+
+def _certificate_problem(settings: Settings, files: StateFiles, now: datetime) -> str:
     try:
         certificate = x509.load_pem_x509_certificate(read_regular(files.certificate))
     except OSError:
@@ -33,12 +41,19 @@ def certificate_problem(settings: Settings, now: datetime) -> str:
             problem = f"signed by ca.pem, which is {wrong}"
         elif files.can_sign:
             return ""
-    return f"{files.certificate} is {problem}: kube-apiserver would refuse it as {settings.hostname}" if problem else ""
+    if problem:
+        return f"{files.certificate} is {problem}: kube-apiserver would refuse it as {settings.hostname}"
+    return _soon(files.certificate, validity_of(certificate), now)
 
 
-def exposed_keys(settings: Settings) -> str:
-    """Return a sentence about private keys that others than their owner can read; nothing if there is none."""
-    return StateFiles(folder=Path(settings.state_dir)).exposed_keys()
+def _soon(path: Path, validity: Validity, now: datetime) -> str:
+    days = validity.days_left(now)
+    if days > _SOON_DAYS:
+        return ""
+    return (
+        f"{path} ends in {days:.0f} days, at {validity.ends.isoformat()}, and nobody renews it: replace it and its "
+        "key, or remove both and run `authd init`"
+    )
 
 
 def _signer(certificate: x509.Certificate, files: StateFiles) -> x509.Certificate | None:

@@ -1,4 +1,4 @@
-"""What a command says when it can't do its work."""
+"""The error that a command ends with."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from authd.core.errors import AuthdError
 
 
 class CommandError(AuthdError):
-    """A command can't do what was asked; the message says what is wrong and what to do."""
+    """A command can't do its work. The message has the fault and the next step."""

@@ -1,12 +1,13 @@
-"""`authd explain`: which mapping an ARN would match and as whom, or which came nearest. Asks nobody."""
+"""`authd explain`: the mapping that an ARN matches, with user name and groups, or the nearest one."""
 
 from __future__ import annotations
 
 import argparse
-import json
 
 from authd.cli.errors import CommandError
+from authd.cli.output import add_output_option, print_json, print_table
 from authd.cli.settings_file import read_settings
+from authd.config.arn_faults import arn_fault
 from authd.config.settings import Settings
 from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
 from authd.core.caller_identity import CallerIdentity
@@ -14,14 +15,14 @@ from authd.core.errors import Denied
 from authd.core.mapping import KubernetesUser
 
 _DESCRIPTION = """\
-Say which mapping of a settings file an ARN would match and as whom, with file:line:column, or which mapping came
-nearest and why it did not match. Works from the file alone: no network, no AWS, no cluster.
+Print the mapping of a settings file that an ARN matches (file:line:column), its user name and groups, or the nearest
+mapping and the difference. It needs the file alone: no network, no AWS, no cluster.
 
-What only a login can tell stays as it is written: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
+Placeholders that only a login can fill stay: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
 The exit status is 0 if a mapping matches, 1 if none does.
 """
 
-#: Stand for what only a login can tell; filled in once, they come out as they are.
+#: Values that only a login has. Templates are filled in once, so that these placeholders stay.
 _ACCESS_KEY = "{{AccessKeyID}}"
 _SESSION = "{{SessionName}}"
 
@@ -30,40 +31,40 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the parser of `authd explain`."""
     parser = subparsers.add_parser(
         "explain",
-        help="say which mapping an ARN matches, and as whom",
+        help="print the mapping that an ARN matches, with user name and groups",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("arn", metavar="ARN", help="of a role, a user, an account's root, or a role's session")
+    parser.add_argument("arn", metavar="ARN", help="the ARN of a role, a user, an account's root or a role's session")
     parser.add_argument("-c", "--config", metavar="FILE", required=True, help="the settings file")
     parser.add_argument("--session", metavar="NAME", help="the session's name, for the ARN of a role")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to tell it")
+    add_output_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look the ARN up and say what came of it."""
+    """Look the ARN up and print the result."""
     loaded = read_settings(args.config, {})
     identity = identity_of(args.arn, args.session, loaded.settings)
     try:
         user = loaded.table.lookup(identity)
     except Denied as denied:
-        _tell(args.output, identity, _refusal(denied))
+        _print(args.output, identity, _refusal(denied))
         return 1
-    _tell(args.output, identity, _mapping(user))
+    _print(args.output, identity, _mapping(user))
     return 0
 
 
 def identity_of(text: str, session: str | None, settings: Settings) -> CallerIdentity:
-    """Return the identity that STS would confirm to a caller with this ARN; raises `CommandError`."""
+    """Return the identity that STS would confirm for this ARN. Raises `CommandError`."""
     try:
         arn = parse_arn(text)
-        if session is not None:
-            arn = _with_session(arn, session)
-    except InvalidArn as error:
-        raise CommandError(f"the ARN, or --session, is {error}") from None
+    except InvalidArn:
+        raise CommandError(f"the ARN {arn_fault(text)}") from None
+    if session is not None:
+        arn = _with_session(arn, session)
     if arn.partition != settings.partition:
-        raise CommandError(f"the ARN is of the partition {arn.partition}; server.partition is {settings.partition}")
+        raise CommandError(f"the ARN is of the partition {arn.partition}, but server.partition is {settings.partition}")
     if arn.kind is PrincipalKind.ROLE and not arn.session:
         arn = PrincipalArn(
             partition=arn.partition, account=arn.account, kind=arn.kind, path="/", name=arn.name, session=_SESSION
@@ -80,8 +81,11 @@ def identity_of(text: str, session: str | None, settings: Settings) -> CallerIde
 
 def _with_session(arn: PrincipalArn, session: str) -> PrincipalArn:
     if arn.kind is not PrincipalKind.ROLE:
-        raise CommandError(f"--session goes with a role's ARN; this is the ARN of a {arn.kind}")
-    return parse_arn(f"arn:{arn.partition}:sts::{arn.account}:assumed-role/{arn.name}/{session}")
+        raise CommandError(f"--session goes with a role's ARN, but this is the ARN of a {arn.kind}: leave it out")
+    try:
+        return parse_arn(f"arn:{arn.partition}:sts::{arn.account}:assumed-role/{arn.name}/{session}")
+    except InvalidArn:
+        raise CommandError("--session must be a session's name: 2 to 64 letters, digits and _+=,.@-") from None
 
 
 def _mapping(user: KubernetesUser) -> dict[str, object]:
@@ -92,11 +96,9 @@ def _refusal(denied: Denied) -> dict[str, object]:
     return {"matches": False, "reason": str(denied.reason), "message": denied.message}
 
 
-def _tell(output: str, identity: CallerIdentity, outcome: dict[str, object]) -> None:
+def _print(output: str, identity: CallerIdentity, outcome: dict[str, object]) -> None:
     known = {"canonicalARN": identity.canonical_arn, **outcome}
     if output == "json":
-        print(json.dumps(known, indent=2))
-        return
-    for name, value in known.items():
-        if name != "matches":
-            print(f"{name:13} {', '.join(value) if isinstance(value, list) else value}")
+        print_json(known)
+    else:
+        print_table((name, value) for name, value in known.items() if name != "matches")

@@ -1,13 +1,13 @@
-"""`authd reload`: have the daemon look at its settings file now, or put it in force whomever it locks out."""
+"""`authd reload`: the daemon checks its settings file now, or puts it in force even if it locks people out."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from hashlib import sha256
 from pathlib import Path
 
 from authd.cli.errors import CommandError
+from authd.cli.output import add_output_option, counted, print_json, print_text
 from authd.config.load import load_settings
 from authd.partition_data import load_partitions
 from authd.state.atomic_file import write_atomically
@@ -18,28 +18,28 @@ example:
   authd reload -c /etc/authd/config.yaml --force
 
 The daemon reloads by itself when the file changes. It refuses a file that would remove every mapping, or lock out
-more than server.maxLockoutShare of the identities of the last hour; --force says that exactly this content is meant.
+more than server.maxLockoutShare of the identities of the last hour. With --force it takes exactly this content.
 """
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `authd reload`."""
+    """Add the parser of `authd reload`."""
     parser = subparsers.add_parser(
         "reload",
-        help="have the daemon look at its settings file now",
-        description="Have the daemon look at its settings file now.",
+        help="make the daemon check its settings file now",
+        description="Make the daemon check its settings file now.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-c", "--config", default="/etc/authd/config.yaml", help="the settings file (%(default)s)")
-    parser.add_argument("--state-dir", help="the daemon's state directory, where it isn't the settings' stateDir")
+    parser.add_argument("--state-dir", help="the daemon's state directory, if it isn't the settings' stateDir")
     parser.add_argument("--force", action="store_true", help="put the file in force even if it locks people out")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (%(default)s)")
+    add_output_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the file, then leave word in the state directory, which the daemon watches."""
+    """Check the file, then leave a marker in the state directory, which the daemon watches."""
     path = Path(args.config)
     try:
         text = path.read_bytes()
@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
         ) from None
     rules = len(loaded.table)
     if args.output == "json":
-        print(json.dumps({"file": str(path), "rules": rules, "forced": args.force}))
+        print_json({"file": str(path), "rules": rules, "forced": args.force})
     else:
-        print(f"{path}: {rules} mappings; the daemon looks at it now{', and takes it as it is' if args.force else ''}")
+        forced = ", and puts it in force as it is" if args.force else ""
+        print_text(f"{path}: {counted(rules, 'mapping')}; the daemon checks it now{forced}")
     return 0

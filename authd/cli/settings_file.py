@@ -1,4 +1,4 @@
-"""Settings for a command: from a settings file, from options, or both; options override the file."""
+"""Settings for a command, from a settings file, from options, or both. Options override the file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from authd.partition_data import load_partitions
 
 
 def read_settings(file: str | None, overrides: Mapping[str, str | None]) -> Loaded:
-    """Load a settings file, or only `overrides`: options by the setting's path, None for those not given.
+    """Load a settings file, or only `overrides`: options by the setting's path, None for an absent one.
 
-    Raises `ConfigError` with everything that is wrong, `CommandError` where nothing names the cluster or the file
-    can't be read.
+    Raises `ConfigError` with every error, and `CommandError` if nothing names the cluster or the file can't be read.
     """
     given = {setting: text for setting, text in overrides.items() if text is not None}
     if file is None and "clusterID" not in given:

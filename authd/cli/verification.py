@@ -1,4 +1,4 @@
-"""The walk of one token without a webhook around it: parsed, asked about at STS, mapped."""
+"""The decision about one token without a webhook: parse, ask STS, map."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AskSTS = Callable[[PresignedRequest], Awaitable[CallerIdentity]]
 
 
 class Verdict(StrEnum):
-    """What came of a token; `verified` where there are no mappings to look it up in."""
+    """The result for a token. `verified` means that there are no mappings to look it up in."""
 
     ALLOWED = "allowed"
     VERIFIED = "verified"
@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """Everything that was found out before the walk ended, at its goal or earlier."""
+    """The facts about a token up to the decision or the failure."""
 
     verdict: Verdict
     reason: str = ""
@@ -38,7 +38,7 @@ class Verification:
 
 
 async def verify_token(token: str, loaded: Loaded, hosts: STSHosts, ask: AskSTS, now: float) -> Verification:
-    """Verify a token as the daemon does; `now` is Unix seconds. Never raises `Denied` or `Unavailable`."""
+    """Verify a token as the daemon does. `now` is in Unix seconds. Never raises `Denied` or `Unavailable`."""
     request: PresignedRequest | None = None
     identity: CallerIdentity | None = None
     try:

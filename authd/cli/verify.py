@@ -1,4 +1,4 @@
-"""`authd verify`: a token verified from the command line, by the daemon's own code."""
+"""`authd verify`: verifies a token on the command line, by the daemon's own code."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from twisted.internet.task import react
 from twisted.python.failure import Failure
 
 from authd.cli.errors import CommandError
+from authd.cli.output import add_output_option, print_json, print_table
 from authd.cli.settings_file import read_settings
 from authd.cli.verification import Verdict, Verification, verify_token
 from authd.config.settings import Loaded
@@ -23,8 +24,8 @@ from authd.daemon.sts.setup import sts_access
 from authd.partition_data import load_partitions
 
 _DESCRIPTION = """\
-Verify a token as the daemon does: check it, ask STS who signed it, and look for the mapping if the settings file
-has any. Give the token on standard input (-t -): what stands on a command line, everybody on the machine can read.
+Verify a token as the daemon does: check it, ask STS for the caller's identity, and find the mapping if the settings
+file has any. Give the token on standard input (-t -), because everybody on the machine can read command lines.
 
 Exit status: 0 the token is good (and mapped), 1 refused, 2 no decision could be made: STS or the settings.
 """
@@ -52,36 +53,35 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "-t", "--token", metavar="TOKEN", required=True,
-        help="the token, or - for standard input, where it may stand in an ExecCredential",
+        help="the token, or - for standard input, also inside an ExecCredential",
     )  # fmt: skip
     parser.add_argument("-i", "--cluster-id", metavar="ID", help="the cluster that the token must be for (clusterID)")
     parser.add_argument("-c", "--config", metavar="FILE", help="the daemon's settings file, with its mappings")
     parser.add_argument("--partition", metavar="NAME", help="the AWS partition (server.partition, aws)")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to tell it")
+    add_output_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verify the token and say what came of it."""
+    """Verify the token and print the result."""
     loaded = read_settings(args.config, {"clusterID": args.cluster_id, "server.partition": args.partition})
     given: str = args.token
     verification = verify_at_sts(_in_input(sys.stdin.read(_MAX_INPUT)) if given == "-" else given, loaded)
     if args.output == "json":
-        print(json.dumps({name: value for name, _, value in _fields(verification)}, indent=2))
+        print_json({name: value for name, _, value in _fields(verification)})
     else:
-        for _, title, value in _fields(verification):
-            print(f"{title:13} {', '.join(value) if isinstance(value, list) else value}")
+        print_table((title, value) for _, title, value in _fields(verification))
     return _STATUS[verification.verdict]
 
 
 def verify_at_sts(token: str, loaded: Loaded) -> Verification:
-    """Verify a token with a reactor of its own, which a process has one of; raises `ConfigError`."""
+    """Verify a token with the reactor of this process. Raises `ConfigError`."""
     results: list[Verification | Failure] = []
 
     def begin(reactor: Any) -> Deferred[None]:
         verifying = Deferred.fromCoroutine(_verify(reactor, token, loaded))
         return verifying.addBoth(results.append)
 
-    with suppress(SystemExit):  # how react ends
+    with suppress(SystemExit):  # react ends so
         react(begin)
     if not results:
         raise KeyboardInterrupt
@@ -100,7 +100,7 @@ async def _verify(reactor: Any, token: str, loaded: Loaded) -> Verification:
 
 
 def _in_input(text: str) -> str:
-    """Return the token in what was read: the text itself, or the one in an ExecCredential."""
+    """Return the token of an input: the text itself, or the one in an ExecCredential."""
     text = text.strip()
     if not text.startswith("{"):
         return text

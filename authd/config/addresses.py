@@ -1,4 +1,4 @@
-"""Texts to addresses on the network: each function returns what can't be wrong, or raises `InvalidValue`."""
+"""Texts to network addresses: each function returns a checked value or raises `InvalidValue`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
 _AUTHORITY = re.compile(r"(?:\[([0-9a-fA-F:.]{2,45})\]|([^\[\]:/@]{1,253})):([0-9]{1,5})")
 
-#: A port to listen on; 0 leaves the choice to the system, which is of use to tests alone.
+#: A port to listen on. 0 leaves the choice to the system, which only tests need.
 port = integer(0, 65535)
 
 
@@ -26,15 +26,30 @@ def ip_address(text: str) -> str:
         raise InvalidValue("must be an IP address, such as 127.0.0.1 or ::1") from None
 
 
+def listen_address(text: str) -> str:
+    """Read an address to listen on: an IP address (IPv6 also in brackets), or a host name to be looked up."""
+    if text.startswith("[") and text.endswith("]"):
+        return ip_address(text[1:-1])
+    try:
+        return host(text)
+    except InvalidValue:
+        raise InvalidValue("must be an IP address, such as 127.0.0.1 or ::1, or a host name") from None
+
+
+def host_name(text: str) -> str:
+    """Read the daemon's host name or IP address (IPv6 also in brackets)."""
+    return ip_address(text[1:-1]) if text.startswith("[") and text.endswith("]") else host(text)
+
+
 def dns_name(text: str) -> str:
-    """Read a DNS name in lower case, since that is how names are compared."""
+    """Read a DNS name in lower case, the form in which names are compared."""
     if not _HOST.fullmatch(text) or len(text) > _MAX_HOST_LENGTH:
         raise InvalidValue("must be a DNS name in lower case")
     return text
 
 
 def host(text: str) -> str:
-    """Read a DNS name, whatever its case, or an IP address; returns it in lower case."""
+    """Read a DNS name in any case, or an IP address. Returns it in lower case."""
     try:
         return dns_name(text.lower() if text.isascii() else text)
     except InvalidValue:
@@ -45,7 +60,7 @@ def host(text: str) -> str:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """Read `host:port`; an IPv6 address stands in brackets there, and is returned without them."""
+    """Read `host:port`. An IPv6 address has brackets, and is returned without them."""
     match = _AUTHORITY.fullmatch(text)
     try:
         if match is None:
@@ -57,7 +72,7 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 
 def connect(text: str) -> str:
-    """Read `host:port` and return it as it is written."""
+    """Read `host:port` and return it as written."""
     host_and_port(text)
     return text
 
@@ -66,9 +81,9 @@ def proxy(text: str) -> tuple[str, int]:
     """Read the address of an HTTP proxy, `http://host:port`."""
     scheme, separator, authority = text.partition("://")
     if "@" in text:
-        raise InvalidValue("must not hold a user's name or password: proxies are used without")
+        raise InvalidValue("must not hold a user name or password: authd does not log in to proxies")
     if not separator or scheme.lower() != "http":
-        raise InvalidValue("must be http://host:port: a proxy is spoken to by plain HTTP, TLS goes through it")
+        raise InvalidValue("must be http://host:port: the proxy speaks plain HTTP, and TLS to STS goes through it")
     try:
         return host_and_port(authority.removesuffix("/"))
     except InvalidValue:

@@ -1,35 +1,58 @@
-"""`backendMode` and `reservedPrefixConfig`: where mappings come from, and which names they may not give."""
+"""`backendMode` and `reservedPrefixConfig`: the sources of mappings, and the user names that each may not give."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from authd.config.document.nodes import Node
-from authd.config.schema import RESERVED
+from authd.config.document.nodes import Broken, Node, Scalar
+from authd.config.schema import RESERVED, SOURCE_OPTIONS
 from authd.config.section import Section
 from authd.config.values import InvalidValue, listed, name
 
-#: The one backend that is built.
+#: The source whose mappings are in the settings file itself.
 MOUNTED_FILE = "MountedFile"
-#: Its name in releases of aws-iam-authenticator before 0.5.
-_OLD_MOUNTED_FILE = "File"
+#: Names of releases of aws-iam-authenticator before 0.5.
+_OLD_NAMES = MappingProxyType({"File": MOUNTED_FILE, "ConfigMap": "EKSConfigMap"})
 _BACKENDS = (MOUNTED_FILE, "EKSConfigMap", "CRD", "DynamicFile")
+#: The sources that the daemon has.
+_BUILT = frozenset({MOUNTED_FILE})
 
 
 def read_backends(server: Section) -> tuple[str, ...]:
-    """Read `backendMode`; a backend that isn't built is an error that says so."""
+    """Read `backendMode` in its order. A source that the daemon does not have is an error."""
     lines: dict[str, int] = {}
-    for node, backend in server.values("backendMode", _backend):
+    for node, backend in server.values("backendMode", _backend, words=True):
         if backend in lines:
             server.problems.error(node, f"{backend} stands in server.backendMode twice: keep one")
-        elif backend != MOUNTED_FILE:
-            server.problems.error(node, f"the backend {backend} is not supported yet: only {MOUNTED_FILE} is")
+        elif backend not in _BUILT:
+            server.problems.error(node, f"the backend {backend} is not supported yet: only {listed(_BUILT)} is")
         lines[backend] = node.line
     return tuple(lines) or (MOUNTED_FILE,)
 
 
-def read_prefixes(server: Section, backends: tuple[str, ...]) -> tuple[str, ...]:
-    """Read `reservedPrefixConfig` and return the prefixes reserved for the backends in use."""
+def warn_of_idle_options(server: Section, backends: tuple[str, ...]) -> None:
+    """Warn of settings that belong to a source that is not in `backendMode`."""
+    for setting, users in SOURCE_OPTIONS.items():
+        _warn_if_set(server, setting, backends, users)
+    for setting in ("mapRoles", "mapUsers", "mapAccounts"):
+        _warn_if_set(server, setting, backends, (MOUNTED_FILE,))
+
+
+def _warn_if_set(server: Section, setting: str, backends: tuple[str, ...], users: tuple[str, ...]) -> None:
+    node = server.node_of(setting)
+    if node is None or isinstance(node, Broken) or not set(users).isdisjoint(backends):
+        return
+    if isinstance(node, Scalar) and node.text.lower() == "false":
+        return
+    used = f"{listed(users)} {'uses' if len(users) == 1 else 'use'} it, and server.backendMode names neither"
+    only = f"only {users[0]} uses it, which is not in server.backendMode" if len(users) == 1 else used
+    server.problems.warn(node, f"server.{setting} has no effect: {only}")
+
+
+def read_prefixes(server: Section, backends: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    """Read `reservedPrefixConfig` and return the reserved prefixes of each source in use."""
     prefixes: dict[str, tuple[str, ...]] = {}
     for node in server.items("reservedPrefixConfig"):
         entry = server.section_at(node, "reservedPrefixConfig", RESERVED)
@@ -37,7 +60,7 @@ def read_prefixes(server: Section, backends: tuple[str, ...]) -> tuple[str, ...]
         if entry is not None and backend:
             _warn_of_backend(entry, backend, backends, prefixes)
             prefixes[backend] = tuple(text for _, text in entry.values("usernamePrefixReserveList", name))
-    return tuple(prefix for backend in backends for prefix in prefixes.get(backend, ()))
+    return MappingProxyType({backend: prefixes[backend] for backend in backends if backend in prefixes})
 
 
 def _warn_of_backend(
@@ -51,7 +74,7 @@ def _warn_of_backend(
 
 
 def _backend(text: str) -> str:
-    backend = MOUNTED_FILE if text == _OLD_MOUNTED_FILE else text
+    backend = _OLD_NAMES.get(text, text)
     if backend not in _BACKENDS:
         near = difflib.get_close_matches(text[:64], _BACKENDS, n=1)
         meant = f": did you mean {near[0]}?" if near else f": known are {listed(_BACKENDS)}"

@@ -1,12 +1,13 @@
-"""A settings file's bytes to settings, or every problem in them."""
+"""The bytes of a settings file to settings, or all errors in them."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 
 from authd.config.document.decoding import Unreadable, decoding
-from authd.config.document.nodes import Broken, MappingNode, Node, Scalar
+from authd.config.document.nodes import Broken, MappingNode, Node, is_null
 from authd.config.document.tree import Takers, reading_tree
+from authd.config.other_files import other_file
 from authd.config.overrides import overridden
 from authd.config.problems import Problems
 from authd.config.rules.reader import RuleReader
@@ -17,20 +18,30 @@ from authd.core.partitions import Partition
 
 
 def load_settings(
-    text: bytes, *, file: str, partitions: Mapping[str, Partition], overrides: Mapping[str, str] = NOTHING
+    text: bytes,
+    *,
+    file: str,
+    partitions: Mapping[str, Partition],
+    overrides: Mapping[str, str] = NOTHING,
+    defaults: Mapping[str, str] = NOTHING,
 ) -> Loaded:
-    """Read a settings file at once; see `loading_settings`."""
-    return finish(loading_settings(text, file=file, partitions=partitions, overrides=overrides))
+    """Read a settings file at once. See `loading_settings`."""
+    return finish(loading_settings(text, file=file, partitions=partitions, overrides=overrides, defaults=defaults))
 
 
 def loading_settings(
-    text: bytes, *, file: str, partitions: Mapping[str, Partition], overrides: Mapping[str, str] = NOTHING
+    text: bytes,
+    *,
+    file: str,
+    partitions: Mapping[str, Partition],
+    overrides: Mapping[str, str] = NOTHING,
+    defaults: Mapping[str, str] = NOTHING,
 ) -> Generator[None, None, Loaded]:
     """Read a settings file in steps of a few milliseconds.
 
-    `file` is its name for messages; `overrides` are texts of command line options by their setting's path
-    (such as `server.port`), which replace what the file says. Raises `InvalidSettings`, a `ConfigError`, with
-    every error and warning.
+    `file` is its name for messages. `overrides` has the texts of command line options by the path of their settings
+    (such as `server.port`), which replace the file's values. `defaults` has texts for settings that neither has.
+    Raises `InvalidSettings`, a `ConfigError`, with every error and warning.
     """
     problems = Problems(file)
     rules = RuleReader(problems, partitions)
@@ -40,18 +51,21 @@ def loading_settings(
     except Unreadable as fault:
         problems.error(fault, fault.message)
         raise problems.failure() from None
-    root = overridden(_fields(tree, problems), overrides)
-    settings, table = yield from reading_settings(root, rules, partitions, problems)
+    fields = overridden(_fields(tree, problems), overrides, defaults)
+    settings, table = yield from reading_settings(fields, rules, partitions, problems)
     problems.raise_errors()
     return Loaded(settings=settings, table=table, warnings=problems.warnings())
 
 
 def _fields(tree: Node, problems: Problems) -> MappingNode:
-    """Return the settings of a file, none for one that is empty or all comment; any other content is no settings."""
+    """Return the settings of a file, none if it is empty or has only comments."""
     if isinstance(tree, MappingNode):
-        return tree
-    if isinstance(tree, Scalar) and tree.is_null:
+        found = other_file(tree)
+        if found is None:
+            return tree
+        problems.error(*found)
+    elif is_null(tree):
         return MappingNode(1, 1, {})
-    if not isinstance(tree, Broken):
+    elif not isinstance(tree, Broken):
         problems.error(tree, "a settings file must be a mapping: `clusterID: name` and so on, one setting a line")
     raise problems.failure()

@@ -1,11 +1,12 @@
-"""Settings that command line options give, put over those of the file."""
+"""Settings from the command line: options replace the file's values, defaults serve if the file has none."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from authd.config.document.nodes import MappingNode, Node, Scalar, matched
+from authd.config.document.nodes import MappingNode, Node, Origin, Scalar, is_absent, matched
+from authd.config.settings import NOTHING
 
 _INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -15,20 +16,31 @@ def option_of(path: str) -> str:
     return "--" + _INNER_CAPITAL.sub("-", path.rpartition(".")[2]).lower()
 
 
-def overridden(root: MappingNode, overrides: Mapping[str, str]) -> MappingNode:
-    """Return a file's settings with texts put in by their paths, each with its option as its place."""
+def overridden(root: MappingNode, overrides: Mapping[str, str], defaults: Mapping[str, str] = NOTHING) -> MappingNode:
+    """Return a file's settings with texts added by their paths. The place of each is its option.
+
+    An empty option counts as not given.
+    """
+    for path, text in defaults.items():
+        root = _with(root, path.split("."), _scalar(path, text), replace=False)
     for path, text in overrides.items():
-        root = _with(root, path.split("."), Scalar(0, 0, text, plain=False, option=option_of(path)))
+        if text:
+            root = _with(root, path.split("."), _scalar(path, text), replace=True)
     return root
 
 
-def _with(fields: MappingNode, names: list[str], value: Scalar) -> MappingNode:
-    """Return a mapping with a value put in; where the way there leads through something else, that stays."""
-    first, *rest = names
-    written, inner = fields.entries.get(matched(first), (Scalar(0, 0, first, option=value.option), None))
+def _scalar(path: str, text: str) -> Scalar:
+    return Scalar(0, 0, text, plain=False, origin=Origin(option=option_of(path)))
+
+
+def _with(fields: MappingNode, names: list[str], value: Scalar, *, replace: bool) -> MappingNode:
+    """Return a mapping with a value added, unless a part of the path is something else than a mapping."""
+    first, *others = names
+    written, inner = fields.entries.get(matched(first), (Scalar(0, 0, first, origin=value.origin), None))
     node: Node = value
-    if rest:
-        nothing = inner is None or (isinstance(inner, Scalar) and inner.is_null)
-        below = MappingNode(0, 0, {}) if nothing or inner is None else inner
-        node = _with(below, rest, value) if isinstance(below, MappingNode) else below
+    if others:
+        below = MappingNode(0, 0, {}) if inner is None or is_absent(inner) else inner
+        node = _with(below, others, value, replace=replace) if isinstance(below, MappingNode) else below
+    elif not replace and inner is not None and not is_absent(inner):
+        node = inner
     return fields._replace(entries={**fields.entries, matched(first): (written, node)})

@@ -1,9 +1,9 @@
-"""Every setting's name, section by section, and the nearest one to a name that isn't any."""
+"""The names of all settings, section by section, and the best suggestion for an unknown name."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 
 from authd.config.document.nodes import matched, shown
@@ -17,25 +17,27 @@ def _names(*spelled: str) -> Names:
 
 
 TOP = _names("clusterID", "defaultRole", "server")
+#: Keys at the top of a file that begin so are free, for values with anchors.
+FREE_PREFIX = "x-"
 
-#: Settings of aws-iam-authenticator for what is not built yet, and what each is for.
-UNBUILT = MappingProxyType({
-    "dynamicFilePath": "only the backend MountedFile is built",
-    "dynamicFileUserIDStrict": "only the backend MountedFile is built",
-    "dynamicBackendModePath": "only the backend MountedFile is built",
-    "kubeconfig": "it serves the backends EKSConfigMap and CRD, which are not built",
-    "master": "it serves the backends EKSConfigMap and CRD, which are not built",
-    "ec2DescribeInstancesRoleARN": "the names of EC2 instances are not looked up",
-    "ec2DescribeInstancesQps": "the names of EC2 instances are not looked up",
-    "ec2DescribeInstancesBurst": "the names of EC2 instances are not looked up",
-    "sourceARN": "the names of EC2 instances are not looked up",
-})  # fmt: skip
+#: Settings of sources other than this file, and the sources that use each.
+SOURCE_OPTIONS = MappingProxyType(
+    {
+        "dynamicFilePath": ("DynamicFile",),
+        "dynamicFileUserIDStrict": ("DynamicFile",),
+        "kubeconfig": ("EKSConfigMap", "CRD"),
+        "master": ("EKSConfigMap", "CRD"),
+    }
+)
+#: Settings of the look-up of EC2 instances' names.
+EC2_OPTIONS = ("ec2DescribeInstancesRoleARN", "ec2DescribeInstancesQps", "ec2DescribeInstancesBurst", "sourceARN")
 
 SERVER = _names(
-    "address", "port", "hostname", "healthAddress", "healthPort", "stateDir", "generateKubeconfig",
-    "kubeconfigPregenerated", "partition", "mapRoles", "mapUsers", "mapAccounts", "scrubbedAccounts",
-    "backendMode", "reservedPrefixConfig", "requireClientCertificate", "audiences", "userExtra",
-    "maxTokenLength", "startFromLastGood", "maxLockoutShare", "sts", *UNBUILT,
+    "address", "port", "hostname", "healthAddress", "healthPort", "webhookMetrics", "stateDir",
+    "generateKubeconfig", "kubeconfigPregenerated", "partition", "mapRoles", "mapUsers", "mapAccounts",
+    "rolePatterns", "scrubbedAccounts", "backendMode", "dynamicBackendModePath", "reservedPrefixConfig",
+    "requireClientCertificate", "audiences", "userExtra", "maxTokenLength", "startFromLastGood", "maxLockoutShare",
+    "sts", *SOURCE_OPTIONS, *EC2_OPTIONS,
 )  # fmt: skip
 
 STS = _names("timeout", "concurrency", "cacheTTL", "staleIfError", "caFile", "proxy", "extraRegions", "endpoints")
@@ -45,7 +47,7 @@ USER = _names("userARN", "username", "groups", "userId")
 SSO = _names("permissionSetName", "accountID", "partition")
 RESERVED = _names("backendMode", "usernamePrefixReserveList")
 
-#: Where each name belongs that stands in one place only, so that one in a wrong place can be told its right one.
+#: The section of each name that occurs in one section only, so that a misplaced name can be told its place.
 _HOMES = MappingProxyType(
     {
         "rolearn": "server.mapRoles",
@@ -57,14 +59,18 @@ _HOMES = MappingProxyType(
     }
 )
 
-#: How alike two names must be for the one to be a likely slip for the other.
+#: Similarity from which a name is likely to be a slip for another.
 _ALIKE = 0.6
 
 
-def unknown(name: str, section: str, known: Names) -> str:
-    """Say that a setting is unknown, and which one may be meant; `section` is its path with a full stop."""
+def unknown(name: str, section: str, known: Names, present: Container[str] = ()) -> str:
+    """Return the message for an unknown setting, with the name that is probably meant.
+
+    `section` is its path with a full stop. Names that are `present` are not suggested.
+    """
     says = f"unknown setting {section}{shown(name)}"
-    near = difflib.get_close_matches(matched(name[:64]), known, n=1, cutoff=_ALIKE)
+    absent = [key for key in known if key not in present]
+    near = difflib.get_close_matches(matched(name[:64]), absent, n=1, cutoff=_ALIKE)
     if near:
         return f"{says}: did you mean {known[near[0]]}?"
     home = _HOMES.get(matched(name))

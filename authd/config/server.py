@@ -2,87 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
 
-from authd.config.addresses import host, ip_address, port
-from authd.config.backends import read_backends
+from authd.config.addresses import host_name, listen_address, port
+from authd.config.backends import MOUNTED_FILE, read_backends, read_prefixes, warn_of_idle_options
 from authd.config.document.nodes import Broken, MappingNode, Scalar
 from authd.config.problems import Problems
 from authd.config.rules.reader import RuleReader
 from authd.config.rules.table import reading_accounts, reading_table
-from authd.config.schema import SERVER, TOP, UNBUILT
+from authd.config.schema import FREE_PREFIX, SERVER, TOP
 from authd.config.section import Section
 from authd.config.settings import Settings
 from authd.config.sts import read_sts
-from authd.config.values import boolean, cluster_id, integer, name, one_of, path, role_arn, share
+from authd.config.values import InvalidValue, boolean, cluster_id, integer, name, one_of, path, role_arn, share
+from authd.core.arn import LiteralArn
 from authd.core.mapping import MappingTable
 from authd.core.partitions import Partition
 from authd.core.token_review import UserExtra
 
-#: The shortest real tokens have about 700 characters; the header limits of peers end at 16 KiB.
+#: The shortest real tokens have about 700 characters. Peers limit headers to 16 KiB.
 _TOKEN_LENGTHS = (1024, 16384)
+#: Up to more calls per second than EC2 allows an account.
+_EC2_RATE = integer(1, 10_000)
 
+_NO_MAPPINGS = MappingTable(exact=MappingProxyType({}))
 _DEFAULT = Settings(cluster_id="-")
+
+Value = TypeVar("Value")
+Default = TypeVar("Default", str, None)
 
 
 def reading_settings(
     root: MappingNode, rules: RuleReader, partitions: Mapping[str, Partition], problems: Problems
 ) -> Generator[None, None, tuple[Settings, MappingTable]]:
-    """Read a file's tree and its rules in steps. The result is unusable if an error was noted."""
-    top = Section(root, "", TOP, problems)
+    """Read a file's tree and its rules in steps. The result is of no use if an error was noted."""
+    top = Section(root, "", TOP, problems, FREE_PREFIX)
     cluster = top.required("clusterID", cluster_id, "the name of the cluster that tokens are signed for")
     server = top.section("server", SERVER)
-    _refuse_unbuilt(server)
     partition = server.value("partition", one_of(partitions), _DEFAULT.partition)
     backends = read_backends(server)
+    prefixes = read_prefixes(server, backends)
     scrubbed = yield from reading_accounts(server, "scrubbedAccounts")
-    table = yield from reading_table(server, rules, partition, backends)
+    table = yield from reading_table(server, rules, partition, prefixes.get(MOUNTED_FILE, ()))
+    warn_of_idle_options(server, backends)
+    _warn_of_no_mapping(problems, table, backends)
+    _warn_of_dynamic_backends(server)
     settings = Settings(
         cluster_id=cluster or "",
-        default_role=top.value("defaultRole", _role_or_nothing, None),
-        address=server.value("address", ip_address, _DEFAULT.address),
-        port=server.value("port", port, _DEFAULT.port),
-        hostname=server.value("hostname", host, _DEFAULT.hostname),
-        health_address=server.value("healthAddress", ip_address, _DEFAULT.health_address),
-        health_port=server.value("healthPort", port, _DEFAULT.health_port),
-        state_dir=_path(server, "stateDir", _DEFAULT.state_dir),
-        generate_kubeconfig=_path(server, "generateKubeconfig", _DEFAULT.generate_kubeconfig),
-        kubeconfig_pregenerated=server.value("kubeconfigPregenerated", boolean, _DEFAULT.kubeconfig_pregenerated),
+        default_role=_unused(top, "", "defaultRole", role_arn),
         partition=partition,
         scrubbed_accounts=frozenset(scrubbed),
         backend_mode=backends,
-        require_client_certificate=server.value(
+        reserved_prefixes=prefixes,
+        sts=read_sts(server, partitions[partition]),
+        **_listening(server),
+        **_files(server),
+        **_answers(server),
+        **_sources(server),
+    )
+    return settings, table if MOUNTED_FILE in backends else _NO_MAPPINGS
+
+
+def _listening(server: Section) -> dict[str, Any]:
+    return {
+        "address": server.value("address", listen_address, _DEFAULT.address),
+        "port": server.value("port", port, _DEFAULT.port),
+        "hostname": server.value("hostname", host_name, _DEFAULT.hostname),
+        "health_address": server.value("healthAddress", listen_address, _DEFAULT.health_address),
+        "health_port": server.value("healthPort", port, _DEFAULT.health_port),
+        "webhook_metrics": server.value("webhookMetrics", boolean, _DEFAULT.webhook_metrics),
+    }
+
+
+def _files(server: Section) -> dict[str, Any]:
+    return {
+        "state_dir": _path(server, "stateDir", _DEFAULT.state_dir),
+        "generate_kubeconfig": _path(server, "generateKubeconfig", _DEFAULT.generate_kubeconfig),
+        "kubeconfig_pregenerated": server.value("kubeconfigPregenerated", boolean, _DEFAULT.kubeconfig_pregenerated),
+        "dynamic_file_path": _path(server, "dynamicFilePath", None),
+        "dynamic_backend_mode_path": _path(server, "dynamicBackendModePath", None),
+        "kubeconfig": _path(server, "kubeconfig", None),
+    }
+
+
+def _answers(server: Section) -> dict[str, Any]:
+    return {
+        "require_client_certificate": server.value(
             "requireClientCertificate", boolean, _DEFAULT.require_client_certificate
         ),
-        audiences=tuple(dict.fromkeys(audience for _, audience in server.values("audiences", name))),
-        user_extra=server.value("userExtra", one_of(UserExtra), _DEFAULT.user_extra),
-        max_token_length=server.value("maxTokenLength", integer(*_TOKEN_LENGTHS), _DEFAULT.max_token_length),
-        start_from_last_good=server.value("startFromLastGood", boolean, _DEFAULT.start_from_last_good),
-        lockout_share=server.value("maxLockoutShare", share, _DEFAULT.lockout_share),
-        sts=read_sts(server, partitions[partition]),
+        "audiences": tuple(dict.fromkeys(audience for _, audience in server.values("audiences", name))),
+        "user_extra": server.value("userExtra", one_of(UserExtra), _DEFAULT.user_extra),
+        "max_token_length": server.value("maxTokenLength", integer(*_TOKEN_LENGTHS), _DEFAULT.max_token_length),
+        "start_from_last_good": server.value("startFromLastGood", boolean, _DEFAULT.start_from_last_good),
+        "lockout_share": server.value("maxLockoutShare", share, _DEFAULT.lockout_share),
+        "role_patterns": server.value("rolePatterns", boolean, _DEFAULT.role_patterns),
+    }
+
+
+def _sources(server: Section) -> dict[str, Any]:
+    return {
+        "dynamic_file_user_id_strict": server.value(
+            "dynamicFileUserIDStrict", boolean, _DEFAULT.dynamic_file_user_id_strict
+        ),
+        "master": server.value("master", name, None),
+        "ec2_role_arn": _unused(server, "server.", "ec2DescribeInstancesRoleARN", role_arn),
+        "ec2_qps": _unused(server, "server.", "ec2DescribeInstancesQps", _EC2_RATE) or _DEFAULT.ec2_qps,
+        "ec2_burst": _unused(server, "server.", "ec2DescribeInstancesBurst", _EC2_RATE) or _DEFAULT.ec2_burst,
+        "source_arn": server.value("sourceARN", name, None),
+    }
+
+
+def _unused(section: Section, path: str, setting: str, read: Callable[[str], Value]) -> Value | None:
+    """Read a setting that the daemon has no use for. A wrong value is a warning only."""
+    node = section.node_of(setting)
+    if not isinstance(node, Scalar):
+        return section.value(setting, read, None)
+    try:
+        return read(node.text)
+    except InvalidValue as wrong:
+        section.problems.warn(node, f"{path}{setting} {wrong}; it is left out, since the daemon has no use for it")
+        return None
+
+
+def _warn_of_no_mapping(problems: Problems, table: MappingTable, backends: tuple[str, ...]) -> None:
+    """Warn if nobody can log in: the file has no rule that can match, and there is no other source."""
+    if problems.has_errors or backends != (MOUNTED_FILE,):
+        return
+    if table.accounts or table.patterns or any(not isinstance(r.subject, LiteralArn) for r in table.exact.values()):
+        return
+    problems.warn(
+        Scalar(0, 0, ""),
+        "no mapping can match, so that nobody can log in: add server.mapRoles, mapUsers or mapAccounts",
     )
-    return settings, table
 
 
-def _refuse_unbuilt(server: Section) -> None:
-    """Note settings of what isn't built, unless they say the same as if they weren't there."""
-    for setting, reason in UNBUILT.items():
-        node = server.node_of(setting)
-        absent = node is None or isinstance(node, Broken) or (isinstance(node, Scalar) and _is_unset(node))
-        if not absent and node is not None:
-            server.problems.error(node, f"server.{setting} is not supported yet, remove it: {reason}")
+def _warn_of_dynamic_backends(server: Section) -> None:
+    node = server.node_of("dynamicBackendModePath")
+    if node is not None and not isinstance(node, Broken):
+        server.problems.warn(node, "server.dynamicBackendModePath has no effect yet: server.backendMode is in force")
 
 
-def _is_unset(node: Scalar) -> bool:
-    return node.is_null or node.text in {"", "false"}
-
-
-def _role_or_nothing(text: str) -> str | None:
-    return role_arn(text) if text else None
-
-
-def _path(server: Section, setting: str, default: str) -> str:
+def _path(server: Section, setting: str, default: Default) -> str | Default:
     value, node = server.value(setting, path, default), server.node_of(setting)
-    if node is not None and not node.option and not value.startswith("/"):
+    if node is not None and node.origin is None and not str(value).startswith("/"):
         server.problems.warn(node, f"server.{setting} depends on the directory that the daemon is started in")
     return value

@@ -1,4 +1,4 @@
-"""The settings of the daemon: values that have been checked and can't be wrong."""
+"""The settings of the daemon, as checked values."""
 
 from __future__ import annotations
 
@@ -11,20 +11,30 @@ from authd.core.mapping import MappingTable
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra
 
-#: The settings that a reload brings into force at once; every other one needs a restart.
-_RELOADED = frozenset({"scrubbed_accounts"})
+#: The fields that a reload brings into force at once. Every other one needs a restart.
+_RELOADED = frozenset({"scrubbed_accounts", "role_patterns"})
 
-#: Fields that a settings file calls otherwise than by the same words, or outside of `server`.
+#: Fields that have another name in settings files, or another section than `server`.
 _SPELLED = MappingProxyType(
-    {"cluster_id": "clusterID", "default_role": "defaultRole", "lockout_share": "server.maxLockoutShare"}
+    {
+        "cluster_id": "clusterID",
+        "default_role": "defaultRole",
+        "lockout_share": "server.maxLockoutShare",
+        "dynamic_file_user_id_strict": "server.dynamicFileUserIDStrict",
+        "reserved_prefixes": "server.reservedPrefixConfig",
+        "ec2_role_arn": "server.ec2DescribeInstancesRoleARN",
+        "ec2_qps": "server.ec2DescribeInstancesQps",
+        "ec2_burst": "server.ec2DescribeInstancesBurst",
+        "source_arn": "server.sourceARN",
+    }
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class STSSettings:
-    """How STS is asked; `timeout`, `cache_ttl` and `stale_if_error` are seconds, 0 switches the last two off.
+    """The calls to STS. `timeout`, `cache_ttl` and `stale_if_error` are in seconds, and 0 switches the last two off.
 
-    `ca_file` None means the system's trust store; `proxy` is a host and a port for CONNECT.
+    `ca_file` None means the system's trust store. `proxy` is a host and a port for CONNECT.
     """
 
     timeout: float = 5.0
@@ -39,10 +49,11 @@ class STSSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that a settings file says besides its mappings, with the defaults for what it leaves out.
+    """The content of a settings file apart from its mappings, with defaults for absent settings.
 
-    `lockout_share` is the share (0 to 1) of the identities seen in the last hour that a reload may shut out,
-    None for no such limit; port 0 stands for any free port.
+    `address` and `health_address` may be host names. Port 0 stands for any free port. `backend_mode` has the sources in
+    their order, and `reserved_prefixes` the prefixes that each may not give. `lockout_share` is the share (0 to 1) of
+    the identities of the last hour that a reload may shut out, None for no limit. `ec2_qps` is per second.
     """
 
     cluster_id: str
@@ -58,6 +69,18 @@ class Settings:
     partition: str = "aws"
     scrubbed_accounts: frozenset[str] = frozenset()
     backend_mode: tuple[str, ...] = ("MountedFile",)
+    reserved_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    role_patterns: bool = False
+    dynamic_file_path: str | None = None
+    dynamic_file_user_id_strict: bool = False
+    dynamic_backend_mode_path: str | None = None
+    kubeconfig: str | None = None
+    master: str | None = None
+    ec2_role_arn: str | None = None
+    ec2_qps: int = 15
+    ec2_burst: int = 5
+    source_arn: str | None = None
+    webhook_metrics: bool = True
     require_client_certificate: bool = False
     audiences: tuple[str, ...] = ()
     user_extra: UserExtra = UserExtra.STANDARD
@@ -68,19 +91,19 @@ class Settings:
 
     @property
     def own_names(self) -> tuple[str, ...]:
-        """The names and addresses that a certificate of authd's own is for; clients call the first."""
+        """The names and addresses for a certificate of authd's own. Clients use the first."""
         return tuple(dict.fromkeys([self.hostname, "localhost", "127.0.0.1", "::1", self.address]))
 
     @classmethod
     def restart_fields(cls) -> tuple[str, ...]:
-        """Return the names of the fields whose change needs a restart: all but what a reload swaps."""
+        """Return the names of the fields whose change needs a restart."""
         return tuple(entry.name for entry in fields(cls) if entry.name not in _RELOADED)
 
     @staticmethod
     def spelled(field_name: str) -> str:
-        """Return a field's name as settings files spell it, with its section: `server.stateDir` for `state_dir`."""
-        first, *rest = field_name.split("_")
-        return _SPELLED.get(field_name) or f"server.{first}{''.join(map(str.capitalize, rest))}"
+        """Return a field's name as in settings files, with its section: `server.stateDir` for `state_dir`."""
+        first, *others = field_name.split("_")
+        return _SPELLED.get(field_name) or f"server.{first}{''.join(map(str.capitalize, others))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,5 +115,5 @@ class Loaded:
     warnings: tuple[Problem, ...] = ()
 
 
-#: No overrides at all.
+#: No overrides or defaults.
 NOTHING: Mapping[str, str] = MappingProxyType({})

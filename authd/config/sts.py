@@ -1,4 +1,4 @@
-"""The settings below `server.sts`: how STS is asked, and at which hosts."""
+"""The settings below `server.sts`: the calls to STS and its hosts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from authd.core.partitions import ExtraEndpoint, Partition, STSHosts, UnknownHos
 #: kube-apiserver gives up after 30 s.
 _MAX_TIMEOUT = 30.0
 _MIN_TIMEOUT = 0.001
-#: More calls in flight than any STS quota lets through.
+#: More calls in flight than any quota of STS allows.
 _MAX_CONCURRENCY = 10_000
-#: A token's own life: nothing known about it is kept for longer.
+#: The lifetime of a token in seconds, which no cache exceeds.
 _TOKEN_LIFE = 900.0
 
 _DEFAULT = STSSettings()
 
 
 def read_sts(server: Section, partition: Partition) -> STSSettings:
-    """Read the section; the partition tells which hosts are STS's own."""
+    """Read the section. The partition determines the hosts of STS."""
     sts = server.section("sts", STS)
     regions = frozenset(name for _, name in sts.values("extraRegions", region))
     return STSSettings(
@@ -52,7 +52,7 @@ def _endpoints(sts: Section, partition: Partition, regions: frozenset[str]) -> t
 
 
 def _endpoint(section: Section) -> ExtraEndpoint | None:
-    host = section.required("host", dns_name, "the name that tokens have and TLS verifies")
+    host = section.required("host", dns_name, "the host name in tokens, which TLS verifies")
     signing_region = section.value("signingRegion", region, None)
     to, ca_file = section.value("connect", connect, None), section.value("caFile", absolute_path, None)
     if host is None:
@@ -61,16 +61,16 @@ def _endpoint(section: Section) -> ExtraEndpoint | None:
 
 
 def _check_region(section: Section, endpoint: ExtraEndpoint, known: STSHosts) -> None:
-    """Note an endpoint whose region is nowhere written, or written twice and differently."""
+    """Note an endpoint whose region is missing, or given twice and differently."""
     given, place = endpoint.signing_region, section.node_of("signingRegion") or section.node
-    told = given
+    derived = given
     try:
-        told = known.signing_region(endpoint.host)
+        derived = known.signing_region(endpoint.host)
     except UnknownHost as error:
         if section.node_of("signingRegion") is None:
             section.problems.error(place, f"the endpoint needs a signingRegion, because {error}")
-    if given is not None and given != told:
-        section.problems.error(place, f"signingRegion must be {told}: that is the region in the host's name")
+    if given is not None and given != derived:
+        section.problems.error(place, f"signingRegion must be {derived}: that is the region in the host's name")
     if given is not None and given not in known.extra_regions:
         try:
             known.partition.check_region(given)

@@ -1,4 +1,4 @@
-"""One text to one value: each function returns a value that can't be wrong, or raises `InvalidValue`."""
+"""One text to one value: each function returns a checked value or raises `InvalidValue`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from authd.config.arn_faults import arn_fault
 from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
 from authd.core.partitions import REGION
 
-#: Longer than any name in Kubernetes or AWS; what is longer is a mistake.
+#: Longer than any name in Kubernetes or AWS.
 MAX_NAME_LENGTH = 1024
 #: Linux's PATH_MAX.
 _MAX_PATH_LENGTH = 4096
 
 _CLUSTER_ID = re.compile(r"[!-~](?:[ -~]{0,1022}[!-~])?")
-_INTEGER = re.compile(r"0|[1-9][0-9]{0,8}")
+#: Decimal numbers as YAML writes them, also 21_362 and 21362.0.
+_INTEGER = re.compile(r"(0|[1-9][0-9_]{0,12})(?:\.0{1,9})?")
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|ms|m|s))+")
 _DURATION_PART = re.compile(r"([0-9.]+)(h|ms|m|s)")
 _PLAIN_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -23,18 +25,23 @@ _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHARE = re.compile(r"0(?:\.[0-9]{1,9})?|1(?:\.0{1,9})?")
 _ACCOUNT_DIGITS = 12
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_HYPHENATED_ACCOUNT = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}")
 _DIGITS = re.compile(r"[0-9]+")
-_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+#: Spellings of YAML 1.1 and of Go's ParseBool.
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "t", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "f", "0"), False),
+}
 
 Choice = TypeVar("Choice", bound=str)
 
 
 class InvalidValue(ValueError):
-    """The text is not a value of this setting; the message continues the setting's name ("must be …")."""
+    """The text is not a value of this setting. The message continues the setting's name ("must be …")."""
 
 
 def cluster_id(text: str) -> str:
-    """Read a cluster's name: it travels in an HTTP header, so it is printable ASCII without spaces around."""
+    """Read a cluster's ID: printable ASCII without spaces around it, since it is sent in an HTTP header."""
     if not _CLUSTER_ID.fullmatch(text):
         raise InvalidValue("must be 1 to 1024 printable ASCII characters without a space at either end")
     return text
@@ -61,9 +68,10 @@ def integer(least: int, most: int) -> Callable[[str], int]:
     """Return a reader of whole numbers within bounds."""
 
     def read(text: str) -> int:
-        if not _INTEGER.fullmatch(text) or not least <= int(text) <= most:
+        match = _INTEGER.fullmatch(text)
+        if match is None or not least <= int(match[1].replace("_", "")) <= most:
             raise InvalidValue(f"must be a whole number from {least} to {most}")
-        return int(text)
+        return int(match[1].replace("_", ""))
 
     return read
 
@@ -106,13 +114,15 @@ def one_of(choices: Iterable[Choice]) -> Callable[[str], Choice]:
 
 
 def listed(words: Iterable[str]) -> str:
-    """Return words as a sentence offers them: `a, b or c`."""
+    """Return words as alternatives in a sentence: `a, b or c`."""
     *first, last = words
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def account(text: str) -> str:
-    """Read an AWS account's number; zeros at its beginning count."""
+    """Read an AWS account's number. Zeros at its beginning count."""
+    if _HYPHENATED_ACCOUNT.fullmatch(text):
+        raise InvalidValue("must be an AWS account's number without hyphens")
     if not _ACCOUNT.fullmatch(text):
         lost = "; zeros at the beginning were lost" if _DIGITS.fullmatch(text) and len(text) < _ACCOUNT_DIGITS else ""
         raise InvalidValue(f"must be an AWS account's number of 12 digits{lost}")
@@ -130,15 +140,15 @@ def role_arn(text: str) -> str:
     """Read the ARN of an IAM role."""
     try:
         arn = parse_arn(text)
-    except InvalidArn as error:
-        raise InvalidValue(f"is {error}") from None
+    except InvalidArn:
+        raise InvalidValue(arn_fault(text)) from None
     if arn.kind is not PrincipalKind.ROLE:
         raise InvalidValue("must be the ARN of an IAM role, such as arn:aws:iam::111122223333:role/Name")
     return text
 
 
 def absolute_path(text: str) -> str:
-    """Read a path that does not depend on where the daemon was started."""
+    """Read a path that does not depend on the daemon's working directory."""
     if not path(text).startswith("/"):
         raise InvalidValue("must be an absolute path, beginning with /")
     return text

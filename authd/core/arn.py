@@ -92,3 +92,23 @@ def parse_arn(text: str) -> PrincipalArn:
     if kind is PrincipalKind.FEDERATED_USER:
         session = name
     return PrincipalArn(partition=match[1], account=match[3], kind=kind, path=path or "/", name=name, session=session)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiteralArn:
+    """An ARN whose `*` and `?` are ordinary characters. No principal has such an ARN, so a rule for it never matches.
+
+    `text` has the six fields of an ARN.
+    """
+
+    text: str
+
+    @property
+    def partition(self) -> str:
+        """The partition, which may have wildcards."""
+        return self.text.split(":")[1]
+
+    @property
+    def key(self) -> str:
+        """The ARN in lower case."""
+        return self.text.lower()

@@ -13,7 +13,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
-from authd.core.arn import PrincipalArn
+from authd.core.arn import LiteralArn, PrincipalArn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
 from authd.core.errors import DenialReason, Denied
@@ -69,8 +69,8 @@ class Rule:
     the wildcards `*` and `?` of IAM policies.
     """
 
-    subject: PrincipalArn | PermissionSet | RolePattern
-    username: Template
+    subject: PrincipalArn | PermissionSet | RolePattern | LiteralArn
+    username: Template | None
     groups: tuple[Template, ...]
     where: str
 
@@ -156,7 +156,8 @@ class MappingTable:
 def _render(rule: Rule, identity: CallerIdentity) -> KubernetesUser:
     values = identity.template_values
     try:
-        username = rule.username.render(values)
+        # A rule without a user name gives the canonical ARN.
+        username = identity.canonical_arn if rule.username is None else rule.username.render(values)
         groups = tuple(group.render(values) for group in rule.groups)
     except MissingValue as error:
         raise Denied(DenialReason.USERNAME_NOT_RENDERED, f"the mapping at {rule.where}: {error}") from None

@@ -37,15 +37,9 @@ class HealthRequest(BoundedRequest):
         elif self.path == b"/readyz":
             self._ready()
         elif self.path == b"/metrics":
-            self._metrics()
+            self.respond(200, *exposition(self.factory.metrics))
         else:
             self.refuse(404, "no such path: there are /livez, /readyz, /healthz and /metrics")
-
-    def _metrics(self) -> None:
-        # prometheus-client takes 12 ms to import and a megabyte of memory, which only a scraped daemon needs.
-        from authd.daemon.telemetry.prometheus import CONTENT_TYPE, render  # noqa: PLC0415
-
-        self.respond(200, CONTENT_TYPE, render(self.factory.metrics.families))
 
     def _ready(self) -> None:
         problems = [(check, check.problem()) for check in self.factory.checks]
@@ -53,6 +47,14 @@ class HealthRequest(BoundedRequest):
         lines = [f"[-] {check.name}: {problem}" if problem else _passed(check) for check, problem in problems]
         text = "\n".join([*lines, "ready" if ready else "not ready", ""])
         self.respond(200 if ready else 503, TEXT, text.encode())
+
+
+def exposition(metrics: Metrics) -> tuple[bytes, bytes]:
+    """Return the content type and the body of a scrape."""
+    # prometheus-client takes 12 ms to import and a megabyte of memory, which only a scraped daemon needs.
+    from authd.daemon.telemetry.prometheus import CONTENT_TYPE, render  # noqa: PLC0415
+
+    return CONTENT_TYPE, render(metrics.families)
 
 
 def _passed(check: Check) -> str:

@@ -27,6 +27,7 @@ from authd.daemon.fd_monitor import LOOK_SECONDS, Descriptors
 from authd.daemon.health import HealthFactory
 from authd.daemon.http.deadlines import SWEEP_SECONDS
 from authd.daemon.listener import WebhookListener
+from authd.daemon.net.local_address import local_address
 from authd.daemon.net.shared_resolver import SharedResolver
 from authd.daemon.options import Options
 from authd.daemon.sighup import HangUps
@@ -133,20 +134,23 @@ class AuthdService(MultiService):
         # One thread for each possible look-up of a host name, because a look-up can't be cancelled.
         self._reactor.suggestThreadPoolSize(max(10, min(settings.sts.concurrency, 64)))
         self._listener = WebhookListener(self._reactor, webhook, self._certificate.tls)
-        endpoint = inherited_endpoint(self._reactor) or _tcp(self._reactor, settings.port, settings.address)
+        endpoint = inherited_endpoint(self._reactor) or _tcp(
+            self._reactor, settings.port, local_address("server.address", settings.address)
+        )
         address: Any = self._listener.listen(endpoint).getHost()
         self._kubeconfig = wiring.webhook_kubeconfig(settings, address.port, self._certificate)
         self._kubeconfig.write()
         checks = wiring.readiness_checks(self._sources, self._certificate, self._kubeconfig, lambda: bool(self.running))
         site = HealthFactory(self._reactor, checks, self._metrics)
         self._every(SWEEP_SECONDS, site.deadlines.sweep)
-        health = self._reactor.listenTCP(settings.health_port, site, interface=settings.health_address)
+        health_address = local_address("server.healthAddress", settings.health_address)
+        health = self._reactor.listenTCP(settings.health_port, site, interface=health_address)
         self._ports.append(health)
         _log.info(
             "listening on https://{host}:{port}/authenticate, health on http://{health_host}:{health_port}",
             host=address.host,
             port=address.port,
-            health_host=settings.health_address,
+            health_host=health_address,
             health_port=health.getHost().port,
         )
 

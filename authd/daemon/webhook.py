@@ -87,6 +87,8 @@ class WebhookRequest(BoundedRequest):
             self.refuse(405, "reviews are posted")
         elif self.path == b"/healthz" and self.method in (b"GET", b"HEAD"):
             self.respond(200, TEXT, b"ok\n")
+        elif self.path == b"/metrics" and self.method in (b"GET", b"HEAD") and self.factory.metrics is not None:
+            self.respond(200, *self.factory.metrics())
         else:
             self.refuse(404, "no such path: reviews are posted to /authenticate")
 
@@ -141,6 +143,7 @@ class WebhookFactory(BoundedFactory):
 
     `encoder` returns the encoder of the settings in force. `under_review` counts the reviews in progress. `decided`
     collects the requests whose decisions were made in one reactor turn: all are recorded, then all are answered.
+    `metrics` returns the content type and the body of `/metrics`, and is None if only the health port serves them.
     """
 
     request_class = WebhookRequest
@@ -151,8 +154,10 @@ class WebhookFactory(BoundedFactory):
         authenticator: Decider,
         records: DecisionRecorder,
         encoder: Callable[[], ReviewEncoder],
+        metrics: Callable[[], tuple[bytes, bytes]] | None = None,
     ) -> None:
         super().__init__(reactor)
+        self.metrics = metrics
         self.authenticator = authenticator
         self.records = records
         self.encoder = encoder

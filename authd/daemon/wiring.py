@@ -17,7 +17,7 @@ from authd.config.settings import Settings
 from authd.core.token_review import ReviewEncoder
 from authd.daemon.certificates.serving_certificate import ServingCertificate
 from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig
-from authd.daemon.health import Check
+from authd.daemon.health import Check, exposition
 from authd.daemon.sts.setup import STSAccess
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.log_output import LogOutput
@@ -81,7 +81,13 @@ def webhook(
         observer=metrics,
     )
     decisions = DecisionLog(lambda: in_force.settings.scrubbed_accounts, metrics, seen, output.together)
-    return WebhookFactory(reactor, authenticator, decisions, lambda: _encoder(in_force.settings))
+    return WebhookFactory(
+        reactor,
+        authenticator,
+        decisions,
+        lambda: _encoder(in_force.settings),
+        metrics=partial(exposition, metrics) if settings.webhook_metrics else None,
+    )
 
 
 def _encoder(settings: Settings) -> ReviewEncoder:

@@ -11,7 +11,7 @@ import binascii
 from pathlib import Path
 
 from authd.config.document.decoding import Unreadable, decoding
-from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, shown
+from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent, shown
 from authd.config.document.tree import reading_tree
 from authd.config.problems import Problems
 from authd.core.cooperative import finish
@@ -76,7 +76,7 @@ class _Part:
     def at(self, key: str) -> Node | None:
         """Return what stands at a key, None if nothing does or it is null."""
         _, node = self._entries.get(key, (None, None))
-        return None if isinstance(node, Scalar) and (node.is_null or not node.text) else node
+        return None if node is None or is_absent(node) else node
 
     def text(self, key: str) -> str:
         """Return a text, empty if there is none."""

@@ -24,6 +24,7 @@ server:
   mapUsers:
   - {userARN: 'arn:aws:iam::111122223333:user/U', username: u}
   mapAccounts: ['111122223333', '444455556666']
+  rolePatterns: true
 """
 WARNED = GOOD + "  stateDir: state\n"
 BROKEN = WARNED.replace("username: b", "username: {{SessionName}}").replace("mapAccounts", "mapAccount")
@@ -58,8 +59,8 @@ def test_a_file_with_warnings(run):
     status, out = run(WARNED)
     assert status == 0
     assert out == (
-        "f.yaml:11:13: warning: server.stateDir depends on the directory that the daemon is started in\n"
-        "    11 |   stateDir: state\n"
+        "f.yaml:12:13: warning: server.stateDir depends on the directory that the daemon is started in\n"
+        "    12 |   stateDir: state\n"
         "       |             ^\n"
         "f.yaml: usable: 4 role rules, 1 user rule, 2 accounts; 1 warning\n"
     )
@@ -73,7 +74,7 @@ def test_a_file_with_errors(run):
     assert [line for line in out.splitlines() if line.startswith("f.yaml")] == [
         'f.yaml:5:63: error: quote it: "{{SessionName}}" (YAML takes braces for a mapping)',
         "f.yaml:10:3: error: unknown setting server.mapAccount: did you mean mapAccounts?",
-        "f.yaml:11:13: warning: server.stateDir depends on the directory that the daemon is started in",
+        "f.yaml:12:13: warning: server.stateDir depends on the directory that the daemon is started in",
         "f.yaml: not usable: 2 errors, 1 warning",
     ]
     marked, caret = out.splitlines()[1:3]
@@ -98,7 +99,7 @@ def test_output_for_programs(run):
         "column": 3,
         "message": "unknown setting server.mapAccount: did you mean mapAccounts?",
     }
-    assert [warning["line"] for warning in report["warnings"]] == [11]
+    assert [warning["line"] for warning in report["warnings"]] == [12]
     status, out = run(GOOD, "-o", "json")
     assert status == 0
     assert json.loads(out) == {"file": json.loads(out)["file"], "usable": True, "errors": [], "warnings": []}
@@ -184,7 +185,7 @@ def test_bytes_that_are_no_text(run):
 def test_the_caret_below_wide_letters(run):
     """Letters that take two columns or none of a terminal are counted so."""
     before = 'server: {audiences: ["集e\u0301", '
-    _, out = run(f"clusterID: c\n{before}~]}}\n")
+    _, out = run(f"clusterID: c\n{before}[]]}}\n")
     assert out.splitlines()[2] == "       | " + " " * len(before) + "^"  # one wide letter, one of no width
 
 
@@ -196,10 +197,10 @@ def test_tabs_keep_the_caret_in_place(run):
 
 def test_long_lines_are_cut(run):
     """Of a line too long for a terminal the part around the place is shown."""
-    _, out = run(f"clusterID: c # {'x' * 500}\nserver: {{audiences: [{'a, ' * 100}~, {'b, ' * 100}]}}\n")
+    _, out = run(f"clusterID: c # {'x' * 500}\nserver: {{audiences: [{'a, ' * 100}{{}}, {'b, ' * 100}]}}\n")
     marked, caret = out.splitlines()[1:3]
     assert len(marked) < 120
-    assert marked[caret.index("^")] == "~"
+    assert marked[caret.index("^")] == "{"
     assert marked.startswith("     2 | …")
     assert marked.endswith("…")
 
@@ -229,3 +230,66 @@ def test_help(run, capsys):
     out = capsys.readouterr().out
     assert "authd check /etc/authd/config.yaml" in out
     assert "exit status" in out
+
+
+MANIFEST = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: mapping}
+data:
+  config.yaml: |
+    clusterID: c
+    server:
+      mapAccounts: ['111122223333']
+      stateDir: state
+"""
+
+
+def test_settings_in_a_manifest(run):
+    """Settings in a ConfigMap's manifest are checked with the lines of the manifest, and a note says where they are."""
+    status, out = run(MANIFEST)
+    assert status == 0
+    note, warning, line, caret, summary = out.splitlines()
+    assert note.startswith(
+        "f.yaml: this is a manifest of the ConfigMap mapping: the settings are under data / config.yaml"
+    )
+    assert warning.startswith("f.yaml:9:17: warning: server.stateDir depends")
+    assert line == "     9 |       stateDir: state"
+    assert line[caret.index("^") :] == "state"
+    assert summary == "f.yaml: usable: 0 role rules, 0 user rules, 1 account; 1 warning"
+    assert "note" in json.loads(run(MANIFEST, "-o", "json")[1])
+
+
+def test_broken_settings_in_a_manifest(run):
+    """Errors of settings in a manifest have their true place, and those of a quoted text the place in the text."""
+    status, out = run(MANIFEST.replace("clusterID: c", "clusterId2: c"))
+    assert status == 2
+    assert "f.yaml:6:5: error: unknown setting clusterId2: did you mean clusterID?" in out
+    status, out = run('kind: ConfigMap\napiVersion: v1\ndata: {config.yaml: "clusterID: c\\nserver: []"}')
+    assert status == 2
+    assert "f.yaml, data / config.yaml:2:9: error: server must be a mapping" in out
+
+
+def test_aws_auth(run):
+    """The ConfigMap aws-auth is recognised, and its rules are checked with their true places."""
+    status, out = run(
+        "kind: ConfigMap\nmetadata: {name: aws-auth}\ndata:\n  mapRoles: |\n    - rolearn: arn:aws:iam::1:role/A\n"
+        "  mapUsers: |\n    - {userarn: 'arn:aws:iam::111122223333:user/A'}\n  mapAccounts: |\n    - '1'\n"
+    )
+    assert status == 2
+    assert "f.yaml:1:1: error: this is the ConfigMap aws-auth of EKS" in out
+    assert "f.yaml:5:16: error: mapRoles.roleARN has the account 1 with 1 digits" in out
+    assert "f.yaml:7:7: warning: the rule has no username" in out
+    assert "f.yaml:9:7: error: mapAccounts must be an AWS account's number" in out
+    assert run("kind: ConfigMap\nmetadata: {name: aws-auth}\ndata: {mapRoles: '['}")[0] == 2
+
+
+@pytest.mark.parametrize(("days", "says"), [(-70, "ends in 20 days"), (-30, None)])
+def test_a_certificate_that_ends_soon(run, tmp_path, days, says):
+    """A certificate that ends within a month is a warning, unless the daemon renews it."""
+    files = StateFiles(folder=tmp_path / "state")
+    files.ensure_pair(["localhost"], datetime.now(UTC) + timedelta(days=days))
+    assert run(GOOD + f"  stateDir: {files.folder}\n", "--strict")[0] == 0
+    files.authority_key.unlink()
+    status, out = run(GOOD + f"  stateDir: {files.folder}\n", "--strict")
+    assert (status, says is not None and says in out) == ((1, True) if says else (0, False))

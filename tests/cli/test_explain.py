@@ -9,6 +9,7 @@ from authd.cli.main import main
 SETTINGS = """\
 clusterID: c
 server:
+  rolePatterns: true
   mapRoles:
   - roleARN: arn:aws:iam::111122223333:role/team/Admin
     username: "admin:{{SessionName}}"
@@ -51,21 +52,21 @@ def explain(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "username", "groups", "where"),
     [
-        ([f"{ACCOUNT}:role/Admin", "--session", "a@b"], "admin:a-b", ["system:masters", "account:111122223333"], 4),
-        ([f"{ACCOUNT}:role/team/Admin", "--session", "a"], "admin:a", ["system:masters", "account:111122223333"], 4),
-        ([f"{SESSION}/Admin/s"], "admin:s", ["system:masters", "account:111122223333"], 4),
-        ([f"{SESSION}/Admin/s", "--session", "t"], "admin:t", ["system:masters", "account:111122223333"], 4),
+        ([f"{ACCOUNT}:role/Admin", "--session", "a@b"], "admin:a-b", ["system:masters", "account:111122223333"], 5),
+        ([f"{ACCOUNT}:role/team/Admin", "--session", "a"], "admin:a", ["system:masters", "account:111122223333"], 5),
+        ([f"{SESSION}/Admin/s"], "admin:s", ["system:masters", "account:111122223333"], 5),
+        ([f"{SESSION}/Admin/s", "--session", "t"], "admin:t", ["system:masters", "account:111122223333"], 5),
         (
             [f"{ACCOUNT}:role/Admin"],
             "admin:{{SessionName}}",
             ["system:masters", "account:111122223333"],
-            4,
+            5,
         ),
-        ([f"{ACCOUNT}:role/Tracked"], "tracked:{{AccessKeyID}}", [], 7),
-        ([f"{ACCOUNT}:role/dev-x"], "dev", [], 9),
-        ([f"{SESSION}/AWSReservedSSO_Viewer_0123456789abcdef/a@b"], "a@b", ["viewers"], 11),
-        ([f"{ACCOUNT}:user/alice"], "alice", [], 15),
-        (["arn:aws:iam::444455556666:user/x/bob"], "arn:aws:iam::444455556666:user/x/bob", [], 19),
+        ([f"{ACCOUNT}:role/Tracked"], "tracked:{{AccessKeyID}}", [], 8),
+        ([f"{ACCOUNT}:role/dev-x"], "dev", [], 10),
+        ([f"{SESSION}/AWSReservedSSO_Viewer_0123456789abcdef/a@b"], "a@b", ["viewers"], 12),
+        ([f"{ACCOUNT}:user/alice"], "alice", [], 16),
+        (["arn:aws:iam::444455556666:user/x/bob"], "arn:aws:iam::444455556666:user/x/bob", [], 20),
     ],
 )
 def test_a_match(explain, arguments, username, groups, where):
@@ -80,8 +81,8 @@ def test_a_match(explain, arguments, username, groups, where):
     ("arn", "reason", "says"),
     [
         (f"{ACCOUNT}:role/Nobody", "identity_not_mapped", "no mapping matches: "),
-        ("arn:aws:iam::999999999999:role/Admin", "identity_not_mapped", "c.yaml:4:5 is for the same name in another"),
-        (f"{ACCOUNT}:user/eve", "username_reserved", "c.yaml:17:5 gives a user name with the reserved prefix 'eks:'"),
+        ("arn:aws:iam::999999999999:role/Admin", "identity_not_mapped", "c.yaml:5:5 is for the same name in another"),
+        (f"{ACCOUNT}:user/eve", "username_reserved", "c.yaml:18:5 gives a user name with the reserved prefix 'eks:'"),
     ],
 )
 def test_no_match(explain, arn, reason, says):
@@ -94,11 +95,17 @@ def test_no_match(explain, arn, reason, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "the ARN, or --session, is not the ARN of"),
-        (["arn:aws:s3:::bucket"], "the ARN, or --session, is not the ARN of"),
-        ([f"{ACCOUNT}:role/Admin", "--session", "a/b"], "the ARN, or --session, is not the ARN of"),
-        ([f"{ACCOUNT}:user/alice", "--session", "a"], "--session goes with a role's ARN; this is the ARN of a user"),
-        (["arn:aws-cn:iam::111122223333:user/alice"], "the ARN is of the partition aws-cn; server.partition is aws"),
+        (["nonsense"], "the ARN is not an ARN, which begins with arn:"),
+        (["arn:aws:s3:::bucket"], "the ARN is the ARN of the service s3"),
+        ([f"{ACCOUNT}:role/Admin", "--session", "a/b"], "--session must be a session's name"),
+        (
+            [f"{ACCOUNT}:user/alice", "--session", "a"],
+            "--session goes with a role's ARN, but this is the ARN of a user",
+        ),
+        (
+            ["arn:aws-cn:iam::111122223333:user/alice"],
+            "the ARN is of the partition aws-cn, but server.partition is aws",
+        ),
     ],
 )
 def test_what_it_can_not_use(explain, arguments, says):
@@ -127,5 +134,5 @@ def test_text_for_people(tmp_path, capsys):
         "canonicalARN  arn:aws:iam::111122223333:role/Admin\n"
         "username      admin:s\n"
         "groups        system:masters, account:111122223333\n"
-        f"mapping       {file}:4:5\n"
+        f"mapping       {file}:5:5\n"
     )

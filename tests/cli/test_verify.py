@@ -156,4 +156,4 @@ def test_the_help_warns_of_command_lines(capsys):
     with pytest.raises(SystemExit):
         main(["verify", "--help"])
     out = " ".join(capsys.readouterr().out.split())
-    assert "what stands on a command line, everybody on the machine can read" in out
+    assert "everybody on the machine can read command lines" in out

@@ -29,22 +29,22 @@ def test_first_releases_format_loads_with_warnings_only(load):
     assert loaded.settings.state_dir == "/var/heptio-authenticator-aws"
 
 
-def test_current_format_is_refused_for_what_is_not_built_alone(refuse):
-    """A file of aws-iam-authenticator's format has exactly the errors of what is not built."""
-    role, template = refuse(HERE.joinpath("aws-iam-authenticator-format.yaml").read_bytes())
-    assert (role.line, role.column) == (8, 32)
-    assert role.message.startswith("server.ec2DescribeInstancesRoleARN is not supported yet")
-    assert (template.line, template.column) == (16, 15)
-    assert "{{EC2PrivateDNSName}}, which is not supported yet" in template.message
+def test_current_format_loads_with_warnings(load):
+    """A file of aws-iam-authenticator's format loads; that EC2's names are not looked up is a warning."""
+    loaded = load(HERE.joinpath("aws-iam-authenticator-format.yaml").read_bytes())
+    assert [(warning.line, warning.column) for warning in loaded.warnings] == [(16, 15), (18, 14)]
+    assert "(used" not in loaded.warnings[0].message
+    assert loaded.settings.ec2_role_arn == "arn:aws:iam::444455556666:role/LooksUpInstances"
 
 
 def test_current_format_loads_without_what_is_not_built(load):
     """Without EC2's names a file of aws-iam-authenticator's format loads; that callers choose node names is told."""
     text = HERE.joinpath("aws-iam-authenticator-format.yaml").read_text()
-    text = text.replace("{{EC2PrivateDNSName}}", "{{SessionName}}").replace("  ec2DescribeInstancesRoleARN", "  #")
+    text = text.replace("{{EC2PrivateDNSName}}", "{{SessionName}}")
     loaded = load(text)
-    (warning,) = loaded.warnings
-    assert "any node" in warning.message
+    any_node, path = loaded.warnings
+    assert "any node" in any_node.message
+    assert "path" in path.message
     settings = loaded.settings
     assert settings.scrubbed_accounts == {"777788889999"}
     assert loaded.table.reserved_prefixes == ("eks:", "aws:")

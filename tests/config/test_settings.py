@@ -12,6 +12,11 @@ from authd.core.token_review import UserExtra
 C = "clusterID: c\n"
 
 
+def notable(loaded):
+    """Return the warnings other than that nobody is mapped, which most of these files deserve."""
+    return tuple(warning for warning in loaded.warnings if "nobody can log in" not in warning.message)
+
+
 def test_defaults(load):
     """A file with a cluster's name alone gives the documented defaults."""
     assert load(C).settings == Settings(
@@ -28,6 +33,18 @@ def test_defaults(load):
         partition="aws",
         scrubbed_accounts=frozenset(),
         backend_mode=("MountedFile",),
+        reserved_prefixes={},
+        role_patterns=False,
+        dynamic_file_path=None,
+        dynamic_file_user_id_strict=False,
+        dynamic_backend_mode_path=None,
+        kubeconfig=None,
+        master=None,
+        ec2_role_arn=None,
+        ec2_qps=15,
+        ec2_burst=5,
+        source_arn=None,
+        webhook_metrics=True,
         require_client_certificate=False,
         audiences=(),
         user_extra=UserExtra.STANDARD,
@@ -61,6 +78,11 @@ GOOD = {
     ),
     "defaultRole empty": (C + "defaultRole: ''", "default_role", None),
     "address": (C + "server: {address: 0.0.0.0}", "address", "0.0.0.0"),
+    "address name": (C + "server: {address: LocalHost}", "address", "localhost"),
+    "address IPv6 in brackets": (C + "server: {address: '[::1]'}", "address", "::1"),
+    "hostname IPv6 in brackets": (C + "server: {hostname: '[fd00::1]'}", "hostname", "fd00::1"),
+    "port underscore": (C + "server: {port: 21_362}", "port", 21362),
+    "port float": (C + "server: {port: 443.0}", "port", 443),
     "address IPv6": (C + "server: {address: '::'}", "address", "::"),
     "port": (C + "server: {port: 443}", "port", 443),
     "port quoted": (C + "server: {port: '443'}", "port", 443),
@@ -77,17 +99,30 @@ GOOD = {
     "generateKubeconfig": (C + "server: {generateKubeconfig: /k}", "generate_kubeconfig", "/k"),
     "kubeconfigPregenerated": (C + "server: {kubeconfigPregenerated: true}", "kubeconfig_pregenerated", True),
     "kubeconfigPregenerated yes": (C + "server: {kubeconfigPregenerated: Yes}", "kubeconfig_pregenerated", True),
+    "kubeconfigPregenerated 1": (C + "server: {kubeconfigPregenerated: 1}", "kubeconfig_pregenerated", True),
+    "kubeconfigPregenerated f": (C + "server: {kubeconfigPregenerated: F}", "kubeconfig_pregenerated", False),
     "kubeconfigPregenerated off": (C + "server: {kubeconfigPregenerated: off}", "kubeconfig_pregenerated", False),
     "partition": (C + "server: {partition: aws-us-gov}", "partition", "aws-us-gov"),
+    "scrubbedAccounts one": (C + "server: {scrubbedAccounts: 111122223333}", "scrubbed_accounts", {"111122223333"}),
+    "scrubbedAccounts several": (
+        C + "server: {scrubbedAccounts: '111122223333,444455556666 777788889999'}", "scrubbed_accounts",
+        {"111122223333", "444455556666", "777788889999"},
+    ),
+    "scrubbedAccounts null": (C + "server: {scrubbedAccounts: [~, '']}", "scrubbed_accounts", frozenset()),
     "scrubbedAccounts": (
         C + "server: {scrubbedAccounts: ['000000000001', 111122223333]}", "scrubbed_accounts",
         frozenset({"000000000001", "111122223333"}),
     ),
     "backendMode": (C + "server: {backendMode: [MountedFile]}", "backend_mode", ("MountedFile",)),
     "backendMode old": (C + "server: {backendMode: [File]}", "backend_mode", ("MountedFile",)),
+    "backendMode one": (C + "server: {backendMode: MountedFile}", "backend_mode", ("MountedFile",)),
+    "backendMode empty text": (C + "server: {backendMode: ''}", "backend_mode", ("MountedFile",)),
     "backendMode empty": (C + "server: {backendMode: []}", "backend_mode", ("MountedFile",)),
     "requireClientCertificate": (C + "server: {requireClientCertificate: 'true'}", "require_client_certificate", True),
     "audiences": (C + "server: {audiences: [b, a, b]}", "audiences", ("b", "a")),
+    "audiences one": (C + "server: {audiences: a}", "audiences", ("a",)),
+    "audiences by commas": (C + "server: {audiences: 'a,b,'}", "audiences", ("a", "b")),
+    "audiences null": (C + "server: {audiences: [~, a, '']}", "audiences", ("a",)),
     "userExtra": (C + "server: {userExtra: lowercase}", "user_extra", UserExtra.LOWERCASE),
     "userExtra none": (C + "server: {userExtra: none}", "user_extra", UserExtra.NONE),
     "maxTokenLength": (C + "server: {maxTokenLength: 16384}", "max_token_length", 16384),
@@ -96,9 +131,24 @@ GOOD = {
     "maxLockoutShare all": (C + "server: {maxLockoutShare: 1}", "lockout_share", 1.0),
     "maxLockoutShare off": (C + "server: {maxLockoutShare: off}", "lockout_share", None),
     "case of keys": (C + "SERVER: {PORT: 1}", "port", 1),
-    "unbuilt but unset": (
-        C + "server: {kubeconfig: '', master: ~, dynamicFileUserIDStrict: false, sourceARN: ''}", "port", 21362,
+    "sources' options unset": (
+        C + "server: {kubeconfig: '', master: ~, dynamicFileUserIDStrict: false, sourceARN: ''}", "master", None,
     ),
+    "rolePatterns": (C + "server: {rolePatterns: true}", "role_patterns", True),
+    "webhookMetrics": (C + "server: {webhookMetrics: false}", "webhook_metrics", False),
+    "EC2 role": (
+        C + "server: {ec2DescribeInstancesRoleARN: arn:aws:iam::111122223333:role/Describe}", "ec2_role_arn",
+        "arn:aws:iam::111122223333:role/Describe",
+    ),
+    "EC2 rate": (C + "server: {ec2DescribeInstancesQps: 7}", "ec2_qps", 7),
+    "EC2 burst": (C + "server: {ec2DescribeInstancesBurst: '3'}", "ec2_burst", 3),
+    "sourceARN": (C + "server: {sourceARN: 'arn:aws:eks:us-east-1:111122223333:cluster/c'}", "source_arn",
+                  "arn:aws:eks:us-east-1:111122223333:cluster/c"),
+    "null everywhere": (
+        C + "defaultRole: ~\nserver: {address: ~, port: null, hostname: , stateDir: '', partition: '', backendMode: ~}",
+        "port", 21362,
+    ),
+    "keys with anchors": ("x-a: &a [1, 2]\nX-b: *a\n" + C, "port", 21362),
 }  # fmt: skip
 
 
@@ -107,60 +157,55 @@ def test_good_values(load, text, field, value):
     """Each setting's value arrives as what it means."""
     loaded = load(text)
     assert getattr(loaded.settings, field) == value
-    assert loaded.warnings == ()
+    assert notable(loaded) == ()
 
 
 BAD = {
-    "clusterID empty": ("clusterID: ''", 1, 12, "clusterID must be 1 to 1024 printable ASCII"),
+    "clusterID empty": ("clusterID: ''", 1, 1, "clusterID is missing"),
+    "clusterID null": ("clusterID:", 1, 1, "clusterID is missing"),
+    "clusterID word null": ("clusterID: null", 1, 1, "clusterID is missing"),
+    "address": (C + "server: {address: a_b}", 2, 19, "server.address must be an IP address, such as 127.0.0.1"),
+    "kubeconfigPregenerated": (C + "server: {kubeconfigPregenerated: 2}", 2, 34, "must be true or false"),
+    "account with hyphens": (C + "server: {mapAccounts: [1111-2222-3333]}", 2, 24, "without hyphens"),
+    "names that are there": (
+        "clusterID: c\nclusterid2: d", 2, 1, "unknown setting clusterid2: known here are clusterID, defaultRole, server",
+    ),
+    "a free key below the top": (C + "server: {x-a: 1}", 2, 10, "unknown setting server.x-a"),
     "clusterID too long": (f"clusterID: {'x' * 1025}", 1, 12, "clusterID must be"),
     "clusterID space": ("clusterID: 'a '", 1, 12, "clusterID must be"),
     "clusterID newline": ('clusterID: "a\\nb"', 1, 12, "clusterID must be"),
     "clusterID no ASCII": ("clusterID: é", 1, 12, "clusterID must be"),
-    "clusterID null": ("clusterID:", 1, 11, "clusterID has no value"),
-    "clusterID word null": ("clusterID: null", 1, 12, 'clusterID has no value: quote it ("null")'),
     "clusterID list": ("clusterID: [a]", 1, 12, "clusterID must be a single value, not a list"),
     "clusterID mapping": ("clusterID: {a: b}", 1, 12, "clusterID must be a single value, not a mapping"),
     "clusterID missing": ("server: {}", 1, 1, "clusterID is missing"),
-    "defaultRole": (C + "defaultRole: Admin", 2, 14, "defaultRole is not the ARN of"),
-    "defaultRole a user": (C + "defaultRole: arn:aws:iam::111122223333:user/A", 2, 14, "must be the ARN of an IAM role"),
     "server a list": (C + "server: []", 2, 9, "server must be a mapping"),
     "server a text": (C + "server: a", 2, 9, "server must be a mapping"),
-    "address": (C + "server: {address: localhost}", 2, 19, "server.address must be an IP address"),
     "address zeros": (C + "server: {address: 127.0.0.01}", 2, 19, "server.address must be an IP address"),
     "port": (C + "server: {port: http}", 2, 16, "server.port must be a whole number from 0 to 65535"),
     "port octal": (C + "server: {port: 021362}", 2, 16, "server.port must be"),
-    "port underscore": (C + "server: {port: 21_362}", 2, 16, "server.port must be"),
     "port other digits": (C + "server: {port: '\u0661\u0662'}", 2, 16, "server.port must be"),
     "port negative": (C + "server: {port: -1}", 2, 16, "server.port must be"),
-    "port float": (C + "server: {port: 1.0}", 2, 16, "server.port must be"),
     "port space": (C + "server: {port: ' 1'}", 2, 16, "server.port must be"),
     "port too large": (C + "server: {port: 65536}", 2, 16, "server.port must be"),
     "port enormous": (C + f"server: {{port: {'9' * 5000}}}", 2, 16, "server.port must be"),
-    "port null": (C + "server: {port: }", 2, 16, "server.port has no value"),
     "hostname": (C + "server: {hostname: a_b}", 2, 20, "server.hostname must be a DNS name or an IP address"),
     "hostname no ASCII": (C + "server: {hostname: '\u212aube'}", 2, 20, "server.hostname must be"),
     "hostname long": (C + f"server: {{hostname: {'a.' * 126}ab}}", 2, 20, "server.hostname must be"),
-    "hostname empty": (C + "server: {hostname: ''}", 2, 20, "server.hostname must be"),
     "hostname IP with port": (C + "server: {hostname: '10.0.0.1:1'}", 2, 20, "server.hostname must be"),
     "hostname number": (C + "server: {hostname: 1.2.3.4.5}", 2, 20, "server.hostname must be"),
-    "stateDir empty": (C + "server: {stateDir: ''}", 2, 20, "server.stateDir must be a path"),
     "stateDir control": (C + 'server: {stateDir: "/a\\0"}', 2, 20, "server.stateDir must be a path"),
     "stateDir long": (C + f"server: {{stateDir: /{'a' * 4096}}}", 2, 20, "server.stateDir must be a path"),
-    "kubeconfigPregenerated": (C + "server: {kubeconfigPregenerated: 1}", 2, 34, "must be true or false"),
     "kubeconfigPregenerated no ASCII": (C + "server: {kubeconfigPregenerated: '\u017fo'}", 2, 34, "must be true or false"),
     "partition": (C + "server: {partition: amazon}", 2, 21, "server.partition must be aws, aws-cn"),
     "scrubbedAccounts": (C + "server: {scrubbedAccounts: [1234]}", 2, 29, "zeros at the beginning were lost"),
     "scrubbedAccounts word": (C + "server: {scrubbedAccounts: [all]}", 2, 29, "must be an AWS account's number of 12 digits"),
     "scrubbedAccounts longer": (C + "server: {scrubbedAccounts: [1111222233334]}", 2, 29, "must be an AWS account's number"),
-    "scrubbedAccounts text": (C + "server: {scrubbedAccounts: 111122223333}", 2, 28, "server.scrubbedAccounts must be a list"),
-    "scrubbedAccounts null": (C + "server: {scrubbedAccounts: [~]}", 2, 29, "server.scrubbedAccounts has no value"),
     "scrubbedAccounts mapping": (C + "server: {scrubbedAccounts: {a: b}}", 2, 28, "server.scrubbedAccounts must be a list"),
     "backendMode unknown": (C + "server: {backendMode: [Mountedfile]}", 2, 24, "did you mean MountedFile?"),
     "backendMode nonsense": (C + "server: {backendMode: [zzz]}", 2, 24, "known are MountedFile, EKSConfigMap, CRD or DynamicFile"),
     "backendMode not built": (C + "server: {backendMode: [MountedFile, CRD]}", 2, 37, "the backend CRD is not supported yet"),
     "backendMode twice": (C + "server: {backendMode: [MountedFile, File]}", 2, 37, "MountedFile stands in server.backendMode twice"),
     "audiences": (C + 'server: {audiences: ["a\\tb"]}', 2, 22, "server.audiences must not have control"),
-    "audiences empty": (C + "server: {audiences: ['']}", 2, 22, "server.audiences must have 1 to 1024 characters"),
     "userExtra": (C + "server: {userExtra: all}", 2, 21, "server.userExtra must be standard, lowercase or none"),
     "maxTokenLength": (C + "server: {maxTokenLength: 1023}", 2, 26, "must be a whole number from 1024 to 16384"),
     "maxTokenLength large": (C + "server: {maxTokenLength: 16385}", 2, 26, "must be a whole number from 1024 to 16384"),
@@ -174,22 +219,12 @@ BAD = {
     "unknown, other letters": (C + "\u212aubeconfig: 1", 2, 1, "unknown setting \u212aubeconfig"),
     "unknown, invisible": (C + '"a\\u202eb": 1', 2, 1, "unknown setting 'a\\u202eb'"),
     "unknown, endless": (C + f"? {'z' * 500}\n: 1", 2, 3, f"unknown setting {'z' * 64}…"),
-    "EC2 role": (C + "server: {ec2DescribeInstancesRoleARN: x}", 2, 39, "is not supported yet, remove it"),
-    "EC2 rate": (C + "server: {ec2DescribeInstancesQps: 15}", 2, 35, "is not supported yet, remove it"),
-    "EC2 burst": (C + "server: {ec2DescribeInstancesBurst: 5}", 2, 37, "is not supported yet, remove it"),
-    "dynamicFilePath": (C + "server: {dynamicFilePath: /f}", 2, 27, "is not supported yet, remove it"),
-    "dynamicFileUserIDStrict": (C + "server: {dynamicFileUserIDStrict: true}", 2, 35, "is not supported yet, remove it"),
-    "dynamicBackendModePath": (C + "server: {dynamicBackendModePath: [/f]}", 2, 34, "is not supported yet, remove it"),
-    "kubeconfig": (C + "server: {kubeconfig: /k}", 2, 22, "server.kubeconfig is not supported yet"),
-    "master": (C + "server: {master: https://m}", 2, 18, "server.master is not supported yet"),
-    "sourceARN": (C + "server: {sourceARN: x}", 2, 21, "server.sourceARN is not supported yet"),
-    "unbuilt and broken": (C + "server: {sourceARN: *x}", 2, 21, "aliases"),
     "reserved, unknown backend": (C + "server: {reservedPrefixConfig: [{backendMode: Fil}]}", 2, 47, "unknown backend"),
     "reserved, no backend": (C + "server: {reservedPrefixConfig: [{}]}", 2, 33, "backendMode is missing"),
     "reserved, no mapping": (C + "server: {reservedPrefixConfig: [a]}", 2, 33, "server.reservedPrefixConfig must be a mapping"),
     "reserved, everything": (
-        C + "server: {reservedPrefixConfig: [{backendMode: MountedFile, usernamePrefixReserveList: ['']}]}", 2, 88,
-        "server.reservedPrefixConfig.usernamePrefixReserveList must have 1 to 1024 characters",
+        C + 'server: {reservedPrefixConfig: [{backendMode: MountedFile, usernamePrefixReserveList: ["a\\tb"]}]}', 2, 88,
+        "server.reservedPrefixConfig.usernamePrefixReserveList must not have control",
     ),
     "reserved, unknown": (
         C + "server: {reservedPrefixConfig: [{backendMode: MountedFile, reserved: []}]}", 2, 60, "unknown setting",
@@ -214,7 +249,7 @@ def test_reserved_prefixes_count_for_backends_in_use(load):
         "  - {backendMode: MountedFile, usernamePrefixReserveList: [b, c]}\n"
     )
     assert loaded.table.reserved_prefixes == ("b", "c")
-    assert [(warning.line, warning.message) for warning in loaded.warnings] == [
+    assert [(warning.line, warning.message) for warning in notable(loaded)] == [
         (4, "the prefixes have no effect: DynamicFile is not among server.backendMode"),
         (6, "MountedFile has reserved prefixes already: these replace the earlier ones"),
     ]
@@ -224,13 +259,13 @@ def test_a_relative_path_is_warned_of(load):
     """A path that depends on where the daemon was started is used, with a warning."""
     loaded = load(C + "server: {stateDir: state}")
     assert loaded.settings.state_dir == "state"
-    assert loaded.warnings[0].message.startswith("server.stateDir depends on the directory")
+    assert notable(loaded)[0].message.startswith("server.stateDir depends on the directory")
 
 
 def test_an_account_listed_twice_is_warned_of(load):
     """An account that stands twice in one list is told with both lines."""
     loaded = load(f"{C}server:\n  mapAccounts:\n  - '111122223333'\n  - 111122223333\n")
-    assert [str(warning) for warning in loaded.warnings] == [
+    assert [str(warning) for warning in notable(loaded)] == [
         "f:5:5: the account stands in mapAccounts already, in line 4"
     ]
     assert loaded.table.accounts == {"111122223333": "f:5:5"}
@@ -254,7 +289,7 @@ def test_options_override_the_file(load):
 
 def test_a_relative_path_from_an_option_is_no_surprise(load):
     """Who types a relative path at a shell means it: no warning."""
-    assert load(C, server__stateDir="state").warnings == ()
+    assert notable(load(C, server__stateDir="state")) == ()
 
 
 @pytest.mark.parametrize("text", ["", "server:", "server: {sts: ~}"])
@@ -280,7 +315,7 @@ def test_zeros_lost_from_an_account(refuse, number, lost):
 
 def test_errors_of_options_name_the_option(refuse):
     """A wrong option is told by its name, since no line holds it."""
-    problems = refuse(C, server__port="x", server__stateDir="", server__backendMode="MountedFile,CRD")
+    problems = refuse(C, server__port="x", server__stateDir="\t", server__backendMode="MountedFile,CRD")
     assert {problem.file for problem in problems} == {"--port", "--backend-mode", "--state-dir"}
     assert {problem.line for problem in problems} == {0}
     assert "--port: server.port must be a whole number from 0 to 65535" in map(str, problems)
@@ -292,10 +327,15 @@ def test_an_option_does_not_hide_a_broken_section(refuse):
     assert str(problem).startswith("f:2:9: server must be a mapping")
 
 
+def test_an_empty_option_counts_as_not_given(load):
+    """An option whose value is empty, as templates render it, leaves the file's value."""
+    assert load(C + "server: {port: 1}", server__port="", clusterID="").settings.port == 1
+
+
 def test_what_needs_a_restart(load):
-    """Every setting needs a restart except the scrubbed accounts."""
+    """Everything needs a restart but the mapping, its patterns and the scrubbed accounts."""
     names = {field.name for field in dataclasses.fields(Settings)}
-    assert names - set(Settings.restart_fields()) == {"scrubbed_accounts"}
+    assert names - set(Settings.restart_fields()) == {"scrubbed_accounts", "role_patterns"}
     old, new = load(C).settings, load(C + "server: {port: 1, mapAccounts: ['111122223333']}").settings
     assert [name for name in Settings.restart_fields() if getattr(old, name) != getattr(new, name)] == ["port"]
 
@@ -354,7 +394,7 @@ def test_good_values_for_sts(load, text, field, value):
     """Each setting under server.sts arrives as what it means."""
     loaded = load(sts(text))
     assert getattr(loaded.settings.sts, field) == value
-    assert loaded.warnings == ()
+    assert notable(loaded) == ()
 
 
 STS_BAD = {
@@ -370,11 +410,11 @@ STS_BAD = {
     "caFile": ("caFile: ca.pem", 13, "server.sts.caFile must be an absolute path"),
     "proxy TLS": ("proxy: https://p:1", 12, "must be http://host:port"),
     "proxy bare": ("proxy: p:1", 12, "must be http://host:port"),
-    "proxy user": ("proxy: http://u:p@h:1", 12, "must not hold a user's name or password"),
+    "proxy user": ("proxy: http://u:p@h:1", 12, "must not hold a user name or password"),
     "proxy path": ("proxy: http://h:1/x", 12, "such as http://proxy.example.com:3128"),
     "proxy port": ("proxy: http://h", 12, "such as http://proxy.example.com:3128"),
     "extraRegions": ("extraRegions: [Europe]", 20, "server.sts.extraRegions must be the name of an AWS region"),
-    "endpoints": ("endpoints: {}", 16, "server.sts.endpoints must be a list"),
+    "endpoints": ("endpoints: a", 16, "server.sts.endpoints must be a list"),
     "endpoint": ("endpoints: [a]", 17, "server.sts.endpoints must be a mapping"),
     "endpoint null": ("endpoints: [~]", 17, "server.sts.endpoints must be a mapping"),
     "endpoint without host": ("endpoints: [{}]", 17, "server.sts.endpoints.host is missing"),

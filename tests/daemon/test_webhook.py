@@ -526,3 +526,16 @@ def test_a_body_has_two_seconds_from_its_head(webhook: Webhook) -> None:
     webhook.send(whole[20:-1])
     webhook.advance(0.5)
     assert webhook.transport.aborted
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_metrics_on_the_webhook_port(method: bytes) -> None:
+    """/metrics is served beside reviews, and can be turned off."""
+    webhook = Webhook()
+    request = method + b" /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert webhook.send(request).startswith(b"HTTP/1.1 404 ")
+    webhook.factory.metrics = lambda: (b"text/plain", b"a 1\n")
+    webhook.transport = webhook.connect()
+    answer = webhook.send(request)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\na 1\n") == (method == b"GET")

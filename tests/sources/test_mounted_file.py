@@ -258,7 +258,7 @@ def test_a_reload_that_removes_every_mapping_is_refused(reloading: Reloading) ->
     reloading.write()
     said = reloading.check()
     assert reloading.results == ["refused"]
-    assert "it would remove every mapping: run `authd reload --force`" in said[0][1]
+    assert "it would remove every mapping: run `authd reload --force`" in said[1][1]
     assert "it would remove every mapping" in str(reloading.file.problems[0])
     assert reloading.allowed("alice") == ["alice"]
 

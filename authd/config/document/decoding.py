@@ -1,4 +1,4 @@
-"""Decodes a settings file to the text that the YAML parser gets.
+"""Decodes a settings file to text for the YAML parser.
 
 Source: YAML 1.1, section 4.1 (characters) and 4.2 (line breaks).
 """
@@ -24,7 +24,7 @@ _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 class Unreadable(Exception):
     """The file can't be read any further. The error has the place and the reason in plain words."""
 
-    option = ""
+    origin = None
 
     def __init__(self, line: int, column: int, message: str) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ def source_lines(text: str) -> Sequence[str]:
 def decoding(data: bytes) -> Generator[None, None, str]:
     """Decode a file in steps, without the byte order mark that some editors put first.
 
-    Raises `Unreadable` for a file over `MAX_BYTES`, for what isn't UTF-8 and for control characters.
+    Raises `Unreadable` for a file over `MAX_BYTES`, for bytes that aren't UTF-8 and for control characters.
     """
     if len(data) > MAX_BYTES:
         raise Unreadable(0, 0, f"larger than {MAX_BYTES // 1024**2} MiB: no settings file is")

@@ -1,24 +1,36 @@
-"""Parts of a file whose end the parser hasn't come to yet; `add` takes what is in them, `close` gives the node."""
+"""Collections that the parser has not finished yet. `add` takes their members, `close` returns the node."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from authd.config.document.nodes import Broken, MappingNode, Node, Scalar, SequenceNode, matched, new, shown
+from authd.config.document.nodes import (
+    Broken,
+    MappingNode,
+    Node,
+    Scalar,
+    SequenceNode,
+    is_null,
+    matched,
+    new,
+    shown,
+)
 from authd.config.problems import Problems
 
-#: What is no setting's name: nothing, and YAML's order to copy another mapping's entries.
-_NO_NAMES = frozenset({"", "<<"})
+#: YAML's merge key: it copies the entries of other mappings.
+#: Source: YAML Language-Independent Types, "Merge Key".
+_MERGE = "<<"
 
 
 class OpenFile:
-    """The outermost: whatever is added last is the file's content."""
+    """The outermost frame. Its last member is the file's content."""
 
-    __slots__ = ("node",)
+    __slots__ = ("anchor", "node")
 
     name = ""
 
     def __init__(self) -> None:
+        self.anchor: str | None = None
         self.node: Node = Scalar(1, 1, "", plain=True)
 
     def add(self, node: Node) -> None:
@@ -27,15 +39,16 @@ class OpenFile:
 
 
 class OpenSequence:
-    """A list whose end hasn't come yet."""
+    """A list."""
 
-    __slots__ = ("add", "node")
+    __slots__ = ("add", "anchor", "node")
 
     name = ""
 
-    def __init__(self, line: int, column: int, taker: Callable[[Node], None] | None) -> None:
+    def __init__(self, line: int, column: int, anchor: str | None, taker: Callable[[Node], None] | None) -> None:
         nodes: list[Node] = []
-        self.node = new(SequenceNode, (line, column, nodes, ""))
+        self.anchor = anchor
+        self.node = new(SequenceNode, (line, column, nodes, None))
         self.add = taker or nodes.append
 
     def close(self) -> Node:
@@ -44,13 +57,14 @@ class OpenSequence:
 
 
 class OpenMapping:
-    """A mapping whose end hasn't come yet: a key and its value arrive in turn."""
+    """A mapping. Keys and values arrive in turn."""
 
-    __slots__ = ("_broken", "_entries", "_key", "_problems", "node")
+    __slots__ = ("_broken", "_entries", "_key", "_problems", "anchor", "node")
 
-    def __init__(self, line: int, column: int, problems: Problems) -> None:
+    def __init__(self, line: int, column: int, anchor: str | None, problems: Problems) -> None:
         self._entries: dict[str, tuple[Scalar, Node]] = {}
-        self.node = new(MappingNode, (line, column, self._entries, ""))
+        self.anchor = anchor
+        self.node = new(MappingNode, (line, column, self._entries, None))
         self._problems = problems
         self._key: Node | None = None
         self._broken = False
@@ -67,7 +81,7 @@ class OpenMapping:
             self._key = node
             return
         self._key = None
-        if type(key) is not Scalar or key.text in _NO_NAMES:
+        if type(key) is not Scalar or not key.text:
             self._refuse(key)
             return
         name = matched(key.text)
@@ -78,14 +92,23 @@ class OpenMapping:
             self._entries[name] = (key, node)
 
     def close(self) -> Node:
-        """Return the mapping, or that it is none."""
+        """Return the mapping with merged entries, or `Broken`."""
+        merge = self._entries.pop(_MERGE, None)
+        if merge is not None:
+            self._merge(merge[1])
         return Broken(self.node.line, self.node.column) if self._broken else self.node
 
+    def _merge(self, value: Node) -> None:
+        """Add the entries of other mappings. The mapping's own entries and the earlier mappings have precedence."""
+        for source in value.nodes if isinstance(value, SequenceNode) else [value]:
+            if isinstance(source, MappingNode):
+                for name, entry in source.entries.items():
+                    self._entries.setdefault(name, entry)
+            elif not isinstance(source, Broken) and not is_null(source):
+                self._problems.error(source, "a merge key (<<) takes a mapping or a list of mappings, such as *name")
+
     def _refuse(self, key: Node) -> None:
-        if isinstance(key, Scalar) and key.text:
-            self._broken = True  # what it would have brought is missing: nobody should be told that too
-            self._problems.error(key, "merge keys (<<) are not read: write the settings out")
-        elif isinstance(key, Scalar):
+        if isinstance(key, Scalar):
             self._problems.error(key, "the name of a setting is missing here")
         elif isinstance(key, MappingNode) and (key.line, key.column) == (self.node.line, self.node.column + 1):
             self._broken = True

@@ -1,4 +1,4 @@
-"""A settings file as a tree of texts, lists and mappings that remember where they stand.
+"""A settings file as a tree of texts, lists and mappings, each with its place.
 
 Named tuples rather than dataclasses: a large mapping file has a hundred thousand of them.
 """
@@ -7,29 +7,33 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-#: How YAML writes that there is nothing.
+#: The spellings of YAML's null.
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
-#: A named tuple's own constructor, written in Python, takes twice as long as this one.
+#: The constructor of a named tuple, written in Python, takes twice as long as this one.
 new = tuple.__new__
 
-#: How much of a name from the file a message repeats.
+#: Characters of a name from the file that a message repeats.
 _SHOWN = 64
 
 
+class Origin(NamedTuple):
+    """The origin of a value that is not written at its place: a command line option, or an alias and its place."""
+
+    option: str = ""
+    alias: str = ""
+    line: int = 0
+    column: int = 0
+
+
 class Scalar(NamedTuple):
-    """A text as it is written; `plain` where it stands without quotes, `option` if a command line gave it."""
+    """A text as written. `plain` means without quotes."""
 
     line: int
     column: int
     text: str
     plain: bool = False
-    option: str = ""
-
-    @property
-    def is_null(self) -> bool:
-        """Whether nothing is written here."""
-        return self.plain and self.text in NULLS
+    origin: Origin | None = None
 
 
 class SequenceNode(NamedTuple):
@@ -38,27 +42,37 @@ class SequenceNode(NamedTuple):
     line: int
     column: int
     nodes: list[Node]
-    option: str = ""
+    origin: Origin | None = None
 
 
 class MappingNode(NamedTuple):
-    """A mapping: for each key in lower case, the key as it is written and its value."""
+    """A mapping: for each key in lower case, the key as written and its value."""
 
     line: int
     column: int
     entries: dict[str, tuple[Scalar, Node]]
-    option: str = ""
+    origin: Origin | None = None
 
 
 class Broken(NamedTuple):
-    """Something whose fault is noted already, so that nobody complains of it twice."""
+    """A value whose error is noted already, so that it is reported once."""
 
     line: int
     column: int
-    option: str = ""
+    origin: Origin | None = None
 
 
 Node = Scalar | SequenceNode | MappingNode | Broken
+
+
+def is_null(node: Node) -> bool:
+    """Return whether a node is YAML's null."""
+    return type(node) is Scalar and node.plain and node.text in NULLS
+
+
+def is_absent(node: Node) -> bool:
+    """Return whether a node counts as left out: null or an empty text, as in aws-iam-authenticator's loader."""
+    return type(node) is Scalar and (not node.text or (node.plain and node.text in NULLS))
 
 
 def matched(key: str) -> str:

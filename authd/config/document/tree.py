@@ -1,7 +1,7 @@
 """Text to a tree of nodes, by the events of PyYAML's parser.
 
-Every scalar stays the text that is written. What would make a file mean something else than it seems to (tags,
-aliases, keys that stand twice) is an error, and reading goes on for the next one.
+Every scalar stays the text as written. Anything that would give a file another meaning than its appearance (foreign
+tags, keys that stand twice) is an error, and reading continues with the next value.
 """
 
 from __future__ import annotations
@@ -15,40 +15,50 @@ from yaml.events import (
     DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
+    NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
 )
 
+from authd.config.document.aliases import Aliases
 from authd.config.document.decoding import Unreadable
 from authd.config.document.frames import OpenFile, OpenMapping, OpenSequence
-from authd.config.document.nodes import Broken, Node, Scalar, new, shown
+from authd.config.document.nodes import NULLS, Broken, Node, Scalar, new, shown
 from authd.config.document.yaml_errors import broken_yaml
 from authd.config.problems import Problems
 
-#: The parser written in C, or the one in Python, ten times slower, where PyYAML was built without it.
+#: The parser written in C. PyYAML may be built without it: its parser in Python is ten times slower.
 PARSER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
-#: Settings nest six deep; far deeper files only serve to exhaust a parser.
+#: Settings nest six deep. Far deeper files only serve to exhaust a parser.
 MAX_DEPTH = 20
 
-#: What `!!` stands for in a tag.
+#: The meaning of `!!` in a tag.
 _YAML_TAGS = "tag:yaml.org,2002:"
+#: Tags that name a text. `!` stands for "as written".
+_TEXT_TAGS = frozenset({"!", f"{_YAML_TAGS}str"})
+#: Tags that change nothing, because each setting knows the type of its value.
+_PLAIN_TAGS = frozenset({f"{_YAML_TAGS}{name}" for name in ("int", "float", "bool", "null")})
+_MAPPING_TAGS = frozenset({"!", f"{_YAML_TAGS}map"})
+_SEQUENCE_TAGS = frozenset({"!", f"{_YAML_TAGS}seq"})
 
-#: How many events are taken between two pauses: 1 to 2 ms, the rules among them included.
+#: Events between two pauses: 1 to 2 ms, including the rules among them.
 EVENTS_PER_STEP = 250
+#: Empty documents that may follow the settings before reading ends.
+_MAX_DOCUMENTS = 100
 
-#: Lists that may be long, by the path of their names: each item is handed over as soon as it is complete and then
-#: forgotten, so that a hundred thousand nodes are never there at once, to be walked by the garbage collector.
+#: Lists that may be long, by the path of their names. Each complete item is handed over and forgotten, so that the
+#: garbage collector never has to walk a hundred thousand nodes.
 Takers = Mapping[tuple[str, ...], Callable[[Node], None]]
-#: What is open around such a list: the file, its mapping, and that of `server`.
+#: The frames around such a list: the file, its mapping and that of `server`.
 _TAKER_DEPTH = 3
 
 
 def reading_tree(text: str, problems: Problems, takers: Takers) -> Generator[None, None, Node]:
-    """Read the one document of a file in steps; `takers` get the items of their lists, which are empty in the tree.
+    """Read the first document of a file in steps. `takers` get the items of their lists, which are empty in the tree.
 
-    Raises `Unreadable` where the YAML breaks, for more than one document and for nesting over `MAX_DEPTH`.
+    Raises `Unreadable` for broken YAML, for nesting over `MAX_DEPTH` and for aliases out of bounds.
     """
     builder = _Builder(problems, takers)
     try:
@@ -60,14 +70,35 @@ def reading_tree(text: str, problems: Problems, takers: Takers) -> Generator[Non
                     return builder.root
                 take(event)
             yield
+    except _SecondDocumentError:
+        _check_documents(next_event, problems)
+        return builder.root
     except yaml.YAMLError as error:
         raise broken_yaml(error, text) from None
 
 
-class _Builder:
-    """Takes events one by one, and makes `root` of them.
+def _check_documents(next_event: Callable[[], Any], problems: Problems) -> None:
+    """Warn of content after the first document, which aws-iam-authenticator's loader ignores without a word."""
+    message = "a second document begins: it is ignored, because settings are the first document of a file"
+    try:
+        for _ in range(_MAX_DOCUMENTS * 3):
+            event = next_event()
+            if isinstance(event, NodeEvent) and not (type(event) is ScalarEvent and event.value in NULLS):
+                place: Any = event.start_mark
+                problems.warn(Scalar(place.line + 1, place.column + 1, ""), message)
+                return
+    except yaml.YAMLError:
+        return
 
-    An event is Any here: its class tells its attributes, and asking by `isinstance` would cost a tenth of the time.
+
+class _SecondDocumentError(Exception):
+    pass
+
+
+class _Builder:
+    """Takes events one by one, and builds `root` of them.
+
+    An event is Any here: its class determines its attributes, and `isinstance` would cost a tenth of the time.
     """
 
     def __init__(self, problems: Problems, takers: Takers) -> None:
@@ -77,42 +108,49 @@ class _Builder:
         self._below: list[OpenFile | OpenSequence | OpenMapping] = []
         self._problems = problems
         self._takers = takers
+        self._aliases = Aliases(problems, MAX_DEPTH)
         self._documents = 0
 
     @property
     def root(self) -> Node:
-        """What the file holds."""
+        """The content of the file."""
         return self._file.node
 
     def take(self, event: Any) -> None:
         kind = type(event)
         if kind is ScalarEvent:
             mark = event.start_mark
-            node: Node = new(Scalar, (mark.line + 1, mark.column + 1, event.value, not event.style, ""))
+            node: Node = new(Scalar, (mark.line + 1, mark.column + 1, event.value, not event.style, None))
             self._add(node if event.anchor is event.tag is None else self._marked(event, node))
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
             self._end()
         elif kind is MappingStartEvent or kind is SequenceStartEvent:
             self._begin(event)
         elif kind is AliasEvent:
-            self._add(self._refused(event, f"aliases (*{shown(event.anchor)}) are not read: write the value out"))
+            self._add(self._aliases.resolve(event, len(self._below) + 1))
         elif kind is DocumentStartEvent:
-            self._count_document(event)
+            self._documents += 1
+            if self._documents > 1:
+                raise _SecondDocumentError
 
     def _begin(self, event: Any) -> None:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        is_mapping = type(event) is MappingStartEvent
         if len(self._below) >= MAX_DEPTH:
             raise Unreadable(line, column, f"nested more than {MAX_DEPTH} deep: no setting is")
-        if event.anchor is not None or event.tag is not None:
-            self._marked(event, Broken(line, column))
+        if event.tag is not None and event.tag not in (_MAPPING_TAGS if is_mapping else _SEQUENCE_TAGS):
+            self._refuse_tag(event)
         self._below.append(self._top)
-        if type(event) is MappingStartEvent:
-            self._top = OpenMapping(line, column, self._problems)
+        if is_mapping:
+            self._top = OpenMapping(line, column, event.anchor, self._problems)
         else:
-            self._top = OpenSequence(line, column, self._taker() if len(self._below) == _TAKER_DEPTH else None)
+            self._top = OpenSequence(line, column, event.anchor, self._taker(event))
         self._add = self._top.add
 
-    def _taker(self) -> Callable[[Node], None] | None:
+    def _taker(self, event: Any) -> Callable[[Node], None] | None:
+        """Return the taker of a list, unless an alias may need the list's items later."""
+        if len(self._below) != _TAKER_DEPTH or event.anchor or any(frame.anchor for frame in self._below):
+            return None
         return self._takers.get(tuple(frame.name for frame in self._below[1:]))
 
     def _end(self) -> None:
@@ -120,23 +158,23 @@ class _Builder:
         assert not isinstance(done, OpenFile)
         self._top = self._below.pop()
         self._add = self._top.add
-        self._add(done.close())
+        node = done.close()
+        if done.anchor is not None:
+            self._aliases.define(done.anchor, node)
+        self._add(node)
 
     def _marked(self, event: Any, node: Node) -> Node:
+        """Return the node of a scalar that has a tag or an anchor."""
+        if event.tag in _TEXT_TAGS:
+            node = Scalar(node.line, node.column, event.value)
+        elif event.tag is not None and event.tag not in _PLAIN_TAGS:
+            node = self._refuse_tag(event)
         if event.anchor is not None:
-            self._refused(event, f"anchors (&{shown(event.anchor)}) are not read: remove it")
-        if event.tag is not None:
-            tag = event.tag.replace(_YAML_TAGS, "!!")
-            return self._refused(event, f"tags ({shown(tag)}) are not read: remove it")
+            self._aliases.define(event.anchor, node)
         return node
 
-    def _refused(self, event: Any, message: str) -> Broken:
+    def _refuse_tag(self, event: Any) -> Broken:
         place = Broken(event.start_mark.line + 1, event.start_mark.column + 1)
-        self._problems.error(place, message)
+        tag = event.tag.replace(_YAML_TAGS, "!!")
+        self._problems.error(place, f"tags ({shown(tag)}) are not read: remove it")
         return place
-
-    def _count_document(self, event: Any) -> None:
-        self._documents += 1
-        if self._documents > 1:
-            mark = event.start_mark
-            raise Unreadable(mark.line + 1, mark.column + 1, "a second document begins: settings are one document")

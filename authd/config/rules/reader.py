@@ -1,4 +1,4 @@
-"""`mapRoles` and `mapUsers` to the rules in force."""
+"""`mapRoles` and `mapUsers` to the rules in force, for the settings file and for every other source."""
 
 from __future__ import annotations
 
@@ -6,100 +6,158 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from authd.config.document.nodes import Node
+from authd.config.document.nodes import Node, Origin
 from authd.config.problems import Problems
-from authd.config.rules.principals import Principal, read_role, read_user
-from authd.config.rules.warnings import SYSTEM, warn_of_group, warn_of_username
+from authd.config.rules.principals import Principal, WildcardArn, read_role, read_user
+from authd.config.rules.same_names import SameNames
+from authd.config.rules.warnings import (
+    ADMINISTRATORS,
+    SYSTEM,
+    warn_of_group,
+    warn_of_literal,
+    warn_of_pattern,
+    warn_of_username,
+)
 from authd.config.schema import ROLE, USER
 from authd.config.section import Section, section_at
 from authd.config.values import InvalidValue, name
-from authd.core.mapping import Rule
+from authd.core.arn import LiteralArn, PrincipalArn
+from authd.core.mapping import PermissionSet, RolePattern, Rule
 from authd.core.templates import InvalidTemplate, Template, parse_template
 
-#: How many rules are looked at between two pauses: under 1 ms.
+#: Rules between two pauses: under 1 ms.
 _RULES_PER_STEP = 100
+_NODE_NAME = "EC2PrivateDNSName"
 
 
 class _Draft(NamedTuple):
-    """A rule of which all is known but the partition in which the daemon works."""
+    """A rule that lacks only the daemon's partition, and whether `rolePatterns` is set."""
 
     line: int
     column: int
-    option: str
-    subject: Principal
-    username: Template
+    origin: Origin | None
+    principal: Principal
+    username: Template | None
     groups: tuple[Template, ...]
+    administrators: Node | None
 
 
 class RuleReader:
-    """Reads the entries of `mapRoles` and `mapUsers` one by one, as they come out of the file."""
+    """Reads entries of `mapRoles` and `mapUsers` one by one, as the parser yields them.
 
-    def __init__(self, problems: Problems, partitions: Iterable[str]) -> None:
+    The places of the rules are those of `problems`, which need not be a file. `path` precedes the settings' names in
+    messages.
+    """
+
+    def __init__(self, problems: Problems, partitions: Iterable[str], *, path: str = "server.") -> None:
         self._problems = problems
         self._partitions = tuple(partitions)
+        self._path = path
         self._templates: dict[str, Template] = {}
         self._roles: list[_Draft] = []
         self._users: list[_Draft] = []
 
     def take_role(self, node: Node) -> None:
         """Read an entry of `mapRoles`."""
-        rule = section_at(node, "server.mapRoles", ROLE, self._problems)
+        rule = section_at(node, f"{self._path}mapRoles", ROLE, self._problems)
         if rule is not None:
             self._read(rule, read_role(rule, self._partitions), self._roles)
 
     def take_user(self, node: Node) -> None:
         """Read an entry of `mapUsers`."""
-        rule = section_at(node, "server.mapUsers", USER, self._problems)
+        rule = section_at(node, f"{self._path}mapUsers", USER, self._problems)
         if rule is not None:
             self._read(rule, read_user(rule), self._users)
 
-    def choosing(self, partition: str) -> Generator[None, None, tuple[Rule, ...]]:
-        """Return in steps the rules in force, users first: of two for the same subject the later one.
+    def choosing(self, partition: str, *, patterns: bool) -> Generator[None, None, tuple[Rule, ...]]:
+        """Return in steps the rules in force, users first. Of two rules for one principal the later one is in force.
 
-        Where a role's and a user's rule are for the same ARN, the role's is in force.
+        If a role's and a user's rule have the same ARN, the role's is in force. `patterns` is `server.rolePatterns`.
         """
         rules: dict[str, Rule] = {}
         lines: dict[str, int] = {}
+        same_names = SameNames()
         for count, draft in enumerate(_taken(self._users, self._roles), start=1):
-            rule = self._rule(draft, partition)
-            key = rule.subject.key
-            if key in rules:
-                del rules[key]
-                earlier = f"in line {lines[key]} already: this rule replaces that one"
-                self._problems.warn(draft, f"the same role or user is mapped {earlier}")
-            rules[key], lines[key] = rule, draft.line
+            rule = self._rule(draft, partition, patterns=patterns)
+            if rule is not None:
+                key = rule.subject.key
+                if key in rules:
+                    del rules[key]
+                    earlier = f"in line {lines[key]} already: this rule replaces that one"
+                    self._problems.warn(draft, f"the same role or user is mapped {earlier}")
+                rules[key], lines[key] = rule, draft.line
+                same_names.note(draft.username, key, draft)
             if count % _RULES_PER_STEP == 0:
                 yield
+        same_names.warn(self._problems)
         return tuple(rules.values())
 
-    def _read(self, rule: Section, subject: Principal | None, drafts: list[_Draft]) -> None:
-        username = rule.required("username", self._template, "what Kubernetes is to call the caller")
-        found = rule.values("groups", self._template)
-        groups = tuple([self._group(rule, node, group, subject) for node, group in found])
+    def _read(self, rule: Section, principal: Principal | None, drafts: list[_Draft]) -> None:
+        username = self._username(rule)
+        found = list(rule.values("groups", self._template))
+        for place, group in found:
+            if group.text.startswith(SYSTEM):
+                warn_of_group(rule, place, group)
         user_id = rule.node_of("userId")
         if user_id is not None:
             rule.problems.warn(user_id, "userId has no effect: the backend DynamicFile alone looks at it")
-        if subject is None or username is None:
+        if principal is None:
             return
+        administrators = next((place for place, group in found if group.text == ADMINISTRATORS), None)
+        line, column, _, origin = rule.node
+        groups = tuple([group for _, group in found])
+        drafts.append(_Draft(line, column, origin, principal, username, groups, administrators))
+
+    def _username(self, rule: Section) -> Template | None:
+        node = rule.node_of("username")
+        if node is None:
+            rule.problems.warn(
+                rule.node,
+                "the rule has no username: callers get their canonical ARN as user name, but an empty one in "
+                "aws-iam-authenticator: write a username",
+            )
+            return None
+        username = rule.read(node, "username", self._template, None)
+        if username is None:
+            return None
         if username.text.startswith(SYSTEM):
             warn_of_username(rule, username)
-        line, column, _, option = rule.node
-        drafts.append(_Draft(line, column, option, subject, username, groups))
+        if _NODE_NAME in username.placeholders:
+            rule.problems.warn(
+                node,
+                f"the names of EC2 instances ({{{{{_NODE_NAME}}}}}) are not looked up yet: logins by this rule are "
+                "refused; call nodes by their instance IDs with {{SessionName}}",
+            )
+        return username
 
-    def _group(self, rule: Section, place: Node, group: Template, subject: Principal | None) -> Template:
-        if group.text.startswith(SYSTEM):
-            warn_of_group(rule, place, group, subject)
-        return group
-
-    def _rule(self, draft: _Draft, partition: str) -> Rule:
-        subject = draft.subject
-        if not subject.partition:
+    def _rule(self, draft: _Draft, partition: str, *, patterns: bool) -> Rule | None:
+        subject = self._subject(draft, patterns=patterns)
+        if subject is None:
+            return None
+        if isinstance(subject, PermissionSet) and not subject.partition:
             subject = replace(subject, partition=partition)
-        elif subject.partition != partition:
+        elif subject.partition != partition and not isinstance(subject, LiteralArn):
             never = f"but the daemon works in {partition}, so that it never matches"
             self._problems.warn(draft, f"the rule is for the partition {subject.partition}, {never}")
-        where = f"{self._problems.file}:{draft.line}:{draft.column}"
+        where = self._problems.where(draft)
         return Rule(subject=subject, username=draft.username, groups=draft.groups, where=where)
+
+    def _subject(
+        self, draft: _Draft, *, patterns: bool
+    ) -> PrincipalArn | PermissionSet | RolePattern | LiteralArn | None:
+        arn = draft.principal
+        if not isinstance(arn, WildcardArn):
+            return arn
+        if not patterns:
+            warn_of_literal(self._problems, arn.node, arn.setting)
+            return arn.literal
+        try:
+            pattern = arn.pattern()
+        except InvalidValue as wrong:
+            self._problems.error(arn.node, f"{self._path}{_LISTS[arn.setting]}.{arn.setting} {wrong}")
+            return None
+        warn_of_pattern(self._problems, arn.node, pattern, draft.administrators)
+        return pattern
 
     def _template(self, text: str) -> Template:
         template = self._templates.get(text)
@@ -108,21 +166,18 @@ class RuleReader:
         return template
 
 
+_LISTS = {"roleARN": "mapRoles", "userARN": "mapUsers"}
+
+
 def _read_template(text: str) -> Template:
     try:
-        template = parse_template(name(text))
+        return parse_template(name(text))
     except InvalidTemplate as error:
         raise InvalidValue(f"can't be filled in: {error}") from None
-    if "{{EC2PrivateDNSName}}" in text:
-        raise InvalidValue(
-            "has {{EC2PrivateDNSName}}, which is not supported yet: remove the rule, or call nodes by their "
-            "instance ids with {{SessionName}}"
-        )
-    return template
 
 
 def _taken(*lists: list[_Draft]) -> Iterator[_Draft]:
-    """Take drafts out one by one: a hundred thousand freed at once would be a pause of its own."""
+    """Take drafts out one by one, because freeing a hundred thousand at once would be a pause of its own."""
     for drafts in lists:
         drafts.reverse()
         while drafts:

@@ -1,23 +1,27 @@
-"""Rules that can be used, but give away more than they seem to."""
+"""Warnings of rules that can be used, but grant more or less than they seem to."""
 
 from __future__ import annotations
 
+import re
+
 from authd.config.document.nodes import Node
-from authd.config.rules.principals import Principal
+from authd.config.problems import Place, Problems
 from authd.config.section import Section
 from authd.core.mapping import RolePattern
 from authd.core.templates import Template
 
-#: Names that have a meaning of their own in Kubernetes begin so.
+#: Prefix of names with a meaning of their own in Kubernetes.
 #: Source: Kubernetes, "Using RBAC Authorization", default roles and role bindings.
 SYSTEM = "system:"
-_ADMINISTRATORS = "system:masters"
-#: What the caller of AssumeRole chooses freely.
+ADMINISTRATORS = "system:masters"
+#: Values that the caller of AssumeRole chooses freely.
 _CHOSEN_BY_CALLER = frozenset({"SessionName", "SessionNameRaw"})
+#: A role name that matches every role.
+_EVERY_ROLE = re.compile(r"[*?]*\*[*?]*")
 
 
 def warn_of_username(rule: Section, username: Template) -> None:
-    """Warn of a user name that lets callers choose which system user they are."""
+    """Warn of a user name that lets callers choose their own system user."""
     if _lets_choose(username):
         rule.problems.warn(
             rule.node_of("username") or rule.node,
@@ -26,22 +30,47 @@ def warn_of_username(rule: Section, username: Template) -> None:
         )
 
 
-def warn_of_group(rule: Section, place: Node, group: Template, subject: Principal | None) -> None:
-    """Warn of a group that lets callers choose a system group, and of administrators by a wildcard."""
+def warn_of_group(rule: Section, place: Node, group: Template) -> None:
+    """Warn of a group that lets callers choose their own system group."""
     if _lets_choose(group):
         rule.problems.warn(
             place,
             "groups: callers choose the name of their session, so anyone who can assume the role can be in "
-            f"any such group, {_ADMINISTRATORS} for one",
+            f"any such group, {ADMINISTRATORS} for one",
         )
-    if group.text == _ADMINISTRATORS and isinstance(subject, RolePattern):
-        rule.problems.warn(
-            place, f"{_ADMINISTRATORS} by a wildcard: every role that matches, now or later, rules the whole cluster"
+
+
+def warn_of_pattern(problems: Problems, place: Place, pattern: RolePattern, administrators: Place | None) -> None:
+    """Warn of a pattern for a whole account, and of administrators by a pattern."""
+    if _EVERY_ROLE.fullmatch(pattern.name):
+        problems.warn(
+            place,
+            f"the pattern covers the whole account {pattern.account}: every role in it matches, also one that "
+            "somebody creates later",
         )
+    if administrators is not None:
+        problems.warn(
+            administrators,
+            f"{ADMINISTRATORS} by a wildcard: every role that matches, now or later, rules the whole cluster",
+        )
+
+
+def warn_of_literal(problems: Problems, place: Place, setting: str) -> None:
+    """Warn of an ARN whose wildcards are ordinary characters, so that it matches nobody."""
+    remedy = (
+        "set server.rolePatterns: true if it is meant as a wildcard"
+        if setting == "roleARN"
+        else "write a rule for each principal"
+    )
+    problems.warn(
+        place,
+        f"{setting}: * and ? are literal characters, as in aws-iam-authenticator, so that the rule matches nobody: "
+        f"{remedy}",
+    )
 
 
 def _lets_choose(template: Template) -> frozenset[str]:
-    """Return which of the caller's own words complete a system name; a session's name has no colon in it."""
+    """Return the values chosen by the caller that complete a system name. A session's name has no colon in it."""
     return template.placeholders & _CHOSEN_BY_CALLER if template.text.startswith(SYSTEM) else frozenset()
 
 

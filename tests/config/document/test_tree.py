@@ -9,25 +9,41 @@ from authd.config.document.decoding import MAX_BYTES
 C = "clusterID: c\n"
 
 REFUSED = {
+    "alias of nothing": (C + "server: *s", 2, 9, "*s names no anchor above"),
+    "alias of what comes later": (C + "server: *s\nx-s: &s {}", 2, 9, "*s names no anchor above"),
+    "alias of itself": (C + "x-a: &a [*a]", 2, 10, "*a names no anchor above"),
+    "merge of a text": (C + "server: {<<: a}", 2, 14, "a merge key (<<) takes a mapping or a list of mappings"),
+    "two merge keys": (C + "server: {<<: {port: 1}, <<: {port: 2}}", 2, 25, "<< stands twice here, first in line 2"),
+    "key that is an unknown alias": (C + "*a : b", 2, 1, "*a names no anchor above"),
+    "a value by an alias": (
+        C + "x-p: &p a\nserver: {port: *p}", 2, 6,
+        "server.port must be a whole number from 0 to 65535 (used by the alias *p in line 3, column 16)",
+    ),
+    "a value by a merge": (
+        C + "x-p: &p {port: a}\nserver:\n  <<: *p", 2, 16, "(used by the alias *p in line 4, column 7)",
+    ),
+    "too deep by aliases": (
+        C + "x-0: &a0 [1]\n" + "".join(f"x-{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 25)), 20, 13,
+        "nests more than 20 deep",
+    ),
+    "an alias for too much": (
+        C + "x-0: &a0 [" + "1," * 4000 + "]\nx-1: &a1 [*a0, *a0]\nx-2: *a1", 4, 6, "*a1 stands for more than 5000 values",
+    ),
+    "aliases for too much": (
+        C + "x-0: &a0 [" + "1," * 4000 + "]\nx-1: [" + "*a0," * 50 + "]", 3, 203, "more than 200000 values",
+    ),
+    "tag of a list for a text": ("clusterID: !!seq c", 1, 12, "tags (!!seq) are not read"),
     "duplicate key": (C + "server: {}\nclusterID: d", 3, 1, "clusterID stands twice here, first in line 1"),
     "duplicate key in another case": (C + "CLUSTERID: d", 2, 1, "CLUSTERID stands twice here, first in line 1"),
     "duplicate keys of a rule": (
         C + "server:\n  mapRoles:\n  - roleARN: arn:aws:iam::111122223333:role/A\n    username: u\n    rolearn: x",
         6, 5, "rolearn stands twice here, first in line 4",
     ),
-    "alias": (C + "server: *s", 2, 9, "aliases (*s) are not read"),
-    "anchor of a text": ("clusterID: &id c", 1, 12, "anchors (&id) are not read"),
-    "anchor of a mapping": (C + "server: &s {}", 2, 9, "anchors (&s) are not read"),
-    "anchor of a list": (C + "server: {audiences: &s []}", 2, 21, "anchors (&s) are not read"),
-    "tag of a text": ("clusterID: !!str c", 1, 12, "tags (!!str) are not read"),
     "tag of a mapping": (C + "server: !mine {}", 2, 9, "tags (!mine) are not read"),
     "tag of a list": (C + "server: {audiences: !!set []}", 2, 21, "tags (!!set) are not read"),
-    "merge key": (C + "server:\n  <<: {port: 1}", 3, 3, "merge keys (<<) are not read"),
     "key that is a list": (C + "? [a]\n: b", 2, 3, "the name of a setting must be a text"),
     "key that is a mapping": (C + "? {a: b}\n: b", 2, 3, "the name of a setting must be a text"),
     "key that is empty": (C + '"": b', 2, 1, "the name of a setting is missing"),
-    "key that is an alias": (C + "*a : b", 2, 1, "aliases (*a) are not read"),
-    "second document": (C + "---\nserver: {}", 2, 1, "a second document begins"),
     "too deep": ("[" * 30, 1, 21, "nested more than 20 deep"),
     "too deep in a rule": (C + "server: {mapRoles: [{groups: " + "[" * 30, 2, 46, "nested more than 20 deep"),
     "unquoted template": (
@@ -86,7 +102,7 @@ def test_broken_yaml_is_told_in_words(refuse, text, line, message):
 
 def test_problems_before_the_break_are_told_too(refuse):
     """What was found before the YAML breaks is not lost."""
-    assert [problem.line for problem in refuse("clusterID: &a c\nserver: [")] == [1, 3]
+    assert [problem.line for problem in refuse("clusterID: !t c\nserver: [")] == [1, 3]
 
 
 def test_an_error_of_the_parser_without_a_place(refuse, monkeypatch):
@@ -170,3 +186,61 @@ def test_a_byte_order_mark_and_any_line_ends_are_accepted(load):
     """What editors on other systems write is read."""
     loaded = load(b"\xef\xbb\xbfclusterID: c\r\nserver:\r\n  port: 1\r\n")
     assert loaded.settings.port == 1
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("clusterID: &id c\nserver: {hostname: *id}", "hostname", "c"),
+        ("x-s: &s {port: 1}\nclusterID: c\nserver: *s", "port", 1),
+        ("x-s: &s {port: 1, hostname: a}\nclusterID: c\nserver: {hostname: b, <<: *s}", "hostname", "b"),
+        ("x-a: &a {port: 1}\nx-b: &b {port: 2}\nclusterID: c\nserver: {<<: [*a, *b]}", "port", 1),
+        ("clusterID: c\nserver: {<<: {port: 1}}", "port", 1),
+        ("clusterID: c\nserver: {<<: , port: 1}", "port", 1),
+        ("x-a: &a 1\nx-b: &a 2\nclusterID: c\nserver: {port: *a}", "port", 2),
+        ("clusterID: !!str 12345", "cluster_id", "12345"),
+        ("clusterID: !!str null", "cluster_id", "null"),
+        ("clusterID: ! 12", "cluster_id", "12"),
+        ("!!map {clusterID: c, server: !!map {port: !!int 1}}", "port", 1),
+        ("clusterID: c\nserver: {audiences: !!seq [!!str a]}", "audiences", ("a",)),
+        ("clusterID: c\nserver: {port: !!null }", "port", 21362),
+        ("%TAG !y! tag:yaml.org,2002:\n---\nclusterID: !y!str c", "cluster_id", "c"),
+    ],
+)
+def test_anchors_and_tags(load, text, field, value):
+    """Aliases and merge keys stand for their anchors' values, and YAML's own tags change nothing."""
+    assert getattr(load(text).settings, field) == value
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize("alias", ["- *rule", "- {<<: *rule, username: v}"])
+def test_rules_by_aliases(load, alias):
+    """Rules may be aliases, and may merge others."""
+    rule = "{roleARN: 'arn:aws:iam::111122223333:role/A', username: v}"
+    (found,) = load(f"x-r: &rule {rule}\nclusterID: c\nserver:\n  mapRoles:\n  {alias}").table.exact.values()
+    assert found.username.text == "v"
+
+
+@pytest.mark.usefixtures("parser")
+def test_a_list_of_rules_by_an_alias(load):
+    """A list of rules, or a whole section, with an anchor keeps its rules for the alias."""
+    text = (
+        "x-s: &s\n  mapRoles: &roles\n  - {roleARN: 'arn:aws:iam::111122223333:role/A', username: a}\n"
+        "clusterID: c\nserver:\n  <<: *s\n  mapUsers: []\n"
+    )
+    assert len(load(text).table) == 1
+    anchored = text.replace("x-s: &s\n", "server: &s\n").partition("clusterID")[0]
+    assert len(load(anchored + "clusterID: c\nx-again: *s").table) == 1
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(
+    ("rest", "warned"),
+    [("---\n", 0), ("---\n---\n# end\n", 0), ("---\n~\n...\n", 0), ("---\nserver: {}", 1), ("--- a\n", 1), ("---\n- [", 1),
+     ("---\n" * 200, 0), ("---\n@", 0)],
+)  # fmt: skip
+def test_further_documents(load, rest, warned):
+    """Settings are the first document. Content after it is ignored, with a warning."""
+    loaded = load(f"{C}server: {{mapAccounts: ['111122223333']}}\n{rest}")
+    assert [warning.message.split(":")[0] for warning in loaded.warnings] == ["a second document begins"] * warned

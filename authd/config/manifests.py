@@ -1,0 +1,118 @@
+"""Settings inside Kubernetes manifests, with their true lines and columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from authd.config.document.decoding import Unreadable, source_lines
+from authd.config.document.nodes import MappingNode, Node, Scalar
+from authd.config.document.tree import reading_tree
+from authd.config.other_files import RULE_LISTS, is_aws_auth, manifests_of, member, settings_value, text_at
+from authd.config.problems import Problems
+from authd.config.rules.reader import RuleReader
+from authd.config.rules.table import reading_accounts
+from authd.config.schema import SERVER
+from authd.config.section import Section
+from authd.core.cooperative import finish
+from authd.core.partitions import Partition
+
+#: The line that separates documents.
+_SEPARATOR = re.compile(r"---(?:\s.*)?")
+#: Documents that are searched in one file.
+_MAX_DOCUMENTS = 200
+
+
+class Embedded(NamedTuple):
+    """A text inside a manifest. `text` begins with as many empty lines and columns as precede it in the manifest.
+
+    `exact` tells whether the places are true: those of a text in quotes are not.
+    """
+
+    name: str
+    key: str
+    text: str
+    line: int
+    exact: bool
+
+
+def embedded_settings(text: str) -> Embedded | None:
+    """Return the settings in the first ConfigMap that has some, None if none has."""
+    for manifest in _config_maps(text):
+        found = settings_value(manifest)
+        if found is not None:
+            return _embedded(text, manifest, *found)
+    return None
+
+
+def embedded_rules(text: str) -> tuple[Embedded, ...]:
+    """Return the rule lists (`mapRoles` and so on) of the first ConfigMap aws-auth, none if there is no such."""
+    for manifest in _config_maps(text):
+        if is_aws_auth(manifest):
+            values = [(name, member(member(manifest, "data"), name.lower())) for name in RULE_LISTS]
+            return tuple(_embedded(text, manifest, name, value) for name, value in values if isinstance(value, Scalar))
+    return ()
+
+
+def rule_problems(part: Embedded, file: str, partitions: Mapping[str, Partition]) -> Problems:
+    """Return the errors and warnings of one rule list of aws-auth."""
+    problems = Problems(file if part.exact else f"{file}, data / {part.key}")
+    rules = RuleReader(problems, partitions, path="")
+    try:
+        tree = finish(reading_tree(part.text, problems, {}))
+    except Unreadable as fault:
+        problems.error(fault, fault.message)
+        return problems
+    section = Section(MappingNode(0, 0, {part.key.lower(): (Scalar(0, 0, part.key), tree)}), "", SERVER, problems)
+    if part.key == "mapAccounts":
+        finish(reading_accounts(section, part.key))
+    for node in section.items(part.key) if part.key != "mapAccounts" else ():
+        (rules.take_role if part.key == "mapRoles" else rules.take_user)(node)
+    finish(rules.choosing("aws", patterns=False))
+    return problems
+
+
+def _config_maps(text: str) -> Iterator[Node]:
+    for document in _documents(text):
+        for manifest in manifests_of(document):
+            if text_at(manifest, "kind") == "ConfigMap":
+                yield manifest
+
+
+def _documents(text: str) -> Iterator[Node]:
+    """Yield the documents of a file that mention a ConfigMap, each with its true places."""
+    lines = source_lines(text)
+    starts = [number for number, line in enumerate(lines) if _SEPARATOR.fullmatch(line)]
+    ends = [*starts[1:], len(lines)] if starts[:1] == [0] else [*starts, len(lines)]
+    for start, end in list(zip([0, *starts] if starts[:1] != [0] else starts, ends, strict=True))[:_MAX_DOCUMENTS]:
+        part = "\n".join(lines[start:end])
+        if "ConfigMap" in part:
+            try:
+                yield finish(reading_tree("\n" * start + part, Problems(""), {}))
+            except Unreadable:
+                continue
+
+
+def _embedded(text: str, manifest: Node, key: str, value: Scalar) -> Embedded:
+    name = text_at(member(manifest, "metadata"), "name")
+    block = _block(source_lines(text), value)
+    if block is None:
+        return Embedded(name, key, value.text, value.line, exact=False)
+    return Embedded(name, key, "\n" * value.line + block, value.line, exact=True)
+
+
+def _block(lines: Sequence[str], value: Scalar) -> str | None:
+    """Return the source of a literal block text, None if the value is written otherwise."""
+    header = lines[value.line - 1][value.column - 1 :]
+    if not header.startswith("|"):
+        return None
+    wanted = value.text.rstrip("\n").split("\n")
+    source = list(lines[value.line : value.line + len(wanted)])
+    indentation = min((len(line) - len(line.lstrip(" ")) for line in source if line.strip()), default=0)
+    if [line[indentation:].rstrip() for line in source] != [line.rstrip() for line in wanted]:
+        return None
+    first = next((number for number, line in enumerate(source) if line.strip()), 0)
+    if _SEPARATOR.fullmatch(source[first].strip()):
+        source[first] = ""  # a document marker is none if it is indented
+    return "\n".join(source) + "\n"

@@ -38,7 +38,10 @@ SERVER = _names(
     "maxTokenLength", "startFromLastGood", "maxLockoutShare", "sts", *UNBUILT,
 )  # fmt: skip
 
-STS = _names("timeout", "concurrency", "cacheTTL", "staleIfError", "caFile", "proxy", "extraRegions", "endpoints")
+STS = _names(
+    "timeout", "concurrency", "callsPerSecond", "cacheTTL", "staleIfError", "caFile", "proxy", "extraRegions",
+    "endpoints",
+)  # fmt: skip
 ENDPOINT = _names("host", "connect", "caFile", "signingRegion")
 ROLE = _names("roleARN", "sso", "username", "groups", "userId")
 USER = _names("userARN", "username", "groups", "userId")

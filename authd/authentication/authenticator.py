@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from authd.authentication.call_limiter import CallLimiter
+from authd.authentication.callers import Verdict
 from authd.authentication.circuit_breaker import CircuitBreakers
-from authd.authentication.verdict_cache import VerdictCache
+from authd.authentication.verdict_cache import Unmapped, VerdictCache
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
@@ -34,8 +35,16 @@ _UNFORESEEN = Unavailable(UnavailableReason.OVERLOADED, _INTERNAL_ERROR)
 #: The outcome of a call that ends by a bug.
 _BROKEN = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
 
+
+class Mapped(NamedTuple):
+    """An identity that STS confirmed, and its user in the cluster."""
+
+    identity: CallerIdentity
+    user: KubernetesUser
+
+
 #: The outcome of one call to STS, shared by all reviews that wait for it.
-_Outcome = CallerIdentity | Denied | Unavailable
+_Outcome = Mapped | Unmapped | Denied | Unavailable
 
 
 class STSCaller(Protocol):
@@ -89,16 +98,21 @@ class Authenticator:
         try:
             check_prefix(review.token)
             progress.token_digest = digest(review.token)
-            identity = await self._identify(review, progress)
-            progress.identity = identity
-            return progress.decision(ALLOWED, "", self._tables().lookup(identity))
+            outcome = await self._review(review, progress)
+            if isinstance(outcome, Mapped):
+                progress.identity = outcome.identity
+                return progress.decision(ALLOWED, "", outcome.user)
+            if isinstance(outcome, Unmapped):
+                progress.identity = outcome.identity
+                outcome = outcome.denied
+            return progress.decision(outcome.reason, outcome.message)
         except (Denied, Unavailable) as error:
             return progress.decision(error.reason, error.message)
         except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
             _log.failure("deciding about a token failed")
             return progress.decision(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
 
-    async def _identify(self, review: ReviewRequest, progress: _Progress) -> CallerIdentity:
+    async def _review(self, review: ReviewRequest, progress: _Progress) -> _Outcome:
         now = self._now()
         fresh = self._verdict_cache.fresh(progress.token_digest, now)
         request = fresh.request if fresh is not None else self._parse(review.token, progress.token_digest, now)
@@ -106,16 +120,18 @@ class Authenticator:
         progress.audiences = common_audiences(review.audiences, self._audiences)
         if fresh is not None:
             progress.source = Source.CACHE
-            return fresh.identity
+            return _map(self._tables(), fresh.identity)
         self._verdict_cache.check_refused(request.digest)
+        unmapped = self._verdict_cache.unmapped(request.digest, self._tables())
+        if unmapped is not None:
+            progress.source = Source.CACHE
+            return unmapped
         outcome = await self._shared_call(request)
-        if isinstance(outcome, CallerIdentity):
-            return outcome
         stale = self._verdict_cache.stale(request.digest, now) if isinstance(outcome, Unavailable) else None
         if stale is not None:
             progress.source = Source.STALE
-            return stale.identity
-        raise outcome.copy()
+            return _map(self._tables(), stale.identity)
+        return outcome
 
     def _parse(self, token: str, token_digest: str, now: float) -> PresignedRequest:
         return parse_token(
@@ -141,6 +157,8 @@ class Authenticator:
     async def _call(self, request: PresignedRequest) -> _Outcome:
         """Call STS within the limits. Never raises, because other reviews may share the outcome."""
         try:
+            # First of all: a call that an open circuit refuses must not wait for a permit, nor take one from others.
+            self._breakers.check(request.host, known=self._limiter.is_known(request))
             permit = await self._limiter.acquire(request)
         except Unavailable as error:
             return error
@@ -150,7 +168,7 @@ class Authenticator:
         except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
             _log.failure("asking STS failed")
         finally:
-            self._limiter.release(permit, outcome)
+            self._limiter.release(permit, _verdict(outcome))
         return outcome
 
     async def _ask(self, request: PresignedRequest, *, known: bool) -> _Outcome:
@@ -159,11 +177,10 @@ class Authenticator:
         except Unavailable as error:
             return error
         failure: Unavailable | None = _UNFORESEEN
-        outcome: _Outcome
+        outcome: CallerIdentity | Denied | Unavailable
         try:
             outcome = await self._ask_sts(request)
             failure = None
-            self._verdict_cache.confirm(request, outcome)
         except Denied as error:
             outcome, failure = error, None
             self._verdict_cache.refuse(request, error)
@@ -173,7 +190,33 @@ class Authenticator:
             self._breakers.ended(passage, failure)
         if self._observer is not None:
             self._observer.sts_called("ok" if isinstance(outcome, CallerIdentity) else outcome.reason)
+        return self._confirmed(request, outcome) if isinstance(outcome, CallerIdentity) else outcome
+
+    def _confirmed(self, request: PresignedRequest, identity: CallerIdentity) -> Mapped | Unmapped:
+        self._verdict_cache.confirm(request, identity)
+        tables = self._tables()
+        outcome = _map(tables, identity)
+        if isinstance(outcome, Unmapped):
+            self._verdict_cache.set_unmapped(request, outcome, tables)
         return outcome
+
+
+def _map(tables: OrderedTables, identity: CallerIdentity) -> Mapped | Unmapped:
+    try:
+        return Mapped(identity, tables.lookup(identity))
+    except Denied as denied:
+        return Unmapped(identity, denied)
+
+
+def _verdict(outcome: _Outcome) -> Verdict:
+    """Return the outcome as the limiter sees it. A bug is a failure, and no refusal by STS."""
+    if isinstance(outcome, Mapped):
+        return Verdict.MAPPED
+    if isinstance(outcome, Unmapped):
+        return Verdict.UNMAPPED
+    if isinstance(outcome, Denied):
+        return Verdict.FAILED if outcome.reason is DenialReason.INTERNAL_ERROR else Verdict.REFUSED
+    return Verdict.THROTTLED if outcome.reason is UnavailableReason.STS_THROTTLED else Verdict.FAILED
 
 
 class _Progress:

@@ -1,46 +1,44 @@
-"""Limits calls to STS: bounded calls in flight, bounded queues, and known callers go first.
+"""Limits calls to STS: slots for each host, a total rate, and lanes that strangers can't enter.
 
-Nothing here trusts a token's own statements. Whether a key is known, and how many refusals it has caused, is counted by
-its credentials: the access key ID together with the session token, if there is one. A stranger who knows the access key
-ID of a session can therefore neither use that session's fast lane nor exhaust its budget. A long-term key has no
-session token, so forgeries under its ID do draw on its budget until STS has confirmed the key.
+A call starts at once if its host has a free slot and the rate allows it. Otherwise it waits up to `QUEUE_SECONDS` in a
+pool. Confirmed tokens go first, then known keys, then all others, see `Standing`. Each of these lanes has slots and a
+part of the rate that the lanes behind it can't use.
 """
 
 from __future__ import annotations
 
-import random
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from itertools import takewhile
+from typing import Protocol
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from authd.core.caller_identity import CallerIdentity
-from authd.core.errors import Denied, Unavailable, UnavailableReason
+from authd.authentication.call_rate import CallRate
+from authd.authentication.callers import Callers, Standing, Verdict
+from authd.authentication.fair_pool import FairPool, Permit, choose
+from authd.authentication.host_slots import MOST_UNPROVEN, MOST_UNPROVEN_HOSTS, HostSlots
+from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
-from authd.core.token_bucket import TokenBucket
 
-#: Seconds for which a confirmation by STS keeps credentials in the fast lane.
-KNOWN_SECONDS = 900.0
-#: Calls in flight that one known signer may have in the fast lane.
-_KNOWN_IN_FLIGHT = 8
-#: Seconds that a call may wait for its turn. kube-apiserver waits 30 for the whole review.
+#: Seconds that a call may wait. kube-apiserver waits 30 for the whole review.
 QUEUE_SECONDS = 1.0
-#: Waiting calls per lane. A cluster whose nodes all restart at once is not a flood.
-MOST_WAITING = 512
-#: Refusals by STS that all strangers together, and one signer's credentials, may cause: burst, and per second.
-_STRANGERS_BURST, _STRANGERS_RATE = 1_000.0, 100.0
-_KEY_BURST, _KEY_RATE = 20.0, 1.0
-#: Credentials remembered, of each kind.
-_MOST_KEYS = 8_192
+#: Seconds between two looks at waiting calls, for the rate and for the end of their waits.
+_TICK_SECONDS = 0.01
+#: Rejected tokens whose tries are remembered: those of the last seconds, even in a flood. About 4 MB when full.
+_MOST_TRIES = 16_384
+#: Hosts with calls at once. A token may name a region that doesn't exist, so the number needs a bound.
+_MOST_HOSTS = 128
+#: Standings in the order of their lanes. Calls within one lane take turns at random.
+_LANES = ((Standing.CONFIRMED,), (Standing.KNOWN,), (Standing.STRAINED, Standing.STRANGER))
 
 
 class Clock(Protocol):
     """A monotonic clock with timers, such as Twisted's reactor or its `task.Clock`."""
 
     def seconds(self) -> float:
-        """Return the time, in seconds since whenever."""
+        """Return the time, in seconds since any moment."""
         ...
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall:
@@ -48,115 +46,150 @@ class Clock(Protocol):
         ...
 
 
-class Permit(NamedTuple):
-    """Leave to have one call to STS under way; `known` in the fast lane."""
-
-    request: PresignedRequest
-    known: bool
-
-
 class CallLimiter:
-    """Hands out places: `concurrency` for everyone, and a quarter more that only known callers may take."""
+    """Grants permits for calls: `concurrency` at once to each host, and `rate` a second to all hosts together."""
 
-    def __init__(self, *, clock: Clock, concurrency: int) -> None:
-        now = clock.seconds()
+    def __init__(self, *, clock: Clock, concurrency: int, rate: float) -> None:
         self._clock = clock
-        self._common_places = concurrency
-        self._known_places = concurrency + max(1, concurrency // 4)
-        self._known_waiting: list[Deferred[None]] = []
-        self._common_waiting: list[Deferred[None]] = []
-        self._known: OrderedDict[str, float] = OrderedDict()
-        self._known_in_flight: dict[str, int] = {}
-        self._strangers = TokenBucket(burst=_STRANGERS_BURST, rate=_STRANGERS_RATE, now=now)
-        self._keys: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._concurrency = concurrency
+        self._callers = Callers(clock.seconds)
+        self._hosts: dict[str, HostSlots] = {}
+        self._rate = CallRate(rate, clock.seconds())
+        self._tries: OrderedDict[str, int] = OrderedDict()
+        self._waiting: dict[Standing, dict[Permit, HostSlots]] = {standing: {} for standing in Standing}
+        self._unproven = 0
+        self._timer: IDelayedCall | None = None
+        self._dispatching = False
         self.in_flight = 0
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for a place."""
-        return len(self._known_waiting) + len(self._common_waiting)
+        """The number of waiting calls."""
+        return sum(map(len, self._waiting.values()))
+
+    def is_known(self, request: PresignedRequest) -> bool:
+        """Return whether a request is in a lane that strangers can't enter at will."""
+        return self._callers.standing(request, self._callers.known_key(request)) <= Standing.KNOWN
 
     async def acquire(self, request: PresignedRequest) -> Permit:
-        """Wait for a place, for at most a second; `release` must follow. Raises `Unavailable(overloaded)`."""
-        known = self._is_known(request.credentials)
-        if not known:
-            self._check_budgets(request.credentials)
-        if self.in_flight < (self._known_places if known else self._common_places):
-            self.in_flight += 1
+        """Wait for a permit, up to `QUEUE_SECONDS`. `release` must follow. Raises `Unavailable(overloaded)`."""
+        host = self._hosts.get(request.host)
+        if host is None:
+            if len(self._hosts) >= _MOST_HOSTS:
+                raise self._overloaded()
+            host = self._hosts[request.host] = HostSlots(self._concurrency)
+        key = self._callers.known_key(request)
+        standing = self._callers.standing(request, key)
+        permit = Permit(request, standing, key, self._tries.pop(request.digest, 0) if self._tries else 0)
+        if key is not None and standing is Standing.KNOWN:
+            key.calls += 1
+        if not self._waits_before(standing) and self._may_start(host, standing, self._clock.seconds()):
+            self._start(host, permit)
         else:
-            await self._turn(self._known_waiting if known else self._common_waiting)
-        if known:
-            self._known_in_flight[request.credentials] = self._known_in_flight.get(request.credentials, 0) + 1
-        return Permit(request, known)
+            await self._wait(host, permit)
+        return permit
 
-    def release(self, place: Permit, outcome: CallerIdentity | Denied | Unavailable) -> None:
-        """Give a place back, with what STS said, and let the next one in."""
-        request = place.request
-        if place.known:
-            left = self._known_in_flight.pop(request.credentials) - 1
-            if left:
-                self._known_in_flight[request.credentials] = left
-        if isinstance(outcome, CallerIdentity):
-            self._confirmed(request.credentials)
-        elif isinstance(outcome, Denied) and not place.known:
-            self._strangers.left -= 1
-            self._key_budget(request.credentials).left -= 1
-        self.in_flight -= 1
-        self._next()
-
-    def _is_known(self, credentials: str) -> bool:
-        until = self._known.get(credentials)
-        if until is None or self._clock.seconds() >= until:
-            return False
-        return self._known_in_flight.get(credentials, 0) < _KNOWN_IN_FLIGHT
-
-    def _confirmed(self, credentials: str) -> None:
-        self._known[credentials] = self._clock.seconds() + KNOWN_SECONDS
-        self._known.move_to_end(credentials)
-        if len(self._known) > _MOST_KEYS:
-            self._known.popitem(last=False)
-
-    def _check_budgets(self, credentials: str) -> None:
+    def release(self, permit: Permit, verdict: Verdict) -> None:
+        """Give a permit back with the outcome of its call, and start calls that wait."""
         now = self._clock.seconds()
-        key = self._keys.get(credentials)
-        if key is not None and key.refilled(now) < 1:
-            raise _overloaded("STS has refused too many tokens of this access key; new ones wait")
-        if self._strangers.refilled(now) < 1:
-            raise _overloaded("STS has refused too many tokens of unknown access keys; new ones wait")
+        host = self._hosts[permit.request.host]
+        self.in_flight -= 1
+        host.in_flight -= 1
+        self._unproven -= not permit.proven
+        self._rate.ended(permit.standing, verdict)
+        self._callers.record(permit.request, verdict)
+        host.record(verdict, now)
+        self._end(host, permit)
+        self._dispatch()
 
-    def _key_budget(self, credentials: str) -> TokenBucket:
-        budget = self._keys.get(credentials)
-        if budget is None:
-            now = self._clock.seconds()
-            budget = self._keys[credentials] = TokenBucket(burst=_KEY_BURST, rate=_KEY_RATE, now=now)
-            if len(self._keys) > _MOST_KEYS:
-                self._keys.popitem(last=False)
-        return budget
+    def _waits_before(self, standing: Standing) -> bool:
+        """Return whether a call waits in the standing's lane or in one before it."""
+        last = Standing.STRANGER if standing is Standing.STRAINED else standing
+        return any(calls for waiting, calls in self._waiting.items() if waiting <= last)
 
-    async def _turn(self, queue: list[Deferred[None]]) -> None:
-        if len(queue) >= MOST_WAITING:
-            raise _overloaded(f"{self.in_flight} calls to STS are under way and {len(queue)} wait already")
-        turn: Deferred[None] = Deferred(queue.remove)
-        queue.append(turn)
-        turn.addTimeout(QUEUE_SECONDS, self._clock)  # type: ignore[arg-type]  # asks for less than it declares
-        try:
-            await turn
-        except TimeoutError:
-            raise _overloaded(f"{self.in_flight} calls to STS are under way and none ended in time") from None
+    def _may_start(self, host: HostSlots, standing: Standing, now: float) -> bool:
+        if not self._rate.allows(standing, now) or not host.has_slot(standing, now):
+            return False
+        most_unproven = MOST_UNPROVEN_HOSTS * min(self._concurrency, MOST_UNPROVEN)
+        return self._unproven < most_unproven * (2 if standing <= Standing.KNOWN else 1) or host.is_proven(now)
 
-    def _next(self) -> None:
-        if self._known_waiting and self.in_flight < self._known_places:
-            queue = self._known_waiting
-        elif self._common_waiting and self.in_flight < self._common_places:
-            queue = self._common_waiting
-        else:
-            return
+    def _start(self, host: HostSlots, permit: Permit) -> None:
+        permit.proven = host.is_proven(self._clock.seconds())
+        self._unproven += not permit.proven
+        self._rate.started(permit.standing)
+        host.in_flight += 1
         self.in_flight += 1
-        # At random: first come, first served would let whoever floods the queue decide who is never served.
-        chosen = random.randrange(len(queue))  # noqa: S311  # fairness needs no secrecy
-        queue[chosen], queue[-1] = queue[-1], queue[chosen]
-        queue.pop().callback(None)
 
+    async def _wait(self, host: HostSlots, permit: Permit) -> None:
+        permit.deadline = self._clock.seconds() + QUEUE_SECONDS
+        permit.turn = Deferred(lambda _: self._withdraw(permit))
+        self._waiting[permit.standing][permit] = host
+        leaving = host.add(permit)
+        if self._timer is None:
+            self._timer = self._clock.callLater(_TICK_SECONDS, self._tick)
+        if leaving is not None:
+            self._reject(leaving)
+        self._dispatch()
+        await permit.turn
 
-def _overloaded(message: str) -> Unavailable:
-    return Unavailable(UnavailableReason.OVERLOADED, message)
+    def _unqueue(self, permit: Permit) -> HostSlots:
+        host = self._waiting[permit.standing].pop(permit)
+        host.pools[permit.standing].remove(permit)
+        return host
+
+    def _withdraw(self, permit: Permit) -> None:
+        """Let a call wait no more."""
+        self._end(self._unqueue(permit), permit)
+
+    def _reject(self, permit: Permit) -> None:
+        self._withdraw(permit)
+        self._tries[permit.request.digest] = permit.tries + 1
+        if len(self._tries) > _MOST_TRIES:
+            self._tries.popitem(last=False)
+        permit.turn.errback(self._overloaded())
+
+    def _end(self, host: HostSlots, permit: Permit) -> None:
+        """Note that a call has ended, or waits no more. An idle host that doesn't answer is forgotten."""
+        if permit.key is not None and permit.standing is Standing.KNOWN:
+            permit.key.calls -= 1
+        if not host.in_flight and not host.waiting and not host.is_proven(self._clock.seconds()):
+            self._hosts.pop(permit.request.host, None)
+
+    def _dispatch(self) -> None:
+        """Start calls that wait, as many as the limits allow. A call that ends at once comes back here: not deeper."""
+        if self._dispatching:
+            return
+        self._dispatching = True
+        try:
+            for lane in _LANES:
+                while pools := self._ready(lane):
+                    permit = choose(pools).draw()
+                    self._start(self._unqueue(permit), permit)
+                    permit.turn.callback(None)
+        finally:
+            self._dispatching = False
+
+    def _ready(self, lane: tuple[Standing, ...]) -> list[FairPool]:
+        """Return the pools of a lane with calls that may start now."""
+        now = self._clock.seconds()
+        return [
+            host.pools[standing]
+            for standing in lane
+            if self._waiting[standing] and self._rate.allows(standing, now)
+            for host in self._hosts.values()
+            if host.pools.get(standing) and self._may_start(host, standing, now)
+        ]
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._dispatch()
+        now = self._clock.seconds()
+        for calls in self._waiting.values():
+            for permit in list(takewhile(lambda one: one.deadline <= now, calls)):
+                self._reject(permit)
+        if self._timer is None and self.waiting:
+            self._timer = self._clock.callLater(_TICK_SECONDS, self._tick)
+
+    def _overloaded(self) -> Unavailable:
+        calls = f"{self.in_flight} under way, {self.waiting} waiting"
+        return Unavailable(UnavailableReason.OVERLOADED, f"the limits on calls to STS are reached ({calls}): try again")

@@ -71,18 +71,23 @@ class CircuitBreakers:
         """The number of hosts with an open circuit."""
         return len({host for (host, _), circuit in self._circuits.items() if circuit.is_open})
 
+    def check(self, host: str, *, known: bool) -> None:
+        """Raise `Unavailable(circuit_open)` if no call to a host may start now. Call it before waiting for a permit."""
+        circuit = self._circuits.get((host, known))
+        if circuit is not None and circuit.is_open and (circuit.probing or self._seconds() < circuit.next_probe):
+            raise Unavailable(
+                UnavailableReason.CIRCUIT_OPEN, "STS has been failing, and only single probes call it until it recovers"
+            )
+
     def enter(self, host: str, *, known: bool) -> Passage:
         """Permit a call to a host. The caller must report its end to `ended`.
 
         Raises `Unavailable(circuit_open)` if the circuit is open, except for one probe at a time.
         """
+        self.check(host, known=known)
         circuit = self._circuits.get((host, known))
         if circuit is None or not circuit.is_open:
             return Passage(host, known, probe=None)
-        if circuit.probing or self._seconds() < circuit.next_probe:
-            raise Unavailable(
-                UnavailableReason.CIRCUIT_OPEN, "STS has been failing, and only single probes call it until it recovers"
-            )
         circuit.probing = True
         return Passage(host, known, probe=circuit)
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import DenialReason, Denied
+from authd.core.ordered_tables import OrderedTables
 from authd.core.token import PresignedRequest
 
 #: Seconds for which a final refusal is cached. A client that repeats a refused token costs one call in this time.
 REFUSAL_SECONDS = 10.0
-#: Bounds of cached tokens. Both together take about 6 MB.
+#: Bounds of cached tokens. All together take about 9 MB.
 _MOST_CONFIRMED = 4_096
 _MOST_REFUSED = 4_096
+_MOST_UNMAPPED = 4_096
 
 #: Not cached: a signature of the near future becomes valid a moment later, and an internal error is no verdict of STS.
 _NOT_CACHED = frozenset({DenialReason.SIGNATURE_EXPIRED, DenialReason.INTERNAL_ERROR})
@@ -33,8 +36,15 @@ class Confirmed:
     at: float
 
 
+class Unmapped(NamedTuple):
+    """An identity that STS confirmed and the mappings refuse."""
+
+    identity: CallerIdentity
+    denied: Denied
+
+
 class VerdictCache:
-    """Caches refusals always, and confirmed identities if `cache_ttl` or `stale_if_error` is set.
+    """Caches refusals and unmapped identities always, and confirmed ones if `cache_ttl` or `stale_if_error` is set.
 
     Both are in seconds, and 0 switches them off. `seconds` is a monotonic clock.
     """
@@ -45,6 +55,8 @@ class VerdictCache:
         self._stale_if_error = stale_if_error
         self._confirmed: OrderedDict[str, Confirmed] = OrderedDict()
         self._refused: OrderedDict[str, tuple[float, Denied]] = OrderedDict()
+        self._unmapped: OrderedDict[str, Unmapped] = OrderedDict()
+        self._tables: OrderedTables | None = None  # those that have refused the unmapped identities
 
     def confirm(self, request: PresignedRequest, identity: CallerIdentity) -> None:
         """Cache the identity that STS confirmed for a token."""
@@ -61,6 +73,19 @@ class VerdictCache:
             self._refused[request.digest] = (until, denied.copy())  # a raised exception keeps its frames alive
             if len(self._refused) > _MOST_REFUSED:
                 self._refused.popitem(last=False)
+
+    def set_unmapped(self, request: PresignedRequest, unmapped: Unmapped, tables: OrderedTables) -> None:
+        """Cache that no table maps the identity that STS confirmed for a token."""
+        if tables is not self._tables:
+            self._unmapped.clear()
+            self._tables = tables
+        self._unmapped[request.digest] = unmapped._replace(denied=unmapped.denied.copy())  # as above
+        if len(self._unmapped) > _MOST_UNMAPPED:
+            self._unmapped.popitem(last=False)
+
+    def unmapped(self, digest: str, tables: OrderedTables) -> Unmapped | None:
+        """Return the identity of a token that these tables don't map, or None. Any reload makes other tables."""
+        return self._unmapped.get(digest) if tables is self._tables else None
 
     def fresh(self, digest: str, now: float) -> Confirmed | None:
         """Return a confirmation younger than `cache_ttl`, or None. `now` is the wall-clock time in Unix seconds."""

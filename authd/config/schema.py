@@ -40,7 +40,10 @@ SERVER = _names(
     "sts", *SOURCE_OPTIONS, *EC2_OPTIONS,
 )  # fmt: skip
 
-STS = _names("timeout", "concurrency", "cacheTTL", "staleIfError", "caFile", "proxy", "extraRegions", "endpoints")
+STS = _names(
+    "timeout", "concurrency", "callsPerSecond", "cacheTTL", "staleIfError", "caFile", "proxy", "extraRegions",
+    "endpoints",
+)  # fmt: skip
 ENDPOINT = _names("host", "connect", "caFile", "signingRegion")
 ROLE = _names("roleARN", "sso", "username", "groups", "userId")
 USER = _names("userARN", "username", "groups", "userId")

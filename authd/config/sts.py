@@ -14,6 +14,7 @@ _MAX_TIMEOUT = 30.0
 _MIN_TIMEOUT = 0.001
 #: More calls in flight than any quota of STS allows.
 _MAX_CONCURRENCY = 10_000
+_MAX_CALLS_PER_SECOND = 100_000
 #: The lifetime of a token in seconds, which no cache exceeds.
 _TOKEN_LIFE = 900.0
 
@@ -27,6 +28,7 @@ def read_sts(server: Section, partition: Partition) -> STSSettings:
     return STSSettings(
         timeout=sts.value("timeout", duration(_MIN_TIMEOUT, _MAX_TIMEOUT), _DEFAULT.timeout),
         concurrency=sts.value("concurrency", integer(1, _MAX_CONCURRENCY), _DEFAULT.concurrency),
+        calls_per_second=sts.value("callsPerSecond", integer(1, _MAX_CALLS_PER_SECOND), _DEFAULT.calls_per_second),
         cache_ttl=sts.value("cacheTTL", duration(0.0, _TOKEN_LIFE), _DEFAULT.cache_ttl),
         stale_if_error=sts.value("staleIfError", duration(0.0, _TOKEN_LIFE), _DEFAULT.stale_if_error),
         ca_file=sts.value("caFile", absolute_path, None),

@@ -59,10 +59,10 @@ def webhook(
 ) -> WebhookFactory:
     """Connect the authenticator to STS, the mapping tables and the log."""
     settings = in_force.settings
-    limiter = CallLimiter(clock=reactor, concurrency=settings.sts.concurrency)
+    limiter = CallLimiter(clock=reactor, concurrency=settings.sts.concurrency, rate=settings.sts.calls_per_second)
     breakers = CircuitBreakers(seconds=reactor.seconds)
     metrics.gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: limiter.in_flight)
-    metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a place.", lambda: limiter.waiting)
+    metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
     metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
     authenticator = Authenticator(
         ask_sts=sts.client.ask,

@@ -11,6 +11,7 @@ from twisted.logger import capturedLogs
 
 from authd.authentication.authenticator import Authenticator
 from authd.authentication.call_limiter import QUEUE_SECONDS, CallLimiter
+from authd.authentication.callers import Verdict
 from authd.authentication.circuit_breaker import FAILURES_TO_OPEN, CircuitBreakers
 from authd.authentication.verdict_cache import REFUSAL_SECONDS, VerdictCache
 from authd.core.caller_identity import CallerIdentity
@@ -45,13 +46,13 @@ class Desk:
         self.asked: list[PresignedRequest] = []
         self.pending: list[Deferred[CallerIdentity]] = []
         self.outcomes: list[str] = []
-        self.table: Any = table
-        self.limiter: Any = CallLimiter(clock=self.clock, concurrency=concurrency)
+        self.table = table
+        self.limiter: Any = CallLimiter(clock=self.clock, concurrency=concurrency, rate=300)
         verdicts = VerdictCache(seconds=self.clock.seconds, cache_ttl=cache_ttl, stale_if_error=stale_if_error)
         self.authenticator = Authenticator(
             ask_sts=self._ask,
             hosts=hosts,
-            tables=lambda: OrderedTables(tables=(SourceTable("MountedFile", self.table),)),
+            tables=lambda: self.tables,
             now=lambda: SIGNED + self.clock.seconds(),
             limiter=self.limiter,
             breakers=CircuitBreakers(seconds=self.clock.seconds, jitter=lambda: 1.0),
@@ -60,6 +61,11 @@ class Desk:
             audiences=audiences,
             observer=self,
         )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "table":  # a reload
+            self.tables = OrderedTables(tables=(SourceTable("MountedFile", value),))
 
     def sts_called(self, outcome: str, /) -> None:
         self.outcomes.append(outcome)
@@ -302,11 +308,56 @@ def test_a_passing_failure_is_not_remembered(desk: Desk, token: str, alice: Call
 
 
 def test_an_unmapped_caller_is_looked_up_anew(desk: Desk, token: str, identities: Any, rules: Any) -> None:
-    """That somebody isn't mapped is never remembered: a new mapping works at once."""
+    """That no rule matches is remembered for the exact token until the mappings change. Then STS is asked again."""
     mallory = identities.of(MALLORY)
-    desk.decided(token, mallory)
+    first = desk.decided(token, mallory)
+    again = desk.at_once(token)
+    assert (again.reason, again.message, again.identity) == (first.reason, first.message, mallory)
+    assert again.source is Source.CACHE
     desk.table = build_table([rules.arn(MALLORY, "mallory")], {})
     assert desk.decided(token, mallory).reason == ALLOWED
+    assert desk.decided(token, mallory).source is Source.STS
+
+
+def test_an_unmapped_token_expires_like_any_other(desk: Desk, token: str, identities: Any) -> None:
+    """A remembered token without a mapping is refused for its age as soon as its time is over."""
+    desk.decided(token, identities.of(MALLORY))
+    desk.clock.advance(901)
+    assert desk.at_once(token).reason == DenialReason.TOKEN_EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (ALICE, Verdict.MAPPED),
+        (MALLORY, Verdict.UNMAPPED),
+        (NO_SUCH_KEY, Verdict.REFUSED),
+        (LATE, Verdict.FAILED),
+        (Unavailable(UnavailableReason.STS_THROTTLED, "slow down"), Verdict.THROTTLED),
+        (ZeroDivisionError(), Verdict.FAILED),
+    ],
+)
+def test_the_limiter_learns_the_outcome(
+    desk: Desk, token: str, identities: Any, monkeypatch: pytest.MonkeyPatch, answer: str | Exception, verdict: Verdict
+) -> None:
+    """The limiter hears whether STS confirmed the token and a mapping matched. A bug is no refusal."""
+    verdicts: list[Verdict] = []
+    release = desk.limiter.release
+    monkeypatch.setattr(
+        desk.limiter, "release", lambda permit, verdict: [verdicts.append(verdict), release(permit, verdict)]
+    )
+    with capturedLogs():
+        desk.decided(token, identities.of(answer) if isinstance(answer, str) else answer)
+    assert verdicts == [verdict]
+
+
+def test_an_open_circuit_takes_no_permit(desk: Desk, tokens: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a host's circuit is open its calls wait for nothing, so they keep nobody else waiting."""
+    for number in range(FAILURES_TO_OPEN):
+        desk.decided(other(tokens, number), LATE)
+    desk.decide(other(tokens, 100))  # the probe
+    monkeypatch.setattr(desk.limiter, "acquire", None)
+    assert desk.at_once(other(tokens, 101)).reason == UnavailableReason.CIRCUIT_OPEN
 
 
 def test_without_a_cache_each_review_asks(desk: Desk, token: str, alice: CallerIdentity) -> None:

@@ -1,205 +1,307 @@
-"""Who may call STS now."""
+"""Tests of the limits on calls to STS."""
 
 from __future__ import annotations
+
+import sys
 
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from authd.authentication.call_limiter import KNOWN_SECONDS, MOST_WAITING, QUEUE_SECONDS, CallLimiter, Permit
-from authd.core.caller_identity import CallerIdentity
-from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.authentication.call_limiter import QUEUE_SECONDS, CallLimiter
+from authd.authentication.call_rate import BURST_SECONDS, STRANGERS_BURST_SECONDS, STRANGERS_SHARE
+from authd.authentication.callers import KEY_BURST, MOST_KNOWN_CALLS, Standing, Verdict
+from authd.authentication.fair_pool import MOST_WAITING, Permit
+from authd.authentication.host_slots import MOST_UNPROVEN, MOST_UNPROVEN_HOSTS
+from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
-from tests.daemon.fakes import identity
+from tests.authentication.permits import HOST, OTHER_HOST, SlowSTS, ask, call, granted, presigned, refused
 
-IDENTITY = identity()
-REFUSED = Denied(DenialReason.UNKNOWN_ACCESS_KEY, "no such key")
-FAILED = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
-
-
-def presigned(key: str, number: int = 0) -> PresignedRequest:
-    return PresignedRequest(
-        host="sts.us-east-1.amazonaws.com",
-        region="us-east-1",
-        access_key_id=key,
-        credentials=f"credentials of {key}",
-        date=0,
-        digest=f"{key}-{number}",
-        target="/",
-    )
+RATE = 300
+PLENTY = 1_000_000
 
 
-def enter(limiter: CallLimiter, key: str) -> Deferred[Permit]:
-    return Deferred.fromCoroutine(limiter.acquire(presigned(key)))
+def make(concurrency: int = 4, rate: float = PLENTY) -> tuple[Clock, CallLimiter]:
+    clock = Clock()
+    return clock, CallLimiter(clock=clock, concurrency=concurrency, rate=rate)
 
 
-def placed(entering: Deferred[Permit]) -> Permit:
-    results: list[Permit] = []
-    entering.addCallback(results.append)
-    assert results, "still waiting"
-    return results[0]
+def fill(limiter: CallLimiter, count: int, host: str = HOST) -> list[Permit]:
+    """Let strangers take so many slots."""
+    return [granted(ask(limiter, presigned(f"STRANGER{number}", host=host))) for number in range(count)]
 
 
-def refusal(entering: Deferred[Permit]) -> Unavailable:
-    failures: list[Unavailable] = []
-    entering.addErrback(lambda failure: failures.append(failure.value))
-    assert failures, "not refused"
-    return failures[0]
-
-
-def confirm(limiter: CallLimiter, key: str) -> None:
-    limiter.release(placed(enter(limiter, key)), IDENTITY)
-
-
-def test_calls_in_flight_are_bounded_and_the_next_one_waits_its_turn() -> None:
-    """Over the bound a call waits, and gets the place of the first that ends."""
-    limiter = CallLimiter(clock=Clock(), concurrency=2)
-    first, _ = placed(enter(limiter, "A")), placed(enter(limiter, "B"))
-    third = enter(limiter, "C")
+def test_calls_in_flight_are_bounded() -> None:
+    """Over the bound a call waits, and takes the slot of the first one that ends."""
+    _, limiter = make(concurrency=2)
+    first, _ = fill(limiter, 2)
+    third = ask(limiter, presigned("C"))
     assert (limiter.in_flight, limiter.waiting) == (2, 1)
-    limiter.release(first, IDENTITY)
-    assert placed(third).request.access_key_id == "C"
+    limiter.release(first, Verdict.MAPPED)
+    assert granted(third).request.access_key_id == "C"
     assert (limiter.in_flight, limiter.waiting) == (2, 0)
 
 
-def test_the_queue_is_bounded_too() -> None:
-    """So many may wait; one more is refused at once."""
-    limiter = CallLimiter(clock=Clock(), concurrency=1)
-    placed(enter(limiter, "A"))
-    waiting = [enter(limiter, "B") for _ in range(MOST_WAITING)]
-    assert refusal(enter(limiter, "C")).reason is UnavailableReason.OVERLOADED
+def test_waiting_calls_are_bounded() -> None:
+    """If too many calls wait, one of them is rejected at once."""
+    _, limiter = make(concurrency=1)
+    fill(limiter, 1)
+    waiting = [ask(limiter, presigned("B", number)) for number in range(MOST_WAITING)]
+    assert not any(map(refused, waiting))
+    waiting.append(ask(limiter, presigned("C")))
+    assert sum(map(refused, waiting)) == 1
     assert limiter.waiting == MOST_WAITING
-    for call in waiting:
-        call.addErrback(lambda _: None).cancel()
+    assert not refused(waiting[-1]), "the key with the most calls must give way"
 
 
-def test_nobody_waits_longer_than_a_second() -> None:
-    """A call whose turn doesn't come is refused, and leaves the queue."""
-    clock = Clock()
-    limiter = CallLimiter(clock=clock, concurrency=1)
-    held = placed(enter(limiter, "A"))
-    late = enter(limiter, "B")
+def test_a_wait_ends_after_a_second() -> None:
+    """A call that gets no slot in time is rejected with 429's reason, and leaves nothing behind."""
+    clock, limiter = make(concurrency=1)
+    (held,) = fill(limiter, 1)
+    late = ask(limiter, presigned("B"))
     clock.advance(QUEUE_SECONDS)
-    assert refusal(late).reason is UnavailableReason.OVERLOADED
-    assert limiter.waiting == 0
-    limiter.release(held, IDENTITY)
-    assert limiter.in_flight == 0
+    assert isinstance(late.result, Unavailable)
+    assert late.result.reason is UnavailableReason.OVERLOADED
+    limiter.release(held, Verdict.MAPPED)
+    assert (limiter.in_flight, limiter.waiting) == (0, 0)
+    clock.advance(1)
     assert clock.getDelayedCalls() == []
 
 
-def test_known_callers_have_places_that_strangers_cannot_take() -> None:
-    """With every common place taken by strangers, a caller that STS confirmed gets in at once."""
-    limiter = CallLimiter(clock=Clock(), concurrency=4)
-    confirm(limiter, "KNOWN")
-    for number in range(4):
-        placed(enter(limiter, f"STRANGER{number}"))
-    stranger = enter(limiter, "STRANGER")
-    assert placed(enter(limiter, "KNOWN")).known
+def test_a_cancelled_wait_leaves_the_pool() -> None:
+    """A review that is cancelled while it waits takes no slot later."""
+    _, limiter = make(concurrency=1)
+    (held,) = fill(limiter, 1)
+    waiting = Deferred.fromCoroutine(limiter.acquire(presigned("B")))
+    waiting.addErrback(lambda _: None)
+    waiting.cancel()
+    assert limiter.waiting == 0
+    limiter.release(held, Verdict.FAILED)
+    assert limiter.in_flight == 0
+
+
+def test_known_users_have_slots_that_strangers_cannot_take() -> None:
+    """If strangers have all common slots, a known user's new token starts at once."""
+    _, limiter = make()
+    call(limiter, presigned("KNOWN"))
+    fill(limiter, 4)
+    stranger = ask(limiter, presigned("STRANGER"))
+    assert granted(ask(limiter, presigned("KNOWN", 1))).known
     assert not stranger.called
-    stranger.addErrback(lambda _: None).cancel()
 
 
-def test_known_callers_go_first_when_they_have_to_wait() -> None:
-    """A place that comes free goes to the known caller, however long strangers have waited."""
-    limiter = CallLimiter(clock=Clock(), concurrency=1)
-    confirm(limiter, "KNOWN")
-    held = [placed(enter(limiter, "STRANGER")), placed(enter(limiter, "KNOWN"))]
-    stranger, known = enter(limiter, "OTHER"), enter(limiter, "KNOWN")
-    limiter.release(held[0], REFUSED)
-    assert placed(known).known
+def test_known_users_go_first() -> None:
+    """A free slot goes to the known user, however long strangers have waited."""
+    _, limiter = make(concurrency=1)
+    call(limiter, presigned("KNOWN"))
+    (held,) = fill(limiter, 1)
+    granted(ask(limiter, presigned("KNOWN", 1)))
+    stranger, known = ask(limiter, presigned("OTHER")), ask(limiter, presigned("KNOWN", 2))
+    limiter.release(held, Verdict.REFUSED)
+    assert granted(known).known
     assert not stranger.called
-    stranger.addErrback(lambda _: None).cancel()
 
 
-def test_one_known_key_cannot_take_all_places_of_the_fast_lane() -> None:
-    """Beyond its few places a known key is a stranger: knowing somebody's key id gains no more than that."""
-    limiter = CallLimiter(clock=Clock(), concurrency=100)
-    confirm(limiter, "KNOWN")
-    places = [placed(enter(limiter, "KNOWN")) for _ in range(9)]
-    assert [place.known for place in places] == [True] * 8 + [False]
-    limiter.release(places[0], IDENTITY)
-    assert placed(enter(limiter, "KNOWN")).known
+def test_a_confirmed_token_starts_at_once() -> None:
+    """Neither strangers' nor forgers' calls, in flight or waiting, delay a token that STS has confirmed."""
+    _, limiter = make()
+    call(limiter, presigned("KNOWN"))
+    for number in range(int(KEY_BURST)):
+        call(limiter, presigned("KNOWN", -1 - number), Verdict.REFUSED)
+    calls = [ask(limiter, presigned("KNOWN", 1 + number)) for number in range(600)]
+    calls += [ask(limiter, presigned(f"STRANGER{number}")) for number in range(600)]
+    assert any(map(refused, calls))
+    assert granted(ask(limiter, presigned("KNOWN"))).standing is Standing.CONFIRMED
 
 
-def test_a_key_is_known_for_a_quarter_of_an_hour() -> None:
-    """STS's word for a key ages."""
-    clock = Clock()
-    limiter = CallLimiter(clock=clock, concurrency=4)
-    confirm(limiter, "KNOWN")
-    clock.advance(KNOWN_SECONDS - 1)
-    assert placed(enter(limiter, "KNOWN")).known
-    clock.advance(1)
-    assert not placed(enter(limiter, "KNOWN")).known
+def test_one_known_key_has_few_calls_in_the_fast_lane() -> None:
+    """Beyond these its calls are in the common lane, so a forger can't take the slots of all known users."""
+    _, limiter = make(concurrency=100)
+    call(limiter, presigned("KNOWN"))
+    permits = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(MOST_KNOWN_CALLS + 1)]
+    assert [permit.standing for permit in permits] == [Standing.KNOWN] * MOST_KNOWN_CALLS + [Standing.STRAINED]
+    limiter.release(permits[0], Verdict.FAILED)
+    assert granted(ask(limiter, presigned("KNOWN", 100))).known
 
 
-def test_refusals_by_sts_use_up_a_keys_budget_which_time_refills() -> None:
-    """A client that repeats refused tokens of one key is held back, and nobody else is."""
-    clock = Clock()
-    limiter = CallLimiter(clock=clock, concurrency=4)
-    for _ in range(20):
-        limiter.release(placed(enter(limiter, "WRONG")), REFUSED)
-    assert refusal(enter(limiter, "WRONG")).reason is UnavailableReason.OVERLOADED
-    limiter.release(placed(enter(limiter, "OTHER")), IDENTITY)
-    clock.advance(1)
-    limiter.release(placed(enter(limiter, "WRONG")), REFUSED)
-    assert refusal(enter(limiter, "WRONG")).reason is UnavailableReason.OVERLOADED
+def test_a_rejected_call_gives_its_place_in_the_fast_lane_back() -> None:
+    """A known user's calls that wait in vain are not counted for ever."""
+    clock, limiter = make(concurrency=1)
+    call(limiter, presigned("KNOWN"))
+    held = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(2)]
+    for number in range(3):
+        late = ask(limiter, presigned("KNOWN", 10 + number))
+        clock.advance(QUEUE_SECONDS)
+        assert refused(late)
+    for permit in held:
+        limiter.release(permit, Verdict.FAILED)
+    permits = [ask(limiter, presigned("KNOWN", 100 + number)) for number in range(2)]
+    assert all(granted(permit).known for permit in permits)
 
 
-def test_a_flood_of_invented_keys_uses_up_the_strangers_budget_alone() -> None:
-    """When strangers have been refused too often, known callers don't notice."""
-    clock = Clock()
-    limiter = CallLimiter(clock=clock, concurrency=4)
-    confirm(limiter, "KNOWN")
-    for number in range(1_000):
-        limiter.release(placed(enter(limiter, f"INVENTED{number}")), REFUSED)
-    assert "unknown access keys" in refusal(enter(limiter, "INVENTED")).message
-    assert placed(enter(limiter, "KNOWN")).known
-    clock.advance(0.01)
-    placed(enter(limiter, "NEW"))
+def test_without_pressure_no_key_is_limited() -> None:
+    """With free slots and no throttling, every call starts at once, however often STS refused the key."""
+    _, limiter = make(rate=PLENTY)
+    call(limiter, presigned("KNOWN"))
+    for number in range(1, 500):
+        call(limiter, presigned("KNOWN", number), Verdict.REFUSED)
+        call(limiter, presigned("UNKNOWN", number), Verdict.REFUSED)
 
 
-@pytest.mark.parametrize("outcome", [IDENTITY, FAILED])
-def test_only_refusals_cost_budget(outcome: CallerIdentity | Unavailable) -> None:
-    """Confirmed callers and STS's own trouble cost nothing."""
-    limiter = CallLimiter(clock=Clock(), concurrency=4)
-    for _ in range(2_000):
-        limiter.release(placed(enter(limiter, "SAME")), outcome)
-    placed(enter(limiter, "SAME"))
+def judge(request: PresignedRequest) -> Verdict:
+    """Return STS's verdict about the tokens of these tests."""
+    if request.access_key_id.startswith("UNMAPPED"):
+        return Verdict.UNMAPPED
+    return Verdict.REFUSED if request.digest.endswith("forged") else Verdict.MAPPED
 
 
-def test_what_is_kept_of_keys_is_bounded() -> None:
-    """A flood of keys, refused or confirmed, does not grow without end."""
-    clock = Clock()
-    limiter = CallLimiter(clock=clock, concurrency=4)
-    for number in range(9_000):
-        clock.advance(1)
-        limiter.release(placed(enter(limiter, f"BAD{number}")), REFUSED)
-        confirm(limiter, f"GOOD{number}")
-    assert len(limiter._known) == len(limiter._keys) == 8_192
-    assert limiter._known_in_flight == {}
+def forged(key: str, number: int) -> PresignedRequest:
+    return presigned(key)._replace(digest=f"{key}-{number}-forged")
 
 
-def test_another_session_of_the_same_key_has_a_budget_of_its_own() -> None:
-    """Forgeries under the ID of a session's key don't hold back the session: the session token is another one."""
-    limiter = CallLimiter(clock=Clock(), concurrency=4)
-    forged = presigned("ASIAROLE00000000")._replace(credentials="another session token")
-    for _ in range(20):
-        limiter.release(placed(Deferred.fromCoroutine(limiter.acquire(forged))), REFUSED)
-    assert refusal(Deferred.fromCoroutine(limiter.acquire(forged))).reason is UnavailableReason.OVERLOADED
-    assert placed(enter(limiter, "ASIAROLE00000000"))
+def test_a_flood_under_a_known_key_does_not_lock_its_owner_out() -> None:
+    """Among 1,400 forgeries a second under a user's key, her new tokens get in within kube-apiserver's retries."""
+    clock, limiter = make(concurrency=64, rate=RATE)
+    sts = SlowSTS(clock, limiter, judge)
+    sts.review(presigned("ALICE"))
+    clock.advance(0.05)
+    fresh: list[Deferred[Verdict | None]] = []
+    for step in range(350):  # seven seconds
+        for number in range(28):
+            sts.review(forged("ALICE", step * 28 + number))
+        if 50 < step < 120:
+            fresh.append(Deferred.fromCoroutine(sts.retry(presigned("ALICE", 1 + step))))
+            calls = sts.calls
+            sts.review(presigned("ALICE"))
+            assert sts.calls == calls + 1, "a confirmed token had to wait"
+        clock.advance(0.02)
+    verdicts = [each.result for each in fresh if each.called]
+    assert len(verdicts) == len(fresh)
+    assert verdicts.count(Verdict.MAPPED) >= 0.9 * len(fresh)
+    assert sts.calls <= RATE * (7 + BURST_SECONDS)
 
 
-def test_who_waits_is_drawn_at_random() -> None:
-    """The last one in a full queue may be the next: a flood can't decide who is served."""
-    served = set()
-    for _ in range(200):
-        limiter = CallLimiter(clock=Clock(), concurrency=1)
-        first = placed(enter(limiter, "A"))
-        waiting = {name: enter(limiter, name) for name in "BCD"}
-        limiter.release(first, IDENTITY)
-        (chosen,) = [name for name, permit in waiting.items() if permit.called]
-        served.add(chosen)
-        for permit in waiting.values():
-            permit.addErrback(lambda _: None)
-            permit.cancel()
-    assert served == {"B", "C", "D"}
+def test_floods_of_strangers_waste_a_part_of_the_rate_only() -> None:
+    """Invented keys and identities without a mapping get a third of the rate. Known users don't notice them."""
+    clock, limiter = make(concurrency=64, rate=RATE)
+    sts = SlowSTS(clock, limiter, judge)
+    sts.review(presigned("ALICE"))
+    clock.advance(0.05)
+    for step in range(750):  # fifteen seconds
+        for number in range(5):
+            sts.review(forged(f"INVENTED{step}-{number}", number))
+            sts.review(presigned(f"UNMAPPED{step}-{number}"))
+        if step % 10 == 0:
+            calls = sts.calls
+            sts.review(presigned("ALICE", 1 + step))
+            assert sts.calls == calls + 1, "a known user had to wait"
+        clock.advance(0.02)
+    known_calls, burst = 76, RATE * STRANGERS_SHARE * STRANGERS_BURST_SECONDS
+    assert sts.calls - known_calls <= RATE * STRANGERS_SHARE * 15 + burst
+
+
+def test_the_total_rate_is_bounded_and_parts_of_it_reserved() -> None:
+    """Strangers leave a part of the burst to known users, these one to confirmed tokens, and all keep to the rate."""
+    clock, limiter = make(concurrency=1_000, rate=100)
+    sts = SlowSTS(clock, limiter, lambda request: Verdict.FAILED if "NEW" in request.digest else Verdict.MAPPED, 60)
+    for number in range(30):
+        call(limiter, presigned(f"KNOWN{number}"))
+    clock.advance(10)
+    for number in range(300):
+        sts.review(presigned(f"NEW{number}"))
+    assert sts.calls == 100
+    for number in range(30 * 8):
+        sts.review(presigned(f"KNOWN{number % 30}", 1 + number))
+    assert sts.calls == 150
+    for number in range(30):
+        sts.review(presigned(f"KNOWN{number}"))
+    assert sts.calls == 180
+    clock.advance(0.9)
+    assert 180 <= sts.calls <= 100 * BURST_SECONDS + 90
+
+
+def test_throttling_holds_strangers_back_for_a_second() -> None:
+    """After STS throttles, strangers have one slot of the host. Known users and other hosts keep theirs."""
+    clock, limiter = make()
+    call(limiter, presigned("KNOWN"))
+    call(limiter, presigned("A"), Verdict.THROTTLED)
+    held = granted(ask(limiter, presigned("A", 1)))
+    waiting = ask(limiter, presigned("B"))
+    assert not waiting.called
+    assert granted(ask(limiter, presigned("KNOWN", 1)))
+    assert granted(ask(limiter, presigned("C", host=OTHER_HOST)))
+    clock.advance(0.9)
+    assert not waiting.called
+    clock.advance(0.1)
+    assert granted(waiting)
+    limiter.release(held, Verdict.MAPPED)
+
+
+def test_a_slow_host_takes_no_slots_from_others() -> None:
+    """If every slot of one host is taken, calls to another start at once, of strangers and known users."""
+    _, limiter = make(concurrency=16)
+    for host in (HOST, OTHER_HOST):
+        call(limiter, presigned("KNOWN", 0, host))
+    fill(limiter, 16)
+    waiting = [ask(limiter, presigned(f"MORE{number}")) for number in range(100)]
+    assert not any(permit.called for permit in waiting)
+    fill(limiter, 16, OTHER_HOST)
+    assert granted(ask(limiter, presigned("KNOWN", 1, OTHER_HOST))).known
+    assert granted(ask(limiter, presigned("KNOWN", 2))).known
+
+
+def test_a_host_that_never_answered_has_few_slots() -> None:
+    """Unreachable and invented hosts hold few calls each, and together no more than some of them may."""
+    _, limiter = make(concurrency=64)
+    call(limiter, presigned("KNOWN"))
+    started = 0
+    for region in range(20):
+        calls = [
+            ask(limiter, presigned(f"A{number}", host=f"sts.xx-none-{region}.amazonaws.com")) for number in range(16)
+        ]
+        assert sum(permit.called for permit in calls) <= MOST_UNPROVEN
+        started += sum(permit.called for permit in calls)
+    assert started == MOST_UNPROVEN * MOST_UNPROVEN_HOSTS
+    fill(limiter, 64)
+
+
+def test_hosts_that_never_answered_are_forgotten() -> None:
+    """Invented hosts leave nothing behind, and only so many may be waited for at once."""
+    clock, limiter = make(concurrency=16)
+    call(limiter, presigned("KNOWN"))
+    for region in range(1_000):
+        ask(limiter, presigned("A", host=f"sts.xx-none-{region}.amazonaws.com"))
+    assert len(limiter._hosts) == 128
+    clock.advance(QUEUE_SECONDS)
+    assert len(limiter._hosts) == 1 + MOST_UNPROVEN * MOST_UNPROVEN_HOSTS
+    assert granted(ask(limiter, presigned("KNOWN", 1)))
+
+
+def test_calls_that_end_at_once_do_not_nest() -> None:
+    """Waiting calls that each end as soon as they start, as in an open circuit, take no deep stack."""
+    _, limiter = make(concurrency=1)
+    (held,) = fill(limiter, 1)
+
+    async def brief(number: int) -> None:
+        limiter.release(await limiter.acquire(presigned("B", number)), Verdict.FAILED)
+
+    waiting = [Deferred.fromCoroutine(brief(number)) for number in range(MOST_WAITING)]
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(300)
+    try:
+        limiter.release(held, Verdict.FAILED)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert all(each.called for each in waiting)
+    assert (limiter.in_flight, limiter.waiting) == (0, 0)
+
+
+def test_what_is_remembered_of_rejected_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of rejected tokens fills a bounded memory, from which the oldest leave."""
+    monkeypatch.setattr("authd.authentication.call_limiter._MOST_TRIES", 100)
+    clock, limiter = make(concurrency=1)
+    fill(limiter, 1)
+    for number in range(150):
+        ask(limiter, presigned("B", number))
+    clock.advance(QUEUE_SECONDS)
+    assert list(limiter._tries) == [f"B-{number}" for number in range(50, 150)]

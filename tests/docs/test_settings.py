@@ -92,6 +92,7 @@ def seconds(text):
         ("server.maxLockoutShare", "lockout_share", float),
         ("server.sts.timeout", "timeout", seconds),
         ("server.sts.concurrency", "concurrency", int),
+        ("server.sts.callsPerSecond", "calls_per_second", int),
         ("server.sts.cacheTTL", "cache_ttl", seconds),
         ("server.sts.staleIfError", "stale_if_error", seconds),
     ],

@@ -1,0 +1,65 @@
+"""Slots for calls to one STS host, so that a slow or unreachable host takes none from other hosts."""
+
+from __future__ import annotations
+
+from authd.authentication.callers import Standing, Verdict
+from authd.authentication.fair_pool import FairPool, Permit
+
+#: A host that has answered within this time, in seconds, has all of its slots.
+_ANSWERING_SECONDS = 600.0
+#: Slots of any other host. Tokens may name regions that this network can't reach, or that don't exist.
+MOST_UNPROVEN = 8
+#: All such hosts together have the slots of so many.
+MOST_UNPROVEN_HOSTS = 8
+#: After throttling, strangers have one slot of the host for this time, in seconds.
+_THROTTLED_SECONDS = 1.0
+
+
+class HostSlots:
+    """Calls in flight and waiting at one host. `concurrency` is the number of slots that strangers may take."""
+
+    __slots__ = ("_answered", "_concurrency", "_throttled", "in_flight", "pools")
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._answered = float("-inf")
+        self._throttled = float("-inf")
+        self.in_flight = 0
+        self.pools: dict[Standing, FairPool] = {}
+
+    @property
+    def waiting(self) -> int:
+        """The number of waiting calls."""
+        return sum(map(len, self.pools.values()))
+
+    def is_proven(self, now: float) -> bool:
+        """Return whether the host has answered lately."""
+        return now - self._answered < _ANSWERING_SECONDS
+
+    def has_slot(self, standing: Standing, now: float) -> bool:
+        """Return whether a call may start.
+
+        Known keys have a quarter more slots than strangers, and confirmed tokens twice as many.
+        """
+        slots = self._concurrency if self.is_proven(now) else min(self._concurrency, MOST_UNPROVEN)
+        if standing is Standing.CONFIRMED:
+            slots *= 2
+        elif standing is Standing.KNOWN:
+            slots += max(1, slots // 4)
+        elif now - self._throttled < _THROTTLED_SECONDS:
+            slots = 1
+        return self.in_flight < slots
+
+    def add(self, permit: Permit) -> Permit | None:
+        """Let a call wait. Returns the one that has to leave if too many wait."""
+        pool = self.pools.get(permit.standing)
+        if pool is None:
+            pool = self.pools[permit.standing] = FairPool()
+        return pool.add(permit)
+
+    def record(self, verdict: Verdict, now: float) -> None:
+        """Learn from the outcome of a call."""
+        if verdict is not Verdict.FAILED:
+            self._answered = now
+        if verdict is Verdict.THROTTLED:
+            self._throttled = now

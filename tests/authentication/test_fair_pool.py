@@ -1,0 +1,86 @@
+"""Tests of the draw among waiting calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from authd.authentication.callers import Standing
+from authd.authentication.fair_pool import MOST_WAITING, FairPool, Permit
+from tests.authentication.permits import presigned
+
+
+def waiting(key: str, number: int = 0, tries: int = 0) -> Permit:
+    return Permit(presigned(key, number), Standing.STRANGER, None, tries)
+
+
+def drawn(pool: FairPool) -> str:
+    permit = pool.draw()
+    pool.remove(permit)
+    return permit.request.access_key_id
+
+
+def test_everybody_has_a_chance() -> None:
+    """The last one in a full pool may be the next."""
+    served = Counter[str]()
+    for _ in range(200):
+        pool = FairPool()
+        for name in "ABCD":
+            assert pool.add(waiting(name)) is None
+        served[drawn(pool)] += 1
+        assert len(pool) == 3
+    assert set(served) == set("ABCD")
+
+
+def test_keys_have_equal_chances() -> None:
+    """A key with a hundred waiting tokens is not drawn more often than one with a single token."""
+    served = Counter[str]()
+    for _ in range(400):
+        pool = FairPool()
+        for number in range(100):
+            pool.add(waiting("MANY", number))
+        pool.add(waiting("ONE"))
+        served[drawn(pool)] += 1
+    assert served["ONE"] > 100
+
+
+def test_tokens_that_come_again_are_preferred() -> None:
+    """Among hundreds of new tokens of the same key, a retried one is drawn within a second's worth of calls."""
+    pool = FairPool()
+    for number in range(MOST_WAITING - 1):
+        pool.add(waiting("A", number))
+    retried = waiting("A", MOST_WAITING, tries=1)
+    pool.add(retried)
+    for _ in range(300):
+        permit = pool.draw()
+        pool.remove(permit)
+        if permit is retried:
+            return
+        pool.add(waiting("A"))
+    raise AssertionError("never drawn")
+
+
+def test_a_full_pool_gives_up_a_token_of_the_key_with_the_most() -> None:
+    """The token that has to leave is a new one of the flooding key: never a retried one or another key's."""
+    pool = FairPool()
+    pool.add(waiting("OTHER"))
+    kept = [waiting("FLOOD", number, tries=1) for number in range(2)]
+    for permit in kept:
+        pool.add(permit)
+    for number in range(MOST_WAITING - 3):
+        assert pool.add(waiting("FLOOD", 10 + number)) is None
+    leaving = [pool.add(waiting("FLOOD", 10_000 + number)) for number in range(50)]
+    for permit in leaving:
+        assert permit is not None
+        assert permit.request.access_key_id == "FLOOD"
+    assert sum(permit in kept for permit in leaving) == 0
+
+
+def test_an_empty_pool_keeps_nothing() -> None:
+    """Keys without waiting tokens leave no trace."""
+    pool = FairPool()
+    permits = [waiting(f"KEY{number % 7}", number) for number in range(100)]
+    for permit in permits:
+        pool.add(permit)
+    for permit in permits:
+        pool.remove(permit)
+    assert (len(pool), pool._groups, pool._keys) == (0, {}, [])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -15,14 +15,14 @@ from twisted.logger import Logger
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.callers import Verdict
 from authd.authentication.circuit_breaker import CircuitBreakers
+from authd.authentication.token import AskedT_contra, TokenParser, TokenT
 from authd.authentication.verdict_cache import Unmapped, VerdictCache
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.mapping import KubernetesUser
 from authd.core.ordered_tables import OrderedTables
-from authd.core.partitions import STSHosts
-from authd.core.token import PresignedRequest, check_prefix, digest, parse_token
+from authd.core.token import digest
 from authd.core.token_review import ReviewRequest, common_audiences
 
 _log = Logger(namespace="authd.authenticator")
@@ -47,10 +47,10 @@ class Mapped(NamedTuple):
 _Outcome = Mapped | Unmapped | Denied | Unavailable
 
 
-class STSCaller(Protocol):
+class STSCaller(Protocol[AskedT_contra]):
     """Sends checked requests to STS."""
 
-    def __call__(self, request: PresignedRequest, /) -> Awaitable[CallerIdentity]:
+    def __call__(self, request: AskedT_contra, /) -> Awaitable[CallerIdentity]:
         """Return the caller's identity. Raises `Denied`, or `Unavailable` at the latest at the settings' deadline."""
         ...
 
@@ -63,31 +63,29 @@ class CallObserver(Protocol):
         ...
 
 
-class Authenticator:
+class Authenticator(Generic[TokenT]):
     """Decides about tokens. Concurrent reviews of the same token share one call to STS."""
 
     def __init__(
         self,
         *,
-        ask_sts: STSCaller,
-        hosts: STSHosts,
+        tokens: TokenParser[TokenT],
+        ask_sts: STSCaller[TokenT],
         tables: Callable[[], OrderedTables],
         now: Callable[[], float],
         limiter: CallLimiter,
         breakers: CircuitBreakers,
         verdict_cache: VerdictCache,
-        max_token_length: int,
         audiences: tuple[str, ...] = (),
         observer: CallObserver | None = None,
     ) -> None:
         self._ask_sts = ask_sts
-        self._hosts = hosts
+        self._tokens = tokens
         self._tables = tables
         self._now = now
         self._limiter = limiter
         self._breakers = breakers
         self._verdict_cache = verdict_cache
-        self._max_token_length = max_token_length
         self._audiences = audiences
         self._observer = observer
         self._flights: dict[str, list[Deferred[_Outcome]]] = {}
@@ -96,7 +94,7 @@ class Authenticator:
         """Decide about one token. Never raises, because every failure is a decision too."""
         progress = _Progress()
         try:
-            check_prefix(review.token)
+            self._tokens.check_prefix(review.token)
             progress.token_digest = digest(review.token)
             outcome = await self._review(review, progress)
             if isinstance(outcome, Mapped):
@@ -115,12 +113,13 @@ class Authenticator:
     async def _review(self, review: ReviewRequest, progress: _Progress) -> _Outcome:
         now = self._now()
         fresh = self._verdict_cache.fresh(progress.token_digest, now)
-        request = fresh.request if fresh is not None else self._parse(review.token, progress.token_digest, now)
+        if fresh is not None:
+            progress.host, progress.source = fresh.request.host, Source.CACHE
+            progress.audiences = common_audiences(review.audiences, self._audiences)
+            return _map(self._tables(), fresh.identity)
+        request = self._tokens.parse(review.token, digest=progress.token_digest, now=now)
         progress.host = request.host
         progress.audiences = common_audiences(review.audiences, self._audiences)
-        if fresh is not None:
-            progress.source = Source.CACHE
-            return _map(self._tables(), fresh.identity)
         self._verdict_cache.check_refused(request.digest)
         unmapped = self._verdict_cache.unmapped(request.digest, self._tables())
         if unmapped is not None:
@@ -133,12 +132,7 @@ class Authenticator:
             return _map(self._tables(), stale.identity)
         return outcome
 
-    def _parse(self, token: str, token_digest: str, now: float) -> PresignedRequest:
-        return parse_token(
-            token, hosts=self._hosts, now=now, max_length=self._max_token_length, token_digest=token_digest
-        )
-
-    async def _shared_call(self, request: PresignedRequest) -> _Outcome:
+    async def _shared_call(self, request: TokenT) -> _Outcome:
         followers = self._flights.get(request.digest)
         if followers is not None:
             follower: Deferred[_Outcome] = Deferred()
@@ -154,7 +148,7 @@ class Authenticator:
                 follower.callback(outcome)
         return outcome
 
-    async def _call(self, request: PresignedRequest) -> _Outcome:
+    async def _call(self, request: TokenT) -> _Outcome:
         """Call STS within the limits. Never raises, because other reviews may share the outcome."""
         try:
             # First of all: a call that an open circuit refuses must not wait for a permit, nor take one from others.
@@ -171,7 +165,7 @@ class Authenticator:
             self._limiter.release(permit, _verdict(outcome))
         return outcome
 
-    async def _ask(self, request: PresignedRequest, *, known: bool) -> _Outcome:
+    async def _ask(self, request: TokenT, *, known: bool) -> _Outcome:
         try:
             passage = self._breakers.enter(request.host, known=known)
         except Unavailable as error:
@@ -192,7 +186,7 @@ class Authenticator:
             self._observer.sts_called("ok" if isinstance(outcome, CallerIdentity) else outcome.reason)
         return self._confirmed(request, outcome) if isinstance(outcome, CallerIdentity) else outcome
 
-    def _confirmed(self, request: PresignedRequest, identity: CallerIdentity) -> Mapped | Unmapped:
+    def _confirmed(self, request: TokenT, identity: CallerIdentity) -> Mapped | Unmapped:
         self._verdict_cache.confirm(request, identity)
         tables = self._tables()
         outcome = _map(tables, identity)

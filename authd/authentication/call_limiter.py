@@ -19,8 +19,8 @@ from authd.authentication.call_rate import CallRate
 from authd.authentication.callers import Callers, Standing, Verdict
 from authd.authentication.fair_pool import FairPool, Permit, choose
 from authd.authentication.host_slots import MOST_UNPROVEN, MOST_UNPROVEN_HOSTS, HostSlots
+from authd.authentication.token import Token
 from authd.core.errors import Unavailable, UnavailableReason
-from authd.core.token import PresignedRequest
 
 #: Seconds that a call may wait. kube-apiserver waits 30 for the whole review.
 QUEUE_SECONDS = 1.0
@@ -67,11 +67,11 @@ class CallLimiter:
         """The number of waiting calls."""
         return sum(map(len, self._waiting.values()))
 
-    def is_known(self, request: PresignedRequest) -> bool:
+    def is_known(self, request: Token) -> bool:
         """Return whether a request is in a lane that strangers can't enter at will."""
         return self._callers.standing(request, self._callers.known_key(request)) <= Standing.KNOWN
 
-    async def acquire(self, request: PresignedRequest) -> Permit:
+    async def acquire(self, request: Token) -> Permit:
         """Wait for a permit, up to `QUEUE_SECONDS`. `release` must follow. Raises `Unavailable(overloaded)`."""
         host = self._hosts.get(request.host)
         if host is None:

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from authd.core.token import MAX_CLOCK_LEAD, SIGNATURE_LIFETIME, PresignedRequest
+from authd.authentication.token import Token
+from authd.core.token import MAX_CLOCK_LEAD, SIGNATURE_LIFETIME
 from authd.core.token_bucket import TokenBucket
 
 #: Seconds for which a key stays known after a confirmation: the longest lifetime that the confirmed token can have.
@@ -70,7 +71,7 @@ class Callers:
         self._known: OrderedDict[str, KnownKey] = OrderedDict()  # the least recently confirmed key first
         self._tokens = 0
 
-    def known_key(self, request: PresignedRequest) -> KnownKey | None:
+    def known_key(self, request: Token) -> KnownKey | None:
         """Return the request's key if it is known."""
         key = self._known.get(request.credentials)
         if key is not None and self._seconds() >= key.until:
@@ -78,7 +79,7 @@ class Callers:
             return None
         return key
 
-    def standing(self, request: PresignedRequest, key: KnownKey | None) -> Standing:
+    def standing(self, request: Token, key: KnownKey | None) -> Standing:
         """Return the rank of a request whose `known_key` is given."""
         if key is None:
             return Standing.STRANGER
@@ -88,7 +89,7 @@ class Callers:
             return Standing.KNOWN
         return Standing.STRAINED
 
-    def record(self, request: PresignedRequest, verdict: Verdict) -> None:
+    def record(self, request: Token, verdict: Verdict) -> None:
         """Learn from the outcome of a call. Throttling and failures say nothing about the caller."""
         if verdict is Verdict.MAPPED:
             self._confirm(request)
@@ -97,7 +98,7 @@ class Callers:
         elif verdict is Verdict.REFUSED:
             self._refuse(request)
 
-    def _confirm(self, request: PresignedRequest) -> None:
+    def _confirm(self, request: Token) -> None:
         now = self._seconds()
         key = self._known.get(request.credentials)
         if key is None:
@@ -114,7 +115,7 @@ class Callers:
         while len(self._known) > MOST_KEYS or self._tokens > MOST_TOKENS:
             self._forget(next(iter(self._known)))
 
-    def _refuse(self, request: PresignedRequest) -> None:
+    def _refuse(self, request: Token) -> None:
         key = self._known.get(request.credentials)
         if key is None:
             return

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from twisted.internet.defer import Deferred
 
 from authd.authentication.callers import KnownKey, Standing
-from authd.core.token import PresignedRequest
+from authd.authentication.token import Token
 
 #: Waiting calls in one pool. A cluster whose nodes all restart at once is not a flood.
 MOST_WAITING = 512
@@ -28,7 +28,7 @@ class Permit:
 
     __slots__ = ("deadline", "key", "proven", "request", "standing", "tries", "turn")
 
-    def __init__(self, request: PresignedRequest, standing: Standing, key: KnownKey | None, tries: int) -> None:
+    def __init__(self, request: Token, standing: Standing, key: KnownKey | None, tries: int) -> None:
         self.request = request
         self.standing = standing
         self.key = key

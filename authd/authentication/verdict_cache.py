@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from authd.authentication.token import Token
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import DenialReason, Denied
 from authd.core.ordered_tables import OrderedTables
-from authd.core.token import PresignedRequest
 
 #: Seconds for which a final refusal is cached. A client that repeats a refused token costs one call in this time.
 REFUSAL_SECONDS = 10.0
@@ -31,7 +31,7 @@ _NOT_CACHED = frozenset({DenialReason.SIGNATURE_EXPIRED, DenialReason.INTERNAL_E
 class Confirmed:
     """The identity that STS confirmed for a token's `request`, at the monotonic time `at` in seconds."""
 
-    request: PresignedRequest
+    request: Token
     identity: CallerIdentity
     at: float
 
@@ -58,14 +58,14 @@ class VerdictCache:
         self._unmapped: OrderedDict[str, Unmapped] = OrderedDict()
         self._tables: OrderedTables | None = None  # those that have refused the unmapped identities
 
-    def confirm(self, request: PresignedRequest, identity: CallerIdentity) -> None:
+    def confirm(self, request: Token, identity: CallerIdentity) -> None:
         """Cache the identity that STS confirmed for a token."""
         if self._cache_ttl or self._stale_if_error:
             self._confirmed[request.digest] = Confirmed(request=request, identity=identity, at=self._seconds())
             if len(self._confirmed) > _MOST_CONFIRMED:
                 self._confirmed.popitem(last=False)
 
-    def refuse(self, request: PresignedRequest, denied: Denied) -> None:
+    def refuse(self, request: Token, denied: Denied) -> None:
         """Remove the token's confirmation and cache the refusal, unless time alone may change it."""
         self._confirmed.pop(request.digest, None)
         if denied.reason not in _NOT_CACHED:
@@ -74,7 +74,7 @@ class VerdictCache:
             if len(self._refused) > _MOST_REFUSED:
                 self._refused.popitem(last=False)
 
-    def set_unmapped(self, request: PresignedRequest, unmapped: Unmapped, tables: OrderedTables) -> None:
+    def set_unmapped(self, request: Token, unmapped: Unmapped, tables: OrderedTables) -> None:
         """Cache that no table maps the identity that STS confirmed for a token."""
         if tables is not self._tables:
             self._unmapped.clear()

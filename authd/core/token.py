@@ -14,6 +14,7 @@ import struct
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -99,6 +100,22 @@ def check_prefix(token: str) -> None:
     """Raise `Denied(foreign_token)` for a token of another authenticator. This is the first and cheapest check."""
     if not token.startswith(PREFIX):
         raise Denied(DenialReason.FOREIGN_TOKEN, "not an AWS IAM token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresignedTokens:
+    """The parser of tokens for the allowed STS `hosts`, up to `max_length` characters."""
+
+    hosts: STSHosts
+    max_length: int = DEFAULT_MAX_TOKEN_LENGTH
+
+    def check_prefix(self, text: str) -> None:
+        """Raise `Denied(foreign_token)` for a token of another kind."""
+        check_prefix(text)
+
+    def parse(self, text: str, /, *, digest: str, now: float) -> PresignedRequest:
+        """Parse a token, see `parse_token`."""
+        return parse_token(text, hosts=self.hosts, now=now, max_length=self.max_length, token_digest=digest)
 
 
 def parse_token(

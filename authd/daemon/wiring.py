@@ -14,6 +14,7 @@ from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
 from authd.authentication.verdict_cache import VerdictCache
 from authd.config.settings import Settings
+from authd.core.token import PresignedTokens
 from authd.core.token_review import ReviewEncoder
 from authd.daemon.certificates.serving_certificate import ServingCertificate
 from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig
@@ -65,8 +66,8 @@ def webhook(
     metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
     metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
     authenticator = Authenticator(
+        tokens=PresignedTokens(hosts=sts.hosts, max_length=settings.max_token_length),
         ask_sts=sts.client.ask,
-        hosts=sts.hosts,
         tables=lambda: in_force.tables,
         now=time.time,
         limiter=limiter,
@@ -76,7 +77,6 @@ def webhook(
             cache_ttl=settings.sts.cache_ttl,
             stale_if_error=settings.sts.stale_if_error,
         ),
-        max_token_length=settings.max_token_length,
         audiences=settings.audiences,
         observer=metrics,
     )

@@ -20,7 +20,7 @@ from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReas
 from authd.core.mapping import MappingTable, build_table
 from authd.core.ordered_tables import OrderedTables, SourceTable
 from authd.core.partitions import STSHosts
-from authd.core.token import PresignedRequest
+from authd.core.token import PresignedRequest, PresignedTokens
 from authd.core.token_review import ReviewRequest
 
 #: When the tokens of the shared fixture were signed.
@@ -51,13 +51,12 @@ class Desk:
         verdicts = VerdictCache(seconds=self.clock.seconds, cache_ttl=cache_ttl, stale_if_error=stale_if_error)
         self.authenticator = Authenticator(
             ask_sts=self._ask,
-            hosts=hosts,
+            tokens=PresignedTokens(hosts=hosts),
             tables=lambda: self.tables,
             now=lambda: SIGNED + self.clock.seconds(),
             limiter=self.limiter,
             breakers=CircuitBreakers(seconds=self.clock.seconds, jitter=lambda: 1.0),
             verdict_cache=verdicts,
-            max_token_length=4096,
             audiences=audiences,
             observer=self,
         )

@@ -1,0 +1,46 @@
+"""The properties of a token that limits, circuits and caches need. Another kind of token only has to provide these."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+
+class Token(Protocol):
+    """A checked token."""
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the token in hex, its name in caches and logs."""
+        ...
+
+    @property
+    def credentials(self) -> str:
+        """The key of its signer: tokens that the same credentials signed have the same key."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """The STS host that verifies it."""
+        ...
+
+    @property
+    def expiry(self) -> int:
+        """The end of its validity in Unix seconds."""
+        ...
+
+
+TokenT = TypeVar("TokenT", bound=Token)
+ParsedT_co = TypeVar("ParsedT_co", bound=Token, covariant=True)
+AskedT_contra = TypeVar("AskedT_contra", bound=Token, contravariant=True)
+
+
+class TokenParser(Protocol[ParsedT_co]):
+    """Parses one kind of token."""
+
+    def check_prefix(self, text: str, /) -> None:
+        """Raise `Denied(foreign_token)` for a token of another kind. This is the first and cheapest check."""
+        ...
+
+    def parse(self, text: str, /, *, digest: str, now: float) -> ParsedT_co:
+        """Parse a token with a known digest at the Unix time `now`. Raises `Denied`."""
+        ...

@@ -93,7 +93,8 @@ class APIClient:
     ) -> None:
         """Send a GET and hand over its body part by part until the server ends it.
 
-        `opened` is called once the server has agreed. Raises `APIError`, also if nothing arrives for `silence` seconds. What `receive` raises ends the stream.
+        `opened` is called once the server has agreed. Raises `APIError`, also if nothing arrives for `silence`
+        seconds. What `receive` raises ends the stream.
         """
         async with self._exchange() as exchange:
             request = Deferred.fromCoroutine(self._send(exchange, "GET", _target(path, query), None, ""))

@@ -16,18 +16,14 @@ MOUNTED_FILE = "MountedFile"
 #: Names of releases of aws-iam-authenticator before 0.5.
 _OLD_NAMES = MappingProxyType({"File": MOUNTED_FILE, "ConfigMap": "EKSConfigMap"})
 _BACKENDS = (MOUNTED_FILE, "EKSConfigMap", "CRD", "DynamicFile")
-#: The sources that the daemon has.
-_BUILT = frozenset({MOUNTED_FILE})
 
 
 def read_backends(server: Section) -> tuple[str, ...]:
-    """Read `backendMode` in its order. A source that the daemon does not have is an error."""
+    """Read `backendMode` in its order."""
     lines: dict[str, int] = {}
     for node, backend in server.values("backendMode", _backend, words=True):
         if backend in lines:
             server.problems.error(node, f"{backend} stands in server.backendMode twice: keep one")
-        elif backend not in _BUILT:
-            server.problems.error(node, f"the backend {backend} is not supported yet: only {listed(_BUILT)} is")
         lines[backend] = node.line
     return tuple(lines) or (MOUNTED_FILE,)
 

@@ -30,6 +30,7 @@ from authd.daemon.listener import WebhookListener
 from authd.daemon.net.local_address import local_address
 from authd.daemon.net.shared_resolver import SharedResolver
 from authd.daemon.options import Options
+from authd.daemon.other_sources import other_sources
 from authd.daemon.sighup import HangUps
 from authd.daemon.socket_activation import inherited_endpoint
 from authd.daemon.sts.setup import sts_access
@@ -109,10 +110,14 @@ class AuthdService(MultiService):
             seen=self._seen,
             reloaded=self._metrics.reloaded,
         )
-        self._sources = (mounted_file,)
-        for source in self._sources:
-            source.start()
+        mounted_file.start()
         self._in_force = mounted_file.in_force
+        others = other_sources(
+            self._reactor, self._in_force, partitions, seen=self._seen, reloaded=self._metrics.reloaded
+        )
+        for source in others:
+            source.start()
+        self._sources = (mounted_file, *others)
         settings = self._in_force.settings
         self._certificate = wiring.serving_certificate(settings)
         self._every(CLOCK_SECONDS, self._certificate.check_clock)

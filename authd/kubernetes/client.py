@@ -83,17 +83,25 @@ class APIClient:
         return answer
 
     async def stream(
-        self, path: str, query: Mapping[str, str], receive: Callable[[bytes], None], *, silence: float
+        self,
+        path: str,
+        query: Mapping[str, str],
+        receive: Callable[[bytes], None],
+        *,
+        opened: Callable[[], None],
+        silence: float,
     ) -> None:
         """Send a GET and hand over its body part by part until the server ends it.
 
-        Raises `APIError`, also if nothing arrives for `silence` seconds. What `receive` raises ends the stream.
+        `opened` is called once the server has agreed. Raises `APIError`, also if nothing arrives for `silence`
+        seconds. What `receive` raises ends the stream.
         """
         async with self._exchange() as exchange:
             request = Deferred.fromCoroutine(self._send(exchange, "GET", _target(path, query), None, ""))
             response = await self._within_deadline(request)
             if response.code != HTTPStatus.OK:
                 raise await self._refusal(response)
+            opened()
             await self._deliver(response, receive, silence)
 
     async def _deliver(self, response: IResponse, receive: Callable[[bytes], None], silence: float) -> None:

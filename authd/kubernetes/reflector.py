@@ -173,7 +173,6 @@ class Reflector:
         decoder = EventDecoder()
 
         def receive(data: bytes) -> None:
-            self._report("")
             for event in decoder.feed(data):
                 if event.type is EventType.DELETED:
                     self._cache.remove(event.object)
@@ -189,7 +188,9 @@ class Reflector:
             "resourceVersion": self._version,
             "timeoutSeconds": str(int(_WATCH_SECONDS * (1 + random.random()))),  # noqa: S311  # it is only jitter
         }
-        await self._client.stream(self._resource.path, query, receive, silence=self._silence)
+        await self._client.stream(
+            self._resource.path, query, receive, opened=lambda: self._report(""), silence=self._silence
+        )
 
     def _report(self, problem: str) -> None:
         if problem != self.problem and not self._stopped:

@@ -44,9 +44,11 @@ class InForce:
             yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share)
         self.tables = self.tables.replaced(source, table)  # computed again: another source may have changed meanwhile
 
-    def refused(self, error: LockedOut, place: str) -> Problem:
+    def refused(
+        self, error: LockedOut, place: str, advice: str = "run `authd reload --force` if that is meant"
+    ) -> Problem:
         """Log the identities that a refused table would lock out, and return the problem of its source."""
-        message = f"the new mappings were refused, since {error}: run `authd reload --force` if that is meant"
+        message = f"the new mappings were refused, since {error}: {advice}"
         problem = Problem(file=place, line=0, column=0, message=message)
         _log.error("{problem}", problem=str(problem))
         scrubbed = self.settings.scrubbed_accounts

@@ -40,6 +40,10 @@ class SeenIdentities:
         if len(self._seen) > _MOST_IDENTITIES:
             self._seen.popitem(last=False)
 
+    def principal_ids(self) -> dict[str, str]:
+        """Return the unique IDs of the identities by the key of their ARN."""
+        return {identity.key: identity.principal_id for _, identity in self._seen.values()}
+
     def checking(self, new: OrderedTables, old: OrderedTables, share: float) -> Generator[None, None, None]:
         """Raise `LockedOut`, in steps, if `new` is empty or locks out more than `share` (0 to 1) of the identities.
 

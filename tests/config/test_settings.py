@@ -204,7 +204,6 @@ BAD = {
     "scrubbedAccounts mapping": (C + "server: {scrubbedAccounts: {a: b}}", 2, 28, "server.scrubbedAccounts must be a list"),
     "backendMode unknown": (C + "server: {backendMode: [Mountedfile]}", 2, 24, "did you mean MountedFile?"),
     "backendMode nonsense": (C + "server: {backendMode: [zzz]}", 2, 24, "known are MountedFile, EKSConfigMap, CRD or DynamicFile"),
-    "backendMode not built": (C + "server: {backendMode: [MountedFile, CRD]}", 2, 37, "the backend CRD is not supported yet"),
     "backendMode twice": (C + "server: {backendMode: [MountedFile, File]}", 2, 37, "MountedFile stands in server.backendMode twice"),
     "audiences": (C + 'server: {audiences: ["a\\tb"]}', 2, 22, "server.audiences must not have control"),
     "userExtra": (C + "server: {userExtra: all}", 2, 21, "server.userExtra must be standard, lowercase or none"),
@@ -316,7 +315,7 @@ def test_zeros_lost_from_an_account(refuse, number, lost):
 
 def test_errors_of_options_name_the_option(refuse):
     """A wrong option is told by its name, since no line holds it."""
-    problems = refuse(C, server__port="x", server__stateDir="\t", server__backendMode="MountedFile,CRD")
+    problems = refuse(C, server__port="x", server__stateDir="\t", server__backendMode="MountedFile,File")
     assert {problem.file for problem in problems} == {"--port", "--backend-mode", "--state-dir"}
     assert {problem.line for problem in problems} == {0}
     assert "--port: server.port must be a whole number from 0 to 65535" in map(str, problems)

@@ -41,6 +41,7 @@ def test_the_rooms_values_are_found():
         "AccountRule",
         "SourceTable",
         "Match",
+        "IdentifiedRule",
         "CallerIdentity",
         "KubernetesUser",
         "Decision",

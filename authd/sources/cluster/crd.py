@@ -1,0 +1,151 @@
+"""The source CRD: custom resources IAMIdentityMapping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+from twisted.internet.task import Cooperator
+
+from authd.core.arn import PrincipalArn
+from authd.core.errors import Problem
+from authd.core.mapping import MappingTable, Rule, building_table
+from authd.kubernetes.client import APIClient, JSONObject
+from authd.kubernetes.object_cache import ObjectCache, name_of
+from authd.kubernetes.reflector import Reflector, Resource
+from authd.sources.cluster.eks_configmap import reachability
+from authd.sources.cluster.identity_mapping import COLLECTION, IdentityMapping, RuleContext, oldest_first
+from authd.sources.cluster.reports import Reports
+from authd.sources.in_force import InForce
+from authd.sources.publisher import Content, Publisher
+
+#: Changes are collected for this long: a table of thousands of objects is built anew for each change.
+_COLLECT_SECONDS = 0.25
+_OBJECTS_PER_STEP = 20
+#: `problems` names this many broken objects. Each has an Event of its own.
+_MAX_REPORTED = 20
+
+
+class CRD:
+    """Follows the objects. A broken one keeps the rule of its last good version, and the others are independent of it.
+
+    If two objects have the same ARN, the older one is in force and both are reported. `user_ids` returns the unique
+    IDs of callers by the key of their ARN, for `status.userID`.
+    """
+
+    name = "CRD"
+
+    def __init__(
+        self,
+        reactor: Any,
+        client: APIClient,
+        *,
+        in_force: InForce,
+        cooperator: Cooperator,
+        partitions: Iterable[str],
+        now: Callable[[], float],
+        reloaded: Callable[[str], None] = lambda _: None,
+        user_ids: Callable[[], dict[str, str]] = dict,
+    ) -> None:
+        self._reactor = reactor
+        self._in_force = in_force
+        self._partitions = tuple(partitions)
+        self._user_ids = user_ids
+        self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded)
+        self._cache: ObjectCache[IdentityMapping] = ObjectCache(self._read, self._changed)
+        self._reflector = Reflector(reactor, client, Resource(path=COLLECTION), self._cache)
+        self._reports = Reports(reactor, client, now)
+        self._collecting: Any = None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The faults that keep the latest content out of force."""
+        return (*reachability(self._reflector, "iamidentitymappings"), *self._publisher.problems)
+
+    def start(self) -> None:
+        """Begin to follow the objects."""
+        self._reflector.start()
+
+    def check(self) -> None:
+        """Do nothing: the API server reports changes by itself."""
+
+    def stop(self) -> None:
+        """Stop following the objects."""
+        self._reflector.stop()
+        self._reports.stop()
+        if self._collecting is not None:
+            self._collecting.cancel()
+
+    def _read(self, content: JSONObject) -> IdentityMapping:
+        earlier = self._cache.objects.get(name_of(content))
+        mapping = IdentityMapping(content, earlier)
+        unchanged = earlier is not None and (earlier.uid, earlier.version) == (mapping.uid, mapping.version)
+        return earlier if unchanged and earlier is not None else mapping
+
+    def _changed(self) -> None:
+        if self._collecting is None:
+            self._collecting = self._reactor.callLater(_COLLECT_SECONDS, self._publish)
+
+    def _publish(self) -> None:
+        self._collecting = None
+        self._publisher.publish()
+
+    def _build(self) -> Generator[None, None, Content]:
+        settings = self._in_force.settings
+        context = RuleContext(self._partitions, settings.partition, settings.role_patterns)
+        mappings = oldest_first(self._cache.objects.values())
+        yield
+        for count, mapping in enumerate(mappings):
+            if mapping.unread:
+                mapping.read_rule(context)
+            if count % _OBJECTS_PER_STEP == 0:
+                yield
+        prefixes = settings.reserved_prefixes.get(self.name, ())
+        return (yield from self._collecting_rules(mappings, prefixes))
+
+    def _collecting_rules(
+        self, mappings: list[IdentityMapping], prefixes: tuple[str, ...]
+    ) -> Generator[None, None, Content]:
+        winners: dict[str, tuple[IdentityMapping, Rule]] = {}
+        errors: list[Problem] = []
+        warnings: list[Problem] = []
+        user_ids = self._user_ids()
+        for count, mapping in enumerate(mappings):
+            warnings += mapping.warnings
+            if mapping.error:
+                errors.append(mapping.problem)
+                self._reports.warn(mapping, "InvalidMapping", mapping.error)
+            if mapping.rule is not None:
+                older, _ = winners.setdefault(mapping.rule.subject.key, (mapping, mapping.rule))
+                if older is not mapping:
+                    errors.append(self._duplicate(older, mapping))
+            if not mapping.error:
+                self._write_status(mapping, user_ids)
+            if count % _OBJECTS_PER_STEP == 0:
+                yield
+        table: MappingTable = yield from building_table([rule for _, rule in winners.values()], {}, prefixes)
+        return Content(table, _shortened(errors), _shortened(warnings), usable=True)
+
+    def _duplicate(self, older: IdentityMapping, younger: IdentityMapping) -> Problem:
+        self._reports.warn(younger, "DuplicateARN", f"no effect: the older {older.place} has the same ARN")
+        self._reports.warn(older, "DuplicateARN", f"the younger {younger.place} has the same ARN and has no effect")
+        message = f"it has the ARN of the older {older.place}, which is in force: delete one of them"
+        return Problem(file=younger.place, line=0, column=0, message=message)
+
+    def _write_status(self, mapping: IdentityMapping, user_ids: dict[str, str]) -> None:
+        subject = mapping.rule.subject if mapping.rule is not None else None
+        if not isinstance(subject, PrincipalArn):
+            return
+        user_id = user_ids.get(subject.key, mapping.user_id)
+        status = {"canonicalARN": subject.key, **({"userID": user_id} if user_id else {})}
+        if (mapping.canonical_arn, mapping.user_id) == (subject.key, user_id):
+            self._reports.forget_status(mapping)
+        else:
+            self._reports.write_status(mapping, status)
+
+
+def _shortened(problems: list[Problem]) -> tuple[Problem, ...]:
+    more = len(problems) - _MAX_REPORTED
+    first = tuple(problems[:_MAX_REPORTED])
+    rest = Problem(file="iamidentitymappings", line=0, column=0, message=f"and {more} more objects")
+    return (*first, rest) if more > 0 else first

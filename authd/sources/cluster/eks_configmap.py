@@ -1,0 +1,86 @@
+"""The source EKSConfigMap: the ConfigMap aws-auth in the namespace kube-system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any
+
+from twisted.internet.task import Cooperator
+
+from authd.config.rules.aws_auth import PLACE, reading_aws_auth
+from authd.core.errors import Problem
+from authd.kubernetes.client import APIClient, JSONObject
+from authd.kubernetes.object_cache import ObjectCache
+from authd.kubernetes.reflector import Reflector, Resource
+from authd.sources.in_force import InForce
+from authd.sources.publisher import Content, Publisher
+
+NAMESPACE, NAME = "kube-system", "aws-auth"
+COLLECTION = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+
+
+class EKSConfigMap:
+    """Follows the ConfigMap. A broken or deleted one changes no mapping."""
+
+    name = "EKSConfigMap"
+
+    def __init__(
+        self,
+        reactor: Any,
+        client: APIClient,
+        *,
+        in_force: InForce,
+        cooperator: Cooperator,
+        partitions: Iterable[str],
+        reloaded: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._in_force = in_force
+        self._partitions = tuple(partitions)
+        self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded)
+        self._cache: ObjectCache[Mapping[str, str]] = ObjectCache(_data_of, self._changed)
+        self._reflector = Reflector(reactor, client, Resource(path=COLLECTION, name=NAME), self._cache)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The faults that keep the latest content out of force."""
+        return (*reachability(self._reflector, PLACE), *self._publisher.problems)
+
+    def start(self) -> None:
+        """Begin to follow the ConfigMap."""
+        self._reflector.start()
+
+    def check(self) -> None:
+        """Do nothing: the API server reports changes by itself."""
+
+    def stop(self) -> None:
+        """Stop following the ConfigMap."""
+        self._reflector.stop()
+
+    def _changed(self) -> None:
+        if f"{NAMESPACE}/{NAME}" in self._cache.objects:
+            self._publisher.publish()
+        elif self._publisher.published:
+            message = "it was deleted; create it again, or remove EKSConfigMap from server.backendMode"
+            self._publisher.broken((Problem(file=PLACE, line=0, column=0, message=message),))
+
+    def _build(self) -> Generator[None, None, Content]:
+        settings = self._in_force.settings
+        found = yield from reading_aws_auth(
+            self._cache.objects.get(f"{NAMESPACE}/{NAME}", {}),
+            self._partitions,
+            partition=settings.partition,
+            patterns=settings.role_patterns,
+            reserved_prefixes=settings.reserved_prefixes.get(self.name, ()),
+        )
+        return Content(found.table, found.errors, found.warnings)
+
+
+def reachability(reflector: Reflector, place: str) -> tuple[Problem, ...]:
+    """Return why a source does not follow the API server just now, nothing if it does."""
+    message = reflector.problem or ("" if reflector.synced else "the API server has not answered yet")
+    return (Problem(file=place, line=0, column=0, message=message),) if message else ()
+
+
+def _data_of(config_map: JSONObject) -> Mapping[str, str]:
+    data = config_map.get("data")
+    return {key: text for key, text in data.items() if isinstance(text, str)} if isinstance(data, dict) else {}

@@ -1,0 +1,103 @@
+"""One custom resource IAMIdentityMapping, and its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from authd.config.problems import Problems
+from authd.config.rules.entries import EntryReader, node_of_json
+from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
+from authd.core.errors import Problem
+from authd.core.mapping import Rule
+from authd.kubernetes.client import JSONObject
+
+API_VERSION = "iamauthenticator.k8s.aws/v1alpha1"
+KIND = "IAMIdentityMapping"
+COLLECTION = f"/apis/{API_VERSION}/iamidentitymappings"
+
+
+class RuleContext(NamedTuple):
+    """The settings that reading a rule depends on."""
+
+    partitions: tuple[str, ...]
+    partition: str
+    patterns: bool
+
+
+class IdentityMapping:
+    """An object as the API server sent it. Its rule is read later, by `read_rule`.
+
+    If the object is broken, the rule of its last good version stays.
+    """
+
+    __slots__ = (
+        "_spec", "canonical_arn", "created", "error", "name", "rule", "uid", "unread", "user_id", "version", "warnings",
+    )  # fmt: skip
+
+    def __init__(self, content: JSONObject, earlier: IdentityMapping | None) -> None:
+        metadata, status = _object(content, "metadata"), _object(content, "status")
+        self.name = _text(metadata, "name")
+        self.uid = _text(metadata, "uid")
+        self.version = _text(metadata, "resourceVersion")
+        self.created = _text(metadata, "creationTimestamp")
+        self.canonical_arn = _text(status, "canonicalARN")
+        self.user_id = _text(status, "userID")
+        self.error = ""
+        self.warnings: tuple[Problem, ...] = ()
+        self.rule: Rule | None = earlier.rule if earlier is not None and earlier.uid == self.uid else None
+        self.unread = True
+        self._spec: JSONObject = _object(content, "spec")
+
+    @property
+    def place(self) -> str:
+        """The object's name in messages."""
+        return f"iamidentitymapping {self.name}"
+
+    def read_rule(self, context: RuleContext) -> None:
+        """Read the rule, once. `error` says what is wrong with it."""
+        self.unread = False
+        spec, self._spec = self._spec, {}
+        problems = Problems(self.place)
+        rule = _rule(spec, problems, context)
+        errors = problems.errors()
+        self.warnings = problems.warnings()
+        self.error = "; ".join(problem.message for problem in errors)
+        if not errors:
+            self.rule = rule
+
+    @property
+    def problem(self) -> Problem:
+        """The error as a problem."""
+        return Problem(file=self.place, line=0, column=0, message=self.error)
+
+
+def _rule(spec: JSONObject, problems: Problems, context: RuleContext) -> Rule | None:
+    reader = EntryReader(problems, context.partitions, context.partition, patterns=context.patterns)
+    arn = spec.get("arn")
+    is_role = _is_role(arn)
+    entry = {("rolearn" if is_role else "userarn"): arn, "username": spec.get("username"), "groups": spec.get("groups")}
+    node = node_of_json(entry)
+    return reader.role(node) if is_role else reader.user(node)
+
+
+def _is_role(arn: object) -> bool:
+    try:
+        return isinstance(arn, str) and parse_arn(arn).kind is PrincipalKind.ROLE
+    except InvalidArn:
+        return isinstance(arn, str) and ":role/" in arn
+
+
+def _object(content: JSONObject, key: str) -> JSONObject:
+    value = content.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(content: JSONObject, key: str) -> str:
+    value = content.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def oldest_first(mappings: Iterable[IdentityMapping]) -> list[IdentityMapping]:
+    """Return the mappings by age. Times are in one format and in UTC, so that they sort as texts."""
+    return sorted(mappings, key=lambda mapping: (mapping.created, mapping.name))

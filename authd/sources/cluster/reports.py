@@ -1,0 +1,126 @@
+"""Writes back to custom resources: their status, and Events about broken ones. Slowly, and one at a time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from authd.core.errors import ConfigError
+from authd.kubernetes.client import APIClient
+from authd.kubernetes.errors import APIError, StatusError
+from authd.sources.cluster.identity_mapping import API_VERSION, COLLECTION, KIND, IdentityMapping
+
+_log = Logger(namespace="authd.kubernetes")
+
+#: Between two writes.
+_PAUSE_SECONDS = 0.2
+#: After a write that failed, and longer if it is forbidden.
+_RETRY_SECONDS = 30.0
+_FORBIDDEN_SECONDS = 600.0
+#: Events about cluster-wide objects are in this namespace.
+_EVENTS = "/api/v1/namespaces/default/events"
+_MAX_EVENTS_REMEMBERED = 10_000
+_MAX_MESSAGE = 1000
+
+
+class Write(NamedTuple):
+    """One call to be made."""
+
+    method: str
+    path: str
+    body: dict[str, Any]
+    content_type: str
+
+
+class Reports:
+    """Sends writes in the order in which they were asked for. A newer one about the same object replaces an older."""
+
+    def __init__(self, reactor: Any, client: APIClient, now: Callable[[], float]) -> None:
+        self._reactor = reactor
+        self._client = client
+        self._now = now
+        self._waiting: OrderedDict[tuple[str, str], Write] = OrderedDict()
+        self._warned: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._running: Deferred[None] | None = None
+        self._stopped = False
+
+    def write_status(self, mapping: IdentityMapping, status: dict[str, str]) -> None:
+        """Have the status of an object set, unless the object changes in between."""
+        body = {"metadata": {"resourceVersion": mapping.version}, "status": status}
+        path = f"{COLLECTION}/{mapping.name}/status"
+        self._add("status", mapping, Write("PATCH", path, body, "application/merge-patch+json"))
+
+    def forget_status(self, mapping: IdentityMapping) -> None:
+        """Leave the status of an object as it is."""
+        self._waiting.pop(("status", mapping.uid), None)
+
+    def warn(self, mapping: IdentityMapping, reason: str, message: str) -> None:
+        """Have an Event about an object emitted, once for each message."""
+        if self._warned.get((mapping.uid, reason)) == message:
+            return
+        self._warned[mapping.uid, reason] = message
+        if len(self._warned) > _MAX_EVENTS_REMEMBERED:
+            self._warned.popitem(last=False)
+        self._add(reason, mapping, Write("POST", _EVENTS, self._event(mapping, reason, message), "application/json"))
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._stopped = True
+        if self._running is not None:
+            self._running.cancel()
+
+    def _add(self, what: str, mapping: IdentityMapping, write: Write) -> None:
+        self._waiting[what, mapping.uid] = write
+        if self._running is None and not self._stopped:
+            self._running = Deferred.fromCoroutine(self._send_all())
+            self._running.addErrback(lambda failure: failure.trap(CancelledError) and None)
+
+    async def _send_all(self) -> None:
+        try:
+            while self._waiting and not self._stopped:
+                await deferLater(self._reactor, _PAUSE_SECONDS, lambda: None)
+                if self._waiting:  # one may have been forgotten meanwhile
+                    await self._send(*self._waiting.popitem(last=False))
+        finally:
+            self._running = None
+
+    async def _send(self, key: tuple[str, str], write: Write) -> None:
+        try:
+            await self._client.call(write.method, write.path, body=write.body, content_type=write.content_type)
+        except StatusError as error:
+            if error.code in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
+                return  # the object is gone or newer, which the watch reports too
+            forbidden = error.code == HTTPStatus.FORBIDDEN
+            await self._failed(key, write, error, _FORBIDDEN_SECONDS if forbidden else _RETRY_SECONDS)
+        except (APIError, ConfigError) as error:
+            await self._failed(key, write, error, _RETRY_SECONDS)
+
+    async def _failed(self, key: tuple[str, str], write: Write, error: Exception, pause: float) -> None:
+        if self._stopped:
+            return
+        _log.warn("{path} can't be written: {error}", path=write.path, error=str(error))
+        self._waiting.setdefault(key, write)
+        await deferLater(self._reactor, pause, lambda: None)
+
+    def _event(self, mapping: IdentityMapping, reason: str, message: str) -> dict[str, Any]:
+        at = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{mapping.name[:200]}.", "namespace": "default"},
+            "involvedObject": {"apiVersion": API_VERSION, "kind": KIND, "name": mapping.name, "uid": mapping.uid},
+            "reason": reason,
+            "message": message[:_MAX_MESSAGE],
+            "type": "Warning",
+            "source": {"component": "authd"},
+            "firstTimestamp": at,
+            "lastTimestamp": at,
+            "count": 1,
+        }

@@ -1,0 +1,92 @@
+"""The source DynamicFile: a file of mappings that another program writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Cooperator
+
+from authd.config.dynamic_file import reading_dynamic_file
+from authd.config.problems import Problems
+from authd.core.cooperative import finish
+from authd.core.errors import ConfigError, Problem
+from authd.core.mapping import MappingTable
+from authd.sources.changed_file import ChangedFile, read_bounded
+from authd.sources.directory_watcher import DirectoryWatcher
+from authd.sources.in_force import InForce
+from authd.sources.publisher import Content, Publisher
+
+
+class DynamicFile:
+    """Follows the file. A broken, empty or deleted file changes no mapping."""
+
+    name = "DynamicFile"
+
+    def __init__(
+        self,
+        reactor: Any,
+        path: Path,
+        *,
+        in_force: InForce,
+        cooperator: Cooperator,
+        partitions: Iterable[str],
+        reloaded: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._path = path
+        self._in_force = in_force
+        self._partitions = tuple(partitions)
+        self._content = b""
+        self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded)
+        self._file = ChangedFile(
+            read=self._read, load=self._take, unreadable=self._publisher.broken, cooperator=cooperator
+        )
+        self._watcher = DirectoryWatcher(reactor, path, self.check)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The faults that keep the latest content out of force."""
+        return self._publisher.problems
+
+    def start(self) -> None:
+        """Read the file for the first time, at once, and watch it."""
+        try:
+            self._content = self._read()
+            content = finish(self._build())
+        except ConfigError as error:
+            self._publisher.broken(error.problems)
+        else:
+            self._file.loaded(self._content)
+            self._in_force.replace_at_once(self.name, content.table)
+            self._publisher.published = True
+        self._watcher.start()
+
+    def check(self) -> None:
+        """Load the file if it has changed."""
+        self._file.check()
+
+    def stop(self) -> None:
+        """Stop watching the file."""
+        self._watcher.stop()
+
+    def _read(self) -> bytes:
+        return read_bounded(self._path, "the dynamic file")
+
+    def _take(self, content: bytes) -> Generator[None, None, None]:
+        self._content = content
+        yield from self._publisher.publishing()
+
+    def _build(self) -> Generator[None, None, Content]:
+        settings = self._in_force.settings
+        problems = Problems(str(self._path))
+        table: MappingTable = yield from reading_dynamic_file(
+            self._content,
+            problems,
+            self._partitions,
+            partition=settings.partition,
+            patterns=settings.role_patterns,
+            strict=settings.dynamic_file_user_id_strict,
+            reserved_prefixes=settings.reserved_prefixes.get(self.name, ()),
+        )
+        return Content(table, warnings=problems.warnings())

@@ -1,0 +1,121 @@
+"""Builds a source's tables in small steps and brings them into force, the newest content last."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Generator
+from typing import NamedTuple
+
+from twisted.internet.task import Cooperator
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from authd.core.errors import ConfigError, Problem
+from authd.core.mapping import MappingTable
+from authd.sources.in_force import InForce
+from authd.sources.lockout_guard import LockedOut
+
+_log = Logger(namespace="authd.reload")
+
+#: A refused table comes into force with a restart, after which nobody counts as seen.
+_ADVICE = "restart authd if that is meant"
+
+
+class Content(NamedTuple):
+    """A table, and the faults of the entries that it lacks. `usable` says whether it may be used despite them."""
+
+    table: MappingTable
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    usable: bool = False
+
+
+class Publisher:
+    """Keeps one source's table in `in_force`.
+
+    `build` returns the content as it is now, or raises `ConfigError`. `reloaded` receives `ok`, `broken` or `refused`.
+    Before anything was published, a content with faults is published without the faulty entries: there is no last good
+    table that could stay.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        in_force: InForce,
+        cooperator: Cooperator,
+        build: Callable[[], Generator[None, None, Content]],
+        reloaded: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._source = source
+        self._in_force = in_force
+        self._cooperator = cooperator
+        self._build = build
+        self._reloaded = reloaded
+        self._building = False
+        self._again = False
+        self._warnings: tuple[Problem, ...] = ()
+        self.published = False
+        self.problems: tuple[Problem, ...] = ()
+
+    def publish(self) -> None:
+        """Build the table and bring it into force, after the one that is being built."""
+        if self._building:
+            self._again = True
+            return
+        self._building = True
+        gc.disable()  # a full collection among thousands of new rules would stall the reactor
+        self._cooperator.cooperate(self.publishing()).whenDone().addBoth(self._finished)
+
+    def broken(self, problems: tuple[Problem, ...]) -> None:
+        """Note why the table in force stays."""
+        if problems == self.problems:
+            return
+        self.problems = problems
+        for problem in problems:
+            _log.error("{problem}", problem=str(problem))
+        if problems:
+            _log.error("{source}: the last good mappings stay in force", source=self._source)
+            self._reloaded("broken")
+
+    def publishing(self) -> Generator[None, None, None]:
+        """Build the table and bring it into force, in steps that the caller takes."""
+        try:
+            content = yield from self._build()
+        except ConfigError as error:
+            self.broken(error.problems)
+            return
+        self._warn(content.warnings)
+        if content.errors and self.published and not content.usable:
+            self.broken(content.errors)
+            return
+        try:
+            yield from self._in_force.replace(self._source, content.table, self._in_force.settings.lockout_share)
+        except LockedOut as error:
+            self.problems = (self._in_force.refused(error, self._source, _ADVICE),)
+            self._reloaded("refused")
+            return
+        self.published = True
+        self._note(content)
+
+    def _note(self, content: Content) -> None:
+        for problem in content.errors:
+            if problem not in self.problems:
+                _log.error("{problem}", problem=str(problem))
+        self.problems = content.errors
+        self._reloaded("broken" if content.errors else "ok")
+        _log.info("{source}: {rules} rules in force", source=self._source, rules=len(content.table))
+
+    def _warn(self, warnings: tuple[Problem, ...]) -> None:
+        if warnings != self._warnings:
+            self._warnings = warnings
+            for warning in warnings:
+                _log.warn("{warning}", warning=str(warning))
+
+    def _finished(self, result: object) -> None:
+        self._building = False
+        gc.enable()
+        if isinstance(result, Failure):
+            _log.failure("{source} failed; the mappings in force stay", failure=result, source=self._source)
+        if self._again:
+            self._again = False
+            self.publish()

@@ -1,0 +1,82 @@
+"""A daemon whose mappings live in the cluster: a break-glass rule in the file, everybody else in aws-auth or objects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
+from tests.integration.rig.polling import wait_until
+from tests.integration.rig.settings import ALICE, BOB, user
+from tests.kubernetes.api_server import CONFIG_MAPS, IDENTITIES, APIServer
+
+
+@pytest.fixture
+def api_server(tmp_path: Path):
+    with APIServer(tmp_path).running() as server:
+        yield server
+
+
+def users(arn: str, name: str) -> dict[str, str]:
+    return {"mapUsers": f"- userarn: {arn}\n  username: {name}\n  groups: [devs]\n"}
+
+
+def name_of(daemon, token: str) -> str:
+    answer = json.loads(daemon.review(token).body)
+    return answer["status"].get("user", {}).get("username", "")
+
+
+def test_bootstrap(make_daemon, mint, api_server, tmp_path):
+    """The file's rule lets the administrator in before the API server answers, and aws-auth everybody else after that."""
+    alice, bob = mint.by_signer(ALICE_KEY, expires=700), mint.by_signer(BOB_KEY, expires=700)
+    api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "bob-1"))
+    kubeconfig = api_server.kubeconfig(tmp_path, "{tokenFile: token}")
+    (tmp_path / "token").write_text("expired")
+    daemon = make_daemon(
+        backendMode=["MountedFile", "EKSConfigMap"],
+        kubeconfig=str(kubeconfig),
+        users=[user(ALICE, "break-glass", "system:masters")],
+        roles=[],
+    )
+    with daemon:
+        assert name_of(daemon, alice) == "break-glass"
+        assert name_of(daemon, bob) == ""
+        ready = daemon.health("/readyz")
+        assert ready.status == 503
+        assert b"EKSConfigMap" in ready.body
+        assert b"401" in ready.body
+        (tmp_path / "token").write_text("the-token")  # the kubelet rotates it
+        wait_until(lambda: name_of(daemon, bob) == "bob-1", "the ConfigMap to come into force")
+        api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "bob-2"))
+        wait_until(lambda: name_of(daemon, bob) == "bob-2", "the change to come into force")
+        assert daemon.health("/readyz").status == 200
+        assert "the-token" not in daemon.said()
+
+
+def test_order(make_daemon, mint, api_server, tmp_path):
+    """The first source that maps an identity wins."""
+    bob = mint.by_signer(BOB_KEY, expires=700)
+    api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "by-aws-auth"))
+    api_server.put(IDENTITIES, "bob", spec={"arn": BOB, "username": "by-object"})
+    (tmp_path / "dynamic.json").write_text(json.dumps({"mapUsers": [{"userarn": BOB, "username": "by-file"}]}))
+    daemon = make_daemon(
+        backendMode=["CRD", "DynamicFile", "EKSConfigMap"],
+        kubeconfig=str(api_server.kubeconfig(tmp_path)),
+        dynamicFilePath=str(tmp_path / "dynamic.json"),
+        users=[],
+        roles=[],
+    )
+    with daemon:
+        wait_until(lambda: name_of(daemon, bob) == "by-object", "the object to come into force")
+        api_server.delete(IDENTITIES, "bob")
+        wait_until(lambda: name_of(daemon, bob) == "by-file", "the object to go")
+        assert daemon.health("/readyz").status == 200
+
+
+def test_no_cluster(make_daemon):
+    """Without a kubeconfig outside of a pod, the daemon ends with a sentence that names the setting."""
+    daemon = make_daemon(backendMode=["MountedFile", "CRD"]).launch()
+    assert daemon.wait() != 0
+    assert "server.kubeconfig: it is not set" in daemon.said()

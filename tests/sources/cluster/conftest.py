@@ -1,0 +1,76 @@
+"""A source at work between an API server and the mappings in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Cooperator
+
+from authd.config.settings import Settings
+from authd.core.errors import Denied
+from authd.daemon.net.api_tls import APIConnector
+from authd.kubernetes.client import APIClient
+from authd.kubernetes.kubeconfig import load_kubeconfig
+from authd.sources.changed_file import short_slice
+from authd.sources.in_force import InForce
+from authd.sources.lockout_guard import SeenIdentities
+from tests.daemon.fakes import identity
+from tests.kubernetes.api_server import APIServer
+from tests.kubernetes.reactor_thread import ReactorThread, wait_until
+
+
+class Rig:
+    """Makes sources, and asks the mappings in force."""
+
+    def __init__(self, server: APIServer, thread: ReactorThread, folder: Path, partitions) -> None:
+        self.server = server
+        self.thread = thread
+        self.seen = SeenIdentities(thread.reactor.seconds)
+        self.results: list[str] = []
+        self._kubeconfig = server.kubeconfig(folder)
+        self._partitions = partitions
+        self._running: list = []
+
+    def start(self, kind, **more):
+        self.in_force = InForce(Settings(cluster_id="c"), (kind.name,), self.seen)
+        client = APIClient(
+            self.thread.reactor, load_kubeconfig(str(self._kubeconfig)), APIConnector(self.thread.reactor), timeout=5.0
+        )
+        source = kind(
+            self.thread.reactor,
+            client,
+            in_force=self.in_force,
+            cooperator=Cooperator(
+                terminationPredicateFactory=short_slice,
+                scheduler=lambda work: self.thread.reactor.callLater(0.0001, work),
+            ),
+            partitions=self._partitions,
+            reloaded=self.results.append,
+            **more,
+        )
+        self.thread.call(source.start)
+        self._running.append(source)
+        return source
+
+    def name_of(self, arn: str, principal_id: str = "AIDAEXAMPLE") -> str:
+        try:
+            return self.in_force.tables.lookup(identity(arn, principal_id)).username
+        except Denied:
+            return ""
+
+    def until(self, arn: str, name: str) -> None:
+        wait_until(lambda: self.name_of(arn) == name)
+
+    def stop(self) -> None:
+        for source in self._running:
+            self.thread.call(source.stop)
+
+
+@pytest.fixture
+def rig(tmp_path: Path, partitions) -> Iterator[Rig]:
+    with APIServer(tmp_path).running() as server, ReactorThread().running() as thread:
+        rig = Rig(server, thread, tmp_path, partitions)
+        yield rig
+        rig.stop()

@@ -1,0 +1,157 @@
+"""Custom resources as a source, with a real connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from authd.kubernetes.reflector import PAGE_SIZE
+from authd.sources.cluster import reports
+from authd.sources.cluster.crd import CRD
+from tests.daemon.fakes import identity
+from tests.kubernetes.api_server import IDENTITIES, status
+from tests.kubernetes.reactor_thread import wait_until
+
+ACCOUNT = "111122223333"
+ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
+
+
+def put(rig, name, arn, username="", **metadata):
+    return rig.server.put(
+        IDENTITIES, name, spec={"arn": arn, "username": username or name, "groups": ["g"]}, metadata=metadata
+    )
+
+
+@pytest.fixture
+def start(rig, monkeypatch):
+    monkeypatch.setattr(reports, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(reports, "_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(reports, "_FORBIDDEN_SECONDS", 0.05)
+    return lambda: rig.start(CRD, now=lambda: 1_772_366_400.0, user_ids=rig.seen.principal_ids)
+
+
+def test_follows(rig, start):
+    """Objects are in force while they exist, and their status is written back."""
+    put(rig, "alice", ALICE)
+    source = start()
+    rig.until(ALICE, "alice")
+    role = f"arn:aws:iam::{ACCOUNT}:role/path/Dev"
+    put(rig, "dev", role)
+    rig.until(f"arn:aws:sts::{ACCOUNT}:assumed-role/Dev/x", "dev")
+    wait_until(lambda: (rig.server.get(IDENTITIES, "dev") or {}).get("status"))
+    assert rig.server.get(IDENTITIES, "dev")["status"] == {"canonicalARN": f"arn:aws:iam::{ACCOUNT}:role/dev"}
+    wait_until(lambda: rig.server.get(IDENTITIES, "alice").get("status") == {"canonicalARN": ALICE})
+    rig.server.delete(IDENTITIES, "alice")
+    rig.until(ALICE, "")
+    assert source.problems == ()
+
+
+def test_user_id(rig, start):
+    """The unique ID of a caller who was seen is written to the status."""
+    rig.seen.note(identity(ALICE, "AIDAALICE"))
+    put(rig, "alice", ALICE)
+    start()
+    wait_until(lambda: rig.server.get(IDENTITIES, "alice").get("status"))
+    assert rig.server.get(IDENTITIES, "alice")["status"] == {"canonicalARN": ALICE, "userID": "AIDAALICE"}
+
+
+def test_broken_object(rig, start):
+    """A broken object gets an Event, keeps its last good rule, and harms no other."""
+    put(rig, "alice", ALICE, "a")
+    put(rig, "bad", "nonsense")
+    source = start()
+    rig.until(ALICE, "a")
+    wait_until(lambda: rig.server.posted)
+    event = rig.server.posted[0]
+    assert event["involvedObject"]["name"] == "bad"
+    assert (event["type"], event["reason"]) == ("Warning", "InvalidMapping")
+    assert "userARN" in event["message"]
+    assert any("iamidentitymapping bad" in str(problem) for problem in source.problems)
+    put(rig, "alice", "arn:nonsense")
+    wait_until(lambda: any("iamidentitymapping alice" in str(problem) for problem in source.problems))
+    assert rig.name_of(ALICE) == "a"
+    put(rig, "alice", ALICE, "again")
+    rig.until(ALICE, "again")
+    rig.server.delete(IDENTITIES, "bad")
+    wait_until(lambda: source.problems == ())
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        None,
+        7,
+        {},
+        {"arn": 7},
+        {"arn": ALICE, "username": "{{Nonsense}}"},
+        {"arn": ALICE, "username": "a", "groups": "["[:0] or [[]]},
+    ],
+)
+def test_unusable_objects(rig, start, spec):
+    """Whatever an old cluster's lenient schema lets through is reported, and nothing else happens."""
+    rig.server.put(IDENTITIES, "bad", spec=spec)
+    put(rig, "bob", f"arn:aws:iam::{ACCOUNT}:user/bob")
+    source = start()
+    rig.until(f"arn:aws:iam::{ACCOUNT}:user/bob", "bob")
+    assert any("iamidentitymapping bad" in str(problem) for problem in source.problems)
+
+
+def test_duplicates(rig, start):
+    """Of two objects for one ARN the older one is in force, and both are reported."""
+    put(rig, "a-young", ALICE, "young", creationTimestamp="2026-02-01T00:00:00Z")
+    put(rig, "z-old", ALICE.upper().replace("ARN:AWS:IAM", "arn:aws:iam").replace("USER/", "user/"), "old")
+    source = start()
+    rig.until(ALICE, "old")
+    wait_until(lambda: len(rig.server.posted) == 2)
+    assert {event["involvedObject"]["name"] for event in rig.server.posted} == {"a-young", "z-old"}
+    assert {event["reason"] for event in rig.server.posted} == {"DuplicateARN"}
+    assert "iamidentitymapping a-young" in "".join(map(str, source.problems))
+    rig.server.delete(IDENTITIES, "z-old")
+    rig.until(ALICE, "young")
+
+
+def test_status_once(rig, start):
+    """A status that is right already is not written."""
+    rig.server.put(IDENTITIES, "alice", spec={"arn": ALICE, "username": "a"}, status={"canonicalARN": ALICE})
+    put(rig, "bob", f"arn:aws:iam::{ACCOUNT}:user/bob")
+    start()
+    wait_until(lambda: rig.server.get(IDENTITIES, "bob").get("status"))
+    assert [target for method, target in rig.server.requests if method == "PATCH"] == [f"{IDENTITIES}/bob/status"]
+
+
+@pytest.mark.parametrize("code", [403, 500])
+def test_writes_that_fail(rig, start, code):
+    """A write that fails is tried again later, and mappings don't depend on it."""
+    put(rig, "alice", ALICE)
+    refused: list[int] = []
+
+    def refuse(it) -> bool:
+        if it.method == "PATCH" and len(refused) < 2:
+            refused.append(code)
+            it.answer(code, status(code))
+            return False
+        return True
+
+    rig.server.faults.extend([refuse] * 20)
+    start()
+    rig.until(ALICE, "alice")
+    wait_until(lambda: rig.server.get(IDENTITIES, "alice").get("status"))
+    assert refused == [code, code]
+
+
+def test_many(rig, start):
+    """A list of several pages comes into force."""
+    count = PAGE_SIZE + 5
+    for number in range(count):
+        put(rig, f"u{number}", f"arn:aws:iam::{ACCOUNT}:user/u{number}")
+    start()
+    rig.until(f"arn:aws:iam::{ACCOUNT}:user/u{count - 1}", f"u{count - 1}")
+    assert len(rig.in_force.tables) == count
+
+
+def test_many_broken(rig, start):
+    """Problems name the first broken objects and count the others."""
+    for number in range(25):
+        put(rig, f"u{number}", "nonsense")
+    source = start()
+    wait_until(lambda: len(source.problems) == 21)
+    assert "and 5 more objects" in str(source.problems[-1])

@@ -1,0 +1,125 @@
+"""The source DynamicFile."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from twisted.internet.task import Cooperator
+from twisted.internet.testing import MemoryReactorClock
+
+from authd.config.settings import Settings
+from authd.sources.dynamic_file import DynamicFile
+from authd.sources.in_force import InForce
+from authd.sources.lockout_guard import SeenIdentities
+from tests.daemon.fakes import identity
+
+ACCOUNT = "111122223333"
+
+
+def arn(name):
+    return f"arn:aws:iam::{ACCOUNT}:user/{name}"
+
+
+class Following:
+    def __init__(self, folder, partitions, **settings) -> None:
+        self.path = folder / "dynamic.json"
+        self.reactor = MemoryReactorClock()
+        self.seen = SeenIdentities(self.reactor.seconds)
+        self.in_force = InForce(Settings(cluster_id="c", **settings), ("DynamicFile",), self.seen)
+        self.source = DynamicFile(
+            self.reactor,
+            self.path,
+            in_force=self.in_force,
+            cooperator=Cooperator(scheduler=lambda work: self.reactor.callLater(0.001, work)),
+            partitions=partitions,
+        )
+
+    def write(self, *names, **more):
+        users = [{"userarn": arn(name), "username": name, **more} for name in names]
+        self.path.write_text(json.dumps({"mapUsers": users, "mapRoles": [], "mapAccounts": []}))
+
+    def check(self):
+        self.source.check()
+        for _ in range(50):
+            self.reactor.advance(0.001)
+
+    def names(self, *names, principal_id="AIDAEXAMPLE"):
+        return [name for name in names if self.in_force.tables.find(identity(arn(name), principal_id))]
+
+
+@pytest.fixture
+def following(tmp_path, partitions):
+    following = Following(tmp_path, partitions)
+    following.write("alice")
+    following.source.start()
+    yield following
+    following.source.stop()
+
+
+def test_start(following):
+    """The file's mappings are in force before anything else happens."""
+    assert following.names("alice", "bob") == ["alice"]
+    assert following.source.problems == ()
+
+
+def test_change(following):
+    """A changed file takes the place of what was in force."""
+    following.write("bob")
+    following.check()
+    assert following.names("alice", "bob") == ["bob"]
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"mapUsers": [{"userarn": "x", "username": "y"}]}', "[]"])
+def test_broken(following, content):
+    """A broken file changes nothing and is reported until it is mended."""
+    following.path.write_text(content)
+    following.check()
+    assert following.names("alice") == ["alice"]
+    assert str(following.path) in str(following.source.problems[0])
+    following.write("bob")
+    following.check()
+    assert following.names("alice", "bob") == ["bob"]
+    assert following.source.problems == ()
+
+
+def test_deleted(following):
+    """A deleted file changes nothing and is reported."""
+    following.path.unlink()
+    following.check()
+    assert following.names("alice") == ["alice"]
+    assert "the dynamic file can't be read: No such file or directory" in str(following.source.problems[0])
+    following.write("alice")
+    following.check()
+    assert following.source.problems == ()
+
+
+def test_missing_at_start(tmp_path, partitions):
+    """A file that doesn't exist yet is reported, and read as soon as it does."""
+    following = Following(tmp_path, partitions)
+    following.source.start()
+    assert "can't be read" in str(following.source.problems[0])
+    following.write("alice")
+    following.check()
+    assert following.names("alice") == ["alice"]
+    following.source.stop()
+
+
+def test_lock_out(following):
+    """A file that would lock out everybody who was seen lately is refused."""
+    for name in ("alice", "carol"):
+        following.seen.note(identity(arn(name)))
+    following.path.write_text('{"mapUsers": []}')
+    following.check()
+    assert "restart authd if that is meant" in str(following.source.problems[0])
+    assert following.names("alice") == ["alice"]
+
+
+def test_strict(tmp_path, partitions):
+    """With dynamicFileUserIDStrict the unique ID decides."""
+    following = Following(tmp_path, partitions, dynamic_file_user_id_strict=True)
+    following.write("alice", userid="AIDAALICEALICEALICE0")
+    following.source.start()
+    assert following.names("alice", principal_id="AIDAALICEALICEALICE0") == ["alice"]
+    assert following.names("alice") == []
+    following.source.stop()

@@ -163,7 +163,7 @@ def test_scrubbed_accounts_are_named_nowhere(make_daemon: Callable[..., DaemonPr
         ("POST", "/authenticate/", b"{}", 404),
         ("POST", "/Authenticate", b"{}", 404),
         ("POST", "/", b"{}", 404),
-        ("GET", "/metrics", None, 404),
+        ("GET", "/metrics", None, 200),
         ("GET", "/healthz", None, 200),
     ],
 )

@@ -39,7 +39,7 @@ class STSSettings:
 
     timeout: float = 5.0
     concurrency: int = 64
-    calls_per_second: int = 300
+    calls_per_second: int = 10_000
     cache_ttl: float = 0.0
     stale_if_error: float = 0.0
     ca_file: str | None = None

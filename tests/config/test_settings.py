@@ -54,7 +54,7 @@ def test_defaults(load):
         sts=STSSettings(
             timeout=5.0,
             concurrency=64,
-            calls_per_second=300,
+            calls_per_second=10_000,
             cache_ttl=0.0,
             stale_if_error=0.0,
             ca_file=None,

@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "server": Command(module="authd.cli.server", summary="run the daemon in this process", is_direct=True),
         "token": Command(
-            module="authd.cli.token", summary="print a credential for kubectl; the same as authd-token", is_direct=True
+            module="authd.cli.token", summary="print a credential for kubectl, as authd-token", is_direct=True
         ),
         "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
         "check": Command(module="authd.cli.check", summary="print every error and warning of a settings file"),

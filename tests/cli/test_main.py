@@ -43,7 +43,7 @@ def test_help_shows_every_command(capsys):
     out = capsys.readouterr().out
     assert end.value.code == 0
     assert all(f"    {name}" in out and command.summary in out for name, command in cli.COMMANDS.items())
-    assert "examples:\n  authd check " in out
+    assert "examples:\n  authd server " in out
 
 
 def test_version(capsys):

@@ -1,4 +1,4 @@
-"""`authd`: the command line. Each command's module is imported only when it is asked for."""
+"""`authd`: the command line. The module of a command is imported only if the command is used."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Protocol, cast
 
 from authd import __version__
+from authd.cli.commands import COMMANDS, add_global_flags, command_of
 from authd.cli.errors import CommandError
 from authd.core.errors import ConfigError
+from authd.daemon.program_name import Program, called_as
 
-#: What every command ends with where something outside of it can't be used: settings, files, packages.
+#: The exit status if settings, files, packages or the command line itself can't be used.
 UNUSABLE = 2
+#: The exit status of aws-iam-authenticator for every error.
+_FAILED = 1
 _INTERRUPTED = 130
 
-#: The packages that `authd[daemon]` brings: the base installation is a laptop's and has no Twisted.
+#: The packages that `authd[daemon]` brings. The base installation is for laptops and has no Twisted.
 _DAEMON_PACKAGES = frozenset(
     {
         "constantly", "cryptography", "httptools", "hyperlink", "OpenSSL", "prometheus_client", "service_identity",
@@ -29,107 +31,107 @@ _DAEMON_PACKAGES = frozenset(
 
 _EXAMPLES = """\
 examples:
+  authd server --config=/etc/authd/config.yaml   the daemon, in this process
   authd check /etc/authd/config.yaml             every error and warning of a settings file
   authd explain -c config.yaml arn:aws:iam::111122223333:role/Admin --session alice
   authd-token -i my-cluster --token-only | authd verify -i my-cluster -t -
   sudo authd init -c /etc/authd/config.yaml      certificates and the webhook kubeconfig, before the daemon starts
-  authd demo                                     the whole path on loopback, without an AWS account
+  authd demo                                     a login from end to end on loopback, without an AWS account
 
-The daemon itself is run by twistd: twistd --nodaemon --pidfile= authd --config /etc/authd/config.yaml
+Under systemd, twistd runs the daemon: twistd --nodaemon --pidfile= authd --config /etc/authd/config.yaml
+Called as aws-iam-authenticator or heptio-authenticator-aws (see authd install-links), authd has the defaults, output
+streams and exit statuses of that program.
 """
 
 
-class CommandModule(Protocol):
-    """What the module of a command has."""
+class ParsedCommand(Protocol):
+    """The module of a command whose arguments argparse parses."""
 
     def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser], /) -> None:
         """Add the command's own parser."""
         ...
 
     def run(self, args: argparse.Namespace, /) -> int:
-        """Do it and return the exit status; raises `CommandError` or `ConfigError`."""
+        """Run the command and return the exit status. Raises `CommandError` or `ConfigError`."""
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One command: the module that has it, empty for `token`, and the line that `authd --help` shows."""
+class DirectCommand(Protocol):
+    """The module of a command that parses its arguments itself."""
 
-    module: str
-    summary: str
-
-
-COMMANDS: Mapping[str, Command] = MappingProxyType(
-    {
-        "token": Command(module="", summary="print a credential for kubectl; the same as authd-token"),
-        "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
-        "check": Command(module="authd.cli.check", summary="show every error and warning of a settings file"),
-        "explain": Command(module="authd.cli.explain", summary="say which mapping an ARN matches, and as whom"),
-        "verify": Command(module="authd.cli.verify", summary="verify a token at STS, as the daemon does"),
-        "reload": Command(module="authd.cli.reload", summary="have the daemon look at its settings file now"),
-        "demo": Command(module="authd.cli.demo.command", summary="show the whole path on loopback, without AWS"),
-    }
-)
+    def main(self, arguments: Sequence[str], program: Program, /) -> int:
+        """Run the command and return the exit status. Raises `CommandError` or `ConfigError`."""
+        ...
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `authd` with these arguments, or the process's own, and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    program = called_as(sys.argv[0])
+    status = _guarded(given, program)
+    return _FAILED if program.is_alias and status == UNUSABLE else status
+
+
+def _guarded(given: list[str], program: Program) -> int:
     try:
         try:
-            return _token(given[1:]) if given[:1] == ["token"] else _run(given)
+            return _run(given, program)
         finally:
-            sys.stdout.flush()  # here, where a reader who has gone away can be taken note of
+            sys.stdout.flush()  # here, so that a closed pipe is noticed
     except (CommandError, ConfigError) as error:
         _complain(str(error))
         return UNUSABLE
+    except SystemExit as end:
+        if program.is_alias and end.code == UNUSABLE:  # argparse's own, for a wrong command line
+            return UNUSABLE
+        raise
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's own last flush complains
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush complains
         return 1
     except Exception as error:  # noqa: BLE001  # a traceback helps nobody here, and could show a token
         _complain(f"internal error ({type(error).__name__}{_place(error)}); please report it")
         return UNUSABLE
 
 
-def _token(given: list[str]) -> int:
-    # Its options are the credential plugin's own, and it must be fast.
-    from authd.client.main import main as token
-
-    return token(given)
-
-
-def _run(given: list[str]) -> int:
-    wanted = next((word for word in given if not word.startswith("-")), None)
-    parser = _parser()
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
-    modules: dict[str, CommandModule] = {}
-    for name, command in COMMANDS.items():
-        if name == wanted and command.module:
-            modules[name] = _load(name, command.module)
-            modules[name].add_parser(subparsers)
-        else:
-            subparsers.add_parser(name, help=command.summary, add_help=False)
-    args = parser.parse_args(given)
-    return modules[args.command].run(args)
+def _run(given: list[str], program: Program) -> int:
+    name, arguments = command_of(given)
+    command = COMMANDS.get(name)
+    if command is None:
+        parser(program).parse_args(given)  # ends with help, version or the fault
+        raise CommandError(f"no command in {' '.join(given)[:64]!r}: see {program.name} --help")
+    module = _load(name, command.module)
+    if command.is_direct:
+        return cast("DirectCommand", module).main(arguments, program)
+    args = parser(program, name, cast("ParsedCommand", module)).parse_args([name, *arguments])
+    args.program = program
+    return cast("ParsedCommand", module).run(args)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="authd",
-        description="Log in to Kubernetes with AWS IAM: what surrounds the daemon and the credential plugin.",
+def parser(program: Program, used: str = "", module: ParsedCommand | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line, with the own parser of the command that is used."""
+    top = argparse.ArgumentParser(
+        prog=program.name,
+        description="Log in to Kubernetes with AWS IAM: the daemon, its tools and the credential plugin.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"authd {__version__}")
-    return parser
+    top.add_argument("--version", action="version", version=f"authd {__version__}")
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    for name, command in COMMANDS.items():
+        if name == used and module is not None:
+            module.add_parser(subparsers)
+            add_global_flags(subparsers.choices[name])
+        else:
+            subparsers.add_parser(name, help=command.summary, add_help=False)
+    return top
 
 
-def _load(name: str, module: str) -> CommandModule:
+def _load(name: str, module: str) -> object:
     try:
-        return cast("CommandModule", importlib.import_module(module))
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _DAEMON_PACKAGES:
             raise

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from authd.cli.errors import CommandError
 from authd.config.load import load_settings
-from authd.config.settings import Loaded
+from authd.config.settings import NOTHING, Loaded
 from authd.partition_data import load_partitions
 
 
-def read_settings(file: str | None, overrides: Mapping[str, str | None]) -> Loaded:
-    """Load a settings file, or only `overrides`: options by the setting's path, None for an absent one.
+def read_settings(
+    file: str | None, overrides: Mapping[str, str | None], defaults: Mapping[str, str] = NOTHING
+) -> Loaded:
+    """Load a settings file, or only `overrides` and `defaults`: options by their setting's path, None for absent ones.
 
     Raises `ConfigError` with every error, and `CommandError` if nothing names the cluster or the file can't be read.
     """
@@ -20,7 +22,9 @@ def read_settings(file: str | None, overrides: Mapping[str, str | None]) -> Load
     if file is None and "clusterID" not in given:
         raise CommandError("give the cluster's id with -i ID, or a settings file that has it with -c FILE")
     text = b"" if file is None else _read(file)
-    return load_settings(text, file=file or "", partitions=load_partitions(), overrides=given)
+    return load_settings(
+        text, file=file or "the command line", partitions=load_partitions(), overrides=given, defaults=defaults
+    )
 
 
 def _read(file: str) -> bytes:

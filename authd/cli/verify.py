@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from authd.cli.output import add_output_option, print_json, print_table
 from authd.cli.settings_file import read_settings
 from authd.cli.verification import Verdict, Verification, verify_token
 from authd.config.settings import Loaded
+from authd.daemon.program_name import CLUSTER_ID_VARIABLE, Program
 from authd.daemon.sts.setup import sts_access
 from authd.partition_data import load_partitions
 
@@ -63,14 +65,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Verify the token and print the result."""
-    loaded = read_settings(args.config, {"clusterID": args.cluster_id, "server.partition": args.partition})
+    program: Program = args.program
+    cluster = args.cluster_id or os.environ.get(CLUSTER_ID_VARIABLE) or None
+    loaded = read_settings(args.config, {"clusterID": cluster, "server.partition": args.partition})
     given: str = args.token
     verification = verify_at_sts(_in_input(sys.stdin.read(_MAX_INPUT)) if given == "-" else given, loaded)
-    if args.output == "json":
+    # aws-iam-authenticator prints failures to standard error.
+    failed = program.is_alias and _STATUS[verification.verdict]
+    with redirect_stdout(sys.stderr) if failed else nullcontext():
+        _print(verification, args.output)
+    return _STATUS[verification.verdict]
+
+
+def _print(verification: Verification, output: str) -> None:
+    if output == "json":
         print_json({name: value for name, _, value in _fields(verification)})
     else:
         print_table((title, value) for _, title, value in _fields(verification))
-    return _STATUS[verification.verdict]
 
 
 def verify_at_sts(token: str, loaded: Loaded) -> Verification:

@@ -40,6 +40,8 @@ def _warn_if_set(server: Section, setting: str, backends: tuple[str, ...], users
     node = server.node_of(setting)
     if node is None or isinstance(node, Broken) or not set(users).isdisjoint(backends):
         return
+    if node.origin is not None and node.origin.option:
+        return  # the daemon names all flags without effect in one warning
     if isinstance(node, Scalar) and node.text.lower() == "false":
         return
     used = f"{listed(users)} {'uses' if len(users) == 1 else 'use'} it, and server.backendMode names neither"

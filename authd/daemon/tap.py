@@ -99,12 +99,13 @@ class AuthdService(MultiService):
             gc.enable()
 
     def _start(self) -> None:
-        path = Path(self._options["config"]).absolute()
+        path = self._options.settings_file
         partitions = load_partitions()
         mounted_file = MountedFile(
             path,
             partitions=partitions,
             overrides=self._options.overrides,
+            defaults=self._options.default_settings,
             cooperator=task.Cooperator(terminationPredicateFactory=short_slice),
             last_good=LastGoodFile(self._in_thread),
             seen=self._seen,
@@ -119,6 +120,7 @@ class AuthdService(MultiService):
             source.start()
         self._sources = (mounted_file, *others)
         settings = self._in_force.settings
+        self._warn_of_flags(settings)
         self._certificate = wiring.serving_certificate(settings)
         self._every(CLOCK_SECONDS, self._certificate.check_clock)
         self._reactor.installNameResolver(SharedResolver(self._reactor.nameResolver, self._reactor.seconds))
@@ -128,12 +130,18 @@ class AuthdService(MultiService):
         )
         wiring.publish_state(self._metrics, self._in_force, self._sources, self._certificate)
         self._listen(settings, webhook)
-        for watched in (path, StateFiles(folder=Path(settings.state_dir)).certificate):
+        certificate = StateFiles(folder=Path(settings.state_dir)).certificate
+        for watched in (certificate,) if path is None else (path, certificate):
             watcher = DirectoryWatcher(self._reactor, watched, self._check_files)
             watcher.start()
             self._watchers.append(watcher)
         self._every(LOOK_SECONDS, Descriptors().check)
         self._reactor.callWhenRunning(self._ready)
+
+    def _warn_of_flags(self, settings: Settings) -> None:
+        idle = self._options.without_effect(settings.backend_mode)
+        if idle:
+            _log.warn("these arguments have no effect: {arguments}", arguments=", ".join(idle))
 
     def _listen(self, settings: Settings, webhook: WebhookFactory) -> None:
         # One thread for each possible look-up of a host name, because a look-up can't be cancelled.

@@ -11,7 +11,7 @@ from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
 from authd.config.load import load_settings, loading_settings
-from authd.config.settings import Loaded, Settings
+from authd.config.settings import NOTHING, Loaded, Settings
 from authd.core.errors import ConfigError, Problem
 from authd.core.partitions import Partition
 from authd.sources.changed_file import ChangedFile, read_bounded
@@ -30,7 +30,8 @@ _STATE_DIR = re.compile(
 class MountedFile:
     """Reads the settings file. A reload replaces the mappings and `scrubbedAccounts`, all or nothing.
 
-    `overrides` are command line options by their setting's path. `reloaded` receives `ok`, `broken` or `refused`.
+    `path` None means that there is no file. `overrides` and `defaults` are command line options by the path of their
+    setting. `reloaded` receives `ok`, `broken` or `refused`.
     """
 
     name = "MountedFile"
@@ -38,18 +39,21 @@ class MountedFile:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         *,
         partitions: Mapping[str, Partition],
         overrides: Mapping[str, str],
+        defaults: Mapping[str, str] = NOTHING,
         cooperator: Cooperator,
         last_good: LastGoodFile,
         seen: SeenIdentities,
         reloaded: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._path = path
+        self._name = "the command line" if path is None else str(path)
         self._partitions = partitions
         self._overrides = overrides
+        self._defaults = defaults
         self._last_good = last_good
         self._seen = seen
         self._reloaded = reloaded
@@ -65,7 +69,7 @@ class MountedFile:
         text = b""
         try:
             text = self._read()
-            loaded = self._parse(text, self._path)
+            loaded = self._parse(text, self._name)
         except ConfigError as error:
             loaded = self._parse_last_good(text, error)
         else:
@@ -87,15 +91,21 @@ class MountedFile:
         return self._forced and bool(self.problems)
 
     def _read(self) -> bytes:
-        return read_bounded(self._path, "the settings file")
+        return b"" if self._path is None else read_bounded(self._path, "the settings file")
 
-    def _parse(self, text: bytes, path: Path) -> Loaded:
-        return load_settings(text, file=str(path), partitions=self._partitions, overrides=self._overrides)
+    def _parse(self, text: bytes, name: str) -> Loaded:
+        return load_settings(
+            text, file=name, partitions=self._partitions, overrides=self._overrides, defaults=self._defaults
+        )
 
     def _steps(self, text: bytes) -> Generator[None, None, None]:
         try:
             loaded = yield from loading_settings(
-                text, file=str(self._path), partitions=self._partitions, overrides=self._overrides
+                text,
+                file=self._name,
+                partitions=self._partitions,
+                overrides=self._overrides,
+                defaults=self._defaults,
             )
         except ConfigError as error:
             self._broken(error.problems)
@@ -106,7 +116,7 @@ class MountedFile:
             share = None if self._forced else loaded.settings.lockout_share
             yield from self.in_force.replace(self.name, loaded.table, share)
         except LockedOut as error:
-            self.problems = (self.in_force.refused(error, str(self._path)),)
+            self.problems = (self.in_force.refused(error, self._name),)
             self._reloaded("refused")
             return
         self._put_in_force(loaded)
@@ -119,7 +129,7 @@ class MountedFile:
         self.problems = problems
         for problem in problems:
             _log.error("{problem}", problem=str(problem))
-        _log.error("{file} can't be used; the mappings in force stay", file=str(self._path))
+        _log.error("{file} can't be used; the mappings in force stay", file=self._name)
 
     def _put_in_force(self, loaded: Loaded) -> None:
         current, new = self.in_force.settings, loaded.settings
@@ -149,9 +159,10 @@ class MountedFile:
         # The broken file names the state directory: its `stateDir` line alone may still be readable.
         named = _STATE_DIR.search(broken)
         folder = self._overrides.get("server.stateDir") or (named[1].decode(errors="replace") if named else "")
-        path = StateFiles(folder=Path(folder or "/var/lib/authd")).last_good
+        default = self._defaults.get("server.stateDir", "/var/lib/authd")
+        path = StateFiles(folder=Path(folder or default)).last_good
         try:
-            loaded = self._parse(path.read_bytes(), path)
+            loaded = self._parse(path.read_bytes(), str(path))
         except (OSError, ConfigError):
             raise error from None
         if not loaded.settings.start_from_last_good:

@@ -16,6 +16,7 @@ from cryptography import x509
 from authd.core.errors import ConfigError, Problem
 from authd.state.atomic_file import read_regular, write_atomically, write_if_changed
 from authd.state.certificate_checks import issuer_problem, validity_of
+from authd.state.ownership import access_problem
 from authd.state.state_dir import StateDir
 from authd.state.x509 import CertifiedKey, extended_ca, new_ca, new_client_leaf, new_leaf
 
@@ -79,7 +80,8 @@ class StateFiles(StateDir):
             self.folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
             self.issue_leaf(self._ensure_authority(now), hosts, now)
         except OSError as error:
-            raise self._unusable(f"certificates can't be made here: {error.strerror}") from None
+            reason = access_problem(error) if isinstance(error, PermissionError) else error.strerror
+            raise self._unusable(f"certificates can't be made here: {reason}") from None
 
     def issue_leaf(self, authority: CertifiedKey, hosts: Sequence[str], now: datetime) -> None:
         """Sign a new pair for the server. After a crash at any point, one whole pair is there to start with.

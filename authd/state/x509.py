@@ -36,10 +36,10 @@ class CertifiedKey:
         return "<CertifiedKey>"
 
 
-def new_ca(common_name: str, now: datetime) -> CertifiedKey:
+def new_ca(common_name: str, now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> CertifiedKey:
     """Create a CA that may sign leaves and no further CAs. `now` is aware."""
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _authority_certificate(_name(common_name), key, now - _BACKDATE, now + AUTHORITY_LIFETIME)
+    certificate = _authority_certificate(_name(common_name), key, now - _BACKDATE, now + lifetime)
     return CertifiedKey(certificate_pem=_certificate_pem(certificate), key_pem=_key_pem(key))
 
 
@@ -55,13 +55,15 @@ def extended_ca(authority: CertifiedKey, now: datetime) -> CertifiedKey:
     return CertifiedKey(certificate_pem=_certificate_pem(certificate), key_pem=authority.key_pem)
 
 
-def new_leaf(authority: CertifiedKey, hosts: Sequence[str], now: datetime) -> CertifiedKey:
-    """Create a server certificate for DNS names and IP addresses, signed by the CA.
+def new_leaf(
+    authority: CertifiedKey, hosts: Sequence[str], now: datetime, lifetime: timedelta = LEAF_LIFETIME
+) -> CertifiedKey:
+    """Create a server certificate for DNS names and IP addresses, signed by the CA. It ends with the CA at the latest.
 
     Raises `ValueError` if the CA is broken or has expired.
     """
     names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
-    return _leaf(authority, hosts[0], now, ExtendedKeyUsageOID.SERVER_AUTH, names)
+    return _leaf(authority, hosts[0], now, ExtendedKeyUsageOID.SERVER_AUTH, names, lifetime=lifetime)
 
 
 def new_client_leaf(authority: CertifiedKey, common_name: str, now: datetime) -> CertifiedKey:
@@ -78,12 +80,14 @@ def _leaf(
     now: datetime,
     usage: x509.ObjectIdentifier,
     names: x509.SubjectAlternativeName | None,
+    *,
+    lifetime: timedelta = AUTHORITY_LIFETIME,
 ) -> CertifiedKey:
     issuer, signer = _parse_ca(authority)
     key = ec.generate_private_key(ec.SECP256R1())
     ends = issuer.not_valid_after_utc
     if names is not None:
-        ends = min(ends, now + LEAF_LIFETIME)
+        ends = min(ends, now + lifetime)
     builder = (
         _builder(_name(common_name), issuer.subject, key.public_key(), now - _BACKDATE, ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

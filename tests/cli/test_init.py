@@ -210,3 +210,73 @@ def test_text_for_people(capsys, tmp_path):
     assert f"  --authentication-token-webhook-config-file={tmp_path}/k.yaml\n" in out
     assert "    requireClientCertificate: true\n" in out
     assert out.endswith("  authd-token -i 'my cluster'\n")
+
+
+def test_files_for_upload(init, kubeconfig, tmp_path):
+    """With --out the pair lasts ten years, its CA's key is nowhere, and the kubeconfig trusts it."""
+    out = tmp_path / "out"
+    status, told, err = init("--out", str(out))
+    assert (status, names(told["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
+    assert sorted(path.name for path in out.iterdir()) == ["cert.pem", "config.yaml", "key.pem"]
+    certificate = x509.load_pem_x509_certificate((out / "cert.pem").read_bytes())
+    assert certificate.not_valid_after_utc - datetime.now(UTC) > timedelta(days=3652)
+    assert told["certificateEnds"] == certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert told["renewedByDaemon"] is False
+    cluster = yaml.safe_load((out / "config.yaml").read_text())["clusters"][0]["cluster"]
+    authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
+    certificate.verify_directly_issued_by(authority)
+    assert names(init("--out", str(out))[1]["kept"]) == ["cert.pem", "key.pem", "config.yaml"]
+
+
+def test_the_ca_travels_along(init, tmp_path):
+    """With --with-ca the CA is among the files, and the daemon renews the certificate."""
+    out = tmp_path / "out"
+    status, told, _ = init("--out", str(out), "--with-ca", "--mutual-tls")
+    assert (status, told["renewedByDaemon"], len(told["written"])) == (0, True, 5)
+    certificate = x509.load_pem_x509_certificate((out / "cert.pem").read_bytes())
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate((out / "ca.pem").read_bytes()))
+    assert "client-key-data" in (out / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--with-ca"], "--with-ca goes with --out DIR"),
+        (["--out", "OUT", "--mutual-tls"], "mutual TLS needs the CA in the state directory"),
+    ],
+)
+def test_options_for_upload_that_do_not_fit(init, tmp_path, options, says):
+    """Options that do not fit together are told with the remedy."""
+    status, _, err = init(*(str(tmp_path / "out") if option == "OUT" else option for option in options))
+    assert status == 2
+    assert says in err
+
+
+def test_half_of_the_files_for_upload(init, tmp_path):
+    """A missing kubeconfig is made again; without its certificate the others are of no use."""
+    out = tmp_path / "out"
+    init("--out", str(out))
+    (out / "config.yaml").unlink()
+    assert names(init("--out", str(out))[1]["written"]) == ["config.yaml"]
+    (out / "cert.pem").unlink()
+    status, _, err = init("--out", str(out))
+    assert (status, "cert.pem: remove these" in err) == (2, True)
+    (tmp_path / "file").write_text("")
+    assert "certificates can't be made here" in init("--out", str(tmp_path / "file" / "out"))[2]
+
+
+@pytest.mark.parametrize("name", ["aws-iam-authenticator", "heptio-authenticator-aws"])
+def test_under_another_name(tmp_path, capsys, monkeypatch, name):
+    """Called as the other program, init writes its three files into the current folder, and speaks on stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [f"/usr/bin/{name}"])
+    assert main(["init", "-i", "c"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["cert.pem", "key.pem", f"{name}.kubeconfig"])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "The certificate ends at 20" in err
+    assert f"cert.pem to /var/{name}/cert.pem" in err
+    assert f"config-file=/etc/kubernetes/{name}/kubeconfig.yaml" in err
+    assert main(["init"]) == 1
+    monkeypatch.setenv("KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID", "c")
+    assert main(["init"]) == 0

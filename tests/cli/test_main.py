@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from authd import __version__
 from authd.cli import main as cli
+from authd.cli.commands import command_of
 from authd.cli.errors import CommandError
 from authd.core.errors import ConfigError, Problem
 
@@ -39,8 +42,8 @@ def test_help_shows_every_command(capsys):
         cli.main(["--help"])
     out = capsys.readouterr().out
     assert end.value.code == 0
-    assert all(f"{name} " in out and command.summary in out for name, command in cli.COMMANDS.items())
-    assert "examples:\n  authd check " in out
+    assert all(f"    {name}" in out and command.summary in out for name, command in cli.COMMANDS.items())
+    assert "examples:\n  authd server " in out
 
 
 def test_version(capsys):
@@ -64,9 +67,11 @@ def test_a_wrong_command_line(arguments, capsys):
 @pytest.mark.parametrize("name", [name for name in cli.COMMANDS if name != "token"])
 def test_each_command_has_a_help(name, capsys):
     """`authd COMMAND --help` says what the command does, in the words of `authd --help`'s line or more."""
-    with pytest.raises(SystemExit) as end:
-        cli.main([name, "--help"])
-    assert end.value.code == 0
+    try:
+        status = cli.main([name, "--help"])
+    except SystemExit as end:
+        status = end.code
+    assert status == 0
     assert f"usage: authd {name}" in capsys.readouterr().out
 
 
@@ -156,3 +161,117 @@ def test_a_closed_pipe(arguments):
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command", "left"),
+    [
+        (["token", "-i", "c"], "token", ["-i", "c"]),
+        (["-i", "c", "token"], "token", ["-i", "c"]),
+        (["--log-verbosity=debug", "-c", "/f", "verify", "-t", "-"], "verify", ["--log-verbosity=debug", "-c", "/f", "-t", "-"]),
+        (["server", "--port", "1"], "server", ["--port", "1"]),
+        (["--config=/f", "--state-dir", "/s"], "server", ["--config=/f", "--state-dir", "/s"]),
+        (["--config", "/f"], "server", ["--config", "/f"]),
+        (["--kubeconfig-pregenerated"], "server", ["--kubeconfig-pregenerated"]),
+        (["--config=/f", "--help"], "", ["--config=/f", "--help"]),
+        (["--nonsense", "token"], "", ["--nonsense", "token"]),
+        (["-c"], "server", ["-c"]),
+        ([], "", []),
+    ],
+)  # fmt: skip
+def test_the_command_of_a_command_line(arguments, command, left):
+    """Flags for every command may come first, and flags of the server alone mean the server."""
+    assert command_of(arguments) == (command, left)
+
+
+@pytest.mark.parametrize("name", ["aws-iam-authenticator", "heptio-authenticator-aws"])
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], [], ["check", "/nowhere"], ["completion", "tcsh"], ["version", "x"]]
+)
+def test_errors_under_another_name(monkeypatch, capsys, name, arguments):
+    """Called as the other program, every error ends with 1."""
+    monkeypatch.setattr("sys.argv", [f"/usr/bin/{name}"])
+    assert cli.main(arguments) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "out"),
+    [
+        ("authd", [], f"authd {__version__}\n"),
+        ("authd", ["-s"], f"{__version__}\n"),
+        ("authd", ["-o", "yaml"], f"Version: {__version__}\nProgram: authd\n"),
+        ("authd", ["--output=json", "--log-format", "text"], f'{{"Version": "{__version__}", "Program": "authd"}}\n'),
+        ("aws-iam-authenticator", [], f'{{"Version": "{__version__}", "Program": "authd"}}\n'),
+        ("aws-iam-authenticator", ["--short"], f"Version: {__version__}\n"),
+    ],
+)
+def test_the_version_command(monkeypatch, capsys, name, arguments, out):
+    """`version` takes the other program's flags, and prints JSON under its name."""
+    monkeypatch.setattr("sys.argv", [name])
+    assert cli.main(["version", *arguments]) == 0
+    assert capsys.readouterr().out == out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["version", "-o", "xml"], ["version", "--nonsense"], ["completion"], ["completion", "-x"]]
+)
+def test_wrong_arguments_of_direct_commands(arguments, capsys):
+    """A command that parses its arguments itself names the fault and its help."""
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("authd: ")
+
+
+def test_help_of_a_command(capsys):
+    """`help init` is `init --help`, and `help` alone lists the commands."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["help", "init"])
+    assert end.value.code == 0
+    assert "usage: authd init" in capsys.readouterr().out
+    assert cli.main(["help"]) == cli.main(["help", "-x"]) == 0
+    assert "install-links" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_in_a_shell(shell, capsys):
+    """The script of a shell completes commands and their flags in that shell."""
+    program = shutil.which(shell)
+    assert cli.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "install-links" in script
+    if shell != "bash" or program is None:
+        return
+    probe = script + 'COMP_WORDS=(authd -i c init --m); COMP_CWORD=4; _authd; echo "${COMPREPLY[@]}"\n'
+    probe = probe.replace("(authd -i c init --m); COMP_CWORD=4", "(authd init --m); COMP_CWORD=2")
+    ended = subprocess.run([program, "--norc", "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "--mutual-tls\n"
+
+
+def test_completion_for_fish(capsys):
+    """The script for fish has a line for each command and flag."""
+    assert cli.main(["completion", "fish"]) == 0
+    out = capsys.readouterr().out
+    assert "complete -c authd -n '__fish_seen_subcommand_from server' -l config\n" in out
+    assert (
+        "complete -c authd -n __fish_use_subcommand -f -a verify -d 'verify a token at STS, as the daemon does'" in out
+    )
+
+
+def test_links(tmp_path, capsys):
+    """Links are made once, and another program of that name is left alone."""
+    assert cli.main(["install-links", str(tmp_path)]) == 0
+    assert os.readlink(tmp_path / "aws-iam-authenticator") == str(Path(sys.executable).with_name("authd"))
+    assert cli.main(["install-links", str(tmp_path), "-o", "json"]) == 0
+    assert capsys.readouterr().out.endswith('"made": []\n}\n')
+    (tmp_path / "heptio-authenticator-aws").unlink()
+    (tmp_path / "heptio-authenticator-aws").write_text("another program")
+    assert cli.main(["install-links", str(tmp_path)]) == 2
+    assert "exists and is not this authd" in capsys.readouterr().err
+    assert cli.main(["install-links", str(tmp_path / "missing")]) == 2
+
+
+@pytest.mark.parametrize("name", ["authd", "aws-iam-authenticator"])
+def test_a_wrong_command_line_of_the_server(monkeypatch, capsys, name):
+    """A wrong flag of the server is one sentence, not a page of usage."""
+    monkeypatch.setattr("sys.argv", [name])
+    assert cli.main(["server", "--prt", "1"]) == (2 if name == "authd" else 1)
+    assert capsys.readouterr().err == f"authd: unknown flag --prt: did you mean --port?; see {name} server --help\n"

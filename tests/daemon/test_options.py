@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,11 @@ def test_options_override_settings_by_their_path() -> None:
     }
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["--log-format", "xml"], ["--port"], ["word"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--nonsense"], ["--log-format", "xml"], ["--port"], ["word"], ["-x"], ["-port", "1"], ["server", "word"],
+     ["--kubeconfig-pregenerated=maybe"]],
+)  # fmt: skip
 def test_a_wrong_command_line_is_a_usage_error(arguments: list[str]) -> None:
     """What can't be understood is refused before anything starts."""
     with pytest.raises(usage.UsageError):
@@ -65,3 +70,70 @@ def test_making_the_service_touches_nothing(tmp_path: Path) -> None:
     service = makeService(parsed("--config", str(tmp_path / "missing.yaml"), "--state-dir", str(tmp_path / "state")))
     assert IService.providedBy(service)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "setting", "value"),
+    [
+        (["server", "--port=1"], "server.port", "1"),
+        (["--port=1", "server"], "server.port", "1"),
+        (["--kubeconfig-pregenerated=true"], "server.kubeconfigPregenerated", "true"),
+        (["--kubeconfig-pregenerated=T"], "server.kubeconfigPregenerated", "true"),
+        (["--kubeconfig-pregenerated=false"], "server.kubeconfigPregenerated", "false"),
+        (["--kubeconfig-pregenerated", "--port", "1"], "server.port", "1"),
+        (["-ic1"], "clusterID", "c1"),
+        (["-i=c1"], "clusterID", "c1"),
+        (["-i", "c1", "-v", "debug", "-l", "json"], "clusterID", "c1"),
+        (["--backend-mode=MountedFile,CRD", "--backend-mode", "EKSConfigMap"], "server.backendMode",
+         "MountedFile,CRD,EKSConfigMap"),
+        (["--ec2-describeInstances-qps=7"], "server.ec2DescribeInstancesQps", "7"),
+        (["--master=https://m", "--kubeconfig=/k"], "server.master", "https://m"),
+        (["--address=", "--port=1"], "server.address", ""),
+    ],
+)  # fmt: skip
+def test_the_other_programs_spelling(arguments: list[str], setting: str, value: str) -> None:
+    """Flags are spelled as aws-iam-authenticator's users spell them."""
+    assert parsed(*arguments).overrides[setting] == value
+
+
+def test_flags_without_effect() -> None:
+    """Flags that change nothing are named together with their values."""
+    arguments = [
+        "--log-verbosity=debug", "--feature-gates", "A=true", "--feature-gates=B=false", "--kubeconfig=/k", "--port=1",
+        "--kubeconfig-pregenerated", "true",
+    ]  # fmt: skip
+    assert parsed(*arguments).without_effect(["MountedFile"]) == [
+        "--log-verbosity=debug", "--feature-gates=A=true,B=false", "--kubeconfig=/k", "true",
+    ]  # fmt: skip
+    assert parsed("--kubeconfig=/k").without_effect(["CRD"]) == []
+
+
+def test_the_cluster_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable names the cluster unless a flag does, and a wrong name is refused before anything starts."""
+    monkeypatch.setenv("KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID", "c1")
+    assert parsed().overrides == {"clusterID": "c1"}
+    assert parsed("-i", "c2").overrides == {"clusterID": "c2"}
+    monkeypatch.setenv("KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID", " ")
+    with pytest.raises(usage.UsageError, match="KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID must be"):
+        parsed()
+
+
+def test_the_settings_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --config there is the default file, or none if the cluster's ID is given."""
+    assert str(parsed().settings_file) == "/etc/authd/config.yaml"
+    assert parsed("--config=/f").settings_file == Path("/f")
+    assert parsed("-i", "c").settings_file is None
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/aws-iam-authenticator"])
+    assert parsed().settings_file is None
+    assert parsed().default_settings == {
+        "server.stateDir": "/var/aws-iam-authenticator",
+        "server.generateKubeconfig": "/etc/kubernetes/aws-iam-authenticator/kubeconfig.yaml",
+    }
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help shows every flag."""
+    with pytest.raises(SystemExit) as ended:
+        parsed("--help")
+    assert ended.value.code == 0
+    assert "--ec2-describeInstances-qps=" in capsys.readouterr().out

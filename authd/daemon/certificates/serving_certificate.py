@@ -21,6 +21,7 @@ from authd.daemon.net.server_tls import SwappableServerTLS, pair_context
 from authd.state.atomic_file import read_regular
 from authd.state.certificate_checks import Validity, name_problem, validity_of
 from authd.state.certificate_store import StateFiles
+from authd.state.ownership import access_problem
 from authd.state.x509 import LEAF_LIFETIME, CertifiedKey
 
 _log = Logger(namespace="authd.certificates")
@@ -265,6 +266,8 @@ class ServingCertificate:
 def _reason_text(error: Exception) -> str:
     if isinstance(error, ConfigError):
         return "; ".join(problem.message for problem in error.problems)
+    if isinstance(error, PermissionError):
+        return access_problem(error)
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{Path(error.filename).name}: {error.strerror}"
     return str(error.strerror) if isinstance(error, OSError) else str(error)

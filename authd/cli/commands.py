@@ -1,0 +1,72 @@
+"""The commands of `authd`, and the command in a command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from authd.daemon.flags import GLOBAL_FLAGS, SERVER_FLAGS, Flag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command: its module, its line in `authd --help`, and whether it parses its arguments itself."""
+
+    module: str
+    summary: str
+    is_direct: bool = False
+
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        "server": Command(module="authd.cli.server", summary="run the daemon in this process", is_direct=True),
+        "token": Command(
+            module="authd.cli.token", summary="print a credential for kubectl, as authd-token", is_direct=True
+        ),
+        "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
+        "check": Command(module="authd.cli.check", summary="print every error and warning of a settings file"),
+        "explain": Command(module="authd.cli.explain", summary="print the mapping that an ARN matches"),
+        "verify": Command(module="authd.cli.verify", summary="verify a token at STS, as the daemon does"),
+        "reload": Command(module="authd.cli.reload", summary="make the daemon check its settings file now"),
+        "demo": Command(module="authd.cli.demo.command", summary="show a login from end to end, without AWS"),
+        "install-links": Command(
+            module="authd.cli.install_links", summary="link the names of aws-iam-authenticator to authd"
+        ),
+        "completion": Command(
+            module="authd.cli.completion", summary="print a completion script for bash, zsh or fish", is_direct=True
+        ),
+        "version": Command(module="authd.cli.version", summary="print the version", is_direct=True),
+        "help": Command(module="authd.cli.help", summary="print the help of a command", is_direct=True),
+    }
+)
+
+
+def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the command of a command line, and the arguments for it. Flags for every command may precede it.
+
+    Without a command, flags of the server stand for it. Returns an empty name if there is neither.
+    """
+    place = 0
+    while place < len(arguments) and (flag := _flag(arguments[place], GLOBAL_FLAGS)) is not None:
+        place += 1 if flag.boolean or "=" in arguments[place] else 2
+    word = arguments[place] if place < len(arguments) else ""
+    if word and not word.startswith("-"):
+        return word, [*arguments[:place], *arguments[place + 1 :]]
+    if word not in {"-h", "--help", "--version"} and arguments and _flag(arguments[0], SERVER_FLAGS) is not None:
+        return "server", list(arguments)
+    return "", list(arguments)
+
+
+def add_global_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that aws-iam-authenticator takes for every command, and that have no effect here."""
+    for flag in GLOBAL_FLAGS:
+        if not flag.setting and flag.name != "config":
+            parser.add_argument(f"--{flag.name}", *([f"-{flag.short}"] if flag.short else []), help=argparse.SUPPRESS)
+
+
+def _flag(argument: str, flags: Sequence[Flag]) -> Flag | None:
+    """Return the flag of an argument, None if it is none of these."""
+    name = argument.partition("=")[0]
+    return next((flag for flag in flags if name == f"--{flag.name}" or (flag.short and name == f"-{flag.short}")), None)

@@ -1,0 +1,25 @@
+"""`authd server`: the daemon in this process, by the same code as `twistd authd`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from twisted.python import usage
+from twisted.scripts import twistd
+
+from authd.cli.errors import CommandError
+from authd.daemon.options import Options
+from authd.daemon.program_name import Program
+
+
+def main(arguments: Sequence[str], program: Program) -> int:
+    """Run the daemon until it is stopped. Raises `CommandError` for a wrong command line."""
+    try:
+        Options().parseOptions(arguments)
+    except usage.UsageError as error:
+        raise CommandError(f"{error}; see {program.name} server --help") from None
+    sys.argv[1:] = ["--nodaemon", "--pidfile=", "authd", *arguments]
+    run: Callable[[], None] = twistd.run
+    run()
+    return 0

@@ -1,0 +1,48 @@
+"""`authd version`: the version, with aws-iam-authenticator's flags."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from authd import __version__
+from authd.cli.errors import CommandError
+from authd.daemon.flags import GLOBAL_FLAGS, Flag, FlagError, parse_flags
+from authd.daemon.program_name import Program
+
+_FLAGS = (
+    *GLOBAL_FLAGS,
+    Flag("short", "the version alone", short="s", boolean=True),
+    Flag("output", "text, json or yaml", short="o"),
+    Flag("help", "this help", short="h", boolean=True),
+)
+_HELP = """\
+usage: {0} version [-s] [-o text|json|yaml]
+
+Print the version. -s, --short prints it alone.
+"""
+
+
+def main(arguments: Sequence[str], program: Program) -> int:
+    """Print the version. Raises `CommandError` for a wrong command line."""
+    try:
+        values, words = parse_flags(arguments, _FLAGS)
+    except FlagError as error:
+        raise CommandError(f"{error}; see {program.name} version --help") from None
+    output = values.get("output") or ("json" if program.is_alias else "text")
+    if words or output not in {"text", "json", "yaml"}:
+        raise CommandError(f"version takes -s and -o text, json or yaml; see {program.name} version --help")
+    if values.get("help") == "true":
+        print(_HELP.format(program.name), end="")
+    else:
+        print(_text(output, short=values.get("short") == "true"))
+    return 0
+
+
+def _text(output: str, *, short: bool) -> str:
+    facts = {"Version": __version__} if short else {"Version": __version__, "Program": "authd"}
+    if output == "json" and not short:
+        return json.dumps(facts)
+    if output == "text":
+        return __version__ if short else f"authd {__version__}"
+    return "\n".join(f"{name}: {value}" for name, value in facts.items())

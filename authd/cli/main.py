@@ -65,6 +65,12 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
         "check": Command(module="authd.cli.check", summary="show every error and warning of a settings file"),
         "explain": Command(module="authd.cli.explain", summary="say which mapping an ARN matches, and as whom"),
+        "why": Command(
+            module="authd.cli.why.command", summary="show the decision behind a reference, and the next step"
+        ),
+        "diff": Command(
+            module="authd.cli.diff", summary="show whom a change of the mappings admits, shuts out or changes"
+        ),
         "verify": Command(module="authd.cli.verify", summary="verify a token at STS, as the daemon does"),
         "reload": Command(module="authd.cli.reload", summary="have the daemon look at its settings file now"),
         "demo": Command(module="authd.cli.demo.command", summary="show the whole path on loopback, without AWS"),

@@ -28,6 +28,12 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
         "check": Command(module="authd.cli.check", summary="print every error and warning of a settings file"),
         "explain": Command(module="authd.cli.explain", summary="print the mapping that an ARN matches"),
+        "why": Command(
+            module="authd.cli.why.command", summary="show the decision behind a reference, and the next step"
+        ),
+        "diff": Command(
+            module="authd.cli.diff", summary="show the logins that a change of the mappings adds or removes"
+        ),
         "verify": Command(module="authd.cli.verify", summary="verify a token at STS, as the daemon does"),
         "reload": Command(module="authd.cli.reload", summary="make the daemon check its settings file now"),
         "demo": Command(module="authd.cli.demo.command", summary="show a login from end to end, without AWS"),

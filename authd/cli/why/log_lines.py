@@ -1,0 +1,46 @@
+"""The lines of the log: files, standard input, or the journal."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from authd.cli.errors import CommandError
+
+#: The name that stands for standard input.
+STANDARD_INPUT = "-"
+
+
+def file_lines(files: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of files. Raises `CommandError` if one can't be read."""
+    for file in files:
+        if file == STANDARD_INPUT:
+            yield from sys.stdin
+            continue
+        try:
+            with open(file, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123  # it may be a pipe's name
+                yield from stream
+        except OSError as error:
+            raise CommandError(f"{file}: the log can't be read: {error.strerror}; try it with sudo") from None
+
+
+def journal_lines(unit: str, since: datetime | None) -> Iterator[str]:
+    """Yield the messages of a unit in the journal. Raises `CommandError` if there is no journal."""
+    program = shutil.which("journalctl")
+    if program is None:
+        raise CommandError("there is no journalctl here: name the log with --file FILE, or pipe it in with --file -")
+    command = [program, "--unit", unit, "--output", "cat", "--no-pager", "--quiet"]
+    if since is not None:
+        command += ["--since", f"@{int(since.timestamp())}"]
+    with subprocess.Popen(  # noqa: S603  # its arguments are no shell's
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+    ) as journal:
+        assert journal.stdout is not None
+        assert journal.stderr is not None
+        yield from journal.stdout
+        complaint = journal.stderr.read().strip()
+    if journal.returncode:
+        raise CommandError(f"journalctl failed: {complaint or journal.returncode}; try it with sudo, or give --file")

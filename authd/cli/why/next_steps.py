@@ -1,0 +1,77 @@
+"""The next step for each reason, and the mapping entry that lets an identity in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
+from authd.core.decision import ALLOWED
+from authd.core.errors import DenialReason, UnavailableReason
+
+#: The role of a permission set. Source: AWS, "Referencing permission sets in resource policies".
+_PERMISSION_SET_ROLE = re.compile(r"AWSReservedSSO_(.{1,32})_[0-9a-f]{16}")
+
+NEXT_STEPS: Mapping[str, str] = MappingProxyType(
+    {
+        ALLOWED: "None: the login was accepted. If kubectl says Forbidden, look at the RBAC bindings of the groups.",
+        DenialReason.FOREIGN_TOKEN: "None, if it is a service account's. A user needs authd-token in the kubeconfig.",
+        DenialReason.MALFORMED_TOKEN: "Mint a new token. Add an STS host of your own to sts.endpoints.",
+        DenialReason.TOKEN_EXPIRED: "Mint a new token. If it is new, set the caller's clock: it is behind.",
+        DenialReason.TOKEN_NOT_YET_VALID: "Set the caller's clock, which is ahead, or the control plane's.",
+        DenialReason.SIGNATURE_MISMATCH: "Compare clusterID with the plugin's --cluster-id. If they are equal, the "
+        "secret key is wrong.",
+        DenialReason.SIGNATURE_EXPIRED: "Set the control plane's clock. `authd doctor` compares it with that of STS.",
+        DenialReason.CREDENTIALS_EXPIRED: "The caller logs in to AWS again, for example with `aws sso login`.",
+        DenialReason.UNKNOWN_ACCESS_KEY: "The caller needs an active access key of this partition. STS does not know "
+        "this one.",
+        DenialReason.STS_ACCESS_DENIED: "Allow sts:GetCallerIdentity in the VPC endpoint's policy and in SCPs.",
+        DenialReason.STS_REGION_DISABLED: "Activate STS for the region in the caller's account, or mint with another "
+        "--region.",
+        DenialReason.STS_REFUSED: "The caller runs `aws sts get-caller-identity` to see STS's own message.",
+        DenialReason.AUDIENCE_MISMATCH: "Add kube-apiserver's --api-audiences to server.audiences.",
+        DenialReason.UNSUPPORTED_IDENTITY: "The caller logs in with an IAM role or user of the daemon's partition.",
+        DenialReason.IDENTITY_NOT_MAPPED: "Add a mapping, or let the caller use a role that has one.",
+        DenialReason.USERNAME_NOT_RENDERED: "Remove the placeholder from the rule: this caller has no value for it.",
+        DenialReason.USERNAME_RESERVED: "Change the rule's username, or server.reservedPrefixConfig.",
+        DenialReason.INTERNAL_ERROR: "Report the traceback in the daemon's log: this is a bug of authd.",
+        UnavailableReason.STS_THROTTLED: "Look for a flood in the log. STS throttles this address or account.",
+        UnavailableReason.STS_ERROR: "Wait: STS answered with an error of its own. See the AWS Health Dashboard.",
+        UnavailableReason.STS_BAD_ANSWER: "Look for a proxy or captive portal between the control plane and STS.",
+        UnavailableReason.STS_UNREACHABLE: "Run `authd doctor`: it tries DNS, routing, proxy and certificate of STS.",
+        UnavailableReason.STS_TIMEOUT: "Run `authd doctor`: it measures the way to STS. Look for a dropping firewall.",
+        UnavailableReason.OVERLOADED: "Look for the access key that asks too often, or raise sts.concurrency.",
+        UnavailableReason.CIRCUIT_OPEN: "Run `authd doctor`. As soon as STS answers, authd uses it again by itself.",
+    }
+)
+
+
+def next_step(reason: str) -> str:
+    """Return the next step after a decision, for an unknown reason a pointer to the documentation."""
+    return NEXT_STEPS.get(reason, "See docs/reasons.md of the daemon's version.")
+
+
+def mapping_entry(arn_text: str) -> str:
+    """Return a mapping for an identity as YAML to paste below `server`, empty if its ARN is scrubbed or unknown.
+
+    A session gets an entry for its role, and a permission set's role one that survives another assignment.
+    """
+    try:
+        arn = parse_arn(arn_text)
+    except InvalidArn:
+        return ""
+    setting, lines = _entry(arn)
+    first, *others = [*lines, "groups: []  # names of RBAC groups, for example [developers]"]
+    return "\n".join([f"  {setting}:", f"  - {first}", *(f"    {line}" for line in others)])
+
+
+def _entry(arn: PrincipalArn) -> tuple[str, list[str]]:
+    if arn.kind is not PrincipalKind.ROLE:
+        return "mapUsers", [f"userARN: {arn.canonical}", f"username: {json.dumps(arn.name or 'root')}"]
+    permission_set = _PERMISSION_SET_ROLE.fullmatch(arn.name)
+    if permission_set:
+        subject = f"sso: {{permissionSetName: {json.dumps(permission_set[1])}, accountID: {json.dumps(arn.account)}}}"
+        return "mapRoles", [subject, 'username: "{{SessionNameRaw}}"']
+    return "mapRoles", [f"roleARN: {arn.canonical}", f"username: {json.dumps(f'{arn.name}:{{{{SessionName}}}}')}"]

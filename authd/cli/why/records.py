@@ -1,0 +1,68 @@
+"""Decisions read from JSON lines: the audit log, the daemon's log, or text with such lines in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+#: The last part of an ARN: the name of a user, or of a role's session.
+_LAST_PART = re.compile(r"[^/:]*$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The wanted decisions. An empty field excludes nothing.
+
+    `user` is a user name, an ARN, or an ARN's last part, in any case. `since` is aware.
+    """
+
+    reference: str = ""
+    user: str = ""
+    since: datetime | None = None
+
+    def includes(self, record: dict[str, Any]) -> bool:
+        """Return whether a decision is wanted."""
+        if self.reference and record.get("reference") != self.reference:
+            return False
+        if self.user and self.user.lower() not in _names(record):
+            return False
+        return self.since is None or _time(record) >= self.since
+
+
+def read_records(lines: Iterable[str], selection: Selection) -> Iterator[dict[str, Any]]:
+    """Yield the wanted decisions. Skips lines without one, also those that a full disk has cut off."""
+    for line in lines:
+        if '"decision"' not in line or selection.reference not in line:
+            continue
+        record = _record(line)
+        if record is not None and selection.includes(record):
+            yield record
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """Return the decision in a line, which may have a prefix, as `journalctl` and `kubectl logs` print it."""
+    try:
+        record = json.loads(line[line.index("{") :])
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("reference"), str):
+        return None
+    return record if isinstance(record.get("reason"), str) and isinstance(record.get("decision"), str) else None
+
+
+def _names(record: dict[str, Any]) -> set[str]:
+    arn = str(record.get("arn", ""))
+    names = (record.get("username"), arn, record.get("canonical_arn"), *_LAST_PART.findall(arn)[:1])
+    return {str(name).lower() for name in names if name}
+
+
+def _time(record: dict[str, Any]) -> datetime:
+    try:
+        time = datetime.fromisoformat(str(record.get("time")))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

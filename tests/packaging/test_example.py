@@ -102,7 +102,7 @@ def test_it_applies(tmp_path):
     kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=authority.certificate_pem))
     with ControlPlane(tmp_path, assets, kubeconfig, "v1") as cluster:
         command = [
-            assets.kubectl, "--kubeconfig=/dev/null", f"--cache-dir={tmp_path / 'cache'}", f"--server={cluster.url}",
+            assets.kubectls[0], "--kubeconfig=/dev/null", f"--cache-dir={tmp_path / 'cache'}", f"--server={cluster.url}",
             f"--certificate-authority={cluster.ca_file}", f"--client-certificate={tmp_path / 'admin.crt'}",
             f"--client-key={tmp_path / 'admin.key'}", "apply", "-f", str(EXAMPLE),
         ]  # fmt: skip

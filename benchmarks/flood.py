@@ -5,6 +5,8 @@ them get in and how long they wait. Needs what run.py needs. From the project's 
 
   python -m benchmarks.flood                    2 000 bogus reviews a second for 20 seconds
   python -m benchmarks.flood --flood 500 --seconds 5
+  python -m benchmarks.flood --same-key         forgeries under one user's key ID, see targeted.py
+  python -m benchmarks.flood --unmapped         valid tokens that no mapping matches, see targeted.py
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from benchmarks.daemon import Daemon, start_daemon
 from benchmarks.load import Load, Outcome, finish_load, run_load, start_load
 from benchmarks.nginx import STS, start_sts
 from benchmarks.processes import Cores, choose_cores
+from benchmarks.targeted import measure_targeted
 from benchmarks.tokens import distinct, write_tokens
 
 _STS_SECONDS = 0.05
@@ -112,14 +115,18 @@ def main() -> None:
     parser.add_argument("--known", type=int, default=100, help="logins of known users a second")
     parser.add_argument("--seconds", type=int, default=20, help="how long the known users are watched, each time")
     parser.add_argument("--json", type=Path, help="where to write everything that was measured")
+    parser.add_argument("--same-key", action="store_true", help="flood with forgeries under one user's key ID")
+    parser.add_argument("--unmapped", action="store_true", help="flood with valid tokens that no mapping matches")
     arguments = parser.parse_args()
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.around})
+    if arguments.same_key or arguments.unmapped:
+        raise SystemExit(0 if measure_targeted(cores, arguments) else 1)
     with tempfile.TemporaryDirectory(prefix="authd-flood-") as name:
         folder = Path(name)
         sts = start_sts(folder / "sts", cores.around, delay=_STS_SECONDS)
         with sts.running:
-            daemon = start_daemon(folder / "daemon", cores.server, sts)
+            daemon = start_daemon(folder / "daemon", cores.server, sts, options={"callsPerSecond": "300"})
             with daemon.running:
                 flood = measure_flood(folder, cores, sts, daemon, arguments)
     print(flood.table())

@@ -23,10 +23,12 @@ from benchmarks.daemon import Daemon, start_daemon
 from benchmarks.load import Load, Outcome, finish_load, run_load, start_load
 from benchmarks.nginx import STS, start_sts
 from benchmarks.processes import Cores, choose_cores
-from benchmarks.targeted import measure_targeted
+from benchmarks.targeted import SAME_KEY_RATE, UNMAPPED_RATE, measure_targeted
 from benchmarks.tokens import distinct, write_tokens
 
 _STS_SECONDS = 0.05
+#: Reviews of the flood a second, of invented keys and of unmapped identities.
+_RATES = (2_000, UNMAPPED_RATE)
 _KNOWN_CALLERS = 200
 _KNOWN_CONNECTIONS = 32
 _FLOOD_CONNECTIONS = 400
@@ -111,7 +113,8 @@ def measure_flood(folder: Path, cores: Cores, sts: STS, daemon: Daemon, argument
 def main() -> None:
     """Measure and print; the exit status is 1 where the figure is not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--flood", type=int, default=2000, help="bogus reviews a second")
+    parser.add_argument("--flood", type=int, help="reviews of the flood a second (2000, 1400 or 1500)")
+    parser.add_argument("--calls", type=int, default=300, help="server.sts.callsPerSecond of the daemon")
     parser.add_argument("--known", type=int, default=100, help="logins of known users a second")
     parser.add_argument("--seconds", type=int, default=20, help="how long the known users are watched, each time")
     parser.add_argument("--json", type=Path, help="where to write everything that was measured")
@@ -120,13 +123,16 @@ def main() -> None:
     arguments = parser.parse_args()
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.around})
+    arguments.flood = arguments.flood or (SAME_KEY_RATE if arguments.same_key else _RATES[arguments.unmapped])
     if arguments.same_key or arguments.unmapped:
         raise SystemExit(0 if measure_targeted(cores, arguments) else 1)
     with tempfile.TemporaryDirectory(prefix="authd-flood-") as name:
         folder = Path(name)
         sts = start_sts(folder / "sts", cores.around, delay=_STS_SECONDS)
         with sts.running:
-            daemon = start_daemon(folder / "daemon", cores.server, sts, options={"callsPerSecond": "300"})
+            daemon = start_daemon(
+                folder / "daemon", cores.server, sts, options={"callsPerSecond": str(arguments.calls)}
+            )
             with daemon.running:
                 flood = measure_flood(folder, cores, sts, daemon, arguments)
     print(flood.table())

@@ -24,11 +24,12 @@ from benchmarks.tokens import CLUSTER, FAST_HOST, write_tokens
 #: Reviews of the flood a second, and the connections that they need while some of them wait.
 SAME_KEY_RATE, UNMAPPED_RATE = 1_400, 1_500
 _FLOOD_CONNECTIONS = 700
-#: Calls to STS that the daemon may make: a second, and at once at the beginning.
-_RATE, _BURST = 300, 600
+#: Seconds of calls to STS at the full rate that the daemon may make at once.
+_BURST_SECONDS = 2
 _OTHER_USERS, _STRANGERS = 60, 600
-#: Logins a second: of all other users, and of the attacked user with a confirmed token and with new ones.
-_OTHERS_RATE, _ATTACKED_RATE = 50, 10
+#: Logins a second, as shares of the calls: of all other users (50 at 300 calls), and of the attacked user with a
+#: confirmed token and with new ones (10 each).
+_OTHERS_SHARE, _ATTACKED_SHARE = 1 / 6, 1 / 30
 #: Seconds before the flood is watched, and after, for the last tries.
 _RISE_SECONDS, _FALL_SECONDS = 3, 6
 _FACTOR, _NEW_SHARE = 3.0, 0.9
@@ -45,14 +46,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One flood: what was seen without it and within it, and the calls to STS in so many seconds."""
+    """One flood: logins without it and within it, its reviews a second, and the calls to STS of those allowed."""
 
     title: str
     quiet: Seen
     within: Seen
     reviews: float
     calls: int
-    seconds: float
+    allowed: float
 
     def line(self) -> str:
         """Return a row of the table."""
@@ -61,7 +62,7 @@ class Result:
             f"| {self.title} | {self.reviews:.0f}/s | {_share(self.within.confirmed, first=True):.1%} | "
             f"{_share(self.within.new):.1%} (first try {_share(self.within.new, first=True):.1%}) | "
             f"{_share(self.within.others):.1%} | {_p99(self.quiet.others) * 1000:.1f} | "
-            f"{_p99(self.within.others) * 1000:.1f} ({p99:.2f} ×) | {self.calls} of {self._allowed:.0f} | "
+            f"{_p99(self.within.others) * 1000:.1f} ({p99:.2f} ×) | {self.calls} of {self.allowed:.0f} | "
             f"{'reached' if self.reached else 'NOT reached'} |"
         )
 
@@ -70,11 +71,7 @@ class Result:
         """Whether nobody was kept out, and STS got no more than its budget."""
         everybody = _share(self.within.confirmed, first=True) == _share(self.within.others) == 1
         bearable = _p99(self.within.others) < _FACTOR * _p99(self.quiet.others)
-        return everybody and bearable and _share(self.within.new) >= _NEW_SHARE and self.calls <= self._allowed
-
-    @property
-    def _allowed(self) -> float:
-        return _BURST + _RATE * self.seconds
+        return everybody and bearable and _share(self.within.new) >= _NEW_SHARE and self.calls <= self.allowed
 
 
 HEAD = (
@@ -101,7 +98,8 @@ async def _log_in(api: APIServer, tokens: Iterator[str], rate: float, seconds: f
     return list(await asyncio.gather(*logins))
 
 
-async def _watch(daemon: Daemon, attacked: User, others: list[User], seconds: float) -> Seen:
+async def _watch(daemon: Daemon, attacked: User, others: list[User], arguments: Namespace) -> Seen:
+    calls, seconds = arguments.calls, arguments.seconds
     trust = ssl.create_default_context(cafile=str(daemon.state / "ca.pem"))
     api = APIServer(daemon.port, trust)
     for user in (attacked, *others):
@@ -110,18 +108,19 @@ async def _watch(daemon: Daemon, attacked: User, others: list[User], seconds: fl
     await api.login(confirmed)
     turns = itertools.cycle(others)
     seen = await asyncio.gather(
-        _log_in(api, itertools.repeat(confirmed), _ATTACKED_RATE, seconds),
-        _log_in(api, (attacked.token() for _ in itertools.count()), _ATTACKED_RATE, seconds),
-        _log_in(api, (next(turns).token() for _ in itertools.count()), _OTHERS_RATE, seconds),
+        _log_in(api, itertools.repeat(confirmed), calls * _ATTACKED_SHARE, seconds),
+        _log_in(api, (attacked.token() for _ in itertools.count()), calls * _ATTACKED_SHARE, seconds),
+        _log_in(api, (next(turns).token() for _ in itertools.count()), calls * _OTHERS_SHARE, seconds),
     )
     api.close()
     return Seen(confirmed=seen[0], new=seen[1], others=seen[2])
 
 
-def _settings(folder: Path, sts: EmulatorProcess, mappings: str) -> str:
+def _settings(folder: Path, sts: EmulatorProcess, calls: int, mappings: str) -> str:
     return (
         f"clusterID: {CLUSTER}\nserver:\n  port: 0\n  healthPort: 0\n  stateDir: {folder}/state\n"
-        f"  generateKubeconfig: {folder}/kubeconfig.yaml\n  sts:\n    caFile: {sts.ca}\n    endpoints:\n"
+        f"  generateKubeconfig: {folder}/kubeconfig.yaml\n"
+        f"  sts:\n    callsPerSecond: {calls}\n    caFile: {sts.ca}\n    endpoints:\n"
         f"    - {{host: {FAST_HOST}, connect: '127.0.0.1:{sts.port}'}}\n{mappings}"
     )
 
@@ -132,15 +131,15 @@ def _measure(folder: Path, cores: Cores, arguments: Namespace, title: str, *, de
     directory = write_directory(folder / "directory.json", [attacked, *others, *strangers])
     (folder / "daemon").mkdir()
     with EmulatorProcess("--directory", str(directory), "--ca-out", str(folder / "sts.pem")) as sts:
-        settings = _settings(folder / "daemon", sts, map_users([attacked, *others], fillers))
+        settings = _settings(folder / "daemon", sts, arguments.calls, map_users([attacked, *others], fillers))
         (folder / "daemon" / "config.yaml").write_text(settings)
         if delay:
             sts.inject(Fault.DELAY, seconds=delay)
         daemon = start_again(folder / "daemon", cores.server)
         with daemon.running:
-            quiet = asyncio.run(_watch(daemon, attacked, others, arguments.seconds))
+            quiet = asyncio.run(_watch(daemon, attacked, others, arguments))
             length = arguments.seconds + _RISE_SECONDS + _FALL_SECONDS
-            rate = SAME_KEY_RATE if arguments.same_key else UNMAPPED_RATE
+            rate = arguments.flood
             flood = attacked.forgeries(rate * length * 2) if arguments.same_key else _unmapped(strangers, rate * length)
             load = Load(
                 tokens=write_tokens(folder / "flood", flood),
@@ -152,12 +151,13 @@ def _measure(folder: Path, cores: Cores, arguments: Namespace, title: str, *, de
             before, begin = sts.counters().requests, time.monotonic()
             running = start_load(load, daemon.port, cores.around)
             time.sleep(_RISE_SECONDS)
-            within = asyncio.run(_watch(daemon, attacked, others, arguments.seconds))
+            within = asyncio.run(_watch(daemon, attacked, others, arguments))
             calls, seconds = sts.counters().requests - before, time.monotonic() - begin
             ended = finish_load(running)
     if ended.accepted:
         raise SystemExit(f"{ended.accepted} reviews of the flood got in")
-    return Result(title=title, quiet=quiet, within=within, reviews=ended.rate, calls=calls, seconds=seconds)
+    allowed = arguments.calls * (seconds + _BURST_SECONDS)
+    return Result(title=title, quiet=quiet, within=within, reviews=ended.rate, calls=calls, allowed=allowed)
 
 
 def _unmapped(strangers: list[User], count: int) -> Iterator[str]:

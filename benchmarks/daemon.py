@@ -64,7 +64,8 @@ def settings_text(
     """Write a settings file's text; `options` are lines of `server.sts`, port 0 any one that is free."""
     endpoint = "    - {{host: {host}, connect: '127.0.0.1:{port}', caFile: {ca_file}}}\n"
     endpoints = "".join(endpoint.format(host=h, port=p, ca_file=sts.ca_file) for h, p in sts.ports.items())
-    given = "".join(f"    {name}: {value}\n" for name, value in (options or {}).items())
+    settings = {"callsPerSecond": "100000", **(options or {})}  # the daemon's own speed is measured, not its limit
+    given = "".join(f"    {name}: {value}\n" for name, value in settings.items())
     return (
         f"clusterID: {CLUSTER}\nserver:\n  port: {port}\n  healthPort: 0\n  stateDir: {folder}/state\n"
         f"  generateKubeconfig: {folder}/kubeconfig.yaml\n"

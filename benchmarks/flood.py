@@ -5,6 +5,8 @@ them get in and how long they wait. Needs what run.py needs. From the project's 
 
   python -m benchmarks.flood                    2 000 bogus reviews a second for 20 seconds
   python -m benchmarks.flood --flood 500 --seconds 5
+  python -m benchmarks.flood --same-key         forgeries under one user's key ID, see targeted.py
+  python -m benchmarks.flood --unmapped         valid tokens that no mapping matches, see targeted.py
 """
 
 from __future__ import annotations
@@ -21,9 +23,12 @@ from benchmarks.daemon import Daemon, start_daemon
 from benchmarks.load import Load, Outcome, finish_load, run_load, start_load
 from benchmarks.nginx import STS, start_sts
 from benchmarks.processes import Cores, choose_cores
+from benchmarks.targeted import SAME_KEY_RATE, UNMAPPED_RATE, measure_targeted
 from benchmarks.tokens import distinct, write_tokens
 
 _STS_SECONDS = 0.05
+#: Reviews of the flood a second, of invented keys and of unmapped identities.
+_RATES = (2_000, UNMAPPED_RATE)
 _KNOWN_CALLERS = 200
 _KNOWN_CONNECTIONS = 32
 _FLOOD_CONNECTIONS = 400
@@ -108,18 +113,26 @@ def measure_flood(folder: Path, cores: Cores, sts: STS, daemon: Daemon, argument
 def main() -> None:
     """Measure and print; the exit status is 1 where the figure is not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--flood", type=int, default=2000, help="bogus reviews a second")
+    parser.add_argument("--flood", type=int, help="reviews of the flood a second (2000, 1400 or 1500)")
+    parser.add_argument("--calls", type=int, default=300, help="server.sts.callsPerSecond of the daemon")
     parser.add_argument("--known", type=int, default=100, help="logins of known users a second")
     parser.add_argument("--seconds", type=int, default=20, help="how long the known users are watched, each time")
     parser.add_argument("--json", type=Path, help="where to write everything that was measured")
+    parser.add_argument("--same-key", action="store_true", help="flood with forgeries under one user's key ID")
+    parser.add_argument("--unmapped", action="store_true", help="flood with valid tokens that no mapping matches")
     arguments = parser.parse_args()
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.around})
+    arguments.flood = arguments.flood or (SAME_KEY_RATE if arguments.same_key else _RATES[arguments.unmapped])
+    if arguments.same_key or arguments.unmapped:
+        raise SystemExit(0 if measure_targeted(cores, arguments) else 1)
     with tempfile.TemporaryDirectory(prefix="authd-flood-") as name:
         folder = Path(name)
         sts = start_sts(folder / "sts", cores.around, delay=_STS_SECONDS)
         with sts.running:
-            daemon = start_daemon(folder / "daemon", cores.server, sts)
+            daemon = start_daemon(
+                folder / "daemon", cores.server, sts, options={"callsPerSecond": str(arguments.calls)}
+            )
             with daemon.running:
                 flood = measure_flood(folder, cores, sts, daemon, arguments)
     print(flood.table())

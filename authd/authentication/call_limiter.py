@@ -24,6 +24,8 @@ from authd.core.errors import Unavailable, UnavailableReason
 
 #: Seconds that a call may wait. kube-apiserver waits 30 for the whole review.
 QUEUE_SECONDS = 1.0
+#: Waiting calls of one standing. Each holds a connection, and the webhook has 1,024 for everybody.
+MOST_WAITING = 256
 #: Seconds between two looks at waiting calls, for the rate and for the end of their waits.
 _TICK_SECONDS = 0.01
 #: Rejected tokens whose tries are remembered: those of the last seconds, even in a flood. About 4 MB when full.
@@ -123,12 +125,14 @@ class CallLimiter:
     async def _wait(self, host: HostSlots, permit: Permit) -> None:
         permit.deadline = self._clock.seconds() + QUEUE_SECONDS
         permit.turn = Deferred(lambda _: self._withdraw(permit))
-        self._waiting[permit.standing][permit] = host
-        leaving = host.add(permit)
+        waiting = self._waiting[permit.standing]
+        waiting[permit] = host
+        host.pools[permit.standing].add(permit)
         if self._timer is None:
             self._timer = self._clock.callLater(_TICK_SECONDS, self._tick)
-        if leaving is not None:
-            self._reject(leaving)
+        if len(waiting) > MOST_WAITING:
+            pools = (host.pools[permit.standing] for host in self._hosts.values())
+            self._reject(max(pools, key=len).surplus())
         self._dispatch()
         await permit.turn
 
@@ -177,7 +181,7 @@ class CallLimiter:
             for standing in lane
             if self._waiting[standing] and self._rate.allows(standing, now)
             for host in self._hosts.values()
-            if host.pools.get(standing) and self._may_start(host, standing, now)
+            if host.pools[standing] and self._may_start(host, standing, now)
         ]
 
     def _tick(self) -> None:

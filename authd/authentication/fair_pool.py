@@ -1,4 +1,4 @@
-"""A bounded pool of waiting calls, drawn at random with equal chances for each key."""
+"""A pool of waiting calls, drawn at random with equal chances for each key."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from twisted.internet.defer import Deferred
 from authd.authentication.callers import KnownKey, Standing
 from authd.authentication.token import Token
 
-#: Waiting calls in one pool. A cluster whose nodes all restart at once is not a flood.
-MOST_WAITING = 512
 #: Random candidates of a draw. The one with the most earlier tries wins.
 _CANDIDATES = 8
 
@@ -59,19 +57,14 @@ class FairPool:
     def __len__(self) -> int:
         return self._size
 
-    def add(self, permit: Permit) -> Permit | None:
-        """Add a permit. If too many wait then, return one that has to leave, if possible of the key with the most."""
+    def add(self, permit: Permit) -> None:
+        """Add a permit."""
         group = self._groups.get(permit.request.credentials)
         if group is None:
             group = self._groups[permit.request.credentials] = []
             self._keys.append(permit.request.credentials)
         group.append(permit)
         self._size += 1
-        if self._size <= MOST_WAITING:
-            return None
-        longest = max(self._groups.values(), key=len)
-        candidates = self._candidates() if len(longest) == 1 else (choose(longest) for _ in range(_CANDIDATES))
-        return min(candidates, key=lambda one: one.tries)
 
     def remove(self, permit: Permit) -> None:
         """Remove a permit of this pool."""
@@ -86,6 +79,12 @@ class FairPool:
     def draw(self) -> Permit:
         """Return a random permit, which stays in the pool. The pool must not be empty."""
         return max(self._candidates(), key=lambda one: one.tries)
+
+    def surplus(self) -> Permit:
+        """Return a permit that may leave first: one of the key with the most, with few earlier tries."""
+        longest = max(self._groups.values(), key=len)
+        candidates = self._candidates() if len(longest) == 1 else (choose(longest) for _ in range(_CANDIDATES))
+        return min(candidates, key=lambda one: one.tries)
 
     def _candidates(self) -> Iterator[Permit]:
         for _ in range(_CANDIDATES if self._size > 1 else 1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from authd.authentication.callers import Standing, Verdict
-from authd.authentication.fair_pool import FairPool, Permit
+from authd.authentication.fair_pool import FairPool
 
 #: A host that has answered within this time, in seconds, has all of its slots.
 _ANSWERING_SECONDS = 600.0
@@ -25,7 +25,7 @@ class HostSlots:
         self._answered = float("-inf")
         self._throttled = float("-inf")
         self.in_flight = 0
-        self.pools: dict[Standing, FairPool] = {}
+        self.pools = {standing: FairPool() for standing in Standing}
 
     @property
     def waiting(self) -> int:
@@ -49,13 +49,6 @@ class HostSlots:
         elif now - self._throttled < _THROTTLED_SECONDS:
             slots = 1
         return self.in_flight < slots
-
-    def add(self, permit: Permit) -> Permit | None:
-        """Let a call wait. Returns the one that has to leave if too many wait."""
-        pool = self.pools.get(permit.standing)
-        if pool is None:
-            pool = self.pools[permit.standing] = FairPool()
-        return pool.add(permit)
 
     def record(self, verdict: Verdict, now: float) -> None:
         """Learn from the outcome of a call."""

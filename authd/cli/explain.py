@@ -11,8 +11,8 @@ from authd.config.arn_faults import arn_fault
 from authd.config.settings import Settings
 from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
 from authd.core.caller_identity import CallerIdentity
-from authd.core.errors import Denied
-from authd.core.mapping import KubernetesUser
+from authd.core.errors import DenialReason, Denied
+from authd.core.mapping import KubernetesUser, MappingTable
 
 _DESCRIPTION = """\
 Print the mapping of a settings file that an ARN matches (file:line:column), its user name and groups, or the nearest
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         user = loaded.table.lookup(identity)
     except Denied as denied:
-        _print(args.output, identity, _refusal(denied))
+        _print(args.output, identity, _refusal(denied, loaded.table, identity))
         return 1
     _print(args.output, identity, _mapping(user))
     return 0
@@ -92,8 +92,11 @@ def _mapping(user: KubernetesUser) -> dict[str, object]:
     return {"matches": True, "username": user.username, "groups": list(user.groups), "mapping": user.rule}
 
 
-def _refusal(denied: Denied) -> dict[str, object]:
-    return {"matches": False, "reason": str(denied.reason), "message": denied.message}
+def _refusal(denied: Denied, table: MappingTable, identity: CallerIdentity) -> dict[str, object]:
+    message = denied.message
+    if denied.reason is DenialReason.IDENTITY_NOT_MAPPED:
+        message = f"no mapping matches: {table.closest(identity)}"  # a login compares no names
+    return {"matches": False, "reason": str(denied.reason), "message": message}
 
 
 def _print(output: str, identity: CallerIdentity, outcome: dict[str, object]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from authd.core.arn import LiteralArn, PrincipalArn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
 from authd.core.errors import DenialReason, Denied
-from authd.core.nearest import nearest_rule
+from authd.core.nearest import IndexedRule, NearestIndex, describe_closest
 from authd.core.templates import MissingValue, Template
 
 #: Rules that `building_table` adds between two turns of the reactor. Compiling a wildcard takes 0.1 ms, so this bounds
@@ -97,6 +96,7 @@ class MappingTable:
     patterns: Sequence[tuple[re.Pattern[str], Rule]] = ()
     accounts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     reserved_prefixes: tuple[str, ...] = ()
+    index: NearestIndex = field(default_factory=NearestIndex, repr=False, compare=False)
 
     def lookup(self, identity: CallerIdentity) -> KubernetesUser:
         """Map an identity.
@@ -130,12 +130,14 @@ class MappingTable:
         return len(self.exact) + len(self.patterns) + len(self.accounts)
 
     def nearest(self, identity: CallerIdentity) -> str:
-        """Describe the nearest rule to an identity that no rule matches, and the difference."""
+        """Describe the nearest rule to an identity that no rule matches, and the difference, in some microseconds."""
         if not len(self):
             return "there are no mappings at all"
-        exact = ((key, rule.where) for key, rule in self.exact.items())
-        patterns = ((rule.subject.key, rule.where) for _, rule in self.patterns)
-        return nearest_rule(chain(exact, patterns), identity)
+        return self.index.describe(identity)
+
+    def closest(self, identity: CallerIdentity) -> str:
+        """Describe the nearest rule like `nearest`, but compare names too. For tools: it takes up to 0.1 ms a name."""
+        return describe_closest(self.index, identity) if len(self) else self.nearest(identity)
 
     def _by_name(self, key: str) -> Rule | None:
         permission_set = _PERMISSION_SET_ROLE.fullmatch(key)
@@ -180,11 +182,13 @@ def building_table(
     """
     exact: dict[str, Rule] = {}
     patterns: list[tuple[re.Pattern[str], Rule]] = []
+    index = NearestIndex()
     for count, rule in enumerate(rules, start=1):
         if isinstance(rule.subject, RolePattern):
             patterns.append((_pattern(rule.subject), rule))
         else:
             exact[rule.subject.key] = rule
+        index.add(IndexedRule(rule.where, rule.subject.key))
         if count % RULES_PER_STEP == 0:
             yield
     return MappingTable(
@@ -192,6 +196,7 @@ def building_table(
         patterns=tuple(patterns),
         accounts=MappingProxyType(dict(accounts)),
         reserved_prefixes=reserved_prefixes,
+        index=index,
     )
 
 

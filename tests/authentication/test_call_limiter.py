@@ -8,10 +8,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from authd.authentication.call_limiter import QUEUE_SECONDS, CallLimiter
+from authd.authentication.call_limiter import MOST_WAITING, QUEUE_SECONDS, CallLimiter
 from authd.authentication.call_rate import BURST_SECONDS, STRANGERS_BURST_SECONDS, STRANGERS_SHARE
 from authd.authentication.callers import KEY_BURST, MOST_KNOWN_CALLS, Standing, Verdict
-from authd.authentication.fair_pool import MOST_WAITING, Permit
+from authd.authentication.fair_pool import Permit
 from authd.authentication.host_slots import MOST_UNPROVEN, MOST_UNPROVEN_HOSTS
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
@@ -52,6 +52,17 @@ def test_waiting_calls_are_bounded() -> None:
     assert sum(map(refused, waiting)) == 1
     assert limiter.waiting == MOST_WAITING
     assert not refused(waiting[-1]), "the key with the most calls must give way"
+
+
+def test_the_bound_is_for_all_hosts_together() -> None:
+    """The host with the most waiting calls gives way, so that a flood at one host keeps no other one waiting."""
+    _, limiter = make(concurrency=1)
+    for host in (HOST, OTHER_HOST):
+        fill(limiter, 1, host)
+    flood = [ask(limiter, presigned("A", number)) for number in range(MOST_WAITING)]
+    others = [ask(limiter, presigned("B", number, OTHER_HOST)) for number in range(10)]
+    assert sum(map(refused, flood)) == 10
+    assert not any(map(refused, others))
 
 
 def test_a_wait_ends_after_a_second() -> None:

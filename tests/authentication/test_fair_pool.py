@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from authd.authentication.callers import Standing
-from authd.authentication.fair_pool import MOST_WAITING, FairPool, Permit
+from authd.authentication.fair_pool import FairPool, Permit
 from tests.authentication.permits import presigned
 
 
@@ -25,7 +25,7 @@ def test_everybody_has_a_chance() -> None:
     for _ in range(200):
         pool = FairPool()
         for name in "ABCD":
-            assert pool.add(waiting(name)) is None
+            pool.add(waiting(name))
         served[drawn(pool)] += 1
         assert len(pool) == 3
     assert set(served) == set("ABCD")
@@ -46,9 +46,9 @@ def test_keys_have_equal_chances() -> None:
 def test_tokens_that_come_again_are_preferred() -> None:
     """Among hundreds of new tokens of the same key, a retried one is drawn within a second's worth of calls."""
     pool = FairPool()
-    for number in range(MOST_WAITING - 1):
+    for number in range(250):
         pool.add(waiting("A", number))
-    retried = waiting("A", MOST_WAITING, tries=1)
+    retried = waiting("A", 1_000, tries=1)
     pool.add(retried)
     for _ in range(300):
         permit = pool.draw()
@@ -59,20 +59,23 @@ def test_tokens_that_come_again_are_preferred() -> None:
     raise AssertionError("never drawn")
 
 
-def test_a_full_pool_gives_up_a_token_of_the_key_with_the_most() -> None:
-    """The token that has to leave is a new one of the flooding key: never a retried one or another key's."""
+def test_the_key_with_the_most_gives_way() -> None:
+    """The surplus of a pool is a new token of the flooding key, and neither a retried one nor another key's."""
     pool = FairPool()
     pool.add(waiting("OTHER"))
-    kept = [waiting("FLOOD", number, tries=1) for number in range(2)]
-    for permit in kept:
-        pool.add(permit)
-    for number in range(MOST_WAITING - 3):
-        assert pool.add(waiting("FLOOD", 10 + number)) is None
-    leaving = [pool.add(waiting("FLOOD", 10_000 + number)) for number in range(50)]
-    for permit in leaving:
-        assert permit is not None
-        assert permit.request.access_key_id == "FLOOD"
-    assert sum(permit in kept for permit in leaving) == 0
+    for number in range(250):
+        pool.add(waiting("FLOOD", number, tries=number < 3))
+    surplus = [pool.surplus() for _ in range(50)]
+    assert {permit.request.access_key_id for permit in surplus} == {"FLOOD"}
+    assert {permit.tries for permit in surplus} == {0}
+
+
+def test_among_many_keys_a_new_token_gives_way() -> None:
+    """If no key has more than one token, retried ones stay."""
+    pool = FairPool()
+    for number in range(250):
+        pool.add(waiting(f"KEY{number}", tries=number % 2))
+    assert [pool.surplus().tries for _ in range(50)].count(1) <= 3
 
 
 def test_an_empty_pool_keeps_nothing() -> None:

@@ -38,6 +38,7 @@ def test_the_rooms_values_are_found():
     assert {"PrincipalArn", "MappingTable"} <= {value.__name__ for value in VALUES}
     names = {
         "PresignedRequest",
+        "IndexedRule",
         "AccountRule",
         "SourceTable",
         "Match",

@@ -9,6 +9,7 @@ from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
 from authd.core.mapping import Rule, build_table
+from authd.core.nearest import NearestIndex
 from authd.core.ordered_tables import OrderedTables, SourceTable
 from authd.core.templates import parse_template
 from authd.sources.lockout_guard import SEEN_SECONDS, LockedOut, SeenIdentities
@@ -110,7 +111,7 @@ def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     def nearest(*_: object) -> str:
         raise AssertionError("looked for the nearest mapping")
 
-    monkeypatch.setattr("authd.core.mapping.nearest_rule", nearest)
+    monkeypatch.setattr(NearestIndex, "describe", nearest)
     identities = seen(Clock(), *range(2_000))
     steps = identities.checking(table(-1, -2), table(*range(2_000)), 0.5)
     for _ in range(50):

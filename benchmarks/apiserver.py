@@ -1,0 +1,88 @@
+"""A client with kube-apiserver's behaviour: keep-alive connections, five tries, and which failures are worth one.
+
+Sources: `k8s.io/apiserver/pkg/util/webhook` for the retries, `net/http` for the connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from authd.emulator.kube_apiserver import token_review
+from benchmarks.connection import Connection
+
+#: Pauses between tries: 0.5 s, half as much more each time, and up to a fifth more by chance.
+_TRIES, _FIRST_PAUSE, _FACTOR, _JITTER = 5, 0.5, 1.5, 0.2
+#: Statuses that are worth another try. 503 is final.
+_RETRIED = frozenset({429, 500, 502, 504})
+#: Idle connections that are kept.
+_MOST_IDLE = 25
+#: Stands for a status if no response comes. A reset is worth another try.
+NO_RESPONSE = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """One review to its end: the statuses of its tries, the last response, and the seconds that it took."""
+
+    codes: tuple[int, ...]
+    status: dict[str, Any]
+    began: float
+    seconds: float
+
+    @property
+    def username(self) -> str | None:
+        """The user's name, None if the token is not accepted."""
+        return self.status.get("user", {}).get("username")
+
+    @property
+    def reason(self) -> str:
+        """The reason of a refusal, as its message ends: `[reason, reference …]`."""
+        return str(self.status.get("error", "")).rpartition("[")[2].partition(",")[0]
+
+
+class APIServer:
+    """Posts reviews like kube-apiserver, any number at once."""
+
+    def __init__(self, port: int, trust: ssl.SSLContext, *, tries: int = _TRIES) -> None:
+        self._port = port
+        self._trust = trust
+        self._tries = tries
+        self._idle: list[Connection] = []
+
+    async def login(self, token: str) -> Login:
+        """Review a token until a final response, or until the tries are used up."""
+        began, body, codes = time.monotonic(), token_review(token), []
+        status: dict[str, Any] = {}
+        for number in range(self._tries):
+            if number:
+                pause = _FIRST_PAUSE * _FACTOR ** (number - 1)
+                await asyncio.sleep(pause * random.uniform(1, 1 + _JITTER))
+            code, status = await self._post(body)
+            codes.append(code)
+            if code not in _RETRIED | {NO_RESPONSE}:
+                break
+        return Login(codes=tuple(codes), status=status, began=began, seconds=time.monotonic() - began)
+
+    async def _post(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        connection = self._idle.pop() if self._idle else Connection(self._port, self._trust)
+        try:
+            answer = await connection.post(body)
+        except (OSError, EOFError, TimeoutError):
+            connection.close()
+            return NO_RESPONSE, {}
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return answer.code, answer.status
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()

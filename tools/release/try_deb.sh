@@ -35,7 +35,7 @@ run authd --version
 run authd-token --version
 run id authd >/dev/null || fail "the user authd is missing"
 run test -s /usr/share/man/man1/authd.1.gz || fail "the manual page is missing"
-run find /usr/lib/authd/lib -name '*.pyc' -path '*authd/client/entry*' | grep -q . || fail "nothing is compiled"
+run find /usr/lib/authd/lib -name '*.pyc' -path '*authd/client/__pycache__/entry*' | grep -q . || fail "nothing is compiled"
 
 run cp /usr/share/doc/authd/examples/config.yaml /etc/authd/config.yaml
 run authd check /etc/authd/config.yaml

@@ -17,6 +17,7 @@ run() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND
 step() { echo "$suite: $(($(date +%s) - begun)) s: $*"; }
 fail() { echo "$suite: FAILED: $*" >&2; exit 1; }
 
+[ -e "$root/etc/hosts" ] || echo "127.0.0.1 localhost" >"$root/etc/hosts" # debootstrap leaves this to the installer
 cp "$package" "$root/root/authd.deb"
 newer=$(mktemp -d)
 dpkg-deb -R "$package" "$newer/authd"

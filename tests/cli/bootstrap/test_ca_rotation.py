@@ -21,6 +21,12 @@ from authd.state.kubeconfig import ensure_kubeconfig
 NOW = datetime.now(UTC)
 
 
+@pytest.fixture(autouse=True)
+def no_kube_apiserver(monkeypatch):
+    """A kube-apiserver that happens to run on this machine does not count."""
+    monkeypatch.setattr(processes, "started_before", lambda _name, _moment: [])
+
+
 @pytest.fixture
 def settings(tmp_path):
     """Settings of a node that was set up by `authd init`."""

@@ -10,7 +10,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test e2e lint format words bench lock dist clean
+.PHONY: help demo serve test e2e lint format words bench lock dist deb deb-test clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -22,6 +22,7 @@ help:
 	@echo 'make words   count the words that CONTRIBUTING.md limits'
 	@echo 'make bench   benchmarks of the token plugin and the daemon'
 	@echo 'make dist    build wheel, sdist, bill of materials and checksums into dist/'
+	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
 	@echo 'make lock    renew requirements.txt from constraints.txt'
 	@echo 'make clean   remove everything that the others made'
 
@@ -76,6 +77,12 @@ dist: $(VENV)/installed-test
 	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/python tools/release/sbom.py dist/authd.cdx.json
 	cd dist && sha256sum -- * > SHA256SUMS
+
+deb: dist
+	$(BIN)/python -m tools.release.deb dist/*.whl
+
+deb-test:
+	AUTHD_DEB=$$(realpath dist/authd_*.deb) $(BIN)/python -m pytest tests/packaging/test_deb.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build

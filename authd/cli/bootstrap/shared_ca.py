@@ -1,0 +1,48 @@
+"""`authd init --ca DIR`: one CA for the webhooks of all control-plane nodes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from authd.cli.errors import CommandError
+from authd.state.atomic_file import write_atomically
+from authd.state.certificate_store import StateFiles
+from authd.state.x509 import CertifiedKey, new_ca
+
+_PUBLIC = 0o644
+_PRIVATE_FOLDER = 0o700
+
+
+def adopt(folder: Path, files: StateFiles, now: datetime) -> None:
+    """Put the CA of `folder` into the state directory, and make it first if `folder` has none.
+
+    Raises `CommandError` if the state directory has another CA: kube-apiserver may trust that one.
+    """
+    shared = StateFiles(folder=folder)
+    try:
+        authority = _ensure(shared, now)
+        if files.authority.exists() or files.authority_key.exists():
+            if files.read_authority().key_pem != authority.key_pem:
+                raise CommandError(
+                    f"{files.folder} has another CA than {folder}: run `authd rotate-ca --ca {folder}` to change it "
+                    "without a refused login"
+                )
+            return
+        files.folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        put_authority(files, authority)
+    except OSError as error:
+        raise CommandError(f"{error.filename or folder}: the CA can't be copied: {error.strerror}") from None
+
+
+def put_authority(files: StateFiles, authority: CertifiedKey) -> None:
+    """Write a CA's key and certificate. Raises `OSError`."""
+    write_atomically(files.authority_key, authority.key_pem)
+    write_atomically(files.authority, authority.certificate_pem, mode=_PUBLIC)
+
+
+def _ensure(shared: StateFiles, now: datetime) -> CertifiedKey:
+    if not shared.authority.exists() and not shared.authority_key.exists():
+        shared.folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        put_authority(shared, new_ca("authd", now))
+    return shared.read_authority()

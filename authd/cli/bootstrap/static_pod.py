@@ -1,0 +1,152 @@
+"""Edits the static pod manifest of kube-apiserver: the webhook's flags and the mount of its kubeconfig.
+
+The edit inserts lines and changes values of the webhook's own flags. Everything else keeps its bytes, with comments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from authd.core.errors import ConfigError, Problem
+
+_CONTAINER = "kube-apiserver"
+_VOLUME = "authd"
+_START = yaml.Mark("", 0, 0, 0, "", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Edit:
+    """One edit: the lines from `start` to before `end`, counted from 0, are replaced by `lines`."""
+
+    start: int
+    end: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticPod:
+    """A manifest's text, and its file for messages."""
+
+    text: str
+    file: str
+
+    def with_webhook(self, flags: Mapping[str, str], folder: str) -> str:
+        """Return the text with these flags, and with `folder` of the node mounted read-only at the same path.
+
+        Returns the same text if all of it is there. Raises `ConfigError` if this isn't a manifest of kube-apiserver.
+        """
+        container = self._container()
+        edits = [*self._flags(container, flags), *self._mount(container, folder), *self._volume(folder)]
+        lines = self.text.splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        for edit in sorted(edits, key=lambda each: each.start, reverse=True):
+            lines[edit.start : edit.end] = [f"{line}\n" for line in edit.lines]
+        return "".join(lines) if edits else self.text
+
+    def _root(self) -> yaml.MappingNode:
+        try:
+            root = yaml.compose(self.text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or _START
+            raise self._error(mark, f"this is no YAML: {error.problem}") from None
+        except yaml.YAMLError:
+            raise self._error(_START, "this is no YAML") from None
+        if not isinstance(root, yaml.MappingNode):
+            raise self._error(_START, "this is no manifest of a pod")
+        return root
+
+    def _spec(self) -> yaml.MappingNode:
+        root = self._root()
+        spec = _value(root, "spec")
+        if not isinstance(spec, yaml.MappingNode) or spec.flow_style:
+            raise self._error(root.start_mark, "this is no manifest of a pod in YAML's block style: `spec` is missing")
+        return spec
+
+    def _container(self) -> yaml.MappingNode:
+        spec = self._spec()
+        containers = _value(spec, "containers")
+        for container in containers.value if isinstance(containers, yaml.SequenceNode) else ():
+            name = _value(container, "name")
+            named = isinstance(name, yaml.ScalarNode) and name.value == _CONTAINER
+            if named and isinstance(container, yaml.MappingNode) and not container.flow_style:
+                return container
+        raise self._error(spec.start_mark, f"no container {_CONTAINER} here: name the manifest of kube-apiserver")
+
+    def _flags(self, container: yaml.MappingNode, flags: Mapping[str, str]) -> Iterator[_Edit]:
+        command = _value(container, "command")
+        arguments = _value(container, "args")
+        if not isinstance(command, yaml.SequenceNode) or command.flow_style or not command.value:
+            raise self._error(
+                container.start_mark, f"{_CONTAINER} has no `command` in YAML's block style: add the flags"
+            )
+        items = [*command.value, *(arguments.value if isinstance(arguments, yaml.SequenceNode) else ())]
+        first = command.value[0]
+        indent = " " * command.start_mark.column
+        missing = []
+        for name, value in flags.items():
+            wanted = f"--{name}={value}"
+            there = [item for item in items if str(item.value).partition("=")[0] == f"--{name}"]
+            if not there:
+                missing.append(f"{indent}- {wanted}")
+            for item in there:
+                if item.value != wanted:
+                    line = self.text.splitlines()[item.start_mark.line][: item.start_mark.column]
+                    yield _Edit(start=item.start_mark.line, end=item.end_mark.line + 1, lines=(f"{line}{wanted}",))
+        if missing:
+            after = first.end_mark.line + 1
+            yield _Edit(start=after, end=after, lines=tuple(missing))
+
+    def _mount(self, container: yaml.MappingNode, folder: str) -> Iterator[_Edit]:
+        mounts = _value(container, "volumeMounts")
+        entries = mounts.value if isinstance(mounts, yaml.SequenceNode) else ()
+        if any(_text(entry, "mountPath").rstrip("/") == folder for entry in entries):
+            return
+        entry = ("name: " + _VOLUME, "mountPath: " + folder, "readOnly: true")
+        yield self._entry(container, "volumeMounts", mounts, entry, place=1)
+
+    def _volume(self, folder: str) -> Iterator[_Edit]:
+        spec = self._spec()
+        volumes = _value(spec, "volumes")
+        entries = volumes.value if isinstance(volumes, yaml.SequenceNode) else ()
+        mounted = _value(self._container(), "volumeMounts")
+        for mount in mounted.value if isinstance(mounted, yaml.SequenceNode) else ():
+            if _text(mount, "mountPath").rstrip("/") == folder:
+                return  # a mount without its volume is no valid manifest, so the volume is there
+        if any(_text(entry, "name") == _VOLUME for entry in entries):
+            return
+        entry = ("name: " + _VOLUME, "hostPath:", f"  path: {folder}", "  type: Directory")
+        yield self._entry(spec, "volumes", volumes, entry, place=0)
+
+    def _entry(
+        self, owner: yaml.MappingNode, key: str, there: yaml.Node | None, entry: tuple[str, ...], *, place: int
+    ) -> _Edit:
+        """Return the edit that adds an entry to a list, or the list before the owner's key at `place`."""
+        if there is None:
+            following = owner.value[min(place, len(owner.value) - 1)][0]
+            at, indent = following.start_mark.line, " " * following.start_mark.column
+            head = [f"{indent}{key}:"]
+        elif isinstance(there, yaml.SequenceNode) and not there.flow_style:
+            at, indent, head = there.start_mark.line, " " * there.start_mark.column, []
+        else:
+            raise self._error(there.start_mark, f"`{key}` is not in YAML's block style: add the mount by hand")
+        lines = (*head, f"{indent}- {entry[0]}", *(f"{indent}  {line}" for line in entry[1:]))
+        return _Edit(start=at, end=at, lines=lines)
+
+    def _error(self, mark: yaml.Mark, message: str) -> ConfigError:
+        problem = Problem(file=self.file, line=mark.line + 1, column=mark.column + 1, message=message)
+        return ConfigError((problem,))
+
+
+def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((value for name, value in node.value if name.value == key), None)
+
+
+def _text(node: yaml.Node, key: str) -> str:
+    value = _value(node, key)
+    return str(value.value) if isinstance(value, yaml.ScalarNode) else ""

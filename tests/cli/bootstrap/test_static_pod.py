@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import difflib
+
+import pytest
+import yaml
+
+from authd.cli.bootstrap.static_pod import StaticPod
+from authd.core.errors import ConfigError
+
+FLAGS = {
+    "authentication-token-webhook-config-file": "/etc/kubernetes/authd/kubeconfig.yaml",
+    "authentication-token-webhook-version": "v1",
+}
+FOLDER = "/etc/kubernetes/authd"
+KUBEADM = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: kube-apiserver   # written by kubeadm
+  namespace: kube-system
+spec:
+  containers:
+  - command:
+    - kube-apiserver
+    - --advertise-address=192.0.2.1
+    - --tls-cert-file=/etc/kubernetes/pki/apiserver.crt   # ours
+    image: registry.k8s.io/kube-apiserver:v1.34.1
+    name: kube-apiserver
+    volumeMounts:
+    - mountPath: /etc/ssl/certs
+      name: ca-certs
+      readOnly: true
+  hostNetwork: true
+  volumes:
+  - hostPath:
+      path: /etc/ssl/certs
+      type: DirectoryOrCreate
+    name: ca-certs
+status: {}
+"""
+#: Lists indented below their key, flags in `args`, no volumes, and a second container.
+OTHER = """\
+spec:
+    hostNetwork: true
+    containers:
+      - name: kube-apiserver
+        image: registry.example.com/kube-apiserver
+        command:
+          - /usr/local/bin/kube-apiserver
+        args:
+          - --v=2
+          - "--authentication-token-webhook-version=v1beta1"
+      - name: healthcheck
+        image: registry.example.com/healthcheck
+"""
+
+
+def patched(text):
+    return StaticPod(text=text, file="m.yaml").with_webhook(FLAGS, FOLDER)
+
+
+def pod(text):
+    return yaml.safe_load(text)["spec"]
+
+
+@pytest.mark.parametrize("text", [KUBEADM, OTHER, KUBEADM.rstrip("\n")])
+def test_flags_and_mount(text):
+    """kube-apiserver gets its flags once, and the node's folder read-only at the same path."""
+    spec = pod(patched(text))
+    (container,) = [each for each in spec["containers"] if each["name"] == "kube-apiserver"]
+    given = container["command"][1:] + container.get("args", [])
+    assert [each for each in given if "webhook" in each] == [f"--{name}={value}" for name, value in FLAGS.items()]
+    (mount,) = [each for each in container["volumeMounts"] if each["mountPath"] == FOLDER]
+    (volume,) = [each for each in spec["volumes"] if each["name"] == mount["name"]]
+    assert mount["readOnly"] is True
+    assert volume["hostPath"] == {"path": FOLDER, "type": "Directory"}
+
+
+@pytest.mark.parametrize("text", [KUBEADM, OTHER])
+def test_everything_else_stays(text):
+    """Lines are only added, but for a flag of the webhook with another value. Comments and order stay."""
+    changes = difflib.ndiff(text.splitlines(), patched(text).splitlines())
+    assert [line for line in changes if line.startswith("- ") and "webhook-version" not in line] == []
+    assert yaml.safe_load(patched(text)).get("status") == yaml.safe_load(text).get("status")
+
+
+@pytest.mark.parametrize("text", [KUBEADM, OTHER])
+def test_again(text):
+    """A second run changes nothing."""
+    assert patched(patched(text)) == patched(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n", "m.yaml:1:1: this is no manifest of a pod"),
+        ("spec: [\n", "m.yaml:2:1: this is no YAML"),
+        ("kind: Pod\n", "`spec` is missing"),
+        ("spec:\n  containers:\n  - name: etcd\n", "m.yaml:2:3: no container kube-apiserver here"),
+        ("spec:\n  containers:\n  - name: kube-apiserver\n", "has no `command` in YAML's block style"),
+        (
+            KUBEADM.replace("volumeMounts:\n", "volumeMounts: [{name: a, mountPath: /a}]\n    x:\n"),
+            "not in YAML's block",
+        ),
+    ],
+)
+def test_other_files(text, message):
+    """Anything that isn't kube-apiserver's manifest is refused with its place and the fault."""
+    with pytest.raises(ConfigError) as caught:
+        patched(text)
+    assert message in str(caught.value)

@@ -1,0 +1,102 @@
+"""Manual pages of the commands, made from the same parsers as their --help.
+
+python -m tools.release.man FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from authd import __version__
+from authd.cli import main as cli
+
+#: The width that argparse wraps to; troff fills the lines again.
+_WIDTH = "100"
+_EXITS = (
+    ("0", "Success."),
+    ("1", "The command ran and its answer is no: errors in a file, a refused token."),
+    ("2", "A usage error, or a file that can't be used."),
+)
+
+
+def pages() -> dict[str, str]:
+    """Return every page's text by its file name, such as `authd.1`."""
+    os.environ["COLUMNS"] = _WIDTH
+    made = {"authd-token.1": _page("authd-token", "print a credential for kubectl", _token_help(), ["authd"])}
+    names = [name for name, command in cli.COMMANDS.items() if command.module]
+    for name in names:
+        parser = _parser(name)
+        made[f"authd-{name}.1"] = _page(f"authd-{name}", cli.COMMANDS[name].summary, parser.format_help(), ["authd"])
+    related = ["authd-token", *(f"authd-{name}" for name in names)]
+    made["authd.1"] = _page("authd", "log in to Kubernetes with AWS IAM", _overview(), related)
+    return made
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of one command as `authd NAME --help` shows it."""
+    parser = argparse.ArgumentParser(prog="authd")
+    subparsers = parser.add_subparsers()
+    cli._load(name, cli.COMMANDS[name].module).add_parser(subparsers)
+    found: argparse.ArgumentParser = subparsers.choices[name]
+    return found
+
+
+def _token_help() -> str:
+    command = [sys.executable, "-m", "authd.client", "--help"]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+
+def _overview() -> str:
+    parser = cli._parser()
+    subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for name, command in cli.COMMANDS.items():
+        subparsers.add_parser(name, help=command.summary)
+    return parser.format_help()
+
+
+def _page(name: str, summary: str, text: str, related: list[str]) -> str:
+    """Return a page: usage as synopsis, the first paragraph as description, and the sections of the help text."""
+    usage, _, rest = text.partition("\n\n")
+    lines = [
+        f'.TH {name.upper()} 1 "" "authd {__version__}" "User Commands"',
+        ".SH NAME", f"{_escape(name)} \\- {_escape(summary)}",
+        ".SH SYNOPSIS", ".nf", _escape(usage.removeprefix("usage: ")), ".fi",
+        ".SH DESCRIPTION",
+    ]  # fmt: skip
+    for paragraph in rest.strip("\n").split("\n\n"):
+        head, _, body = paragraph.partition("\n")
+        if body and re.fullmatch(r"[A-Za-z][\w ,]*:", head):
+            lines += [f".SH {_escape(head.removesuffix(':').upper())}", ".nf", _escape(body), ".fi"]
+        elif paragraph.startswith(" "):
+            lines += [".nf", _escape(paragraph), ".fi"]
+        else:
+            lines += [".PP", _escape(paragraph)]
+    lines += [".SH EXIT STATUS"]
+    for status, meaning in _EXITS:
+        lines += [".TP", status, _escape(meaning)]
+    lines += [".SH SEE ALSO", ", ".join(f"\\fB{_escape(each)}\\fR(1)" for each in related)]
+    return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    """Return text for troff: a leading dot or quote would be a request, and a plain hyphen can break a line."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return re.sub(r"(?m)^([.'])", r"\\&\1", text)
+
+
+def main() -> int:
+    """Write every page into a folder."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

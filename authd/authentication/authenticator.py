@@ -19,10 +19,11 @@ from authd.authentication.verdict_cache import Unmapped, VerdictCache
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.core.foreign_token import ForeignToken, classify
 from authd.core.mapping import KubernetesUser
 from authd.core.ordered_tables import OrderedTables
 from authd.core.partitions import STSHosts
-from authd.core.token import PresignedRequest, check_prefix, digest, parse_token
+from authd.core.token import PresignedRequest, check_prefix, check_window, digest, read_token
 from authd.core.token_review import ReviewRequest, common_audiences
 
 _log = Logger(namespace="authd.authenticator")
@@ -62,6 +63,14 @@ class CallObserver(Protocol):
         """Record the end of a call: `ok` or the reason of its failure."""
         ...
 
+    def foreign(self, token_class: ForeignToken, /) -> None:
+        """Note a token that is not authd's."""
+        ...
+
+    def coalesced(self) -> None:
+        """Note a review that shares another one's call to STS."""
+        ...
+
 
 class Authenticator:
     """Decides about tokens. Concurrent reviews of the same token share one call to STS."""
@@ -96,14 +105,14 @@ class Authenticator:
         """Decide about one token. Never raises, because every failure is a decision too."""
         progress = _Progress()
         try:
-            check_prefix(review.token)
+            self._check_prefix(review.token)
             progress.token_digest = digest(review.token)
             outcome = await self._review(review, progress)
             if isinstance(outcome, Mapped):
-                progress.identity = outcome.identity
+                progress.identity, progress.rule = outcome.identity, outcome.user.rule
                 return progress.decision(ALLOWED, "", outcome.user)
             if isinstance(outcome, Unmapped):
-                progress.identity = outcome.identity
+                progress.identity, progress.rule = outcome.identity, self._rule_of(outcome.identity)
                 outcome = outcome.denied
             return progress.decision(outcome.reason, outcome.message)
         except (Denied, Unavailable) as error:
@@ -112,11 +121,25 @@ class Authenticator:
             _log.failure("deciding about a token failed")
             return progress.decision(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
 
+    def _check_prefix(self, token: str) -> None:
+        try:
+            check_prefix(token)
+        except Denied:
+            if self._observer is not None:
+                self._observer.foreign(classify(token))
+            raise
+
+    def _rule_of(self, identity: CallerIdentity) -> str:
+        match = self._tables().find(identity)
+        return "" if match is None else match.rule.where
+
     async def _review(self, review: ReviewRequest, progress: _Progress) -> _Outcome:
         now = self._now()
         fresh = self._verdict_cache.fresh(progress.token_digest, now)
-        request = fresh.request if fresh is not None else self._parse(review.token, progress.token_digest, now)
-        progress.host = request.host
+        request = fresh.request if fresh is not None else self._parse(review.token, progress.token_digest)
+        progress.request = request
+        if fresh is None:
+            check_window(request, now)
         progress.audiences = common_audiences(review.audiences, self._audiences)
         if fresh is not None:
             progress.source = Source.CACHE
@@ -133,16 +156,16 @@ class Authenticator:
             return _map(self._tables(), stale.identity)
         return outcome
 
-    def _parse(self, token: str, token_digest: str, now: float) -> PresignedRequest:
-        return parse_token(
-            token, hosts=self._hosts, now=now, max_length=self._max_token_length, token_digest=token_digest
-        )
+    def _parse(self, token: str, token_digest: str) -> PresignedRequest:
+        return read_token(token, hosts=self._hosts, max_length=self._max_token_length, token_digest=token_digest)
 
     async def _shared_call(self, request: PresignedRequest) -> _Outcome:
         followers = self._flights.get(request.digest)
         if followers is not None:
             follower: Deferred[_Outcome] = Deferred()
             followers.append(follower)
+            if self._observer is not None:
+                self._observer.coalesced()
             return await follower
         followers = self._flights[request.digest] = []
         outcome: _Outcome = _BROKEN
@@ -222,11 +245,12 @@ def _verdict(outcome: _Outcome) -> Verdict:
 class _Progress:
     """Facts about a review so far. `decision` makes a decision from them."""
 
-    __slots__ = ("audiences", "host", "identity", "source", "token_digest")
+    __slots__ = ("audiences", "identity", "request", "rule", "source", "token_digest")
 
     def __init__(self) -> None:
         self.token_digest = ""
-        self.host = ""
+        self.request: PresignedRequest | None = None
+        self.rule = ""
         self.audiences: tuple[str, ...] = ()
         self.identity: CallerIdentity | None = None
         self.source = Source.STS
@@ -237,9 +261,11 @@ class _Progress:
             message=message,
             reference=f"{random.getrandbits(32):08x}",  # distinguishes log lines and is no secret
             token_digest=self.token_digest,
-            host=self.host,
+            host="" if self.request is None else self.request.host,
             user=user,
             identity=self.identity,
             source=self.source,
             audiences=self.audiences,
+            request=self.request,
+            rule=self.rule,
         )

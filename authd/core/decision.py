@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.mapping import KubernetesUser
+from authd.core.token import PresignedRequest
 
 #: The reason of a decision that accepts the token.
 ALLOWED = "allowed"
@@ -25,7 +26,9 @@ class Decision(NamedTuple):
 
     `user` is set if and only if the token is accepted. `reason` is `allowed` or a value of `DenialReason` or
     `UnavailableReason`. `identity` is the one confirmed by STS, even if no mapping matches. `reference` is a short text
-    that the response and the log share. `audiences` are the requested ones that the response repeats.
+    that the response and the log share. `audiences` are the requested ones that the response repeats. `request` is the
+    token's request, if it could be read. `rule` is the place of the deciding rule, also if its names could not be
+    rendered.
     """
 
     reason: str
@@ -37,3 +40,5 @@ class Decision(NamedTuple):
     identity: CallerIdentity | None = None
     source: Source = Source.STS
     audiences: tuple[str, ...] = ()
+    request: PresignedRequest | None = None
+    rule: str = ""

@@ -113,6 +113,15 @@ def parse_token(
 
     Raises `Denied`: `foreign_token`, `malformed_token`, `token_expired` or `token_not_yet_valid`.
     """
+    request = read_token(token, hosts=hosts, max_length=max_length, token_digest=token_digest)
+    check_window(request, now)
+    return request
+
+
+def read_token(
+    token: str, *, hosts: STSHosts, max_length: int = DEFAULT_MAX_TOKEN_LENGTH, token_digest: str | None = None
+) -> PresignedRequest:
+    """Read a token as `parse_token` does, without a check of its date. Raises `Denied`."""
     check_prefix(token)
     url = _URL.fullmatch(_decode(token, max_length))
     if url is None:
@@ -131,7 +140,6 @@ def parse_token(
     if not date_text.startswith(scope_date):
         raise _malformed("the credential scope's date is not that of X-Amz-Date")
     date = _read_date(date_text)
-    _check_window(date, now)
     return PresignedRequest(
         host=host,
         region=region,
@@ -189,7 +197,9 @@ def _read_date(text: bytes) -> int:
         raise _malformed("X-Amz-Date is not a date of the calendar") from None
 
 
-def _check_window(date: int, now: float) -> None:
+def check_window(request: PresignedRequest, now: float) -> None:
+    """Raise `Denied` if STS would refuse the signature for its date: `token_expired` or `token_not_yet_valid`."""
+    date = request.date
     if now > date + SIGNATURE_LIFETIME:
         raise Denied(
             DenialReason.TOKEN_EXPIRED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import ClassVar
 
 from twisted.python import usage
@@ -33,6 +34,14 @@ class Options(usage.Options):
     optFlags: ClassVar[list[list[str | None]]] = [
         ["kubeconfig-pregenerated", None, "Write no webhook kubeconfig (server.kubeconfigPregenerated)."]
     ]
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Parse the command line. A usage error ends the process with status 2; twistd itself would return 0."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            sys.stderr.write(f"twistd authd: {error}\nTry `twistd authd --help`.\n")
+            raise SystemExit(2) from None
 
     def postOptions(self) -> None:
         """Reject an unknown log format."""

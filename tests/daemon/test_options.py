@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from twisted.application.service import IService, IServiceMaker
 from twisted.plugin import getPlugins
-from twisted.python import usage
 
 from authd import __version__
 from authd.daemon.options import Options
@@ -40,10 +39,12 @@ def test_options_override_settings_by_their_path() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--log-format", "xml"], ["--port"], ["word"]])
-def test_a_wrong_command_line_is_a_usage_error(arguments: list[str]) -> None:
-    """What can't be understood is refused before anything starts."""
-    with pytest.raises(usage.UsageError):
+def test_a_usage_error_ends_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An invalid command line ends the process with status 2 and a sentence, before anything starts."""
+    with pytest.raises(SystemExit) as ended:
         parsed(*arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("twistd authd: ")
 
 
 def test_the_version_is_authds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,11 +15,12 @@ from twisted.logger import Logger
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.callers import Verdict
 from authd.authentication.circuit_breaker import CircuitBreakers
-from authd.authentication.token import AskedT_contra, TokenParser, TokenT
+from authd.authentication.token import AskedT_contra, Token, TokenParser, TokenT
 from authd.authentication.verdict_cache import Unmapped, VerdictCache
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.core.foreign_token import ForeignToken, classify
 from authd.core.mapping import KubernetesUser
 from authd.core.ordered_tables import OrderedTables
 from authd.core.token import digest
@@ -62,6 +63,14 @@ class CallObserver(Protocol):
         """Record the end of a call: `ok` or the reason of its failure."""
         ...
 
+    def foreign(self, token_class: ForeignToken, /) -> None:
+        """Note a token that is not authd's."""
+        ...
+
+    def coalesced(self) -> None:
+        """Note a review that shares another one's call to STS."""
+        ...
+
 
 class Authenticator(Generic[TokenT]):
     """Decides about tokens. Concurrent reviews of the same token share one call to STS."""
@@ -94,14 +103,14 @@ class Authenticator(Generic[TokenT]):
         """Decide about one token. Never raises, because every failure is a decision too."""
         progress = _Progress()
         try:
-            self._tokens.check_prefix(review.token)
+            self._check_prefix(review.token)
             progress.token_digest = digest(review.token)
             outcome = await self._review(review, progress)
             if isinstance(outcome, Mapped):
-                progress.identity = outcome.identity
+                progress.identity, progress.rule = outcome.identity, outcome.user.rule
                 return progress.decision(ALLOWED, "", outcome.user)
             if isinstance(outcome, Unmapped):
-                progress.identity = outcome.identity
+                progress.identity, progress.rule = outcome.identity, self._rule_of(outcome.identity)
                 outcome = outcome.denied
             return progress.decision(outcome.reason, outcome.message)
         except (Denied, Unavailable) as error:
@@ -110,15 +119,28 @@ class Authenticator(Generic[TokenT]):
             _log.failure("deciding about a token failed")
             return progress.decision(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
 
+    def _check_prefix(self, token: str) -> None:
+        try:
+            self._tokens.check_prefix(token)
+        except Denied:
+            if self._observer is not None:
+                self._observer.foreign(classify(token))
+            raise
+
+    def _rule_of(self, identity: CallerIdentity) -> str:
+        match = self._tables().find(identity)
+        return "" if match is None else match.rule.where
+
     async def _review(self, review: ReviewRequest, progress: _Progress) -> _Outcome:
         now = self._now()
         fresh = self._verdict_cache.fresh(progress.token_digest, now)
         if fresh is not None:
-            progress.host, progress.source = fresh.request.host, Source.CACHE
+            progress.request, progress.source = fresh.request, Source.CACHE
             progress.audiences = common_audiences(review.audiences, self._audiences)
             return _map(self._tables(), fresh.identity)
-        request = self._tokens.parse(review.token, digest=progress.token_digest, now=now)
-        progress.host = request.host
+        request = self._tokens.parse(review.token, digest=progress.token_digest)
+        progress.request = request
+        self._tokens.check_window(request, now)
         progress.audiences = common_audiences(review.audiences, self._audiences)
         self._verdict_cache.check_refused(request.digest)
         unmapped = self._verdict_cache.unmapped(request.digest, self._tables())
@@ -137,6 +159,8 @@ class Authenticator(Generic[TokenT]):
         if followers is not None:
             follower: Deferred[_Outcome] = Deferred()
             followers.append(follower)
+            if self._observer is not None:
+                self._observer.coalesced()
             return await follower
         followers = self._flights[request.digest] = []
         outcome: _Outcome = _BROKEN
@@ -216,11 +240,12 @@ def _verdict(outcome: _Outcome) -> Verdict:
 class _Progress:
     """Facts about a review so far. `decision` makes a decision from them."""
 
-    __slots__ = ("audiences", "host", "identity", "source", "token_digest")
+    __slots__ = ("audiences", "identity", "request", "rule", "source", "token_digest")
 
     def __init__(self) -> None:
         self.token_digest = ""
-        self.host = ""
+        self.request: Token | None = None
+        self.rule = ""
         self.audiences: tuple[str, ...] = ()
         self.identity: CallerIdentity | None = None
         self.source = Source.STS
@@ -231,9 +256,11 @@ class _Progress:
             message=message,
             reference=f"{random.getrandbits(32):08x}",  # distinguishes log lines and is no secret
             token_digest=self.token_digest,
-            host=self.host,
+            host="" if self.request is None else self.request.host,
             user=user,
             identity=self.identity,
             source=self.source,
             audiences=self.audiences,
+            request=self.request,
+            rule=self.rule,
         )

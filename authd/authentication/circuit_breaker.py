@@ -12,7 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from twisted.logger import Logger
+
 from authd.core.errors import Unavailable, UnavailableReason
+
+_log = Logger(namespace="authd.circuit")
 
 #: Failures in a row that open a circuit. Any decision by STS closes it.
 FAILURES_TO_OPEN = 10
@@ -39,6 +43,7 @@ class _Circuit:
     wait: float = 0.0
     next_probe: float = 0.0
     probing: bool = False
+    reason: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -71,6 +76,10 @@ class CircuitBreakers:
         """The number of hosts with an open circuit."""
         return len({host for (host, _), circuit in self._circuits.items() if circuit.is_open})
 
+    def failing(self) -> dict[str, str]:
+        """Return the hosts with an open circuit, each with the reason of its last failure."""
+        return {host: circuit.reason for (host, _), circuit in self._circuits.items() if circuit.is_open}
+
     def check(self, host: str, *, known: bool) -> None:
         """Raise `Unavailable(circuit_open)` if no call to a host may start now. Call it before waiting for a permit."""
         circuit = self._circuits.get((host, known))
@@ -96,19 +105,35 @@ class CircuitBreakers:
         if passage.probe is not None:
             passage.probe.probing = False
         if failure is None:
-            self._circuits.pop((passage.host, True), None)
-            self._circuits.pop((passage.host, False), None)
+            closed = [self._circuits.pop((passage.host, known), None) for known in (True, False)]
+            if any(circuit is not None and circuit.is_open for circuit in closed):
+                _log.info("STS host {sts_host} answers again", sts_host=passage.host)
         elif failure.reason in _FAILURES:
-            self._failed((passage.host, passage.known), passage.probe)
+            self._failed((passage.host, passage.known), passage.probe, failure)
             if passage.known:
-                self._failed((passage.host, False), None)
+                self._failed((passage.host, False), None, failure)
 
-    def _failed(self, key: tuple[str, bool], probe: _Circuit | None) -> None:
+    def _failed(self, key: tuple[str, bool], probe: _Circuit | None, failure: Unavailable) -> None:
+        was_open = self._is_failing(key[0])
         circuit = self._circuits.get(key) or self._new(key)
         circuit.failures += 1
+        circuit.reason = str(failure.reason)
+        if circuit.is_open and not was_open:
+            _log.warn(
+                "STS host {sts_host} has failed {failures} times in a row: {message}; single probes ask it until it "
+                "answers",
+                sts_host=key[0],
+                failures=circuit.failures,
+                message=failure.message,
+                reason=circuit.reason,
+            )
         if circuit is probe:  # another call may have closed the probed one, and a new one have opened
             circuit.wait = min(max(circuit.wait * 2, _FIRST_WAIT), _LONGEST_WAIT)
             circuit.next_probe = self._seconds() + circuit.wait * self._jitter()
+
+    def _is_failing(self, host: str) -> bool:
+        circuits = (self._circuits.get((host, known)) for known in (True, False))
+        return any(circuit is not None and circuit.is_open for circuit in circuits)
 
     def _new(self, key: tuple[str, bool]) -> _Circuit:
         circuit = self._circuits[key] = _Circuit()

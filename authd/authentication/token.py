@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
+from authd.core.decision import SignedRequest
 
-class Token(Protocol):
-    """A checked token."""
+
+class Token(SignedRequest, Protocol):
+    """A parsed token."""
 
     @property
     def digest(self) -> str:
@@ -19,28 +21,26 @@ class Token(Protocol):
         ...
 
     @property
-    def host(self) -> str:
-        """The STS host that verifies it."""
-        ...
-
-    @property
     def expiry(self) -> int:
         """The end of its validity in Unix seconds."""
         ...
 
 
 TokenT = TypeVar("TokenT", bound=Token)
-ParsedT_co = TypeVar("ParsedT_co", bound=Token, covariant=True)
 AskedT_contra = TypeVar("AskedT_contra", bound=Token, contravariant=True)
 
 
-class TokenParser(Protocol[ParsedT_co]):
+class TokenParser(Protocol[TokenT]):
     """Parses one kind of token."""
 
     def check_prefix(self, text: str, /) -> None:
         """Raise `Denied(foreign_token)` for a token of another kind. This is the first and cheapest check."""
         ...
 
-    def parse(self, text: str, /, *, digest: str, now: float) -> ParsedT_co:
-        """Parse a token with a known digest at the Unix time `now`. Raises `Denied`."""
+    def parse(self, text: str, /, *, digest: str) -> TokenT:
+        """Parse a token with a known digest. Raises `Denied`."""
+        ...
+
+    def check_window(self, request: TokenT, /, now: float) -> None:
+        """Raise `Denied` if the token is not valid at the Unix time `now`."""
         ...

@@ -12,6 +12,7 @@ from authd.config.settings import Settings
 from authd.state.atomic_file import read_regular
 from authd.state.certificate_checks import Validity, issuer_problem, name_problem, validity_of
 from authd.state.certificate_store import StateFiles
+from authd.state.kubeconfig_checks import kubeconfig_problem
 
 #: A certificate that nobody renews is reported this many days before its end.
 _SOON_DAYS = 30
@@ -21,6 +22,8 @@ def certificate_warnings(settings: Settings, now: datetime) -> Iterator[str]:
     """Yield the faults of names, dates and file modes. Faults that the daemon corrects by its own CA are none."""
     files = StateFiles(folder=Path(settings.state_dir))
     if problem := _certificate_problem(settings, files, now):
+        yield problem
+    if problem := _trust_problem(settings, files):
         yield problem
     if exposed := files.exposed_keys():
         yield exposed
@@ -54,6 +57,15 @@ def _soon(path: Path, validity: Validity, now: datetime) -> str:
         f"{path} ends in {days:.0f} days, at {validity.ends.isoformat()}, and nobody renews it: replace it and its "
         "key, or remove both and run `authd init`"
     )
+
+
+def _trust_problem(settings: Settings, files: StateFiles) -> str:
+    """Return why kube-apiserver refuses the certificate by its kubeconfig, empty if it accepts it or can't be read."""
+    try:
+        serving_pem = read_regular(files.certificate)
+        return kubeconfig_problem(Path(settings.generate_kubeconfig), serving_pem)
+    except OSError:
+        return ""
 
 
 def _signer(certificate: x509.Certificate, files: StateFiles) -> x509.Certificate | None:

@@ -135,7 +135,10 @@ def _load(name: str, module: str) -> object:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _DAEMON_PACKAGES:
             raise
-        message = f"authd {name} needs the daemon's packages ({error.name} is missing): pip install 'authd[daemon]'"
+        message = (
+            f"authd {name} needs the daemon's packages ({error.name} is missing): install authd with the extra "
+            "`daemon` from the clone, the wheel or the package, see README.md"
+        )
         raise CommandError(message) from None
 
 

@@ -37,7 +37,7 @@ SERVER = _names(
     "generateKubeconfig", "kubeconfigPregenerated", "partition", "mapRoles", "mapUsers", "mapAccounts",
     "rolePatterns", "scrubbedAccounts", "backendMode", "dynamicBackendModePath", "reservedPrefixConfig",
     "requireClientCertificate", "audiences", "userExtra", "maxTokenLength", "startFromLastGood", "maxLockoutShare",
-    "sts", *SOURCE_OPTIONS, *EC2_OPTIONS,
+    "auditLog", "auditLogMaxMegabytes", "sts", *SOURCE_OPTIONS, *EC2_OPTIONS,
 )  # fmt: skip
 
 STS = _names(

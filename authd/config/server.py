@@ -26,6 +26,8 @@ from authd.core.token_review import UserExtra
 _TOKEN_LENGTHS = (1024, 16384)
 #: Up to more calls per second than EC2 allows an account.
 _EC2_RATE = integer(1, 10_000)
+#: Sizes at which the audit log may rotate. Ten files exist at most.
+_AUDIT_MEGABYTES = (1, 1_000_000)
 
 _NO_MAPPINGS = MappingTable(exact=MappingProxyType({}))
 _DEFAULT = Settings(cluster_id="-")
@@ -98,6 +100,10 @@ def _answers(server: Section) -> dict[str, Any]:
         "start_from_last_good": server.value("startFromLastGood", boolean, _DEFAULT.start_from_last_good),
         "lockout_share": server.value("maxLockoutShare", share, _DEFAULT.lockout_share),
         "role_patterns": server.value("rolePatterns", boolean, _DEFAULT.role_patterns),
+        "audit_log": _path(server, "auditLog", _DEFAULT.audit_log),
+        "audit_log_max_megabytes": server.value(
+            "auditLogMaxMegabytes", integer(*_AUDIT_MEGABYTES), _DEFAULT.audit_log_max_megabytes
+        ),
     }
 
 

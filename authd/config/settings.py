@@ -55,6 +55,7 @@ class Settings:
     `address` and `health_address` may be host names. Port 0 stands for any free port. `backend_mode` has the sources in
     their order, and `reserved_prefixes` the prefixes that each may not give. `lockout_share` is the share (0 to 1) of
     the identities of the last hour that a reload may shut out, None for no limit. `ec2_qps` is per second.
+    `audit_log` is a path, empty for no audit log.
     """
 
     cluster_id: str
@@ -88,6 +89,8 @@ class Settings:
     max_token_length: int = 4096
     start_from_last_good: bool = False
     lockout_share: float | None = 0.5
+    audit_log: str = ""
+    audit_log_max_megabytes: int = 100
     sts: STSSettings = field(default_factory=STSSettings)
 
     @property

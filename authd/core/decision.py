@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.mapping import KubernetesUser
@@ -20,12 +20,33 @@ class Source(StrEnum):
     STALE = "stale"
 
 
+class SignedRequest(Protocol):
+    """The facts about a token's request that the decision log shows."""
+
+    @property
+    def host(self) -> str:
+        """The STS host that verifies it."""
+        ...
+
+    @property
+    def access_key_id(self) -> str:
+        """The signer's access key ID."""
+        ...
+
+    @property
+    def date(self) -> int:
+        """The signing time in Unix seconds."""
+        ...
+
+
 class Decision(NamedTuple):
     """One decision.
 
     `user` is set if and only if the token is accepted. `reason` is `allowed` or a value of `DenialReason` or
     `UnavailableReason`. `identity` is the one confirmed by STS, even if no mapping matches. `reference` is a short text
-    that the response and the log share. `audiences` are the requested ones that the response repeats.
+    that the response and the log share. `audiences` are the requested ones that the response repeats. `request` is the
+    token's request, if it could be read. `rule` is the place of the deciding rule, also if its names could not be
+    rendered.
     """
 
     reason: str
@@ -37,3 +58,5 @@ class Decision(NamedTuple):
     identity: CallerIdentity | None = None
     source: Source = Source.STS
     audiences: tuple[str, ...] = ()
+    request: SignedRequest | None = None
+    rule: str = ""

@@ -113,9 +113,13 @@ class PresignedTokens:
         """Raise `Denied(foreign_token)` for a token of another kind."""
         check_prefix(text)
 
-    def parse(self, text: str, /, *, digest: str, now: float) -> PresignedRequest:
-        """Parse a token, see `parse_token`."""
-        return parse_token(text, hosts=self.hosts, now=now, max_length=self.max_length, token_digest=digest)
+    def parse(self, text: str, /, *, digest: str) -> PresignedRequest:
+        """Parse a token without a check of its date, see `read_token`."""
+        return read_token(text, hosts=self.hosts, max_length=self.max_length, token_digest=digest)
+
+    def check_window(self, request: PresignedRequest, now: float) -> None:
+        """Check a token's date, see the function `check_window`."""
+        check_window(request, now)
 
 
 def parse_token(
@@ -130,6 +134,15 @@ def parse_token(
 
     Raises `Denied`: `foreign_token`, `malformed_token`, `token_expired` or `token_not_yet_valid`.
     """
+    request = read_token(token, hosts=hosts, max_length=max_length, token_digest=token_digest)
+    check_window(request, now)
+    return request
+
+
+def read_token(
+    token: str, *, hosts: STSHosts, max_length: int = DEFAULT_MAX_TOKEN_LENGTH, token_digest: str | None = None
+) -> PresignedRequest:
+    """Read a token as `parse_token` does, without a check of its date. Raises `Denied`."""
     check_prefix(token)
     url = _URL.fullmatch(_decode(token, max_length))
     if url is None:
@@ -148,7 +161,6 @@ def parse_token(
     if not date_text.startswith(scope_date):
         raise _malformed("the credential scope's date is not that of X-Amz-Date")
     date = _read_date(date_text)
-    _check_window(date, now)
     return PresignedRequest(
         host=host,
         region=region,
@@ -206,7 +218,9 @@ def _read_date(text: bytes) -> int:
         raise _malformed("X-Amz-Date is not a date of the calendar") from None
 
 
-def _check_window(date: int, now: float) -> None:
+def check_window(request: PresignedRequest, now: float) -> None:
+    """Raise `Denied` if STS would refuse the signature for its date: `token_expired` or `token_not_yet_valid`."""
+    date = request.date
     if now > date + SIGNATURE_LIFETIME:
         raise Denied(
             DenialReason.TOKEN_EXPIRED,

@@ -15,12 +15,14 @@ from authd.daemon.telemetry.metrics import Metrics
 class Check:
     """One condition of readiness. `problem` returns its fault, or an empty text if it is met.
 
-    If it is met, `detail` returns a remark to print, or an empty text.
+    If it is met, `detail` returns a remark to print, or an empty text. `warning` returns a fault that readiness doesn't
+    depend on.
     """
 
     name: str
     problem: Callable[[], str]
     detail: Callable[[], str] = str
+    warning: Callable[[], str] = str
 
 
 class HealthRequest(BoundedRequest):
@@ -58,6 +60,8 @@ def exposition(metrics: Metrics) -> tuple[bytes, bytes]:
 
 
 def _passed(check: Check) -> str:
+    if warning := check.warning():
+        return f"[!] {check.name}: {warning}"
     detail = check.detail()
     return f"[+] {check.name}: ok, {detail}" if detail else f"[+] {check.name}: ok"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
+from OpenSSL import SSL
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
@@ -11,7 +12,7 @@ from twisted.python.failure import Failure
 
 from authd.daemon.http.deadlines import SWEEP_SECONDS
 from authd.daemon.net.server_tls import SwappableServerTLS
-from authd.daemon.net.tls import TLSFactory
+from authd.daemon.net.tls import TLSConnection, TLSFactory
 from authd.daemon.webhook import WebhookFactory
 
 #: Largest number of connections. One costs some 50 KB. kube-apiserver opens one for each review in flight.
@@ -26,11 +27,22 @@ _SEND_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 
 
+class HandshakeRecorder(Protocol):
+    """Records failed TLS handshakes."""
+
+    def failed(self, peer: str, error: SSL.Error, /) -> None:
+        """Record a failed handshake with a client at the address `peer`."""
+        ...
+
+
 class _CappedTLS(TLSFactory):
     """Encrypts and counts connections. At the limit, a new connection replaces an idle one."""
 
-    def __init__(self, tls: SwappableServerTLS, webhook: WebhookFactory, limit: int) -> None:
+    def __init__(
+        self, tls: SwappableServerTLS, webhook: WebhookFactory, limit: int, handshakes: HandshakeRecorder | None
+    ) -> None:
         super().__init__(tls, webhook)
+        self._handshakes = handshakes
         self._webhook = webhook
         self._limit = limit
 
@@ -41,14 +53,26 @@ class _CappedTLS(TLSFactory):
             return None
         return super().buildProtocol(addr)
 
+    def handshake_failed(self, connection: TLSConnection, error: SSL.Error) -> None:
+        """Record a failed handshake with its client's address."""
+        if self._handshakes is not None:
+            peer = connection.getPeer()
+            self._handshakes.failed(str(getattr(peer, "host", "an unknown address")), error)
+
 
 class WebhookListener:
     """Serves a webhook on an endpoint, over TLS."""
 
-    def __init__(self, reactor: Any, webhook: WebhookFactory, tls: SwappableServerTLS) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        webhook: WebhookFactory,
+        tls: SwappableServerTLS,
+        handshakes: HandshakeRecorder | None = None,
+    ) -> None:
         self._reactor = reactor
         self._webhook = webhook
-        self._factory = _CappedTLS(tls, webhook, MAX_CONNECTIONS)
+        self._factory = _CappedTLS(tls, webhook, MAX_CONNECTIONS, handshakes)
         self._sweeping = task.LoopingCall(webhook.deadlines.sweep)
         self._sweeping.clock = reactor
         self._port: IListeningPort | None = None

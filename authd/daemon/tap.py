@@ -35,9 +35,12 @@ from authd.daemon.sighup import HangUps
 from authd.daemon.socket_activation import inherited_endpoint
 from authd.daemon.sts.setup import sts_access
 from authd.daemon.systemd import ServiceManager, watchdog_seconds
+from authd.daemon.telemetry.handshake_log import HandshakeLog
+from authd.daemon.telemetry.log_level import LogFilter
 from authd.daemon.telemetry.log_output import LogOutput, log_observer
 from authd.daemon.telemetry.metrics import Metrics
-from authd.daemon.webhook import WebhookFactory
+from authd.daemon.telemetry.reactor_lag import MEASURE_SECONDS, ReactorLag
+from authd.daemon.telemetry.stranger_lines import REPORT_SECONDS
 from authd.partition_data import load_partitions
 from authd.sources.changed_file import short_slice
 from authd.sources.directory_watcher import DirectoryWatcher
@@ -75,9 +78,11 @@ class AuthdService(MultiService):
     def setServiceParent(self, parent: Any) -> None:
         """Join twistd's application, catch SIGHUP, and choose the log's format."""
         super().setServiceParent(parent)
-        HangUps(self._reactor, self._check_files).take()  # a SIGHUP takes effect once the reactor runs
+        HangUps(self._reactor, self._hang_up).take()  # a SIGHUP takes effect once the reactor runs
         if isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, log_observer(self._output, self._options["log-format"]))
+            log_filter = LogFilter(log_observer(self._output, self._options["log-format"]))
+            log_filter.install(self._reactor)
+            parent.setComponent(ILogObserver, log_filter)
 
     def startService(self) -> None:
         """Read the settings, build the parts, bind the ports and begin. Exits with a logged reason on any failure."""
@@ -125,17 +130,21 @@ class AuthdService(MultiService):
         self._every(CLOCK_SECONDS, self._certificate.check_clock)
         self._reactor.installNameResolver(SharedResolver(self._reactor.nameResolver, self._reactor.seconds))
         self._sts = sts_access(self._reactor, settings, partitions[settings.partition])
-        webhook = wiring.webhook(
+        reviews = self._reviews = wiring.webhook(
             self._reactor, self._in_force, self._sts, metrics=self._metrics, seen=self._seen, output=self._output
         )
         wiring.publish_state(self._metrics, self._in_force, self._sources, self._certificate)
-        self._listen(settings, webhook)
+        self._listen(settings, reviews)
         certificate = StateFiles(folder=Path(settings.state_dir)).certificate
         for watched in (certificate,) if path is None else (path, certificate):
             watcher = DirectoryWatcher(self._reactor, watched, self._check_files)
             watcher.start()
             self._watchers.append(watcher)
         self._every(LOOK_SECONDS, Descriptors().check)
+        self._every(REPORT_SECONDS, reviews.decisions.report_omitted)
+        lag = ReactorLag(self._reactor.seconds)
+        self._every(MEASURE_SECONDS, lag.measure)
+        wiring.publish_load(self._metrics, self._listener, lag)
         self._reactor.callWhenRunning(self._ready)
 
     def _warn_of_flags(self, settings: Settings) -> None:
@@ -143,17 +152,27 @@ class AuthdService(MultiService):
         if idle:
             _log.warn("these arguments have no effect: {arguments}", arguments=", ".join(idle))
 
-    def _listen(self, settings: Settings, webhook: WebhookFactory) -> None:
+    def _listen(self, settings: Settings, reviews: wiring.Reviews) -> None:
         # One thread for each possible look-up of a host name, because a look-up can't be cancelled.
         self._reactor.suggestThreadPoolSize(max(10, min(settings.sts.concurrency, 64)))
-        self._listener = WebhookListener(self._reactor, webhook, self._certificate.tls)
+        self._listener = WebhookListener(
+            self._reactor, reviews.factory, self._certificate.tls, HandshakeLog(self._metrics)
+        )
         endpoint = inherited_endpoint(self._reactor) or _tcp(
             self._reactor, settings.port, local_address("server.address", settings.address)
         )
         address: Any = self._listener.listen(endpoint).getHost()
-        self._kubeconfig = wiring.webhook_kubeconfig(settings, address.port, self._certificate)
+        self._kubeconfig = wiring.webhook_kubeconfig(settings, address.port, self._certificate, self._metrics)
         self._kubeconfig.write()
-        checks = wiring.readiness_checks(self._sources, self._certificate, self._kubeconfig, lambda: bool(self.running))
+        checks = wiring.readiness_checks(
+            self._sources,
+            self._certificate,
+            self._kubeconfig,
+            listening=lambda: bool(self.running),
+            breakers=reviews.breakers,
+            metrics=self._metrics,
+            audit=reviews.audit,
+        )
         site = HealthFactory(self._reactor, checks, self._metrics)
         self._every(SWEEP_SECONDS, site.deadlines.sweep)
         health_address = local_address("server.healthAddress", settings.health_address)
@@ -182,6 +201,11 @@ class AuthdService(MultiService):
         self._certificate.check()
         self._kubeconfig.check()
 
+    def _hang_up(self) -> None:
+        if self._reviews.audit is not None:
+            self._reviews.audit.reopen()
+        self._check_files()
+
     def _ready(self) -> None:
         gc.collect()
         gc.freeze()  # the objects of the start live as long as the process, so no collection needs to walk them
@@ -204,6 +228,9 @@ class AuthdService(MultiService):
             if closing is not None:
                 await closing
         self._sts.agent.close_idle()
+        if self._reviews.audit is not None:
+            self._reviews.audit.flush()
+            self._reviews.audit.close()
         self._manager.close()
 
     def stopService(self) -> Deferred[Any]:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from OpenSSL import SSL
+
+import twisted
+from authd import __version__
 from authd.authentication.authenticator import Authenticator
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
 from authd.authentication.verdict_cache import VerdictCache
 from authd.config.settings import Settings
+from authd.core.errors import ConfigError, Problem
 from authd.core.token import PresignedTokens
 from authd.core.token_review import ReviewEncoder
 from authd.daemon.certificates.serving_certificate import ServingCertificate
 from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig
 from authd.daemon.health import Check, exposition
+from authd.daemon.listener import WebhookListener
 from authd.daemon.sts.setup import STSAccess
+from authd.daemon.telemetry.audit_log import AuditLog
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.log_output import LogOutput
-from authd.daemon.telemetry.metrics import Metrics
+from authd.daemon.telemetry.metrics import Info, LabelledGauge, Metrics, Total
+from authd.daemon.telemetry.reactor_lag import ReactorLag
+from authd.daemon.telemetry.sts_calls import MeasuredSTS
 from authd.daemon.webhook import WebhookFactory
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import SeenIdentities
@@ -47,17 +57,39 @@ def serving_certificate(settings: Settings) -> ServingCertificate:
     return certificate
 
 
-def webhook_kubeconfig(settings: Settings, port: int, certificate: ServingCertificate) -> WebhookKubeconfig:
+def webhook_kubeconfig(
+    settings: Settings, port: int, certificate: ServingCertificate, metrics: Metrics
+) -> WebhookKubeconfig:
     """Return the kubeconfig for kube-apiserver; `port` is the one that is bound, for settings with port 0."""
-    files = StateFiles(folder=Path(settings.state_dir))
-    return WebhookKubeconfig(
-        settings, files, settings.port or port, trusted=lambda: certificate.trusted_pem, now=wall_clock
+    kubeconfig = WebhookKubeconfig(
+        settings,
+        StateFiles(folder=Path(settings.state_dir)),
+        settings.port or port,
+        trusted=lambda: certificate.trusted_pem,
+        served=lambda: certificate.certificate_pem,
+        now=wall_clock,
     )
+    metrics.gauge(
+        "authd_kubeconfig_problems",
+        "1 if the webhook kubeconfig is outdated or does not trust the certificate in force.",
+        lambda: bool(kubeconfig.problem()),
+    )
+    return kubeconfig
+
+
+class Reviews(NamedTuple):
+    """The webhook's request factory, and the parts behind it that show their state."""
+
+    factory: WebhookFactory
+    limiter: CallLimiter
+    breakers: CircuitBreakers
+    decisions: DecisionLog
+    audit: AuditLog | None
 
 
 def webhook(
     reactor: Any, in_force: InForce, sts: STSAccess, *, metrics: Metrics, seen: SeenIdentities, output: LogOutput
-) -> WebhookFactory:
+) -> Reviews:
     """Connect the authenticator to STS, the mapping tables and the log."""
     settings = in_force.settings
     limiter = CallLimiter(clock=reactor, concurrency=settings.sts.concurrency, rate=settings.sts.calls_per_second)
@@ -67,7 +99,7 @@ def webhook(
     metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
     authenticator = Authenticator(
         tokens=PresignedTokens(hosts=sts.hosts, max_length=settings.max_token_length),
-        ask_sts=sts.client.ask,
+        ask_sts=MeasuredSTS(sts.client.ask, metrics.sts_durations),
         tables=lambda: in_force.tables,
         now=time.time,
         limiter=limiter,
@@ -80,14 +112,45 @@ def webhook(
         audiences=settings.audiences,
         observer=metrics,
     )
-    decisions = DecisionLog(lambda: in_force.settings.scrubbed_accounts, metrics, seen, output.together)
-    return WebhookFactory(
+    audit = _audit_log(settings, metrics)
+    decisions = DecisionLog(lambda: in_force.settings.scrubbed_accounts, metrics, seen, output.together, audit)
+    factory = WebhookFactory(
         reactor,
         authenticator,
         decisions,
         lambda: _encoder(in_force.settings),
         metrics=partial(exposition, metrics) if settings.webhook_metrics else None,
     )
+    metrics.gauge("authd_reviews_in_flight", "Reviews that are not answered yet.", lambda: factory.under_review)
+    metrics.families.append(
+        LabelledGauge(
+            name="authd_sts_circuit_open",
+            help_text="STS hosts whose circuit is open now.",
+            label="sts_host",
+            values=lambda: dict.fromkeys(breakers.failing(), 1.0),
+        )
+    )
+    return Reviews(factory, limiter, breakers, decisions, audit)
+
+
+def _audit_log(settings: Settings, metrics: Metrics) -> AuditLog | None:
+    """Open the audit log of the settings. Raises `ConfigError` if the file can't be opened."""
+    if not settings.audit_log:
+        return None
+    audit = AuditLog(Path(settings.audit_log), settings.audit_log_max_megabytes * 1_000_000)
+    try:
+        audit.open()
+    except OSError as error:
+        message = f"server.auditLog can't be opened: {error.strerror}; create its folder for the daemon's user"
+        raise ConfigError((Problem(file=settings.audit_log, line=0, column=0, message=message),)) from None
+    metrics.families.append(
+        Total(
+            name="authd_audit_records_lost",
+            help_text="Audit records that were dropped because they could not be written.",
+            value=lambda: audit.lost,
+        )
+    )
+    return audit
 
 
 def _encoder(settings: Settings) -> ReviewEncoder:
@@ -97,10 +160,34 @@ def _encoder(settings: Settings) -> ReviewEncoder:
 def publish_state(metrics: Metrics, in_force: InForce, sources: tuple[Source, ...], pair: ServingCertificate) -> None:
     """Add the gauges of certificate and mappings."""
     metrics.gauge(
-        "authd_certificate_days_left",
-        "Days until the certificate or its authority ends; negative while it isn't valid.",
-        lambda: pair.days_left,
+        "authd_certificate_expiry_seconds",
+        "Seconds until the certificate or its CA ends, negative if it has ended or is not valid yet.",
+        lambda: pair.days_left * 86_400,
     )
+    metrics.families += [
+        Info(
+            name="authd_build_info",
+            help_text="The versions of authd and its runtime.",
+            labels={
+                "version": __version__,
+                "python": platform.python_version(),
+                "twisted": twisted.__version__,
+                "openssl": SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
+            },
+        ),
+        LabelledGauge(
+            name="authd_source_rules",
+            help_text="Mappings in force by source.",
+            label="source",
+            values=lambda: {source: len(table) for source, table in in_force.tables.tables},
+        ),
+        LabelledGauge(
+            name="authd_source_changed_timestamp_seconds",
+            help_text="Unix time of the last change of a source's mappings, 0 before the first.",
+            label="source",
+            values=lambda: in_force.changed,
+        ),
+    ]
     metrics.gauge("authd_mapping_rules", "Mappings in force.", lambda: len(in_force.tables))
     metrics.gauge(
         "authd_settings_problems",
@@ -109,19 +196,47 @@ def publish_state(metrics: Metrics, in_force: InForce, sources: tuple[Source, ..
     )
 
 
+def publish_load(metrics: Metrics, listener: WebhookListener, lag: ReactorLag) -> None:
+    """Add the gauges of connections and of the reactor."""
+    metrics.gauge("authd_connections", "Open connections to the webhook.", lambda: listener.connections)
+    metrics.gauge(
+        "authd_reactor_lag_seconds",
+        "The largest delay of a timer in the last half minute.",
+        lambda: lag.largest,
+    )
+
+
 def readiness_checks(
     sources: tuple[Source, ...],
     certificate: ServingCertificate,
     kubeconfig: WebhookKubeconfig,
+    *,
     listening: Callable[[], bool],
+    breakers: CircuitBreakers,
+    metrics: Metrics,
+    audit: AuditLog | None = None,
 ) -> tuple[Check, ...]:
     """Return the checks of `/readyz`, in the order of its lines."""
     return (
         *(Check(name=_check_name(source), problem=partial(_problem, source)) for source in sources),
         Check(name="certificate", problem=certificate.problem, detail=certificate.detail),
-        Check(name="kubeconfig", problem=kubeconfig.problem),
+        Check(name="kubeconfig", problem=kubeconfig.problem, detail=kubeconfig.detail),
         Check(name="port", problem=lambda: "" if listening() else "closed"),
+        Check(name="sts", problem=str, warning=partial(_failing_hosts, breakers)),
+        *(() if audit is None else (Check(name="audit", problem=str, warning=audit.problem),)),
+        Check(name="reviews", problem=str, detail=partial(_last_review, metrics)),
     )
+
+
+def _failing_hosts(breakers: CircuitBreakers) -> str:
+    hosts = ", ".join(f"{host} ({reason})" for host, reason in breakers.failing().items())
+    return f"failing: {hosts}; logins by it wait for the next successful probe" if hosts else ""
+
+
+def _last_review(metrics: Metrics) -> str:
+    if not metrics.last_review:
+        return "none yet: does kube-apiserver run with --authentication-token-webhook-config-file?"
+    return f"the last one {max(0, int(time.time() - metrics.last_review))} s ago"
 
 
 def _check_name(source: Source) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Sequence
 
 from twisted.logger import Logger
@@ -22,17 +23,20 @@ _EMPTY = MappingTable(exact={})
 class InForce:
     """The settings and tables that reviews use. A reload replaces either as a whole and changes nothing in place.
 
-    `sources` are the names of the sources, in the order of `server.backendMode`.
+    `sources` are the names of the sources, in the order of `server.backendMode`. `changed` has the Unix time of the
+    last change of each.
     """
 
     def __init__(self, settings: Settings, sources: Sequence[str], seen: SeenIdentities) -> None:
         self.settings = settings
         self.tables = OrderedTables(tables=tuple(SourceTable(source, _EMPTY) for source in sources))
         self._seen = seen
+        self.changed = dict.fromkeys(sources, 0.0)
 
     def replace_at_once(self, source: str, table: MappingTable) -> None:
         """Put a source's first table in force."""
         self.tables = self.tables.replaced(source, table)
+        self.changed[source] = time.time()
 
     def replace(self, source: str, table: MappingTable, share: float | None) -> Generator[None, None, None]:
         """Put a source's new table in force, in steps.
@@ -43,6 +47,7 @@ class InForce:
         if share is not None:
             yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share)
         self.tables = self.tables.replaced(source, table)  # computed again: another source may have changed meanwhile
+        self.changed[source] = time.time()
 
     def refused(
         self, error: LockedOut, place: str, advice: str = "run `authd reload --force` if that is meant"

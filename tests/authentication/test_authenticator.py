@@ -17,6 +17,7 @@ from authd.authentication.verdict_cache import REFUSAL_SECONDS, VerdictCache
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.core.foreign_token import ForeignToken
 from authd.core.mapping import MappingTable, build_table
 from authd.core.ordered_tables import OrderedTables, SourceTable
 from authd.core.partitions import STSHosts
@@ -48,6 +49,8 @@ class Desk:
         self.outcomes: list[str] = []
         self.table = table
         self.limiter: Any = CallLimiter(clock=self.clock, concurrency=concurrency, rate=300)
+        self.foreigners: list[ForeignToken] = []
+        self.shared = 0
         verdicts = VerdictCache(seconds=self.clock.seconds, cache_ttl=cache_ttl, stale_if_error=stale_if_error)
         self.authenticator = Authenticator(
             ask_sts=self._ask,
@@ -68,6 +71,12 @@ class Desk:
 
     def sts_called(self, outcome: str, /) -> None:
         self.outcomes.append(outcome)
+
+    def foreign(self, token_class: ForeignToken, /) -> None:
+        self.foreigners.append(token_class)
+
+    def coalesced(self) -> None:
+        self.shared += 1
 
     def _ask(self, request: PresignedRequest, /) -> Deferred[CallerIdentity]:
         self.asked.append(request)
@@ -459,3 +468,22 @@ def test_no_decision_shows_the_token(desk: Desk, tokens: Any, alice: CallerIdent
         assert good[-40:] not in repr(decision)
         assert "AAAAAAAA" not in repr(decision)
         assert f"{1:064x}" not in repr(decision)
+
+
+def test_the_observer_counts_foreign_and_shared_tokens(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """Foreign tokens are noted with their class, and reviews that share a call with the fact that they do."""
+    desk.at_once("nonsense")
+    first, second = desk.decide(token), desk.decide(token)
+    desk.pending.pop().callback(alice)
+    assert [decision.reason for decision in (*first, *second)] == ["allowed"] * 2
+    assert (desk.foreigners, desk.shared) == ([ForeignToken.OTHER], 1)
+
+
+def test_denials_name_the_signer_and_the_rule(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """Every decision about a readable token has its request, and one by a rule has the rule's place."""
+    refused = desk.decided(token, Denied(DenialReason.SIGNATURE_MISMATCH, "no"))
+    assert refused.request is not None
+    assert (refused.request.access_key_id, refused.rule) == ("AKIAIOSFODNN7EXAMPLE", "")
+    desk.clock.advance(2_000)
+    expired = desk.at_once(token)
+    assert (expired.reason, expired.request is not None) == (DenialReason.TOKEN_EXPIRED, True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
-from authd.authentication.circuit_breaker import FAILURES_TO_OPEN, CircuitBreakers
+from authd.authentication.circuit_breaker import FAILURES_TO_OPEN, CircuitBreakers, Passage
 from authd.core.errors import Unavailable, UnavailableReason
 
 HOST = "sts.us-east-1.amazonaws.com"
@@ -131,3 +132,17 @@ def test_a_probe_that_outlives_its_circuit_leaves_the_next_one_alone() -> None:
     check_closed_to(breakers)
     breakers.ended(again, None)
     assert not breakers.enter(HOST, known=False).probe
+
+
+def test_opening_and_closing_is_logged() -> None:
+    """A host's circuit is one warning when it opens and one line when it closes, however many calls fail."""
+    breakers = CircuitBreakers(seconds=lambda: 0.0, jitter=lambda: 1.0)
+    failure = Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time")
+    with capturedLogs() as events:
+        for _ in range(FAILURES_TO_OPEN + 5):
+            breakers.ended(Passage("sts.example", known=True, probe=None), failure)
+        assert breakers.failing() == {"sts.example": "sts_timeout"}
+        breakers.ended(Passage("sts.example", known=False, probe=None), None)
+    assert [event["log_level"].name for event in events] == ["warn", "info"]
+    assert all(event["sts_host"] == "sts.example" for event in events)
+    assert breakers.failing() == {}

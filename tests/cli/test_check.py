@@ -12,6 +12,8 @@ import pytest
 from authd.cli import check
 from authd.core.errors import ConfigError, Problem
 from authd.state.certificate_store import StateFiles
+from authd.state.kubeconfig import webhook_kubeconfig
+from authd.state.x509 import new_ca
 
 GOOD = """\
 clusterID: c
@@ -293,3 +295,16 @@ def test_a_certificate_that_ends_soon(run, tmp_path, days, says):
     files.authority_key.unlink()
     status, out = run(GOOD + f"  stateDir: {files.folder}\n", "--strict")
     assert (status, says is not None and says in out) == ((1, True) if says else (0, False))
+
+
+def test_a_kubeconfig_with_another_ca_is_a_warning(run, tmp_path):
+    """If the webhook kubeconfig trusts another CA than the certificate's, nobody can log in: the check says so."""
+    files = StateFiles(folder=tmp_path / "state")
+    files.ensure_pair(["localhost"], datetime.now(UTC))
+    kubeconfig = tmp_path / "kubeconfig.yaml"
+    text = GOOD + f"  stateDir: {files.folder}\n  generateKubeconfig: {kubeconfig}\n"
+    for authority, status in ((files.trusted_pem(), 0), (new_ca("authd", datetime.now(UTC)).certificate_pem, 1)):
+        kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=21362, authority_pem=authority))
+        ended, out = run(text, "--strict")
+        assert ended == status
+        assert ("trusts another CA" in out) == bool(status)

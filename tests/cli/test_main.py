@@ -82,7 +82,7 @@ def test_a_missing_daemon(name):
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert f"authd {name} needs the daemon's packages" in ended.stderr
-    assert "pip install 'authd[daemon]'" in ended.stderr
+    assert "install authd with the extra `daemon`" in ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["explain", "--help"], ["token", "--help"]])

@@ -131,6 +131,8 @@ GOOD = {
     "maxLockoutShare": (C + "server: {maxLockoutShare: 0.25}", "lockout_share", 0.25),
     "maxLockoutShare all": (C + "server: {maxLockoutShare: 1}", "lockout_share", 1.0),
     "maxLockoutShare off": (C + "server: {maxLockoutShare: off}", "lockout_share", None),
+    "auditLog": (C + "server: {auditLog: /var/log/a.jsonl}", "audit_log", "/var/log/a.jsonl"),
+    "auditLogMaxMegabytes": (C + "server: {auditLogMaxMegabytes: 5}", "audit_log_max_megabytes", 5),
     "case of keys": (C + "SERVER: {PORT: 1}", "port", 1),
     "sources' options unset": (
         C + "server: {kubeconfig: '', master: ~, dynamicFileUserIDStrict: false, sourceARN: ''}", "master", None,

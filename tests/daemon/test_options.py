@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from twisted.application.service import IService, IServiceMaker
 from twisted.plugin import getPlugins
-from twisted.python import usage
 
 from authd import __version__
 from authd.daemon.options import Options
@@ -45,10 +44,12 @@ def test_options_override_settings_by_their_path() -> None:
     [["--nonsense"], ["--log-format", "xml"], ["--port"], ["word"], ["-x"], ["-port", "1"], ["server", "word"],
      ["--kubeconfig-pregenerated=maybe"]],
 )  # fmt: skip
-def test_a_wrong_command_line_is_a_usage_error(arguments: list[str]) -> None:
-    """What can't be understood is refused before anything starts."""
-    with pytest.raises(usage.UsageError):
+def test_a_usage_error_ends_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An invalid command line ends the process with status 2 and a sentence, before anything starts."""
+    with pytest.raises(SystemExit) as ended:
         parsed(*arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("authd: ")
 
 
 def test_the_version_is_authds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,14 +109,15 @@ def test_flags_without_effect() -> None:
     assert parsed("--kubeconfig=/k").without_effect(["CRD"]) == []
 
 
-def test_the_cluster_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cluster_in_the_environment(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The variable names the cluster unless a flag does, and a wrong name is refused before anything starts."""
     monkeypatch.setenv("KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID", "c1")
     assert parsed().overrides == {"clusterID": "c1"}
     assert parsed("-i", "c2").overrides == {"clusterID": "c2"}
     monkeypatch.setenv("KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID", " ")
-    with pytest.raises(usage.UsageError, match="KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID must be"):
+    with pytest.raises(SystemExit):
         parsed()
+    assert "KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID must be" in capsys.readouterr().err
 
 
 def test_the_settings_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from authd.daemon.tap import Options
 from authd.partition_data import load_partitions
 
 ROOT = Path(__file__).parents[2]
-FILES = ("README.md", "docs/operations.md", "docs/settings.md", "docs/reasons.md")
+FILES = ("README.md", "docs/operations.md", "docs/symptoms.md", "docs/settings.md", "docs/reasons.md")
 README = (ROOT / "README.md").read_text("utf-8")
 #: Commands stand in indented blocks, and in the README's table between backquotes; elsewhere those are only names.
 CODE = re.compile(r"^ {4,}(.+)$|`([^`\n]+)`", re.MULTILINE)

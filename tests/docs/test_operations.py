@@ -7,9 +7,11 @@ from pathlib import Path
 from authd.core.decision import ALLOWED, Decision
 from authd.core.mapping import KubernetesUser
 from authd.daemon.telemetry.decision_log import DecisionLog
+from authd.daemon.telemetry.handshake_log import HandshakeLog
 from authd.daemon.telemetry.metrics import Metrics
 from authd.daemon.telemetry.prometheus import render
 from authd.sources.lockout_guard import SeenIdentities
+from tests.daemon.fakes import presigned
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -19,7 +21,9 @@ def test_log_fields(identities):
     """Every field of a decision's event has a row, and every row a field."""
     identity = identities.of("arn:aws:iam::111122223333:user/alice", principal_id="AIDA1")
     user = KubernetesUser(username="alice", groups=(), rule="c.yaml:1:1")
-    decision = Decision(reason=ALLOWED, message="", reference="01234567", user=user, identity=identity)
+    decision = Decision(
+        reason=ALLOWED, message="", reference="01234567", user=user, identity=identity, request=presigned()
+    )
     audit = DecisionLog(frozenset, Metrics(), SeenIdentities(float))
     table = TEXT[TEXT.index("| field |") : TEXT.index("Fields that have no value")]
     cells = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table, re.MULTILINE)
@@ -30,8 +34,14 @@ def test_log_fields(identities):
 def test_metrics():
     """Every metric of our own has a row, and every row a metric."""
     metrics = Metrics()
+    HandshakeLog(metrics)
     own = set(re.findall(r"^# TYPE (authd_\w+)", render(metrics.families).decode(), re.MULTILINE))
-    gauges = set(re.findall(r'gauge\(\s*"(authd_\w+)"', (ROOT / "authd" / "daemon" / "wiring.py").read_text("utf-8")))
-    rows = set(re.findall(r"`(authd_\w+)(?:\{\w+\})?`(?=.*\|$)", TEXT[: TEXT.index("Worth an alert")], re.MULTILINE))
+    wiring = (ROOT / "authd" / "daemon" / "wiring.py").read_text("utf-8")
+    gauges = set(re.findall(r'gauge\(\s*"(authd_\w+)"|(?:LabelledGauge|Info)\(\s*name="(authd_\w+)"', wiring))
+    gauges = {one or other for one, other in gauges}
+    gauges |= {f"{name}_total" for name in re.findall(r'Total\(\s*name="(authd_\w+)"', wiring)}
+    rows = set(
+        re.findall(r"`(authd_\w+)(?:\{[\w,]+\})?`(?=.*\|$)", TEXT[: TEXT.index("deploy/monitoring")], re.MULTILINE)
+    )
     assert gauges
     assert rows == own | gauges

@@ -90,6 +90,7 @@ def seconds(text):
         ("server.maxTokenLength", "max_token_length", int),
         ("server.startFromLastGood", "start_from_last_good", "true".__eq__),
         ("server.maxLockoutShare", "lockout_share", float),
+        ("server.auditLogMaxMegabytes", "audit_log_max_megabytes", int),
         ("server.sts.timeout", "timeout", seconds),
         ("server.sts.concurrency", "concurrency", int),
         ("server.sts.callsPerSecond", "calls_per_second", int),

@@ -154,3 +154,39 @@ def test_with_mutual_tls_a_swap_goes_on_asking(mutual: DaemonProcess, mint: Mint
             mutual.review(mint.by_signer(ALICE_KEY))
         write_kubeconfig(mutual, own=True)
         assert mutual.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
+
+
+def test_a_foreign_ca_in_the_kubeconfig_is_noticed(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+    """A pregenerated kubeconfig with another CA locks everybody out: readiness, log and metrics say so."""
+    daemon = make_daemon(kubeconfigPregenerated=True)
+    foreign = new_ca("authd", datetime.now(UTC)).certificate_pem
+    daemon.kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=foreign))
+    with daemon:
+        daemon.wait_for_message("trusts another CA")
+        ready = daemon.health("/readyz")
+        assert ready.status == 503
+        assert b"[-] kubeconfig: " in ready.body
+        content = webhook_kubeconfig(host="localhost", port=daemon.port, authority_pem=foreign)
+        daemon.kubeconfig.write_bytes(content)
+        with pytest.raises(ssl.SSLError):
+            daemon.review(mint.by_signer(ALICE_KEY))
+        event = daemon.wait_for_message("the client refused this daemon's certificate")
+        assert (event["level"], event["reason"]) == ("warn", "server_certificate_rejected")
+        metrics = daemon.health("/metrics").body.decode()
+        assert 'authd_failed_handshakes_total{reason="server_certificate_rejected"} 1.0' in metrics
+        assert "authd_kubeconfig_problems 1.0" in metrics
+        assert "authd_last_review_timestamp_seconds 0.0" in metrics
+        write_kubeconfig(daemon, own=None)
+        daemon.hang_up()
+        wait_until(lambda: daemon.health("/readyz").status == 200, "the daemon to be ready")
+        assert daemon.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
+
+
+def test_a_refused_client_certificate_is_noticed(mutual: DaemonProcess, mint: Mint) -> None:
+    """With mutual TLS, a missing client certificate is logged with the client's address and the next step."""
+    with mutual:
+        write_kubeconfig(mutual, own=None)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            mutual.review(mint.by_signer(ALICE_KEY))
+        event = mutual.wait_for_message("the client has no certificate")
+        assert (event["peer"], event["reason"]) == ("127.0.0.1", "client_certificate_missing")

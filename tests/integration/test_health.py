@@ -17,8 +17,10 @@ def test_liveness_and_readiness(daemon: DaemonProcess) -> None:
     assert daemon.health("/healthz").body == b"ok\n"
     ready = daemon.health("/readyz")
     assert ready.status == 200
-    lines = ["settings: ok", "certificate: ok, 90.0 days left", "kubeconfig: ok", "port: ok"]
-    assert ready.body.decode().splitlines() == [*(f"[+] {line}" for line in lines), "ready"]
+    lines = ["settings: ok", "certificate: ok, 90.0 days left", "kubeconfig: ok", "port: ok", "sts: ok"]
+    *others, reviews, verdict = ready.body.decode().splitlines()
+    assert (others, verdict) == ([f"[+] {line}" for line in lines], "ready")
+    assert reviews.startswith("[+] reviews: ok, ")
     assert daemon.health("/nothing").status == 404
 
 
@@ -47,5 +49,5 @@ def test_each_kind_of_decision_is_counted(
     assert counted['authd_sts_calls_total{outcome="sts_throttled"}'] == 1
     assert counted['authd_refused_requests_total{status="405"}'] == 1
     assert counted["authd_mapping_rules"] == 4
-    assert counted["authd_certificate_days_left"] > 80
+    assert counted["authd_certificate_expiry_seconds"] > 80 * 86_400
     assert not [name for name in counted if "111122223333" in name or ALICE_KEY[0] in name]

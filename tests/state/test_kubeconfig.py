@@ -190,14 +190,14 @@ def test_a_client_certificate_that_does_not_open_is_replaced(tmp_path: Path, fil
 
 
 def keeper(settings: Settings, files: StateFiles) -> WebhookKubeconfig:
-    return WebhookKubeconfig(settings, files, 21362, trusted=files.trusted_pem, now=lambda: NOW)
+    return WebhookKubeconfig(settings, files, 21362, trusted=files.trusted_pem, served=bytes, now=lambda: NOW)
 
 
 def test_it_follows_what_is_served(tmp_path: Path, files: StateFiles) -> None:
     """Another certificate to trust, or somebody's edit, is made up for while the daemon runs; trouble is said."""
     path = tmp_path / "kubeconfig.yaml"
     trusted = [b"ca of before"]
-    kept = WebhookKubeconfig(settings(path), files, 21362, trusted=lambda: trusted[-1], now=lambda: NOW)
+    kept = WebhookKubeconfig(settings(path), files, 21362, trusted=lambda: trusted[-1], served=bytes, now=lambda: NOW)
     kept.write()
     trusted.append(b"another")
     kept.check()
@@ -265,18 +265,26 @@ def test_what_somebody_must_mend_ends_the_start(
         keeper(settings(path), files).write()
 
 
-def test_a_pregenerated_one_is_left_alone(tmp_path: Path, files: StateFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kubeconfig that is somebody else's to write is not even looked at: it may be closed to the daemon."""
-
-    def denied(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    for name in ("exists", "is_file", "read_bytes"):
-        monkeypatch.setattr(Path, name, denied)
-    pregenerated = Settings(cluster_id="c", generate_kubeconfig=str(tmp_path / "k"), kubeconfig_pregenerated=True)
-    kept = keeper(pregenerated, files)
+def test_a_pregenerated_one_is_compared_and_left_alone(tmp_path: Path, files: StateFiles) -> None:
+    """A pregenerated kubeconfig is never written. A foreign CA in it is a problem, logged once, until it is replaced."""
+    path = tmp_path / "k"
+    pregenerated = Settings(cluster_id="c", generate_kubeconfig=str(path), kubeconfig_pregenerated=True)
+    kept = WebhookKubeconfig(
+        pregenerated, files, 21362, trusted=files.trusted_pem, served=files.certificate.read_bytes, now=lambda: NOW
+    )
     kept.write()
-    kept.check()
     assert kept.problem() == ""
-    monkeypatch.undo()
-    assert not (tmp_path / "k").exists()
+    assert "not compared with the certificate in force (No such file or directory)" in kept.detail()
+    assert not path.exists()
+    foreign = new_ca("another", NOW).certificate_pem
+    path.write_bytes(webhook_kubeconfig(host="localhost", port=21362, authority_pem=foreign))
+    with capturedLogs() as events:
+        kept.check()
+        kept.check()
+    assert [event["log_level"].name for event in events] == ["error"]
+    assert "trusts another CA" in kept.problem()
+    assert "restart kube-apiserver" in kept.problem()
+    assert path.read_bytes() == webhook_kubeconfig(host="localhost", port=21362, authority_pem=foreign)
+    path.write_bytes(webhook_kubeconfig(host="localhost", port=21362, authority_pem=files.trusted_pem()))
+    kept.check()
+    assert (kept.problem(), kept.detail()) == ("", "")

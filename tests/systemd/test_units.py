@@ -30,9 +30,9 @@ def values(unit, name):
 
 @pytest.fixture
 def units(tmp_path):
-    """The units with the twistd of this interpreter, since the one that they name is not installed here."""
-    twistd = Path(sys.executable).with_name("twistd")
-    (tmp_path / "authd.service").write_text(SERVICE.replace("/opt/authd/bin/twistd", str(twistd)))
+    """The units with this interpreter's environment, since /opt/authd is not installed here."""
+    folder = Path(sys.executable).parent
+    (tmp_path / "authd.service").write_text(SERVICE.replace("/opt/authd/bin", str(folder)))
     (tmp_path / "authd.socket").write_text(SOCKET)
     return tmp_path
 

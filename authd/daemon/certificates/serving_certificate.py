@@ -130,6 +130,11 @@ class ServingCertificate:
         """The CA for clients to trust, PEM: the local CA, or the certificate in force if that CA did not sign it."""
         return self._ca.pem if self._signer else self._certificate_pem
 
+    @property
+    def certificate_pem(self) -> bytes:
+        """The certificate in force with its chain, PEM."""
+        return self._certificate_pem
+
     def detail(self) -> str:
         """Return the number of days left, as a sentence for readiness."""
         return f"{self.days_left:.1f} days left"

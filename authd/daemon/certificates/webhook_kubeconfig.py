@@ -14,6 +14,7 @@ from authd.core.errors import ConfigError
 from authd.state.atomic_file import read_regular
 from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import unwritable, write_kubeconfig
+from authd.state.kubeconfig_checks import kubeconfig_problem
 
 _log = Logger(namespace="authd.kubeconfig")
 
@@ -24,7 +25,8 @@ _TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errn
 class WebhookKubeconfig:
     """The kubeconfig of a daemon that listens on `port`, rewritten if the CA or the file changes.
 
-    `trusted` returns the CA in force, PEM. `now` returns an aware time.
+    `trusted` returns the CA in force and `served` the certificate in force, both PEM. `now` returns an aware time. With
+    `kubeconfigPregenerated` the file is only compared with the certificate in force.
     """
 
     def __init__(
@@ -34,14 +36,17 @@ class WebhookKubeconfig:
         port: int,
         *,
         trusted: Callable[[], bytes],
+        served: Callable[[], bytes],
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._files = files
         self._port = port
         self._trusted = trusted
+        self._served = served
         self._now = now
         self._problem = ""
+        self._detail = ""
         self._seen: tuple[bytes, bytes] | None = None
 
     def write(self) -> None:
@@ -52,6 +57,7 @@ class WebhookKubeconfig:
         """
         path = Path(self._settings.generate_kubeconfig)
         if self._settings.kubeconfig_pregenerated:
+            self._compare(path)
             return
         existed = path.exists()
         try:
@@ -84,6 +90,7 @@ class WebhookKubeconfig:
     def check(self) -> None:
         """Write the file again if it or the CA has changed. Never fails."""
         if self._settings.kubeconfig_pregenerated:
+            self._compare(Path(self._settings.generate_kubeconfig))
             return
         try:
             seen = self._state()
@@ -94,6 +101,25 @@ class WebhookKubeconfig:
             if str(error) != self._problem:
                 _log.error("{problem}", problem=str(error))
             self._problem = str(error)
+
+    def _compare(self, path: Path) -> None:
+        """Compare a pregenerated kubeconfig with the certificate in force. Log a new problem."""
+        try:
+            state = (read_regular(path), self._served())
+            if state == self._seen:
+                return
+            self._seen, self._detail, problem = state, "", kubeconfig_problem(path, self._served())
+        except OSError as error:
+            # It may belong to root alone. Failed handshakes are logged in any case.
+            self._seen, problem = None, ""
+            self._detail = f"not compared with the certificate in force ({error.strerror}): run `authd doctor` as root"
+        if problem and problem != self._problem:
+            _log.error("{problem}", problem=problem)
+        self._problem = problem
+
+    def detail(self) -> str:
+        """Return why the file could not be compared, or an empty text."""
+        return self._detail
 
     def _state(self) -> tuple[bytes, bytes] | None:
         """Return the file's content and the CA in force. As long as neither changes, no YAML need be parsed."""

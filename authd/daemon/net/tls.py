@@ -216,6 +216,7 @@ class TLSConnection(ProtocolWrapper):
             self._flush()
         except SSL.Error:
             self._failure = Failure()
+            self.factory.handshake_failed(self, self._failure.value)
             self._fail()
         else:
             self._begin()
@@ -283,3 +284,6 @@ class TLSFactory(WrappingFactory[TLSConnection]):
     def __init__(self, creator: ConnectionCreator, factory: IProtocolFactory) -> None:
         super().__init__(factory)
         self.creator = creator
+
+    def handshake_failed(self, connection: TLSConnection, error: SSL.Error) -> None:
+        """Do nothing. A subclass may log the failed handshake."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from http import HTTPStatus
 from json.encoder import encode_basestring_ascii as _quoted
 
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 
+from authd.core.access_key import key_account
 from authd.core.caller_identity import CallerIdentity
-from authd.core.decision import ALLOWED, Decision
+from authd.core.decision import ALLOWED, Decision, SignedRequest
 from authd.core.token_bucket import TokenBucket
+from authd.daemon.telemetry.audit_log import SCHEMA_VERSION, AuditLog
 from authd.daemon.telemetry.metrics import Metrics
+from authd.daemon.telemetry.stranger_lines import StrangerLines
 from authd.sources.lockout_guard import SeenIdentities
 
 _log = Logger(namespace="authd.webhook")
@@ -30,8 +34,8 @@ _REFUSAL_LINES, _REFUSAL_LINES_PER_SECOND = 20.0, 1.0
 class DecisionLog:
     """Writes decisions to the log and counts them.
 
-    `scrubbed_accounts` returns those of the settings in force. Events within `together` are written in one
-    piece at its end.
+    `scrubbed_accounts` returns those of the settings in force. `audit` receives one record per logged decision. Events
+    within `together` are written in one piece at its end.
     """
 
     def __init__(
@@ -40,20 +44,57 @@ class DecisionLog:
         metrics: Metrics,
         seen: SeenIdentities,
         together: Callable[[], AbstractContextManager[None]] = nullcontext,
+        audit: AuditLog | None = None,
     ) -> None:
         self._scrubbed_accounts = scrubbed_accounts
-        self.together = together
+        self._output_together = together
+        self._audit = audit
+        self._holds_audit = False
         self._metrics = metrics
         self._seen = seen
         self._refusal_lines = TokenBucket(burst=_REFUSAL_LINES, rate=_REFUSAL_LINES_PER_SECOND, now=time.monotonic())
         self._omitted = 0
+        self._strangers = StrangerLines(omitted=self._audit_omitted)
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
-        """Log and count a decision: `elapsed` in seconds, `status` the HTTP status of the response."""
+        """Log and count a decision: `elapsed` in seconds, `status` the HTTP status of the response.
+
+        Each decision about a confirmed identity has its line. In a flood of other tokens, most lines are omitted.
+        """
         self._metrics.decided(decision, elapsed)
         if decision.user is not None and decision.identity is not None:
             self._seen.note(decision.identity)
+        if decision.identity is None and not self._strangers.permits(decision.reason):
+            return
         record = self._record(decision, elapsed, status)
+        self._publish(decision, record)
+        if self._audit is not None:
+            self._write_audit(self._audit, record)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write the log lines and audit records of the block in one piece at its end."""
+        with self._output_together():
+            self._holds_audit = True
+            try:
+                yield
+            finally:
+                self._holds_audit = False
+                if self._audit is not None:
+                    self._audit.flush()
+
+    def _write_audit(self, audit: AuditLog, record: str) -> None:
+        seconds, milliseconds = divmod(int(time.time() * 1000), 1000)
+        time_text = f"{_timestamp(seconds)[:-1]}.{milliseconds:03d}Z"
+        audit.add(f'{{"schema":{SCHEMA_VERSION},"time":"{time_text}",{record}}}')
+        if not self._holds_audit:
+            audit.flush()
+
+    def _audit_omitted(self, reason: str, omitted: int) -> None:
+        if self._audit is not None:
+            self._write_audit(self._audit, f'"decision":"omitted","reason":"{reason}","omitted":{omitted}')
+
+    def _publish(self, decision: Decision, record: str) -> None:
         # Straight to the publisher: a Logger's own fields would take longer than everything else here. The record is
         # formatted as text only if the log format is text.
         globalLogPublisher(
@@ -66,6 +107,10 @@ class DecisionLog:
                 "record": record,
             }
         )
+
+    def report_omitted(self) -> None:
+        """Log the number of omitted lines, if there are any."""
+        self._strangers.report()
 
     def refused(self, status: int, why: str) -> None:
         """Log and count a request that was not a TokenReview. In a flood, most lines are omitted and counted."""
@@ -87,15 +132,28 @@ class DecisionLog:
             f'"reference":"{decision.reference}","token":"{decision.token_digest[:12]}","sts_host":"{decision.host}",'
             f'"elapsed_ms":{round(elapsed * 1000, 3)},"status":{status}'
         )
+        if decision.request is not None:
+            members += self._signer_fields(decision.request, decision.identity)
         return members if decision.identity is None else members + self._identity_fields(decision, decision.identity)
+
+    def _signer_fields(self, request: SignedRequest, identity: CallerIdentity | None) -> str:
+        """Return the signature's own claims. Only the fields of an identity are confirmed by STS."""
+        key, scrubbed = request.access_key_id, self._scrubbed_accounts()
+        if scrubbed:
+            account = key_account(key) if identity is None else identity.arn.account
+            key = _SCRUBBED if account in scrubbed else key
+        return f',"access_key_id":"{key}","signed_at":"{_timestamp(request.date)}"'
 
     def _identity_fields(self, decision: Decision, identity: CallerIdentity) -> str:
         account = identity.arn.account
         scrubbed = account in self._scrubbed_accounts()
-        shown = (_SCRUBBED,) * 3 if scrubbed else (identity.arn_text, identity.canonical_arn, account)
+        uid = f"aws-iam-authenticator:{account}:{identity.principal_id}"
+        shown = (identity.arn_text, identity.canonical_arn, account, identity.principal_id, uid)
+        arn, canonical_arn, shown_account, principal_id, uid = map(_quoted, (_SCRUBBED,) * 5 if scrubbed else shown)
         members = (
-            f',"source":"{decision.source}","sts_request_id":{_quoted(identity.request_id)},"arn":{_quoted(shown[0])},'
-            f'"canonical_arn":{_quoted(shown[1])},"account":{_quoted(shown[2])}'
+            f',"source":"{decision.source}","sts_request_id":{_quoted(identity.request_id)},"arn":{arn},'
+            f'"canonical_arn":{canonical_arn},"account":{shown_account},'
+            f'"principal_id":{principal_id},"uid":{uid},"rule":{_quoted(decision.rule)}'
         )
         if decision.user is None:
             return members
@@ -109,6 +167,11 @@ class DecisionLog:
 def _text(record: str) -> str:
     members = json.loads(f"{{{record}}}")
     return " ".join(f"{name}={value}" for name, value in members.items() if value not in ("", []))
+
+
+@lru_cache(maxsize=64)  # many tokens share a second
+def _timestamp(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _verdict(status: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from zope.interface import implementer
 FORMATS = ("auto", "text", "json")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+#: Prefixes that the journal takes for priorities. Source: sd-daemon(3).
+_PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
 _HEAD = ("time", "level", "logger", "message")
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -24,6 +27,7 @@ class LogOutput:
 
     def __init__(self, out: TextIO) -> None:
         self.isatty = out.isatty
+        self.is_journal = _is_journal(out)
         self._out = out
         self._parts: list[str] = []
         self._held = False
@@ -52,6 +56,15 @@ class LogOutput:
                 self.flush()
 
 
+def _is_journal(out: TextIO) -> bool:
+    """Return whether a stream leads to systemd's journal. Source: systemd.exec(5), JOURNAL_STREAM."""
+    try:
+        status = os.fstat(out.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
 def log_observer(out: TextIO | LogOutput, log_format: str) -> ILogObserver:
     """Return an observer that writes to `out`. `auto` is text on a terminal and JSON otherwise."""
     if log_format == "auto":
@@ -67,9 +80,11 @@ class _JSONLines:
 
     def __init__(self, out: TextIO | LogOutput) -> None:
         self._out = out
+        self._has_priorities = isinstance(out, LogOutput) and out.is_journal
 
     def __call__(self, event: LogEvent) -> None:
-        self._out.write(_as_json_line(event))
+        line = _as_json_line(event)
+        self._out.write(f"<{_PRIORITIES[event['log_level'].name]}>{line}" if self._has_priorities else line)
         self._out.flush()
 
 

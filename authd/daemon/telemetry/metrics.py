@@ -5,13 +5,15 @@ A review only adds to plain numbers. `prometheus.render` makes series of them at
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
+from authd.core.foreign_token import ForeignToken
 
 #: Reviews take about a millisecond without a call to STS, and up to the call's deadline with one.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -53,30 +55,88 @@ class Gauge:
     value: Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledGauge:
+    """Values by one label, read at each scrape. The label's values come from the settings, never from a token."""
+
+    name: str
+    help_text: str
+    label: str
+    values: Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """A counter without a label, read at each scrape."""
+
+    name: str
+    help_text: str
+    value: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """A constant 1 whose labels describe the build."""
+
+    name: str
+    help_text: str
+    labels: Mapping[str, str]
+
+
+Family = Counter | Histogram | Gauge | LabelledGauge | Total | Info
+
+
 class Metrics:
     """Counts decisions, STS calls and reloads. `families` holds all metrics in the order of publication."""
 
     def __init__(self) -> None:
-        self.families: list[Counter | Histogram | Gauge] = []
+        self.families: list[Family] = []
         reasons = [*DenialReason, *UnavailableReason]
-        self._decisions = self._counter("authd_decisions", "Decisions by reason.", "reason", [ALLOWED, *reasons])
-        self._sources = self._counter("authd_identities", "Accepted identities by source.", "source", Source)
-        self._calls = self._counter("authd_sts_calls", "Calls to STS by outcome.", "outcome", ["ok", *reasons])
-        self._refused = self._counter(
+        self._decisions = self.counter("authd_decisions", "Decisions by reason.", "reason", [ALLOWED, *reasons])
+        self._sources = self.counter("authd_identities", "Accepted identities by source.", "source", Source)
+        self._calls = self.counter("authd_sts_calls", "Calls to STS by outcome.", "outcome", ["ok", *reasons])
+        self._refused = self.counter(
             "authd_refused_requests", "Requests that were no TokenReview, by status.", "status", (400, 404, 405, 413)
         )
-        self._reloads = self._counter(
+        self._reloads = self.counter(
             "authd_reloads", "Reloads of the settings file by result.", "result", ("ok", "broken", "refused")
         )
         self._times = Histogram("authd_review_seconds", "Time to a decision.")
-        self.families.append(self._times)
+        self.sts_durations = Histogram("authd_sts_call_seconds", "Duration of calls to STS.")
+        self._foreign = self.counter(
+            "authd_foreign_tokens", "Tokens that are not authd's, by their shape.", "class", ForeignToken
+        )
+        self.families += [self._times, self.sts_durations]
+        self._coalesced = 0
+        self.families.append(
+            Total(
+                name="authd_coalesced_reviews",
+                help_text="Reviews that shared another one's call to STS.",
+                value=lambda: self._coalesced,
+            )
+        )
+        self.last_review = 0.0
+        self.gauge(
+            "authd_last_review_timestamp_seconds",
+            "Unix time of the last review, 0 before the first.",
+            lambda: self.last_review,
+        )
 
     def decided(self, decision: Decision, elapsed: float) -> None:
         """Count a decision that took `elapsed` seconds."""
         self._decisions[decision.reason] += 1
         self._times.observe(elapsed)
+        self.last_review = time.time()
         if decision.user is not None:
             self._sources[decision.source] += 1
+
+    def foreign(self, token_class: ForeignToken) -> None:
+        """Count a token that is not authd's."""
+        self._foreign[token_class] += 1
+
+    def coalesced(self) -> None:
+        """Count a review that shares another one's call to STS."""
+        self._coalesced += 1
 
     def refused(self, status: int) -> None:
         """Count a request that was no TokenReview."""
@@ -94,7 +154,8 @@ class Metrics:
         """Publish a value that is read at each scrape."""
         self.families.append(Gauge(name=name, help_text=help_text, value=value))
 
-    def _counter(self, name: str, help_text: str, label: str, values: Iterable[object]) -> dict[str, int]:
+    def counter(self, name: str, help_text: str, label: str, values: Iterable[object]) -> dict[str, int]:
+        """Publish a counter with one label, and return its counts by the label's values."""
         counter = Counter(name, help_text, label, values)
         self.families.append(counter)
         return counter.by_value

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from authd.daemon.telemetry.metrics import Counter, Gauge, Histogram
+from authd.daemon.telemetry.metrics import Family, Gauge, Histogram, Info, LabelledGauge, Total
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class _ProcessCollector(ProcessCollector):
+    """The process's metrics without /proc/stat, which the unit's `ProcSubset=pid` hides."""
+
+    def _boot_time(self) -> float:
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class _Families(Collector):
     """Collects series from the plain numbers of the metrics."""
 
-    def __init__(self, families: Sequence[Counter | Histogram | Gauge]) -> None:
+    def __init__(self, families: Sequence[Family]) -> None:
         self._families = families
 
     def collect(self) -> Iterator[Metric]:
@@ -24,20 +32,35 @@ class _Families(Collector):
         return map(_family, self._families)
 
 
-def render(families: Sequence[Counter | Histogram | Gauge]) -> bytes:
+def render(families: Sequence[Family]) -> bytes:
     """Return the process's metrics and then the families, in their order."""
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
+    _ProcessCollector(registry=registry)
     registry.register(_Families(families))
     return generate_latest(registry)
 
 
-def _family(family: Counter | Histogram | Gauge) -> Metric:
+def _family(family: Family) -> Metric:
     if isinstance(family, Gauge):
         return GaugeMetricFamily(family.name, family.help_text, value=family.value())
+    if isinstance(family, Total):
+        return CounterMetricFamily(family.name, family.help_text, value=family.value())
+    if isinstance(family, LabelledGauge):
+        return _labelled(family)
+    if isinstance(family, Info):
+        info = GaugeMetricFamily(family.name, family.help_text, labels=list(family.labels))
+        info.add_metric(list(family.labels.values()), 1)
+        return info
     if isinstance(family, Histogram):
         return HistogramMetricFamily(family.name, family.help_text, buckets=family.buckets, sum_value=family.total)
     counter = CounterMetricFamily(family.name, family.help_text, labels=[family.label])
     for value, count in family.by_value.items():
         counter.add_metric([value], count)
     return counter
+
+
+def _labelled(family: LabelledGauge) -> Metric:
+    gauge = GaugeMetricFamily(family.name, family.help_text, labels=[family.label])
+    for value, number in family.values().items():
+        gauge.add_metric([value], number)
+    return gauge

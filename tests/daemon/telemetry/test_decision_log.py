@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
+from authd.core.access_key import key_account
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
@@ -19,7 +20,7 @@ from authd.daemon.telemetry.log_output import log_observer
 from authd.daemon.telemetry.metrics import Metrics
 from authd.daemon.telemetry.prometheus import render as render_metrics
 from authd.sources.lockout_guard import SeenIdentities
-from tests.daemon.fakes import ALICE_ARN, decision, identity
+from tests.daemon.fakes import ALICE_ARN, decision, identity, presigned
 
 ACCOUNT = "111122223333"
 DIGEST = "0123456789abcdef" * 4
@@ -27,8 +28,10 @@ DIGEST = "0123456789abcdef" * 4
 EVERY_RECORD = (
     "time", "level", "logger", "message", "decision", "reason", "reference", "token", "sts_host", "elapsed_ms", "status"
 )  # fmt: skip
-WITH_IDENTITY = (*EVERY_RECORD, "source", "sts_request_id", "arn", "canonical_arn", "account")
-ALLOWED_RECORD = (*WITH_IDENTITY, "username", "groups")
+WITH_IDENTITY = (
+    *EVERY_RECORD, "source", "sts_request_id", "arn", "canonical_arn", "account", "principal_id", "uid", "rule",
+)  # fmt: skip
+ALLOWED_RECORD = (*WITH_IDENTITY, "access_key_id", "signed_at", "username", "groups")
 
 
 class Audited:
@@ -70,6 +73,8 @@ def accepted(who: CallerIdentity | None = None, groups: tuple[str, ...] = ("devs
         user=KubernetesUser(username=f"alice-{who.arn.account}", groups=groups, rule="config.yaml:1:1"),
         identity=who,
         source=Source.CACHE,
+        request=presigned(),
+        rule="config.yaml:1:1",
     )
 
 
@@ -92,6 +97,11 @@ def test_an_accepted_token_is_told_whole(audited: Audited) -> None:
         "account": ACCOUNT,
         "username": f"alice-{ACCOUNT}",
         "groups": ["devs"],
+        "access_key_id": "AKIAEXAMPLE000000000",
+        "signed_at": "2024-01-01T00:00:00Z",
+        "principal_id": "AIDAEXAMPLE",
+        "uid": f"aws-iam-authenticator:{ACCOUNT}:AIDAEXAMPLE",
+        "rule": "config.yaml:1:1",
         "elapsed_ms": 12.5,
         "status": 200,
     }
@@ -163,6 +173,33 @@ def test_only_accepted_identities_are_seen(audited: Audited) -> None:
     assert list(audited.seen._seen) == []
     audited.lines(accepted())
     assert list(audited.seen._seen) == [ALICE_ARN]
+
+
+def test_a_scrubbed_key_is_in_no_line(audited: Audited) -> None:
+    """A key ID encodes its account. It is scrubbed for a scrubbed account, even if STS confirmed nothing."""
+    key = "ASIAIIIRARCEMZ2OQH6A"  # a made-up key of account 022266779920 in AWS's encoding
+    request = presigned()._replace(access_key_id=key)
+    refused = decision(DenialReason.SIGNATURE_MISMATCH)._replace(request=request)
+    assert audited.lines(refused)[0]["access_key_id"] == key
+    audited.scrubbed = frozenset({key_account(key)})
+    line, text = audited.lines(refused)
+    assert line["access_key_id"] == "(scrubbed)"
+    assert key not in text
+
+
+def test_a_flood_of_strangers_displaces_no_identity(audited: Audited) -> None:
+    """In a flood of foreign tokens most lines are omitted and counted. Confirmed identities all have their line."""
+    with capturedLogs() as events:
+        for _ in range(1_000):
+            audited.audit.decided(decision(DenialReason.FOREIGN_TOKEN), 0.001, 200)
+            audited.audit.decided(accepted(), 0.001, 200)
+        audited.audit.report_omitted()
+    told = [json.loads(render(event, "json")) for event in events]
+    strangers = [line for line in told if line.get("reason") == "foreign_token" and "decision" in line]
+    assert len([line for line in told if line.get("decision") == "allowed"]) == 1_000
+    assert 100 <= len(strangers) < 1_000
+    assert sum(line.get("omitted", 0) for line in told) == 1_000 - len(strangers)
+    assert 'authd_decisions_total{reason="foreign_token"} 1000.0' in render_metrics(audited.metrics.families).decode()
 
 
 def test_everything_is_counted(audited: Audited) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,3 +159,18 @@ def test_an_output_is_a_terminal_where_its_stream_is() -> None:
     """Who reads is asked of the stream itself."""
     assert LogOutput(Terminal()).isatty()
     assert not LogOutput(io.StringIO()).isatty()
+
+
+def test_lines_in_the_journal_have_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the stream leads to systemd's journal, each line begins with its priority; no other stream has any."""
+    with (tmp_path / "journal").open("w+") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        observer = log_observer(LogOutput(stream), "json")
+        for level in (LogLevel.info, LogLevel.warn, LogLevel.error, LogLevel.critical):
+            observer({"log_level": level, "log_namespace": "authd.test", "log_time": 0.0, "log_format": "text"})
+        stream.seek(0)
+        lines = stream.read().splitlines()
+        assert [line[:4] for line in lines] == ["<6>{", "<4>{", "<3>{", "<2>{"]
+        monkeypatch.setenv("JOURNAL_STREAM", "1:1")
+        assert not LogOutput(stream).is_journal

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 
 from authd.core.decision import ALLOWED, Source
@@ -59,3 +62,18 @@ def test_two_daemons_in_a_process_do_not_mix() -> None:
     one.decided(decision(ALLOWED), 0.001)
     assert figures(one)["authd_review_seconds_count"] == 1
     assert figures(other)["authd_review_seconds_count"] == 0
+
+
+def test_the_process_has_metrics_without_proc_stat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ProcSubset=pid` of the unit hides /proc/stat. The process's own metrics are there nevertheless."""
+    real_open = open
+
+    def limited(path: Any, *arguments: Any, **options: Any) -> Any:
+        if str(path) == "/proc/stat":
+            raise FileNotFoundError(path)
+        return real_open(path, *arguments, **options)
+
+    monkeypatch.setattr("builtins.open", limited)
+    found = figures(Metrics())
+    assert found["process_resident_memory_bytes"] > 1e6
+    assert abs(found["process_start_time_seconds"] - time.time()) < 86_400

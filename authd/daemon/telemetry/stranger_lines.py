@@ -1,0 +1,71 @@
+"""Bounds the log lines about tokens without a confirmed identity, so that a flood of them can't displace others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from authd.core.token_bucket import TokenBucket
+
+_log = Logger(namespace="authd.decisions")
+
+#: Lines of each reason: burst, and rate per second.
+_LINES, _LINES_PER_SECOND = 100.0, 5.0
+#: Shortest time between two reports of omitted lines of one reason, in seconds.
+REPORT_SECONDS = 10.0
+
+
+class _Reason:
+    """The lines of one reason."""
+
+    __slots__ = ("bucket", "omitted", "reported")
+
+    def __init__(self, now: float) -> None:
+        self.bucket = TokenBucket(burst=_LINES, rate=_LINES_PER_SECOND, now=now)
+        self.omitted = 0
+        self.reported = now
+
+
+class StrangerLines:
+    """Decides which decisions without a confirmed identity get a line, and reports the number of the others.
+
+    `omitted` receives each report: the reason and the number of lines. Memory is bounded by the closed set of reasons.
+    """
+
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, omitted: Callable[[str, int], None] = lambda *_: None
+    ) -> None:
+        self._now = now
+        self._omitted = omitted
+        self._reasons: dict[str, _Reason] = {}
+
+    def permits(self, reason: str) -> bool:
+        """Return whether the next decision with this reason gets a line."""
+        now = self._now()
+        lines = self._reasons.get(reason) or self._reasons.setdefault(reason, _Reason(now))
+        permitted = lines.bucket.refilled(now) >= 1
+        if permitted:
+            lines.bucket.left -= 1
+        else:
+            lines.omitted += 1
+        if lines.omitted and now - lines.reported >= REPORT_SECONDS:
+            self._report(reason, lines, now)
+        return permitted
+
+    def report(self) -> None:
+        """Report omitted lines. Called periodically, so that the end of a flood is reported too."""
+        now = self._now()
+        for reason, lines in self._reasons.items():
+            if lines.omitted:
+                self._report(reason, lines, now)
+
+    def _report(self, reason: str, lines: _Reason, now: float) -> None:
+        omitted, lines.omitted, lines.reported = lines.omitted, 0, now
+        self._omitted(reason, omitted)
+        _log.warn(
+            "omitted {omitted} lines about tokens without a confirmed identity: {reason}",
+            omitted=omitted,
+            reason=reason,
+        )

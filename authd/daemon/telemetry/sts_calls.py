@@ -1,0 +1,44 @@
+"""Measures calls to STS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from twisted.logger import Logger
+
+from authd.core.caller_identity import CallerIdentity
+from authd.core.errors import AuthdError
+from authd.core.token import PresignedRequest
+from authd.daemon.telemetry.metrics import Histogram
+
+_log = Logger(namespace="authd.sts")
+
+
+class MeasuredSTS:
+    """Calls STS, and measures the duration of each call. Each call is an event at the level `debug`."""
+
+    def __init__(self, ask: Callable[[PresignedRequest], Awaitable[CallerIdentity]], durations: Histogram) -> None:
+        self._ask = ask
+        self._durations = durations
+
+    async def __call__(self, request: PresignedRequest) -> CallerIdentity:
+        """Return the caller's identity. Raises `Denied` or `Unavailable`."""
+        started = time.monotonic()
+        outcome = "cancelled"
+        try:
+            identity = await self._ask(request)
+            outcome = "ok"
+        except AuthdError as error:
+            outcome = str(getattr(error, "reason", "internal_error"))
+            raise
+        finally:
+            elapsed = time.monotonic() - started
+            self._durations.observe(elapsed)
+            _log.debug(
+                "STS host {sts_host} answered {outcome} in {elapsed_ms} ms",
+                sts_host=request.host,
+                outcome=outcome,
+                elapsed_ms=round(elapsed * 1000, 3),
+            )
+        return identity

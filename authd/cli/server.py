@@ -16,7 +16,7 @@ from authd.daemon.program_name import Program
 def main(arguments: Sequence[str], program: Program) -> int:
     """Run the daemon until it is stopped. Raises `CommandError` for a wrong command line."""
     try:
-        Options().parseOptions(arguments)
+        Options().parse(arguments)
     except usage.UsageError as error:
         raise CommandError(f"{error}; see {program.name} server --help") from None
     sys.argv[1:] = ["--nodaemon", "--pidfile=", "authd", *arguments]

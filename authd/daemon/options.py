@@ -45,15 +45,16 @@ class Options(usage.Options):
         self._given: dict[str, str] = {}
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Parse a command line. A usage error ends the process with status 2, because twistd itself would return 1."""
+        """Parse a command line for twistd. A usage error ends the process with status 2, which twistd would not do."""
         try:
-            self._parse(options)
+            self.parse(sys.argv[1:] if options is None else options)
         except usage.UsageError as error:
             sys.stderr.write(f"authd: {error}\nTry `authd server --help`.\n")
             raise SystemExit(2) from None
 
-    def _parse(self, options: Sequence[str] | None) -> None:
-        given = sys.argv[1:] if options is None else list(options)
+    def parse(self, options: Sequence[str]) -> None:
+        """Parse a command line. Raises `usage.UsageError`. Prints help or version and exits if asked to."""
+        given = list(options)
         if "--version" in given:
             self.opt_version()
         if {"--help", "-h"} & set(given):

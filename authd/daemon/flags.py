@@ -44,7 +44,7 @@ GLOBAL_FLAGS = (
     Flag("log-verbosity", "has no effect: the log always has every level", short="v"),
     Flag("feature-gates", "has no effect: authd has no feature gates", repeats=True),
 )
-#: The flags of its server.
+#: The flags of its server, and two of authd's own for health.
 SERVER_FLAGS = (
     *GLOBAL_FLAGS,
     Flag("address", "the address to listen on (server.address)", setting="server.address"),
@@ -58,6 +58,8 @@ SERVER_FLAGS = (
         "kubeconfig-pregenerated", "write no webhook kubeconfig (server.kubeconfigPregenerated)", boolean=True,
         setting="server.kubeconfigPregenerated",
     ),
+    Flag("health-address", "the address of health and metrics (server.healthAddress)", setting="server.healthAddress"),
+    Flag("health-port", "the port of health and metrics (server.healthPort)", setting="server.healthPort"),
     Flag("partition", "the AWS partition (server.partition)", setting="server.partition"),
     Flag("backend-mode", "the sources of mappings (server.backendMode)", repeats=True, setting="server.backendMode"),
     Flag("kubeconfig", "the kubeconfig of the sources in the cluster (server.kubeconfig)", setting="server.kubeconfig"),

@@ -1,0 +1,111 @@
+"""Command lines from the field: every way in which the daemon is started today."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.integration.rig.minting import script
+
+#: What precedes the arguments: twistd of a unit, the container's entry point, and the names of the other program.
+WAYS = {
+    "twistd": ("twistd", "--nodaemon", "--pidfile=", "authd"),
+    "authd": ("authd",),
+    "aws-iam-authenticator": ("aws-iam-authenticator",),
+    "heptio-authenticator-aws": ("heptio-authenticator-aws",),
+}
+LISTENING = "listening on https://"
+
+
+@pytest.fixture(scope="session")
+def links(tmp_path_factory):
+    """Return a folder with the links that `authd install-links` makes."""
+    folder = tmp_path_factory.mktemp("links")
+    subprocess.run([script("authd"), "install-links", str(folder)], check=True, timeout=60)
+    return folder
+
+
+@pytest.fixture
+def begin(start, links):
+    """Start the daemon in one of the ways."""
+
+    def begin_so(way, *arguments, environment=None):
+        program = "" if way in {"twistd", "authd"} else str(links / way)
+        return start(*WAYS[way], *arguments, environment=environment, program=program)
+
+    return begin_so
+
+
+def said(daemon, part):
+    return any(part in event["message"] for event in daemon.events())
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", ["g20-bool-with-value", "g21-server-word", "g38-bool-false"])
+def test_flags_in_their_spelling(begin, fill, tmp_path, way, case):
+    """Each spelling starts the daemon, whatever it is called by; the kubeconfig is written unless it is pregenerated."""
+    daemon = begin(way, *fill(f"{case}.args"))
+    daemon.wait_for_message(LISTENING)
+    written = case != "g20-bool-with-value"
+    if way in {"twistd", "authd"} or "generate-kubeconfig" in " ".join(fill(f"{case}.args")):
+        assert (tmp_path / "state" / "k.yaml").exists() == written
+    assert not said(daemon, "no effect")
+
+
+@pytest.mark.parametrize("way", ["twistd", "authd"])
+@pytest.mark.parametrize(
+    ("case", "named"),
+    [
+        ("g22-log-verbosity", "--log-verbosity=debug"),
+        ("g23-feature-gates", "--feature-gates=IAMIdentityMappingCRD=true"),
+    ],
+)
+def test_flags_without_effect(begin, fill, way, case, named):
+    """Flags without effect are named in one warning."""
+    daemon = begin(way, *fill(f"{case}.args"))
+    daemon.wait_for_message(LISTENING)
+    (warning,) = [event for event in daemon.events() if "no effect" in event["message"]]
+    assert (warning["level"], warning["message"]) == ("warn", f"these arguments have no effect: {named}")
+
+
+@pytest.mark.parametrize("way", ["twistd", "authd", "aws-iam-authenticator"])
+def test_the_cluster_by_the_environment(begin, tmp_path, way):
+    """The variable of the other program names the cluster, with a settings file or without one."""
+    variable = {"KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID": "c1"}
+    file = tmp_path / "without-cluster.yaml"
+    file.write_text("server:\n  mapAccounts: '111122223333'\n")
+    flags = (f"--state-dir={tmp_path / 'state'}", f"--generate-kubeconfig={tmp_path / 'k.yaml'}")
+    begin(way, "server", f"--config={file}", *flags, environment=variable).wait_for_message(LISTENING)
+    daemon = begin(way, "server", *flags, environment=variable)
+    daemon.wait_for_message(LISTENING)
+    assert said(daemon, "nobody can log in")
+
+
+@pytest.mark.parametrize("flag", ["--cluster-id=c1", "-ic1"])
+def test_no_settings_file(begin, tmp_path, flag):
+    """With the cluster's ID as a flag, no settings file is needed."""
+    flags = (f"--state-dir={tmp_path / 'state'}", f"--generate-kubeconfig={tmp_path / 'k.yaml'}")
+    begin("authd", "server", flag, *flags).wait_for_message(LISTENING)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--confg=/f"], "unknown flag --confg: did you mean --config?"),
+        (["--kubeconfig-pregenerated=maybe"], "--kubeconfig-pregenerated takes true or false, not 'maybe'"),
+        (["--port"], "--port needs a value"),
+        (["-config", "/f"], "did you mean --config?"),
+    ],
+)
+@pytest.mark.parametrize("program", ["authd", "aws-iam-authenticator"])
+def test_wrong_flags_are_one_sentence(links, program, arguments, message):
+    """A wrong command line ends with one sentence on standard error."""
+    path = script("authd") if program == "authd" else str(links / program)
+    command = [path, "server", *arguments]
+    if arguments == ["-config", "/f"]:
+        command = [path, "server", "--confi", "/f"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == (2 if program == "authd" else 1)
+    assert message in ended.stderr
+    assert ended.stderr.count("\n") == 1

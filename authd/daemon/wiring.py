@@ -13,6 +13,7 @@ from authd.authentication.authenticator import Authenticator
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
 from authd.authentication.verdict_cache import VerdictCache
+from authd.aws.instance_names import InstanceNames
 from authd.config.settings import Settings
 from authd.core.token import PresignedTokens
 from authd.core.token_review import ReviewEncoder
@@ -56,7 +57,14 @@ def webhook_kubeconfig(settings: Settings, port: int, certificate: ServingCertif
 
 
 def webhook(
-    reactor: Any, in_force: InForce, sts: STSAccess, *, metrics: Metrics, seen: SeenIdentities, output: LogOutput
+    reactor: Any,
+    in_force: InForce,
+    sts: STSAccess,
+    names: InstanceNames,
+    *,
+    metrics: Metrics,
+    seen: SeenIdentities,
+    output: LogOutput,
 ) -> WebhookFactory:
     """Connect the authenticator to STS, the mapping tables and the log."""
     settings = in_force.settings
@@ -79,6 +87,7 @@ def webhook(
         ),
         audiences=settings.audiences,
         observer=metrics,
+        instance_name=names.name,
     )
     decisions = DecisionLog(lambda: in_force.settings.scrubbed_accounts, metrics, seen, output.together)
     return WebhookFactory(

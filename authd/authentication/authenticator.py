@@ -22,7 +22,7 @@ from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.foreign_token import ForeignToken, classify
 from authd.core.mapping import KubernetesUser
-from authd.core.ordered_tables import OrderedTables
+from authd.core.ordered_tables import Match, OrderedTables
 from authd.core.token import digest
 from authd.core.token_review import ReviewRequest, common_audiences
 
@@ -44,8 +44,15 @@ class Mapped(NamedTuple):
     user: KubernetesUser
 
 
+class AwaitsName(NamedTuple):
+    """An identity that STS confirmed, and its rule, whose user name contains the name of an EC2 instance."""
+
+    identity: CallerIdentity
+    match: Match
+
+
 #: The outcome of one call to STS, shared by all reviews that wait for it.
-_Outcome = Mapped | Unmapped | Denied | Unavailable
+_Outcome = Mapped | AwaitsName | Unmapped | Denied | Unavailable
 
 
 class STSCaller(Protocol[AskedT_contra]):
@@ -53,6 +60,14 @@ class STSCaller(Protocol[AskedT_contra]):
 
     def __call__(self, request: AskedT_contra, /) -> Awaitable[CallerIdentity]:
         """Return the caller's identity. Raises `Denied`, or `Unavailable` at the latest at the settings' deadline."""
+        ...
+
+
+class InstanceNamer(Protocol):
+    """Looks up names of EC2 instances."""
+
+    def __call__(self, instance_id: str, /) -> Awaitable[str]:
+        """Return the private DNS name, never an empty one. Raises `Denied` or `Unavailable`."""
         ...
 
 
@@ -87,6 +102,7 @@ class Authenticator(Generic[TokenT]):
         verdict_cache: VerdictCache,
         audiences: tuple[str, ...] = (),
         observer: CallObserver | None = None,
+        instance_name: InstanceNamer | None = None,
     ) -> None:
         self._ask_sts = ask_sts
         self._tokens = tokens
@@ -97,6 +113,7 @@ class Authenticator(Generic[TokenT]):
         self._verdict_cache = verdict_cache
         self._audiences = audiences
         self._observer = observer
+        self._instance_name = instance_name
         self._flights: dict[str, list[Deferred[_Outcome]]] = {}
 
     async def decide(self, review: ReviewRequest) -> Decision:
@@ -109,6 +126,9 @@ class Authenticator(Generic[TokenT]):
             if isinstance(outcome, Mapped):
                 progress.identity, progress.rule = outcome.identity, outcome.user.rule
                 return progress.decision(ALLOWED, "", outcome.user)
+            if isinstance(outcome, AwaitsName):
+                progress.identity = outcome.identity
+                return progress.decision(ALLOWED, "", await self._named(outcome))
             if isinstance(outcome, Unmapped):
                 progress.identity, progress.rule = outcome.identity, self._rule_of(outcome.identity)
                 outcome = outcome.denied
@@ -153,6 +173,12 @@ class Authenticator(Generic[TokenT]):
             progress.source = Source.STALE
             return _map(self._tables(), stale.identity)
         return outcome
+
+    async def _named(self, outcome: AwaitsName) -> KubernetesUser:
+        identity, match = outcome
+        if self._instance_name is None:
+            return match.render(identity)
+        return match.render(identity, await self._instance_name(identity.arn.session))
 
     async def _shared_call(self, request: TokenT) -> _Outcome:
         followers = self._flights.get(request.digest)
@@ -210,7 +236,7 @@ class Authenticator(Generic[TokenT]):
             self._observer.sts_called("ok" if isinstance(outcome, CallerIdentity) else outcome.reason)
         return self._confirmed(request, outcome) if isinstance(outcome, CallerIdentity) else outcome
 
-    def _confirmed(self, request: TokenT, identity: CallerIdentity) -> Mapped | Unmapped:
+    def _confirmed(self, request: TokenT, identity: CallerIdentity) -> Mapped | AwaitsName | Unmapped:
         self._verdict_cache.confirm(request, identity)
         tables = self._tables()
         outcome = _map(tables, identity)
@@ -219,16 +245,17 @@ class Authenticator(Generic[TokenT]):
         return outcome
 
 
-def _map(tables: OrderedTables, identity: CallerIdentity) -> Mapped | Unmapped:
+def _map(tables: OrderedTables, identity: CallerIdentity) -> Mapped | AwaitsName | Unmapped:
     try:
-        return Mapped(identity, tables.lookup(identity))
+        match = tables.match(identity)
+        return AwaitsName(identity, match) if match.needs_instance_name else Mapped(identity, match.render(identity))
     except Denied as denied:
         return Unmapped(identity, denied)
 
 
 def _verdict(outcome: _Outcome) -> Verdict:
     """Return the outcome as the limiter sees it. A bug is a failure, and no refusal by STS."""
-    if isinstance(outcome, Mapped):
+    if isinstance(outcome, Mapped | AwaitsName):
         return Verdict.MAPPED
     if isinstance(outcome, Unmapped):
         return Verdict.UNMAPPED

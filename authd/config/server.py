@@ -113,9 +113,9 @@ def _sources(server: Section) -> dict[str, Any]:
             "dynamicFileUserIDStrict", boolean, _DEFAULT.dynamic_file_user_id_strict
         ),
         "master": server.value("master", name, None),
-        "ec2_role_arn": _unused(server, "server.", "ec2DescribeInstancesRoleARN", role_arn),
-        "ec2_qps": _unused(server, "server.", "ec2DescribeInstancesQps", _EC2_RATE) or _DEFAULT.ec2_qps,
-        "ec2_burst": _unused(server, "server.", "ec2DescribeInstancesBurst", _EC2_RATE) or _DEFAULT.ec2_burst,
+        "ec2_role_arn": server.value("ec2DescribeInstancesRoleARN", role_arn, None),
+        "ec2_qps": server.value("ec2DescribeInstancesQps", _EC2_RATE, _DEFAULT.ec2_qps),
+        "ec2_burst": server.value("ec2DescribeInstancesBurst", _EC2_RATE, _DEFAULT.ec2_burst),
         "source_arn": server.value("sourceARN", name, None),
     }
 

@@ -25,6 +25,8 @@ class DenialReason(StrEnum):
     IDENTITY_NOT_MAPPED = "identity_not_mapped"
     USERNAME_NOT_RENDERED = "username_not_rendered"
     USERNAME_RESERVED = "username_reserved"
+    INSTANCE_NAME_UNKNOWN = "instance_name_unknown"
+    INSTANCE_LOOKUP_REFUSED = "instance_lookup_refused"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -41,6 +43,9 @@ class UnavailableReason(StrEnum):
     STS_BAD_ANSWER = "sts_bad_answer"
     STS_UNREACHABLE = "sts_unreachable"
     STS_TIMEOUT = "sts_timeout"
+    INSTANCE_LOOKUP_THROTTLED = "instance_lookup_throttled"
+    INSTANCE_LOOKUP_FAILED = "instance_lookup_failed"
+    INSTANCE_LOOKUP_TIMEOUT = "instance_lookup_timeout"
     OVERLOADED = "overloaded"
     CIRCUIT_OPEN = "circuit_open"
 

@@ -17,7 +17,9 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
 from authd.core.errors import DenialReason, Denied
 from authd.core.nearest import IndexedRule, NearestIndex, describe_closest
-from authd.core.templates import MissingValue, Template
+from authd.core.templates import INSTANCE_NAME, MissingValue, Template
+
+_NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 #: Rules that `building_table` adds between two turns of the reactor. Compiling a wildcard takes 0.1 ms, so this bounds
 #: a stall to 5 ms.
@@ -73,6 +75,12 @@ class Rule:
     groups: tuple[Template, ...]
     where: str
 
+    @property
+    def needs_instance_name(self) -> bool:
+        """Whether the name of the caller's EC2 instance is part of the user or group names."""
+        templates = self.groups if self.username is None else (self.username, *self.groups)
+        return any(INSTANCE_NAME in template.pieces[1::2] for template in templates)
+
 
 class AccountRule(NamedTuple):
     """A whole account, mapped by `mapAccounts`. `where` is its place, `file:line:column`."""
@@ -117,14 +125,18 @@ class MappingTable:
         where = self.accounts.get(identity.arn.account)
         return None if where is None else AccountRule(where)
 
-    def render(self, rule: Rule | AccountRule, identity: CallerIdentity) -> KubernetesUser:
+    def render(
+        self, rule: Rule | AccountRule, identity: CallerIdentity, values: Mapping[str, str] = _NO_VALUES
+    ) -> KubernetesUser:
         """Return the user and groups that a rule of this table gives an identity.
+
+        `values` are for placeholders that need more than the identity.
 
         Raises `Denied`: `username_not_rendered` or `username_reserved`.
         """
         if isinstance(rule, AccountRule):
             return self._allowed(KubernetesUser(username=identity.canonical_arn, groups=(), rule=rule.where))
-        return self._allowed(_render(rule, identity))
+        return self._allowed(_render(rule, identity, values))
 
     def __len__(self) -> int:
         return len(self.exact) + len(self.patterns) + len(self.accounts)
@@ -155,8 +167,8 @@ class MappingTable:
         return user
 
 
-def _render(rule: Rule, identity: CallerIdentity) -> KubernetesUser:
-    values = identity.template_values
+def _render(rule: Rule, identity: CallerIdentity, more: Mapping[str, str]) -> KubernetesUser:
+    values = {**identity.template_values, **more} if more else identity.template_values
     try:
         # A rule without a user name gives the canonical ARN.
         username = identity.canonical_arn if rule.username is None else rule.username.render(values)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import DenialReason, Denied
 from authd.core.mapping import AccountRule, KubernetesUser, MappingTable, Rule
+from authd.core.templates import INSTANCE_NAME
 
 
 class SourceTable(NamedTuple):
@@ -24,8 +25,15 @@ class Match(NamedTuple):
     table: MappingTable
     rule: Rule | AccountRule
 
-    def render(self, identity: CallerIdentity) -> KubernetesUser:
+    @property
+    def needs_instance_name(self) -> bool:
+        """Whether rendering needs the name of the caller's EC2 instance."""
+        return isinstance(self.rule, Rule) and self.rule.needs_instance_name
+
+    def render(self, identity: CallerIdentity, instance_name: str = "") -> KubernetesUser:
         """Return the rule's user and groups for an identity. Raises `Denied`, see `MappingTable.render`."""
+        if instance_name:
+            return self.table.render(self.rule, identity, {INSTANCE_NAME: instance_name})
         return self.table.render(self.rule, identity)
 
 
@@ -46,15 +54,19 @@ class OrderedTables:
                 return Match(source, table, rule)
         return None
 
+    def match(self, identity: CallerIdentity) -> Match:
+        """Return the first table's rule for an identity. Raises `Denied`: `identity_not_mapped`."""
+        match = self.find(identity)
+        if match is None:
+            raise Denied(DenialReason.IDENTITY_NOT_MAPPED, f"no mapping matches: {self.nearest(identity)}")
+        return match
+
     def lookup(self, identity: CallerIdentity) -> KubernetesUser:
         """Map an identity.
 
         Raises `Denied`: `identity_not_mapped` with the nearest rule, `username_not_rendered` or `username_reserved`.
         """
-        match = self.find(identity)
-        if match is None:
-            raise Denied(DenialReason.IDENTITY_NOT_MAPPED, f"no mapping matches: {self.nearest(identity)}")
-        return match.render(identity)
+        return self.match(identity).render(identity)
 
     def nearest(self, identity: CallerIdentity) -> str:
         """Describe the nearest rule of each source, and why it does not match."""

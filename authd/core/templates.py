@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: Known placeholders. The last one needs a call to EC2.
-PLACEHOLDERS = ("AccountID", "SessionName", "SessionNameRaw", "AccessKeyID", "EC2PrivateDNSName")
+INSTANCE_NAME = "EC2PrivateDNSName"
+PLACEHOLDERS = ("AccountID", "SessionName", "SessionNameRaw", "AccessKeyID", INSTANCE_NAME)
 
 _PIECE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 

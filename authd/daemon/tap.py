@@ -23,6 +23,7 @@ from authd.config.settings import Settings
 from authd.core.errors import ConfigError
 from authd.daemon import wiring
 from authd.daemon.certificates.serving_certificate import CLOCK_SECONDS
+from authd.daemon.ec2_setup import instance_names
 from authd.daemon.fd_monitor import LOOK_SECONDS, Descriptors
 from authd.daemon.health import HealthFactory
 from authd.daemon.http.deadlines import SWEEP_SECONDS
@@ -130,8 +131,15 @@ class AuthdService(MultiService):
         self._every(CLOCK_SECONDS, self._certificate.check_clock)
         self._reactor.installNameResolver(SharedResolver(self._reactor.nameResolver, self._reactor.seconds))
         self._sts = sts_access(self._reactor, settings, partitions[settings.partition])
+        self._names = instance_names(self._reactor, settings, partitions[settings.partition], self._in_thread)
         reviews = self._reviews = wiring.webhook(
-            self._reactor, self._in_force, self._sts, metrics=self._metrics, seen=self._seen, output=self._output
+            self._reactor,
+            self._in_force,
+            self._sts,
+            self._names,
+            metrics=self._metrics,
+            seen=self._seen,
+            output=self._output,
         )
         wiring.publish_state(self._metrics, self._in_force, self._sources, self._certificate)
         self._listen(settings, reviews)
@@ -228,6 +236,7 @@ class AuthdService(MultiService):
             if closing is not None:
                 await closing
         self._sts.agent.close_idle()
+        self._names.stop()
         if self._reviews.audit is not None:
             self._reviews.audit.flush()
             self._reviews.audit.close()

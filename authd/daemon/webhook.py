@@ -39,6 +39,9 @@ STATUS: dict[str, int] = {
     UnavailableReason.STS_BAD_ANSWER: 502,
     UnavailableReason.STS_UNREACHABLE: 502,
     UnavailableReason.STS_TIMEOUT: 504,
+    UnavailableReason.INSTANCE_LOOKUP_THROTTLED: 429,
+    UnavailableReason.INSTANCE_LOOKUP_FAILED: 502,
+    UnavailableReason.INSTANCE_LOOKUP_TIMEOUT: 504,
     UnavailableReason.OVERLOADED: 429,
     UnavailableReason.CIRCUIT_OPEN: 503,
 }

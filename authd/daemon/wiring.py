@@ -18,6 +18,7 @@ from authd.authentication.authenticator import Authenticator
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
 from authd.authentication.verdict_cache import VerdictCache
+from authd.aws.instance_names import InstanceNames
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError, Problem
 from authd.core.token import PresignedTokens
@@ -88,7 +89,14 @@ class Reviews(NamedTuple):
 
 
 def webhook(
-    reactor: Any, in_force: InForce, sts: STSAccess, *, metrics: Metrics, seen: SeenIdentities, output: LogOutput
+    reactor: Any,
+    in_force: InForce,
+    sts: STSAccess,
+    names: InstanceNames,
+    *,
+    metrics: Metrics,
+    seen: SeenIdentities,
+    output: LogOutput,
 ) -> Reviews:
     """Connect the authenticator to STS, the mapping tables and the log."""
     settings = in_force.settings
@@ -111,6 +119,7 @@ def webhook(
         ),
         audiences=settings.audiences,
         observer=metrics,
+        instance_name=names.name,
     )
     audit = _audit_log(settings, metrics)
     decisions = DecisionLog(lambda: in_force.settings.scrubbed_accounts, metrics, seen, output.together, audit)

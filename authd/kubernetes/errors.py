@@ -1,28 +1,13 @@
-"""Errors of calls to the Kubernetes API; their messages are for an operator and hold no secret."""
+"""Refusals of the Kubernetes API. Their messages are for an operator and hold no secret."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
-from authd.core.errors import AuthdError
+from authd.exchange.errors import ExchangeError
 
 
-class APIError(AuthdError):
-    """The API server gave no usable answer. The call may be repeated later."""
-
-    #: What the server asked for, in seconds, 0 if nothing.
-    retry_after = 0.0
-
-
-class Unreachable(APIError):
-    """There was no connection, or it ended or fell silent before the response did."""
-
-
-class BadAnswer(APIError):
-    """The response isn't one that an API server sends."""
-
-
-class StatusError(APIError):
+class StatusError(ExchangeError):
     """The API server refused: `code` is the HTTP status, `reason` Kubernetes' word for it."""
 
     def __init__(self, code: int, reason: str, message: str, retry_after: float = 0.0) -> None:

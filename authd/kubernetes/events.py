@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
+from authd.exchange.errors import BadAnswer
 from authd.kubernetes.client import JSONObject, parse_object
-from authd.kubernetes.errors import BadAnswer
 from authd.kubernetes.status import error_of_status
 
 #: etcd takes objects of 1.5 MiB by default; as JSON they can be longer.

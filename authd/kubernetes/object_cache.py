@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
+from authd.exchange.errors import BadAnswer
 from authd.kubernetes.client import JSONObject
-from authd.kubernetes.errors import BadAnswer
 
 Value = TypeVar("Value")
 

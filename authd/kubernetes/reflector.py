@@ -12,9 +12,10 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from authd.core.errors import ConfigError
+from authd.exchange.errors import BadAnswer, ExchangeError
 from authd.kubernetes.backoff import Backoff
 from authd.kubernetes.client import APIClient, JSONObject
-from authd.kubernetes.errors import APIError, BadAnswer, StatusError
+from authd.kubernetes.errors import StatusError
 from authd.kubernetes.events import EventDecoder, EventType, version_of
 
 _log = Logger(namespace="authd.kubernetes")
@@ -128,7 +129,7 @@ class Reflector:
             else:
                 self._report(str(error))
             return error.retry_after
-        except (APIError, ConfigError) as error:
+        except (ExchangeError, ConfigError) as error:
             if isinstance(error, BadAnswer):
                 self._version = ""
             self._report(str(error))

@@ -17,6 +17,9 @@ _MOST_IDENTITIES = 8_192
 #: Each identity may be tried against hundreds of patterns, so a step takes up to some milliseconds.
 _IDENTITIES_PER_STEP = 20
 
+#: Names of instances are the same under every table.
+_ANY_INSTANCE = "any"
+
 
 class LockedOut(AuthdError):
     """A new table would lock out too many identities. `names` are their canonical ARNs."""
@@ -72,6 +75,6 @@ def _maps(tables: OrderedTables, identity: CallerIdentity) -> bool:
     """Return whether the tables map an identity, without the slow search for the nearest rule."""
     match = tables.find(identity)
     try:
-        return match is not None and bool(match.render(identity))
+        return match is not None and bool(match.render(identity, _ANY_INSTANCE))
     except Denied:
         return False

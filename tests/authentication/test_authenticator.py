@@ -42,6 +42,7 @@ class Desk:
         cache_ttl: float = 0.0,
         stale_if_error: float = 0.0,
         audiences: tuple[str, ...] = (),
+        instance_name: Any = None,
     ) -> None:
         self.clock = Clock()
         self.asked: list[PresignedRequest] = []
@@ -62,6 +63,7 @@ class Desk:
             verdict_cache=verdicts,
             audiences=audiences,
             observer=self,
+            instance_name=instance_name,
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -487,3 +489,53 @@ def test_denials_name_the_signer_and_the_rule(desk: Desk, token: str, alice: Cal
     desk.clock.advance(2_000)
     expired = desk.at_once(token)
     assert (expired.reason, expired.request is not None) == (DenialReason.TOKEN_EXPIRED, True)
+
+
+@pytest.fixture
+def instance(identities: Any, rules: Any) -> Any:
+    """Return an instance's identity, and the table for it."""
+    identity = identities.of("arn:aws:sts::111122223333:assumed-role/Nodes/i-0123456789abcdef0")
+    rule = rules.arn("arn:aws:iam::111122223333:role/Nodes", "system:node:{{EC2PrivateDNSName}}")
+    return identity, build_table([rule], {})
+
+
+def test_the_name_of_an_instance(make: Any, token: str, instance: Any) -> None:
+    """The name is looked up by the session's, and the permit for STS is free meanwhile."""
+    asked: list[str] = []
+    name: Deferred[str] = Deferred()
+    desk = make(instance_name=lambda instance_id: asked.append(instance_id) or name)
+    identity, desk.table = instance
+    decisions = desk.decide(token)
+    desk.pending.pop(0).callback(identity)
+    assert (asked, decisions) == (["i-0123456789abcdef0"], [])
+    assert desk.limiter.in_flight == 0
+    name.callback("ip-10-0-0-1.ec2.internal")
+    (decision,) = decisions
+    assert decision.reason == ALLOWED
+    assert decision.user.username == "system:node:ip-10-0-0-1.ec2.internal"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Denied(DenialReason.INSTANCE_NAME_UNKNOWN, "no"),
+        Unavailable(UnavailableReason.INSTANCE_LOOKUP_THROTTLED, "slow"),
+    ],
+)
+def test_a_name_that_is_not_there(make: Any, token: str, instance: Any, error: Denied | Unavailable) -> None:
+    """Without the name nobody is let in, and never as a part of it."""
+
+    async def fail(_: str) -> str:
+        raise error
+
+    desk = make(instance_name=fail)
+    identity, desk.table = instance
+    decision = desk.decided(token, identity)
+    assert (decision.reason, decision.user) == (error.reason, None)
+    assert decision.identity == identity
+
+
+def test_no_look_up_of_names(desk: Desk, token: str, instance: Any) -> None:
+    """An authenticator without the look-up refuses."""
+    identity, desk.table = instance
+    assert desk.decided(token, identity).reason == DenialReason.USERNAME_NOT_RENDERED

@@ -30,15 +30,15 @@ def test_first_releases_format_loads_with_warnings_only(load):
 
 
 def test_current_format_loads_with_warnings(load):
-    """A file of aws-iam-authenticator's format loads; that EC2's names are not looked up is a warning."""
+    """A file of aws-iam-authenticator's format loads. A role's path is a warning."""
     loaded = load(HERE.joinpath("aws-iam-authenticator-format.yaml").read_bytes())
-    assert [(warning.line, warning.column) for warning in loaded.warnings] == [(16, 15), (18, 14)]
+    assert [(warning.line, warning.column) for warning in loaded.warnings] == [(18, 14)]
     assert "(used" not in loaded.warnings[0].message
     assert loaded.settings.ec2_role_arn == "arn:aws:iam::444455556666:role/LooksUpInstances"
 
 
-def test_current_format_loads_without_what_is_not_built(load):
-    """Without EC2's names a file of aws-iam-authenticator's format loads; that callers choose node names is told."""
+def test_names_that_callers_choose(load):
+    """If nodes are named by their sessions, that callers choose node names is told."""
     text = HERE.joinpath("aws-iam-authenticator-format.yaml").read_text()
     text = text.replace("{{EC2PrivateDNSName}}", "{{SessionName}}")
     loaded = load(text)

@@ -34,10 +34,11 @@ def test_reasons_are_stable():
         "foreign_token", "malformed_token", "token_expired", "token_not_yet_valid", "signature_mismatch",
         "signature_expired", "credentials_expired", "unknown_access_key", "sts_access_denied", "sts_region_disabled",
         "sts_refused", "audience_mismatch", "unsupported_identity", "identity_not_mapped", "username_not_rendered",
-        "username_reserved", "internal_error",
+        "username_reserved", "instance_name_unknown", "instance_lookup_refused", "internal_error",
     ]  # fmt: skip
     assert list(UnavailableReason) == [
-        "sts_throttled", "sts_error", "sts_bad_answer", "sts_unreachable", "sts_timeout", "overloaded", "circuit_open",
+        "sts_throttled", "sts_error", "sts_bad_answer", "sts_unreachable", "sts_timeout",
+        "instance_lookup_throttled", "instance_lookup_failed", "instance_lookup_timeout", "overloaded", "circuit_open",
     ]  # fmt: skip
 
 

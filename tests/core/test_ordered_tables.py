@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from authd.core.errors import DenialReason, Denied
 from authd.core.mapping import build_table
 from authd.core.ordered_tables import OrderedTables, SourceTable
+from authd.core.templates import parse_template
 from tests.daemon.fakes import identity
 
 ACCOUNT = "111122223333"
@@ -50,3 +53,22 @@ def test_replacing_leaves_the_others(tables: OrderedTables) -> None:
     assert replaced.lookup(identity(ALICE)).username == "second"
     assert tables.lookup(identity(ALICE)).username == "first"
     assert tables.replaced("CRD", build_table([], {})) == tables
+
+
+def test_names_of_instances(rules) -> None:
+    """A rule with the name of an instance is told before it is rendered."""
+    rule = rules.arn(ALICE, "node:{{EC2PrivateDNSName}}")
+    tables = OrderedTables(tables=(SourceTable("MountedFile", build_table([rule], {ACCOUNT: "f:9:5"})),))
+    match = tables.match(identity(ALICE))
+    assert match.needs_instance_name
+    assert match.render(identity(ALICE), "ip-1").username == "node:ip-1"
+    with pytest.raises(Denied, match=r"no value for \{\{EC2PrivateDNSName\}\}"):
+        match.render(identity(ALICE))
+    assert not tables.match(identity(f"arn:aws:iam::{ACCOUNT}:user/bob")).needs_instance_name
+
+
+def test_names_of_instances_in_groups(rules) -> None:
+    """Groups may have the name too, also in a rule without a user name."""
+    rule = replace(rules.arn(ALICE, "x"), username=None, groups=(parse_template("g:{{EC2PrivateDNSName}}"),))
+    assert rule.needs_instance_name
+    assert not replace(rule, groups=()).needs_instance_name

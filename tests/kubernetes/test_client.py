@@ -11,8 +11,9 @@ import trustme
 
 from authd.core.errors import ConfigError
 from authd.daemon.net.api_tls import APIConnector
+from authd.exchange.errors import BadAnswer, Unreachable
 from authd.kubernetes.client import APIClient
-from authd.kubernetes.errors import BadAnswer, StatusError, Unreachable
+from authd.kubernetes.errors import StatusError
 from authd.kubernetes.kubeconfig import load_kubeconfig
 from tests.kubernetes.api_server import CONFIG_MAPS, APIServer, Connection, status
 from tests.kubernetes.reactor_thread import ReactorThread

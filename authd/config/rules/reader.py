@@ -27,7 +27,6 @@ from authd.core.templates import InvalidTemplate, Template, parse_template
 
 #: Rules between two pauses: under 1 ms.
 _RULES_PER_STEP = 100
-_NODE_NAME = "EC2PrivateDNSName"
 
 
 class _Draft(NamedTuple):
@@ -122,12 +121,6 @@ class RuleReader:
             return None
         if username.text.startswith(SYSTEM):
             warn_of_username(rule, username)
-        if _NODE_NAME in username.placeholders:
-            rule.problems.warn(
-                node,
-                f"the names of EC2 instances ({{{{{_NODE_NAME}}}}}) are not looked up yet: logins by this rule are "
-                "refused; call nodes by their instance IDs with {{SessionName}}",
-            )
         return username
 
     def _rule(self, draft: _Draft, partition: str, *, patterns: bool) -> Rule | None:

@@ -13,6 +13,8 @@ from authd.emulator.directory.principals import FederatedUser, Role, RoleSession
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from authd.emulator.directory.instances import Instance
+
 _KEY_ID = re.compile(r"A[KS]IA[A-Z0-9]{12,124}")
 _PARTITION = re.compile(r"aws(?:-[a-z]+)*")
 #: With the rest of a request this still fits the 16 KiB that the HTTP side takes of headers.
@@ -61,6 +63,8 @@ class Directory:
     web_identities: Mapping[str, WebIdentity] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     disabled_regions: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     session_token_length: int = USUAL_SESSION_TOKEN_LENGTH
+    instances: Mapping[str, Instance] = field(default_factory=lambda: MappingProxyType({}))
+    may_not_describe: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Raise EmulatorError for a partition that can't be one, or a token longer than a header may be."""
@@ -78,11 +82,15 @@ class Directory:
         disabled_regions: Mapping[str, Iterable[str]] | None = None,
         partition: str = "aws",
         session_token_length: int = USUAL_SESSION_TOKEN_LENGTH,
+        instances: Iterable[Instance] = (),
+        may_not_describe: Iterable[str] = (),
     ) -> Directory:
         """Build a directory from its entries. Raises `EmulatorError` if a key, role or token occurs twice."""
         return cls(
             partition=partition,
             session_token_length=session_token_length,
+            instances=_index("instance", [(entry.instance_id, entry) for entry in instances]),
+            may_not_describe=frozenset(may_not_describe),
             keys=_index("access key", [(key.key_id, key) for key in keys]),
             roles=_index("role", [(role.arn(partition), role) for role in roles]),
             web_identities=_index("web identity token", [(entry.token, entry) for entry in web_identities]),

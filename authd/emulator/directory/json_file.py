@@ -13,6 +13,7 @@
                 "sessions": [{"name": "alice", "accessKeys": […]}]}],
      "webIdentities": [{"token": "…", "subject": "…", "provider": "…", "audience": "…", "roles": ["arn:…"]}],
      "disabledRegions": {"111122223333": ["eu-west-1"]},
+     "instances": [{"id": "i-0123456789abcdef0", "account": "111122223333", "privateDnsName": "ip-10-0-0-1.internal"}],
      "sessionTokenLength": 760}
 
 Everything but `account`, `name` and a key's `id` and `secret` may be left out.
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from authd.emulator.directory.directory import USUAL_SESSION_TOKEN_LENGTH, AccessKey, Directory, WebIdentity
 from authd.emulator.directory.errors import EmulatorError
+from authd.emulator.directory.instances import Instance
 from authd.emulator.directory.json_members import Members
 from authd.emulator.directory.principals import DEFAULT_SESSION_SECONDS, FederatedUser, Role, RoleSession, Root, User
 
@@ -60,10 +62,22 @@ def read_directory(members: object) -> Directory:
         roles=[role for role, _ in roles],
         web_identities=[_web_identity(entry) for entry in top.entries("webIdentities")],
         disabled_regions={account: disabled.texts(account) for account in disabled.names()},
+        instances=[_instance(entry) for entry in top.entries("instances")],
         session_token_length=top.take("sessionTokenLength", int, USUAL_SESSION_TOKEN_LENGTH),
     )
     top.finish()
     return directory
+
+
+def _instance(entry: Members) -> Instance:
+    instance = Instance(
+        instance_id=entry.take("id", str),
+        account=entry.take("account", str),
+        private_dns_name=entry.take("privateDnsName", str, ""),
+        state=entry.take("state", str, "running"),
+    )
+    entry.finish()
+    return instance
 
 
 def _user(entry: Members) -> list[AccessKey]:

@@ -8,6 +8,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from authd.emulator.ec2.actions import DESCRIBE_INSTANCES, EC2, HOST
 from authd.emulator.faults.counters import Counters, Tally
 from authd.emulator.faults.plan import FaultPlan, Injection
 from authd.emulator.faults.scripts import script
@@ -37,6 +38,7 @@ class FaultySTS:
         self._now = now
         self.clock_offset = 0.0
         self.sts = STS(directory, now=self.now, hosts=hosts)
+        self.ec2 = EC2(self.sts)
         self.plan = FaultPlan()
         self.tally = Tally()
         self.seen: deque[WireRequest] = deque(maxlen=REMEMBERED_REQUESTS)
@@ -60,7 +62,7 @@ class FaultySTS:
         self.seen.append(request)
         parameters = Parameters(request)
         named = parameters.optional("Action")
-        action = named if named in ACTIONS else "other"
+        action = named if named in ACTIONS or named == DESCRIBE_INSTANCES else "other"
         self.tally.actions[action] += 1
         exchange = Exchange(
             outcome=self._outcome(request, parameters),
@@ -77,7 +79,8 @@ class FaultySTS:
 
     def _outcome(self, request: WireRequest, parameters: Parameters) -> Outcome:
         try:
-            result = self.sts.answer(request, parameters)
+            is_ec2 = HOST.match(request.header(b"host") or b"")
+            result = (self.ec2 if is_ec2 else self.sts).answer(request, parameters)
         except STSError as error:
             self.tally.outcomes[error.code] += 1
             return error

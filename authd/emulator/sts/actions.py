@@ -56,9 +56,9 @@ class STS:
         sessions: SessionIssuer | None = None,
     ) -> None:
         self.directory = directory
-        self._now = now
-        self._hosts = hosts or HostRegions()
-        self._sessions = sessions or SessionIssuer()
+        self.now = now
+        self.hosts = hosts or HostRegions()
+        self.sessions = sessions or SessionIssuer()
         self._signed_actions: Mapping[str, Callable[[Principal, Parameters], Mapping[str, Value]]] = MappingProxyType(
             {"GetCallerIdentity": _caller_identity, "AssumeRole": self._assume_role}
         )
@@ -74,7 +74,7 @@ class STS:
         if action == "AssumeRoleWithWebIdentity" and parameters.version == API_VERSION:
             return Result(action=action, fields=self._assume_role_with_web_identity(parameters))
         principal = authenticate(
-            request, directory=self.directory, sessions=self._sessions, hosts=self._hosts, now=self._now()
+            request, directory=self.directory, sessions=self.sessions, hosts=self.hosts, now=self.now()
         )
         if request.path != b"/" or request.method not in {b"GET", b"POST"}:
             raise STSError("UnknownOperationException", "There is no such operation.", _NOT_FOUND)
@@ -117,8 +117,8 @@ class STS:
         return identity
 
     def _session_fields(self, role: Role, arn: str, session_name: str, seconds: int) -> Mapping[str, Value]:
-        grant = Grant(role_arn=arn, session_name=session_name, expires=int(self._now()) + seconds)
-        credentials = self._sessions.issue(grant, self.directory.session_token_length)
+        grant = Grant(role_arn=arn, session_name=session_name, expires=int(self.now()) + seconds)
+        credentials = self.sessions.issue(grant, self.directory.session_token_length)
         session = role.session(self.directory.partition, session_name)
         return {
             "AssumedRoleUser": {"AssumedRoleId": session.user_id, "Arn": session.arn},

@@ -28,7 +28,13 @@ class Credential:
 
 
 def authenticate(
-    request: WireRequest, *, directory: Directory, sessions: SessionIssuer, hosts: HostRegions, now: float
+    request: WireRequest,
+    *,
+    directory: Directory,
+    sessions: SessionIssuer,
+    hosts: HostRegions,
+    now: float,
+    service: str = sigv4.SERVICE,
 ) -> Principal:
     """Return the signer of the request, or raise the `STSError` that STS would answer with.
 
@@ -37,8 +43,8 @@ def authenticate(
     """
     authorization = read_authorization(request)
     host = (request.header(b"host") or b"").decode("latin-1")
-    region = hosts.region_of(host)
-    sigv4.check_scope(authorization, region)
+    region = hosts.region_of(host) if service == sigv4.SERVICE else hosts.region_of_ec2(host)
+    sigv4.check_scope(authorization, region, service)
     sigv4.check_date(authorization, now)
     key_id, token = authorization.scope.key_id, authorization.session_token
     credential = find_credential(key_id, token, directory=directory, sessions=sessions)

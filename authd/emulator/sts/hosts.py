@@ -21,6 +21,7 @@ _SUFFIX = (
 )
 _REGION = r"(?P<region>[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2})"
 _REGIONAL = re.compile(rf"sts(?:-fips)?\.{_REGION}\.(?:{_SUFFIX})")
+_EC2 = re.compile(rf"ec2\.{_REGION}\.(?:{_SUFFIX})")
 _VPC_ENDPOINT = re.compile(rf"vpce-[a-z0-9-]+\.sts\.{_REGION}\.vpce\.amazonaws\.com(?:\.cn)?")
 _PORT = re.compile(r":[0-9]{1,5}")
 
@@ -34,6 +35,11 @@ class HostRegions:
 
     home_region: str = GLOBAL_REGION
     extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def region_of_ec2(self, host_header: str) -> str | None:
+        """Return the region of an EC2 endpoint by the Host header's value, or None."""
+        match = _EC2.fullmatch(_without_port(host_header.lower()))
+        return match["region"] if match else None
 
     def region_of(self, host_header: str) -> str | None:
         """Give the region of a Host header's value (a port is allowed), or None for a host not served here."""

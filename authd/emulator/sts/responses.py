@@ -15,6 +15,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from authd.emulator.ec2.actions import EC2Error, Instances
 from authd.emulator.sts.actions import Result
 from authd.emulator.sts.errors import STSError
 
@@ -69,7 +70,7 @@ class Answer:
 
 def render(outcome: Outcome, form: Format, *, request_id: str, date: str) -> Answer:
     """Encode a result or an error. `date` is the value of the Date header."""
-    spell = _json if form is Format.JSON else _xml
+    spell = _json if form is Format.JSON and not isinstance(outcome, EC2Error | Instances) else _xml
     status = outcome.status if isinstance(outcome, STSError) else int(HTTPStatus.OK)
     return Answer(
         status=status,
@@ -101,6 +102,8 @@ def _json_value(value: Value) -> object:
 
 
 def _xml(outcome: Outcome, request_id: str) -> str:
+    if isinstance(outcome, EC2Error | Instances):
+        return outcome.xml(request_id)
     if isinstance(outcome, STSError):
         error = _element("Type", outcome.kind) + _element("Code", outcome.code) + _element("Message", outcome.message)
         return (

@@ -52,10 +52,10 @@ def check_date(authorization: Authorization, now: float) -> None:
         )
 
 
-def check_scope(authorization: Authorization, region: str | None) -> None:
+def check_scope(authorization: Authorization, region: str | None, service: str = SERVICE) -> None:
     """Raise STSError SignatureDoesNotMatch unless the scope is STS in the host's region."""
-    if authorization.scope.service != SERVICE:
-        raise signature_mismatch(f"Credential should be scoped to correct service: '{SERVICE}'.")
+    if authorization.scope.service != service:
+        raise signature_mismatch(f"Credential should be scoped to correct service: '{service}'.")
     if region is None or authorization.scope.region != region:
         raise signature_mismatch("Credential should be scoped to a valid region.")
 

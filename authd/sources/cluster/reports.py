@@ -13,8 +13,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from authd.core.errors import ConfigError
+from authd.exchange.errors import ExchangeError
 from authd.kubernetes.client import APIClient
-from authd.kubernetes.errors import APIError, StatusError
+from authd.kubernetes.errors import StatusError
 from authd.sources.cluster.identity_mapping import API_VERSION, COLLECTION, KIND, IdentityMapping
 
 _log = Logger(namespace="authd.kubernetes")
@@ -99,7 +100,7 @@ class Reports:
                 return  # the object is gone or newer, which the watch reports too
             forbidden = error.code == HTTPStatus.FORBIDDEN
             await self._failed(key, write, error, _FORBIDDEN_SECONDS if forbidden else _RETRY_SECONDS)
-        except (APIError, ConfigError) as error:
+        except (ExchangeError, ConfigError) as error:
             await self._failed(key, write, error, _RETRY_SECONDS)
 
     async def _failed(self, key: tuple[str, str], write: Write, error: Exception, pause: float) -> None:

@@ -142,9 +142,6 @@ WARNED = {
     "no username": (users(f"- {{userARN: '{ACCOUNT}:user/A'}}"), 5, "the rule has no username: callers get"),
     "empty username": (roles(f"- {{username: '', roleARN: '{ACCOUNT}:role/A'}}"), 5, "the rule has no username"),
     "null username": (roles(f"- {{username: , roleARN: '{ACCOUNT}:role/A'}}"), 5, "the rule has no username"),
-    "EC2": (
-        roles(f"- {{username: '{{{{EC2PrivateDNSName}}}}', roleARN: '{ACCOUNT}:role/A'}}"), 16, "are not looked up yet",
-    ),
     "groups with spaces": (
         roles(f"- {{username: u, groups: 'a, b', roleARN: '{ACCOUNT}:role/A'}}"), 27, "spaces around the commas",
     ),

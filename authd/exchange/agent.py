@@ -1,4 +1,4 @@
-"""One HTTP exchange with the API server, over a connection of its own that can be aborted at any time.
+"""One HTTP exchange over a connection of its own that can be aborted at any time.
 
 treq sends through it. A response must be plain (no content encoding), and its head is bounded.
 """
@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from authd.kubernetes.errors import BadAnswer
+from authd.exchange.errors import BadAnswer
 
 #: More than a head and the first read of the body behind it.
 _MAX_HEAD_BYTES = 256 * 1024
@@ -118,5 +118,5 @@ class Exchange:
     def _head_complete(self, response: IResponse) -> IResponse:
         self._endpoint.connection.in_head = False
         if response.headers.hasHeader(b"content-encoding"):
-            raise BadAnswer("the API server sent an encoded body, which was not asked for")
+            raise BadAnswer("the server sent an encoded body, which was not asked for")
         return response

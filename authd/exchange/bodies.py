@@ -10,7 +10,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from authd.kubernetes.errors import BadAnswer, Unreachable
+from authd.exchange.errors import BadAnswer, Unreachable
 
 
 class BodyReceiver(Protocol):
@@ -80,4 +80,4 @@ class SilenceTimer:
 
     def _silent(self) -> None:
         if not self._body.ended.called:
-            self._body.ended.errback(Unreachable(f"the API server was silent for {self._seconds:.0f} seconds"))
+            self._body.ended.errback(Unreachable(f"the server was silent for {self._seconds:.0f} seconds"))

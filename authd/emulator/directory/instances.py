@@ -1,0 +1,15 @@
+"""The EC2 instances that the emulated EC2 knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """An instance. One that was terminated has no private DNS name any more."""
+
+    instance_id: str
+    account: str
+    private_dns_name: str
+    state: str = "running"

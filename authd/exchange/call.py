@@ -1,0 +1,102 @@
+"""One HTTP call by treq over a connection of its own, with every failure as an `ExchangeError`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from OpenSSL import SSL
+from treq.client import HTTPClient
+from treq.cookies import IndexableCookieJar
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as DeadlineError
+from twisted.internet.error import ConnectError
+from twisted.internet.error import TimeoutError as ConnectTimeoutError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.python.failure import Failure
+from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+
+from authd.exchange.agent import Body, Exchange
+from authd.exchange.bodies import BodyReceiver, Collector
+from authd.exchange.errors import ExchangeError, TimedOut, Unreachable
+
+_INCOMPLETE = (ResponseNeverReceived, ResponseFailed, RequestTransmissionFailed)
+
+
+class _NoCookies(IndexableCookieJar):
+    """Stores and sends nothing."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return no cookies."""
+        return iter(())
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Add nothing."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Store nothing."""
+
+
+@asynccontextmanager
+async def exchanging(reactor: Any, endpoint: IStreamClientEndpoint, server: str) -> AsyncIterator[Exchange]:
+    """Provide an exchange and end its connection in any case. `server` is its name in messages.
+
+    Every failure of the network within becomes an `ExchangeError`.
+    """
+    exchange = Exchange(reactor, endpoint)
+    try:
+        yield exchange
+    except (DeadlineError, ConnectTimeoutError):
+        raise TimedOut(f"{server} did not answer in time") from None
+    except _INCOMPLETE as error:
+        raise _incomplete(error.reasons, server) from None
+    except (ConnectError, OSError, SSL.Error) as error:  # a failed look-up of a name is an OSError
+        raise Unreachable(f"no connection to {server} ({type(error).__name__})") from None
+    finally:
+        exchange.abort()
+
+
+async def send(
+    reactor: Any, exchange: Exchange, method: str, url: str, headers: Headers, *, body: bytes | None = None
+) -> IResponse:
+    """Send a request, and return the response once its head is complete. Redirects are not followed."""
+    cookies = _NoCookies()
+    response: IResponse = await HTTPClient(exchange, cookiejar=cookies).request(
+        method,
+        url,
+        headers=headers,
+        data=None if body is None else Body(body),
+        cookies=cookies,
+        allow_redirects=False,
+        unbuffered=True,
+        reactor=reactor,
+    )
+    return response
+
+
+async def collect(response: IResponse, limit: int) -> bytes:
+    """Return the whole body. Raises `BadAnswer` if it has more than `limit` bytes."""
+    collector = Collector(limit)
+    body = BodyReceiver(collector.receive)
+    response.deliverBody(body)
+    await body.ended
+    return collector.body
+
+
+async def within(reactor: Any, seconds: float, call: Deferred[Any]) -> Any:
+    """Return the result of a call, or cancel it at the deadline and raise Twisted's TimeoutError."""
+    return await call.addTimeout(seconds, reactor)
+
+
+def _incomplete(reasons: list[Failure], server: str) -> ExchangeError:
+    if any(reason.check(SSL.Error) for reason in reasons):
+        return Unreachable(
+            f"TLS with {server} failed: its certificate is not trusted or not for this host, or it refuses ours"
+        )
+    if any(reason.check(CancelledError) for reason in reasons):
+        return TimedOut(f"{server} did not answer in time")
+    kinds = ", ".join(str(reason.type and reason.type.__name__) for reason in reasons)
+    return Unreachable(f"the connection to {server} ended early ({kinds})")

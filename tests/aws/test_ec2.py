@@ -1,0 +1,206 @@
+"""The daemon's calls to an emulated EC2 and STS that verify signatures, over TLS, with real credentials of botocore."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from urllib.parse import parse_qs
+
+import pytest
+from twisted.internet.threads import deferToThreadPool
+
+from authd.aws.ec2 import EC2
+from authd.aws.signing import Signer
+from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
+from authd.core.partitions import ExtraEndpoint
+from authd.daemon.sts.endpoints import STSEndpoints
+from authd.emulator.directory.directory import AccessKey, Directory
+from authd.emulator.directory.instances import Instance
+from authd.emulator.directory.principals import Role, User
+from authd.emulator.faults.plan import Fault, Phase
+from authd.emulator.thread import EmulatorThread
+from authd.emulator.throwaway_ca import make_throwaway
+from tests.kubernetes.reactor_thread import ReactorThread
+
+ACCOUNT, OTHER = "111122223333", "444455556666"
+ONE, TWO, GONE = "i-0123456789abcdef0", "i-12345678", "i-0000000000000dead"
+KEY = ("AKIAEMULATORDAEMON00", "daemon/secret+key/of+the+emulator/000000")
+ROLE = Role(account=OTHER, name="Describer", trusts=frozenset({f"arn:aws:iam::{ACCOUNT}:root"}))
+HOSTS = ("ec2.eu-west-1.amazonaws.com", "sts.eu-west-1.amazonaws.com")
+
+
+def directory(**more):
+    return Directory.of(
+        keys=[AccessKey(key_id=KEY[0], secret=KEY[1], owner=User(account=ACCOUNT, name="daemon"))],
+        roles=[ROLE],
+        instances=[
+            Instance(instance_id=ONE, account=ACCOUNT, private_dns_name="ip-10-0-0-1.eu-west-1.compute.internal"),
+            Instance(instance_id=GONE, account=ACCOUNT, private_dns_name="", state="terminated"),
+            Instance(instance_id=TWO, account=OTHER, private_dns_name="two.internal"),
+        ],
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def pem():
+    return make_throwaway(HOSTS)
+
+
+@pytest.fixture
+def emulator(pem):
+    with EmulatorThread(directory(), certificate_chain_pem=pem.certificate_pem, key_pem=pem.key_pem) as thread:
+        yield thread.emulator
+
+
+@pytest.fixture
+def thread():
+    with ReactorThread().running() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY[0])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY[1])
+
+
+@pytest.fixture
+def make(emulator, thread, tmp_path, pem):
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(pem.authority_pem)
+
+    def make(**more):
+        reactor = thread.reactor
+        extra = [ExtraEndpoint(host=host, connect=f"127.0.0.1:{emulator.port}") for host in HOSTS]
+        hosts = STSEndpoints(reactor, connect_timeout=5, ca_file=str(ca), extra=extra)
+        signer = Signer(reactor, lambda *work: deferToThreadPool(reactor, reactor.getThreadPool(), *work))
+        ec2 = EC2(reactor, hosts, signer, suffix="amazonaws.com", **more)
+        return lambda *ids: thread.run(lambda: ec2.private_dns_names(ids))
+
+    return make
+
+
+def test_names(make):
+    """Instances of the daemon's account have names; unknown ones and those that are gone have none."""
+    describe = make()
+    assert describe(ONE, TWO, GONE) == {ONE: "ip-10-0-0-1.eu-west-1.compute.internal"}
+
+
+def test_role(make, emulator):
+    """The role is assumed once, with the headers against confused deputies, and describes its own account."""
+    describe = make(role_arn=ROLE.arn("aws"), source_arn=f"arn:aws:eks:eu-west-1:{ACCOUNT}:cluster/c")
+    assert describe(ONE, TWO) == {TWO: "two.internal"}
+    assert describe(TWO) == {TWO: "two.internal"}
+    assume, first, second = emulator.requests
+    assert parse_qs(assume.body.decode())["RoleArn"] == [ROLE.arn("aws")]
+    assert assume.header(b"x-amz-source-arn") == f"arn:aws:eks:eu-west-1:{ACCOUNT}:cluster/c".encode()
+    assert assume.header(b"x-amz-source-account") == ACCOUNT.encode()
+    signed = assume.header(b"authorization").decode()
+    assert "x-amz-source-account;x-amz-source-arn" in signed
+    assert first.header(b"x-amz-security-token") == second.header(b"x-amz-security-token") != None  # noqa: E711
+
+
+def test_role_that_may_not_be_assumed(make):
+    """A role that refuses is a definite answer."""
+    with pytest.raises(Denied, match="AssumeRole with 403 AccessDenied") as caught:
+        make(role_arn=f"arn:aws:iam::{ACCOUNT}:role/None")(ONE)
+    assert caught.value.reason is DenialReason.INSTANCE_LOOKUP_REFUSED
+
+
+def test_not_allowed(make, emulator):
+    """A missing permission is a definite answer."""
+    emulator.directory = directory(may_not_describe=[f"arn:aws:iam::{ACCOUNT}:user/daemon"])
+    with pytest.raises(Denied, match="403 UnauthorizedOperation"):
+        make()(ONE)
+
+
+def test_wrong_secret(make, monkeypatch):
+    """Signatures are verified."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(Denied, match="401 AuthFailure"):
+        make()(ONE)
+
+
+def test_rotated_credentials(make, emulator, tmp_path, monkeypatch):
+    """Credentials that AWS calls expired are found anew for the next call."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "credentials").write_text(
+        "[default]\naws_access_key_id = ASIAEMULATOROLD00000\naws_secret_access_key = x\naws_session_token = y\n"
+    )
+    describe = make()
+    emulator.inject(Fault.EXPIRED, times=1)
+    with pytest.raises(Unavailable, match="ExpiredToken"):
+        describe(ONE)
+    (tmp_path / "credentials").write_text(
+        f"[default]\naws_access_key_id = {KEY[0]}\naws_secret_access_key = {KEY[1]}\n"
+    )
+    assert list(describe(ONE)) == [ONE]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault.THROTTLE, UnavailableReason.INSTANCE_LOOKUP_THROTTLED),
+        (Fault.REQUEST_LIMIT, UnavailableReason.INSTANCE_LOOKUP_THROTTLED),
+        (Fault.INTERNAL_FAILURE, UnavailableReason.INSTANCE_LOOKUP_FAILED),
+        (Fault.BAD_GATEWAY, UnavailableReason.INSTANCE_LOOKUP_FAILED),
+        (Fault.UNAVAILABLE, UnavailableReason.INSTANCE_LOOKUP_FAILED),
+        (Fault.RESET, UnavailableReason.INSTANCE_LOOKUP_FAILED),
+        (Fault.GZIP_BOMB, UnavailableReason.INSTANCE_LOOKUP_FAILED),
+        (Fault.ENDLESS, UnavailableReason.INSTANCE_LOOKUP_FAILED),
+        (Fault.TRUNCATED, UnavailableReason.INSTANCE_LOOKUP_FAILED),
+        (Fault.GARBAGE, UnavailableReason.INSTANCE_LOOKUP_FAILED),
+        (Fault.REDIRECT, UnavailableReason.INSTANCE_LOOKUP_FAILED),
+        (Fault.STALL, UnavailableReason.INSTANCE_LOOKUP_TIMEOUT),
+    ],
+)
+def test_faults(make, emulator, fault, reason):
+    """Whatever goes wrong may pass, and the next call succeeds."""
+    describe = make(timeout=1.0 if fault is Fault.STALL else 5.0)
+    more = {"location": "localhost"} if fault is Fault.REDIRECT else {}
+    more |= {"phase": Phase.HEADERS} if fault in {Fault.RESET, Fault.STALL} else {}
+    emulator.inject(fault, times=1, **more)
+    with pytest.raises(Unavailable) as caught:
+        describe(ONE)
+    assert caught.value.reason is reason
+    assert list(describe(ONE)) == [ONE]
+
+
+def test_no_credentials(make, monkeypatch):
+    """A daemon without credentials says so."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(Unavailable, match=r"has no AWS credentials|can't be read"):
+        make()(ONE)
+
+
+def test_no_region(make, monkeypatch):
+    """A daemon that doesn't know its region says how to set it."""
+    monkeypatch.delenv("AWS_REGION")
+    with pytest.raises(Unavailable, match="set AWS_REGION"):
+        make()(ONE)
+
+
+def test_slow_credentials(thread):
+    """Credentials that don't come are given up, without holding the reactor."""
+    from twisted.internet.defer import Deferred
+
+    signer = Signer(thread.reactor, lambda *_: Deferred(), timeout=0.2)
+    with pytest.raises(Unavailable, match="not there within"):
+        thread.run(signer.region)
+
+
+def test_on_demand():
+    """Botocore is imported by the first look-up, not before."""
+    code = (
+        "import sys, authd.aws.ec2, authd.aws.instance_names, authd.daemon.ec2_setup; print('botocore' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"

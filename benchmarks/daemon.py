@@ -1,4 +1,4 @@
-"""The daemon under measurement, started as a service would be: `twistd authd`, logging JSON lines to a file."""
+"""The daemon under measurement, started as a service: `twistd authd` with JSON lines in a file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmarks.nginx import STS
 from benchmarks.processes import Running
 from benchmarks.tokens import CLUSTER
 
-#: After so many seconds a daemon that listens has opened and loaded what it has at rest.
+#: Seconds after which a listening daemon has opened and loaded everything that it has at rest.
 SETTLE_SECONDS = 2.0
 _START_SECONDS = 30.0
 _LISTENING = '"message":"listening on '
 
-#: The rule that every caller of `sts.lua` is mapped by: whose name it is shows in the answer.
+#: The rule for every caller in `sts.lua`. Its user name shows the caller's kind in the response.
 RULE = '  - {roleARN: "arn:aws:iam::123456789012:role/Bench", username: "bench:{{SessionNameRaw}}", groups: [bench]}\n'
 _TEAM_RULE = (
     '  - {{roleARN: "arn:aws:iam::{account:012d}:role/Team-{n}", username: "team-{n}:{{{{SessionName}}}}", '
@@ -29,7 +29,7 @@ _TEAM_RULE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A daemon that listens; `started` is how many seconds it took from its start to that."""
+    """A listening daemon. `started` is its start time in seconds."""
 
     running: Running
     folder: Path
@@ -39,7 +39,7 @@ class Daemon:
 
     @property
     def state(self) -> Path:
-        """The state directory, with the certificate that is served."""
+        """The state directory, with the serving certificate."""
         return self.folder / "state"
 
     @property
@@ -48,12 +48,12 @@ class Daemon:
         return self.folder / "config.yaml"
 
     def empty_log(self) -> None:
-        """Throw away what was logged so far: a million reviews fill a disk."""
+        """Discard the log so far: a million reviews fill a disk."""
         os.truncate(self.running.log, 0)
 
 
 def many_rules(count: int, generation: int) -> str:
-    """Write `mapRoles` with so many roles, and the caller's own rule last; its group says which generation it is."""
+    """Write a number of `mapRoles`, and the caller's own rule last. Its group names the generation."""
     rules = (_TEAM_RULE.format(account=100_000_000_000 + n, n=n) for n in range(count - 1))
     return "".join(rules) + RULE.replace("[bench]", f"[generation-{generation}]")
 
@@ -61,7 +61,7 @@ def many_rules(count: int, generation: int) -> str:
 def settings_text(
     folder: Path, sts: STS, *, options: Mapping[str, str] | None = None, rules: str = RULE, port: int = 0
 ) -> str:
-    """Write a settings file's text; `options` are lines of `server.sts`, port 0 any one that is free."""
+    """Write the text of a settings file. `options` are lines of `server.sts`, port 0 is any free one."""
     endpoint = "    - {{host: {host}, connect: '127.0.0.1:{port}', caFile: {ca_file}}}\n"
     endpoints = "".join(endpoint.format(host=h, port=p, ca_file=sts.ca_file) for h, p in sts.ports.items())
     settings = {"callsPerSecond": "100000", **(options or {})}  # the daemon's own speed is measured, not its limit
@@ -74,28 +74,28 @@ def settings_text(
 
 
 def twistd(settings: Path) -> list[str]:
-    """Return the command that starts the daemon, of the same installation that runs this program."""
+    """Return the command that starts the daemon from this program's installation."""
     program = str(Path(sys.executable).with_name("twistd"))
     return [program, "--nodaemon", "--pidfile=", "authd", "--config", str(settings)]
 
 
 def environment() -> dict[str, str]:
-    """Return the environment without what slows Python down: an installed daemon has its .pyc files."""
+    """Return the environment without variables that slow Python down: an installed daemon has its .pyc files."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def start_daemon(
     folder: Path, core: int, sts: STS, *, options: Mapping[str, str] | None = None, rules: str = RULE, port: int = 0
 ) -> Daemon:
-    """Start a daemon and wait until it listens; exits with its log where it does not."""
+    """Start a daemon and wait until it listens. Exits with its log if it does not."""
     folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(settings_text(folder, sts, options=options, rules=rules, port=port))
     return start_again(folder, core)
 
 
 def start_again(folder: Path, core: int) -> Daemon:
-    """Start a daemon in a folder that has its settings."""
-    log = folder.with_suffix(".log")  # not beside the settings: the daemon watches that folder
+    """Start a daemon in a folder with its settings."""
+    log = folder.with_suffix(".log")  # not beside the settings, since the daemon watches that folder
     log.unlink(missing_ok=True)
     begin = time.monotonic()
     running = Running(twistd(folder / "config.yaml"), core, log, environment())

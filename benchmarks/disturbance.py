@@ -1,4 +1,4 @@
-"""What happens around the soak's traffic: rude clients, reloads, a certificate swap."""
+"""Disturbances during the soak: hostile clients, reloads, a certificate swap."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from benchmarks.daemon import Daemon, many_rules, settings_text
 from benchmarks.nginx import STS
 from benchmarks.traffic import Tally
 
-#: How long a rude client waits for being cut off: longer than any deadline of the daemon.
+#: Seconds that a hostile client waits for its disconnection: more than any deadline of the daemon.
 _RUDE_SECONDS = 15.0
-#: How soon what was changed must act, and how often that is looked at.
+#: Seconds within which a change must take effect, and seconds between two checks of it.
 _LIMIT_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
 _BROKEN_SHARE = 0.2
@@ -29,7 +29,7 @@ _BROKEN_SHARE = 0.2
 
 @dataclass(slots=True, kw_only=True)
 class Events:
-    """What was done, and what of it did not have its effect in time."""
+    """The number of disturbances, and those that had no effect in time."""
 
     done: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ async def reload_on(daemon: Daemon, sts: STS, *, rules: int, seconds: float, tal
 
 
 def soak_settings(folder: Path, sts: STS, rules: int, generation: int) -> str:
-    """Write the settings whose mappings say which generation they are."""
+    """Write settings with mappings that name their generation."""
     return settings_text(folder, sts, options={"timeout": "3s"}, rules=many_rules(rules, generation))
 
 
@@ -60,7 +60,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 async def swap_certificate_on(daemon: Daemon, seconds: float, connection: Connection, events: Events) -> None:
-    """Sign a new certificate every so often, ask for a reload, and see it served to new connections."""
+    """Sign a new certificate at intervals, request a reload, and wait for new connections to get it."""
     files = StateFiles(folder=daemon.state)
     while True:
         await asyncio.sleep(seconds)
@@ -72,12 +72,12 @@ async def swap_certificate_on(daemon: Daemon, seconds: float, connection: Connec
 
 
 async def _in_force(tally: Tally, generation: int) -> None:
-    while tally.generation < generation:  # the daemon's answers say so, not an event
+    while tally.generation < generation:  # the daemon's responses tell it, not an event
         await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _served(connection: Connection, before: str) -> None:
-    while await connection.serial() == before:  # the daemon's port says so, not an event
+    while await connection.serial() == before:  # the daemon's port tells it, not an event
         await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -89,7 +89,7 @@ async def _in_time(effect: Coroutine[Any, Any, None], without: str, events: Even
 
 
 _HEAD = b"POST /authenticate HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
-#: What a rude client says, in pieces with a pause between them; None for a client that speaks no TLS.
+#: A hostile client's data, in pieces with a pause between them. None stands for a client without TLS.
 _RUDE: dict[str, tuple[bytes, ...] | None] = {
     "silent before TLS": None,
     "silent after TLS": (),
@@ -102,7 +102,7 @@ _RUDE: dict[str, tuple[bytes, ...] | None] = {
 
 
 async def be_rude_on(port: int, trust: ssl.SSLContext, events: Events) -> None:
-    """Behave badly until cancelled: every such connection must be ended by the daemon."""
+    """Behave badly until cancelled. The daemon must close every such connection."""
     while True:
         name, pieces = random.choice(list(_RUDE.items()))
         try:
@@ -123,6 +123,6 @@ async def _misbehave(port: int, trust: ssl.SSLContext | None, pieces: tuple[byte
         while await reader.read(4096):
             pass
     except OSError:
-        pass  # cut off: what should happen
+        pass  # disconnected, as it should be
     finally:
         writer.transport.abort()

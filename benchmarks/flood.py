@@ -1,7 +1,7 @@
-"""A flood of reviews with invented access keys, while people whom STS knows log in.
+"""A flood of reviews with invented access keys, while users known to STS log in.
 
-STS takes 50 ms for everyone. First the known users log in alone, then in the flood; what counts is how many of
-them get in and how long they wait. Needs what run.py needs. From the project's root:
+Every call to STS takes 50 ms. The known users first log in alone, then during the flood. The results are their share
+of successful logins and their waiting time. Needs the packages of run.py. From the project's root:
 
   python -m benchmarks.flood                    2 000 bogus reviews a second for 20 seconds
   python -m benchmarks.flood --flood 500 --seconds 5
@@ -32,17 +32,17 @@ _RATES = (2_000, UNMAPPED_RATE)
 _KNOWN_CALLERS = 200
 _KNOWN_CONNECTIONS = 32
 _FLOOD_CONNECTIONS = 400
-#: How long the flood has been on before the known users are watched, in seconds.
+#: Seconds of the flood before the known users are measured.
 _RISE_SECONDS = 3
-#: In the flood the known users' 99th percentile may be this much worse.
+#: Largest increase of the known users' 99th percentile in the flood.
 _FACTOR = 3.0
-#: So much of what is due in the time must have been answered: what still waits when it is over is in no percentile.
+#: Least share of the due logins that must be answered: those still waiting at the end are in no percentile.
 _ANSWERED = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flood:
-    """What the known users saw alone and in the flood, and what became of the flood; `due` is how many logins."""
+    """Latencies of the known users alone and in the flood, and the flood's outcome. `due` is the number of logins."""
 
     due: int
     alone: Outcome
@@ -64,7 +64,7 @@ class Flood:
         return "\n".join([*lines, "", flood, verdict])
 
     def verdict(self) -> str:
-        """Say whether nobody was kept out and nobody let in, and whether the wait was bearable."""
+        """Tell whether all known users and no others got access, with an acceptable waiting time."""
         everyone = all(
             outcome.accepted == outcome.reviews >= _ANSWERED * self.due and not outcome.failed
             for outcome in (self.alone, self.within)
@@ -91,7 +91,7 @@ def _known(tokens: Path, rate: int, seconds: int) -> Load:
 def measure_flood(folder: Path, cores: Cores, sts: STS, daemon: Daemon, arguments: argparse.Namespace) -> Flood:
     """Let the known users log in once, then alone, then in the flood."""
     known, seconds = folder / "known", arguments.seconds
-    run_load(_known(known, _KNOWN_CALLERS, 3), daemon.port, cores.around)  # now STS has confirmed them all
+    run_load(_known(known, _KNOWN_CALLERS, 3), daemon.port, cores.around)  # from now on STS has confirmed all of them
     alone = run_load(_known(known, arguments.known, seconds), daemon.port, cores.around)
     length = seconds + _RISE_SECONDS + 1
     strangers = arguments.flood * length * 2
@@ -111,7 +111,7 @@ def measure_flood(folder: Path, cores: Cores, sts: STS, daemon: Daemon, argument
 
 
 def main() -> None:
-    """Measure and print; the exit status is 1 where the figure is not reached."""
+    """Measure and print. The exit status is 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--flood", type=int, help="reviews of the flood a second (2000, 1400 or 1500)")
     parser.add_argument("--calls", type=int, default=300, help="server.sts.callsPerSecond of the daemon")

@@ -1,6 +1,6 @@
-"""A floor: the daemon's own stack (reactor, TLS, HTTP) with a fixed answer where the daemon decides.
+"""A floor: the daemon's own stack (reactor, TLS, HTTP) with a fixed response instead of a decision.
 
-Started by run.py; by hand: python -m benchmarks.floor FOLDER-WITH-cert.pem-AND-key.pem
+run.py starts it. By hand: python -m benchmarks.floor FOLDER-WITH-cert.pem-AND-key.pem
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _FixedRequest(BoundedRequest):
     max_body = MAX_REVIEW_LENGTH
 
     def process(self) -> None:
-        """Answer every request the same."""
+        """Give every request the same response."""
         self.respond(200, JSON, _BODY)
 
 
@@ -33,7 +33,7 @@ class _FixedFactory(BoundedFactory):
 
 
 def main() -> None:
-    """Serve until ended; the first line of output is the port."""
+    """Serve until ended. The first line of output is the port."""
     state = Path(sys.argv[1])
     reactor: Any = _reactor
     tls = SwappableServerTLS(server_context(str(state / "cert.pem"), str(state / "key.pem")))

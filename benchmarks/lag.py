@@ -1,6 +1,6 @@
-"""How long the reactor lets the health port wait, in a process of its own, so that nothing else delays the clock.
+"""Response times of the health port, measured in a process of its own so that nothing else delays the clock.
 
-Started by soak.py; by hand: python -m benchmarks.lag HEALTH-PORT SECONDS
+soak.py starts it. By hand: python -m benchmarks.lag HEALTH-PORT SECONDS
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import json
 import sys
 import time
 
-#: How often the health port is asked.
+#: Seconds between two requests.
 _PAUSE_SECONDS = 0.05
 _TIMEOUT_SECONDS = 30.0
 
 
 def measure_lag(port: int, seconds: float) -> list[float]:
-    """Return how long each answer took, in seconds."""
+    """Return each response time in seconds."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
     lags: list[float] = []
     limit = time.monotonic() + seconds
@@ -30,7 +30,7 @@ def measure_lag(port: int, seconds: float) -> list[float]:
 
 
 def percentiles(lags: list[float]) -> dict[str, float]:
-    """Return the median, the 99th percentile and the worst, in milliseconds."""
+    """Return the median, the 99th percentile and the maximum, in milliseconds."""
     ordered = sorted(lags)
     places = {"p50": 0.5, "p99": 0.99, "worst": 1.0}
     return {name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] * 1000 for name, share in places.items()}

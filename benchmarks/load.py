@@ -1,4 +1,4 @@
-"""Load by wrk: TokenReviews from a token file over so many connections."""
+"""Load by wrk: TokenReviews from a token file on a number of connections."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SCRIPT = Path(__file__).with_name("reviews.lua")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What to send; `rate` is in reviews a second, 0 for as fast as answers come.
+    """A load. `rate` is in reviews a second, 0 for as fast as responses arrive.
 
-    With `again` the file's tokens are sent over and over; `check` counts the answers that let the user in.
+    With `again` the file's tokens are repeated. `check` counts the responses that accept the user.
     """
 
     tokens: Path
@@ -30,7 +30,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of it: `latency` in milliseconds by percentile; `failed` had no answer, `refused` not status 200."""
+    """The result of a load.
+
+    `latency` is in milliseconds by percentile. `failed` reviews had no response, `refused` ones another status.
+    """
 
     reviews: int
     seconds: float
@@ -41,7 +44,7 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Reviews answered a second."""
+        """Answered reviews a second."""
         return self.reviews / self.seconds
 
     def as_json(self) -> dict[str, object]:
@@ -50,7 +53,7 @@ class Outcome:
 
 
 def start_load(load: Load, port: int, core: int) -> subprocess.Popen[str]:
-    """Start wrk; see `finish_load`."""
+    """Start wrk. `finish_load` waits for its end."""
     command = [program("taskset"), "-c", str(core), program("wrk"), "-t1", f"-c{load.connections}"]
     command += [f"-d{load.seconds}s", "--timeout", "30s", "-s", str(_SCRIPT), f"https://127.0.0.1:{port}", "--"]
     command += [str(load.tokens), "close" if load.new_connections else "keep", "again" if load.again else "once"]
@@ -59,7 +62,7 @@ def start_load(load: Load, port: int, core: int) -> subprocess.Popen[str]:
 
 
 def finish_load(wrk: subprocess.Popen[str]) -> Outcome:
-    """Wait for wrk and read what it saw; exits where it saw nothing, or ran out of tokens."""
+    """Wait for wrk and read its result. Exits if there is none, or if the tokens ran out."""
     text = wrk.communicate()[0]
     line = next((line for line in text.splitlines() if line.startswith("RESULT ")), None)
     if line is None:

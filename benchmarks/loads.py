@@ -1,4 +1,4 @@
-"""The loads of one run: every scenario in turn, over and over, with the floors beside them."""
+"""The loads of one run: all scenarios in turn, several times, beside the floors."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.stage import Sample, Stage, measure, measure_floor
 
 _FLOOR_SECONDS = 3
-#: Up to as many as the daemon asks STS for at once; it lets some more wait and turns the others away.
+#: Up to the daemon's limit of concurrent calls to STS. A few more reviews wait there, others are turned away.
 _CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
 #: The scenarios whose latencies are drawn.
 _DRAWN = ("distinct-64", "distinct-16", "distinct-20ms")
 
-#: What the curves of those that the daemon is compared with are called.
+#: Names of the floors' curves.
 _CURVES = {"same stack": "fixed answer, same stack", "nginx": "fixed answer, nginx", "Site and treq": "Site and treq"}
 
-#: How a floor is asked: its name, how many connections, whether each review has a new one.
+#: The load of a floor: its name, the number of connections, whether each review has a new one.
 _Manner = tuple[str, int, bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loads:
-    """What was measured; `throughput` is reviews a second by connections, for each server."""
+    """The measurements. `throughput` is reviews a second by connections, for each server."""
 
     scenarios: Sequence[Scenario]
     samples: dict[str, list[Sample]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Loads:
         return [load_row(scenario, self.samples[scenario.name], self._beside(scenario)) for scenario in self.scenarios]
 
     def latencies(self) -> dict[str, dict[float, float]]:
-        """Return latency in milliseconds by percentile, for what is to be drawn."""
+        """Return latency in milliseconds by percentile, for the picture."""
         return {
             scenario.title.removeprefix("distinct tokens, "): {
                 float(name[1:]): value
@@ -62,7 +62,7 @@ class Loads:
 
 
 def measure_loads(stage: Stage, scenarios: Sequence[Scenario], runs: int, seconds: int) -> Loads:
-    """Run all scenarios and floors once, then all again: what disturbs the machine meets all of them alike."""
+    """Run all scenarios and floors once, then all again, so that disturbances affect all of them alike."""
     loads = Loads(scenarios=scenarios)
     manners = sorted({(scenario.connections, scenario.new_connections) for scenario in scenarios})
     for run in range(1, runs + 1):

@@ -1,4 +1,4 @@
-"""What the figures were taken on: without it they say nothing."""
+"""The machine and the versions, which the figures depend on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.processes import program
 
 
 def describe() -> dict[str, str]:
-    """Return names and versions; `loop` is the time of a fixed piece of Python, to compare machines by."""
+    """Return names and versions. `loop` is the time of a fixed piece of Python, to compare machines."""
     loop = min(timeit.repeat(lambda: sum(n * n for n in range(100_000)), number=5, repeat=7)) / 5
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -36,7 +36,7 @@ def describe() -> dict[str, str]:
 
 
 def machine_text(machine: Mapping[str, str]) -> str:
-    """Say in one paragraph what the figures were taken on."""
+    """Describe the machine in one paragraph."""
     known = {name: text for name, text in machine.items() if name not in {"date", "loop", "load before"}}
     return (
         f"Taken {machine['date']}: {', '.join(f'{name} {text}' for name, text in known.items())}. "

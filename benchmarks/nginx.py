@@ -1,4 +1,4 @@
-"""nginx as an STS that is faster than what asks it, and as a floor."""
+"""Runs nginx as an STS that is faster than its clients, and as a floor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LUA = Path(__file__).with_name("sts.lua")
 _MODULES = Path("/usr/lib/nginx/modules")
 _START_SECONDS = 5.0
 
-#: What STS answers, and what a webhook does, in about their usual lengths.
+#: The responses of STS and of a webhook, in their usual lengths.
 STS_ANSWER = (
     '{"GetCallerIdentityResponse":{"GetCallerIdentityResult":{"Account":"123456789012",'
     '"Arn":"arn:aws:sts::123456789012:assumed-role/Bench/caller-1",'
@@ -66,7 +66,7 @@ _STATUS = "server {{ listen 127.0.0.1:{port}; location / {{ stub_status; }} }}"
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody has: nginx can't choose one itself."""
+    """Return a free port of loopback, since nginx can't choose one."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -87,7 +87,7 @@ def _wait_for(port: int, running: Running) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class STS:
-    """A fake STS: `ports` by host, `ca_file` what its certificate is to be verified with."""
+    """A fake STS: `ports` by host, `ca_file` to verify its certificate."""
 
     running: Running
     ports: dict[str, int]
@@ -95,13 +95,13 @@ class STS:
     _status_port: int
 
     def calls(self) -> int:
-        """Return how many requests it has had so far."""
+        """Return the number of its requests so far."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._status_port}/", timeout=5) as answer:
             return int(answer.read().split()[9])
 
 
 def start_sts(folder: Path, core: int, *, delay: float = 0.0, slow_delay: float = 0.02) -> STS:
-    """Start an STS whose two hosts answer after so many seconds; without delay the fast one's answer is fixed."""
+    """Start an STS whose two hosts respond after some seconds. Without a delay the fast one's response is fixed."""
     folder.mkdir()
     now = datetime.now(UTC)
     authority = new_ca("benchmark", now)
@@ -122,7 +122,7 @@ def start_sts(folder: Path, core: int, *, delay: float = 0.0, slow_delay: float 
 
 
 def start_floor(folder: Path, core: int, state: Path) -> tuple[Running, int]:
-    """Start nginx with the daemon's own certificate and a fixed TokenReview as its answer; returns its port too."""
+    """Start nginx with the daemon's certificate and a fixed TokenReview as its response. Returns its port too."""
     folder.mkdir()
     port = free_port()
     servers = _FIXED.format(port=port, answer=REVIEW_ANSWER)

@@ -1,4 +1,4 @@
-"""The pictures of the documentation, out of what was measured."""
+"""The pictures of the documentation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from benchmarks.plot import Axis, Points, line_chart, round_axis
 
 
 def draw_latency(path: Path, curves: Mapping[str, Mapping[float, float]]) -> None:
-    """Draw latency in milliseconds by the share of reviews that were answered within it."""
-    # The rarer, the further to the right: the axis counts what took longer, from all to one in a thousand.
+    """Draw latency in milliseconds by the share of reviews within it."""
+    # The rarer, the further to the right: the axis has the share of slower reviews, from all to one in a thousand.
     marks = {1.0: "0 %", 2.0: "50 %", 10.0: "90 %", 100.0: "99 %", 1000.0: "99.9 %"}
     x = Axis(label="share of reviews answered within", marks=marks, logarithmic=True)
     series = {

@@ -1,4 +1,4 @@
-"""Line charts as SVG, on linear or logarithmic axes: all that the pictures of the documentation need."""
+"""Line charts as SVG, on linear or logarithmic axes, as far as the documentation needs them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from html import escape
 
 _WIDTH, _HEIGHT = 820, 430
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 230, 56, 50
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")  # told apart by colour-blind readers too
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")  # colour-blind readers can tell them apart too
 
 Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """One axis: its label, and the marks on it with their texts; the outer marks are its ends."""
+    """One axis: its label, and its marks with their texts. The outer marks are its ends."""
 
     label: str
     marks: Mapping[float, str]
     logarithmic: bool = False
 
     def share(self, value: float) -> float:
-        """Return where a value lies between the ends, 0 to 1."""
+        """Return a value's position between the ends, 0 to 1."""
         low, high, here = min(self.marks), max(self.marks), min(max(value, min(self.marks)), max(self.marks))
         if self.logarithmic:
             return math.log(here / low) / math.log(high / low)
@@ -31,7 +31,7 @@ class Axis:
 
 
 def round_axis(label: str, highest: float) -> Axis:
-    """Make a linear axis from 0 to a round number that is not below the highest value, in 4 to 8 steps."""
+    """Make a linear axis from 0 to a round number above the highest value, in 4 to 8 steps."""
     power = 10 ** math.floor(math.log10(highest))
     step = next(power * factor for factor in (0.1, 0.2, 0.25, 0.5, 1, 2) if highest / (power * factor) <= 8)
     steps = math.ceil(highest / step)

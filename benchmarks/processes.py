@@ -1,4 +1,4 @@
-"""Processes that are measured: each pinned to a core, with its figures out of /proc."""
+"""Measured processes: each pinned to a core, with its figures from /proc."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-#: The debian package of each program that is not Python's.
+#: The Debian package of each program that is not Python's.
 _PACKAGES = {
     "wrk": "wrk",
     "nginx": "nginx libnginx-mod-http-lua",
@@ -23,14 +23,14 @@ _PACKAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cores:
-    """One core for the server alone, one for everything that stands around it."""
+    """One core for the server alone, one for everything else."""
 
     server: int
     around: int
 
 
 def choose_cores() -> Cores:
-    """Take the first core for the server and the last one for the rest; exits where there is only one."""
+    """Take the first core for the server and the last one for the rest. Exits if there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) == 1:
         raise SystemExit("these figures need two cores: one for the server, one for wrk and nginx")
@@ -38,7 +38,7 @@ def choose_cores() -> Cores:
 
 
 def program(name: str) -> str:
-    """Return where a program is; exits with what to install where it isn't."""
+    """Return the path of a program. Exits with the package to install if it is missing."""
     found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
     if found is None:
         raise SystemExit(f"{name} is missing: apt install {_PACKAGES[name]}")
@@ -46,7 +46,7 @@ def program(name: str) -> str:
 
 
 class Running:
-    """A process on one core, ended with the block that it is used in."""
+    """A process on one core, which ends with its block."""
 
     def __init__(
         self, command: Sequence[str], core: int, log: Path, environment: Mapping[str, str] | None = None
@@ -71,7 +71,7 @@ class Running:
         self.end()
 
     def end(self) -> None:
-        """End the process, with a few seconds for it to do so by itself."""
+        """End the process, with a few seconds for its own shutdown."""
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(timeout=5)
@@ -80,7 +80,7 @@ class Running:
             self.process.wait()
 
     def cpu_seconds(self) -> float:
-        """Return the processor time used so far, its own and the kernel's for it, to 10 ms."""
+        """Return the processor time so far, user and system, to 10 ms."""
         fields = self._proc.joinpath("stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
@@ -90,5 +90,5 @@ class Running:
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
     def descriptors(self) -> int:
-        """Return how many file descriptors are open."""
+        """Return the number of open file descriptors."""
         return len(list(self._proc.joinpath("fd").iterdir()))

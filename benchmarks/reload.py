@@ -1,4 +1,4 @@
-"""Replacing 10 000 rules while the daemon serves: how long the reactor stands still, how soon they decide."""
+"""Replacing 10 000 rules while the daemon serves: the longest stall of the reactor, and the time until they decide."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from benchmarks.tokens import access_key, mint
 
 _RULES = 10_000
 _LIMIT_SECONDS = 20.0
-#: How often the reactor is asked whether it turns: what can't be seen of a stall.
+#: Seconds between two probes of the reactor: the invisible part of a stall.
 _PROBE_SECONDS = 0.002
 
 
 def measure_reload(folder: Path, cores: Cores, sts: STS, runs: int) -> Sample:
-    """Replace 10 000 rules; how long the reactor stood still, and how soon the new ones decided."""
+    """Replace 10 000 rules. Returns the longest stall, and the time until the new ones decided."""
     daemon = start_daemon(folder, cores.server, sts, rules=many_rules(_RULES, 0))
     with daemon.running:
         client = Client(daemon.port, daemon.health_port, daemon.state / "ca.pem")
@@ -51,7 +51,7 @@ def _quiet_stall(client: Client) -> float:
 
 
 def _review(client: Client) -> tuple[float, list[str]]:
-    """Review a token; return how long it took and the groups that the caller has."""
+    """Review a token. Returns the time it took and the caller's groups."""
     token = mint(access_key("GOOD", 1), datetime.now(UTC))
     begin = time.perf_counter()
     status = client.status_of(token)
@@ -61,7 +61,7 @@ def _review(client: Client) -> tuple[float, list[str]]:
 def _reload_once(daemon: Daemon, client: Client, sts: STS, generation: int) -> tuple[float, float]:
     new = daemon.settings.with_suffix(".new")
     new.write_text(settings_text(daemon.folder, sts, rules=many_rules(_RULES, generation)))
-    time.sleep(1)  # what was written settles, the file is not yet there
+    time.sleep(1)  # the writes settle while the file is still absent
     new.rename(daemon.settings)
     renamed = time.monotonic()
     worst = 0.0

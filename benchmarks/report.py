@@ -1,4 +1,4 @@
-"""What was measured, as one JSON value and as a Markdown table beside the floors."""
+"""The measurements as one JSON value and as a Markdown table beside the floors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table; `floors` is what the floors do under the same load, by their names."""
+    """One line of the table. `floors` has each floor's result under the same load, by name."""
 
     title: str
     goals: tuple[Goal, ...]
@@ -54,14 +54,14 @@ def load_row(scenario: Scenario, samples: Sequence[Sample], floors: Mapping[str,
 
 
 def table(rows: Sequence[Row], floors: Sequence[str]) -> str:
-    """Return the Markdown table: ✗ marks what falls short; percentages are of that floor's rate."""
+    """Return the Markdown table. ✗ marks a missed target, percentages are of that floor's rate."""
     head = ["figure", "reach", "measured", *(f"beside: {name}" for name in floors)]
     lines = [head, ["---"] * len(head), *(row.cells(floors) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def update(document: Path, text: str) -> None:
-    """Put text between a document's two marks; exits where it has none."""
+    """Put text between a document's two marks. Exits if it has none."""
     before, begin, rest = document.read_text().partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:

@@ -1,4 +1,4 @@
-"""Whose the daemon's memory at rest is: a process loads one part after another, and looks at itself.
+"""The parts of the daemon's memory at rest: a process loads one after another, and measures itself.
 
 From the project's root, with the Python that authd is installed for:
 
@@ -49,7 +49,7 @@ for part in sys.argv[1:]:
 
 
 class Part(NamedTuple):
-    """What loading something adds to the resident memory, in MB, and how much of that are pages of files."""
+    """The resident memory that an import adds, in MB, and the part of it in pages of files."""
 
     name: str
     megabytes: float
@@ -57,7 +57,7 @@ class Part(NamedTuple):
 
 
 def measure_parts() -> list[Part]:
-    """Load what the daemon loads, in a process of its own, in its order."""
+    """Load the daemon's modules, in a process of its own, in the daemon's order."""
     parts = _LIBRARIES | _AUTHD
     with tempfile.TemporaryDirectory(prefix="authd-benchmark-") as folder:
         StateFiles(folder=Path(folder)).ensure_pair(["localhost"], datetime.now(UTC))

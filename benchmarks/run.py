@@ -3,7 +3,7 @@
 Needs the Debian packages wrk, nginx and libnginx-mod-http-lua, and two cores that nothing else uses.
 From the project's root, with the Python that authd is installed for:
 
-  python -m benchmarks.run                     all of it, some half an hour
+  python -m benchmarks.run                     all of it, about half an hour
   python -m benchmarks.run --only distinct-64 start --runs 1 --seconds 3
   python -m benchmarks.run --docs docs         and put the table and the pictures into the documentation
 """
@@ -57,7 +57,7 @@ def _measure(arguments: argparse.Namespace, cores: Cores, folder: Path) -> tuple
 
 
 def _draw(folder: Path, loads: Loads, singles: list[Single]) -> list[str]:
-    """Draw what there is to draw, and return the Markdown that shows it."""
+    """Draw the available pictures, and return the Markdown that shows them."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = []
     latencies = loads.latencies()
@@ -74,7 +74,7 @@ def _draw(folder: Path, loads: Loads, singles: list[Single]) -> list[str]:
 
 
 def main() -> None:
-    """Measure what was asked for, print the table and write the files."""
+    """Measure the selected figures, print the table and write the files."""
     arguments = _arguments()
     for name in ("wrk", "nginx", "taskset"):
         program(name)

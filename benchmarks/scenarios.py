@@ -1,4 +1,4 @@
-"""The loads: which tokens over how many connections, and what each is to reach."""
+"""The loads: their tokens, connections and targets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.tokens import SLOW_HOST, distinct, foreign, repeated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """A bound of one of a figure's values: `text` has a place for the bound."""
+    """A bound of one of a figure's values. `text` has a place for it."""
 
     value: str
     text: str
@@ -23,11 +23,11 @@ class Goal:
         return f"{'≥' if self.at_least is not None else '≤'} {self.text.format(grouped(bound or 0))}"
 
     def say(self, value: float) -> str:
-        """Say a value in the goal's words, with a mark where it is not within the bound."""
+        """Return the value in the target's words, with a mark if it is outside the bound."""
         return self.text.format(grouped(value)) + ("" if self.is_met_by(value) else " ✗")
 
     def is_met_by(self, value: float) -> bool:
-        """Say whether a value is within the bound."""
+        """Tell whether a value is within the bound."""
         return value >= self.at_least if self.at_least is not None else value <= (self.at_most or 0)
 
 
@@ -41,9 +41,9 @@ _RATE, _P50, _P99, _CPU = "{} reviews/s", "{} ms p50", "{} ms p99", "{} µs CPU 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One load; `tokens` makes so many, of which `per_second` are enough whatever the speed.
+    """One load. `tokens` makes a number of them, of which `per_second` are enough at any speed.
 
-    `caching` chooses the daemon with a cache of verdicts; `lets_in` is whether every token is to be accepted.
+    `caching` selects the daemon with a verdict cache. `lets_in` tells whether every token must be accepted.
     """
 
     name: str

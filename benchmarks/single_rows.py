@@ -1,4 +1,4 @@
-"""The lines of the table that are no load, with what each is to reach."""
+"""The table's other lines, which are not loads, with their targets."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.scenarios import Goal, grouped
 from benchmarks.singles import measure_lookup, measure_memory, measure_start
 from benchmarks.stage import Sample
 
-#: After this share of the reviews memory is to grow no more.
+#: Share of the reviews after which memory must not grow.
 _SETTLED = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How much is done for each figure."""
+    """The number of repetitions for each figure."""
 
     folder: Path
     cores: Cores
@@ -32,7 +32,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """One such line; `curve` is memory by reviews where that was measured."""
+    """One such line. `curve` is memory by reviews, if measured."""
 
     row: Row
     curve: tuple[tuple[int, float], ...] = ()

@@ -1,4 +1,4 @@
-"""Figures that are no load: start, memory, look-up. Each returns its values."""
+"""Figures that are not loads: start, memory, lookup. Each function returns its values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GROUP = parse_template("bench")
 
 
 def measure_start(folder: Path, cores: Cores, sts: STS, runs: int) -> Sample:
-    """Start a daemon over and over, on a port of its own; the first time makes certificates and is not counted."""
+    """Start a daemon several times, on a port of its own. The first start makes certificates and is not counted."""
     start_daemon(folder, cores.server, sts, port=free_port()).running.end()
     seconds: list[float] = []
     for _ in range(runs):
@@ -37,7 +37,7 @@ def measure_start(folder: Path, cores: Cores, sts: STS, runs: int) -> Sample:
 
 
 def measure_memory(folder: Path, cores: Cores, sts: STS, reviews: int) -> list[tuple[int, float]]:
-    """Return the resident memory in MB at so many reviews, from the start to the end."""
+    """Return the resident memory in MB after each number of reviews."""
     daemon = start_daemon(folder, cores.server, sts)
     with daemon.running:
         time.sleep(SETTLE_SECONDS)
@@ -52,7 +52,7 @@ def measure_memory(folder: Path, cores: Cores, sts: STS, reviews: int) -> list[t
 
 
 def measure_lookup(rules: int) -> Sample:
-    """Look up one identity in a table of so many exact rules, in this process: the best of several, in µs."""
+    """Look up one identity in a table of exact rules, in this process. Returns the best of several times, in µs."""
     teams = [_rule(100_000_000_000 + n, f"Team-{n}") for n in range(rules - 1)]
     table = build_table([*teams, _rule(123_456_789_012, "Bench")], {})
     identity = parse_answer(status=200, body=STS_ANSWER.encode(), partition="aws", access_key_id=access_key("GOOD", 1))

@@ -1,7 +1,7 @@
 """A soak: good, bad, slow and faulty traffic at once, with reloads every few seconds and certificate swaps.
 
-Counts every answer that is wrong, and watches memory, descriptors and how long the reactor stands still. Needs
-what run.py needs. From the project's root:
+Counts every wrong response, and watches memory, descriptors and the reactor's stalls. Needs the packages of run.py.
+From the project's root:
 
   python -m benchmarks.soak --minutes 60
   python -m benchmarks.soak --minutes 1 --reload-every 2 --swap-every 20
@@ -33,9 +33,9 @@ from benchmarks.traffic import MIX, Tally, ask_on
 _RULES = 1000
 _RUDE_CLIENTS = 4
 _SAMPLE_SECONDS = 10.0
-#: After so many samples a line says how far it is.
+#: Samples between two progress lines.
 _SAMPLES_TOLD = 6
-#: Idle connections to STS and clients' own are closed by then.
+#: Seconds until idle connections to STS and of clients are closed.
 _COOL_DOWN_SECONDS = 15.0
 
 
@@ -80,12 +80,12 @@ async def _soak(arguments: argparse.Namespace, daemon: Daemon, sts: STS, watch: 
     for connection in connections:
         connection.close()
     for task in done:
-        task.result()  # they never end by themselves: this raises what went wrong
+        task.result()  # they never end by themselves, so this raises the fault
     return tally, events
 
 
 def main() -> None:
-    """Soak and report; the exit status is 1 where anything was wrong."""
+    """Soak and report. The exit status is 1 if anything was wrong."""
     arguments = _arguments()
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.around})

@@ -1,4 +1,4 @@
-"""What a soak came to."""
+"""The result of a soak."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from benchmarks.disturbance import Events
 from benchmarks.traffic import Tally
 
 _MINUTE = 60.0
-#: Memory that grows by more than this in the second half is not flat, in MB.
+#: MB by which memory may grow in the second half and still count as flat.
 _MOST_GROWTH = 3.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """The process as seen from outside: seconds since the start, resident MB, open descriptors, one row a sample."""
+    """The process seen from outside: seconds since the start, resident MB, open descriptors, one row a sample."""
 
     samples: list[tuple[float, float, int]] = field(default_factory=list)
     lag: dict[str, float] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Watch:
     _began: float = field(default_factory=time.monotonic)
 
     def take(self, daemon: Daemon) -> None:
-        """Take a sample; look through the log for what must not be in one, and throw it away."""
+        """Take a sample. Searches the log for forbidden texts, and discards it."""
         elapsed = time.monotonic() - self._began
         self.samples.append((round(elapsed, 1), daemon.running.resident_mb(), daemon.running.descriptors()))
         with daemon.running.log.open() as log:
@@ -35,12 +35,12 @@ class Watch:
         daemon.empty_log()
 
     def resident_after(self, seconds: float) -> float:
-        """Return the resident memory at the first sample after so many seconds."""
+        """Return the resident memory at the first sample after some seconds."""
         return next((resident for at, resident, _ in self.samples if at >= seconds), self.samples[-1][1])
 
 
 def report(tally: Tally, events: Events, watch: Watch, path: Path | None) -> int:
-    """Print the table; return 0 where nothing was wrong and nothing grew, else 1."""
+    """Print the table. Returns 0 if nothing was wrong and nothing grew, else 1."""
     (_, first_resident, first_open), (length, last_resident, last_open) = watch.samples[0], watch.samples[-1]
     rows = {
         "reviews": f"{tally.answered.total()} in {length / _MINUTE:.1f} min ({_counted(tally.answered)})",

@@ -1,4 +1,4 @@
-"""What is set up for a run: an STS, the daemons, the floors; and one measurement of any of them."""
+"""The servers of a run: an STS, the daemons, the floors. Also one measurement of any of them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _WARM_UP_SECONDS = 2
 _FLOOR_START_SECONDS = 10.0
 _FLOOR_TOKENS = 1000
 
-#: What was measured, by the name of the value.
+#: Measured values by name.
 Sample = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """What the daemon is compared with: a server that answers every review the same, or by the usual parts."""
+    """A server to compare the daemon with. It gives every review one response, or consists of the usual parts."""
 
     name: str
     running: Running
@@ -36,7 +36,7 @@ class Floor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Everything that is up while figures are taken."""
+    """Everything that runs during the measurements."""
 
     cores: Cores
     folder: Path
@@ -81,7 +81,7 @@ def _start_floor(name: str, folder: Path, cores: Cores, module: str, *arguments:
 
 
 def measure(stage: Stage, scenario: Scenario, seconds: int) -> Sample:
-    """Warm up, then run one load against the daemon; `wrong` counts reviews that were not answered as they should."""
+    """Warm up, then run one load against the daemon. `wrong` counts wrong responses."""
     daemon = stage.caching if scenario.caching else stage.plain
     tokens = stage.folder / "tokens"
     for duration in (_WARM_UP_SECONDS, seconds):
@@ -89,9 +89,9 @@ def measure(stage: Stage, scenario: Scenario, seconds: int) -> Sample:
         calls, cpu = stage.sts.calls(), daemon.running.cpu_seconds()
         outcome = run_load(_load(scenario, tokens, duration), daemon.port, stage.cores.around)
         used = daemon.running.cpu_seconds() - cpu
-    asked = stage.sts.calls() - calls - 1  # the question itself counts
+    asked = stage.sts.calls() - calls - 1  # the counting request counts too
     daemon.empty_log()
-    sent = outcome.reviews + scenario.connections  # when the time is over, one is under way on each
+    sent = outcome.reviews + scenario.connections  # at the end of the time, each has one under way
     return sample_of(outcome, used) | {
         "calls": round(asked / sent, 2),
         "resumed": float(scenario.new_connections and resumes_sessions(daemon.port)),

@@ -1,7 +1,7 @@
-"""Time whole authd-token processes; see token_times.py.
+"""Time whole authd-token processes. token_times.py describes the measurement.
 
-This file has the name of a module of the standard library, which nearly every import leads to, and Python looks into
-a script's own folder first. So it hands that module to whoever asks, be it itself or a script beside it.
+This file has the name of a standard module, which nearly every import needs, and Python searches a script's own folder
+first. So this file gives that module to every importer.
 """
 
 from __future__ import annotations

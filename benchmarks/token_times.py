@@ -1,8 +1,8 @@
-"""How long kubectl waits for a token: whole processes, from start to end, against the bare interpreter.
+"""Kubectl's waiting time for a token: whole processes, from start to end, against the bare interpreter.
 
 Run by `python benchmarks/token.py [--output text|json] [--rounds 30] [--docs docs] [--check]`.
 Needs the test dependencies (botocore, awscli, and Twisted for the STS emulator). Every run has a parent process of
-its own, as under kubectl; the commands take turns, so that whatever else the machine does falls on all of them.
+its own, as under kubectl. The commands take turns, so that other work on the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ print("k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("="
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A command line to be timed; `limit` is how many times the floor it may take, 0 for no limit."""
+    """A measured command line. `limit` is its largest ratio to the floor, 0 for no limit."""
 
     name: str
     command: tuple[str, ...]
@@ -62,7 +62,7 @@ class Result:
 
 
 def main() -> int:
-    """Measure, print, write the documents; 1 with --check if a limit is exceeded."""
+    """Measure, print and write the documents. Returns 1 with --check if a limit is exceeded."""
     options = _options()
     with tempfile.TemporaryDirectory() as folder, _emulator() as calls:
         cases = _cases(_installed(Path(folder)), Path(folder), calls)
@@ -92,7 +92,7 @@ def _options() -> argparse.Namespace:
 def _installed(folder: Path) -> str:
     """Install this source tree below `folder` as pip does for users, and return the command."""
     prefix = folder / "installed"
-    # Built from a copy: a build leaves files behind in the tree.
+    # Built from a copy, since a build leaves files in the tree.
     source = folder / "source"
     shutil.copytree(_ROOT, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "dist", "build"))
     for name in ("README.md", "LICENSE"):
@@ -179,14 +179,14 @@ def _measure(cases: list[Case], rounds: int) -> list[Result]:
 
 
 def _prove(case: Case) -> None:
-    """Run a case once, to warm it up and to see that it gives a token."""
+    """Run a case once, to warm up and to check that it gives a token."""
     done = subprocess.run(case.command, env=case.environ, capture_output=True, text=True, check=False)
     if done.returncode or (case.name != _FLOOR and "k8s-aws-v1." not in done.stdout):
         raise SystemExit(f"{case.name} gives no token: {done.stderr.strip()}")
 
 
 def _time(case: Case) -> float:
-    """Return the seconds that a run takes, started by a process that has not asked before."""
+    """Return the seconds of a run, started by a fresh parent process."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

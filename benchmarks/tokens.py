@@ -1,6 +1,6 @@
-"""Tokens for load: well-formed, each another one, and signed by nobody.
+"""Tokens for load: well-formed, distinct, and with invalid signatures.
 
-Their access keys say what `sts.lua` is to answer, so that every answer can be checked.
+Their access key IDs select the response of `sts.lua`, so that every response can be checked.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from pathlib import Path
 from authd.core.token import PREFIX
 
 CLUSTER = "benchmark"
-#: Where STS answers at once, and where it takes its time: two hosts, so that one daemon can be asked both ways.
+#: The fast and the slow STS host: two hosts, so that one daemon can be measured with both.
 FAST_HOST = "sts.us-east-1.amazonaws.com"
 SLOW_HOST = "sts.us-west-2.amazonaws.com"
 
-#: Callers with roles have session tokens; this is a usual length of one.
+#: Callers with roles have session tokens. This is a usual length.
 _SESSION_TOKEN_LENGTH = 400
 _SESSION_TOKEN = secrets.token_hex(_SESSION_TOKEN_LENGTH // 2)
 
 
 def access_key(kind: str, number: int) -> str:
-    """Return the access key id of a caller: `kind` is a word in capitals that sts.lua knows."""
+    """Return the access key ID of a caller. `kind` is a word in capitals known to sts.lua."""
     return f"ASIA{kind}{number:0{16 - len(kind)}d}"
 
 
 def mint(key: str, now: datetime, host: str = FAST_HOST) -> str:
-    """Make a token that no other one is like; `now` is in UTC."""
+    """Make a distinct token. `now` is in UTC."""
     region = host.split(".")[1]
     url = (
         f"https://{host}/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256"
@@ -41,13 +41,13 @@ def mint(key: str, now: datetime, host: str = FAST_HOST) -> str:
 
 
 def distinct(count: int, *, kind: str = "GOOD", callers: int = 1000, host: str = FAST_HOST) -> Iterator[str]:
-    """Mint tokens of so many callers, in turn."""
+    """Mint tokens of a number of callers, in turn."""
     now = datetime.now(UTC)
     return (mint(access_key(kind, number % callers), now, host) for number in range(count))
 
 
 def repeated(tokens: Iterable[str], times: int, block: int) -> Iterator[str]:
-    """Give every token several times: blocks of so many tokens, each block over and over."""
+    """Repeat every token: blocks of tokens, each block several times."""
     waiting: list[str] = []
     for token in tokens:
         waiting.append(token)
@@ -58,7 +58,7 @@ def repeated(tokens: Iterable[str], times: int, block: int) -> Iterator[str]:
 
 
 def foreign(count: int) -> Iterator[str]:
-    """Give tokens as a cluster's service accounts have them: three parts of base64url, some 900 characters."""
+    """Yield tokens like those of a cluster's service accounts: three parts of base64url, some 900 characters."""
     return (f"eyJhbGciOiJSUzI1NiIsImtpZCI6I{secrets.token_hex(440)}" for _ in range(count))
 
 

@@ -1,4 +1,4 @@
-"""The soak's traffic: who asks what, and which answers are right."""
+"""The soak's traffic: the requests, and their right responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from authd.emulator.kube_apiserver import token_review
 from benchmarks.connection import Answer, Connection
 from benchmarks.tokens import FAST_HOST, SLOW_HOST, access_key, foreign, mint
 
-#: Statuses for passing trouble, one for each fault; 503 where the host's circuit has opened meanwhile.
+#: Statuses for temporary trouble, one for each fault, and 503 if the host's circuit has opened meanwhile.
 _FAULTS = {"THROTTLED": 429, "BROKEN": 502, "GARBAGE": 502, "RESET": 502, "STALLED": 504}
 _UNAVAILABLE = 503
 #: Too many calls under way, or a signer's budget is used up.
@@ -28,7 +28,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A body, and what makes an answer to it wrong: a sentence, or nothing."""
+    """A body, and the check of its response, which returns a description of the fault or nothing."""
 
     kind: str
     body: bytes
@@ -37,7 +37,7 @@ class Question:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What was seen: answers by kind, wrong ones, and reviews that had none; `generation` is the newest one seen."""
+    """Responses by kind, wrong ones, and reviews without one. `generation` is the newest one seen."""
 
     answered: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
@@ -46,7 +46,7 @@ class Tally:
     generation: int = 0
 
     def note_wrong(self, kind: str, what: str) -> None:
-        """Note a wrong answer, with its first examples in words."""
+        """Note a wrong response, with a description of the first few."""
         self.wrong[kind] += 1
         if len(self.examples) < _MOST_EXAMPLES:
             self.examples.append(f"{datetime.now(UTC):%H:%M:%S} {kind}: {what}")
@@ -57,7 +57,7 @@ def _token(kind: str, number: int, host: str = FAST_HOST) -> bytes:
 
 
 def good(tally: Tally, kind: str = "GOOD") -> Question:
-    """Ask about somebody who belongs: the name must be that person's, by no older mapping than any seen before."""
+    """Review a known caller: the user name must be theirs, by a mapping as new as any seen before."""
     number, oldest = next(_numbers) % 500, tally.generation
 
     def fault(answer: Answer) -> str:
@@ -72,12 +72,12 @@ def good(tally: Tally, kind: str = "GOOD") -> Question:
 
 
 def slow(tally: Tally) -> Question:
-    """Ask about somebody who belongs, whom STS takes a second for."""
+    """Review a known caller for whom STS takes a second."""
     return good(tally, "SLOW")
 
 
 def bogus(_tally: Tally) -> Question:
-    """Ask about an access key that nobody has: a no with words, or turned away."""
+    """Review an unknown access key: a denial with a message, or turned away."""
 
     def fault(answer: Answer) -> str:
         refused = answer.code == _OK and answer.status.get("authenticated") is False and "error" in answer.status
@@ -87,7 +87,7 @@ def bogus(_tally: Tally) -> Question:
 
 
 def faulty(_tally: Tally) -> Question:
-    """Ask about somebody for whom STS fails: the status that belongs to the fault, or an open circuit's."""
+    """Review a caller for whom STS fails: the fault's status, or an open circuit's."""
     kind, code = random.choice(list(_FAULTS.items()))
 
     def fault(answer: Answer) -> str:
@@ -97,7 +97,7 @@ def faulty(_tally: Tally) -> Question:
 
 
 def silent(_tally: Tally) -> Question:
-    """Ask about a token that isn't ours, or not well-formed: a no without words."""
+    """Review a foreign or malformed token: a denial without a message."""
     ours = mint(access_key("GOOD", 1), datetime.now(UTC), FAST_HOST)
     body = token_review(random.choice((next(foreign(1)), ours[:-5] + "!" + ours[-4:])))
 
@@ -109,7 +109,7 @@ def silent(_tally: Tally) -> Question:
 
 
 def broken(_tally: Tally) -> Question:
-    """Post something that is no TokenReview."""
+    """Post a body that is not a TokenReview."""
     body = random.choice((b"", b"{}", b"[" * 5000, b'{"kind":"TokenReview"}', b"\xff\xfe", b"x" * 40_000))
 
     def fault(answer: Answer) -> str:
@@ -118,7 +118,7 @@ def broken(_tally: Tally) -> Question:
     return Question(kind="BROKEN-BODY", body=body, fault=fault)
 
 
-#: How many ask each question, and with how long a pause, in seconds.
+#: For each kind of request, the number of clients and their pause in seconds.
 MIX: Mapping[Callable[[Tally], Question], tuple[int, float]] = {
     good: (16, 0.08),
     slow: (4, 0.2),
@@ -130,7 +130,7 @@ MIX: Mapping[Callable[[Tally], Question], tuple[int, float]] = {
 
 
 async def ask_on(ask: Callable[[Tally], Question], pause: float, connection: Connection, tally: Tally) -> None:
-    """Ask the same kind of question until cancelled, now and then over a new connection."""
+    """Send one kind of request until cancelled, now and then on a new connection."""
     while True:
         question = ask(tally)
         try:

@@ -1,6 +1,6 @@
-"""A yardstick: the same walk of a token by twisted.web's Site and treq as they come, with no check and no log.
+"""A yardstick: a token's path through twisted.web's Site and treq as they come, without checks and logs.
 
-How fast it is says how fast the machine and its Python are at this kind of work. Started by run.py; by hand:
+Its speed shows the speed of the machine and its Python at this kind of work. run.py starts it. By hand:
 python -m benchmarks.usual FOLDER-WITH-cert.pem-AND-key.pem STS-PORT STS-CA-FILE
 """
 
@@ -34,7 +34,7 @@ reactor: Any = _reactor
 
 @implementer(IAgentEndpointFactory)
 class _STS:
-    """Reaches every host at one port of this machine, by verified TLS."""
+    """Connects every host to one port of this machine, by verified TLS."""
 
     def __init__(self, port: int, ca_file: Path) -> None:
         self._port = port
@@ -64,14 +64,14 @@ class _Review(Resource):
         user = {"username": found["Arn"], "uid": found["UserId"], "groups": ["bench"]}
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
         body = json.dumps(review | {"status": {"authenticated": True, "user": user}}).encode()
-        if request.channel is not None:  # the load ends with reviews under way
+        if request.channel is not None:  # reviews are under way when the load ends
             request.setHeader(b"content-type", b"application/json")
             request.write(body)
             request.finish()
 
 
 def main() -> None:
-    """Serve until ended; the first line of output is the port."""
+    """Serve until ended. The first line of output is the port."""
     state, port, ca_file = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     pool = HTTPConnectionPool(reactor)
     pool.maxPersistentPerHost = _IDLE_CONNECTIONS

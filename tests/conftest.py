@@ -1,4 +1,4 @@
-"""What tests of several rooms need: tokens built part by part, identities and rules."""
+"""Fixtures for several rooms: tokens built part by part, identities and rules."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from authd.core.partitions import Partition, STSHosts
 from authd.core.templates import parse_template
 from authd.partition_data import load_partitions
 
-# How long an example takes says nothing on a machine that others use too.
+# The time of an example means nothing on a shared machine.
 settings.register_profile("authd", deadline=None)
 settings.load_profile("authd")
 
-#: 2026-03-01T12:00:00Z, when `PARAMETERS` were signed.
+#: 2026-03-01T12:00:00Z, the date of `PARAMETERS`.
 NOW = 1_772_366_400
 
 PARAMETERS: Mapping[str, str] = {
@@ -37,7 +37,7 @@ PARAMETERS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Tokens:
-    """Builds tokens that differ from a valid one in exactly what is said."""
+    """Builds tokens that differ from a valid one only in the given parts."""
 
     now: int = NOW
     parameters: Mapping[str, str] = field(default_factory=lambda: PARAMETERS)
@@ -87,7 +87,7 @@ def hosts(partitions: Mapping[str, Partition]) -> STSHosts:
 
 @dataclass(frozen=True)
 class Identities:
-    """Builds what STS confirms."""
+    """Builds identities confirmed by STS."""
 
     def of(self, arn: str, *, principal_id: str = "AROA1234", access_key_id: str = "ASIAEXAMPLE") -> CallerIdentity:
         """Make the identity of an ARN, as `parse_answer` would."""
@@ -110,7 +110,7 @@ def identities() -> Identities:
 
 @dataclass(frozen=True)
 class Rules:
-    """Builds mapping rules; `where` counts for itself."""
+    """Builds mapping rules, by default at place `m.yaml:1:1`."""
 
     def arn(self, arn: str, username: str = "user", groups: Sequence[str] = (), where: str = "m.yaml:1:1") -> Rule:
         """Map a principal's ARN, or roles by a name with wildcards."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: What is counted, and the most and least of it per 1,000 words.
+#: The counted words, and their least and most per 1,000 words.
 COUNTED = (
     ("what, who, whom, whose", r"\b(?:what|who|whom|whose)\b", 0.0, 4.0),
     ("where", r"\bwhere\b", 0.0, 4.0),

@@ -1,4 +1,4 @@
-"""In-memory ends of the daemon's two connections, driven by the corpus."""
+"""The daemon's two connections in memory, driven by the corpus."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from authd.daemon.webhook import WebhookFactory
 BASE = json.loads(Path(__file__).with_name("base.json").read_text())
 
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ")
-#: Up to this size bytes are delivered one by one, beyond it in pieces.
+#: Bytes up to this size are delivered one by one, longer ones in pieces.
 _SMALL = 4_096
 _PIECE = 997
 
 
 def expanded(value: Any) -> str:
-    """Return the text of a value that may be written as parts and repetitions."""
+    """Return a text that may be written as parts and repetitions."""
     if isinstance(value, list):
         return "".join(map(expanded, value))
     return value["repeat"] * value["times"] if isinstance(value, dict) else value
@@ -45,7 +45,7 @@ def pieces(data: bytes, *, split: bool) -> list[bytes]:
 
 
 class TLSLikeTransport(StringTransport):
-    """Drops what is written after the connection was closed, as a TLS connection does."""
+    """Drops data written after the close, as a TLS connection does."""
 
     def __init__(self) -> None:
         super().__init__(lenient=True)
@@ -59,7 +59,7 @@ class TLSLikeTransport(StringTransport):
             super().write(data)
 
     def doWrite(self) -> None:
-        """Send at once: everything always is."""
+        """Flush, which does nothing: this transport buffers nothing."""
 
     def writeSequence(self, data: Sequence[bytes]) -> None:
         self.write(b"".join(data))
@@ -69,11 +69,11 @@ class TLSLikeTransport(StringTransport):
             super().unregisterProducer()
 
     def setTcpNoDelay(self, enabled: object) -> None:
-        """Take note of nothing."""
+        """Ignore the event."""
 
 
 class _Decides:
-    """Takes note of each token under review, and calls it foreign."""
+    """Keeps each reviewed token, and decides that it is foreign."""
 
     def __init__(self) -> None:
         self.reviews: list[Any] = []
@@ -88,7 +88,7 @@ class _Records:
         self.refusals: list[tuple[int, str]] = []
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
-        """Take note of nothing: the decisions are counted where they are made."""
+        """Ignore the decision."""
 
     def together(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -110,25 +110,25 @@ class WebhookConnection:
         self._channel.makeConnection(self.transport)
 
     def send(self, data: bytes, *, split: bool = False) -> None:
-        """Deliver bytes, as long as the connection was not aborted."""
+        """Deliver bytes, unless the connection was aborted."""
         for piece in pieces(data, split=split):
             if not self.transport.disconnected:
                 self._channel.dataReceived(piece)
-                self.clock.advance(0)  # the reactor's turn ends
+                self.clock.advance(0)  # the end of the reactor's turn
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, second by second, and deadlines be looked at."""
+        """Let time pass, and check the deadlines each second."""
         for _ in range(int(seconds)):
             self.clock.advance(1)
             self.factory.deadlines.sweep()
 
     def end(self) -> None:
-        """Close the connection from outside."""
+        """Close the connection from the client's side."""
         self._channel.connectionLost(Failure(ConnectionDone()))
 
     @property
     def state(self) -> str:
-        """Say whether the connection is open, told to close, or cut off."""
+        """Return the state of the connection: open, closing, or aborted."""
         closed = "closed" if self.transport.disconnecting else "open"
         return "cut off" if self.transport.disconnected else closed
 
@@ -138,7 +138,7 @@ class WebhookConnection:
 
     @property
     def statuses(self) -> list[int]:
-        """Return the status of every answer, interim ones too."""
+        """Return the status of every response, interim ones too."""
         return [int(status) for status in _STATUS.findall(self.answers)]
 
 
@@ -148,7 +148,7 @@ def webhook() -> type[WebhookConnection]:
 
 
 class _Endpoint:
-    """An STS host within reach: whoever connects gets an in-memory transport."""
+    """A reachable STS host: each connection gets a transport in memory."""
 
     def __init__(self) -> None:
         self.transport = TLSLikeTransport()
@@ -164,7 +164,7 @@ class _Endpoint:
 
 
 class STSExchange:
-    """One question to an STS of which the corpus says the answer, byte for byte."""
+    """One call to an STS whose response comes from the corpus, byte for byte."""
 
     TIMEOUT = 5.0
 
@@ -189,11 +189,11 @@ class STSExchange:
             target="/?Action=GetCallerIdentity",
         )
         Deferred.fromCoroutine(client.ask(request)).addBoth(self._ended)
-        self._clock.advance(0)  # the reactor's turn ends
+        self._clock.advance(0)  # the end of the reactor's turn
 
     @property
     def sent(self) -> bytes:
-        """Return what was asked."""
+        """Return the sent request."""
         return self._endpoint.transport.value()
 
     @property
@@ -201,7 +201,7 @@ class STSExchange:
         return self._endpoint.transport.disconnecting
 
     def answer(self, data: bytes, *, split: bool) -> None:
-        """Deliver bytes, as long as the connection was not aborted."""
+        """Deliver bytes, unless the connection was aborted."""
         for piece in pieces(data, split=split):
             if not self._endpoint.transport.disconnected:
                 self._endpoint.protocol.dataReceived(piece)
@@ -211,7 +211,7 @@ class STSExchange:
         self._endpoint.protocol.connectionLost(Failure(ConnectionDone()))
 
     def stay_silent(self) -> None:
-        """Let the whole deadline pass."""
+        """Let the deadline pass."""
         self._clock.advance(self.TIMEOUT)
 
     def _ended(self, outcome: Any) -> None:

@@ -1,4 +1,4 @@
-"""Runs every case of the corpus; what the files mean is in README.md."""
+"""Runs every case of the corpus. README.md describes the files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOKEN_CLASSES = (
 
 
 def cases(*names):
-    """Return the cases of some classes as parameters that are called by their ids."""
+    """Return the cases of some classes as parameters, with their IDs."""
     found = [case for name in names for case in json.loads(HERE.joinpath(f"{name}.json").read_text())["cases"]]
     return [pytest.param(SimpleNamespace(**case), id=case["id"]) for case in found]
 
@@ -39,7 +39,7 @@ def cases(*names):
 
 
 def url_of(given, base, expand):
-    """Build the bytes that the token encodes."""
+    """Build the bytes inside the token."""
     if "url" in given:
         return expand(given["url"]).encode("utf-8")
     if "url_latin1" in given:
@@ -66,7 +66,7 @@ def token_of(given, base, expand):
 
 @pytest.mark.parametrize("case", cases(*TOKEN_CLASSES))
 def test_token(case, base, expand, partitions):
-    """A token is read as what the corpus says, or refused for the reason that it says."""
+    """A token is read as the corpus says, or refused for the reason in it."""
     verifier = {**base["verifier"], **case.input.get("verifier", {})}
     extra = tuple(ExtraEndpoint(host=e["host"], signing_region=e["signingRegion"]) for e in verifier["endpoints"])
     hosts = STSHosts(
@@ -98,7 +98,7 @@ def test_token(case, base, expand, partitions):
 
 
 def raw_answer(given, expand):
-    """Build the bytes that STS answers."""
+    """Build the bytes of STS's response."""
     if "raw" in given:
         return expand(given["raw"]).encode("latin-1")
     body = body_of(given, expand)
@@ -109,14 +109,14 @@ def raw_answer(given, expand):
 
 
 def body_of(given, expand):
-    """Build an answer's body."""
+    """Build the body of a response."""
     if "body_latin1" in given:
         return given["body_latin1"].encode("latin-1")
     return (json.dumps(given["body"]) if "body" in given else expand(given["body_text"])).encode("utf-8")
 
 
 def described(outcome):
-    """Say an outcome in the corpus's words."""
+    """Return an outcome in the corpus's words."""
     if isinstance(outcome, CallerIdentity):
         return {
             "outcome": "identity",
@@ -131,7 +131,7 @@ def described(outcome):
 @pytest.mark.parametrize("split", [False, True], ids=["whole", "split"])
 @pytest.mark.parametrize("case", cases("sts-answers"))
 def test_sts_answer(case, split, expand, exchange):
-    """What comes of an answer, and of its connection, is what the corpus says, however the bytes arrive."""
+    """A response and its connection have the corpus's outcome, however the bytes arrive."""
     asked = exchange(partition=case.input.get("partition", "aws"))
     assert asked.sent.startswith(b"GET /?Action=GetCallerIdentity HTTP/1.1\r\n")
     asked.answer(raw_answer(case.input, expand), split=split and not case.input.get("one_piece"))
@@ -151,7 +151,7 @@ def test_sts_answer(case, split, expand, exchange):
     "case", [case for case in cases("sts-answers") if {"body", "body_text", "body_latin1"} & {*case.values[0].input}]
 )
 def test_sts_answer_body(case, expand):
-    """A body means what the corpus says without any framing too."""
+    """A body without framing has the same meaning."""
     head = case.input.get("head", [f"HTTP/1.1 {case.input.get('status', 200)} Status"])[0]
     try:
         outcome = parse_answer(
@@ -170,8 +170,8 @@ def test_sts_answer_body(case, expand):
 
 @pytest.mark.parametrize("case", cases("mapping"))
 def test_mapping(case, base, partitions):
-    """Settings and a caller give the user, or the reason why not, that the corpus says."""
-    # JSON is YAML, so that the settings are what an operator could have written.
+    """Settings and a caller give the corpus's user, or its reason for a refusal."""
+    # JSON is YAML, so an operator could have written these settings.
     text = json.dumps({"clusterID": base["clusterID"], "server": case.input["server"]}).encode()
     try:
         table = load_settings(text, file="corpus.yaml", partitions=partitions).table
@@ -188,7 +188,7 @@ def test_mapping(case, base, partitions):
 
 
 def identity_of(caller, base):
-    """Make the identity of a caller, by way of the answer that STS would give."""
+    """Make a caller's identity from the response that STS would give."""
     _, partition, _, _, account, _ = caller["arn"].split(":")
     result = {"Account": account, "Arn": caller["arn"], "UserId": caller["userId"]}
     body = json.dumps({"GetCallerIdentityResponse": {"GetCallerIdentityResult": result}}).encode()
@@ -207,7 +207,7 @@ def review_of(given, expand):
 
 @pytest.mark.parametrize("case", cases("token-reviews"))
 def test_token_review(case, expand, webhook):
-    """A posted body is read as what the corpus says, or answered with the status that it says."""
+    """A posted body is read as the corpus says, or refused with the status in it."""
     body = review_of(case.input, expand)
     connection = webhook()
     connection.send(b"POST /authenticate HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -231,7 +231,7 @@ def test_token_review(case, expand, webhook):
 @pytest.mark.parametrize("split", [False, True], ids=["whole", "split"])
 @pytest.mark.parametrize("case", cases("http"))
 def test_http(case, split, expand, webhook):
-    """Bytes on a connection have the answers that the corpus says, however they arrive."""
+    """Bytes on a connection get the corpus's responses, however they arrive."""
     connection = webhook()
     for step in case.input["send"]:
         if isinstance(step, dict) and "wait" in step:
@@ -253,7 +253,7 @@ def test_http(case, split, expand, webhook):
 
 
 def test_every_case_has_a_name_of_its_own():
-    """Ids are unique, begin with their class, and every case says why it is there."""
+    """IDs are unique and begin with their class, and every case gives its reason."""
     names = sorted(path.stem for path in HERE.glob("*.json") if path.stem != "base")
     assert names == sorted([*TOKEN_CLASSES, "sts-answers", "mapping", "token-reviews", "http"])
     found = [case.values[0] for name in names for case in cases(name)]

@@ -1,4 +1,4 @@
-"""Stand-ins for the network and for the daemon's own parts, stricter than the real ones."""
+"""Fakes for the network and for the daemon's own parts, stricter than the real ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from authd.emulator.kube_apiserver import token_review
 
 
 class StrictTransport(StringTransport):
-    """A connected transport that refuses what a real one would swallow, and ends as a real one does."""
+    """A connected transport that refuses misuse which a real one would ignore, and closes as a real one does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,21 +46,21 @@ class StrictTransport(StringTransport):
         super().write(data)
 
     def doWrite(self) -> None:
-        """Send at once: everything always is."""
+        """Flush, which does nothing: this transport buffers nothing."""
         assert self.connected
         assert not self.disconnecting
 
     def loseConnection(self) -> None:
-        """Close when what was written is sent; the test says when that is."""
+        """Close after the buffered data is sent, which the test decides."""
         self.disconnecting = True
 
     def abortConnection(self) -> None:
-        """Close at once; the protocol hears of it once."""
+        """Close at once. The protocol is told once."""
         self.aborted = True
         self.end(ConnectionAborted())
 
     def end(self, why: Exception | None = None) -> None:
-        """Be gone, as when the peer has closed."""
+        """Disappear, as after a close by the peer."""
         if self.connected:
             self.connected = False
             self.protocol.connectionLost(Failure(why or ConnectionDone()))
@@ -76,7 +76,7 @@ def connected(protocol: Any) -> StrictTransport:
 
 @implementer(IStreamClientEndpoint)
 class FakeEndpoint:
-    """Connects when the test says so; remembers every attempt and every transport."""
+    """An endpoint that connects when the test says so, and keeps every attempt and every transport."""
 
     def __init__(self, *, at_once: bool = True) -> None:
         self.at_once = at_once
@@ -109,7 +109,7 @@ class FakeEndpoint:
 
 
 class Records:
-    """Remembers what was recorded."""
+    """Keeps all records."""
 
     def __init__(self) -> None:
         self.decisions: list[tuple[Decision, float, int]] = []
@@ -126,7 +126,7 @@ class Records:
 
 
 class ScriptedAuthenticator:
-    """Decides what the test says, when the test says it."""
+    """An authenticator with decisions, and their time, chosen by the test."""
 
     def __init__(self) -> None:
         self.reviews: list[ReviewRequest] = []
@@ -156,7 +156,7 @@ def identity(arn: str = ALICE_ARN, principal_id: str = "AIDAEXAMPLE") -> CallerI
 
 
 def decision(reason: str, message: str = "", who: CallerIdentity | None = None) -> Decision:
-    """Return a decision: alice is accepted, or somebody isn't."""
+    """Return a decision that accepts alice or denies."""
     if reason == ALLOWED:
         user = KubernetesUser(username="alice", groups=("devs",), rule="config.yaml:7:3")
         return Decision(reason=ALLOWED, message="", reference="0a1b2c3d", user=user, identity=who or identity())

@@ -1,4 +1,4 @@
-"""Descriptors that are used up are told."""
+"""Exhausted file descriptors are reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from authd.daemon.fd_monitor import Descriptors
 
 
 def test_it_is_said_once_and_so_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trouble is one line in the log, its end another, and nothing is said in between or without it."""
+    """The problem is one log line, its end another, and there is none in between or without it."""
 
     def used_up(*_: object) -> None:
         raise OSError(24, "Too many open files")
@@ -30,7 +30,7 @@ def test_it_is_said_once_and_so_is_the_end(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_other_trouble_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no /dev/null to try it on, nothing is known, and nothing is said."""
+    """Without /dev/null for the test nothing is known, and nothing is logged."""
 
     def missing(*_: object) -> None:
         raise FileNotFoundError(2, "No such file or directory")

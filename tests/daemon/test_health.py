@@ -12,7 +12,7 @@ from tests.daemon.fakes import StrictTransport, connected
 
 
 class Health:
-    """A health port whose checks the test decides, and a connection to it."""
+    """A health port with checks of the test, and a connection to it."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -48,7 +48,7 @@ def test_who_answers_is_alive(health: Health, path: str) -> None:
 
 
 def test_readiness_names_every_check(health: Health) -> None:
-    """Readiness lists what it stands on; one problem is enough to be unready, and it is named."""
+    """Readiness lists its checks. One problem is enough for 503, and it is named."""
     assert health.ask("/readyz")[::2] == (200, "[+] settings: ok\n[+] certificate: ok\nready\n")
     health.problems["certificate"] = "expired"
     assert health.ask("/readyz?verbose")[::2] == (503, "[+] settings: ok\n[-] certificate: expired\nnot ready\n")
@@ -57,7 +57,7 @@ def test_readiness_names_every_check(health: Health) -> None:
 
 
 def test_metrics_are_in_prometheus_format(health: Health) -> None:
-    """Every figure is there from the beginning, at zero."""
+    """Every metric is there from the start, at zero."""
     status, content_type, body = health.ask("/metrics")
     assert status == 200
     assert content_type.startswith("text/plain; version=0.0.4")
@@ -77,14 +77,14 @@ def test_nothing_can_be_changed(health: Health, method: str) -> None:
 
 
 def test_a_body_is_not_taken(health: Health) -> None:
-    """There is nothing to send here: a body is refused before it comes."""
+    """A body is refused before it arrives."""
     health.transport.protocol.dataReceived(b"GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
     assert health.transport.value().startswith(b"HTTP/1.1 413 ")
     assert health.transport.disconnecting
 
 
 def test_a_silent_client_is_cut_off(health: Health) -> None:
-    """The deadlines of the webhook hold here too."""
+    """The webhook's deadlines hold here too."""
     health.transport.protocol.dataReceived(b"GET /liv")
     health.clock.advance(REQUEST_SECONDS)
     health.factory.deadlines.sweep()

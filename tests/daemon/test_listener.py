@@ -1,4 +1,4 @@
-"""The listening port: its cap, and an end that leaves nobody without an answer."""
+"""The listening port: its connection limit, and a shutdown that leaves no review unanswered."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.daemon.fakes import Records, ScriptedAuthenticator, StrictTransport, 
 
 
 def any_tls() -> SwappableServerTLS:
-    """Return TLS that nobody speaks here."""
+    """Return TLS options that no test here uses."""
     return SwappableServerTLS(SSL.Context(SSL.TLS_SERVER_METHOD))
 
 
@@ -44,7 +44,7 @@ class Port:
 
 @implementer(IStreamServerEndpoint)
 class Endpoint:
-    """Listens, or fails to."""
+    """An endpoint that listens, or fails."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.port = Port()
@@ -68,7 +68,7 @@ class Listening:
         self.listener.listen(self.endpoint)
 
     def connect(self) -> StrictTransport | None:
-        """Let a client connect; None where it is closed at once."""
+        """Connect a client. Returns None if the connection is closed at once."""
         protocol = self.endpoint.factory.buildProtocol(None)
         if protocol is None:
             return None
@@ -93,7 +93,7 @@ class Listening:
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(listener._CappedTLS, "protocol", ProtocolWrapper)  # what is sent goes through as it is
+    monkeypatch.setattr(listener._CappedTLS, "protocol", ProtocolWrapper)  # without TLS the data passes unchanged
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def _unbound() -> tuple[Clock, WebhookListener]:
 
 
 def test_a_port_that_is_not_open_is_an_error() -> None:
-    """What was in the way of listening is raised, and nothing goes on without a port."""
+    """The reason for a failed start is raised, and nothing goes on without a port."""
     clock, listener = _unbound()
     error = CannotListenError("127.0.0.1", 8443, OSError(98, "Address already in use"))
     with pytest.raises(CannotListenError):
@@ -123,7 +123,7 @@ def test_a_port_that_is_not_open_is_an_error() -> None:
 
 
 def test_at_the_cap_the_longest_resting_one_is_ended(listening: Listening) -> None:
-    """A new connection over the cap is taken, at the cost of the one that has rested longest."""
+    """A new connection above the limit is accepted, and the longest idle one is closed for it."""
     first, second = listening.connect(), listening.connect()
     listening.clock.advance(1)
     assert first is not None
@@ -136,7 +136,7 @@ def test_at_the_cap_the_longest_resting_one_is_ended(listening: Listening) -> No
 
 
 def test_at_the_cap_with_everyone_at_work_newcomers_are_closed(listening: Listening) -> None:
-    """Where nobody rests, a new connection is not taken."""
+    """If no connection is idle, a new one is refused."""
     listening.authenticator.answer = lambda _: Deferred()
     for _ in range(2):
         transport = listening.connect()
@@ -146,8 +146,8 @@ def test_at_the_cap_with_everyone_at_work_newcomers_are_closed(listening: Listen
 
 
 def test_a_burst_of_newcomers_ends_each_resting_one_once(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that is being ended makes room for one newcomer, not for many."""
-    monkeypatch.setattr(StrictTransport, "end", lambda *_: None)  # what is aborted is gone a moment later
+    """A connection that is being closed makes room for one new connection, not for many."""
+    monkeypatch.setattr(StrictTransport, "end", lambda *_: None)  # an aborted connection is gone a moment later
     transports = []
     for _ in range(4):
         transports.append(listening.connect())
@@ -156,7 +156,7 @@ def test_a_burst_of_newcomers_ends_each_resting_one_once(listening: Listening, m
 
 
 def test_deadlines_are_looked_at(listening: Listening) -> None:
-    """While the port is open, connections whose time is over are ended."""
+    """While the port is open, connections with an expired deadline are closed."""
     transport = listening.connect()
     assert transport is not None
     listening.clock.advance(REQUEST_SECONDS + SWEEP_SECONDS)
@@ -165,7 +165,7 @@ def test_deadlines_are_looked_at(listening: Listening) -> None:
 
 
 def test_the_end_waits_for_reviews_under_way(listening: Listening) -> None:
-    """At the end the port is closed, a review under way gets its answer, and then it is over."""
+    """At shutdown the port is closed, a review under way gets its response, and then the shutdown ends."""
     pending: Deferred[Decision] = Deferred()
     listening.authenticator.answer = lambda _: pending
     transport = listening.connect()
@@ -179,7 +179,7 @@ def test_the_end_waits_for_reviews_under_way(listening: Listening) -> None:
     listening.clock.advance(0)
     assert b"Connection: close" in transport.value()
     listening.advance(0.5)
-    assert (stopped, transport.aborted) == ([], False)  # the answer is still to be sent
+    assert (stopped, transport.aborted) == ([], False)  # the response is still to be sent
     transport.end()
     listening.advance(0.1)
     assert stopped == [None]
@@ -187,7 +187,7 @@ def test_the_end_waits_for_reviews_under_way(listening: Listening) -> None:
 
 
 def test_who_does_not_take_the_last_answer_is_cut_off(listening: Listening) -> None:
-    """The end waits a moment for the last answers to be sent, and no longer."""
+    """The shutdown waits a moment for the last responses to be sent, and no longer."""
     transport = listening.connect()
     assert transport is not None
     stopped = listening.stop()
@@ -197,7 +197,7 @@ def test_who_does_not_take_the_last_answer_is_cut_off(listening: Listening) -> N
 
 
 def test_at_the_end_who_rests_is_sent_away_politely(listening: Listening) -> None:
-    """A connection at rest is closed, not cut off, when the last second is over."""
+    """An idle connection is closed, not aborted, at the end of the grace period."""
     transport = listening.connect()
     assert transport is not None
     stopped = listening.stop()
@@ -209,7 +209,10 @@ def test_at_the_end_who_rests_is_sent_away_politely(listening: Listening) -> Non
 
 
 def test_the_end_takes_a_last_request(listening: Listening) -> None:
-    """A client on an open connection may still ask within the last second, and is told that it is the last."""
+    """A client on an open connection may still send a review in the last second.
+
+    Its response says `Connection: close`.
+    """
     transport = listening.connect()
     assert transport is not None
     stopped = listening.stop()
@@ -224,7 +227,7 @@ def test_the_end_takes_a_last_request(listening: Listening) -> None:
 
 
 def test_the_end_is_bounded(listening: Listening) -> None:
-    """A review that never ends does not hold up the end for ever."""
+    """A review that never ends does not hold up the shutdown for ever."""
     listening.authenticator.answer = lambda _: Deferred()
     transport = listening.connect()
     assert transport is not None
@@ -236,14 +239,14 @@ def test_the_end_is_bounded(listening: Listening) -> None:
 
 
 def test_the_end_without_connections_is_at_once(listening: Listening) -> None:
-    """Where nobody is connected, nobody is waited for; ending twice is no more than ending once."""
+    """Without connections the shutdown ends at once. A second stop is harmless."""
     assert listening.stop() == [None]
     assert listening.stop() == [None]
     assert listening.clock.getDelayedCalls() == []
 
 
 def test_a_port_that_was_never_open_can_be_stopped() -> None:
-    """Stopping what never listened does nothing."""
+    """Stopping a listener that never started does nothing."""
     _, listener = _unbound()
     results: list[Any] = []
     Deferred.fromCoroutine(listener.stop()).addBoth(results.append)

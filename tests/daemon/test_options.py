@@ -21,7 +21,7 @@ def parsed(*arguments: str) -> Options:
 
 
 def test_options_override_settings_by_their_path() -> None:
-    """Each option given replaces one setting; what isn't given replaces none."""
+    """Each given option replaces one setting, and the others stay."""
     assert parsed().overrides == {}
     given = parsed(
         "--cluster-id", "prod", "--address", "::1", "--port", "0", "--state-dir", "/s", "--generate-kubeconfig", "/k",
@@ -53,7 +53,7 @@ def test_a_usage_error_ends_with_status_2(arguments: list[str], capsys: pytest.C
 
 
 def test_the_version_is_authds(capsys: pytest.CaptureFixture[str]) -> None:
-    """--version tells authd's version, not Twisted's."""
+    """--version prints authd's version, not Twisted's."""
     with pytest.raises(SystemExit) as ended:
         parsed("--version")
     assert ended.value.code == 0
@@ -61,13 +61,13 @@ def test_the_version_is_authds(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_plugin_is_found() -> None:
-    """One service maker goes by the name of authd, with these options."""
+    """One service maker has the name authd, with these options."""
     (maker,) = [plugin for plugin in getPlugins(IServiceMaker) if plugin.tapname == "authd"]
     assert maker.options is Options
 
 
 def test_making_the_service_touches_nothing(tmp_path: Path) -> None:
-    """A service is only constructed: files are read, and ports opened, when it starts."""
+    """A service is only constructed. It reads files and opens ports at its start."""
     service = makeService(parsed("--config", str(tmp_path / "missing.yaml"), "--state-dir", str(tmp_path / "state")))
     assert IService.providedBy(service)
     assert list(tmp_path.iterdir()) == []

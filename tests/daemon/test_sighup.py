@@ -1,4 +1,4 @@
-"""SIGHUP, one and many."""
+"""SIGHUP, once and many times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from authd.daemon.sighup import STORM_SECONDS, HangUps
 
 
 class Turning(Clock):
-    """A reactor that runs what other threads ask for in its next turn."""
+    """A reactor that runs calls from other threads in its next turn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Turning(Clock):
 
 
 class Looking:
-    """Files that somebody looks at."""
+    """Files that count their checks."""
 
     def __init__(self) -> None:
         self.reactor = Turning()
@@ -41,7 +41,7 @@ def looking() -> Iterator[Looking]:
 
 
 def test_one_is_heeded_at_once_in_the_reactors_own_time(looking: Looking) -> None:
-    """The signal itself does nothing but ask; the files are looked at in the reactor's next turn, once."""
+    """The signal handler only schedules. The files are checked once, in the reactor's next turn."""
     looking.hang_ups.take()
     os.kill(os.getpid(), signal.SIGHUP)
     assert looking.looks == []
@@ -52,7 +52,7 @@ def test_one_is_heeded_at_once_in_the_reactors_own_time(looking: Looking) -> Non
 
 
 def test_a_storm_is_few_looks_and_the_last_signal_counts(looking: Looking) -> None:
-    """A thousand signals are looked at together, now and then, and once more after the last of them."""
+    """A thousand signals cause a few checks, and one after the last of them."""
     for _ in range(10):
         for _ in range(100):
             looking.hang_ups.came()

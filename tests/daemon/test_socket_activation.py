@@ -1,4 +1,4 @@
-"""The socket that a service manager passes on. A real one is handed over in the integration tests."""
+"""The socket from a service manager. The integration tests pass a real one."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from authd.daemon.socket_activation import inherited_endpoint
 
 
 def test_where_no_socket_was_passed_there_is_none() -> None:
-    """A process that nobody passed a socket opens its own."""
+    """A process without a passed socket opens its own."""
     assert inherited_endpoint(MemoryReactorClock()) is None

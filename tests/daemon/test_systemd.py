@@ -13,7 +13,7 @@ from authd.daemon.systemd import ServiceManager, watchdog_seconds
 
 @pytest.mark.parametrize("abstract", [False, True])
 def test_a_message_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
-    """A message is one datagram to the socket that the environment names, abstract ones too."""
+    """A message is one datagram to the socket in the environment, abstract ones included."""
     path = f"@{tmp_path}/notify" if abstract else f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + path[1:] if abstract else path)
@@ -28,13 +28,13 @@ def test_a_message_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a manager a message goes nowhere, and that is no error."""
+    """Without a manager a message goes nowhere, without an error."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     ServiceManager().notify("READY=1")
 
 
 def test_a_manager_that_went_away_is_missed_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A manager that is gone, comes back, or does not listen is no reason to fail or to wait."""
+    """A manager that is gone, comes back, or does not read causes neither an error nor a wait."""
     path = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", path)
     told = ServiceManager()
@@ -42,14 +42,14 @@ def test_a_manager_that_went_away_is_missed_in_silence(tmp_path: Path, monkeypat
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(5)
-        for _ in range(1_000):  # more than a queue holds
+        for _ in range(1_000):  # more than the socket's queue holds
             told.notify("WATCHDOG=1")
         assert manager.recv(100) == b"WATCHDOG=1"
     told.close()
 
 
 def test_no_descriptor_is_needed_to_be_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has used up its descriptors still says that it lives."""
+    """A process without free descriptors still sends its watchdog message."""
     path = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -83,7 +83,7 @@ def test_no_descriptor_is_needed_to_be_alive(tmp_path: Path, monkeypatch: pytest
 def test_the_watchdogs_interval(
     monkeypatch: pytest.MonkeyPatch, microseconds: str, process: str, seconds: float | None
 ) -> None:
-    """The interval is the environment's, where it is a number and meant for this process."""
+    """The interval comes from the environment, if it is a number and meant for this process."""
     monkeypatch.setenv("WATCHDOG_USEC", microseconds)
     if process:
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if process == "own" else process)

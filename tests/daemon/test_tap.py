@@ -1,4 +1,4 @@
-"""The daemon as a service: what it does at its start and at its end, in which order, and how a start fails."""
+"""The daemon as a service: the order of its start and its end, and failed starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GOOD = "clusterID: prod\nserver:\n  mapUsers:\n  - userARN: arn:aws:iam::1111222
 
 
 class Port:
-    """A port that is open until it is closed, a turn of the reactor later."""
+    """A port that closes one reactor turn after the request."""
 
     def __init__(self, reactor: Reactor, number: int, interface: str) -> None:
         self._reactor = reactor
@@ -47,7 +47,7 @@ class Port:
 
 
 class Reactor(MemoryReactorClock):
-    """Remembers what happens in which order, and keeps a clock of its own whatever clock it is given."""
+    """Keeps the order of events, with a clock of its own whatever clock it is given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Reactor(MemoryReactorClock):
 
 
 class Daemon:
-    """A service with everything around it in memory but its files."""
+    """A service with everything but its files in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.reactor = Reactor()
@@ -108,14 +108,14 @@ class Daemon:
         self.reactor.advance(0)
 
     def failed_start(self) -> tuple[object, list[str]]:
-        """Start, and return the exit status and what was said of it in critical lines."""
+        """Start, and return the exit status and the critical log lines."""
         with capturedLogs() as events, pytest.raises(SystemExit) as ended:
             self.service.startService()
         self.reactor.advance(0)
         return ended.value.code, [formatEvent(event) for event in events if event["log_level"].name == "critical"]
 
     def stop(self) -> None:
-        """Stop, and let the reactor turn until all has come to its end."""
+        """Stop, and run the reactor until everything has ended."""
         ended: list[object] = []
         self.service.stopService().addCallback(ended.append)
         self.reactor.pump([0.1] * 50)
@@ -135,7 +135,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
             daemon.happened.append("farewell")
 
     monkeypatch.setattr(tap, "ServiceManager", Manager)
-    monkeypatch.setattr("gc.freeze", lambda: None)  # the tests' own objects shall go on being collected
+    monkeypatch.setattr("gc.freeze", lambda: None)  # the tests' own objects must stay collectable
     yield daemon
     signal.signal(signal.SIGHUP, before)
 
@@ -150,7 +150,7 @@ def test_nothing_happens_before_the_start(daemon: Daemon) -> None:
 
 
 def test_it_is_ready_once_all_is_there(daemon: Daemon) -> None:
-    """READY=1 comes after the certificate, both ports and the kubeconfig, and when the reactor turns, not before."""
+    """READY=1 follows the certificate, both ports and the kubeconfig, and comes from a running reactor."""
     daemon.service.startService()
     assert [each for each in daemon.happened if each.startswith("open")] == [f"open {WEBHOOK}", f"open {HEALTH}"]
     assert daemon.kubeconfig.exists()
@@ -162,21 +162,21 @@ def test_it_is_ready_once_all_is_there(daemon: Daemon) -> None:
 
 
 def test_its_timers_do_not_follow_the_wall_clock(daemon: Daemon) -> None:
-    """The reactor is given a clock that nobody sets."""
+    """The reactor gets a monotonic clock, which nobody can set."""
     daemon.start()
     assert daemon.reactor.given is time.monotonic
     daemon.stop()
 
 
 def test_its_look_ups_are_shared(daemon: Daemon) -> None:
-    """Many connections to one STS host are one question to the resolver."""
+    """Many connections to one STS host cause one name lookup."""
     daemon.start()
     assert isinstance(daemon.reactor.nameResolver, SharedResolver)
     daemon.stop()
 
 
 def test_garbage_is_collected_again_after_the_start(daemon: Daemon) -> None:
-    """It isn't while things are made, and is when they are there, or could not be made."""
+    """Readiness is not given while things are being made, and is when they are there or have failed."""
     daemon.start()
     assert gc.isenabled()
     daemon.stop()
@@ -186,7 +186,7 @@ def test_garbage_is_collected_again_after_the_start(daemon: Daemon) -> None:
 
 
 def test_it_ends_in_order(daemon: Daemon) -> None:
-    """It says that it stops, looks at no file any more, closes the webhook's port, and then what tells of its health."""
+    """At its end the daemon sends STOPPING=1, checks no files any more, and closes the health port last."""
     daemon.start()
     del daemon.happened[:]
     daemon.stop()
@@ -196,7 +196,7 @@ def test_it_ends_in_order(daemon: Daemon) -> None:
 
 
 def test_signs_of_life(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the service manager wants them, signs of life come three times in its interval, until the end."""
+    """If the service manager wants watchdog messages, three are sent in its interval, until the end."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     monkeypatch.delenv("WATCHDOG_PID", raising=False)
     daemon.start()
@@ -209,7 +209,7 @@ def test_signs_of_life(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_broken_settings_end_the_start(daemon: Daemon) -> None:
-    """With broken settings the start ends with status 2, every error in a line of its own, and nothing opened."""
+    """With broken settings the start ends with status 2, one line for each error, and no open port."""
     daemon.config.write_text("clusterID: prod\nserver: {prot: 1, adress: x}\n")
     status, said = daemon.failed_start()
     assert status == 2
@@ -218,7 +218,7 @@ def test_broken_settings_end_the_start(daemon: Daemon) -> None:
 
 
 def test_a_broken_certificate_ends_the_start(daemon: Daemon) -> None:
-    """Without a certificate to serve the start ends before a port is opened."""
+    """Without a usable certificate the start ends before a port is opened."""
     daemon.state.mkdir()
     for name in ("cert.pem", "key.pem"):
         (daemon.state / name).write_text("nonsense")
@@ -238,7 +238,7 @@ def test_a_broken_certificate_ends_the_start(daemon: Daemon) -> None:
     ids=["taken", "forbidden"],
 )
 def test_a_port_that_cannot_be_had_ends_the_start(daemon: Daemon, port: int, trouble: Exception) -> None:
-    """A port that can't be bound, the webhook's or the other, ends the start with status 1 and says why."""
+    """A port that can't be bound, the webhook's or the health port, ends the start with status 1 and the reason."""
     daemon.reactor.taken[port] = trouble
     status, said = daemon.failed_start()
     assert (status, len(said)) == (1, 1)
@@ -248,7 +248,7 @@ def test_a_port_that_cannot_be_had_ends_the_start(daemon: Daemon, port: int, tro
 
 
 def test_a_kubeconfig_that_cannot_be_written_ends_the_start(daemon: Daemon) -> None:
-    """A kubeconfig that is somebody's to mend ends the start with status 2, and nothing is ready."""
+    """A kubeconfig that the operator must repair ends the start with status 2, before readiness."""
     daemon.kubeconfig.mkdir()
     status, said = daemon.failed_start()
     assert (status, len(said)) == (2, 1)
@@ -257,7 +257,7 @@ def test_a_kubeconfig_that_cannot_be_written_ends_the_start(daemon: Daemon) -> N
 
 
 def test_a_hang_up_before_the_start_is_survived_and_heeded_later(daemon: Daemon) -> None:
-    """From the moment that twistd has taken it in, SIGHUP is a reason to look at the files and none to die."""
+    """As soon as twistd runs the service, SIGHUP checks the files and no longer ends the process."""
     application = Componentized()
     application.addService = lambda _: None
     daemon.service.setServiceParent(application)
@@ -273,7 +273,7 @@ def test_a_hang_up_before_the_start_is_survived_and_heeded_later(daemon: Daemon)
 
 
 def test_a_jump_of_the_clock_is_noticed_within_a_second(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A certificate that a jump has put out of its days is renewed at the next turn of a second, not of a poll."""
+    """A clock jump that makes a certificate invalid causes a renewal within a second, not at the next poll."""
     daemon.start()
     files = StateFiles(folder=daemon.state)
     before = files.certificate.read_bytes()

@@ -44,16 +44,16 @@ class Webhook:
         return connected(self.factory.buildProtocol(None))
 
     def send(self, *data: bytes) -> bytes:
-        """Send bytes on the connection, and return what is answered at once."""
+        """Send bytes on the connection, and return the immediate response."""
         for part in data:
             self.transport.protocol.dataReceived(part)
-        self.clock.advance(0)  # the reactor's turn ends
+        self.clock.advance(0)  # the end of the reactor's turn
         answer: bytes = self.transport.value()
         self.transport.clear()
         return answer
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and look at the deadlines as the listener does."""
+        """Let time pass, and check the deadlines as the listener does."""
         self.clock.advance(seconds)
         self.factory.deadlines.sweep()
 
@@ -69,7 +69,7 @@ def post(body: bytes, path: bytes = b"/authenticate?timeout=30s", headers: bytes
 
 
 def parts(answer: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
-    """Return an answer's status, headers and body; there is nothing after it."""
+    """Return a response's status, headers and body. Nothing may follow it."""
     head, _, body = answer.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
     headers = dict(line.split(b": ", 1) for line in lines)
@@ -79,7 +79,7 @@ def parts(answer: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_an_accepted_token_is_answered_with_its_user(webhook: Webhook, version: str) -> None:
-    """A decision that accepts becomes a TokenReview in the version that was asked."""
+    """An accepting decision becomes a TokenReview in the version of the request."""
     status, headers, body = parts(webhook.send(post(review_bytes(version=version))))
     review = json.loads(body)
     assert status == 200
@@ -105,7 +105,7 @@ STATUSES: dict[str, int] = {
 
 @pytest.mark.parametrize("reason", [*DenialReason, *UnavailableReason])
 def test_each_reason_has_its_status(webhook: Webhook, reason: str) -> None:
-    """Each reason gives the status that makes kube-apiserver do right, and never a Retry-After."""
+    """Each reason gives the status that makes kube-apiserver react correctly, and never a Retry-After."""
     webhook.authenticator.answer = lambda _: decision(reason, "because of a test")
     status, headers, body = parts(webhook.send(post(review_bytes(SECRET))))
     assert status == STATUSES[reason]
@@ -135,7 +135,7 @@ def test_each_reason_has_its_status(webhook: Webhook, reason: str) -> None:
     ],
 )
 def test_only_the_exact_path_and_method_lead_anywhere(webhook: Webhook, request_line: bytes, status: int) -> None:
-    """Anything but POST /authenticate and GET or HEAD /healthz is refused, by the right status."""
+    """Anything but POST /authenticate and GET or HEAD /healthz is refused with the right status."""
     answer = webhook.send(request_line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert parts(answer)[0] == status
     assert webhook.authenticator.reviews == []
@@ -144,7 +144,7 @@ def test_only_the_exact_path_and_method_lead_anywhere(webhook: Webhook, request_
 
 
 def test_health_is_told_without_a_record(webhook: Webhook) -> None:
-    """GET and HEAD of /healthz are answered, and noted nowhere."""
+    """GET and HEAD of /healthz are answered, without a log line."""
     assert parts(webhook.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))[2] == b"ok\n"
     head, _, body = webhook.send(b"HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n").partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
@@ -155,7 +155,7 @@ def test_health_is_told_without_a_record(webhook: Webhook) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff", b'{"kind":"TokenReview"}', b"[" * 60_000])
 def test_what_is_no_review_is_a_400(webhook: Webhook, body: bytes) -> None:
-    """A body that is no TokenReview is a 400 with words, and reaches nobody."""
+    """A body that is not a TokenReview gets 400 with an explanation, and no authenticator sees it."""
     status, _, text = parts(webhook.send(post(body)))
     assert status == 400
     assert b"TokenReview" in text
@@ -163,7 +163,7 @@ def test_what_is_no_review_is_a_400(webhook: Webhook, body: bytes) -> None:
 
 
 def test_the_longest_body_is_read(webhook: Webhook) -> None:
-    """A body of exactly the limit is taken, whether it announces its length or comes in chunks."""
+    """A body of exactly the limit is accepted, with a length or in chunks."""
     body = review_bytes().ljust(MAX_REVIEW_LENGTH)
     assert parts(webhook.send(post(body)))[0] == 200
     head = b"POST /authenticate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -171,7 +171,7 @@ def test_the_longest_body_is_read(webhook: Webhook) -> None:
 
 
 def test_a_body_that_announces_itself_too_long_is_not_awaited(webhook: Webhook) -> None:
-    """One byte over the limit is a 413 before the body comes; what comes nevertheless is thrown away."""
+    """One byte above the limit gets 413 before the body arrives. The body is then discarded."""
     head = post(b"").replace(b"Content-Length: 0", b"Content-Length: %d" % (MAX_REVIEW_LENGTH + 1))
     status, headers, _ = parts(webhook.send(head))
     assert (status, headers[b"Connection"]) == (413, b"close")
@@ -182,7 +182,7 @@ def test_a_body_that_announces_itself_too_long_is_not_awaited(webhook: Webhook) 
 
 
 def test_a_chunked_body_that_becomes_too_long_is_cut(webhook: Webhook) -> None:
-    """Chunks are counted together: over the limit the answer is 413, once."""
+    """Chunks are counted together. Above the limit the response is 413, once."""
     webhook.send(b"POST /authenticate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
     assert webhook.send(chunk, chunk) == b""
@@ -193,7 +193,7 @@ def test_a_chunked_body_that_becomes_too_long_is_cut(webhook: Webhook) -> None:
 
 
 def test_chunks_are_counted_to_the_byte(webhook: Webhook) -> None:
-    """One byte over the limit is too long in chunks too."""
+    """One byte above the limit is too long in chunks too."""
     head = b"POST /authenticate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     body = review_bytes().ljust(MAX_REVIEW_LENGTH)
     assert webhook.send(head, b"%x\r\n" % len(body) + body + b"\r\n") == b""
@@ -201,7 +201,7 @@ def test_chunks_are_counted_to_the_byte(webhook: Webhook) -> None:
 
 
 def test_a_client_that_was_told_off_has_little_time_to_leave(webhook: Webhook) -> None:
-    """A client that does not hang up after a 413 is cut off."""
+    """A client that does not close after a 413 is disconnected."""
     webhook.send(post(b"").replace(b"Content-Length: 0", b"Content-Length: 99999999"))
     assert not webhook.transport.aborted
     webhook.advance(2.0)
@@ -214,7 +214,7 @@ def test_a_client_that_was_told_off_has_little_time_to_leave(webhook: Webhook) -
     ids=["nothing", "headers", "body but one byte", "some body"],
 )
 def test_bytes_do_not_move_the_deadline(webhook: Webhook, begin: bytes) -> None:
-    """A request must be complete in time from its first byte, its body from its head's end, however bytes come."""
+    """A request has a deadline from its first byte, its body one from the end of its head, whatever the pieces."""
     head = begin.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in begin else 0
     webhook.send(begin[:head])
     begin = begin[head:]
@@ -231,7 +231,7 @@ def test_bytes_do_not_move_the_deadline(webhook: Webhook, begin: bytes) -> None:
 
 
 def test_a_decision_may_take_its_time(webhook: Webhook) -> None:
-    """While a review is under way, the connection has no deadline: STS's is enough."""
+    """While a review is under way the connection has no deadline, since the call to STS has one."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
     assert webhook.send(post(review_bytes())) == b""
@@ -244,7 +244,7 @@ def test_a_decision_may_take_its_time(webhook: Webhook) -> None:
 
 
 def test_a_connection_may_rest_but_not_for_ever(webhook: Webhook) -> None:
-    """Between requests a connection rests for a while, and the next request has a deadline of its own."""
+    """Between requests a connection may be idle for a while, and the next request has a deadline of its own."""
     webhook.send(post(review_bytes()))
     webhook.advance(IDLE_SECONDS - 1)
     assert parts(webhook.send(post(review_bytes())))[0] == 200
@@ -257,14 +257,14 @@ def test_a_connection_may_rest_but_not_for_ever(webhook: Webhook) -> None:
 
 
 def test_a_resting_connection_ends(webhook: Webhook) -> None:
-    """A connection that rests too long is ended."""
+    """A connection that is idle for too long is closed."""
     webhook.send(post(review_bytes()))
     webhook.advance(IDLE_SECONDS)
     assert webhook.transport.aborted
 
 
 def test_a_client_that_left_is_written_nothing(webhook: Webhook) -> None:
-    """A decision for a client that is gone is recorded, and written to nobody."""
+    """A decision for a disconnected client is recorded, and nothing is written."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
     webhook.send(post(review_bytes()))
@@ -279,7 +279,7 @@ def test_a_client_that_left_is_written_nothing(webhook: Webhook) -> None:
 
 
 def test_a_bug_is_a_500_and_logged(webhook: Webhook) -> None:
-    """A deciding that breaks is a 500 without a detail, and the next review is answered."""
+    """An exception in the authenticator is a 500 without details, and the next review is answered."""
 
     def broken(_: object) -> Decision:
         raise ZeroDivisionError(SECRET)
@@ -295,7 +295,7 @@ def test_a_bug_is_a_500_and_logged(webhook: Webhook) -> None:
 
 
 def test_while_draining_each_answer_is_the_last(webhook: Webhook) -> None:
-    """On the way down an answer closes its connection, and says so."""
+    """During the shutdown a response closes its connection, and says so."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
     webhook.send(post(review_bytes()))
@@ -321,7 +321,7 @@ def test_a_connection_ends_when_the_client_wants_it(webhook: Webhook, request_by
 
 
 def test_pipelined_reviews_are_answered_in_order(webhook: Webhook) -> None:
-    """The second of two requests sent at once waits until the first is answered."""
+    """The second of two pipelined requests waits until the first is answered."""
     pending: list[Deferred[Decision]] = []
 
     def later(_: object) -> Deferred[Decision]:
@@ -339,9 +339,9 @@ def test_pipelined_reviews_are_answered_in_order(webhook: Webhook) -> None:
 
 
 def test_who_does_not_read_answers_is_not_read_on(webhook: Webhook) -> None:
-    """While answers don't get out nothing is answered or read; it ends in going on, or in the deadline."""
+    """While the client does not read, no request is answered or read. This ends when it reads, or at the deadline."""
     channel = webhook.transport.protocol
-    channel.pauseProducing()  # as the transport does when its buffer is full
+    channel.pauseProducing()  # as the transport does if its buffer is full
     assert webhook.send(post(review_bytes())) == b""
     assert webhook.transport.producerState == "paused"
     assert webhook.authenticator.reviews == []
@@ -355,7 +355,7 @@ def test_who_does_not_read_answers_is_not_read_on(webhook: Webhook) -> None:
 
 
 def test_an_answer_that_was_late_waits_for_room_too(webhook: Webhook) -> None:
-    """A decision that comes while answers don't get out is written; the request behind it waits."""
+    """A decision that arrives while the client does not read is written. The request behind it waits."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
     webhook.send(post(review_bytes("one")) + post(review_bytes("two")))
@@ -383,7 +383,7 @@ def test_an_answer_that_was_late_waits_for_room_too(webhook: Webhook) -> None:
     ids=["headers", "header", "target", "both framings", "two lengths", "hexadecimal", "coding", "nonsense"],
 )
 def test_bad_http_is_a_400_and_the_end(webhook: Webhook, head: bytes) -> None:
-    """What is not clean HTTP within the limits is refused, and the connection closed."""
+    """Malformed HTTP and anything above the limits is refused, and the connection is closed."""
     answer = webhook.send(head)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert answer.endswith(b"\r\n\r\n")
@@ -405,7 +405,7 @@ def test_nothing_is_kept_of_connections_that_are_gone(webhook: Webhook) -> None:
 
 
 def test_the_settings_of_the_moment_encode_the_answer(webhook: Webhook) -> None:
-    """An answer is written by the encoder that is in force when it is written."""
+    """A response is written by the encoder in force at that moment."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
     webhook.send(post(review_bytes()))
@@ -415,7 +415,7 @@ def test_the_settings_of_the_moment_encode_the_answer(webhook: Webhook) -> None:
 
 
 class Journal(Records):
-    """Records that also tell what came in which order, with what was answered by then."""
+    """Keeps the records, and the number of responses sent by then."""
 
     def __init__(self, webhook: Webhook) -> None:
         super().__init__()
@@ -442,7 +442,7 @@ def journal(webhook: Webhook) -> Journal:
 
 
 def test_a_turns_decisions_are_recorded_before_any_is_answered(webhook: Webhook) -> None:
-    """What is decided in one turn is recorded in one piece first: no answer leaves without its record."""
+    """The decisions of one turn are recorded in one piece first: no response leaves without its record."""
     records = journal(webhook)
     others = [webhook.connect() for _ in range(2)]
     for transport in (webhook.transport, *others):
@@ -459,7 +459,7 @@ def test_a_turns_decisions_are_recorded_before_any_is_answered(webhook: Webhook)
 
 
 def test_a_record_that_breaks_is_one_500(webhook: Webhook) -> None:
-    """A decision that can't be recorded lets nobody in, and the others of its turn are answered."""
+    """A decision that can't be recorded grants no access, and the others of its turn are answered."""
     records = journal(webhook)
     other = webhook.connect()
 
@@ -481,7 +481,7 @@ def test_a_record_that_breaks_is_one_500(webhook: Webhook) -> None:
 
 
 def test_an_answer_that_breaks_is_one_500(webhook: Webhook) -> None:
-    """An answer that can't be written is a 500 for that request alone."""
+    """A response that can't be encoded is a 500 for that request alone."""
     other = webhook.connect()
     good = decision(ALLOWED)
     answers = [good._replace(user=object()), good]
@@ -496,7 +496,7 @@ def test_an_answer_that_breaks_is_one_500(webhook: Webhook) -> None:
 
 
 def test_a_request_for_something_else_ends_its_connection(webhook: Webhook) -> None:
-    """Whoever pipelines requests that are refused is answered once."""
+    """A client that pipelines refused requests gets one response."""
     answers = webhook.send(b"GET /nothing HTTP/1.1\r\n\r\n" * 1_000)
     assert answers.count(b"HTTP/1.1") == 1
     assert b"Connection: close" in answers
@@ -505,7 +505,7 @@ def test_a_request_for_something_else_ends_its_connection(webhook: Webhook) -> N
 
 @pytest.mark.parametrize("pieces", [1, 50])
 def test_pipelined_requests_are_answered_a_few_at_a_time(webhook: Webhook, pieces: int) -> None:
-    """No connection keeps the others waiting, and every request is answered in the end."""
+    """No connection delays the others for long, and every request is answered in the end."""
     request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     data = request * 500
     turns: list[Callable[[], None]] = []
@@ -522,7 +522,7 @@ def test_pipelined_requests_are_answered_a_few_at_a_time(webhook: Webhook, piece
 
 
 def test_a_body_has_two_seconds_from_its_head(webhook: Webhook) -> None:
-    """A head that came late gives its body no more time than the request has."""
+    """A head that arrived late leaves its body only the rest of the request's time."""
     whole = post(review_bytes())
     webhook.send(whole[:20])
     webhook.clock.advance(REQUEST_SECONDS - 0.5)

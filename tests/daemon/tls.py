@@ -35,7 +35,7 @@ class Pair:
         )
 
     def server_context(self) -> SSL.Context:
-        """Return a context that serves this pair to anyone."""
+        """Return a server context with this certificate."""
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.use_certificate(self.certificate)
         context.use_privatekey(self.key)
@@ -62,7 +62,7 @@ def issue(
     ends: timedelta = timedelta(days=1),
     usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
 ) -> Pair:
-    """Make a certificate by the word: `issuer` None makes an authority, `names` None leaves the SAN out."""
+    """Make a certificate from keywords: `issuer` None makes a CA, `names` None leaves out the SAN."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
     builder = (
@@ -83,7 +83,7 @@ def issue(
 
 
 def handshake(client: SSL.Connection, server: SSL.Connection) -> None:
-    """Shake hands in memory; raises `SSL.Error` where either side refuses."""
+    """Shake hands in memory. Raises `SSL.Error` if either side refuses."""
     client.set_connect_state()
     server.set_accept_state()
     done: set[SSL.Connection] = set()
@@ -96,7 +96,7 @@ def handshake(client: SSL.Connection, server: SSL.Connection) -> None:
                 pass
             finally:
                 _deliver(one, other)
-    # TLS 1.3: the client is done before the server has looked at its certificate.
+    # In TLS 1.3 the client has finished before the server verifies its certificate.
     for one in (server, client):
         with suppress(SSL.WantReadError):
             one.recv(1)

@@ -17,7 +17,7 @@ from authd.partition_data import load_partitions
 ROOT = Path(__file__).parents[2]
 FILES = ("README.md", "docs/operations.md", "docs/symptoms.md", "docs/settings.md", "docs/reasons.md")
 README = (ROOT / "README.md").read_text("utf-8")
-#: Commands stand in indented blocks, and in the README's table between backquotes; elsewhere those are only names.
+#: Commands are in indented blocks, and in backquotes in the README's table. Elsewhere backquotes hold names.
 CODE = re.compile(r"^ {4,}(.+)$|`([^`\n]+)`", re.MULTILINE)
 
 
@@ -48,7 +48,7 @@ def test_commands_of_authd(file, arguments, monkeypatch):
 
 
 def test_there_are_commands():
-    """The documents show every command but the two that are shown by other means."""
+    """The documents show every command except the two that are shown in another way."""
     assert {arguments[0] for _, arguments in commands("authd")} >= {"check", "explain", "init", "reload", "verify"}
 
 
@@ -66,7 +66,7 @@ def test_commands_of_twistd(file, arguments):
 
 
 def test_the_settings_of_the_readme():
-    """The settings that the README has written load without a warning."""
+    """The settings in the README load without a warning."""
     lines = re.search(r"config\.yaml <<'EOF'\n(.*?)\n +EOF", README, re.DOTALL)[1]
     settings = textwrap.dedent(lines)
     assert load_settings(settings.encode(), file="README", partitions=load_partitions()).warnings == ()
@@ -74,7 +74,7 @@ def test_the_settings_of_the_readme():
 
 @pytest.mark.parametrize("file", [*FILES, "SECURITY.md", "CHANGELOG.md"])
 def test_links(file):
-    """Every link to a file of this repository leads to one, and to a heading that it has."""
+    """Every link to a file of this repository leads to an existing file and heading."""
     text = (ROOT / file).read_text("utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
         path, _, heading = target.partition("#")

@@ -18,7 +18,7 @@ TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
 def test_log_fields(identities):
-    """Every field of a decision's event has a row, and every row a field."""
+    """Every field of a decision's event has a row, and every row has a field."""
     identity = identities.of("arn:aws:iam::111122223333:user/alice", principal_id="AIDA1")
     user = KubernetesUser(username="alice", groups=(), rule="c.yaml:1:1")
     decision = Decision(
@@ -32,7 +32,7 @@ def test_log_fields(identities):
 
 
 def test_metrics():
-    """Every metric of our own has a row, and every row a metric."""
+    """Every metric of authd's own has a row, and every row has a metric."""
     metrics = Metrics()
     HandshakeLog(metrics)
     own = set(re.findall(r"^# TYPE (authd_\w+)", render(metrics.families).decode(), re.MULTILINE))

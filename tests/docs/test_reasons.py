@@ -11,18 +11,18 @@ from authd.daemon.webhook import STATUS
 TEXT = (Path(__file__).parents[2] / "docs" / "reasons.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([a-z_]+)` \| ([0-9]{3}) \| ([a-z, ]+) \| (.+) \|$", re.MULTILINE)
 ROWS = {reason: (int(status), does, meaning) for reason, status, does, meaning in ROW.findall(TEXT)}
-#: What kube-apiserver does, by the status; a refusal without an error text it remembers.
+#: The reaction of kube-apiserver to each status. It caches a refusal without an error text.
 DOES = {200: "logs it", 429: "asks again", 502: "asks again", 503: "gives up", 504: "asks again"}
 
 
 def test_the_list_is_closed():
-    """Every reason stands in the document, once, in the order of the code, and nothing else does."""
+    """The document has every reason once, in the order of the code, and nothing else."""
     assert [row[0] for row in ROW.findall(TEXT)] == [*DenialReason, *UnavailableReason]
 
 
 @pytest.mark.parametrize("reason", [*DenialReason, *UnavailableReason])
 def test_what_comes_of_each(reason):
-    """A reason's status, and what kube-apiserver does with it, are as the webhook answers."""
+    """A reason's status, and the reaction of kube-apiserver, fit the webhook's response."""
     status, does, _ = ROWS[reason]
     assert status == STATUS.get(reason, 200)
     assert does == ("remembers, silent" if reason in SILENT_REASONS else DOES[status])

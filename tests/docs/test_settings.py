@@ -14,9 +14,9 @@ from authd.partition_data import load_partitions
 TEXT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([A-Za-z0-9.]+)` \| (?:`([^`]*)`|([^|]*)) \|", re.MULTILINE)
 DOCUMENTED = {name: code or plain for name, code, plain in ROW.findall(TEXT)}
-#: The names that stand in a table of a section of their own, without a path.
+#: Names in a table of a section of their own, without a path.
 SECTIONS = {"mapRoles": names.ROLE, "endpoints": names.ENDPOINT}
-#: The names that are explained where they are used.
+#: Names that are explained beside their use.
 INLINE = [*names.USER.values(), *names.SSO.values(), *names.RESERVED.values()]
 
 

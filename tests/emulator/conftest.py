@@ -29,7 +29,7 @@ EMITTER = botocore.session.get_session().get_component("event_emitter")
 
 
 class Clock:
-    """The real time, by which botocore signs, moved by as much as a test says."""
+    """The real time, which botocore signs by, with an offset that a test sets."""
 
     def __init__(self) -> None:
         self.offset = 0.0
@@ -169,9 +169,9 @@ def sts_client(running: EmulatorThread, ca_file: str) -> Iterator[Callable[..., 
 
 
 class RawConnection:
-    """A TLS connection on which a test says exactly what goes over the wire.
+    """A TLS connection with full control of the bytes on the wire.
 
-    TLS runs beside the socket, so that a reset, an end and a clean farewell can be told apart.
+    TLS runs beside the socket, so that a reset, an end of file and a close_notify can be told apart.
     """
 
     def __init__(self, port: int, ca_file: str) -> None:
@@ -191,14 +191,17 @@ class RawConnection:
         self._until_done(lambda: self._tls.write(data))
 
     def read(self) -> bytes:
-        """Give what comes next, or nothing after a farewell; SSLEOFError where the connection ends without one."""
+        """Return the next data, or nothing after a close_notify.
+
+        Raises `SSLEOFError` if the connection ends without one.
+        """
         try:
             return self._until_done(lambda: self._tls.read(65_536))
         except ssl.SSLZeroReturnError:
             return b""
 
     def read_to_end(self) -> bytes:
-        """Give everything up to the clean end of the connection."""
+        """Return everything up to the clean end of the connection."""
         received_bytes = b""
         while data := self.read():
             received_bytes += data

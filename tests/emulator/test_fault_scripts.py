@@ -20,7 +20,7 @@ INTRUDER = "arn:aws:iam::666666666666:root"
 
 
 class Struck:
-    """A request that a fault strikes: what comes back, as bytes."""
+    """A request that a fault strikes, and the response as bytes."""
 
     def __init__(self, running: EmulatorThread, connect: Callable[[], Any], request: WireRequest) -> None:
         self._running = running
@@ -34,14 +34,14 @@ class Struck:
         return connection
 
     def everything(self, fault: Fault, **settings: Any) -> bytes:
-        """Give all bytes up to the end of the connection, which the request asks for."""
+        """Return all bytes up to the end of the connection, which the request asks for."""
         self.request = WireRequest(
             method=b"GET", target=self.request.target, headers=(*self.request.headers, (b"connection", b"close"))
         )
         return self.send(fault, **settings).read_to_end()
 
     def answer(self, fault: Fault, **settings: Any) -> tuple[int, bytes, bytes]:
-        """Give status, head and body of the one answer, having checked its length."""
+        """Return status, head and body of the one response, after a check of its length."""
         head, _, body = self.everything(fault, **settings).partition(b"\r\n\r\n")
         assert b"\r\nContent-Length: %d\r\n" % len(body) in head + b"\r\n"
         return int(head.split(b" ")[1]), head, body
@@ -73,7 +73,7 @@ def struck(
     ],
 )
 def test_errors(struck: Struck, fault: Fault, status: int, code: str, kind: str) -> None:
-    """An error of STS's comes with its status and code."""
+    """An error of STS has its status and code."""
     given_status, _, body = struck.answer(fault)
     error = json.loads(body)["Error"]
     assert (given_status, error["Code"], error["Type"]) == (status, code, kind)
@@ -88,14 +88,14 @@ def test_bad_gateway(struck: Struck) -> None:
 
 
 def test_redirect(struck: Struck) -> None:
-    """A redirect leads to the same target at the host it was given."""
+    """A redirect leads to the same target at the given host."""
     status, head, body = struck.answer(Fault.REDIRECT, location="elsewhere.example:444")
     assert (status, body) == (302, b"")
     assert b"\r\nLocation: https://elsewhere.example:444" + struck.request.target + b"\r\n" in head
 
 
 def test_gzip(struck: Struck) -> None:
-    """A compressed answer says so, and holds the honest one."""
+    """A compressed response has its header, and contains the honest one."""
     _, head, body = struck.answer(Fault.GZIP)
     assert b"\r\nContent-Encoding: gzip\r\n" in head
     assert ALICE.encode() in gzip.decompress(body)
@@ -116,7 +116,7 @@ def test_gzip_bomb(struck: Struck) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.GARBAGE, Fault.EMPTY])
 def test_not_json(struck: Struck, fault: Fault) -> None:
-    """Garbage and nothing come with status 200 and JSON's content type."""
+    """Garbage and an empty body have status 200 and JSON's content type."""
     status, head, body = struck.answer(fault)
     assert status == 200
     assert b"application/json" in head
@@ -125,7 +125,7 @@ def test_not_json(struck: Struck, fault: Fault) -> None:
 
 
 def test_deep_json(struck: Struck) -> None:
-    """Nesting that wears some parsers out is well-formed to its bottom."""
+    """Deep nesting, which exhausts some parsers, is well-formed."""
     status, head, body = struck.answer(Fault.DEEP_JSON)
     assert status == 200
     assert b"application/json" in head
@@ -154,7 +154,7 @@ def test_wrong_account(struck: Struck) -> None:
 
 
 def test_wrong_partition(struck: Struck) -> None:
-    """The ARN is of another partition, all else is honest."""
+    """The ARN has another partition, and everything else is honest."""
     result = struck.result(Fault.WRONG_PARTITION)
     assert (result["Account"], result["Arn"]) == (ACCOUNT, ALICE.replace("arn:aws:", "arn:aws-cn:"))
 
@@ -165,14 +165,14 @@ def test_wrong_types(struck: Struck) -> None:
 
 
 def test_xml(struck: Struck) -> None:
-    """Who asked for JSON gets XML."""
+    """A client that accepts JSON gets XML."""
     _, head, body = struck.answer(Fault.XML)
     assert b"text/xml" in head
     assert ALICE in {element.text for element in ET.fromstring(body).iter()}
 
 
 def test_other_action(struck: Struck) -> None:
-    """AssumeRole's answer names the caller in all the usual members."""
+    """AssumeRole's response names the caller in all the usual members."""
     members = json.loads(struck.answer(Fault.OTHER_ACTION)[2])
     assert members["AssumeRoleResponse"]["AssumeRoleResult"]["Arn"] == ALICE
 
@@ -186,14 +186,14 @@ def test_duplicate_keys(struck: Struck) -> None:
 
 
 def test_utf16(struck: Struck) -> None:
-    """The body is UTF-16 and says so."""
+    """The body is UTF-16, as its content type says."""
     _, head, body = struck.answer(Fault.UTF16)
     assert b"application/json; charset=utf-16\r\n" in head
     assert ALICE in body.decode("utf-16")
 
 
 def test_http10(struck: Struck) -> None:
-    """An HTTP/1.0 answer has no length and ends with the connection, though the client would keep it."""
+    """An HTTP/1.0 response has no length and ends with the connection, although the client would keep it."""
     data = struck.send(Fault.HTTP10).read_to_end()
     head, _, body = data.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.0 200 OK\r\n")
@@ -202,7 +202,7 @@ def test_http10(struck: Struck) -> None:
 
 
 def test_informational(struck: Struck) -> None:
-    """A hundred 103 answers precede the honest one."""
+    """A hundred 103 responses precede the honest one."""
     data = struck.everything(Fault.INFORMATIONAL)
     assert data.count(b"HTTP/1.1 103 Early Hints\r\n") == 100
     assert json.loads(data.rpartition(b"\r\n\r\n")[2])
@@ -226,7 +226,7 @@ def test_unended_chunks(struck: Struck) -> None:
 
 
 def test_two_answers(struck: Struck) -> None:
-    """A second answer, for somebody else, follows the honest one before anybody asked."""
+    """A second response, for another caller, follows the honest one before any request."""
     data = struck.everything(Fault.TWO_ANSWERS)
     first, second = data.split(b"HTTP/1.1 200 OK\r\n")[1:]
     assert ALICE.encode() in first
@@ -234,7 +234,7 @@ def test_two_answers(struck: Struck) -> None:
 
 
 def test_endless(struck: Struck) -> None:
-    """An endless body goes on for as long as the client reads, and no further: the emulator buffers nothing."""
+    """An endless body goes on as long as the client reads. The emulator buffers nothing."""
     connection = struck.send(Fault.ENDLESS)
     total = 0
     while total < 5_000_000:
@@ -243,12 +243,12 @@ def test_endless(struck: Struck) -> None:
 
 
 def test_delay(struck: Struck) -> None:
-    """A late answer is an honest one."""
+    """A late response is an honest one."""
     assert ALICE.encode() in struck.answer(Fault.DELAY, seconds=0.01)[2]
 
 
 def test_drip(struck: Struck) -> None:
-    """A dripping answer is an honest one."""
+    """A dripping response is an honest one."""
     assert ALICE.encode() in struck.answer(Fault.DRIP, seconds=0)[2]
 
 
@@ -256,7 +256,7 @@ AFTER_HANDSHAKE = [Phase.HANDSHAKE, Phase.HEADERS, Phase.BODY]
 
 
 def sent_until(connection: Any, phase: Phase) -> bytes:
-    """Read what must come before the phase, and check that it is exactly that."""
+    """Read the bytes that must come before the phase, and check them."""
     data = b""
     if phase is not Phase.HANDSHAKE:
         while b"\r\n\r\n" not in data:
@@ -288,7 +288,7 @@ def test_close(struck: Struck, phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", AFTER_HANDSHAKE)
 def test_stall(struck: Struck, phase: Phase) -> None:
-    """A stall strikes at its phase: nothing more comes, nothing is closed, and others are served."""
+    """A stall strikes at its phase: no more bytes and no close, while other clients are served."""
     connection = struck.send(Fault.STALL, phase=phase)
     sent_until(connection, phase)
     assert struck.result(Fault.WRONG_ACCOUNT)
@@ -317,7 +317,7 @@ def test_at_accept(running: EmulatorThread, connect: Callable[[], Any]) -> None:
 
 
 def test_kept_alive(struck: Struck) -> None:
-    """After a fault that ends the answer properly the connection serves the next request."""
+    """After a fault that ends its response properly the connection serves the next request."""
     connection = struck.send(Fault.THROTTLE)
     assert b" 400 " in connection.read()
     for _ in range(2):
@@ -326,7 +326,7 @@ def test_kept_alive(struck: Struck) -> None:
 
 
 def test_client_that_leaves(struck: Struck) -> None:
-    """A client that hangs up ends a script; the emulator goes on, and stops without waiting for it."""
+    """A disconnect ends a script. The emulator goes on, and stops without waiting for it."""
     for fault, settings in ((Fault.DRIP, {"seconds": 60}), (Fault.ENDLESS, {}), (Fault.DELAY, {"seconds": 60})):
         connection = struck.send(fault, **settings)
         if fault is not Fault.DELAY:

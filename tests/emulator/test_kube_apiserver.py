@@ -19,7 +19,7 @@ def test_the_form_up_to_kubernetes_1_33() -> None:
 
 
 def test_the_newer_form() -> None:
-    """A zero time is left out; audiences follow the token."""
+    """A zero time is left out, and audiences follow the token."""
     assert token_review("t", version="v1beta1", audiences=["a", "https://b"], null_time=False) == (
         b'{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1beta1","metadata":{},'
         b'"spec":{"token":"t","audiences":["a","https://b"]},"status":{"user":{}}}\n'
@@ -28,7 +28,7 @@ def test_the_newer_form() -> None:
 
 @pytest.mark.parametrize("token", ["<&>", "\u2028\u2029", 'a"b\\c', "\n\t\x00", "é世", "k8s-aws-v1.a_b-c"])
 def test_what_go_escapes_means_the_same(token: str) -> None:
-    """Go escapes more than JSON asks for; the daemon reads the same token."""
+    """Go escapes more characters than JSON requires, and the daemon reads the same token."""
     body = token_review(token)
     assert json.loads(body)["spec"]["token"] == decode_review(body).token == token
     assert not any(each in body for each in (b"<", b">", b"&", "\u2028".encode()))

@@ -14,7 +14,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/Admin"
 
 
 def shape(value: Any) -> Any:
-    """Keep names and types, drop values, and what is HTTP's or optional."""
+    """Keep names and types. Drop values, and HTTP's or optional members."""
     optional = {
         "ResponseMetadata",
         "PackedPolicySize",
@@ -58,13 +58,13 @@ def ours(sts_client: Callable[..., Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("method", "parameters"), CALLS)
 def test_same_shapes(ours: dict[str, Any], moto_client: Any, method: str, parameters: dict[str, str]) -> None:
-    """What botocore reads from the emulator has the members and types that it reads from moto's STS."""
+    """Botocore reads the same members and types from the emulator as from moto's STS."""
     theirs = getattr(moto_client, method)(**parameters)
     assert shape(ours[method]) == shape(theirs)
 
 
 def test_same_session_names(ours: dict[str, Any], moto_client: Any) -> None:
-    """Both name a role session by the same ARN, and its id ends with the session's name."""
+    """Both give a role session the same ARN, and an ID that ends with the session name."""
     theirs = moto_client.assume_role(RoleArn=ROLE, RoleSessionName="a-session")["AssumedRoleUser"]
     assert ours["assume_role"]["AssumedRoleUser"]["Arn"] == theirs["Arn"]
     for user in (ours["assume_role"]["AssumedRoleUser"], theirs):
@@ -73,7 +73,7 @@ def test_same_session_names(ours: dict[str, Any], moto_client: Any) -> None:
 
 
 def test_same_refusal_of_a_long_session_name(sts_client: Callable[..., Any], moto_client: Any) -> None:
-    """Both refuse a session name of 65 characters as a validation error, in nearly the same words."""
+    """Both refuse a session name of 65 characters as a validation error, with nearly the same message."""
     messages = []
     ours = sts_client()
     for client in (ours, moto_client):

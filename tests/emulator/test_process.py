@@ -34,7 +34,7 @@ def client_of(emulator: EmulatorProcess, key: tuple[str, str] = ALICE_KEY) -> An
 
 
 def test_controlled_process() -> None:
-    """The emulator runs as a process that makes its own certificate, and is told and asked over its own port."""
+    """The emulator runs as a process with a certificate of its own, and is controlled over its own port."""
     with EmulatorProcess() as emulator:
         client = client_of(emulator)
         assert client.get_caller_identity()["Arn"] == ALICE
@@ -113,7 +113,7 @@ def test_all_options(tmp_path: Path, certificate: dict[str, bytes], ca_file: str
     ],
 )
 def test_failed_start(arguments: list[str], words: str) -> None:
-    """An emulator that can't start ends with status 1 and one line that says why."""
+    """An emulator that can't start ends with status 1 and one line with the reason."""
     ended = subprocess.run(
         [sys.executable, "-m", "authd.emulator", *arguments], capture_output=True, text=True, check=False, timeout=30
     )
@@ -123,7 +123,7 @@ def test_failed_start(arguments: list[str], words: str) -> None:
 
 
 def test_taken_port() -> None:
-    """A port that is taken is said, with status 1."""
+    """A taken port is reported, with status 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "authd.emulator", "--port", port]
@@ -139,7 +139,7 @@ def test_process_that_does_not_start() -> None:
 
 
 def test_aws_command_line() -> None:
-    """The AWS CLI is told who it is, and assumes a role."""
+    """The AWS CLI gets its caller identity, and assumes a role."""
     aws = Path(sys.executable).with_name("aws")
     with EmulatorProcess() as emulator:
         environment = os.environ | {

@@ -23,7 +23,7 @@ Connect = Callable[[], Any]
 
 
 def answer(connection: Any) -> tuple[int, dict[str, str], bytes]:
-    """Read one answer that has a Content-Length."""
+    """Read one response with a Content-Length."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += connection.read()
@@ -37,7 +37,7 @@ def answer(connection: Any) -> tuple[int, dict[str, str], bytes]:
 
 
 def test_presigned_token(connect: Connect, presign: Callable[..., str], received: Callable[..., WireRequest]) -> None:
-    """A token that botocore minted is answered over TLS in JSON, on one connection again and again."""
+    """A token that botocore minted is answered over TLS in JSON, several times on one connection."""
     connection = connect()
     for _ in range(3):
         connection.send(received(presign()))
@@ -53,7 +53,7 @@ def test_presigned_token(connect: Connect, presign: Callable[..., str], received
 def test_presigned_token_for_another_cluster(
     running: EmulatorThread, connect: Connect, presign: Callable[..., str], received: Callable[..., WireRequest]
 ) -> None:
-    """A token for another cluster is refused in JSON, and the connection lives on."""
+    """A token for another cluster is refused in JSON, and the connection stays open."""
     connection = connect()
     connection.send(received(presign(), cluster="other.example.com"))
     status, _, body = answer(connection)
@@ -77,7 +77,7 @@ def test_connection_close(connect: Connect, presign: Callable[..., str], receive
 
 
 def test_caller_identity_by_botocore(sts_client: Callable[..., Any]) -> None:
-    """A botocore client is told who it is."""
+    """A botocore client gets its caller identity."""
     fields = sts_client().get_caller_identity()
     assert (fields["Arn"], fields["Account"], fields["UserId"][:4]) == (ALICE, ACCOUNT, "AIDA")
     assert fields["ResponseMetadata"]["RequestId"]
@@ -95,7 +95,7 @@ def test_assume_role_by_botocore(sts_client: Callable[..., Any], clock: Any) -> 
 
 
 def test_web_identity_by_botocore(sts_client: Callable[..., Any]) -> None:
-    """A botocore client assumes a role by a web identity, which signs nothing."""
+    """A botocore client assumes a role by a web identity, without a signature."""
     answered = sts_client().assume_role_with_web_identity(
         RoleArn=f"arn:aws:iam::{ACCOUNT}:role/Pipeline", RoleSessionName="ci", WebIdentityToken=WEB_IDENTITY_TOKEN
     )
@@ -112,7 +112,7 @@ def test_web_identity_by_botocore(sts_client: Callable[..., Any]) -> None:
     ],
 )
 def test_refused_by_botocore(sts_client: Callable[..., Any], key: tuple[str, ...], region: str, code: str) -> None:
-    """A botocore client sees STS's own error code for every wrong credential."""
+    """A botocore client gets STS's error code for every kind of wrong credential."""
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         sts_client(key, region).get_caller_identity()
     assert caught.value.response["Error"]["Code"] == code
@@ -120,7 +120,7 @@ def test_refused_by_botocore(sts_client: Callable[..., Any], key: tuple[str, ...
 
 
 def test_clock(running: EmulatorThread, sts_client: Callable[..., Any]) -> None:
-    """An emulator whose clock is moved finds the same signature expired, or not yet current."""
+    """An emulator with a moved clock finds the same signature expired, or not yet valid."""
     for offset, words in ((1000, "Signature expired"), (-1000, "Signature not yet current")):
         running.emulator.clock_offset = offset
         with pytest.raises(botocore.exceptions.ClientError, match=words):
@@ -128,7 +128,7 @@ def test_clock(running: EmulatorThread, sts_client: Callable[..., Any]) -> None:
 
 
 def test_directory_is_replaced(running: EmulatorThread, sts_client: Callable[..., Any]) -> None:
-    """A key that is gone from a changed directory is unknown at once."""
+    """A key that was removed from the directory is unknown at once."""
     client = sts_client()
     assert client.get_caller_identity()
     running.emulator.directory = Directory.of()
@@ -155,7 +155,7 @@ def test_counters(running: EmulatorThread, sts_client: Callable[..., Any]) -> No
 def test_requests_are_remembered_as_sent(
     running: EmulatorThread, connect: Connect, presign: Callable[..., str], received: Callable[..., WireRequest]
 ) -> None:
-    """A test can see the exact target and every header line that arrived, in order and doubled."""
+    """A test can see the exact target and every header line of a request, in order and with repetitions."""
     connection = connect()
     request = received(presign())
     twice = (*request.headers, (b"x-test", b"1"), (b"x-test", b"2"))
@@ -182,9 +182,9 @@ def test_chunked_request_body(connect: Connect, post: Callable[..., WireRequest]
     ids=["announced", "chunked"],
 )
 def test_too_large_a_body(connect: Connect, framing: bytes) -> None:
-    """A body larger than any call needs ends the connection."""
+    """A body above the limit ends the connection."""
     connection = connect()
-    # The emulator may hang up before all is sent, or after.
+    # The emulator may close before everything is sent, or after.
     with contextlib.suppress(ConnectionError):
         connection.send_bytes(b"POST / HTTP/1.1\r\nHost: sts.amazonaws.com\r\n" + framing)
     with pytest.raises(ConnectionError):
@@ -193,7 +193,7 @@ def test_too_large_a_body(connect: Connect, framing: bytes) -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "10.0.0.1", "localhost", ""])
 def test_only_loopback(certificate: dict[str, bytes], address: str) -> None:
-    """It refuses to listen anywhere but on a loopback address."""
+    """It refuses to listen on an address other than loopback."""
     with pytest.raises(EmulatorError, match=r"not a loopback address|is not an IP address"):
         STSEmulator(object(), sample_directory(), interface=address, **certificate)
 
@@ -205,7 +205,7 @@ def test_ipv6(certificate: dict[str, bytes]) -> None:
 
 
 def test_certificate_of_another_key(certificate: dict[str, bytes], authority: Any) -> None:
-    """A key that isn't the certificate's, or no key at all, is refused before anything listens."""
+    """A key that does not fit the certificate, or no key at all, is refused before anything listens."""
     other = authority.issue_cert("localhost").private_key_pem.bytes()
     for key in (other, b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"):
         with pytest.raises(EmulatorError, match="can't be read, or don't belong together"):
@@ -214,7 +214,7 @@ def test_certificate_of_another_key(certificate: dict[str, bytes], authority: An
 
 @pytest.mark.parametrize("offered", [["http/1.1"], ["h2", "http/1.1"], ["h2"], None])
 def test_alpn(running: EmulatorThread, ca_file: str, offered: list[str] | None) -> None:
-    """It speaks HTTP/1.1 to who offers that, and fails nobody's handshake."""
+    """It selects HTTP/1.1 if offered, and fails no handshake otherwise."""
     context = ssl.create_default_context(cafile=ca_file)
     if offered is not None:
         context.set_alpn_protocols(offered)
@@ -226,7 +226,7 @@ def test_alpn(running: EmulatorThread, ca_file: str, offered: list[str] | None) 
 
 
 def test_stop_ends_open_connections(certificate: dict[str, bytes]) -> None:
-    """Stopping resets what is open, a silent connection and a stalled one alike, and the port is closed."""
+    """Stopping resets open connections, silent and stalled ones alike, and closes the port."""
     with EmulatorThread(sample_directory(), **certificate) as thread:
         port = thread.emulator.port
         silent = socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -257,7 +257,7 @@ def tell(connection: Any, command: str, body: bytes, **headers: str) -> tuple[in
 
 
 def test_control(running: EmulatorThread, connect: Connect, sts_client: Callable[..., Any]) -> None:
-    """Faults, counters and the clock can be told and read over the emulator's own port, and count as no request."""
+    """Faults, counters and the clock are set and read over the emulator's own port, and are not counted as requests."""
     control, client = connect(), sts_client()
     assert tell(control, "inject", b'{"fault":"throttle","times":1}') == (200, {})
     with pytest.raises(botocore.exceptions.ClientError, match="Throttling"):
@@ -277,7 +277,7 @@ def test_control(running: EmulatorThread, connect: Connect, sts_client: Callable
 
 
 def test_idle_connections(certificate: dict[str, bytes], ca_file: str, raw_connection: Callable[..., Any]) -> None:
-    """An idle connection is closed in time, but not the one that controls the emulator."""
+    """An idle connection is closed after a while, except the one that controls the emulator."""
     with EmulatorThread(sample_directory(), idle_timeout=1.5, with_control=True, **certificate) as thread:
         control, idle = (raw_connection(thread.emulator.port, ca_file) for _ in range(2))
         with control.socket, idle.socket:
@@ -304,20 +304,20 @@ def test_idle_connections(certificate: dict[str, bytes], ca_file: str, raw_conne
     ],
 )
 def test_wrong_control(connect: Connect, command: str, body: bytes, status: int, words: str) -> None:
-    """A control that can't be carried out is answered with a sentence."""
+    """An invalid control request gets an explanation."""
     given_status, members = tell(connect(), command, body)
     assert given_status == status
     assert words in members["error"]
 
 
 def test_control_is_no_form(connect: Connect) -> None:
-    """Only a POST of JSON controls anything, so no page in a browser does."""
+    """Only a POST of JSON controls the emulator, so no page in a browser can."""
     assert tell(connect(), "clear", b"{}", **{"Content-Type": "text/plain"})[0] == 405
     assert tell(connect(), "clear", b"{}", method="GET")[0] == 405
 
 
 def test_no_control_unless_asked_for(certificate: dict[str, bytes], ca_file: str) -> None:
-    """Without being told so the emulator has no control endpoint."""
+    """By default the emulator has no control endpoint."""
     with EmulatorThread(sample_directory(), **certificate) as thread:
         context = ssl.create_default_context(cafile=ca_file)
         plain = socket.create_connection(("127.0.0.1", thread.emulator.port), timeout=5)
@@ -327,7 +327,7 @@ def test_no_control_unless_asked_for(certificate: dict[str, bytes], ca_file: str
 
 
 def test_two_emulators(certificate: dict[str, bytes], sts_client: Callable[..., Any], running: EmulatorThread) -> None:
-    """A session of one emulator means nothing to another."""
+    """A session of one emulator is unknown to another."""
     credentials = sts_client(BOB_KEY).assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/Admin", RoleSessionName="s-1")[
         "Credentials"
     ]

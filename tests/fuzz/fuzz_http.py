@@ -1,4 +1,4 @@
-"""Fuzzes the webhook's own HTTP layer: no exception escapes, and the bytes' cutting changes no answer."""
+"""Fuzzes the webhook's HTTP layer: no exception escapes, and the pieces of the input change no response."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ CORPUS = ROOT / "tests" / "corpus"
 
 
 def seen(data: bytes, *, split: bool) -> tuple[object, ...]:
-    """Return what a connection answered to some bytes, and how many tokens were looked at."""
+    """Return a connection's responses to some bytes, and the number of reviewed tokens."""
     connection = WebhookConnection()
     connection.send(data, split=split)
     result = (connection.statuses, len(connection.decides.reviews), connection.state)
-    connection.clock.advance(130)  # longer than any connection may rest
+    connection.clock.advance(130)  # longer than any connection may be idle
     connection.factory.deadlines.sweep()
     assert connection.state == "cut off"
     connection.end()
@@ -32,7 +32,7 @@ def target(data: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """Take the corpus's connections without their pauses."""
+    """Return the corpus's connections without their pauses."""
     found = []
     for case in json.loads((CORPUS / "http.json").read_text())["cases"]:
         parts = [expanded(part) for part in case["input"]["send"] if not (isinstance(part, dict) and "wait" in part)]

@@ -1,4 +1,4 @@
-"""Fuzzes settings files: they are loaded, or every problem has a place in the file; never anything else."""
+"""Fuzzes settings files: each loads, or every problem has a place in the file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ server:
 
 
 def target(text: bytes) -> None:
-    """Load the text; every problem must point into it."""
+    """Load the text. Every problem must have a place in it."""
     lines = text.count(b"\n") + text.count(b"\r") + text.count(b"\xc2\x85") + text.count(b"\xe2\x80") + 1
     try:
         problems = load_settings(text, file="f", partitions=PARTITIONS).warnings
@@ -58,7 +58,7 @@ def target(text: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """Take an example, and the corpus's settings, which are JSON and so YAML."""
+    """Return an example, and the corpus's settings, which are JSON and so YAML."""
     found = [EXAMPLE, b"", b"clusterID: c\n", EXAMPLE.replace(b"\n", b"\r\n"), EXAMPLE.decode().encode("utf-16")]
     found += [b"a: &a [1]\nb: *a\n", b"a: !!python/object:x {}\n", b"--- 1\n--- 2\n", b"%YAML 1.1\n---\na: |\n  x\n"]
     for case in json.loads((CORPUS / "mapping.json").read_text())["cases"]:

@@ -1,4 +1,4 @@
-"""Fuzzes STS's answers, body by body: an identity whose parts agree, a refusal, or a passing failure."""
+"""Fuzzes bodies of STS's responses: an identity with consistent parts, a denial, or a temporary failure."""
 
 # no pytest here
 
@@ -18,7 +18,7 @@ STATUSES = (200, 400, 403, 429, 500, 302, 204)
 
 
 def target(data: bytes) -> None:
-    """Read the bytes behind the first one, which chooses the status, as an answer."""
+    """Read the bytes after the first one, which selects the status, as a response."""
     status = STATUSES[data[0] % len(STATUSES)] if data else 200
     body = data[1:]
     try:
@@ -43,7 +43,7 @@ def target(data: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """Take the corpus's bodies, each with a status that lets it be looked at."""
+    """Return the corpus's bodies, each with a status that makes them relevant."""
     found = []
     for case in json.loads((CORPUS / "sts-answers.json").read_text())["cases"]:
         given = case["input"]

@@ -1,4 +1,4 @@
-"""Fuzzes STS's answers as they come over the wire: one outcome, of a declared kind, however the bytes are cut."""
+"""Fuzzes STS's responses on the wire: one outcome, of a declared kind, for pieces of any size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CORPUS = ROOT / "tests" / "corpus"
 
 
 def outcome(data: bytes, *, split: bool) -> object:
-    """Return the one outcome of an answer after which the connection ends."""
+    """Return the one outcome of a response after which the connection ends."""
     exchange = STSExchange(partition="aws")
     exchange.answer(data, split=split)
     exchange.close()
@@ -27,16 +27,16 @@ def outcome(data: bytes, *, split: bool) -> object:
 
 
 def target(data: bytes) -> None:
-    """Deliver an answer in one piece and byte by byte."""
+    """Deliver a response in one piece and byte by byte."""
     whole, split = outcome(data, split=False), outcome(data, split=True)
     if isinstance(whole, CallerIdentity):
-        # In one piece everything behind the answer is seen at once: what is taken so is taken either way.
+        # In one piece the data after the response is seen at once. A response accepted so is accepted either way.
         assert isinstance(split, CallerIdentity)
         assert whole.arn_text == split.arn_text
 
 
 def seeds() -> list[bytes]:
-    """Take the corpus's answers."""
+    """Return the corpus's responses."""
     found = []
     for case in json.loads((CORPUS / "sts-answers.json").read_text())["cases"]:
         given = case["input"]

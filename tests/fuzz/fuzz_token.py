@@ -1,4 +1,4 @@
-"""Fuzzes the token: whatever the text is, it is refused, or an independent reader sees the same request in it."""
+"""Fuzzes the token: it is refused, or an independent parser sees the same request in it."""
 
 # no pytest here
 
@@ -30,7 +30,7 @@ REASONS = {
 
 
 def read(token: str) -> None:
-    """Parse a token, and compare what was read with what the standard library's parsers see."""
+    """Parse a token, and compare the result with the standard library's parsers."""
     try:
         request = parse_token(token, hosts=HOSTS, now=NOW)
     except Denied as error:
@@ -51,7 +51,7 @@ def read(token: str) -> None:
 
 
 def target(data: bytes) -> None:
-    """Read the bytes as a token's text, as what follows the prefix, or as the URL inside, by their first byte."""
+    """Read the bytes as a token, as the text after the prefix, or as the URL inside, by their first byte."""
     kind, content = data[:1], data[1:]
     if kind == b"t":
         read(content.decode("utf-8", "surrogateescape"))
@@ -62,7 +62,7 @@ def target(data: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """Make a valid URL, one with a session token, and what the corpus changes in it."""
+    """Return a valid URL, one with a session token, and the corpus's changes to it."""
     query = "&".join(f"{name}={value}" for name, value in BASE["parameters"].items())
     url = BASE["begin"] + query
     found = [b"u" + url.encode(), b"u" + url.encode() + b"&X-Amz-Security-Token=IQoJb3JpZ2lu%2FEXAMPLE%2B%3D"]

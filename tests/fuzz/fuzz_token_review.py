@@ -1,4 +1,4 @@
-"""Fuzzes TokenReviews: whatever the body is, it is a review that another JSON reader understands alike, or refused."""
+"""Fuzzes TokenReviews: a body is refused, or another JSON parser reads the same review."""
 
 # no pytest here
 
@@ -19,7 +19,7 @@ CORPUS = ROOT / "tests" / "corpus"
 
 
 def target(body: bytes) -> None:
-    """Decode a body, and encode an answer to it."""
+    """Decode a body, and encode a response to it."""
     try:
         review = decode_review(body)
     except InvalidReview as error:
@@ -43,7 +43,7 @@ def target(body: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """Take the corpus's bodies."""
+    """Return the corpus's bodies."""
     found = []
     for case in json.loads((CORPUS / "token-reviews.json").read_text())["cases"]:
         given = case["input"]

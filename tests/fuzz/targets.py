@@ -1,4 +1,4 @@
-"""What every fuzz target needs: authd instrumented, the corpus as seeds, libFuzzer's options."""
+"""Common parts of the fuzz targets: authd instrumented, the corpus as seeds, libFuzzer's options."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pathlib import Path
 
 import atheris
 
-# Lets the fuzzer see the words that texts are compared with.
+# Lets the fuzzer see the strings that texts are compared with.
 atheris.enabled_hooks.add("str")
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-#: An input that takes longer than this, in seconds, is a finding: everything here is meant to take milliseconds.
+#: Seconds for one input. A slower one is a finding, since each should take milliseconds.
 TIMEOUT = 10
 
 
 def fuzz(target: Callable[[bytes], None], seeds: Iterable[bytes], *, max_length: int) -> None:
-    """Run a target until libFuzzer is done; a directory of seeds comes on top of those of the command line."""
+    """Run a target until libFuzzer ends, with a folder of seeds besides those on the command line."""
     with tempfile.TemporaryDirectory(prefix="authd-fuzz-") as folder:
         for seed in seeds:
             Path(folder, sha256(seed).hexdigest()).write_bytes(seed)
         options = [f"-timeout={TIMEOUT}", f"-max_len={max_length}", "-rss_limit_mb=1024"]
-        # What libFuzzer finds goes to the first directory: to one of the command line's, if there is any.
+        # libFuzzer writes its findings to the first folder: the command line's, if there is one.
         arguments = [sys.argv[0], *options, *sys.argv[1:], folder]
         atheris.Setup(arguments, target)
         atheris.Fuzz()

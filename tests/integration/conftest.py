@@ -1,4 +1,4 @@
-"""One emulator and one daemon for all tests that leave them as they are, and makers of others."""
+"""One emulator and one daemon for all tests that leave them unchanged, and factories for others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LAST = "test_secrets"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what looks at everything that was said after everything else."""
+    """Run the search for secrets after all other tests."""
     items.sort(key=lambda item: item.path.stem == _LAST and item.path.parent == Path(__file__).parent)
 
 
@@ -40,7 +40,7 @@ def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emula
 
 @pytest.fixture
 def emulator(emulator_process: EmulatorProcess) -> Iterator[EmulatorProcess]:
-    """Lend the emulator, honest at the beginning and again at the end."""
+    """Lend the emulator, without faults before and after the test."""
     yield emulator_process
     emulator_process.clear()
     emulator_process.set_clock_offset(0)
@@ -69,7 +69,7 @@ def shared_daemon(
 
 @pytest.fixture
 def daemon(shared_daemon: DaemonProcess, emulator: EmulatorProcess) -> DaemonProcess:
-    """Lend the daemon with the usual settings, which a test must leave as it found it; its STS is honest."""
+    """Lend the daemon with the usual settings and an STS without faults. A test must leave it unchanged."""
     assert shared_daemon.process.poll() is None, shared_daemon.said()
     return shared_daemon
 
@@ -78,7 +78,7 @@ def daemon(shared_daemon: DaemonProcess, emulator: EmulatorProcess) -> DaemonPro
 def make_daemon(
     tmp_path: Path, evidence: Evidence, sts: dict[str, Any], emulator: EmulatorProcess
 ) -> Iterator[Callable[..., DaemonProcess]]:
-    """Make a daemon of a test's own, not yet started; the arguments are those of `settings_text`."""
+    """Make a daemon for one test, not yet started. The arguments are those of `settings_text`."""
     made: list[DaemonProcess] = []
 
     def make(*, process: dict[str, Any] | None = None, text: str | None = None, **server: Any) -> DaemonProcess:

@@ -1,4 +1,4 @@
-"""Tokens of every official client are accepted, in both API versions, as what the mapping says."""
+"""Tokens of every official client are accepted in both API versions, with the mapped identity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MINTED: dict[str, Callable[[Mint], str]] = {
 
 @pytest.mark.parametrize("how", MINTED)
 def test_a_token_of_every_client_is_accepted(daemon: DaemonProcess, mint: Mint, how: str) -> None:
-    """Whatever official client minted it, a valid token makes its caller the mapped user, in either API version."""
+    """A valid token of any official client makes its caller the mapped user, in either API version."""
     token = MINTED[how](mint)
     for version in ("v1", "v1beta1"):
         answer = daemon.review(token, version)
@@ -34,7 +34,7 @@ def test_a_token_of_every_client_is_accepted(daemon: DaemonProcess, mint: Mint, 
 
 
 def test_who_the_caller_is_in_aws_is_told(daemon: DaemonProcess, mint: Mint) -> None:
-    """The answer carries the keys that policies and audit queries for aws-iam-authenticator look for."""
+    """The response has the `extra` keys that policies and audit queries for aws-iam-authenticator use."""
     user = daemon.review(mint.by_signer(ALICE_KEY)).user
     extra = user["extra"]
     principal = extra["principalId"][0]
@@ -60,7 +60,7 @@ ROLES = {
 def test_a_role_that_the_script_assumes_is_mapped(
     daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint, role: str
 ) -> None:
-    """`authd-token -r` assumes the role first, and the session's name fills the templates."""
+    """`authd-token -r` assumes the role first, and the session name fills the templates."""
     own_sts = {"AWS_ENDPOINT_URL_STS": f"https://127.0.0.1:{emulator.port}", "AWS_CA_BUNDLE": emulator.ca}
     user = daemon.review(mint.by_script(ALICE_KEY, "-r", role, "--session-name", "alice@example.com", **own_sts)).user
     assert (user["username"], user["groups"]) == ROLES[role]
@@ -69,7 +69,7 @@ def test_a_role_that_the_script_assumes_is_mapped(
 
 
 def test_a_decision_is_one_event_in_the_log(daemon: DaemonProcess, mint: Mint) -> None:
-    """The log has one structured event for a decision, with stable names."""
+    """The log has one structured event for a decision, with stable field names."""
     before = len(daemon.events())
     daemon.review(mint.by_signer(ALICE_KEY))
     event = daemon.wait_for_event(lambda e: e.get("decision") == "allowed", "the decision", before)
@@ -85,7 +85,7 @@ def test_a_decision_is_one_event_in_the_log(daemon: DaemonProcess, mint: Mint) -
 
 
 def test_many_reviews_pass_one_connection(daemon: DaemonProcess, mint: Mint) -> None:
-    """A connection is kept from review to review, as kube-apiserver keeps its own."""
+    """A connection stays open from review to review, as kube-apiserver keeps its own."""
     tokens = [mint.by_signer(ALICE_KEY, expires=expires) for expires in range(100, 110)]
     with daemon.client() as client:
         serials = set()

@@ -1,4 +1,4 @@
-"""What a hostile client can send through a raw socket ends within bounds, and harms nobody else."""
+"""Hostile clients on raw sockets are cut off within bounds, and other clients are still served."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tight_daemon(
 
 @pytest.fixture
 def tight(tight_daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> Iterator[DaemonProcess]:
-    """Lend a daemon with tight limits, which after each attack still serves, and has said nothing of a bug."""
+    """Lend a daemon with tight limits, which must serve after each attack and must not have logged a bug."""
     assert tight_daemon.process.poll() is None, tight_daemon.said()
     yield tight_daemon
     emulator.clear()
@@ -57,12 +57,12 @@ def tight(tight_daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint) ->
 def _accepted(daemon: DaemonProcess, token: str) -> bool:
     try:
         return bool(daemon.review(token).user["username"] == "alice")
-    except OSError:  # full house: the attackers' connections are about to end
+    except OSError:  # at the connection limit the attackers' connections are about to end
         return False
 
 
 def connect(daemon: DaemonProcess, receive_buffer: int | None = None) -> ssl.SSLSocket:
-    """Connect, and shake hands; `receive_buffer` is the kernel's, in bytes."""
+    """Connect, and shake hands. `receive_buffer` is the kernel's, in bytes."""
     context = ssl.create_default_context(cadata=(daemon.state / "ca.pem").read_text())
     plain = socket.socket()
     plain.settimeout(GENEROUS_SECONDS)
@@ -73,7 +73,7 @@ def connect(daemon: DaemonProcess, receive_buffer: int | None = None) -> ssl.SSL
 
 
 def read_to_end(connection: socket.socket) -> bytes:
-    """Read until the server hangs up, in whatever manner; a server that never does fails the test."""
+    """Read until the server closes in any way. Fails if it never does."""
     received = b""
     try:
         while data := connection.recv(65_536):
@@ -84,7 +84,7 @@ def read_to_end(connection: socket.socket) -> bytes:
 
 
 def exchange(daemon: DaemonProcess, *parts: bytes) -> bytes:
-    """Send, and read until the server hangs up."""
+    """Send, and read until the server closes."""
     with connect(daemon) as connection:
         try:
             for part in parts:
@@ -95,7 +95,7 @@ def exchange(daemon: DaemonProcess, *parts: bytes) -> bytes:
 
 
 def drip_until_cut(connection: socket.socket, drop: bytes) -> bytes:
-    """Send a little now and then until the server hangs up; return what it said."""
+    """Send a little at intervals until the server closes. Returns the received bytes."""
     connection.settimeout(0.05)
     limit = time.monotonic() + GENEROUS_SECONDS
     while time.monotonic() < limit:
@@ -110,7 +110,7 @@ def drip_until_cut(connection: socket.socket, drop: bytes) -> bytes:
 
 
 def status(answer: bytes) -> int:
-    """Return the status of the first answer, 0 where there is none."""
+    """Return the status of the first response, 0 if there is none."""
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
 
 
@@ -119,12 +119,12 @@ def chunk(data: bytes) -> bytes:
 
 
 def test_a_body_that_announces_itself_as_too_long_is_refused_at_once(tight: DaemonProcess) -> None:
-    """A length over the limit is answered by 413 before the body comes, and the connection is closed."""
+    """A length above the limit gets 413 before the body arrives, and the connection is closed."""
     assert status(exchange(tight, POST + b"Content-Length: 10000000\r\n\r\n")) == 413
 
 
 def test_a_client_that_never_reads_is_not_read_on(tight: DaemonProcess) -> None:
-    """Who asks on and on without taking answers is left waiting, then cut off: no heap of answers is kept."""
+    """A client that sends requests without reading responses is blocked, then cut off. No responses pile up."""
     requests = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
     limit = time.monotonic() + GENEROUS_SECONDS
     with connect(tight, receive_buffer=2_048) as connection:
@@ -141,15 +141,15 @@ def test_a_client_that_never_reads_is_not_read_on(tight: DaemonProcess) -> None:
 
 
 def test_a_chunked_body_is_refused_when_it_becomes_too_long(tight: DaemonProcess) -> None:
-    """Chunks are counted as they come; over the limit the answer is 413 and the connection is closed."""
+    """Chunks are counted on arrival. Above the limit the response is 413 and the connection is closed."""
     parts = [POST + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk(b" " * 8_000)] * 20]
     answer = exchange(tight, *parts)
-    assert status(answer) in (413, 0)  # unread bytes make the kernel reset, which may overtake the answer
+    assert status(answer) in (413, 0)  # unread bytes make the kernel send a reset, which may overtake the response
     tight.wait_for_message("refused a request with 413")
 
 
 def test_a_chunked_review_is_taken(tight: DaemonProcess, mint: Mint) -> None:
-    """A review in chunks is as good as another."""
+    """A review in chunks is answered like any other."""
     body = token_review(mint.by_signer(ALICE_KEY))
     parts = [POST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n", chunk(body[:100]), chunk(body[100:])]
     assert b'"username":"alice"' in exchange(tight, *parts, b"0\r\n\r\n")
@@ -168,7 +168,7 @@ def test_a_chunked_review_is_taken(tight: DaemonProcess, mint: Mint) -> None:
     ids=["body", "chunks", "chunk's length", "header", "request line", "blank lines"],
 )
 def test_a_dripping_client_is_cut_off(tight: DaemonProcess, begin: bytes, drop: bytes) -> None:
-    """However steadily bytes come, a request that isn't complete in time is cut off."""
+    """A request that is incomplete at the deadline is cut off, however steadily bytes arrive."""
     with connect(tight) as connection:
         connection.sendall(begin)
         assert status(drip_until_cut(connection, drop)) in (0, 400)
@@ -178,7 +178,7 @@ def test_a_dripping_client_is_cut_off(tight: DaemonProcess, begin: bytes, drop: 
     "begin", [b"", POST, POST + b"Content-Length: 100\r\n\r\n{", POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n \r\n"]
 )
 def test_a_silent_client_is_cut_off(tight: DaemonProcess, begin: bytes) -> None:
-    """A client that stops in the middle of a request is cut off, and so is one that never begins."""
+    """A client that stops in the middle of a request is cut off, and so is one that never starts."""
     assert exchange(tight, begin) == b""
 
 
@@ -193,7 +193,7 @@ def test_a_silent_handshake_is_cut_off(tight: DaemonProcess, hello: bytes) -> No
 
 
 def test_plain_http_is_cut_off(tight: DaemonProcess) -> None:
-    """A client that speaks no TLS learns nothing."""
+    """A client without TLS learns nothing."""
     with socket.create_connection(("127.0.0.1", tight.port), timeout=GENEROUS_SECONDS) as plain:
         plain.sendall(POST + b"\r\n")
         assert b"HTTP" not in read_to_end(plain)
@@ -226,12 +226,12 @@ def test_plain_http_is_cut_off(tight: DaemonProcess) -> None:
     ],
 )  # fmt: skip
 def test_malformed_requests_get_400_and_the_door(tight: DaemonProcess, head: bytes) -> None:
-    """A request that isn't clean HTTP/1.1 within the limits is refused, and the connection is closed."""
+    """A request that is not clean HTTP/1.1 within the limits is refused, and the connection is closed."""
     assert status(exchange(tight, head)) in (400, 0)
 
 
 def test_pipelined_reviews_are_answered_in_order(tight: DaemonProcess, mint: Mint) -> None:
-    """Requests that are sent at once are answered one after the other, up to the first one that is refused."""
+    """Pipelined requests are answered one after the other, up to the first refused one."""
     body = token_review(mint.by_signer(ALICE_KEY))
     review = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
     other, nothing = (b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path for path in (b"healthz", b"nothing"))
@@ -241,7 +241,7 @@ def test_pipelined_reviews_are_answered_in_order(tight: DaemonProcess, mint: Min
 
 
 def test_what_comes_after_the_last_request_is_not_read(tight: DaemonProcess) -> None:
-    """After a request that says it is the last, nothing more is taken as one."""
+    """After a request with `Connection: close` nothing more is read as a request."""
     last = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     assert exchange(tight, last + last).count(b"HTTP/1.1 ") == 1
 
@@ -258,7 +258,7 @@ def _legacy_connection(daemon: DaemonProcess) -> tuple[SSL.Connection, socket.so
 
 
 def test_renegotiation_is_refused(tight: DaemonProcess) -> None:
-    """TLS 1.2 is spoken, but a second handshake on the same connection is not."""
+    """TLS 1.2 works, renegotiation does not."""
     connection, plain = _legacy_connection(tight)
     with closing(plain):
         assert connection.get_protocol_version_name() == "TLSv1.2"
@@ -277,7 +277,7 @@ def test_renegotiation_is_refused(tight: DaemonProcess) -> None:
 )
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_weak_tls_is_refused(tight: DaemonProcess, what: str, settings: dict[str, Any]) -> None:
-    """Nothing older than TLS 1.2 with forward secrecy and authenticated encryption is spoken."""
+    """TLS before 1.2 and suites without forward secrecy or authenticated encryption are refused."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -293,7 +293,7 @@ def test_weak_tls_is_refused(tight: DaemonProcess, what: str, settings: dict[str
     ("offered", "chosen"), [(["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"), (["h2"], None), ([], None)]
 )
 def test_only_http_1_1_is_negotiated(tight: DaemonProcess, offered: list[str], chosen: str | None) -> None:
-    """Of the protocols that a client offers, HTTP/1.1 alone is taken; offering others is no reason to hang up."""
+    """Of the offered protocols only HTTP/1.1 is selected. Without a common one the connection stays open."""
     context = ssl.create_default_context(cadata=(tight.state / "ca.pem").read_text())
     if offered:
         context.set_alpn_protocols(offered)
@@ -304,7 +304,7 @@ def test_only_http_1_1_is_negotiated(tight: DaemonProcess, offered: list[str], c
 
 @contextmanager
 def resting(daemon: DaemonProcess, count: int) -> Iterator[list[ssl.SSLSocket]]:
-    """Hold connections that have had an answer and rest."""
+    """Hold idle connections that have had a response."""
     with ExitStack() as stack:
         held = []
         for _ in range(count):
@@ -315,7 +315,7 @@ def resting(daemon: DaemonProcess, count: int) -> Iterator[list[ssl.SSLSocket]]:
 
 
 def test_a_full_house_makes_room_by_ending_who_rests_longest(tight: DaemonProcess, mint: Mint) -> None:
-    """At the cap a new connection is served, and the one that rested longest is ended for it."""
+    """At the limit a new connection is served, and the longest idle one is closed for it."""
     with resting(tight, MAX_CONNECTIONS) as held:
         assert tight.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
         assert read_to_end(held[0]) == b""
@@ -325,7 +325,7 @@ def test_a_full_house_makes_room_by_ending_who_rests_longest(tight: DaemonProces
 
 
 def test_a_house_full_of_work_turns_newcomers_away(tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
-    """At the cap with every connection at work, a new one is closed, and those at work get their answers."""
+    """If every connection at the limit is busy, a new one is closed, and the busy ones get their responses."""
     with ExitStack() as stack:
         bodies = [token_review(mint.by_signer(ALICE_KEY, expires=600 + number)) for number in range(MAX_CONNECTIONS)]
         asked = emulator.counters().requests
@@ -343,7 +343,7 @@ def test_a_house_full_of_work_turns_newcomers_away(tight: DaemonProcess, emulato
 
 
 def test_a_client_that_hangs_up_costs_nothing(tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
-    """A client that leaves before its answer is forgotten without a word of alarm."""
+    """A client that leaves before its response causes no warning."""
     asked = emulator.counters().requests
     emulator.inject(Fault.DELAY, times=1, seconds=0.5)
     body = token_review(mint.by_signer(ALICE_KEY, expires=666))
@@ -354,7 +354,7 @@ def test_a_client_that_hangs_up_costs_nothing(tight: DaemonProcess, emulator: Em
 
 @pytest.mark.parametrize("path", [b"/healthz", b"/nothing"])
 def test_clients_that_do_not_read_are_cut_off(tight: DaemonProcess, path: bytes) -> None:
-    """A client that asks and asks and never reads can't fill the daemon's memory, and isn't read on for long."""
+    """A client that sends requests and never reads can't fill the daemon's memory, and is soon not read any more."""
     request = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path * 100
     with connect(tight) as connection:
         connection.settimeout(0.2)
@@ -372,7 +372,7 @@ def test_clients_that_do_not_read_are_cut_off(tight: DaemonProcess, path: bytes)
     "begin", [POST + b"Content-Length: 3000\r\n\r\n{", POST[:-9], b"GET /nothing HTTP/1.1\r\n\r\n"]
 )
 def test_incomplete_requests_do_not_fill_the_connections(tight: DaemonProcess, mint: Mint, begin: bytes) -> None:
-    """However many clients stop in the middle of a request or don't hang up, somebody new is let in at once."""
+    """With many clients that stall or stay connected, a new client still gets access at once."""
     with ExitStack() as stack:
         for _ in range(MAX_CONNECTIONS * 2):
             stack.enter_context(connect(tight)).sendall(begin)
@@ -381,7 +381,7 @@ def test_incomplete_requests_do_not_fill_the_connections(tight: DaemonProcess, m
 
 
 def test_pipelining_does_not_hold_up_others(tight: DaemonProcess, mint: Mint) -> None:
-    """While one connection sends requests by the thousand, reviews of others are answered in between."""
+    """While one connection sends thousands of requests, other reviews are answered in between."""
     flood = b"GET /healthz HTTP/1.1\r\n\r\n" * 20_000
     with connect(tight) as connection, tight.client() as friend:
         sending = threading.Thread(target=_send_and_read, args=(connection, flood), daemon=True)
@@ -400,7 +400,7 @@ def _send_and_read(connection: ssl.SSLSocket, data: bytes) -> None:
 
 
 def test_a_stalled_sts_does_not_hold_up_others(tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
-    """While STS keeps one review waiting, others are decided."""
+    """While STS delays one review, others are decided."""
     asked = emulator.counters().requests
     emulator.inject(Fault.STALL, phase=Phase.HEADERS, times=1)
     body = token_review(mint.by_signer(ALICE_KEY, expires=667))
@@ -411,7 +411,7 @@ def test_a_stalled_sts_does_not_hold_up_others(tight: DaemonProcess, emulator: E
 
 
 def test_no_attackers_connection_is_left(tight: DaemonProcess) -> None:
-    """After all this, no connection is left but those that still may rest."""
+    """After all this only idle connections are left."""
 
     def open_connections() -> int:
         descriptors = Path(f"/proc/{tight.process.pid}/fd").iterdir()

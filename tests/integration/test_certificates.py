@@ -1,4 +1,4 @@
-"""The webhook's certificate is swapped while it serves; with mutual TLS, strangers don't get past the handshake."""
+"""The webhook's certificate is swapped while it serves, and mutual TLS keeps strangers out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def serial(certificate: Path) -> int:
 def test_a_new_certificate_is_served_and_old_connections_live_on(
     make_daemon: Callable[..., DaemonProcess], mint: Mint
 ) -> None:
-    """Under load a replaced pair is served to new connections, and nobody is cut off or refused."""
+    """Under load, new connections get a replaced certificate, and no review is lost or refused."""
     token = mint.by_signer(ALICE_KEY, expires=600)
     with make_daemon() as daemon, daemon.client() as before:
         files = StateFiles(folder=daemon.state)
@@ -59,7 +59,7 @@ def test_a_new_certificate_is_served_and_old_connections_live_on(
 
 
 def test_a_broken_pair_keeps_the_old_one_and_is_loud(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """A key that is not the certificate's changes nothing, and stands in log and readiness until it is mended."""
+    """A key that does not fit the certificate changes nothing, and stays in log and readiness until it is repaired."""
     with make_daemon() as daemon:
         files = StateFiles(folder=daemon.state)
         old, key = serial(files.certificate), files.key.read_bytes()
@@ -81,9 +81,9 @@ def test_a_broken_pair_keeps_the_old_one_and_is_loud(make_daemon: Callable[..., 
 
 
 def test_somebody_elses_pair_is_served_as_it_is(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """A self-signed cert.pem and key.pem of before go on serving, and the kubeconfig trusts that certificate."""
+    """An existing self-signed cert.pem and key.pem are still served, and the kubeconfig trusts that certificate."""
     daemon = make_daemon()
-    pair = new_ca("localhost", datetime.now(UTC))  # signs itself
+    pair = new_ca("localhost", datetime.now(UTC))  # self-signed
     daemon.state.mkdir()
     (daemon.state / "cert.pem").write_bytes(pair.certificate_pem)
     (daemon.state / "key.pem").write_bytes(pair.key_pem)
@@ -96,12 +96,12 @@ def test_somebody_elses_pair_is_served_as_it_is(make_daemon: Callable[..., Daemo
 
 @pytest.fixture
 def mutual(make_daemon: Callable[..., DaemonProcess]) -> DaemonProcess:
-    """Make a daemon that asks clients for a certificate; its kubeconfig is written by whoever needs one."""
+    """Make a daemon that requests client certificates. Each test writes its kubeconfig."""
     return make_daemon(requireClientCertificate=True, kubeconfigPregenerated=True)
 
 
 def write_kubeconfig(daemon: DaemonProcess, *, own: bool | None) -> None:
-    """Write the kubeconfig with a client certificate of the daemon's authority, of another one, or without."""
+    """Write the kubeconfig with a client certificate of the daemon's CA, of another one, or without one."""
     files = StateFiles(folder=daemon.state)
     now = datetime.now(UTC)
     client = None
@@ -122,7 +122,7 @@ def test_with_mutual_tls_the_kubeconfigs_certificate_opens(mutual: DaemonProcess
 
 @pytest.mark.parametrize("own", [None, False], ids=["no certificate", "another authority's certificate"])
 def test_with_mutual_tls_others_are_cut_off(mutual: DaemonProcess, mint: Mint, own: bool | None) -> None:
-    """A client without a certificate of the daemon's authority gets no answer at all."""
+    """A client without a certificate of the daemon's CA gets no response."""
     with mutual:
         write_kubeconfig(mutual, own=own)
         with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -132,7 +132,7 @@ def test_with_mutual_tls_others_are_cut_off(mutual: DaemonProcess, mint: Mint, o
 
 
 def test_a_server_certificate_is_no_clients(mutual: DaemonProcess, mint: Mint) -> None:
-    """The server's own certificate does not open its door, though the authority is the same."""
+    """The server's own certificate is refused as a client's, although the CA is the same."""
     with mutual:
         files = StateFiles(folder=mutual.state)
         write_kubeconfig(mutual, own=None)
@@ -143,7 +143,7 @@ def test_a_server_certificate_is_no_clients(mutual: DaemonProcess, mint: Mint) -
 
 
 def test_with_mutual_tls_a_swap_goes_on_asking(mutual: DaemonProcess, mint: Mint) -> None:
-    """After a swap of the server's pair, clients without a certificate are still cut off, others still served."""
+    """After a swap of the server's certificate, clients need a certificate as before."""
     with mutual:
         files = StateFiles(folder=mutual.state)
         files.issue_leaf(files.read_authority(), HOSTS, datetime.now(UTC))

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on PATH 
 def test_kubectl_sends_the_scripts_token(
     daemon: DaemonProcess, mint: Mint, evidence: Evidence, tmp_path: Path, version: str
 ) -> None:
-    """A real kubectl asks `authd-token` in either API version, sends the token it prints, and the daemon accepts it."""
+    """A real kubectl runs `authd-token` in either API version, sends the printed token, and the daemon accepts it."""
     with api_server(tmp_path) as (url, ca_file, authorizations):
         config = {
             "apiVersion": "v1",
@@ -54,7 +54,7 @@ def test_kubectl_sends_the_scripts_token(
 
 
 def exec_plugin(version: str) -> dict[str, object]:
-    """Return the user's section `exec` that the documentation shows."""
+    """Return the user's section `exec` as documented."""
     return {
         "apiVersion": f"client.authentication.k8s.io/{version}",
         "command": script("authd-token"),

@@ -1,4 +1,4 @@
-"""The log's field `logger`: fixed words, which no move of a module changes."""
+"""The log's field `logger` has fixed words, independent of module names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.settings import settings_text
 
-#: Part of a message, and the logger that writes it.
+#: Part of a message, and its logger.
 WRITTEN = {
     "listening on https://": "authd.daemon",
     "wrote the webhook kubeconfig": "authd.kubeconfig",
@@ -21,7 +21,7 @@ WRITTEN = {
 
 
 def test_loggers_have_fixed_names(tmp_path: Path, evidence: Evidence, sts: dict[str, Any], mint: Mint) -> None:
-    """What a daemon writes has the documented names, and none that is a module's path."""
+    """Log lines have the documented logger names, and no module path."""
     daemon = DaemonProcess(tmp_path, evidence)
     daemon.settings.write_text(settings_text(sts=sts, healthPort=0))
     with daemon, daemon.client() as client:

@@ -1,4 +1,4 @@
-"""STS is reached through a proxy by CONNECT, and TLS still proves STS's own name."""
+"""The daemon reaches STS through a proxy with CONNECT, and TLS still verifies STS's name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.integration.rig.tls_server import connect_proxy
 
 
 def through(proxy_port: int, emulator: EmulatorProcess) -> dict[str, Any]:
-    """Return the section `sts` that knows no way but the proxy's."""
+    """Return the section `sts` with the proxy as the only route."""
     return {"caFile": emulator.ca, "proxy": f"http://127.0.0.1:{proxy_port}", "timeout": "5s"}
 
 
 def test_sts_is_asked_through_the_proxy(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """Every call goes through a tunnel that is asked for by STS's name, and tunnels are kept."""
+    """Every call goes through a tunnel to STS's name, and tunnels are kept."""
     with connect_proxy(emulator.port) as (port, asked), make_daemon(sts=through(port, emulator)) as daemon:
         for expires in (61, 62):
             assert daemon.review(mint.by_signer(ALICE_KEY, expires=expires)).user["username"] == "alice"
@@ -33,7 +33,7 @@ def test_sts_is_asked_through_the_proxy(
 def test_the_far_end_of_a_tunnel_must_prove_its_name(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """A tunnel that leads to another host's certificate carries no request."""
+    """A tunnel that ends at another host's certificate carries no request."""
     requests = emulator.counters().requests
     with connect_proxy(emulator.port) as (port, _), make_daemon(sts=through(port, emulator)) as daemon:
         answer = daemon.review(mint.by_signer(ALICE_KEY, region=UNPROVEN_REGION))
@@ -44,7 +44,7 @@ def test_the_far_end_of_a_tunnel_must_prove_its_name(
 def test_a_proxy_that_refuses_is_an_outage(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """Where the proxy opens no tunnel, the token is neither in nor out."""
+    """If the proxy opens no tunnel, the review gets 502: neither accepted nor denied."""
     refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
     with connect_proxy(emulator.port, refusal) as (port, _), make_daemon(sts=through(port, emulator)) as daemon:
         answer = daemon.review(mint.by_signer(ALICE_KEY))

@@ -1,4 +1,4 @@
-"""Every kind of refusal has its words, its reason and its place in the log; two kinds say nothing to kube-apiserver."""
+"""Every refusal has its message, its reason and its log line. Two kinds tell kube-apiserver nothing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SILENT: dict[str, Callable[[Mint], str]] = {
 def test_foreign_and_malformed_tokens_get_a_plain_no(
     daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint, kind: str, version: str
 ) -> None:
-    """A token that isn't ours, or isn't one at all, gets a no without an error, and STS isn't asked."""
+    """A foreign token and a malformed one get a denial without an error, and STS is not called."""
     before, asked = len(daemon.events()), emulator.counters().requests
     answer = daemon.review(SILENT[kind](mint), version)
     assert answer.review["status"] == {"authenticated": False}
@@ -83,7 +83,7 @@ WITH_WORDS: dict[str, tuple[str, Callable[[Mint], str]]] = {
 
 @pytest.mark.parametrize("kind", WITH_WORDS)
 def test_a_refusal_says_why_and_where_to_look(daemon: DaemonProcess, mint: Mint, kind: str) -> None:
-    """A definite no is a 200 with an error: words, the reason's code, and a reference that the log repeats."""
+    """A denial is a 200 with an error: message, reason code, and the reference of the log line."""
     reason, token = WITH_WORDS[kind]
     error = daemon.review(token(mint)).error
     assert f"[{reason}, reference " in error
@@ -95,7 +95,7 @@ def test_a_refusal_says_why_and_where_to_look(daemon: DaemonProcess, mint: Mint,
 
 
 def test_a_refusal_of_the_mapping_names_the_nearest_rule(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """The administrator learns which rule came nearest, by its line, and why it did not match."""
+    """The administrator learns the nearest rule, by its line, and the reason for its mismatch."""
     with make_daemon(users=[user("arn:aws:iam::111122223333:user/mallory", "mallory")]) as daemon:
         error = daemon.review(mint.by_signer(MALLORY_KEY)).error
         event = daemon.decision(error.rpartition("reference ")[2].rstrip("]"))
@@ -107,7 +107,7 @@ def test_a_refusal_of_the_mapping_names_the_nearest_rule(make_daemon: Callable[.
 def test_expired_credentials_are_told_from_an_old_signature(
     daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """STS's two kinds of "expired" have words of their own."""
+    """STS's two kinds of "expired" have different messages."""
     emulator.set_clock_offset(1200)
     assert "[signature_expired, " in daemon.review(mint.by_signer(ALICE_KEY)).error
     emulator.set_clock_offset(0)
@@ -117,7 +117,7 @@ def test_expired_credentials_are_told_from_an_old_signature(
 
 
 def test_audiences_must_meet(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """With audiences configured, the answer repeats the common ones, and none in common is a refusal."""
+    """With configured audiences the response repeats the common ones. Without a common one the review is denied."""
     with make_daemon(audiences=["https://kubernetes.default.svc", "cluster"]) as daemon:
         token = mint.by_signer(ALICE_KEY)
         common = daemon.review(token, audiences=["other", "cluster"]).review["status"]
@@ -128,7 +128,7 @@ def test_audiences_must_meet(make_daemon: Callable[..., DaemonProcess], mint: Mi
 
 
 def test_reserved_and_unfinished_names_are_refused(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """No mapping gives a name with a reserved prefix, nor one whose template could not be filled."""
+    """No mapping gives a name with a reserved prefix, or one with an unfilled placeholder."""
     users = [user(ALICE, "system:{{AccountID}}"), user(BOB, "bob-{{SessionName}}")]
     reserved = {"reservedPrefixConfig": [{"backendMode": "MountedFile", "usernamePrefixReserveList": ["system:"]}]}
     with make_daemon(users=users, **reserved) as daemon:
@@ -137,7 +137,7 @@ def test_reserved_and_unfinished_names_are_refused(make_daemon: Callable[..., Da
 
 
 def test_scrubbed_accounts_are_named_nowhere(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """A scrubbed account's number stands neither in an answer nor in the log."""
+    """A scrubbed account ID appears neither in a response nor in the log."""
     with make_daemon(scrubbedAccounts=["111122223333"]) as daemon:
         answer = daemon.review(mint.by_signer(ALICE_KEY))
         assert answer.user["uid"] == "aws-iam-authenticator:administrative:alice"
@@ -170,7 +170,7 @@ def test_scrubbed_accounts_are_named_nowhere(make_daemon: Callable[..., DaemonPr
 def test_what_is_no_review_gets_its_status(
     daemon: DaemonProcess, method: str, target: str, body: bytes | None, status: int
 ) -> None:
-    """A request that isn't a TokenReview gets the status that makes kube-apiserver say so, and never Retry-After."""
+    """A request that is not a TokenReview gets a status that kube-apiserver logs, and never Retry-After."""
     with daemon.client() as client:
         answer = client.request(method, target, body)
     assert answer.status == status

@@ -1,4 +1,4 @@
-"""Mappings are edited, broken and mended under a running daemon, without one wrong answer or lost review."""
+"""Mappings are edited, broken and repaired under a running daemon, without a wrong or lost response."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.integration.rig.webhook_client import Answer
 
 
 class Generations:
-    """Bob's group tells which version of the file decided; Alice is the same in all of them.
+    """Bob's group tells the version of the file that decided. Alice is the same in all of them.
 
-    A review must be decided by a version that was in force at some moment between its question and its answer.
+    A review must be decided by a version in force at some moment between its request and its response.
     """
 
     def __init__(self, daemon: DaemonProcess, mint: Mint, sts: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ class Generations:
         return settings_text(sts=self._sts, users=users, healthPort=0)
 
     def expect(self, token: str) -> Judge:
-        """Remember what is in force before a question; the judge takes what may have come into force since."""
+        """Note the generation in force before a review. The check accepts it and all later ones."""
         if token == self._alice:
             return self._judge_alice
         oldest = self._oldest
@@ -61,7 +61,7 @@ class Generations:
 
     @contextmanager
     def coming(self) -> Iterator[str]:
-        """Hand out the next generation's text, and leave when it is in force."""
+        """Yield the next generation's text, and wait until it is in force."""
         before = len(self.daemon.events())
         self._newest += 1
         yield self.text(self._newest)
@@ -69,7 +69,7 @@ class Generations:
         self._oldest = self._newest
 
     def now(self) -> int:
-        """Ask which generation is in force."""
+        """Return the generation in force."""
         answer = self.daemon.review(self._bob)
         return int(answer.user["groups"][0].removeprefix("generation-"))
 
@@ -101,7 +101,7 @@ def write_in_two_parts(file: Path, text: str) -> None:
 
 
 def test_nothing_is_lost_while_the_file_is_edited(generations: Generations) -> None:
-    """Under load, whichever way the file is written, no review is lost and none is decided by anything else."""
+    """Under load no review is lost and none is decided by another version, however the file is written."""
     daemon = generations.daemon
     with Load(daemon.client, generations.tokens, generations.expect) as load:
         for write in (rename_over, write_in_place, write_in_two_parts, rename_over):
@@ -112,7 +112,7 @@ def test_nothing_is_lost_while_the_file_is_edited(generations: Generations) -> N
 
 
 def swap_config_map(mount: Path, version: int, text: str) -> None:
-    """Do what the kubelet does: a new folder, and a symbolic link renamed over `..data`."""
+    """Do what the kubelet does: make a new folder, and rename a symbolic link over `..data`."""
     folder = mount / f"..2024_01_01_00_00_00.{version}"
     folder.mkdir()
     (folder / "config.yaml").write_text(text)
@@ -127,7 +127,7 @@ def swap_config_map(mount: Path, version: int, text: str) -> None:
 def test_a_config_maps_swap_is_noticed_each_time(
     make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any]
 ) -> None:
-    """A ConfigMap's mount may be swapped again and again under load."""
+    """A ConfigMap mount may be swapped several times under load."""
     daemon = make_daemon()
     generations = Generations(daemon, mint, sts)
     daemon.settings.unlink()
@@ -154,7 +154,7 @@ server:
 
 
 def test_a_broken_file_keeps_the_last_good_one_in_force(generations: Generations) -> None:
-    """A broken file changes nothing, is told with its lines in log and readiness, and is forgotten when mended."""
+    """A broken file changes nothing, is reported by line in log and readiness, and leaves no trace when repaired."""
     daemon = generations.daemon
     assert daemon.health("/readyz").status == 200
     with Load(daemon.client, generations.tokens, generations.expect) as load:
@@ -176,7 +176,7 @@ def test_a_broken_file_keeps_the_last_good_one_in_force(generations: Generations
 
 
 def test_a_vanished_file_changes_nothing(generations: Generations) -> None:
-    """A file that is gone is told, and the mappings stay until there is another one."""
+    """A deleted file is reported, and the mappings stay until there is another one."""
     daemon = generations.daemon
     with Load(daemon.client, generations.tokens, generations.expect) as load:
         daemon.settings.unlink()
@@ -191,7 +191,7 @@ def test_a_vanished_file_changes_nothing(generations: Generations) -> None:
 
 
 def test_the_same_file_back_again_is_ready_again(generations: Generations) -> None:
-    """A file that vanished and came back as it was leaves no complaint behind."""
+    """A file that disappeared and came back unchanged leaves no problem behind."""
     daemon = generations.daemon
     aside = daemon.settings.with_suffix(".aside")
     daemon.settings.rename(aside)
@@ -202,7 +202,7 @@ def test_the_same_file_back_again_is_ready_again(generations: Generations) -> No
 
 
 def test_a_directory_may_be_deleted_and_made_anew(generations: Generations) -> None:
-    """The watch survives the end of the directory that it watches, twice."""
+    """The watch survives the deletion of the watched directory, twice."""
     daemon = generations.daemon
     with Load(daemon.client, generations.tokens, generations.expect, threads=2) as load:
         for _ in range(2):
@@ -219,7 +219,7 @@ def test_a_directory_may_be_deleted_and_made_anew(generations: Generations) -> N
 def test_hang_up_reloads_what_no_event_tells(
     make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A file that is a link to another directory's is read again at SIGHUP."""
+    """A file that is a link into another directory is read again at SIGHUP."""
     daemon = make_daemon()
     generations = Generations(daemon, mint, sts)
     elsewhere = tmp_path / "elsewhere.yaml"
@@ -234,7 +234,7 @@ def test_hang_up_reloads_what_no_event_tells(
 
 
 def test_a_storm_of_hang_ups_harms_nobody(generations: Generations) -> None:
-    """Hundreds of SIGHUPs under load lose no review, and the file that comes last is in force."""
+    """Hundreds of SIGHUPs under load lose no review, and the last file is in force."""
     daemon = generations.daemon
     ended = threading.Event()
 
@@ -258,7 +258,7 @@ def test_a_storm_of_hang_ups_harms_nobody(generations: Generations) -> None:
 
 
 def test_a_setting_that_needs_a_restart_is_named(generations: Generations, sts: dict[str, Any]) -> None:
-    """A changed setting that a reload can't bring into force is named, and the mappings come into force all the same."""
+    """A changed setting that needs a restart is named, and the mappings come into force all the same."""
     daemon = generations.daemon
     with generations.coming():
         users = [user(ALICE, "alice", "devs", "on-call"), user(BOB, "bob", "generation-1")]

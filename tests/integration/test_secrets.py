@@ -1,4 +1,4 @@
-"""Nothing that the daemon and the client said to anyone, in all the tests of this folder, holds a secret."""
+"""No output of the daemon and the client in all tests of this folder contains a secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.rig.minting import Mint, bare_environment, credentials_in
 
 
 def test_a_leak_would_be_seen(mint: Mint) -> None:
-    """The search finds a token, its signature and what it was signed with, in a text or a file."""
+    """The search finds a token, its signature and its signing keys, in a text and in a file."""
     collected = Evidence()
     own = Mint(home=mint.home, evidence=collected)
     token = own.by_signer((*FEDERATED_KEY, FEDERATED_TOKEN))
@@ -37,7 +37,7 @@ def test_nothing_that_was_said_holds_a_secret(
     mint: Mint,
     evidence: Evidence,
 ) -> None:
-    """No output, log, answer, metric or process table of the whole run shows a token, a signature or a secret key."""
+    """No output, log, response, metric or process table of the whole run has a token, a signature or a secret key."""
     tokens = [mint.by_signer(ALICE_KEY), mint.by_signer((*FEDERATED_KEY, FEDERATED_TOKEN)), mint.by_signer(MALLORY_KEY)]
     tokens += [mint.by_script(ALICE_KEY), *(token + "!" for token in tokens), tokens[0][:-3]]
     for token in tokens:
@@ -62,7 +62,7 @@ def test_nothing_that_was_said_holds_a_secret(
 
 
 def _ask_the_script_for_help(mint: Mint, evidence: Evidence, token: str) -> None:
-    """Let the client complain in its own words."""
+    """Make the client print error messages."""
     environment = bare_environment(mint.home, AWS_REGION="us-east-1", **credentials_in_environment(ALICE_KEY))
     for arguments in (["--why"], ["-i", "c", "-r", "nonsense"], ["-i"], ["--nonsense", token], []):
         command = [script("authd-token"), *arguments]

@@ -1,4 +1,4 @@
-"""The daemon's first and last moments: failed starts, the end in the middle of a review, restarts under load."""
+"""Failed starts, a shutdown during a review, and restarts under load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAUNCHER = Path(__file__).parent / "rig" / "launch_as_systemd_does.py"
 
 
 def failed_start(daemon: DaemonProcess) -> tuple[int, str]:
-    """Start a daemon that can't; return its exit status and what it said, which is no traceback."""
+    """Start a daemon that fails. Returns its exit status and its output, which has no traceback."""
     status = daemon.launch().wait()
     said = daemon.said()
     assert status != 0, said
@@ -49,7 +49,7 @@ def test_bad_settings_end_the_start_with_every_error(make_daemon: Callable[..., 
 
 
 def test_a_missing_settings_file_ends_the_start(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """A start without a settings file exits and says which one is missing."""
+    """A start without a settings file exits and names the missing file."""
     daemon = make_daemon()
     daemon.settings.unlink()
     _, said = failed_start(daemon)
@@ -58,7 +58,7 @@ def test_a_missing_settings_file_ends_the_start(make_daemon: Callable[..., Daemo
 
 @pytest.mark.parametrize("which", ["--port", "healthPort"])
 def test_a_taken_port_ends_the_start(make_daemon: Callable[..., DaemonProcess], which: str) -> None:
-    """A start on a taken port exits and names the port, instead of living on deaf."""
+    """A start on a taken port exits and names the port, instead of running without it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         if which == "--port":
@@ -71,7 +71,7 @@ def test_a_taken_port_ends_the_start(make_daemon: Callable[..., DaemonProcess], 
 
 
 def test_a_state_directory_that_cannot_be_made_ends_the_start(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """A start whose state directory can't be made exits and names the directory."""
+    """A start without a usable state directory exits and names the directory."""
     daemon = make_daemon()
     daemon.state.write_text("a file stands where the directory should be")
     status, said = failed_start(daemon)
@@ -81,7 +81,7 @@ def test_a_state_directory_that_cannot_be_made_ends_the_start(make_daemon: Calla
 
 
 def test_a_broken_certificate_ends_the_start(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """A start with a pair of someone else's that is broken exits and names it."""
+    """A start with a broken certificate of the operator exits and names it."""
     daemon = make_daemon()
     daemon.state.mkdir()
     (daemon.state / "cert.pem").write_text("no certificate")
@@ -94,14 +94,14 @@ def test_a_broken_certificate_ends_the_start(make_daemon: Callable[..., DaemonPr
 def test_an_unreadable_sts_authority_ends_the_start(
     make_daemon: Callable[..., DaemonProcess], sts: dict[str, Any]
 ) -> None:
-    """A start whose caFile can't be read exits and names it."""
+    """A start with an unreadable caFile exits and names it."""
     status, said = failed_start(make_daemon(sts={**sts, "caFile": "/nonexistent/ca.pem"}))
     assert status == 2
     assert "/nonexistent/ca.pem: the certificate authorities for STS can't be read: No such file or directory" in said
 
 
 def test_a_kubeconfig_that_cannot_be_written_ends_the_start(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """A start that can't write the kubeconfig exits and says what to do."""
+    """A start that can't write the kubeconfig exits with the next step."""
     daemon = make_daemon()
     daemon.kubeconfig.mkdir()
     status, said = failed_start(daemon)
@@ -111,7 +111,7 @@ def test_a_kubeconfig_that_cannot_be_written_ends_the_start(make_daemon: Callabl
 
 
 def test_keys_and_kubeconfig_are_private(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """What the daemon writes is readable by itself alone, certificates excepted, and stays over a restart."""
+    """The daemon's files except certificates are readable by their owner alone, and survive a restart."""
     daemon = make_daemon()
     with daemon:
         pass
@@ -130,7 +130,7 @@ def test_keys_and_kubeconfig_are_private(make_daemon: Callable[..., DaemonProces
 def test_a_review_under_way_is_answered_at_the_end(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """SIGTERM in the middle of a review: the review is answered, then the daemon ends in order."""
+    """After SIGTERM during a review the review is answered, then the daemon ends in order."""
     daemon = make_daemon().start()
     asked = emulator.counters().requests
     emulator.inject(Fault.DELAY, times=1, seconds=2)
@@ -147,7 +147,7 @@ def test_a_review_under_way_is_answered_at_the_end(
 
 
 def test_an_end_without_work_says_nothing_alarming(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """A daemon that is stopped with connections at rest ends in order and with no error in its log."""
+    """A daemon stopped with idle connections ends in order, without an error in its log."""
     daemon = make_daemon().start()
     with daemon.client() as client:
         assert client.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
@@ -170,7 +170,7 @@ def test_a_restart_through_the_services_socket_refuses_nobody(
     mint: Mint,
     fresh: bool,
 ) -> None:
-    """With the socket held by the service manager, restarts under load lose no review and refuse no connection."""
+    """With the service manager's socket, restarts under load lose no review and refuse no connection."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as held:
         launcher = [sys.executable, str(LAUNCHER), str(held.fileno())]
         daemon = make_daemon(process={"launcher": launcher, "pass_fds": [held.fileno()]})
@@ -187,7 +187,7 @@ def test_a_restart_through_the_services_socket_refuses_nobody(
 
 
 def test_the_sockets_variables_are_not_handed_on(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """Sockets that are meant for another process are left alone."""
+    """Sockets meant for another process are left alone."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         environment = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
         with make_daemon(process={"environment": environment, "pass_fds": [held.fileno()]}) as daemon:
@@ -195,7 +195,7 @@ def test_the_sockets_variables_are_not_handed_on(make_daemon: Callable[..., Daem
 
 
 def test_the_service_manager_is_told(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
-    """READY=1 is sent when the port is bound, WATCHDOG=1 while the reactor turns, STOPPING=1 at the end."""
+    """READY=1 is sent when the port is bound, WATCHDOG=1 while the reactor runs, STOPPING=1 at the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
@@ -215,7 +215,7 @@ def test_the_service_manager_is_told(make_daemon: Callable[..., DaemonProcess], 
 
 
 def test_options_override_the_file(make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any]) -> None:
-    """Options of the command line take the place of settings."""
+    """Command line options replace settings."""
     arguments = ["--cluster-id", "other.example.com", "--kubeconfig-pregenerated", "--address", "127.0.0.1"]
     daemon = make_daemon(text=settings_text(sts=sts, healthPort=0, address="::1"), process={"arguments": arguments})
     with daemon:

@@ -1,4 +1,4 @@
-"""Whatever STS does wrong, kube-apiserver gets the status that makes it do right, and the next good token passes."""
+"""For every fault of STS kube-apiserver gets the right status, and the next good token is accepted."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ MATRIX: dict[tuple[Fault, Phase | None], tuple[int, str]] = {
 def impatient_daemon(
     tmp_path_factory: pytest.TempPathFactory, evidence: Evidence, sts: dict[str, Any]
 ) -> Iterator[DaemonProcess]:
-    """Run a daemon that gives STS one second."""
+    """Run a daemon with an STS deadline of one second."""
     daemon = DaemonProcess(tmp_path_factory.mktemp("impatient"), evidence)
     daemon.settings.write_text(settings_text(sts={**sts, "timeout": "1s"}, healthPort=0))
     with daemon:
@@ -87,7 +87,7 @@ def impatient(impatient_daemon: DaemonProcess, emulator: EmulatorProcess) -> Dae
 
 
 def test_the_matrix_is_whole() -> None:
-    """Every fault that the emulator knows and that isn't an honest answer is in the matrix."""
+    """The matrix has every fault of the emulator that changes the response."""
     honest = {Fault.EXPIRED, Fault.DELAY}
     assert {fault for fault, _ in MATRIX} == set(Fault) - honest
 
@@ -103,7 +103,7 @@ def test_each_fault_has_its_status(
     """A fault of STS gives its status and reason, no Retry-After, and the next good token is accepted."""
     fault, phase = list(MATRIX)[number]
     asked = impatient if MATRIX[fault, phase] is LATE else daemon
-    # Each has a host, and so connections, of its own: a fault at the accept strikes new ones alone.
+    # Each has a host, and so connections, of its own: a fault at accept affects new connections alone.
     region = REGIONS[number % len(REGIONS)]
     emulator.inject(fault, phase=phase, times=1)
     answer = asked.review(mint.by_signer(ALICE_KEY, region=region, expires=100 + number))
@@ -119,7 +119,7 @@ def test_each_fault_has_its_status(
 
 @pytest.mark.parametrize("fault", [Fault.DELAY, Fault.DRIP])
 def test_a_slow_sts_is_waited_for(daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint, fault: Fault) -> None:
-    """An honest answer within the deadline is taken, however it drips."""
+    """A good response within the deadline is accepted, even if it drips."""
     emulator.inject(fault, times=1, seconds=0.0001 if fault is Fault.DRIP else 0.2)
     assert daemon.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
 
@@ -127,7 +127,7 @@ def test_a_slow_sts_is_waited_for(daemon: DaemonProcess, emulator: EmulatorProce
 def test_an_sts_with_another_hosts_certificate_is_not_asked(
     daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """A server that does not prove the host's name gets no request, and the token is neither in nor out."""
+    """A server that does not prove the host's name gets no request, and the review gets 502."""
     asked = emulator.counters().requests
     answer = daemon.review(mint.by_signer(ALICE_KEY, region=UNPROVEN_REGION))
     assert answer.status == 502
@@ -142,7 +142,7 @@ def test_an_sts_of_an_untrusted_authority_is_not_asked(
     mint: Mint,
     tmp_path: Path,
 ) -> None:
-    """A server whose authority isn't the configured one gets no request."""
+    """A server with a certificate of another CA gets no request."""
     asked = emulator.counters().requests
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "stranger.pem"))
     with make_daemon(sts={**sts, "caFile": str(tmp_path / "stranger.pem")}) as daemon:
@@ -151,7 +151,7 @@ def test_an_sts_of_an_untrusted_authority_is_not_asked(
 
 
 def test_an_sts_that_is_not_there(make_daemon: Callable[..., DaemonProcess], sts: dict[str, Any], mint: Mint) -> None:
-    """Where nobody listens, the token is neither in nor out."""
+    """If no server listens, the review gets 502."""
     endpoints = [{"host": "sts.us-east-1.amazonaws.com", "connect": "127.0.0.1:1"}]
     with make_daemon(sts={**sts, "endpoints": endpoints}) as daemon:
         answer = daemon.review(mint.by_signer(ALICE_KEY))
@@ -162,7 +162,7 @@ def test_an_sts_that_is_not_there(make_daemon: Callable[..., DaemonProcess], sts
 def test_calls_in_flight_are_bounded(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, sts: dict[str, Any], mint: Mint
 ) -> None:
-    """Beyond the bound a new token is turned away as overload at once, and afterwards all is well."""
+    """Above the limit a new token is refused as overload at once, and later ones are accepted."""
     with make_daemon(sts={**sts, "concurrency": 1}) as daemon, ThreadPoolExecutor(1) as pool:
         asked = emulator.counters().requests
         emulator.inject(Fault.DELAY, times=1, seconds=4)
@@ -176,7 +176,7 @@ def test_calls_in_flight_are_bounded(
 
 
 def test_identical_tokens_share_one_call(daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
-    """The same token in many reviews at once costs one call to STS, and each gets its answer."""
+    """Simultaneous reviews of one token cause one call to STS, and each is answered."""
     asked = emulator.counters().requests
     emulator.inject(Fault.DELAY, times=1, seconds=2)
     token = mint.by_signer(ALICE_KEY, expires=333)

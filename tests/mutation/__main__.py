@@ -1,14 +1,14 @@
-"""Runs mutants of authd/core: each is one wrong line, and the tests must see it.
+"""Runs mutants of authd/core: each has one wrong line, and the tests must fail.
 
-Every mutant has a process of its own, forked from one where everything but authd is imported. First the module's own
-tests run, then all of tests/core and tests/corpus, then the properties, with a fixed seed. What survives must be
-listed in tests/mutation/equivalent.json with the reason why it weakens no check; anything else is a failure.
+Every mutant has a process of its own, forked from one that has imported everything but authd. First the module's own
+tests run, then all of tests/core and tests/corpus, then the properties, with a fixed seed. A surviving mutant must be
+in tests/mutation/equivalent.json with the reason why it weakens no check. Any other survivor is a failure.
 
-From the project's root, with the Python that authd's tests are installed for:
+From the project's root, with the Python of authd's tests:
 
   python -m tests.mutation                                  all of authd/core, about 45 minutes
   python -m tests.mutation --module arn token               two modules
-  python -m tests.mutation --module arn --match fullmatch   those mutants whose name has this in it
+  python -m tests.mutation --module arn --match fullmatch   the mutants with this in their name
 """
 
 # ruff: noqa: T201  # a command line prints
@@ -37,7 +37,7 @@ from tests.mutation.mutants import Mutant, mutants
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "authd" / "core"
 EQUIVALENT = Path(__file__).with_name("equivalent.json")
-#: A mutant that computes longer than this, in seconds, or takes more memory, in bytes, has been noticed.
+#: Seconds and bytes for one mutant. One that needs more counts as detected.
 CPU_TIME = 40
 MEMORY = 4 << 30
 
@@ -62,7 +62,7 @@ class _Swap(MetaPathFinder):
 
 
 def _passes(options: Sequence[str], swap: _Swap) -> bool:
-    """Run tests in a forked process, and say whether none failed."""
+    """Run tests in a forked process, and return whether all passed."""
     child = os.fork()
     if child == 0:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_TIME, CPU_TIME))
@@ -91,7 +91,7 @@ def _noticed_by(module: str, mutant: Mutant, known: Collection[str]) -> str:
 
 
 def _run(module: str, match: str, known: Collection[str]) -> int:
-    """Run a module's mutants; return how many survive that are not known to be equivalent."""
+    """Run a module's mutants. Returns the number of survivors that are not listed as equivalent."""
     counts: Counter[str] = Counter()
     unseen = set() if match else {*known}
     for mutant in mutants(CORE / f"{module}.py"):
@@ -110,7 +110,7 @@ def _run(module: str, match: str, known: Collection[str]) -> int:
 
 
 def _warm_up() -> None:
-    """Import all that the tests need, and forget what is under test; end where the tests fail without a mutant."""
+    """Import all packages of the tests, and forget authd. Exits if the tests fail without a mutant."""
     for options in (_CASES, _PROPERTIES):
         if pytest.main([*_PYTEST, *options]):
             sys.exit("The tests fail without a mutant: mend that first.")
@@ -121,7 +121,7 @@ def _warm_up() -> None:
 
 
 def main() -> int:
-    """Run what the command line asks for."""
+    """Run the command line."""
     names = sorted(path.stem for path in CORE.glob("*.py") if path.stem != "__init__")
     parser = argparse.ArgumentParser(
         prog="python -m tests.mutation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

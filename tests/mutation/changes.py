@@ -1,4 +1,7 @@
-"""Wrong variants of a piece of Python's syntax: a comparison, condition, constant, call or statement changed."""
+"""Wrong variants of a Python expression or statement.
+
+A comparison, condition, constant or call is changed or left out.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,17 @@ _WORDS: Mapping[str, Sequence[str]] = {
     "partition": ("rpartition",), "rpartition": ("partition",), "any": ("all",), "all": ("any",),
     "min": ("max",), "max": ("min",),
 }  # fmt: skip
-#: Fields of which one element may be missing.
+#: Fields that may lack one element.
 _LISTS = ("elts", "values", "args", "keywords", "decorator_list", "bases", "handlers", "ifs", "ops")
-#: Statements that can be left out without an undefined name being all that comes of it.
+#: Statements that can be deleted with another effect than an undefined name.
 _REMOVABLE = (ast.Expr, ast.Raise, ast.Return, ast.If, ast.For, ast.While, ast.Assert, ast.Try, ast.AugAssign)
 
 
 def changes(node: ast.AST, *, regex: bool, siblings: Mapping[str, Sequence[str]]) -> Iterator[ast.AST]:
-    """Yield what may stand in a node's place.
+    """Yield the replacements of a node.
 
-    `regex` says that its texts are regular expressions; `siblings` are the attributes that the module uses of a value.
+    `regex` tells that its strings are regular expressions. `siblings` are the attributes that the module uses of a
+    value.
     """
     yield from _expressions(node)
     yield from _operators(node)
@@ -97,7 +101,7 @@ def _constants(value: object, *, regex: bool) -> Iterator[ast.AST]:
 
 
 def _without_one(node: ast.AST, field: str) -> Iterator[ast.AST]:
-    """Yield a list's owner with one element less, a dictionary's pair, a chain's comparison."""
+    """Yield copies with one element less of a list, one pair less of a dictionary, one comparison less of a chain."""
     found = getattr(node, field, None)
     parts: list[ast.AST] = found if isinstance(found, list) else []
     for place in range(len(parts)):
@@ -133,10 +137,10 @@ def _statements(node: ast.stmt) -> Iterator[ast.AST]:
 
 
 def is_text(node: ast.AST) -> bool:
-    """Say whether a node is a docstring or another text that does nothing."""
+    """Tell whether a node is a docstring or another string without effect."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def compiles_regex(node: ast.AST) -> bool:
-    """Say whether a node is a call that compiles a regular expression."""
+    """Tell whether a node is a call that compiles a regular expression."""
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile"

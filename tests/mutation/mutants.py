@@ -1,4 +1,4 @@
-"""Every mutant of a module: its code with one change, and a name that stays when other lines are edited."""
+"""All mutants of a module: its code with one change, and a name that does not depend on other lines."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from types import CodeType
 
 from tests.mutation.changes import changes, compiles_regex, is_text
 
-#: Nothing in these is run: annotations are texts. Operators are changed with what they stand in.
+#: These don't run: annotations are strings. Operators are changed together with their expression.
 _SKIPPED = {"annotation", "returns", "type_comment", "ctx", "op", "ops"}
-#: How much of a long expression a name repeats.
+#: Characters of a long expression in a name.
 _LONGEST = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """One wrong variant; `name` says where and what, `line` is for reading alone."""
+    """One wrong variant. `name` has the place and the change, `line` is for the report alone."""
 
     line: int
     name: str
@@ -28,7 +28,7 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A node where it stands, and what is around it."""
+    """A node with its position and its surroundings."""
 
     parent: ast.AST
     field: str
@@ -46,7 +46,7 @@ class _Place:
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
-    """Yield the mutants of a file in the order of its text; what doesn't compile is none."""
+    """Yield the mutants of a file in the order of its text, without those that don't compile."""
     tree = ast.parse(path.read_text("utf-8"))
     siblings = _siblings(tree)
     names: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def mutants(path: Path) -> Iterator[Mutant]:
 
 
 def _siblings(tree: ast.AST) -> dict[str, list[str]]:
-    """Return which attributes are used of each value."""
+    """Return the used attributes of each value."""
     found: dict[str, list[str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr not in found.setdefault(ast.unparse(node.value), []):
@@ -91,7 +91,7 @@ def _places(parent: ast.AST, scope: str, line: int, *, regex: bool) -> Iterator[
 
 
 def _difference(before: str, after: str) -> str:
-    """Write both in one line, without what they begin and end with alike where they are long."""
+    """Write both in one line, without a common beginning and end if they are long."""
     before, after = (" ".join(text.split()) for text in (before, after))
     while len(before) > _LONGEST and before[:40] == after[:40]:
         before, after = before[20:], after[20:]

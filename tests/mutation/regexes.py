@@ -1,4 +1,4 @@
-"""Wrong variants of a regular expression's text: one character, class, quantifier, group or alternative changed."""
+"""Wrong variants of a regular expression: one character, class, quantifier, group or alternative is changed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 _TOKEN = re.compile(r"\\.|\[\^?(?:\\.|[^\]\\])+\]|\{\d+(?:,\d*)?\}[?+]?|[*+?][?+]?|\(\?(?:[:>=!]|<[=!])|.", re.DOTALL)
 _ITEM = re.compile(r"(\\.|.)-(\\.|.)|\\.|.", re.DOTALL)
 _BRACES = re.compile(r"\{(\d+)(?:(,)(\d*))?\}([?+]?)")
-#: A text that has one of these is taken for a regular expression, or for a part of one.
+#: A string with one of these is taken for a regular expression, or for a part of one.
 LOOKS_LIKE_ONE = re.compile(r"[\])][*+?{]|\(\?|\[\^|\[.-.")
 
 
 def variants(text: str) -> Iterator[str]:
-    """Yield every text that differs in one part, valid expressions or not."""
+    """Yield every variant with one change, valid or not."""
     tokens = _TOKEN.findall(text)
     for place, token in enumerate(tokens):
         for changed in _instead_of(token, last=place + 1 == len(tokens) or tokens[place + 1][0] not in "*+?{"):

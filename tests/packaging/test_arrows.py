@@ -1,4 +1,4 @@
-"""The house's arrows, as far as import-linter can't tell them: parts of Twisted, the reactor, the standard library."""
+"""The import rules that import-linter can't express: parts of Twisted, the reactor, the standard library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd").rglob("*.p
 
 
 def imported(source):
-    """Return every name that a module's text imports, in full: `a.b` and `a.b.c` for `from a.b import c`."""
+    """Return every imported name in full: `a.b` and `a.b.c` for `from a.b import c`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -37,14 +37,14 @@ def begins(name, allowed):
 
 
 def test_how_imports_are_found():
-    """Imports are found wherever they stand and however they are written."""
+    """Imports are found at any place and in any form."""
     source = "import a.b\ndef f():\n    from c.d import e as g\nif x:\n    import h as i, j\n"
     assert set(imported(source)) == {"a.b", "c.d", "c.d.e", "h", "j"}
 
 
 @pytest.mark.parametrize("file", sorted(CORE | CONFIG))
 def test_pure_rooms(file):
-    """Core imports nothing but the standard library and itself; config PyYAML and core besides."""
+    """Core imports only the standard library and itself, config PyYAML and core besides."""
     allowed = {*sys.stdlib_module_names, "authd.core"}
     if file in CONFIG:
         allowed |= {"authd.config", "yaml"}
@@ -53,7 +53,7 @@ def test_pure_rooms(file):
 
 @pytest.mark.parametrize("file", sorted(DECIDING))
 def test_deciding_rooms(file):
-    """What decides knows core, itself, and of Twisted only Deferreds, interfaces, the logger and Failure."""
+    """The authenticator imports core, itself, and of Twisted only Deferreds, interfaces, the logger and Failure."""
     allowed = {
         *sys.stdlib_module_names, "authd.core", *(name.removesuffix(".py").replace("/", ".") for name in DECIDING),
         "twisted.internet.defer", "twisted.internet.interfaces", "twisted.logger", "twisted.python.failure",
@@ -64,19 +64,19 @@ def test_deciding_rooms(file):
 
 @pytest.mark.parametrize("file", sorted(ALL))
 def test_one_reactor(file):
-    """The reactor is imported by the module that wires the daemon, and by no other."""
+    """Only the module that wires the daemon imports the reactor."""
     assert ("twisted.internet.reactor" in imports_of(file)) == (file == "authd/daemon/tap.py")
 
 
 @pytest.mark.parametrize("file", sorted(ALL))
 def test_no_systemd_package(file):
-    """The repository's folder `systemd` is importable where the installation is editable: it says nothing."""
+    """The repository's folder `systemd` is importable in editable installations, so an import of it proves nothing."""
     assert not any(begins(name, {"systemd"}) for name in imports_of(file))
 
 
 @pytest.mark.parametrize("file", sorted(ALL))
 def test_fixed_logger_names(file):
-    """A logger is a module's and has a fixed name: Twisted names a class's logger after its class, whatever it is given."""
+    """A logger belongs to a module and has a fixed name: Twisted names a class's logger after its class in any case."""
     tree = ast.parse((ROOT / file).read_text("utf-8"))
     made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Logger"]
     fixed = [

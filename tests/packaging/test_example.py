@@ -40,7 +40,7 @@ def test_its_settings(objects):
 
 
 def test_where_it_runs(pod):
-    """It runs on control-plane nodes by either of their labels, and their taints don't keep it away."""
+    """It runs on control-plane nodes with either label, and tolerates their taints."""
     terms = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert {expression["key"] for term in terms for expression in term["matchExpressions"]} == LABELS
     assert {toleration["key"] for toleration in pod["tolerations"]} >= LABELS
@@ -48,7 +48,7 @@ def test_where_it_runs(pod):
 
 
 def test_what_it_may_do(pod):
-    """The daemon's container is unprivileged, can write nothing but its state, and has no token for the API server."""
+    """The daemon's container is unprivileged, can write only its state, and has no token for the API server."""
     (container,) = pod["containers"]
     security = container["securityContext"]
     assert security["runAsNonRoot"] is True
@@ -64,7 +64,7 @@ def test_what_it_may_do(pod):
 
 
 def test_the_first_container(pod):
-    """What runs as root has no more capabilities than changing the owner of files takes, and the daemon's user."""
+    """The root container has only the capabilities that it needs to change the owner of files to the daemon's user."""
     (container,) = pod["initContainers"]
     assert set(container["securityContext"]["capabilities"]["add"]) == {"CHOWN", "DAC_OVERRIDE", "FOWNER"}
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
@@ -75,7 +75,7 @@ def test_the_first_container(pod):
 
 
 def test_probes(pod):
-    """The kubelet asks the health port, which is the settings' own."""
+    """The kubelet's probes use the health port of the settings."""
     (container,) = pod["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     settings = Settings(cluster_id="c")
@@ -86,7 +86,7 @@ def test_probes(pod):
 
 
 def test_the_image_s_user(pod):
-    """The image's own user is the one that the DaemonSet names."""
+    """The DaemonSet names the image's own user."""
     user = pod["containers"][0]["securityContext"]["runAsUser"]
     assert f"\nUSER {user}:{user}\n" in (ROOT / "Containerfile").read_text()
 
@@ -95,9 +95,9 @@ def test_the_image_s_user(pod):
     find_assets() is None, reason="needs kube-apiserver, etcd and kubectl in KUBEBUILDER_ASSETS or PATH"
 )
 def test_it_applies(tmp_path):
-    """A real kube-apiserver takes it as it is, and taking it again changes nothing."""
+    """A real kube-apiserver accepts it, and applying it again changes nothing."""
     assets = find_assets()
-    kubeconfig = tmp_path / "webhook.yaml"  # without one it does not start; nothing listens there
+    kubeconfig = tmp_path / "webhook.yaml"  # the API server needs one to start. Nothing listens there
     authority = new_ca("nobody", datetime.now(UTC))
     kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=authority.certificate_pem))
     with ControlPlane(tmp_path, assets, kubeconfig, "v1") as cluster:

@@ -13,15 +13,15 @@ from authd import __version__
 
 ROOT = Path(__file__).parents[2]
 INFO = f"authd-{__version__}.dist-info"
-#: What the base installation brings, and nothing of the daemon's.
+#: The packages of the base installation, without the daemon's.
 BASE = ("botocore", "dateutil", "jmespath", "six.py", "urllib3", "yaml", "_yaml")
-#: Where the packages are that are installed for these tests.
+#: The folder of the packages that are installed for these tests.
 SOURCES = Path(botocore.__file__).parents[1]
 SETTINGS = "clusterID: c\nserver:\n  mapAccounts: ['111122223333']\n"
 
 
 def run(*command, **environment):
-    """Run a command outside of the source tree, with hardly any environment."""
+    """Run a command outside of the source tree, with a minimal environment."""
     ended = subprocess.run(
         [str(part) for part in command],
         cwd="/",
@@ -45,7 +45,7 @@ def wheel(tmp_path_factory):
 
 
 def installed(wheel, folder):
-    """Make a virtual environment with the wheel alone, without asking an index; return its site-packages."""
+    """Make a virtual environment with only the wheel, without an index. Returns its site-packages."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], cwd="/", check=True)
@@ -54,7 +54,7 @@ def installed(wheel, folder):
 
 @pytest.fixture(scope="module")
 def base(wheel, tmp_path_factory):
-    """The commands of a base installation: Twisted can't be imported there."""
+    """The commands of a base installation, which has no Twisted."""
     folder = tmp_path_factory.mktemp("base")
     site = installed(wheel, folder)
     for name in BASE:
@@ -64,7 +64,7 @@ def base(wheel, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def full(wheel, tmp_path_factory):
-    """The commands of an installation that finds this one's packages too, after its own."""
+    """The commands of an installation that also finds this one's packages, after its own."""
     folder = tmp_path_factory.mktemp("full")
     (installed(wheel, folder) / "packages.pth").write_text(f"{SOURCES}\n")
     return folder / "bin"
@@ -89,7 +89,7 @@ def test_exact_content(wheel):
 
 
 def test_metadata(wheel):
-    """The base installation asks for botocore and PyYAML alone; Twisted comes with `daemon`."""
+    """The base installation requires only botocore and PyYAML. Twisted comes with `daemon`."""
     with zipfile.ZipFile(wheel) as content:
         lines = content.read(f"{INFO}/METADATA").decode().splitlines()
         points = content.read(f"{INFO}/entry_points.txt").decode()
@@ -101,14 +101,14 @@ def test_metadata(wheel):
 
 
 def test_no_twisted_in_the_base_installation(base):
-    """The base installation of these tests is one: Twisted can't be imported."""
+    """The base installation of these tests has no Twisted."""
     status, _, err = run(base / "python", "-c", "import twisted.internet")
     assert status == 1
     assert "ModuleNotFoundError" in err
 
 
 def test_the_command_line_of_the_base_installation(base, tmp_path):
-    """`authd` works without Twisted: its help, check and explain; the daemon's commands say what they need."""
+    """`authd` works without Twisted: its help, check and explain. The daemon's commands name the missing extra."""
     file = tmp_path / "c.yaml"
     file.write_text(SETTINGS)
     status, out, _ = run(base / "authd", "--help")
@@ -125,7 +125,7 @@ def test_the_command_line_of_the_base_installation(base, tmp_path):
 @pytest.mark.parametrize("command", [("authd-token",), ("authd", "token")])
 @pytest.mark.parametrize("options", [(), ("--profile", "p")])
 def test_tokens_of_the_base_installation(base, tmp_path, command, options):
-    """Tokens are minted from an installed wheel, by hand and by botocore."""
+    """Tokens are minted from an installed wheel, with the fast path and with botocore."""
     credentials = tmp_path / "credentials"
     credentials.write_text("[p]\naws_access_key_id = AKIAPROFILE000000000\naws_secret_access_key = s\n")
     environment = {

@@ -1,4 +1,4 @@
-"""Watching a file through its directory: real inotify, read by hand, and a clock of the test's."""
+"""A watch on a file through its directory, with real inotify and a clock of the test's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from authd.sources.directory_watcher import POLL_SECONDS, QUIET_SECONDS, WRITING
 
 
 class Watching:
-    """A watched file, and how often it was said to have changed."""
+    """A watched file, and the number of reported changes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,7 +34,7 @@ class Watching:
         self.changes += 1
 
     def read_events(self) -> None:
-        """Let the reactor see what inotify has to say."""
+        """Let the reactor read inotify's events."""
         for reader in list(self.reactor.readers):
             self._read(reader)
 
@@ -45,7 +45,7 @@ class Watching:
             reader.connectionLost(reason)
 
     def told(self, seconds: float = QUIET_SECONDS) -> int:
-        """Let events arrive and time pass, and return how many changes were told of meanwhile."""
+        """Let events arrive and time pass, and return the number of changes reported meanwhile."""
         before = self.changes
         self.read_events()
         self.reactor.advance(seconds)
@@ -63,13 +63,13 @@ def watching(tmp_path: Path) -> Iterator[Watching]:
 
 
 def test_nothing_is_told_without_a_change(watching: Watching) -> None:
-    """A directory at rest is quiet until the poll."""
+    """Without events there is only the poll."""
     assert watching.watcher.watching
     assert watching.told(POLL_SECONDS - 1) == 0
 
 
 def test_a_rename_over_the_file_is_told_once(watching: Watching) -> None:
-    """A file that is renamed over the watched one is told when the directory has come to rest."""
+    """A rename over the watched file is reported when the directory is quiet again."""
     new = watching.folder / ".new"
     new.write_text("second")
     new.replace(watching.path)
@@ -79,7 +79,7 @@ def test_a_rename_over_the_file_is_told_once(watching: Watching) -> None:
 
 
 def test_a_second_change_starts_the_wait_anew(watching: Watching) -> None:
-    """As long as changes follow each other, nothing is told."""
+    """As long as changes follow each other, none is reported."""
     for _ in range(5):
         watching.path.touch()
         assert watching.told(QUIET_SECONDS * 0.9) == 0
@@ -87,7 +87,7 @@ def test_a_second_change_starts_the_wait_anew(watching: Watching) -> None:
 
 
 def test_a_file_that_is_being_written_is_left_alone(watching: Watching) -> None:
-    """While a writer has not closed the file, it is left alone for longer; when it has, no longer."""
+    """An open file is left alone for longer, a closed one is not."""
     with watching.path.open("a") as opened:
         opened.write("half")
         opened.flush()
@@ -101,7 +101,7 @@ def test_a_file_that_is_being_written_is_left_alone(watching: Watching) -> None:
 
 
 def test_a_config_maps_swap_is_told_each_time(watching: Watching) -> None:
-    """The kubelet's swap of a symbolic link is a change, the second time as the first."""
+    """The kubelet's swap of a symbolic link is a change, every time."""
     watching.path.unlink()
     for version in ("..1", "..2", "..3"):
         (watching.folder / version).mkdir()
@@ -113,7 +113,7 @@ def test_a_config_maps_swap_is_told_each_time(watching: Watching) -> None:
 
 @pytest.mark.parametrize("how", ["unlink", "rename"])
 def test_a_vanished_file_is_told(watching: Watching, how: str) -> None:
-    """A file that is deleted or moved away is a change too."""
+    """A deleted or moved file is a change too."""
     if how == "unlink":
         watching.path.unlink()
     else:
@@ -122,7 +122,7 @@ def test_a_vanished_file_is_told(watching: Watching, how: str) -> None:
 
 
 def test_the_poll_tells_what_events_lost(watching: Watching) -> None:
-    """Now and then the file is looked at, whatever inotify says."""
+    """The file is checked at intervals, without events too."""
     assert watching.told(POLL_SECONDS) == 0
     assert watching.told(QUIET_SECONDS) == 1
     watching.reactor.advance(POLL_SECONDS)
@@ -137,7 +137,7 @@ def _remove(folder: Path) -> None:
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_directory_that_is_made_anew_is_watched_anew(watching: Watching, times: int) -> None:
-    """The end of the directory does not end the watch, however often."""
+    """The deletion of the directory does not end the watch, however often."""
     for _ in range(times):
         _remove(watching.folder)
         watching.read_events()
@@ -154,7 +154,7 @@ def test_a_directory_that_is_made_anew_is_watched_anew(watching: Watching, times
 
 
 def test_a_directory_that_is_swapped_is_watched_anew(watching: Watching) -> None:
-    """A directory that was renamed away is given up, and the one in its place is watched."""
+    """A renamed directory is dropped, and the one in its place is watched."""
     aside = watching.folder.rename(watching.folder.parent / "aside")
     watching.folder.mkdir()
     watching.path.write_text("second")
@@ -169,7 +169,7 @@ def test_a_directory_that_is_swapped_is_watched_anew(watching: Watching) -> None
 
 
 def test_a_swap_that_no_event_told_is_found_by_the_poll(watching: Watching) -> None:
-    """Where the parent's directory is swapped, only the poll can see it; the watch moves over."""
+    """A swap of the parent directory is seen only by the poll, and the watch moves over."""
     watching.folder.rename(watching.folder.parent / "aside")
     for reader in list(watching.reactor.readers):
         os.read(reader.fileno(), 65_536)  # lost
@@ -183,7 +183,7 @@ def test_a_swap_that_no_event_told_is_found_by_the_poll(watching: Watching) -> N
 
 
 def test_without_inotify_the_poll_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where inotify has reached a limit, that is a warning, the poll goes on, and inotify is tried again."""
+    """If inotify has reached a limit, there is a warning, the poll goes on, and inotify is tried again."""
 
     def exhausted(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
@@ -201,7 +201,7 @@ def test_without_inotify_the_poll_does(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
-    """A watch on a directory that does not exist begins when the poll finds it."""
+    """The watch on a missing directory begins when the poll finds it."""
     reactor = MemoryReactorClock()
     changes: list[None] = []
     waiting = DirectoryWatcher(reactor, tmp_path / "later" / "file", lambda: changes.append(None))
@@ -216,7 +216,7 @@ def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None
 
 
 def test_the_end_leaves_nothing_behind(watching: Watching) -> None:
-    """Stopping in the middle of a change ends watch, poll and wait."""
+    """A stop during a change ends watch, poll and wait."""
     watching.path.write_text("second")
     watching.read_events()
     watching.watcher.stop()
@@ -226,7 +226,7 @@ def test_the_end_leaves_nothing_behind(watching: Watching) -> None:
 
 
 def test_a_failing_look_does_not_end_the_watch(tmp_path: Path) -> None:
-    """An error in whoever is told is theirs: the next change is told again."""
+    """An exception in the callback belongs to the callback: the next change is reported again."""
     folder = tmp_path / "etc"
     folder.mkdir()
     (folder / "file").write_text("first")

@@ -1,4 +1,4 @@
-"""The settings file as it was last good is kept, and nobody waits for the disk."""
+"""The last good settings file is saved without blocking the reactor."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_it_is_kept_by_a_thread(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
-    """Whoever asks for it goes on at once."""
+    """The caller goes on at once."""
     last_good.keep(path, b"one")
     assert not path.exists()
     threads.work()
@@ -53,7 +53,7 @@ def test_it_is_kept_by_a_thread(last_good: LastGoodFile, threads: Threads, path:
 
 
 def test_of_those_that_come_meanwhile_the_newest_is_kept(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
-    """One is written at a time, so that no older one replaces a newer one, and none takes a thread to wait in."""
+    """One copy is written at a time, so that no older one replaces a newer one, and no thread waits."""
     for content in (b"one", b"two", b"three"):
         last_good.keep(path, content)
     threads.work()
@@ -75,7 +75,7 @@ def test_what_is_there_is_not_written_again(last_good: LastGoodFile, path: Path)
 
 
 def test_what_cannot_be_kept_is_a_warning(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
-    """It keeps nothing from going on, and what comes next is tried again."""
+    """A failure stops nothing, and the next copy is tried again."""
     path.parent.write_text("no directory")
     with capturedLogs() as events:
         last_good.keep_now(path, b"one")

@@ -47,7 +47,7 @@ def seen(clock: Clock, *numbers: int) -> SeenIdentities:
 
 
 def test_removing_every_mapping_is_refused_and_removing_none_is_not() -> None:
-    """An emptied file is more likely a mistake than a wish."""
+    """An empty file is more likely a mistake than an intention."""
     with pytest.raises(LockedOut, match="every mapping"):
         finish(seen(Clock()).checking(table(), table(1), 0.5))
     with pytest.raises(LockedOut, match="every mapping") as caught:
@@ -73,20 +73,20 @@ def test_a_share_of_one_allows_everything() -> None:
 
 
 def test_one_alone_may_always_go() -> None:
-    """That somebody leaves is an ordinary change, also where few have come."""
+    """One user who leaves is an ordinary change, also if few have logged in."""
     finish(seen(Clock(), 1).checking(table(2), table(1, 2), 0.1))
     finish(seen(Clock(), 1, 2).checking(table(2), table(1, 2), 0.1))
 
 
 def test_a_few_count_as_many_do() -> None:
-    """Two of three are more than half, in however small a cluster."""
+    """Two of three are more than half, in the smallest cluster too."""
     with pytest.raises(LockedOut, match="2 of the 3"):
         finish(seen(Clock(), 1, 2, 3).checking(table(3), table(1, 2, 3), 0.5))
     finish(seen(Clock(), 1, 2, 3, 4).checking(table(3, 4), table(1, 2, 3, 4), 0.5))
 
 
 def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> None:
-    """Only who would lose access that they have is locked out."""
+    """Only users who would lose existing access count as locked out."""
     clock = Clock()
     identities = seen(clock, *range(20))
     finish(identities.checking(table(1), table(1), 0.1))
@@ -95,7 +95,7 @@ def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> N
 
 
 def test_who_comes_by_an_account_counts() -> None:
-    """Whole accounts and patterns let people in too, and lock them out when they go."""
+    """Whole accounts and patterns give access too, and their removal locks users out."""
     everyone = account("111122223333")
     identities = seen(Clock(), 1, 2, 3)
     finish(identities.checking(everyone, table(1, 2, 3), 0.5))
@@ -106,7 +106,7 @@ def test_who_comes_by_an_account_counts() -> None:
 
 
 def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many have come and are lost, no step looks for the mapping that is nearest to them, or takes long."""
+    """However many users lose access, no step looks for nearest rules or takes long."""
 
     def nearest(*_: object) -> str:
         raise AssertionError("looked for the nearest mapping")
@@ -116,7 +116,7 @@ def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = identities.checking(table(-1, -2), table(*range(2_000)), 0.5)
     for _ in range(50):
         next(steps)
-    identities.note(identity(2_001))  # others come in between
+    identities.note(identity(2_001))  # other work runs in between
     with pytest.raises(LockedOut, match="2000 of the 2000"):
         list(steps)
 

@@ -1,4 +1,4 @@
-"""The settings in force: read, read again, and kept where what comes next can't be used."""
+"""The settings in force: loaded, reloaded, and kept if the next version can't be used."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Reloading:
         return text
 
     def check(self) -> list[tuple[str, str]]:
-        """Look at the file, let everything that follows happen, and return the log's levels and words."""
+        """Check the file, run the reload, and return the log's levels and messages."""
         with capturedLogs() as events:
             self.file.check()
             self.work()
@@ -69,7 +69,7 @@ class Reloading:
             self.clock.advance(0.001)
 
     def allowed(self, *names: str) -> list[str]:
-        """Return those of the names that the mappings in force know."""
+        """Return the names known to the mappings in force."""
         return [name for name in names if identity(arn(name)).key in self.file.in_force.tables.tables[0].table.exact]
 
 
@@ -82,7 +82,7 @@ def reloading(tmp_path: Path, partitions: Mapping[str, Partition]) -> Reloading:
 
 
 def test_an_unchanged_file_is_left_alone(reloading: Reloading) -> None:
-    """A file with the same content changes and says nothing, whatever its date."""
+    """A file with the same content changes nothing and logs nothing, whatever its date."""
     settings = reloading.file.in_force.settings
     reloading.write("alice")
     assert reloading.check() == []
@@ -91,7 +91,7 @@ def test_an_unchanged_file_is_left_alone(reloading: Reloading) -> None:
 
 
 def test_a_changed_file_comes_into_force(reloading: Reloading) -> None:
-    """New mappings replace the old ones as one."""
+    """New mappings replace the old ones at once."""
     reloading.write("alice", "bob")
     assert reloading.check() == [("info", "mappings reloaded: 2 rules in force")]
     assert reloading.allowed("alice", "bob") == ["alice", "bob"]
@@ -100,7 +100,7 @@ def test_a_changed_file_comes_into_force(reloading: Reloading) -> None:
 
 
 def test_a_file_without_end_takes_no_memory(reloading: Reloading) -> None:
-    """Of a file that has grown beyond all measure no more is read than shows it."""
+    """Of an enormous file no more is read than proves it too large."""
     with reloading.path.open("r+b") as file:
         file.truncate(256 << 20)
     tracemalloc.start()
@@ -114,7 +114,7 @@ def test_a_file_without_end_takes_no_memory(reloading: Reloading) -> None:
 
 
 def test_what_is_in_force_is_never_changed_in_place(reloading: Reloading) -> None:
-    """Who holds the old settings goes on seeing them whole."""
+    """A holder of the old settings still sees all of them."""
     old = reloading.file.in_force.tables
     reloading.write("bob")
     reloading.check()
@@ -123,7 +123,7 @@ def test_what_is_in_force_is_never_changed_in_place(reloading: Reloading) -> Non
 
 
 def test_a_broken_file_keeps_the_last_good_one(reloading: Reloading) -> None:
-    """A broken file is told with every line, once, and changes nothing until it is mended."""
+    """A broken file is reported with every line, once, and changes nothing until it is repaired."""
     reloading.path.write_text("clusterID: prod\nserver:\n  mapUsers:\n  - userARN: nonsense\n    usernam: a\n")
     said = reloading.check()
     assert {level for level, _ in said} == {"error"}
@@ -139,7 +139,7 @@ def test_a_broken_file_keeps_the_last_good_one(reloading: Reloading) -> None:
 
 
 def test_a_mended_file_that_is_the_old_one_is_good_again(reloading: Reloading) -> None:
-    """A broken file that is put back as it was leaves no complaint."""
+    """A broken file that is restored leaves no problem."""
     good = reloading.path.read_text()
     reloading.path.write_text("nonsense: [")
     reloading.check()
@@ -150,7 +150,7 @@ def test_a_mended_file_that_is_the_old_one_is_good_again(reloading: Reloading) -
 
 
 def test_a_vanished_file_changes_nothing(reloading: Reloading) -> None:
-    """A file that can't be read is told once, and forgotten when it is back."""
+    """An unreadable file is reported once, and the problem ends when it is readable again."""
     good = reloading.path.read_text()
     reloading.path.unlink()
     said = reloading.check()
@@ -164,7 +164,7 @@ def test_a_vanished_file_changes_nothing(reloading: Reloading) -> None:
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(reloading: Reloading) -> None:
-    """A change during a reload is not lost: the file that is in force in the end is the last one."""
+    """A change during a reload is not lost: in the end the last version is in force."""
     reloading.write("bob")
     reloading.file.check()
     reloading.write("carol")
@@ -175,7 +175,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(reloading: Reloading
 
 
 def test_a_large_file_is_loaded_in_steps(reloading: Reloading) -> None:
-    """Between the steps of a large file the reactor turns, and the old mappings are in force."""
+    """Between the steps of a large file the reactor runs, and the old mappings are in force."""
     reloading.write(*(f"user{number}" for number in range(3_000)))
     reloading.file.check()
     reloading.clock.advance(0.001)
@@ -185,7 +185,7 @@ def test_a_large_file_is_loaded_in_steps(reloading: Reloading) -> None:
 
 
 def test_a_bug_in_loading_changes_nothing(reloading: Reloading, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where loading itself breaks, the mappings stay, it is logged, and the next change is taken."""
+    """If loading itself fails, the mappings stay, it is logged, and the next change is loaded."""
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
@@ -202,7 +202,7 @@ def test_a_bug_in_loading_changes_nothing(reloading: Reloading, monkeypatch: pyt
 
 
 def test_settings_that_need_a_restart_are_named(reloading: Reloading) -> None:
-    """A changed setting that a reload can't bring into force is named, and stays as it was."""
+    """A changed setting that needs a restart is named, and its old value stays."""
     reloading.write("bob", more="  port: 1234\n  audiences: [a]\n")
     said = reloading.check()
     assert [words.split()[2] for level, words in said if level == "warn"] == ["server.port", "server.audiences"]
@@ -211,14 +211,14 @@ def test_settings_that_need_a_restart_are_named(reloading: Reloading) -> None:
 
 
 def test_scrubbed_accounts_come_into_force_at_once(reloading: Reloading) -> None:
-    """Accounts that are to be scrubbed are so from the reload on."""
+    """Scrubbed accounts are in force from the reload on."""
     reloading.write("alice", more=f'  scrubbedAccounts: ["{ACCOUNT}"]\n')
     reloading.check()
     assert reloading.file.in_force.settings.scrubbed_accounts == {ACCOUNT}
 
 
 def test_options_stay_in_force_over_reloads(reloading: Reloading) -> None:
-    """What an option overrides stays overridden, and its setting in the file is no change."""
+    """An option on the command line stays in force, and its setting in the file is no change."""
     reloading.file = reloading.anew({"server.port": "7"})
     reloading.file.start()
     reloading.write("bob", more="  port: 8\n")
@@ -227,7 +227,7 @@ def test_options_stay_in_force_over_reloads(reloading: Reloading) -> None:
 
 
 def test_warnings_are_logged(reloading: Reloading) -> None:
-    """What an operator should look at is logged, and keeps nothing from coming into force."""
+    """Warnings are logged, and the settings come into force."""
     reloading.write("bob", "bob")
     said = reloading.check()
     assert [level for level, _ in said] == ["warn", "info"]
@@ -243,7 +243,7 @@ def test_a_first_start_needs_a_good_file(reloading: Reloading) -> None:
 
 
 def seen_users(reloading: Reloading, count: int) -> list[str]:
-    """Put users into force and let them be seen."""
+    """Put users into force, and record their logins."""
     names = [f"user{number}" for number in range(count)]
     reloading.write(*names)
     reloading.check()
@@ -254,7 +254,7 @@ def seen_users(reloading: Reloading, count: int) -> list[str]:
 
 
 def test_a_reload_that_removes_every_mapping_is_refused(reloading: Reloading) -> None:
-    """Mappings that are all gone are taken for a mistake, and said so in log and problems."""
+    """A file without mappings is taken for a mistake, reported in log and problems."""
     reloading.write()
     said = reloading.check()
     assert reloading.results == ["refused"]
@@ -264,7 +264,7 @@ def test_a_reload_that_removes_every_mapping_is_refused(reloading: Reloading) ->
 
 
 def test_a_reload_that_locks_out_too_many_is_refused_by_name(reloading: Reloading) -> None:
-    """More than the share of those seen lately is refused, with the list of who would be locked out."""
+    """A reload that locks out more than the share of recent users is refused, with their list."""
     names = seen_users(reloading, 10)
     reloading.write(*names[:4])
     said = reloading.check()
@@ -287,7 +287,7 @@ def test_a_share_of_one_allows_everything(reloading: Reloading) -> None:
 
 
 def test_who_would_be_locked_out_by_no_mapping_at_all_is_named(reloading: Reloading) -> None:
-    """With every mapping gone, the log lists whom that concerns; of many it says how many more there are."""
+    """Without mappings, the log lists the users, up to a limit, and the number of the others."""
     names = seen_users(reloading, 60)
     reloading.write()
     said = [words.partition("locked out: ")[2] for _, words in reloading.check() if "would be locked out" in words]
@@ -296,7 +296,7 @@ def test_who_would_be_locked_out_by_no_mapping_at_all_is_named(reloading: Reload
 
 @pytest.mark.parametrize("when", ["before the refusal", "after the refusal"])
 def test_force_brings_exactly_that_content_into_force(reloading: Reloading, when: str) -> None:
-    """A forced reload names the content by its hash: it is taken whomever it locks out, another content is not."""
+    """A forced reload names the content by its hash: that content is loaded whatever it locks out, another is not."""
     text = reloading.write()
     if when == "after the refusal":
         reloading.check()
@@ -326,7 +326,7 @@ def started_once(reloading: Reloading, more: str) -> None:
 
 
 def test_a_start_from_the_last_good_settings_is_loud(reloading: Reloading) -> None:
-    """Where the last good settings say so, a start with a broken file serves them, degraded and loud."""
+    """If the last good settings allow it, a start with a broken file serves them, with loud warnings."""
     started_once(reloading, LAST_GOOD)
     file = reloading.file = reloading.anew()
     with capturedLogs() as events:
@@ -351,7 +351,7 @@ def test_a_start_from_the_last_good_settings_is_loud(reloading: Reloading) -> No
     ],
 )
 def test_a_broken_file_still_says_where_the_last_good_one_is(reloading: Reloading, broken: str) -> None:
-    """The state directory is found in a file that can't be used, however its line is written."""
+    """The state directory is found in an unusable file, however its line is written."""
     reloading.write("alice", more=LAST_GOOD)
     reloading.check()
     reloading.path.write_text(broken.replace("STATE", str(reloading.state)))
@@ -373,7 +373,7 @@ def test_a_broken_file_still_says_where_the_last_good_one_is(reloading: Reloadin
 def test_a_start_without_good_settings_fails(
     reloading: Reloading, setting: str, spoil: Callable[[Path], object]
 ) -> None:
-    """Where the setting doesn't say so, or nothing good is left, the start fails with the file's own errors."""
+    """Without the setting, or without a good copy, the start fails with the file's errors."""
     started_once(reloading, setting)
     spoil(reloading.state / "last-good.yaml")
     with pytest.raises(ConfigError, match=r"config\.yaml:3:"):
@@ -381,7 +381,7 @@ def test_a_start_without_good_settings_fails(
 
 
 def test_a_state_directory_that_cannot_be_written_is_no_reason_to_stop(reloading: Reloading) -> None:
-    """Where the last good settings can't be kept, that is a warning, and the reload is done."""
+    """If the last good settings can't be saved, there is a warning, and the reload succeeds."""
     (reloading.state / "last-good.yaml").unlink()
     reloading.state.rmdir()
     reloading.state.write_text("no directory")
@@ -391,7 +391,7 @@ def test_a_state_directory_that_cannot_be_written_is_no_reason_to_stop(reloading
 
 
 def test_identities_of_scrubbed_accounts_are_not_named(reloading: Reloading) -> None:
-    """The list of who would be locked out leaves scrubbed accounts out."""
+    """The list of locked-out users leaves out scrubbed accounts."""
     names = seen_users(reloading, 10)
     reloading.write(*names, more=f'  scrubbedAccounts: ["{ACCOUNT}"]\n')
     reloading.check()

@@ -1,4 +1,4 @@
-"""What certificates say."""
+"""The facts in certificates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def leaf(*hosts: str) -> x509.Certificate:
     ],
 )
 def test_a_certificate_is_for_a_host(hosts: list[str], host: str) -> None:
-    """Case does not count, a wildcard is one label, and addresses have many spellings."""
+    """Case does not matter, a wildcard is one label, and addresses have several spellings."""
     assert name_problem(leaf(*hosts), host) == ""
 
 
@@ -47,19 +47,19 @@ def test_a_certificate_is_for_a_host(hosts: list[str], host: str) -> None:
     ],
 )
 def test_a_certificate_is_not_for_a_host(hosts: list[str], host: str) -> None:
-    """Anything else is named, with what the certificate is for."""
+    """Any other name is reported together with the certificate's names."""
     assert name_problem(leaf(*hosts), host) == f"not for the name {host}, but for {hosts[0]}"
 
 
 def test_a_common_name_is_no_name() -> None:
-    """A certificate without subject alternative names is for nobody."""
+    """A certificate without subject alternative names has no name."""
     certificate = x509.load_pem_x509_certificate(new_client_leaf(AUTHORITY, "localhost", NOW).certificate_pem)
     assert names_of(certificate) == frozenset()
     assert name_problem(certificate, "localhost") == "not for the name localhost, but for none"
 
 
 def test_who_signed() -> None:
-    """An authority of the same name with another key has not signed; the same key with another certificate has."""
+    """A CA with the same name and another key has not signed it. The same key with another certificate has."""
     certificate = leaf("localhost")
     authorities = (AUTHORITY, extended_ca(AUTHORITY, NOW + 9_000 * DAY), new_ca("authd", NOW))
     problems = [
@@ -69,7 +69,7 @@ def test_who_signed() -> None:
 
 
 def test_a_span_counts_days_on_both_sides() -> None:
-    """Days are what is left; negative since the end, and until the beginning."""
+    """The days left, negative after the end and before the beginning."""
     span = Validity(begins=NOW, ends=NOW + 10 * DAY)
     assert [span.days_left(NOW + days * DAY) for days in (-3, 0, 4, 10, 12)] == [-3, 10, 6, 0, -2]
     assert span.problem(NOW) == span.problem(NOW + 10 * DAY) == ""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_file_is_private_unless_said_otherwise(tmp_path: Path) -> None:
-    """A new file is its owner's alone, whatever the umask; a mode may be given."""
+    """A new file belongs to its owner alone, whatever the umask. A mode may be given."""
     old = os.umask(0)
     try:
         write_atomically(tmp_path / "secret", b"a")
@@ -35,7 +35,7 @@ def test_a_file_is_private_unless_said_otherwise(tmp_path: Path) -> None:
 
 
 def test_a_write_replaces_the_file_in_one_step(tmp_path: Path) -> None:
-    """Who has the old file open goes on reading it; the name leads to the new one."""
+    """A reader of the old file goes on reading it. The name leads to the new one."""
     path = tmp_path / "file"
     write_atomically(path, b"old")
     with path.open("rb") as opened:
@@ -46,7 +46,7 @@ def test_a_write_replaces_the_file_in_one_step(tmp_path: Path) -> None:
 
 
 def test_the_folder_is_synced_after_the_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is new is brought to the disk before anything else is done; where that can't be, it stays."""
+    """A new name is on disk before anything else happens. If the sync fails, the file stays."""
     synced: list[bool] = []
     real = os.fsync
 
@@ -64,7 +64,7 @@ def test_the_folder_is_synced_after_the_new_name(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("step", ["fsync", "replace", "fchmod"])
 def test_a_write_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    """Where any step of writing fails, the old file stays as it was and nothing else is left."""
+    """If any step of writing fails, the old file stays and nothing else is left."""
     path = tmp_path / "file"
     write_atomically(path, b"old")
 
@@ -79,7 +79,7 @@ def test_a_write_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_pair_is_made_once(tmp_path: Path) -> None:
-    """Certificates are made where there are none, with private keys, and never made again."""
+    """Missing certificates are created, with private keys, and never replaced."""
     files = StateFiles(folder=tmp_path / "deep" / "state")
     files.ensure_pair(HOSTS, NOW)
     names = {path.name: mode(path) for path in files.folder.iterdir()}
@@ -93,7 +93,7 @@ def test_a_pair_is_made_once(tmp_path: Path) -> None:
 
 
 def test_the_authority_outlives_its_leaf(tmp_path: Path) -> None:
-    """A missing leaf is signed anew by the same authority."""
+    """A missing leaf is signed anew by the same CA."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     authority, old = files.authority.read_bytes(), files.certificate.read_bytes()
@@ -104,7 +104,7 @@ def test_the_authority_outlives_its_leaf(tmp_path: Path) -> None:
 
 
 def test_somebody_elses_pair_is_trusted_itself(tmp_path: Path) -> None:
-    """Where there is no authority of our own, the certificate itself is what clients trust."""
+    """Without a CA of our own, clients trust the certificate itself."""
     files = StateFiles(folder=tmp_path)
     files.certificate.write_bytes(b"theirs")
     files.key.write_bytes(b"theirs")
@@ -125,7 +125,7 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 def test_half_of_somebody_elses_is_never_replaced(tmp_path: Path) -> None:
-    """Where a certificate or an authority is there without its key, nothing is made in its place."""
+    """If a certificate or a CA has no key, nothing is created in its place."""
     for there, missing in (("cert.pem", "key.pem"), ("key.pem", "cert.pem"), ("ca.pem", "ca-key.pem")):
         files = StateFiles(folder=tmp_path / there)
         files.ensure_pair(HOSTS, NOW)
@@ -141,7 +141,7 @@ def test_half_of_somebody_elses_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_an_authority_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
-    """A first start that ended between the authority's key and its certificate is begun anew: nobody trusts it yet."""
+    """A first start that ended between the CA's key and certificate starts anew: nobody trusts it yet."""
     files = StateFiles(folder=tmp_path)
     files.authority_key.write_bytes(new_ca("authd", NOW).key_pem)
     files.ensure_pair(HOSTS, NOW)
@@ -149,7 +149,7 @@ def test_an_authority_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
 
 
 def test_another_authoritys_key_signs_nothing(tmp_path: Path) -> None:
-    """A key that isn't the authority's would sign what no client trusts: the pair stays as it is."""
+    """A CA with another CA's key would sign certificates that no client trusts, so the pair stays."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     before = files.read_pair()
@@ -162,7 +162,7 @@ def test_another_authoritys_key_signs_nothing(tmp_path: Path) -> None:
 
 
 def test_the_last_good_pair_is_both_in_one(tmp_path: Path) -> None:
-    """What was kept comes back byte for byte; an unchanged one is not written again, a broken one is told."""
+    """A saved file comes back byte for byte. An unchanged one is not written again, a broken one is reported."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     assert files.read_last_pair() == files.read_pair()
@@ -175,7 +175,7 @@ def test_the_last_good_pair_is_both_in_one(tmp_path: Path) -> None:
 
 
 def test_the_kubeconfig_trusts_what_is_served(tmp_path: Path) -> None:
-    """A certificate that the authority beside it did not sign is trusted itself; a broken one gives way to the last."""
+    """A certificate of another CA is trusted itself. A broken one gives way to the last one."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     authority, own = files.authority.read_bytes(), files.read_pair()
@@ -191,7 +191,7 @@ def test_the_kubeconfig_trusts_what_is_served(tmp_path: Path) -> None:
 
 
 def test_an_authority_with_wrong_dates_is_signed_anew_by_its_own_key(tmp_path: Path) -> None:
-    """Made by a clock that was ahead or behind, it becomes valid now, and remains what it was for all who trust it."""
+    """A certificate from a wrong clock becomes valid now, and stays trusted by all its clients."""
     for made in (NOW + timedelta(days=900), NOW - timedelta(days=4_000)):
         files = StateFiles(folder=tmp_path / str(made.year))
         files.ensure_pair(HOSTS, made)
@@ -209,7 +209,7 @@ def test_an_authority_with_wrong_dates_is_signed_anew_by_its_own_key(tmp_path: P
 
 
 def test_a_good_authority_and_somebody_elses_are_left_alone(tmp_path: Path) -> None:
-    """What is valid, what can't be signed here, and what another authority has signed stays byte for byte."""
+    """A certificate that is valid, unsignable here, or signed by another CA stays byte for byte."""
     files = StateFiles(folder=tmp_path)
     assert not files.mend_authority(NOW)
     files.ensure_pair(HOSTS, NOW)
@@ -226,7 +226,7 @@ def test_a_good_authority_and_somebody_elses_are_left_alone(tmp_path: Path) -> N
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
-    """Old temporary files of our own, which may hold keys, are removed; young ones and others' are not."""
+    """Our own old temporary files, which may contain keys, are removed. Young ones and others' are not."""
     files = StateFiles(folder=tmp_path)
     names = (".key.pem.abcd_123", ".last-good.yaml.zzzzzzzz", ".cert.pem.new", ".bashrc", "key.pem", ".ca.pem.young_12")
     for name in names:
@@ -240,7 +240,7 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cert.pem", "key.pem", "ca.pem", "ca-key.pem", "last-good.pem"])
 def test_a_fifo_is_refused_at_once(tmp_path: Path, name: str) -> None:
-    """Nothing waits for a writer that may never come."""
+    """A named pipe does not make the daemon wait for a writer."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     (tmp_path / name).unlink(missing_ok=True)
@@ -261,7 +261,7 @@ def test_a_fifo_is_refused_at_once(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["key.pem", "ca-key.pem", "last-good.pem"])
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o644])
 def test_a_key_for_others_than_its_owner_is_named(tmp_path: Path, name: str, bits: int) -> None:
-    """Whoever can use a key can pose as the webhook: the sentence names the file, its mode and the command."""
+    """A key that others can read could serve as the webhook's: the message names the file, its mode and the command."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     assert files.exposed_keys() == ""

@@ -1,4 +1,4 @@
-"""The webhook kubeconfig: its content, and when it is written."""
+"""The webhook kubeconfig: its content, and the time of its writing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def parsed(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the cluster and the user that the current context leads to."""
+    """Return the cluster and the user of the current context."""
     config = yaml.safe_load(content)
     assert (config["apiVersion"], config["kind"]) == ("v1", "Config")
     by_name = {kind: {entry["name"]: entry for entry in config[kind]} for kind in ("contexts", "clusters", "users")}
@@ -42,7 +42,7 @@ def parsed(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     ],
 )
 def test_it_leads_to_the_webhook_and_trusts_one_authority(host: str, server: str) -> None:
-    """The kubeconfig names the webhook's URL and carries the authority itself."""
+    """The kubeconfig has the webhook's URL and contains the CA."""
     cluster, user = parsed(webhook_kubeconfig(host=host, port=21362, authority_pem=b"-----CA-----"))
     assert cluster["server"] == server
     assert base64.b64decode(cluster["certificate-authority-data"]) == b"-----CA-----"
@@ -50,7 +50,7 @@ def test_it_leads_to_the_webhook_and_trusts_one_authority(host: str, server: str
 
 
 def test_with_a_client_certificate_it_proves_itself() -> None:
-    """For mutual TLS the kubeconfig carries the client's pair."""
+    """For mutual TLS the kubeconfig contains the client's certificate and key."""
     client = CertifiedKey(certificate_pem=b"cert", key_pem=b"key")
     _, user = parsed(webhook_kubeconfig(host="localhost", port=1, authority_pem=b"ca", client=client))
     assert {name: base64.b64decode(value) for name, value in user.items()} == {
@@ -75,7 +75,7 @@ def ensured(path: Path, files: StateFiles, port: int, now: datetime, *, mutual_t
 
 
 def test_it_is_written_once(tmp_path: Path, files: StateFiles) -> None:
-    """It is written where it isn't there as it should be, private, in folders that are made; and then left alone."""
+    """It is written if it is missing or different, private, in folders that are made for it, and then left alone."""
     path = tmp_path / "deep" / "er" / "kubeconfig.yaml"
     assert ensured(path, files, 21362, NOW)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -88,7 +88,7 @@ def test_it_is_written_once(tmp_path: Path, files: StateFiles) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, files: StateFiles) -> None:
-    """Where it can't be written, the error names the file and what to do."""
+    """If it can't be written, the error names the file and the next step."""
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "kubeconfig.yaml"
     with pytest.raises(ConfigError, match=r"can't be written: .*; run `authd init`") as caught:
@@ -102,17 +102,17 @@ def user_of(path: Path) -> dict[str, str]:
 
 
 def write_with(path: Path, user: dict[str, str]) -> None:
-    """Write a kubeconfig of before, with that user and of another port."""
+    """Write an earlier kubeconfig, with that user and another port."""
     path.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=b"ca", user=user))
 
 
 def stranger(now: datetime = NOW) -> CertifiedKey:
-    """Return a client's pair of another authority."""
+    """Return a client certificate of another CA."""
     return new_client_leaf(new_ca("x", now), "kube-apiserver", now)
 
 
 def test_a_client_certificate_stays_where_nobody_asks_for_one(tmp_path: Path, files: StateFiles) -> None:
-    """What `authd init --mutual-tls` wrote is kept when all else changes, and so is another authority's."""
+    """A client certificate from `authd init --mutual-tls` is kept when all else changes, and so is another CA's."""
     path = tmp_path / "kubeconfig.yaml"
     for client in (files.client_leaf(NOW), stranger()):
         write_with(path, client_entries(client))
@@ -123,7 +123,7 @@ def test_a_client_certificate_stays_where_nobody_asks_for_one(tmp_path: Path, fi
 
 
 def test_client_certificates_in_files_stay_while_the_files_are_there(tmp_path: Path, files: StateFiles) -> None:
-    """A kubeconfig that names files, relative ones too, goes on naming them; those that are gone open nothing."""
+    """A kubeconfig that names files, relative ones too, still names them. Missing files are not kept."""
     path = tmp_path / "kubeconfig.yaml"
     client = files.client_leaf(NOW)
     (tmp_path / "client.pem").write_bytes(client.certificate_pem)
@@ -152,7 +152,7 @@ def test_client_certificates_in_files_stay_while_the_files_are_there(tmp_path: P
     ids=str,
 )
 def test_a_kubeconfig_of_no_use_is_replaced(tmp_path: Path, files: StateFiles, content: str) -> None:
-    """What can't be read as a kubeconfig, or names no certificate, keeps nothing."""
+    """A broken kubeconfig, and one without a certificate, keep nothing."""
     path = tmp_path / "kubeconfig.yaml"
     path.write_text(content)
     assert ensured(path, files, 21362, NOW)
@@ -160,7 +160,7 @@ def test_a_kubeconfig_of_no_use_is_replaced(tmp_path: Path, files: StateFiles, c
 
 
 def test_a_client_certificate_that_opens_stays(tmp_path: Path, files: StateFiles) -> None:
-    """Where one is asked for, the one that is there stays as long as it opens: kube-apiserver has read it."""
+    """If mutual TLS is required, a usable certificate stays, since kube-apiserver has read it."""
     path = tmp_path / "kubeconfig.yaml"
     ensured(path, files, 21362, NOW, mutual_tls=True)
     user = user_of(path)
@@ -171,7 +171,7 @@ def test_a_client_certificate_that_opens_stays(tmp_path: Path, files: StateFiles
 
 @pytest.mark.parametrize("what", ["none", "another authority's", "not valid yet", "ended"])
 def test_a_client_certificate_that_does_not_open_is_replaced(tmp_path: Path, files: StateFiles, what: str) -> None:
-    """Where one is asked for and the one that is there would be refused, another is signed."""
+    """If mutual TLS is required and the certificate would be refused, another one is signed."""
     path = tmp_path / "kubeconfig.yaml"
     users = {
         "none": {},
@@ -194,7 +194,7 @@ def keeper(settings: Settings, files: StateFiles) -> WebhookKubeconfig:
 
 
 def test_it_follows_what_is_served(tmp_path: Path, files: StateFiles) -> None:
-    """Another certificate to trust, or somebody's edit, is made up for while the daemon runs; trouble is said."""
+    """Another CA, or an edit by hand, is corrected while the daemon runs. Problems are logged."""
     path = tmp_path / "kubeconfig.yaml"
     trusted = [b"ca of before"]
     kept = WebhookKubeconfig(settings(path), files, 21362, trusted=lambda: trusted[-1], served=bytes, now=lambda: NOW)
@@ -216,7 +216,7 @@ def test_it_follows_what_is_served(tmp_path: Path, files: StateFiles) -> None:
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Let every writing fail."""
+    """Let every write fail."""
 
     def failing(*_: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -227,7 +227,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 def test_a_full_disk_is_no_reason_not_to_start(
     tmp_path: Path, files: StateFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a kubeconfig is there but can't be renewed for now, that is said, and tried again until it can."""
+    """If an existing kubeconfig can't be renewed now, it is logged and tried again until it works."""
     path = tmp_path / "kubeconfig.yaml"
     path.write_text("of before")
     kept = keeper(settings(path), files)
@@ -256,7 +256,7 @@ def test_what_somebody_must_mend_ends_the_start(
     number: int,
     there: bool,
 ) -> None:
-    """Without a kubeconfig of before, or without the right to replace it, there is nothing to wait for."""
+    """Without an earlier kubeconfig, or without permission to replace it, there is nothing to wait for."""
     path = tmp_path / "kubeconfig.yaml"
     if there:
         path.write_text("of before")

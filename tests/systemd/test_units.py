@@ -15,7 +15,7 @@ from authd.daemon.tap import Options
 FOLDER = Path(__file__).parents[2] / "systemd"
 SERVICE = (FOLDER / "authd.service").read_text("utf-8")
 SOCKET = (FOLDER / "authd.socket").read_text("utf-8")
-#: As systemd-analyze counts, from 0 to 10.
+#: On the scale of systemd-analyze, from 0 to 10.
 MOST_EXPOSED = 1.5
 
 needs_systemd = pytest.mark.skipif(
@@ -44,14 +44,14 @@ def analyze(units, *arguments):
 
 @needs_systemd
 def test_verify(units):
-    """The units are clean to `systemd-analyze verify`."""
+    """The units pass `systemd-analyze verify`."""
     ended = analyze(units, "verify", "./authd.service", "./authd.socket")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 @needs_systemd
 def test_verify_finds_faults(units):
-    """A fault in a unit is found, so that cleanness means something."""
+    """A fault in a unit is found, so the check works."""
     (units / "authd.service").write_text(SERVICE.replace("ProtectClock=", "ProtectClok="))
     assert "ProtectClok" in analyze(units, "verify", "./authd.service").stderr
 
@@ -67,7 +67,7 @@ def test_exposure(units):
 
 @needs_systemd
 def test_what_stays_open_is_explained(units):
-    """Everything that still counts for exposure is named in the unit's comments, with the reason."""
+    """Every remaining exposure is named in the unit's comments, with its reason."""
     out = analyze(units, "security", "--offline=true", "./authd.service").stdout
     still_open = {name for line in re.findall(r"^✗ (\S+)", out, re.MULTILINE) for name in re.findall(r"(\w+)=", line)}
     reasons = SERVICE[SERVICE.index("still counts") :]
@@ -76,7 +76,7 @@ def test_what_stays_open_is_explained(units):
 
 
 def test_the_command():
-    """The daemon is started by an absolute path, from a directory that it can't write, with options that it has."""
+    """The daemon is started by an absolute path, from a directory that it can't write, with existing options."""
     (command,) = values(SERVICE, "ExecStart")
     program, *arguments = command.split()
     assert program.startswith("/")
@@ -93,12 +93,12 @@ def test_the_command():
 
 
 def test_no_memory_deny_write_execute():
-    """With it, pyOpenSSL could not make its callbacks, and the daemon would end at its first call to STS."""
+    """MemoryDenyWriteExecute would break pyOpenSSL's callbacks, and the daemon with them at its first call to STS."""
     assert values(SERVICE, "MemoryDenyWriteExecute") == []
 
 
 def test_the_socket():
-    """Systemd holds the port that kubeconfigs name, with room for a restart's worth of connections."""
+    """Systemd holds the kubeconfig's port, with a backlog for the connections of a restart."""
     settings = Settings(cluster_id="c")
     assert values(SOCKET, "ListenStream") == [f"{settings.address}:{settings.port}"]
     assert values(SOCKET, "Backlog") == [str(MAX_CONNECTIONS)]
@@ -106,5 +106,5 @@ def test_the_socket():
 
 
 def test_state():
-    """The state directory is the one that the settings name by default."""
+    """The state directory is the settings' default."""
     assert f"/var/lib/{values(SERVICE, 'StateDirectory')[0]}" == Settings(cluster_id="c").state_dir

@@ -1,4 +1,4 @@
-"""The certificate that serves: made, renewed, swapped, and kept where its successor is broken."""
+"""The serving certificate: created, renewed, swapped, and kept if its successor is broken."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOSTS = ("localhost", "127.0.0.1")
 
 
 class Served:
-    """A pair in a folder of its own, and a clock for it."""
+    """A certificate and key in a folder of its own, with a clock."""
 
     def __init__(self, folder: Path) -> None:
         self.files = StateFiles(folder=folder)
@@ -32,7 +32,7 @@ class Served:
         return ServingCertificate(self.files, HOSTS, lambda: self.now, client_certificates=False)
 
     def check(self) -> list[str]:
-        """Look at the files, and return what was logged."""
+        """Check the files, and return the log."""
         with capturedLogs() as events:
             self.pair.check()
         return [event["log_level"].name for event in events]
@@ -46,21 +46,21 @@ def served(tmp_path: Path) -> Served:
 
 
 def test_a_new_pair_is_made_and_good(served: Served) -> None:
-    """A first start makes a pair that lives for months, and has nothing to complain of."""
+    """The first start creates a certificate that is valid for months, without a warning."""
     assert served.pair.span.ends == served.now + LEAF_LIFETIME
     assert served.pair.days_left == LEAF_LIFETIME.days
     assert served.pair.problem() == ""
 
 
 def test_nothing_changes_without_a_reason(served: Served) -> None:
-    """Looking at files that are the same swaps and says nothing."""
+    """A check of unchanged files keeps the context and logs nothing."""
     context = served.pair.tls.current
     assert served.check() == []
     assert served.pair.tls.current is context
 
 
 def test_the_leaf_is_renewed_in_time_and_the_authority_stays(served: Served) -> None:
-    """Long before its end the leaf is signed anew and served, and what clients trust stays the same."""
+    """The leaf is signed anew long before it expires, and the CA that clients trust stays the same."""
     authority, context = served.files.authority.read_bytes(), served.pair.tls.current
     served.now += LEAF_LIFETIME - RENEW_BEFORE - timedelta(seconds=1)
     assert served.check() == []
@@ -73,7 +73,7 @@ def test_the_leaf_is_renewed_in_time_and_the_authority_stays(served: Served) -> 
 
 
 def test_a_pair_on_disk_is_picked_up(served: Served) -> None:
-    """A pair that someone put there is served at the next look."""
+    """A certificate that an operator puts into the files is served from the next check on."""
     served.files.issue_leaf(served.files.read_authority(), HOSTS, served.now - timedelta(days=5))
     assert served.check() == ["info"]
     assert served.pair.span.ends == served.now - timedelta(days=5) + LEAF_LIFETIME
@@ -91,7 +91,7 @@ BREAK: dict[str, Callable[[StateFiles], object]] = {
 
 @pytest.mark.parametrize("how", BREAK)
 def test_a_broken_pair_keeps_the_old_one(served: Served, how: str) -> None:
-    """What can't be served is not served: the old pair stays, and it is said once in the log and always in readiness."""
+    """An unusable certificate is not served. The old one stays, with one log line and a lasting readiness problem."""
     context, ends = served.pair.tls.current, served.pair.span.ends
     good = served.files.certificate.read_bytes(), served.files.key.read_bytes()
     BREAK[how](served.files)
@@ -106,7 +106,7 @@ def test_a_broken_pair_keeps_the_old_one(served: Served, how: str) -> None:
 
 
 def test_a_renewal_that_fails_is_loud_and_tried_again(served: Served) -> None:
-    """Where the authority is broken the old leaf goes on serving, and renewal happens as soon as it is mended."""
+    """With a broken CA the old leaf is still served, and renewal happens as soon as the CA is repaired."""
     served.now += LEAF_LIFETIME - RENEW_BEFORE / 2 + timedelta(days=1)
     authority = served.files.authority.read_bytes()
     served.files.authority.write_text("nonsense")
@@ -118,7 +118,7 @@ def test_a_renewal_that_fails_is_loud_and_tried_again(served: Served) -> None:
 
 
 def test_a_broken_pair_at_the_start_is_an_error(tmp_path: Path) -> None:
-    """A start with a pair of someone else's that can't be served is an error that names the folder."""
+    """A start with an unusable certificate of the operator is an error that names the folder."""
     served = Served(tmp_path)
     served.files.certificate.write_text("nonsense")
     served.files.key.write_text("nonsense")
@@ -127,7 +127,7 @@ def test_a_broken_pair_at_the_start_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_renewal_that_was_cut_off_is_mended_at_the_next_start(served: Served) -> None:
-    """A key that was renewed without its certificate (a crash, a full disk) does not keep the daemon from starting."""
+    """A key renewed without its certificate (a crash, a full disk) does not prevent the start."""
     successor = new_leaf(served.files.read_authority(), HOSTS, served.now)
     served.files.key.write_bytes(successor.key_pem)
     served.pair = served.anew()
@@ -140,7 +140,7 @@ def test_a_renewal_that_was_cut_off_is_mended_at_the_next_start(served: Served) 
 
 
 def test_somebody_elses_pair_is_never_replaced(tmp_path: Path) -> None:
-    """A pair without our authority is served to its end, with warnings in time."""
+    """A certificate of another CA is served until it expires, with warnings in time."""
     served = Served(tmp_path)
     theirs = new_leaf(new_ca("theirs", served.now), HOSTS, served.now)
     served.files.put_pair(theirs)
@@ -157,7 +157,7 @@ def test_somebody_elses_pair_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_a_start_after_a_long_rest_serves_a_new_leaf(served: Served) -> None:
-    """A daemon that was down beyond the leaf's end renews it at its first look."""
+    """A daemon that was down when its leaf expired renews it in its first check."""
     served.now += LEAF_LIFETIME + timedelta(days=1)
     served.pair = served.anew()
     served.pair.load()
@@ -166,7 +166,7 @@ def test_a_start_after_a_long_rest_serves_a_new_leaf(served: Served) -> None:
 
 
 def test_the_authoritys_end_bounds_the_leaf(served: Served) -> None:
-    """Near the authority's end a leaf ends with it, and readiness says so in time."""
+    """If the CA expires soon, a leaf expires with it, and readiness reports this in time."""
     served.now += AUTHORITY_LIFETIME - timedelta(days=2)
     served.check()
     assert served.pair.days_left == 2
@@ -174,7 +174,7 @@ def test_the_authoritys_end_bounds_the_leaf(served: Served) -> None:
 
 
 def put(served: Served, lifetime: timedelta, begins: timedelta = timedelta(), host: str = "localhost") -> CertifiedKey:
-    """Put a pair of somebody else's into the files."""
+    """Put a certificate of another CA into the files."""
     now = served.now + begins
     theirs = new_ca("theirs", now + lifetime - AUTHORITY_LIFETIME)
     pair = new_leaf(theirs, (host,), now)
@@ -183,7 +183,10 @@ def put(served: Served, lifetime: timedelta, begins: timedelta = timedelta(), ho
 
 
 def test_somebody_elses_pair_stays_beside_our_authority(served: Served) -> None:
-    """A pair that replaced ours, and lives for a day altogether, is served as it is; the authority doesn't take over."""
+    """A certificate that replaced ours is served as it is, even with a lifetime of one day.
+
+    Our CA does not take over.
+    """
     theirs = put(served, timedelta(days=1))
     assert served.check() == ["info"]
     assert served.check() == []
@@ -205,7 +208,7 @@ def test_somebody_elses_pair_stays_beside_our_authority(served: Served) -> None:
 def test_a_pair_that_is_not_valid_now_keeps_the_old_one(
     served: Served, begins: timedelta, lifetime: timedelta, says: str
 ) -> None:
-    """What every client would refuse is not put in the place of what they take, and readiness says why."""
+    """A certificate that every client would refuse does not replace a good one, and readiness gives the reason."""
     context = served.pair.tls.current
     put(served, lifetime, begins)
     assert served.check() == ["error"]
@@ -214,7 +217,7 @@ def test_a_pair_that_is_not_valid_now_keeps_the_old_one(
 
 
 def test_a_renewal_that_can_not_be_done_does_not_hide_a_new_pair(served: Served) -> None:
-    """With a broken authority a good pair of somebody else's is the way out, and it is taken."""
+    """With a broken CA, a good certificate of another CA is accepted: it is the way out."""
     served.now += LEAF_LIFETIME - timedelta(days=3)
     served.files.authority_key.write_text("nonsense")
     assert served.check() == ["error"]
@@ -225,7 +228,7 @@ def test_a_renewal_that_can_not_be_done_does_not_hide_a_new_pair(served: Served)
 
 
 def test_a_renewal_mends_broken_files(served: Served) -> None:
-    """Files that were left broken until our own leaf is due are replaced: that is better than its end."""
+    """Broken files are replaced as soon as our own leaf is due, since an expired leaf would be worse."""
     served.files.certificate.write_text("nonsense")
     assert served.check() == ["error"]
     served.now += LEAF_LIFETIME - RENEW_BEFORE + timedelta(days=1)
@@ -234,7 +237,7 @@ def test_a_renewal_mends_broken_files(served: Served) -> None:
 
 
 def test_another_hostname_is_another_leaf(served: Served) -> None:
-    """Started under another name, our own leaf is signed anew for it, by the authority that clients know."""
+    """After a start with another host name, our leaf is signed anew for it by the CA that clients know."""
     authority = served.files.authority.read_bytes()
     served.pair = ServingCertificate(served.files, ("authd.example",), lambda: served.now, client_certificates=False)
     served.pair.load()
@@ -246,11 +249,11 @@ def test_another_hostname_is_another_leaf(served: Served) -> None:
     theirs = served.files.certificate.read_bytes()
     assert served.check() == ["warn", "info"]
     assert served.check() == []
-    assert served.files.certificate.read_bytes() == theirs  # another daemon's may be the one that asked for it
+    assert served.files.certificate.read_bytes() == theirs  # another daemon may have requested it
 
 
 def test_somebody_elses_pair_for_another_name_is_told(served: Served) -> None:
-    """A certificate that kube-apiserver would refuse is served, with a warning that names both names."""
+    """A certificate that kube-apiserver would refuse is served with a warning that names both host names."""
     put(served, timedelta(days=300), host="other.example")
     with capturedLogs() as events:
         served.pair.check()
@@ -261,7 +264,7 @@ def test_somebody_elses_pair_for_another_name_is_told(served: Served) -> None:
 
 
 def test_clients_are_to_trust_what_is_served(served: Served) -> None:
-    """What the kubeconfig gets is right for the pair that serves, not for files that can't be served."""
+    """The kubeconfig fits the certificate in use, not the unusable files."""
     authority = served.files.authority.read_bytes()
     assert served.pair.trusted_pem == authority
     served.files.certificate.write_bytes(new_ca("x", served.now).certificate_pem)
@@ -277,7 +280,10 @@ def test_clients_are_to_trust_what_is_served(served: Served) -> None:
 
 
 def test_a_good_pair_that_finds_no_room_is_kept_later(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk a new pair is served, one warning says that it isn't kept, and with room it is."""
+    """On a full disk a new certificate is served with one warning that it is not saved.
+
+    It is saved once there is room.
+    """
     theirs = put(served, timedelta(days=300))
     with monkeypatch.context() as full:
 
@@ -293,7 +299,7 @@ def test_a_good_pair_that_finds_no_room_is_kept_later(served: Served, monkeypatc
 
 
 def test_with_mutual_tls_a_mended_authority_is_taken(tmp_path: Path) -> None:
-    """The authority that clients are checked by is the one in the file, also when the server's pair stays."""
+    """The CA for client certificates comes from the file, even if the server's certificate stays."""
     served = Served(tmp_path)
     served.files.ensure_pair(HOSTS, served.now + timedelta(days=9))
     served.files.issue_leaf(served.files.read_authority(), HOSTS, served.now)
@@ -308,7 +314,7 @@ def test_with_mutual_tls_a_mended_authority_is_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", BREAK)
 def test_a_start_with_a_broken_pair_serves_the_last_good_one(served: Served, how: str) -> None:
-    """A pair of somebody else's that is broken when the daemon comes back gives way to what served before, loudly."""
+    """If the operator's certificate is broken at a start, the previous one is served, with an error in the log."""
     theirs = put(served, timedelta(days=300))
     served.check()
     for path in (served.files.authority, served.files.authority_key):
@@ -328,7 +334,7 @@ def test_a_start_with_a_broken_pair_serves_the_last_good_one(served: Served, how
 
 
 def test_what_the_clock_does_between_two_looks_is_noticed(served: Served) -> None:
-    """A clock that jumps far ahead and back renews our own leaf each time, without a look at the files."""
+    """A clock that jumps far ahead and back renews our leaf each time, without a check of the files."""
     served.files.certificate.write_bytes(served.files.certificate.read_bytes() + b"\n")
     for jump in (timedelta(days=200), timedelta(days=-200)):
         served.now += jump
@@ -343,7 +349,7 @@ def test_what_the_clock_does_between_two_looks_is_noticed(served: Served) -> Non
 
 
 def test_what_failed_is_not_tried_every_second(served: Served) -> None:
-    """Where a renewal fails, the clock's own look leaves it to the next whole check."""
+    """If a renewal fails, the check by the clock leaves it to the next full check."""
     served.now += LEAF_LIFETIME
     key = served.files.authority_key.read_bytes()
     served.files.authority_key.write_text("nonsense")
@@ -356,7 +362,7 @@ def test_what_failed_is_not_tried_every_second(served: Served) -> None:
 
 
 def test_an_authority_that_is_not_valid_yet_is_told(served: Served, tmp_path: Path) -> None:
-    """A state directory of the future is told in words and in days, and mended by the authority's own key."""
+    """State from the future is reported in words and days, and repaired with the CA's own key."""
     files = StateFiles(folder=tmp_path / "future")
     files.ensure_pair(HOSTS, served.now + timedelta(days=100))
     files.issue_leaf(files.read_authority(), HOSTS, served.now)
@@ -374,7 +380,7 @@ def test_an_authority_that_is_not_valid_yet_is_told(served: Served, tmp_path: Pa
 
 
 def test_an_authority_that_has_ended_is_told(served: Served) -> None:
-    """At the end of the authority's ten years its leaf ends too; signed anew, both go on."""
+    """After the CA's ten years its leaf expires too. Both are signed anew and work again."""
     served.now += AUTHORITY_LIFETIME + timedelta(days=1)
     assert served.check() == []
     assert served.pair.problem().startswith("expired at ")
@@ -385,7 +391,7 @@ def test_an_authority_that_has_ended_is_told(served: Served) -> None:
 
 
 def test_a_broken_authority_is_told_at_the_start(served: Served) -> None:
-    """A daemon whose authority can't be read starts with what it has, and says so before the leaf ends."""
+    """A daemon with an unreadable CA starts with the files it has, and warns before the leaf expires."""
     served.files.authority.write_text("nonsense")
     served.pair = served.anew()
     with capturedLogs() as events:
@@ -396,7 +402,7 @@ def test_a_broken_authority_is_told_at_the_start(served: Served) -> None:
 
 
 def test_a_folder_that_can_not_be_read_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state directory that was closed to the daemon is missed aloud; nothing is raised."""
+    """A state directory without read permission is reported. Nothing is raised."""
 
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -410,7 +416,7 @@ def test_a_folder_that_can_not_be_read_is_told(served: Served, monkeypatch: pyte
 
 
 def test_an_exposed_key_is_warned_of_once(served: Served) -> None:
-    """The log names the key; what stays as it is isn't told again."""
+    """The log names the key once, and does not repeat an unchanged state."""
     (served.files.folder / "key.pem").chmod(0o640)
     assert served.check() == ["warn"]
     assert served.check() == []

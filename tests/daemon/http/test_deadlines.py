@@ -1,4 +1,4 @@
-"""Absolute deadlines, looked at now and then."""
+"""Absolute deadlines, checked at intervals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from authd.daemon.http.deadlines import Deadlines
 
 
 class Connection:
-    """A connection that remembers how often it was ended."""
+    """A connection that counts its ends."""
 
     def __init__(
         self, deadline: float | None = None, idle_since: float | None = None, stalled_since: float | None = None
@@ -36,7 +36,7 @@ def with_connections(*connections: Connection) -> tuple[Clock, Deadlines]:
 
 
 def test_a_deadline_ends_its_connection_and_no_other() -> None:
-    """Only connections whose deadline has come are ended; without a deadline, none is."""
+    """Only connections with an expired deadline are closed."""
     due, later, never = Connection(5.0), Connection(5.1), Connection(None)
     clock, deadlines = with_connections(due, later, never)
     clock.advance(4.9)
@@ -48,7 +48,7 @@ def test_a_deadline_ends_its_connection_and_no_other() -> None:
 
 
 def test_the_longest_idle_one_makes_room() -> None:
-    """Room is made by the one that rested longest, then by the next; who is at work stays."""
+    """The connection with the longest idle time makes room first, then the next. Busy connections stay."""
     young, old, busy = Connection(idle_since=3.0), Connection(idle_since=1.0), Connection()
     _, deadlines = with_connections(young, old, busy)
     assert deadlines.make_room()
@@ -60,7 +60,7 @@ def test_the_longest_idle_one_makes_room() -> None:
 
 
 def test_a_request_that_takes_long_to_arrive_makes_room_first() -> None:
-    """The oldest stalled connection is ended before an idle one; a young one only if nobody is idle."""
+    """The oldest stalled connection is closed before an idle one, a young one only if none is idle."""
     idle, old, young = Connection(idle_since=0.0), Connection(stalled_since=1.0), Connection(stalled_since=9.9)
     clock, deadlines = with_connections(idle, old, young, Connection())
     clock.advance(10.0)
@@ -71,7 +71,7 @@ def test_a_request_that_takes_long_to_arrive_makes_room_first() -> None:
 
 
 def test_connections_may_leave_while_they_are_ended() -> None:
-    """A connection that is forgotten in the act of ending harms no other."""
+    """A connection that is removed while another is being closed does no harm."""
     clock, deadlines = with_connections()
 
     class Leaving(Connection):
@@ -90,7 +90,7 @@ def test_connections_may_leave_while_they_are_ended() -> None:
 
 
 def test_all_are_ended_at_the_end() -> None:
-    """At the end every connection is closed, then ended, deadline or not."""
+    """At shutdown every connection is closed, then aborted, with or without a deadline."""
     connections = [Connection(1.0), Connection(None), Connection(idle_since=1.0)]
     _, deadlines = with_connections(*connections)
     deadlines.close_all()

@@ -1,4 +1,4 @@
-"""Requests off the wire: what they come to, and their bounds."""
+"""The request parser: its results and its bounds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def refusal(*parts: bytes) -> tuple[int, str]:
 
 @pytest.mark.parametrize("size", [1, 7, 1_000_000])
 def test_a_request_is_the_same_however_it_arrives(size: int) -> None:
-    """Method, target and body are put together from any parts; a second request begins anew."""
+    """Method, target and body are assembled from pieces of any size. A second request starts afresh."""
     one = head(b"Content-Length: 5") + b"hello"
     two = head(b"Transfer-Encoding: chunked", line=b"PUT /c HTTP/1.1") + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     sent = one + two
@@ -61,7 +61,7 @@ def test_a_request_is_the_same_however_it_arrives(size: int) -> None:
     ],
 )
 def test_after_an_announced_end_nothing_is_read(request_head: bytes) -> None:
-    """A request that ends the connection is complete, and what follows it is dropped."""
+    """A request that closes the connection is complete, and the bytes after it are dropped."""
     for parts in ([request_head + b"\0nonsense" * 9_000], [request_head, b"\0nonsense", head()]):
         reader = reader_of(*parts)
         assert [request.persistent for request in reader.complete] == [False]
@@ -69,14 +69,14 @@ def test_after_an_announced_end_nothing_is_read(request_head: bytes) -> None:
 
 
 def test_bounds_are_exact() -> None:
-    """The greatest body, head and number of headers are taken, and one more of each is not."""
+    """The largest body, head and number of headers are accepted. One more of each is not."""
     assert reader_of(head(b"Content-Length: %d" % MAX_BODY), b"x" * MAX_BODY).complete
     assert refusal(head(b"Content-Length: %d" % (MAX_BODY + 1))) == (413, "the body is too long")
     chunk = b"%x\r\n%b\r\n"
     assert refusal(head(b"Transfer-Encoding: chunked"), chunk % (MAX_BODY + 1, b"x" * (MAX_BODY + 1)))[0] == 413
     assert reader_of(head(*[b"A: b"] * MAX_HEADERS)).complete
     assert refusal(head(*[b"A: b"] * (MAX_HEADERS + 1))) == (400, "too many headers")
-    assert refusal(head(*[b"A: b"] * (MAX_HEADERS + 2))[:-2]) == (400, "too many headers")  # though more is to come
+    assert refusal(head(*[b"A: b"] * (MAX_HEADERS + 2))[:-2]) == (400, "too many headers")  # although more data follows
     besides = len(b"/a?b") + len(b"A: \r\n")
     assert reader_of(head(b"A: " + b"x" * (MAX_OVERHEAD - besides - 100))).complete
     assert refusal(head(b"A: " + b"x" * (MAX_OVERHEAD - besides + 1))) == (400, "the head is too long")
@@ -96,13 +96,13 @@ def test_bounds_are_exact() -> None:
 )
 @pytest.mark.parametrize("size", [1, 100_000])
 def test_nothing_is_endless(endless: list[bytes], size: int) -> None:
-    """What frames a request is bounded where it has not ended yet, in whatever parts it comes."""
+    """The framing of an unfinished request is bounded, for pieces of any size."""
     sent = b"".join(endless)
     assert refusal(*(sent[at : at + size] for at in range(0, len(sent), size)))[0] == 400
 
 
 def test_in_request_from_the_first_byte() -> None:
-    """A request is under way from its first byte to its last, be it an empty line's."""
+    """A request is under way from its first byte, even of an empty line, to its last."""
     reader = reader_of(b"\r\n")
     assert reader.in_request
     reader.feed(head(b"Content-Length: 1"))
@@ -112,7 +112,7 @@ def test_in_request_from_the_first_byte() -> None:
 
 
 def test_leave_is_asked_for_before_the_body() -> None:
-    """A client that waits for leave is seen when its head is complete, unless its body is too long anyway."""
+    """`Expect: 100-continue` is reported when the head is complete, unless the body is too long anyway."""
     reader = reader_of(head(b"Expect: 100-continue", b"Content-Length: 5")[:-1])
     assert not reader.current.expects_continue
     reader.feed(b"\n")
@@ -122,7 +122,7 @@ def test_leave_is_asked_for_before_the_body() -> None:
 
 
 def test_a_reader_that_is_closed_is_gone_at_once() -> None:
-    """Reader and parser hold on to each other until `close`: after it, no garbage collector is needed."""
+    """Reader and parser refer to each other until `close`. After it no garbage collection is needed."""
     gc.disable()
     try:
         reader = reader_of(head())

@@ -1,4 +1,4 @@
-"""TLS towards STS fails closed: whatever is not provably the host ends in the handshake."""
+"""TLS to STS fails closed: without proof of the host's name the handshake fails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def context(authority: Pair, tmp_path_factory: pytest.TempPathFactory) -> SSL.Co
 
 
 def connect(context: SSL.Context, pair: Pair, host: str = HOST, server: SSL.Context | None = None) -> SSL.Connection:
-    """Shake hands with a server that shows a certificate; returns the server's side."""
+    """Shake hands with a server that has a certificate, and return the server's side."""
     client = VerifiedHost(host, context).connection()
     served = SSL.Connection(server or pair.server_context())
     handshake(client, served)
@@ -48,7 +48,7 @@ def connect(context: SSL.Context, pair: Pair, host: str = HOST, server: SSL.Cont
 def test_a_host_that_proves_its_name_is_trusted(
     context: SSL.Context, authority: Pair, names: list[x509.GeneralName]
 ) -> None:
-    """A certificate of the trusted authority for the host's name is accepted, and the name is told by SNI."""
+    """A certificate of the trusted CA for the host's name is accepted, and SNI carries the name."""
     served = connect(context, issue(authority, names))
     assert served.get_servername() == HOST.encode()
 
@@ -82,14 +82,14 @@ REFUSED: dict[str, Callable[[Pair], Pair]] = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_any_doubt_ends_the_handshake(context: SSL.Context, authority: Pair, kind: str) -> None:
-    """A certificate that does not prove the host's name by a trusted chain ends the connection in the handshake."""
+    """A certificate without the host's name or without a trusted chain fails the handshake."""
     with pytest.raises(SSL.Error):
         connect(context, REFUSED[kind](authority))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "fd00::1"])
 def test_addresses(context: SSL.Context, authority: Pair, address: str) -> None:
-    """A host that is called by its address must prove that address, not a name that looks like it."""
+    """A host that is an address must prove that address, not a name that looks like it."""
     served = connect(context, issue(authority, [x509.IPAddress(ip_address(address))]), address)
     assert served.get_servername() is None
     for names in [x509.IPAddress(ip_address("127.0.0.2"))], [DNS(HOST)], [DNS("127.0.0.1")], None:
@@ -98,7 +98,7 @@ def test_addresses(context: SSL.Context, authority: Pair, address: str) -> None:
 
 
 def test_a_check_that_breaks_refuses(context: SSL.Context, authority: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes wrong in looking at a certificate, the connection ends."""
+    """Any exception in the verification of a certificate ends the connection."""
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -111,7 +111,7 @@ def test_a_check_that_breaks_refuses(context: SSL.Context, authority: Pair, monk
 
 
 def test_hosts_share_a_context_and_nothing_else(context: SSL.Context, authority: Pair) -> None:
-    """Connections to two hosts by the same context each look for their own name."""
+    """Two connections from one context each verify their own host name."""
     one, two = issue(authority, [DNS("sts.one.example")]), issue(authority, [DNS("sts.two.example")])
     for _ in range(2):
         connect(context, one, "sts.one.example")
@@ -136,7 +136,7 @@ def test_old_tls_is_not_spoken(context: SSL.Context, authority: Pair) -> None:
 
 
 def test_authorities_must_be_readable(tmp_path: Path) -> None:
-    """A file of authorities that is missing or holds none is an error at once, not at the first connection."""
+    """A CA file that is missing or empty is an error at once, not at the first connection."""
     with pytest.raises(FileNotFoundError):
         trust_context(str(tmp_path / "missing.pem"))
     (tmp_path / "empty.pem").write_text("no certificate here")
@@ -145,6 +145,6 @@ def test_authorities_must_be_readable(tmp_path: Path) -> None:
 
 
 def test_the_systems_authorities_do_not_know_ours(authority: Pair) -> None:
-    """Without a file of one's own the system's authorities are trusted, and no others."""
+    """Without a CA file the system's CAs are trusted, and no others."""
     with pytest.raises(SSL.Error):
         connect(trust_context(None), issue(authority, [DNS(HOST)]))

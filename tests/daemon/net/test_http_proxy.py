@@ -16,7 +16,7 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n"
 
 
 class Inner(Protocol):
-    """Goes through the tunnel."""
+    """The protocol inside the tunnel."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -44,7 +44,7 @@ class Tunnel:
         self.opening.addBoth(self.results.append)
 
     def answer(self, *parts: bytes) -> Any:
-        """Let the proxy answer, and return what became of the attempt."""
+        """Let the proxy respond, and return the result of the attempt."""
         for part in parts:
             self.transport.protocol.dataReceived(part)
         return self.results[0] if self.results else None
@@ -60,7 +60,7 @@ def tunnel() -> Tunnel:
 
 
 def test_the_tunnel_is_asked_for_by_name(tunnel: Tunnel) -> None:
-    """The proxy is told STS's name and port, and nothing else."""
+    """The proxy learns STS's name and port, and nothing else."""
     assert tunnel.transport.value() == (
         b"CONNECT sts.us-east-1.amazonaws.com:443 HTTP/1.1\r\nHost: sts.us-east-1.amazonaws.com:443\r\n\r\n"
     )
@@ -69,7 +69,7 @@ def test_the_tunnel_is_asked_for_by_name(tunnel: Tunnel) -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_through_an_open_tunnel_bytes_pass_as_they_are(tunnel: Tunnel, size: int) -> None:
-    """Once the proxy has said yes, however slowly, the tunnel belongs to the protocol inside."""
+    """After the proxy's 200, in pieces of any size, the tunnel belongs to the protocol inside."""
     inner = tunnel.answer(*(ESTABLISHED[at : at + size] for at in range(0, len(ESTABLISHED), size)))
     assert isinstance(inner, Inner)
     assert tunnel.transport.value().endswith(b"\r\n\r\nhello")
@@ -93,7 +93,7 @@ def test_through_an_open_tunnel_bytes_pass_as_they_are(tunnel: Tunnel, size: int
     ],
 )
 def test_a_proxy_that_says_anything_else_is_left(tunnel: Tunnel, answer: bytes) -> None:
-    """Anything but a clean yes ends the connection, and nothing goes through it."""
+    """Any response but a clean 200 closes the connection, and no data passes."""
     failure = tunnel.answer(answer)
     assert failure.check(ProxyRefused)
     assert tunnel.transport.aborted
@@ -101,21 +101,21 @@ def test_a_proxy_that_says_anything_else_is_left(tunnel: Tunnel, answer: bytes) 
 
 
 def test_a_proxy_that_hangs_up_is_told(tunnel: Tunnel) -> None:
-    """A proxy that closes before its answer has refused."""
+    """A proxy that closes before its response has refused."""
     tunnel.answer(ESTABLISHED[:-1])
     tunnel.transport.end()
     assert tunnel.results[0].check(ProxyRefused)
 
 
 def test_giving_up_ends_the_connection(tunnel: Tunnel) -> None:
-    """Who gives up while the proxy thinks leaves no connection behind."""
+    """Cancelling while the proxy decides leaves no connection behind."""
     tunnel.opening.cancel()
     assert tunnel.transport.aborted
     assert tunnel.results[0].check(CancelledError)
 
 
 def test_giving_up_while_connecting_ends_the_attempt() -> None:
-    """Who gives up before the proxy is reached leaves no attempt behind."""
+    """Cancelling before the proxy is reached leaves no attempt behind."""
     tunnel = Tunnel(at_once=False)
     tunnel.opening.cancel()
     assert tunnel.proxy.cancelled == 1
@@ -123,7 +123,7 @@ def test_giving_up_while_connecting_ends_the_attempt() -> None:
 
 
 def test_a_proxy_that_is_not_there_is_told_as_such() -> None:
-    """Why the proxy can't be reached is passed on."""
+    """The reason for an unreachable proxy is passed on."""
     tunnel = Tunnel(at_once=False)
     tunnel.proxy.fail(Refused())
     assert tunnel.results[0].check(Refused)

@@ -1,4 +1,4 @@
-"""TLS of the webhook's port: what is loaded, what is spoken, and who is let in."""
+"""TLS on the webhook's port: certificates, protocol versions and client certificates."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def serial(connection: SSL.Connection) -> int:
 
 
 def test_a_pair_is_served(authority: Pair, pair: Pair, tmp_path: Path) -> None:
-    """The certificate in the files is what clients see."""
+    """Clients see the certificate in the files."""
     tls = SwappableServerTLS(server_context(*pair.write(tmp_path)))
     assert serial(connect(tls, client_context(authority))) == pair.certificate.serial_number
 
 
 def test_a_swap_is_for_new_connections(authority: Pair, pair: Pair, tmp_path: Path) -> None:
-    """A connection that lives keeps its certificate; the next one sees the new."""
+    """An open connection keeps its certificate. The next one sees the new one."""
     tls = SwappableServerTLS(server_context(*pair.write(tmp_path)))
     before = connect(tls, client_context(authority))
     other = issue(authority, NAMES)
@@ -73,7 +73,7 @@ def test_a_swap_is_for_new_connections(authority: Pair, pair: Pair, tmp_path: Pa
 
 
 def test_what_cannot_be_served_is_not_loaded(authority: Pair, pair: Pair, tmp_path: Path) -> None:
-    """A missing file, a broken one, and a key that isn't the certificate's are errors while loading."""
+    """A missing file, a broken one, and a key that does not fit the certificate are errors at loading."""
     certificate, key = pair.write(tmp_path)
     with pytest.raises(FileNotFoundError):
         server_context(str(tmp_path / "missing.pem"), key)
@@ -93,7 +93,7 @@ def test_what_cannot_be_served_is_not_loaded(authority: Pair, pair: Pair, tmp_pa
 
 
 def test_an_encrypted_key_is_not_asked_for(pair: Pair) -> None:
-    """A key with a passphrase is an error: nobody sits at the daemon's terminal to type one."""
+    """A key with a passphrase is an error: a daemon has no terminal to ask for it."""
     best = serialization.BestAvailableEncryption(b"a passphrase")
     form = serialization.PrivateFormat.PKCS8
     encrypted = CertifiedKey(
@@ -104,7 +104,7 @@ def test_an_encrypted_key_is_not_asked_for(pair: Pair) -> None:
 
 
 def test_a_key_that_is_no_good_for_tls_is_told(pair: Pair) -> None:
-    """A key of a kind that TLS can't use, and one that is too weak to be used, are errors in words."""
+    """A key of an unusable kind and a key that is too weak are errors with an explanation."""
     form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     for other in (x25519.X25519PrivateKey.generate(), dsa.generate_private_key(1024)):
         strange = other.private_bytes(serialization.Encoding.PEM, form, plain)
@@ -123,7 +123,7 @@ def test_a_key_that_is_no_good_for_tls_is_told(pair: Pair) -> None:
 
 
 def test_the_whole_chain_is_sent(authority: Pair, tmp_path: Path) -> None:
-    """Certificates in between that stand in the file are sent to the client."""
+    """Intermediate certificates in the file are sent to the client."""
     from datetime import timedelta
 
     leaf = issue(authority, NAMES, ends=timedelta(hours=1))
@@ -144,7 +144,7 @@ def test_the_whole_chain_is_sent(authority: Pair, tmp_path: Path) -> None:
     ],
 )
 def test_weak_tls_is_refused(authority: Pair, pair: Pair, tmp_path: Path, version: int, ciphers: bytes) -> None:
-    """Nothing is spoken below TLS 1.2, nor TLS 1.2 with CBC."""
+    """TLS below 1.2 and TLS 1.2 with CBC are refused."""
     tls = SwappableServerTLS(server_context(*pair.write(tmp_path)))
     context = client_context(authority)
     context.set_min_proto_version(version)
@@ -160,7 +160,7 @@ def test_weak_tls_is_refused(authority: Pair, pair: Pair, tmp_path: Path, versio
 def test_http_1_1_is_all_that_is_negotiated(
     authority: Pair, pair: Pair, tmp_path: Path, offered: list[bytes], chosen: bytes
 ) -> None:
-    """HTTP/1.1 is chosen where it is offered; where it isn't, nothing is, and nobody is cut off for it."""
+    """HTTP/1.1 is selected if the client offers it. Without an offer the connection works too."""
     context = client_context(authority)
     context.set_alpn_protos(offered)
     client = connect(SwappableServerTLS(server_context(*pair.write(tmp_path))), context)
@@ -168,7 +168,7 @@ def test_http_1_1_is_all_that_is_negotiated(
 
 
 def test_mutual_tls_lets_the_authoritys_clients_in(authority: Pair, pair: Pair, tmp_path: Path) -> None:
-    """With an authority for clients, its clients are let in, and everyone else is cut off in the handshake."""
+    """With a CA for clients, its clients are accepted, and the handshake of all others fails."""
     (tmp_path / "ca.pem").write_bytes(authority.pem)
     tls = SwappableServerTLS(server_context(*pair.write(tmp_path), str(tmp_path / "ca.pem")))
     usage = ExtendedKeyUsageOID.CLIENT_AUTH

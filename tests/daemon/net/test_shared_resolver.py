@@ -1,4 +1,4 @@
-"""Look-ups of names: those who ask at the same time share one, and none is waited for without end."""
+"""Name lookups: simultaneous callers share one, and none waits for ever."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ADDRESSES = [IPv4Address("TCP", "192.0.2.1", 443), IPv6Address("TCP", "2001:db8:
 
 @implementer(IHostnameResolver)
 class Resolver:
-    """Answers when the test says so, and remembers what it was asked."""
+    """A resolver that answers when the test says so, and keeps its questions."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
@@ -46,7 +46,7 @@ class Resolver:
 
 @implementer(IResolutionReceiver)
 class Receiver:
-    """Remembers what it is told, in order."""
+    """Keeps the results in order."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -63,7 +63,7 @@ class Receiver:
 
 
 class Asked:
-    """A resolver, and the look-ups before it."""
+    """A shared resolver, and the lookups below it."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -72,7 +72,7 @@ class Asked:
         verifyObject(IHostnameResolver, self.look_ups)
 
     def ask(self, host: str = HOST, port: int = 443, types: Sequence[type[IAddress]] | None = None) -> list[object]:
-        """Ask, and return what is told."""
+        """Look a name up, and return the results."""
         receiver = Receiver()
         self.look_ups.resolveHostName(receiver, host, port, types)
         return receiver.told
@@ -84,7 +84,7 @@ def asked() -> Asked:
 
 
 def test_who_asks_meanwhile_shares_the_answer(asked: Asked) -> None:
-    """One question goes out, and all who asked it are told everything, in order."""
+    """One lookup serves all callers, and each gets every result in order."""
     told = [asked.ask() for _ in range(64)]
     assert asked.resolver.asked == [(HOST, 443, None, "TCP")]
     assert told == [[HOST]] * 64
@@ -93,7 +93,7 @@ def test_who_asks_meanwhile_shares_the_answer(asked: Asked) -> None:
 
 
 def test_who_asks_later_asks_anew(asked: Asked) -> None:
-    """An answer is not kept: names change, and caching them is the resolver's to do."""
+    """Results are not cached: names change, and caching is the resolver's task."""
     asked.ask()
     asked.resolver.answer()
     told = asked.ask()
@@ -103,14 +103,14 @@ def test_who_asks_later_asks_anew(asked: Asked) -> None:
 
 
 def test_no_answer_is_shared_too(asked: Asked) -> None:
-    """A name that is not found is not found for anybody who asked."""
+    """A failed lookup fails for every caller that shares it."""
     told = [asked.ask(), asked.ask()]
     asked.resolver.answer(0, [])
     assert told == [[HOST, "complete"]] * 2
 
 
 def test_other_questions_are_asked_for_themselves(asked: Asked) -> None:
-    """Another name, port or kind of address is another question."""
+    """Another name, port or address family is another lookup."""
     asked.ask()
     asked.ask("sts.eu-west-1.amazonaws.com")
     asked.ask(port=8443)
@@ -126,7 +126,7 @@ def test_other_questions_are_asked_for_themselves(asked: Asked) -> None:
 
 
 def test_a_look_up_that_hangs_holds_nobody_up_for_long(asked: Asked) -> None:
-    """After a while the next one asks anew; the answers find those who waited for each, in whatever order."""
+    """After a while the next caller starts a new lookup. Each result reaches its own callers, in any order."""
     first = asked.ask()
     asked.clock.advance(SHARED_SECONDS - 0.1)
     second = asked.ask()
@@ -143,13 +143,13 @@ def test_a_look_up_that_hangs_holds_nobody_up_for_long(asked: Asked) -> None:
 
 
 def test_a_resolver_that_answers_at_once(asked: Asked) -> None:
-    """An answer that comes while the question is being asked is told like any other, and keeps nothing."""
+    """A result that arrives during the call is delivered like any other, and nothing is left behind."""
     asked.resolver.resolveHostName = lambda receiver, *_: receiver.resolutionComplete()
     assert asked.ask() == asked.ask() == [HOST, "complete"]
 
 
 def test_what_others_wait_for_is_not_cancelled(asked: Asked) -> None:
-    """One of several can't call the look-up off."""
+    """One of several callers can't cancel the lookup."""
     resolution = asked.look_ups.resolveHostName(Receiver(), HOST)
     with pytest.raises(NotImplementedError):
         resolution.cancel()

@@ -1,4 +1,4 @@
-"""TLS over memory: what is said arrives whole and in order however it is cut, and whatever is wrong ends it."""
+"""TLS over memory: data arrives whole and in order however it is cut, and any fault ends the connection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOST = "sts.us-east-1.amazonaws.com"
 
 
 class Socket:
-    """A socket that takes some bytes, as many as it is told, or fails; everything where it is told nothing."""
+    """A socket that accepts a given number of bytes or fails, and accepts everything by default."""
 
     def __init__(self, takes: list[int | OSError] | None = None) -> None:
         self.takes = takes
@@ -41,7 +41,7 @@ class Socket:
 
 
 class Connection(StringTransport):
-    """A connection whose reactor sends nothing: what is left to it stays in `value`."""
+    """A connection whose reactor sends nothing. Data left to the reactor stays in `value`."""
 
     def __init__(self, takes: list[int | OSError]) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Wire(StrictTransport):
 
 
 class Speaker(Protocol):
-    """Says something when it is connected, and remembers what it heard and why it ended."""
+    """Sends data when it is connected, and keeps the received data and the reason of the end."""
 
     def __init__(self, says: bytes = b"") -> None:
         self.says = says
@@ -103,7 +103,7 @@ def client_tls(authority: Pair, tmp_path_factory: pytest.TempPathFactory) -> Ver
 
 
 class Pairing:
-    """A client and a server on the two ends of one connection; what they send is cut into pieces of `size` bytes."""
+    """A client and a server on the two ends of one connection. Data travels in pieces of `size` bytes."""
 
     def __init__(self, client_tls: Any, server_tls: Any, *, says: bytes = b"", size: int = 1_000_000) -> None:
         self.client, self.server = Speaker(says), Speaker()
@@ -125,7 +125,7 @@ class Pairing:
         return bool(sent)
 
     def talk(self) -> None:
-        """Carry everything over and back until nobody has more to say."""
+        """Carry data in both directions until both are silent."""
         one, other = self.ends
         while self.deliver(one, other) or self.deliver(other, one):
             pass
@@ -133,7 +133,7 @@ class Pairing:
 
 @pytest.fixture
 def pairing(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> Pairing:
-    """Return two who have shaken hands."""
+    """Return two peers after their handshake."""
     pairing = Pairing(client_tls, server_tls)
     pairing.talk()
     return pairing
@@ -142,9 +142,9 @@ def pairing(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> Pairing
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 6, 7, 100, 1000, 1_000_000])
 @pytest.mark.parametrize("length", [1, 1200, 16_384, 16_385, 50_000])
 def test_what_is_said_arrives(client_tls: VerifiedHost, server_tls: SwappableServerTLS, size: int, length: int) -> None:
-    """Said before the handshake or after it, in many pieces or few: it arrives whole and in order, both ways."""
+    """Data sent before or after the handshake arrives whole and in order, in both directions, in pieces of any size."""
     if size < 100 and length > 1200:
-        size *= 97  # as odd, and not as slow
+        size *= 97  # an odd size too, and faster than single bytes
     text = bytes(n % 251 for n in range(length))
     pairing = Pairing(client_tls, server_tls, says=text, size=size)
     pairing.talk()
@@ -158,7 +158,7 @@ def test_what_is_said_arrives(client_tls: VerifiedHost, server_tls: SwappableSer
 
 
 def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
-    """What came at once is handed on at once, as if it had been one record; what came in between two pieces, after."""
+    """Records that arrive together are delivered together, as one piece. Data sent between two pieces follows."""
     for word in (b"one", b"two", b"three"):
         pairing.client.transport.write(word)
     client, server = pairing.ends
@@ -169,7 +169,7 @@ def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
 
 
 def test_words_before_the_end_are_heard(pairing: Pairing) -> None:
-    """What was said is handed on before the end, or the broken record, that came in the same piece."""
+    """Data is delivered before the close or the broken record that arrives in the same piece."""
     client, server = pairing.ends
     pairing.client.transport.write(b"one")
     pairing.client.transport.write(b"two")
@@ -182,7 +182,7 @@ def test_words_before_the_end_are_heard(pairing: Pairing) -> None:
 
 
 def test_a_long_flight_is_sent_whole(authority: Pair, client_tls: VerifiedHost) -> None:
-    """A certificate longer than what is taken from OpenSSL at a time shakes hands too."""
+    """A certificate longer than one read from OpenSSL passes the handshake too."""
     names = [x509.DNSName(HOST), *(x509.DNSName(f"sts-{number}.{HOST}") for number in range(300))]
     pairing = Pairing(client_tls, SwappableServerTLS(issue(authority, names).server_context()), says=b"secret")
     pairing.talk()
@@ -190,7 +190,7 @@ def test_a_long_flight_is_sent_whole(authority: Pair, client_tls: VerifiedHost) 
 
 
 def test_nothing_is_sent_before_the_peer_is_known(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
-    """What is written at once goes out after the handshake, in a record of its own."""
+    """Data written before the handshake leaves after it, in a record of its own."""
     pairing = Pairing(client_tls, server_tls, says=b"secret")
     client, server = pairing.ends
     pairing.deliver(client, server)
@@ -200,7 +200,7 @@ def test_nothing_is_sent_before_the_peer_is_known(client_tls: VerifiedHost, serv
 
 
 def test_a_peer_that_is_somebody_else_hears_nothing(client_tls: VerifiedHost) -> None:
-    """A server that isn't the host is told so by an alert, hears nothing that was to be said, and TLS is the reason."""
+    """A server with a wrong certificate gets an alert and no data, and TLS is the reason of the end."""
     stranger = issue(issue(None, None, common_name="stranger"), [x509.DNSName(HOST)])
     pairing = Pairing(client_tls, SwappableServerTLS(stranger.server_context()), says=b"secret")
     pairing.talk()
@@ -218,7 +218,7 @@ def test_a_peer_that_is_somebody_else_hears_nothing(client_tls: VerifiedHost) ->
 def test_who_speaks_no_tls_is_cut_off(
     server_tls: SwappableServerTLS, client_tls: VerifiedHost, nonsense: bytes
 ) -> None:
-    """A first word that isn't TLS ends the connection, whatever else comes."""
+    """A first message that is not TLS ends the connection, whatever follows."""
     server = Pairing(client_tls, server_tls).ends[1]
     server.protocol.dataReceived(nonsense)
     server.protocol.dataReceived(nonsense)
@@ -226,7 +226,7 @@ def test_who_speaks_no_tls_is_cut_off(
 
 
 def test_a_record_that_was_changed_ends_the_connection(pairing: Pairing) -> None:
-    """A flipped bit is no text: nothing is handed on, and nothing more is read."""
+    """After a flipped bit nothing is delivered, and nothing more is read."""
     client, server = pairing.ends
     pairing.client.transport.write(b"text")
     record = client.take()
@@ -240,7 +240,7 @@ def test_a_record_that_was_changed_ends_the_connection(pairing: Pairing) -> None
 
 
 def test_an_end_is_said_and_answered(pairing: Pairing) -> None:
-    """Who wants to end says so, hears nothing more, and closes when the other one has said so too."""
+    """A peer that closes sends close_notify, gets no more data, and closes after the other's close_notify."""
     client, server = pairing.ends
     pairing.server.transport.loseConnection()
     assert not server.disconnecting
@@ -257,7 +257,7 @@ def test_an_end_is_said_and_answered(pairing: Pairing) -> None:
 
 
 def test_an_end_before_the_handshake_is_at_once(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
-    """There is nobody to say goodbye to yet."""
+    """Before the handshake there is no peer for a close_notify."""
     pairing = Pairing(client_tls, server_tls)
     pairing.server.transport.loseConnection()
     assert pairing.ends[1].aborted
@@ -265,7 +265,7 @@ def test_an_end_before_the_handshake_is_at_once(client_tls: VerifiedHost, server
 
 
 def test_last_words_are_said_after_the_handshake(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
-    """What was written before the end was asked for is sent before the end is said."""
+    """Data written before the close is sent before close_notify."""
     pairing = Pairing(client_tls, server_tls, says=b"last words")
     pairing.client.transport.loseConnection()
     pairing.client.transport.write(b"too late")
@@ -275,7 +275,7 @@ def test_last_words_are_said_after_the_handshake(client_tls: VerifiedHost, serve
 
 
 def test_cut_off_is_at_once(pairing: Pairing) -> None:
-    """Who is cut off has nothing more handed on, and what is written is not sent."""
+    """An aborted connection delivers and sends nothing more."""
     client, server = pairing.ends
     heard: list[bytes] = []
 
@@ -295,7 +295,7 @@ def test_cut_off_is_at_once(pairing: Pairing) -> None:
 
 
 def test_a_handshake_that_breaks_off_ends_once(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
-    """A peer that goes away in the middle of the handshake is gone, and the protocol hears of it once."""
+    """A peer that disappears during the handshake is gone, and the protocol is told once."""
     pairing = Pairing(client_tls, server_tls, says=b"secret")
     for wire in pairing.ends:
         wire.end()
@@ -304,7 +304,7 @@ def test_a_handshake_that_breaks_off_ends_once(client_tls: VerifiedHost, server_
 
 
 def test_connections_are_counted(client_tls: VerifiedHost) -> None:
-    """A factory knows the connections that are open, and no others."""
+    """A factory knows its open connections, and no others."""
     factory = TLSFactory(client_tls, Factory.forProtocol(Speaker))
     first, second = (Wire(), Wire())
     for wire in (first, second):
@@ -316,7 +316,7 @@ def test_connections_are_counted(client_tls: VerifiedHost) -> None:
 
 
 def test_a_connection_stands_for_the_one_below(pairing: Pairing) -> None:
-    """What isn't TLS's is TCP's: addresses, delays, and who reads."""
+    """Everything but TLS is left to TCP: addresses, TCP_NODELAY, flow control."""
     wire = pairing.ends[0]
     transport: Any = pairing.client.transport
     assert isinstance(transport, TLSConnection)
@@ -328,7 +328,7 @@ def test_a_connection_stands_for_the_one_below(pairing: Pairing) -> None:
 
 
 def test_what_the_network_takes_is_sent_at_once() -> None:
-    """Nothing is left to the reactor while everything is taken."""
+    """Nothing is left to the reactor as long as the socket accepts everything."""
     connection = Connection([100, 100])
     sender = EagerWriter(connection)
     sender.send(b"one")
@@ -339,7 +339,7 @@ def test_what_the_network_takes_is_sent_at_once() -> None:
 
 @pytest.mark.parametrize("takes", [0, 2, BlockingIOError(), ConnectionResetError()])
 def test_the_reactor_sends_the_rest_and_all_that_follows(takes: int | OSError) -> None:
-    """Where the network doesn't take all, the rest and everything after it go the reactor's way, in order."""
+    """If the socket does not accept everything, the remainder and all later data go through the reactor, in order."""
     connection = Connection([100, takes])
     sender = EagerWriter(connection)
     for data in (b"one", b"two", b"three"):
@@ -356,7 +356,7 @@ def some_records(shortest: int) -> st.SearchStrategy[list[bytes]]:
 
 @given(records=some_records(0), cuts=st.sets(st.integers(min_value=0, max_value=6000)))
 def test_one_whole_record_is_never_seen_where_there_is_none(records: list[bytes], cuts: set[int]) -> None:
-    """However a stream is cut, a piece that is taken for one whole record is one."""
+    """However a stream is cut, only a whole record is taken for a whole record."""
     stream = b"".join(records)
     bounds = {0, *accumulate(map(len, records))}
     places = [0, *sorted(cut for cut in cuts if 0 < cut < len(stream)), len(stream)]
@@ -370,7 +370,7 @@ def test_one_whole_record_is_never_seen_where_there_is_none(records: list[bytes]
 
 @given(records=some_records(1), joined=st.integers(min_value=1, max_value=3))
 def test_one_whole_record_is_seen(records: list[bytes], joined: int) -> None:
-    """As long as each head comes in one piece, every whole record that comes alone is known as one."""
+    """As long as each header arrives in one piece, every record that arrives alone is recognised."""
     seen = Records()
     pieces = [b"".join(records[n : n + joined]) for n in range(0, len(records), joined)]
     for piece in pieces:
@@ -381,14 +381,14 @@ def test_one_whole_record_is_seen(records: list[bytes], joined: int) -> None:
 
 
 def test_interrupted_heads_are_not_followed() -> None:
-    """Where a head came in two pieces nothing is taken for one record any more: it is asked for the slow way."""
+    """After a header in two pieces no record is recognised any more, and the slow check is used."""
     record = b"\x17\x03\x03\x00\x01a"
     seen = Records()
     assert [seen.is_one(piece) for piece in (record, record[:3], record[3:], record, record)] == [True] + [False] * 4
 
 
 def test_what_the_peer_has_sent_is_seen_before_it_is_read(pairing: Pairing) -> None:
-    """A connection with anything unread, its end too, is told from one that is silent."""
+    """A connection with unread data, or a close, is told from a silent one."""
     client = pairing.ends[0]
     near, far = socket.socketpair()
     with near, far:
@@ -403,7 +403,7 @@ def test_what_the_peer_has_sent_is_seen_before_it_is_read(pairing: Pairing) -> N
 
 
 def test_half_a_record_is_unread(pairing: Pairing) -> None:
-    """A record whose rest is still to come makes a connection unfit for another request."""
+    """A record that is still incomplete makes a connection unfit for another request."""
     client, server = pairing.ends
     near, far = socket.socketpair()
     with near, far:
@@ -417,9 +417,9 @@ def test_half_a_record_is_unread(pairing: Pairing) -> None:
 
 
 def test_a_request_waits_for_what_came_with_the_handshake(client_tls: VerifiedHost, authority: Pair) -> None:
-    """A server that speaks before it was asked is heard before the request is sent."""
+    """Data that a server sends before the request is seen before the request is sent."""
     context = issue(authority, [x509.DNSName(HOST)]).server_context()
-    context.set_max_proto_version(SSL.TLS1_2_VERSION)  # there the server's Finished is the handshake's last message
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)  # so that the server's Finished is the handshake's last message
     pairing = Pairing(client_tls, SwappableServerTLS(context), says=b"request")
     client, server = pairing.ends
     unsent: list[bool] = []
@@ -437,7 +437,7 @@ def test_a_request_waits_for_what_came_with_the_handshake(client_tls: VerifiedHo
 
 
 def test_a_peer_that_goes_on_after_the_end_is_cut_off(pairing: Pairing) -> None:
-    """What was under way is dropped, so that the last response arrives; a peer that sends on and on is not read."""
+    """Pending output is dropped so that the last response arrives. A peer that keeps sending is not read."""
     client, server = pairing.ends
     server.protocol.loseConnection()
     client.protocol.write(b"x" * 60_000)

@@ -1,4 +1,4 @@
-"""The HTTP agent for STS: framing, bounds, connections kept and dropped, in memory."""
+"""The HTTP agent for STS: framing, bounds, kept and dropped connections, in memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Agent:
         return self.endpoints[HOST.decode()].transports
 
     def ask(self, uri: bytes = URI, headers: Headers | None = None) -> list[Any]:
-        """Send a request, and return where its result will be."""
+        """Send a request, and return the place of its result."""
         results: list[Any] = []
         self.request(uri, headers).addBoth(results.append)
         return results
@@ -55,7 +55,7 @@ class Agent:
         return self.agent.request(b"GET", uri, headers)
 
     def answered(self, *parts: bytes) -> Any:
-        """Ask, let the server say this, and return the result, None where there is none yet."""
+        """Send a request and the server's bytes. Return the result, None if there is none yet."""
         results = self.ask()
         for part in parts:
             if self.transports[-1].connected:
@@ -88,7 +88,7 @@ def body_of(response: IResponse) -> bytes:
 
 
 def test_what_is_sent_is_what_was_asked(agent: Agent) -> None:
-    """The request line and the headers are sent as given, without the offer to inflate."""
+    """The request line and the headers are sent as given, without an offer of compression."""
     agent.ask(headers=Headers({"x-k8s-aws-id": ["prod"], "Accept-Encoding": ["gzip"]}))
     assert agent.transports[0].value() == (
         b"GET /?Action=GetCallerIdentity&X-Amz-Signature=5eed HTTP/1.1\r\n"
@@ -102,7 +102,7 @@ def test_what_is_sent_is_what_was_asked(agent: Agent) -> None:
     [(b"POST", URI, None), (b"GET", URI.replace(b"https", b"http"), None), (b"GET", URI, object())],
 )
 def test_nothing_but_a_get_over_https_is_sent(agent: Agent, method: bytes, uri: bytes, body: Any) -> None:
-    """Another method, another scheme or a body is a mistake of the caller's."""
+    """Another method, another scheme or a body is the caller's mistake."""
     with pytest.raises(ValueError, match="only GET of an https URL"):
         agent.agent.request(method, uri, None, body)
     assert agent.endpoints == {}
@@ -110,7 +110,7 @@ def test_nothing_but_a_get_over_https_is_sent(agent: Agent, method: bytes, uri: 
 
 @pytest.mark.parametrize("whole", [ANSWER, CHUNKED], ids=["usual", "read"])
 def test_an_ended_connection_leaves_nothing_to_collect(whole: bytes) -> None:
-    """What TLS needs for a connection goes with it, whenever the garbage collector comes."""
+    """The objects that TLS needs for a connection go away with it, at any garbage collection."""
     agent = Agent()
     assert agent.answered(whole) is not None
     transport = agent.transports.pop()
@@ -119,7 +119,7 @@ def test_an_ended_connection_leaves_nothing_to_collect(whole: bytes) -> None:
     try:
         agent.agent.close_idle()
         transport.end()
-        del transport.protocol  # as Twisted's does
+        del transport.protocol  # as in Twisted's own
         assert ended() is None
     finally:
         gc.enable()
@@ -127,7 +127,7 @@ def test_an_ended_connection_leaves_nothing_to_collect(whole: bytes) -> None:
 
 @pytest.mark.parametrize("whole", [ANSWER, CHUNKED], ids=["length", "chunks"])
 def test_an_answer_is_the_same_however_it_is_cut(agent: Agent, whole: bytes) -> None:
-    """An answer may come byte by byte, and the connection is used again after it."""
+    """A response may arrive byte by byte, and the connection is used again after it."""
     for size in range(1, len(whole) + 1):
         response = agent.answered(*(whole[at : at + size] for at in range(0, len(whole), size)))
         assert (response.code, body_of(response)) == (200, b"{}")
@@ -135,7 +135,7 @@ def test_an_answer_is_the_same_however_it_is_cut(agent: Agent, whole: bytes) -> 
 
 
 def test_an_answer_is_given_only_when_it_is_complete(agent: Agent) -> None:
-    """Nobody sees an answer before its last byte."""
+    """A response is not visible before its last byte."""
     assert agent.answered(ANSWER[:-1]) is None
 
 
@@ -175,7 +175,7 @@ BAD: dict[str, tuple[bytes, ...]] = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_an_unexpected_answer_is_none(agent: Agent, kind: str) -> None:
-    """What STS does not send is a bad response; its connection is ended at once and never used again."""
+    """A response that STS never sends is an error. Its connection is closed at once and never used again."""
     with capturedLogs() as events:
         result = agent.answered(*BAD[kind])
     assert isinstance(result, Failure)
@@ -187,7 +187,7 @@ def test_an_unexpected_answer_is_none(agent: Agent, kind: str) -> None:
 
 
 def test_the_longest_answer_is_taken(agent: Agent) -> None:
-    """An answer of exactly the limit is an answer, one byte more is none."""
+    """A response of exactly the limit is accepted, one byte more is not."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
     for more in (0, 1):
         length = MAX_ANSWER_BYTES - len(head % 10_000) + more
@@ -196,14 +196,14 @@ def test_the_longest_answer_is_taken(agent: Agent) -> None:
 
 
 def test_the_message_never_holds_the_content(agent: Agent) -> None:
-    """What is wrong with an answer is said without quoting it."""
+    """The error names the fault of a response without quoting it."""
     result = agent.answered(b"HTTP/1.1 200 OK\r\nContent-Encoding: s3cret\r\nX-Amz: s3cret\r\n\r\n")
     assert "s3cret" not in str(result.value)
 
 
 @pytest.mark.parametrize("part", [b"", ANSWER[:10], ANSWER[:-1], CHUNKED[:-1]])
 def test_an_early_end_is_told(agent: Agent, part: bytes) -> None:
-    """A connection that ends before its answer is told as such, for whatever part of the answer came."""
+    """A connection that ends before its response is reported as such, for any part of the response."""
     results = agent.ask()
     agent.transports[0].protocol.dataReceived(part)
     agent.transports[0].end()
@@ -212,7 +212,7 @@ def test_an_early_end_is_told(agent: Agent, part: bytes) -> None:
 
 
 def test_a_failed_handshake_is_told_as_such(agent: Agent) -> None:
-    """Where TLS failed, the words say what that can mean."""
+    """If TLS failed, the message names the likely causes."""
     results = agent.ask()
     agent.transports[0].end(SSL.Error([("SSL routines", "", "certificate verify failed")]))
     assert results[0].check(ConnectionEnded)
@@ -220,7 +220,7 @@ def test_a_failed_handshake_is_told_as_such(agent: Agent) -> None:
 
 
 def test_a_connection_that_is_not_to_be_kept_is_closed(agent: Agent) -> None:
-    """After `Connection: close` the answer is taken and the connection is not used again."""
+    """After `Connection: close` the response is accepted and the connection is not used again."""
     response = agent.answered(ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert response.code == 200
     assert agent.transports[0].aborted
@@ -229,7 +229,7 @@ def test_a_connection_that_is_not_to_be_kept_is_closed(agent: Agent) -> None:
 
 
 def test_bytes_at_rest_end_the_connection(agent: Agent) -> None:
-    """A server that speaks without being asked is not listened to, nor asked again on that connection."""
+    """A connection with data that no request caused is closed and not used again."""
     agent.answered(ANSWER)
     agent.transports[0].protocol.dataReceived(ANSWER)
     assert agent.transports[0].aborted
@@ -238,7 +238,7 @@ def test_bytes_at_rest_end_the_connection(agent: Agent) -> None:
 
 
 def test_a_connection_that_ended_at_rest_is_not_used(agent: Agent) -> None:
-    """A connection that the server closed while it rested is replaced by a new one."""
+    """A connection that the server closed while it was idle is replaced by a new one."""
     agent.answered(ANSWER)
     agent.transports[0].end()
     assert agent.answered(ANSWER).code == 200
@@ -246,7 +246,7 @@ def test_a_connection_that_ended_at_rest_is_not_used(agent: Agent) -> None:
 
 
 def test_as_many_connections_as_requests(agent: Agent) -> None:
-    """Requests never wait for each other; afterwards all connections are kept, the longest rested first."""
+    """Requests never wait for each other. Afterwards all connections are kept, the longest idle first."""
     results = [agent.ask() for _ in range(3)]
     assert len(agent.transports) == 3
     for transport in agent.transports:
@@ -258,7 +258,7 @@ def test_as_many_connections_as_requests(agent: Agent) -> None:
 
 
 def test_a_peer_that_has_spoken_is_not_asked_again(agent: Agent) -> None:
-    """What a peer sent after its response would pass for the next caller's: the connection ends instead."""
+    """Data after a response would pass for the next caller's response, so the connection is closed."""
     agent.answered(ANSWER)
     agent.transports[0].unread = True
     assert agent.answered(ANSWER).code == 200
@@ -267,7 +267,7 @@ def test_a_peer_that_has_spoken_is_not_asked_again(agent: Agent) -> None:
 
 
 def test_a_connection_that_rested_too_long_is_not_asked_again(agent: Agent) -> None:
-    """A late sweep keeps nothing in use."""
+    """A late sweep closes no connection in use."""
     agent.answered(ANSWER)
     agent.clock.rightNow += IDLE_SECONDS
     agent.ask()
@@ -276,7 +276,7 @@ def test_a_connection_that_rested_too_long_is_not_asked_again(agent: Agent) -> N
 
 
 def test_what_came_before_the_request_was_sent_is_no_response(agent: Agent) -> None:
-    """A peer that speaks within the handshake has not seen the request."""
+    """A peer that sends data during the handshake has not seen the request."""
     results = agent.ask()
     agent.transports[0].has_unsent = True
     agent.transports[0].protocol.dataReceived(ANSWER)
@@ -292,7 +292,7 @@ def test_hosts_have_connections_of_their_own(agent: Agent) -> None:
 
 
 def test_resting_connections_end(agent: Agent) -> None:
-    """A connection rests for a few seconds at most; one that is used meanwhile starts anew."""
+    """A connection is idle for a few seconds at most. Each use starts the time anew."""
     first, second = agent.ask(), agent.ask()
     for transport in agent.transports:
         transport.protocol.dataReceived(ANSWER)
@@ -308,7 +308,7 @@ def test_resting_connections_end(agent: Agent) -> None:
 
 
 def test_only_so_many_rest(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a burst, connections over the bound are closed."""
+    """After a burst, connections above the bound are closed."""
     monkeypatch.setattr(sts_agent, "_MAX_IDLE_PER_HOST", 2)
     for _ in range(4):
         agent.ask()
@@ -318,7 +318,7 @@ def test_only_so_many_rest(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_at_the_end_resting_connections_are_closed(agent: Agent) -> None:
-    """Closing ends what rests, lets what is under way finish, and leaves no timer."""
+    """Closing ends idle connections, lets requests under way finish, and leaves no timer."""
     busy = agent.ask()
     agent.ask()
     agent.transports[1].protocol.dataReceived(ANSWER)
@@ -330,7 +330,7 @@ def test_at_the_end_resting_connections_are_closed(agent: Agent) -> None:
 
 
 def test_a_cancelled_request_ends_its_connection(agent: Agent) -> None:
-    """Giving up on an answer ends the connection, since its answer would be somebody else's."""
+    """Cancelling a request closes its connection, since the response would be taken for the next one's."""
     results: list[Any] = []
     asked = agent.request()
     asked.addBoth(results.append)
@@ -342,7 +342,7 @@ def test_a_cancelled_request_ends_its_connection(agent: Agent) -> None:
 
 
 def test_a_cancelled_attempt_to_connect_is_given_up() -> None:
-    """Giving up while connecting gives up the attempt."""
+    """Cancelling while connecting cancels the attempt."""
     agent = Agent(at_once=False)
     results: list[Any] = []
     asked = agent.request()
@@ -353,7 +353,7 @@ def test_a_cancelled_attempt_to_connect_is_given_up() -> None:
 
 
 def test_a_failed_attempt_to_connect_is_passed_on() -> None:
-    """Why a connection failed is for the caller to say."""
+    """The reason for a failed connection is left to the caller."""
     agent = Agent(at_once=False)
     results = agent.ask()
     agent.endpoints[HOST.decode()].fail(Refused())

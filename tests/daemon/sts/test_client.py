@@ -1,4 +1,4 @@
-"""The call to STS: what is sent, what becomes of each failure, and its one deadline."""
+"""The call to STS: the request, the meaning of each failure, and its one deadline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TIMEOUT = 5.0
 
 @implementer(IResponse)
 class Response:
-    """An answer whose body comes when the test says so."""
+    """A response whose body arrives when the test says so."""
 
     version = (b"HTTP", 1, 1)
     phrase = b""
@@ -55,7 +55,7 @@ class Response:
 
 @implementer(IAgent)
 class StrictAgent:
-    """Takes one request at a time, exactly as STS is asked, and fails on any other."""
+    """An agent that accepts one request at a time, exactly as STS expects it, and fails on any other."""
 
     def __init__(self) -> None:
         self.headers: list[dict[bytes, list[bytes]]] = []
@@ -89,10 +89,10 @@ class Call:
 
     def ask(self) -> None:
         Deferred.fromCoroutine(self.client.ask(presigned())).addBoth(self.results.append)
-        self.clock.advance(0)  # the reactor's turn ends
+        self.clock.advance(0)  # the end of the reactor's turn
 
     def failed(self, *kinds: type[Exception]) -> Any:
-        """Return the error that the call has failed with."""
+        """Return the error of the failed call."""
         (failure,) = self.results
         assert failure.check(*kinds), failure
         for secret in (SIGNATURE, TARGET):
@@ -115,7 +115,7 @@ def answer(arn: str = ALICE_ARN, account: str = "111122223333") -> bytes:
 
 
 def test_the_cluster_is_named_and_nothing_else_is_told(call: Call) -> None:
-    """The request has the cluster's id and the wish for JSON, and no header that treq would add of its own."""
+    """The request has the cluster ID and accepts JSON, and has no header that treq would add."""
     (headers,) = call.agent.headers
     assert headers.pop(b"accept") == [b"application/json"]
     assert headers.pop(b"x-k8s-aws-id") == [b"prod.example.com"]
@@ -123,7 +123,7 @@ def test_the_cluster_is_named_and_nothing_else_is_told(call: Call) -> None:
 
 
 def test_who_signed_is_returned(call: Call) -> None:
-    """An honest answer becomes an identity, with STS's request id and the key that signed."""
+    """A good response becomes an identity, with STS's request ID and the access key ID."""
     call.agent.pending.callback(Response(200, answer()))
     (identity,) = call.results
     assert identity.arn_text == ALICE_ARN
@@ -141,7 +141,7 @@ def test_a_definite_no_is_a_denial(call: Call) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed(call: Call, status: int) -> None:
-    """A redirect is a bad answer, and asks nobody else."""
+    """A redirect is a bad response, and no other host is called."""
     headers = Headers({"Location": ["https://sts.evil.example/"]})
     call.agent.pending.callback(Response(status, b"", headers))
     assert call.failed(Unavailable).reason is UnavailableReason.STS_BAD_ANSWER
@@ -149,7 +149,7 @@ def test_redirects_are_not_followed(call: Call, status: int) -> None:
 
 
 def test_cookies_are_not_kept(call: Call) -> None:
-    """A cookie that STS sets is not sent with the next request."""
+    """A cookie from STS is not sent with the next request."""
     headers = Headers({"Set-Cookie": ["id=1; Domain=amazonaws.com; Path=/"]})
     call.agent.pending.callback(Response(200, answer(), headers))
     call.ask()
@@ -172,19 +172,19 @@ def test_cookies_are_not_kept(call: Call) -> None:
     ],
 )
 def test_each_failure_has_its_name(call: Call, error: Exception, reason: UnavailableReason) -> None:
-    """Whatever keeps STS from answering is unavailability, under the name that tells what it was."""
+    """Every failure to get a response is `Unavailable`, with the reason that names it."""
     call.agent.pending.errback(error)
     assert call.failed(Unavailable).reason is reason
 
 
 def test_a_bug_is_not_unavailability(call: Call) -> None:
-    """An error that nobody foresaw is passed on as what it is."""
+    """An unexpected exception is passed on unchanged."""
     call.agent.pending.errback(ZeroDivisionError())
     call.failed(ZeroDivisionError)
 
 
 def test_the_deadline_covers_the_wait_for_headers(call: Call) -> None:
-    """At the deadline the request is given up, and not a moment earlier."""
+    """The request is cancelled at the deadline, and not earlier."""
     call.clock.advance(TIMEOUT - 0.01)
     assert call.results == []
     call.clock.advance(0.01)
@@ -193,6 +193,6 @@ def test_the_deadline_covers_the_wait_for_headers(call: Call) -> None:
 
 
 def test_another_partitions_identity_is_denied(call: Call) -> None:
-    """An identity of another partition than the daemon's is not believed."""
+    """An identity of another partition than the daemon's is refused."""
     call.agent.pending.callback(Response(200, answer(ALICE_ARN.replace("arn:aws:", "arn:aws-cn:"))))
     assert call.failed(Denied).reason is DenialReason.UNSUPPORTED_IDENTITY

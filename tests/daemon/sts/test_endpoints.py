@@ -1,4 +1,4 @@
-"""The way to each STS host."""
+"""The route to each STS host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.daemon.tls import issue
 
 @implementer(IHostnameResolver)
 class Names:
-    """Finds every name at one address, and remembers which ones were looked up."""
+    """A resolver that finds every name at one address, and keeps the names."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
@@ -54,7 +54,7 @@ def endpoints(ca_file: str, *extra: ExtraEndpoint, proxy: tuple[str, int] | None
 
 
 def dialled(reached: STSEndpoints, host: str) -> list[tuple[str, int]]:
-    """Return the names, or addresses, and ports to which a connection for a host is attempted."""
+    """Return the names or addresses, and ports, of the connection attempts for a host."""
     factory = Factory.forProtocol(Protocol)
     attempt = reached.endpoint(host).connect(factory)
     attempt.addErrback(lambda _: None)
@@ -67,26 +67,26 @@ def dialled(reached: STSEndpoints, host: str) -> list[tuple[str, int]]:
 
 
 def test_a_host_is_looked_up_by_its_name(ca_file: str) -> None:
-    """Without anything else said, a host is looked up and reached on port 443."""
+    """By default a host is resolved and reached on port 443."""
     host = "sts.us-east-1.amazonaws.com"
     assert dialled(endpoints(ca_file), host) == [(host, 443)]
 
 
 def test_another_way_to_a_known_host_is_taken(ca_file: str) -> None:
-    """A host with `connect` is reached there, whatever its name and the proxy say."""
+    """A host with `connect` is reached there, whatever its name and the proxy."""
     extra = ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="127.0.0.1:8443")
     for proxy in (None, ("192.0.2.1", 3128)):
         assert dialled(endpoints(ca_file, extra, proxy=proxy), extra.host) == [("127.0.0.1", 8443)]
 
 
 def test_an_ipv6_address_may_be_in_brackets(ca_file: str) -> None:
-    """`connect` takes an IPv6 address in brackets."""
+    """`connect` accepts an IPv6 address in brackets."""
     extra = ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="[::1]:8443")
     assert dialled(endpoints(ca_file, extra), extra.host) == [("::1", 8443)]
 
 
 def test_other_hosts_are_reached_through_the_proxy(ca_file: str) -> None:
-    """With a proxy, a host without a way of its own is reached through it."""
+    """With a proxy, a host without `connect` is reached through it."""
     assert dialled(endpoints(ca_file, proxy=("192.0.2.1", 3128)), "sts.us-east-1.amazonaws.com") == [
         ("192.0.2.1", 3128)
     ]
@@ -101,7 +101,7 @@ def test_a_hosts_way_is_built_once(ca_file: str) -> None:
 
 @pytest.mark.parametrize("whose", ["usual", "extra"])
 def test_authorities_that_cannot_be_read_are_told_at_the_start(tmp_path: Path, ca_file: str, whose: str) -> None:
-    """A file of authorities that can't be used is the operator's error, by its name, before any connection."""
+    """An unusable CA file is a `ConfigError` that names it, before any connection."""
     broken = tmp_path / "broken.pem"
     broken.write_text("nonsense")
     extra = ExtraEndpoint(host="sts.example", ca_file=str(broken), signing_region="us-east-1")

@@ -1,4 +1,4 @@
-"""One record for each decision, with stable names; scrubbed accounts in none."""
+"""One record for each decision, with stable field names and without scrubbed accounts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Audited:
         self.audit = DecisionLog(lambda: self.scrubbed, self.metrics, self.seen)
 
     def lines(self, decided: Decision, elapsed: float = 0.0125, status: int = 200) -> tuple[dict[str, Any], str]:
-        """Record a decision, and return the line for machines and the one for people."""
+        """Record a decision, and return its JSON line and its text line."""
         with capturedLogs() as events:
             self.audit.decided(decided, elapsed, status)
         (event,) = events
@@ -79,7 +79,7 @@ def accepted(who: CallerIdentity | None = None, groups: tuple[str, ...] = ("devs
 
 
 def test_an_accepted_token_is_told_whole(audited: Audited) -> None:
-    """The record of an acceptance has everything an auditor asks for, under stable names."""
+    """The record of an accepted token has every field that an auditor needs, under a stable name."""
     line, text = audited.lines(accepted())
     assert line.pop("time")
     assert line.pop("logger")
@@ -139,7 +139,7 @@ def test_the_fields_of_a_decision_are_fixed(
     ],
 )
 def test_a_refusal_is_a_warning_that_says_why(audited: Audited, reason: str, status: int, verdict: str) -> None:
-    """The record of a refusal tells a no from an outage, and has the words that the answer has."""
+    """The record of a refusal tells a denial from an outage, and has the message of the response."""
     line, text = audited.lines(decision(reason, "because of a test"), status=status)
     assert (line["level"], line["decision"], line["reason"], line["status"]) == ("warn", verdict, reason, status)
     assert "because of a test" in json.dumps(line)
@@ -147,7 +147,7 @@ def test_a_refusal_is_a_warning_that_says_why(audited: Audited, reason: str, sta
 
 
 def test_a_scrubbed_account_is_in_no_line(audited: Audited) -> None:
-    """No spelling of a scrubbed account's identity is written, for machines or people."""
+    """A scrubbed account appears in no line, in any spelling."""
     audited.scrubbed = frozenset({ACCOUNT})
     who = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/Admin/{ACCOUNT}", principal_id="AROAEXAMPLE")
     for decided in (accepted(who, ("devs", f"of-{ACCOUNT}")), decision(DenialReason.IDENTITY_NOT_MAPPED, "no", who)):
@@ -159,7 +159,7 @@ def test_a_scrubbed_account_is_in_no_line(audited: Audited) -> None:
 
 
 def test_what_an_identity_holds_cannot_forge_a_line(audited: Audited) -> None:
-    """Braces and the like in names are written as they are, and never taken for a format."""
+    """Braces in names are written as they are, and never used as a format."""
     who = identity("arn:aws:iam::111122223333:user/{log_source}/x", principal_id="AIDA")
     line, text = audited.lines(accepted(who, ("{log_level}", "%s")))
     assert line["arn"].endswith("user/{log_source}/x")
@@ -168,7 +168,7 @@ def test_what_an_identity_holds_cannot_forge_a_line(audited: Audited) -> None:
 
 
 def test_only_accepted_identities_are_seen(audited: Audited) -> None:
-    """The lock-out guard knows whom the daemon let in, and nobody else."""
+    """The lock-out guard knows the accepted identities, and no others."""
     audited.lines(decision(DenialReason.IDENTITY_NOT_MAPPED, "no", identity("arn:aws:iam::111122223333:user/mallory")))
     assert list(audited.seen._seen) == []
     audited.lines(accepted())
@@ -203,7 +203,7 @@ def test_a_flood_of_strangers_displaces_no_identity(audited: Audited) -> None:
 
 
 def test_everything_is_counted(audited: Audited) -> None:
-    """Each decision and each request that was none is counted under its name."""
+    """Each decision and each request that is not a TokenReview is counted under its name."""
     audited.lines(accepted())
     audited.lines(decision(UnavailableReason.STS_TIMEOUT), status=504)
     with capturedLogs() as events:
@@ -223,7 +223,7 @@ def test_everything_is_counted(audited: Audited) -> None:
 def test_a_flood_of_requests_that_are_no_reviews_is_a_few_lines(
     audited: Audited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some lines are written, all requests are counted, and the next line tells how many had none."""
+    """A few lines are written, all requests are counted, and the next line gives the number of omitted ones."""
     now = [0.0]
     monkeypatch.setattr("authd.daemon.telemetry.decision_log.time.monotonic", lambda: now[0])
     audited = Audited()

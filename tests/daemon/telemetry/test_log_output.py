@@ -1,4 +1,4 @@
-"""How events are written."""
+"""The format of log lines."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write(event: dict[str, Any], log_format: str, out: io.StringIO | None = None
 
 
 def test_machines_get_one_object_a_line() -> None:
-    """An event is one line of JSON with its time, level, words and plain values, and nothing else of it."""
+    """An event is one line of JSON with its time, level, message and plain values, and nothing else."""
     line = write(EVENT, "json")
     assert line.endswith("\n")
     assert line.count("\n") == 1
@@ -56,7 +56,7 @@ def test_machines_get_one_object_a_line() -> None:
 
 
 def test_people_get_text() -> None:
-    """Text has the time and the words."""
+    """Text has the time and the message."""
     assert "something happened" in write(EVENT, "text")
     assert not write(EVENT, "text").startswith("{")
 
@@ -78,7 +78,7 @@ def test_a_failure_has_its_traceback() -> None:
 
 
 def test_control_characters_cannot_forge_lines() -> None:
-    """A value with line feeds and escapes stays one line."""
+    """A value with line feeds and escapes stays in one line."""
     line = write({**EVENT, "what": 'x\n{"level":"info"}\x1b[31m\u2028'}, "json")
     assert line.count("\n") == 1
     assert "\x1b" not in line
@@ -86,12 +86,12 @@ def test_control_characters_cannot_forge_lines() -> None:
 
 
 def test_values_do_not_replace_the_lines_own_members() -> None:
-    """A value under a name of the line's own does not take its place."""
+    """A value cannot replace a standard member of the same name."""
     assert json.loads(write({**EVENT, "level": "forged", "time": "forged"}, "json"))["level"] == "warn"
 
 
 class Disk(io.StringIO):
-    """A file that counts how often it is written, and may be full."""
+    """A file that counts its writes, and may be full."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Disk(io.StringIO):
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_what_is_written_together_is_written_once(log_format: str) -> None:
-    """Lines that are held go out in their order, in one piece, when the block ends, and others at once."""
+    """Held lines leave in order and in one piece when the block ends. Other lines leave at once."""
     disk = Disk()
     output = LogOutput(disk)
     observe = log_observer(output, log_format)
@@ -125,7 +125,7 @@ def test_what_is_written_together_is_written_once(log_format: str) -> None:
 
 
 def test_what_is_held_is_written_whatever_happens() -> None:
-    """A block that breaks has its lines written too."""
+    """The lines of a block that raises are written too."""
     disk = Disk()
     output = LogOutput(disk)
 
@@ -140,7 +140,7 @@ def test_what_is_held_is_written_whatever_happens() -> None:
 
 
 def test_a_full_disk_is_survived() -> None:
-    """Where nothing can be written the block ends as ever, nothing heaps up, and later lines are written again."""
+    """On a full disk the block ends normally, memory does not grow, and later lines are written again."""
     disk = Disk()
     output = LogOutput(disk)
     observe = log_observer(output, "json")
@@ -148,7 +148,7 @@ def test_a_full_disk_is_survived() -> None:
     with output.together():
         observe(EVENT)
     with pytest.raises(OSError, match="No space"):
-        observe(EVENT)  # alone it is the publisher who is told
+        observe(EVENT)  # without a block the publisher gets the error
     disk.full = False
     observe({**EVENT, "what": "later"})
     assert len(disk.getvalue().splitlines()) == 1
@@ -156,7 +156,7 @@ def test_a_full_disk_is_survived() -> None:
 
 
 def test_an_output_is_a_terminal_where_its_stream_is() -> None:
-    """Who reads is asked of the stream itself."""
+    """The stream itself tells whether it is a terminal."""
     assert LogOutput(Terminal()).isatty()
     assert not LogOutput(io.StringIO()).isatty()
 

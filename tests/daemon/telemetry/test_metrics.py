@@ -1,4 +1,4 @@
-"""Figures under names and labels from closed sets."""
+"""Metrics with names and labels from closed sets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def figures(metrics: Metrics) -> dict[str, float]:
 
 
 def test_every_series_is_there_from_the_start() -> None:
-    """Each reason, source, outcome, status and result has its series before it first happens, so that rates work."""
+    """Each reason, source, outcome, status and result has a series before it first happens, so that rates work."""
     names = set(figures(Metrics()))
     for reason in (ALLOWED, *DenialReason, *UnavailableReason):
         assert f'authd_decisions_total{{reason="{reason}"}}' in names
@@ -33,7 +33,7 @@ def test_every_series_is_there_from_the_start() -> None:
 
 
 def test_no_series_is_added_by_use() -> None:
-    """Whatever happens, no new label appears."""
+    """No event adds a label."""
     metrics = Metrics()
     names = set(figures(metrics))
     for reason in (ALLOWED, *DenialReason, *UnavailableReason):
@@ -47,7 +47,7 @@ def test_no_series_is_added_by_use() -> None:
 
 
 def test_a_gauge_is_read_when_it_is_scraped() -> None:
-    """A gauge tells the value of the moment."""
+    """A gauge gives the current value."""
     metrics = Metrics()
     values = [1.0]
     metrics.gauge("authd_test", "A test.", lambda: values[0])
@@ -57,7 +57,7 @@ def test_a_gauge_is_read_when_it_is_scraped() -> None:
 
 
 def test_two_daemons_in_a_process_do_not_mix() -> None:
-    """Figures belong to their object, not to the process."""
+    """Counts belong to their object, not to the process."""
     one, other = Metrics(), Metrics()
     one.decided(decision(ALLOWED), 0.001)
     assert figures(one)["authd_review_seconds_count"] == 1

@@ -19,6 +19,11 @@ class Assets:
     etcd: str
     kubectls: tuple[str, ...]
 
+    @property
+    def kubectl(self) -> str:
+        """The path of the newest kubectl."""
+        return self.kubectls[0]
+
 
 def _find(name: str) -> list[str]:
     """Return every program of a name, in the order in which they are preferred."""

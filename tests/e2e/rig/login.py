@@ -33,7 +33,7 @@ class Login:
         kubeconfig = self.cluster.user_kubeconfig(folder / "user.kubeconfig", plugin)
         options = ["--kubeconfig", str(kubeconfig), "--cache-dir", str(folder / "cache")]
         done = subprocess.run(
-            [program or self.cluster.assets.kubectls[0], *options, *arguments],
+            [program or self.cluster.assets.kubectl, *options, *arguments],
             env=bare_environment(folder, AWS_REGION="us-east-1", **credentials_in_environment(key)),
             stdin=subprocess.DEVNULL,
             capture_output=True,

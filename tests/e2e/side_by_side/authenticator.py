@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -14,13 +16,15 @@ from tests.integration.rig.minting import bare_environment
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.webhook_client import Answer
 
+_HEALTH_PORT = 21363
+
 
 class AuthenticatorProcess:
     """The Go program with settings of its own.
 
     It has no setting for STS's address or authority: its calls go through a proxy that opens every tunnel to the
-    emulator, and it trusts the emulator's authority alone. Its health port, 21363, can't be chosen; if that is taken,
-    the program goes on without it.
+    emulator, and it trusts the emulator's authority alone. It would open its health port on all addresses, and has no
+    setting for it either. So the port is taken before its start, and the program goes on without it.
     """
 
     def __init__(self, binary: str, folder: Path, *, proxy_port: int, ca_file: str) -> None:
@@ -40,8 +44,11 @@ class AuthenticatorProcess:
         )
         self._process: subprocess.Popen[bytes]
         self._connection: http.client.HTTPSConnection
+        self._health_port: socket.socket
 
     def __enter__(self) -> Self:
+        with suppress(OSError):  # taken by another program is as good
+            self._health_port = socket.create_server(("127.0.0.1", _HEALTH_PORT))
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -61,6 +68,8 @@ class AuthenticatorProcess:
         # It has no state to save.
         self._process.kill()
         self._process.wait()
+        if hasattr(self, "_health_port"):
+            self._health_port.close()
 
     def review(self, token: str, version: str) -> Answer:
         """Post a TokenReview as kube-apiserver does."""

@@ -94,6 +94,40 @@ MapUsers:
   groups: [devs]
 MAPACCOUNTS: ["444455556666"]
 """,
+    "lists as one word or with commas": """\
+mapRoles:
+- roleARN: arn:aws:iam::111122223333:role/Admin
+  username: admin
+  groups: system:masters
+- roleARN: arn:aws:iam::111122223333:role/lower
+  username: lower
+  groups: one,two
+mapAccounts: "444455556666,777788889999"
+""",
+    "lists with blanks around commas": """\
+mapRoles:
+- roleARN: arn:aws:iam::111122223333:role/Admin
+  username: admin
+  groups: one, two
+""",
+    "numbers and booleans as names": """\
+mapRoles:
+- roleARN: arn:aws:iam::111122223333:role/Admin
+  username: 1234
+  groups: [5, dev]
+mapUsers:
+- userARN: arn:aws:iam::111122223333:user/bob
+  username: yes
+  groups: [1.5]
+""",
+    "a rule without a user name": """\
+mapRoles:
+- roleARN: arn:aws:iam::111122223333:role/Admin
+  groups: [viewers]
+- roleARN: arn:aws:iam::111122223333:role/lower
+  username: ""
+  groups: [viewers]
+""",
     "missing and empty lists": """\
 mapRoles:
 - roleARN: arn:aws:iam::111122223333:role/UPPER
@@ -270,6 +304,37 @@ mapUsers:
   username: dave@example.com
   groups: [devs, devs]
 """,
+}
+
+#: Files that aws-iam-authenticator starts with and authd refuses, with a part of the message.
+REFUSED: Mapping[str, tuple[str, str]] = {
+    "blank at the end of an ARN": (
+        """\
+mapRoles:
+- roleARN: "arn:aws:iam::111122223333:role/Admin "
+  username: admin
+  groups: [masters]
+""",
+        "server.mapRoles.roleARN has a space at its end: remove it",
+    ),
+    "unknown setting": (
+        """\
+mapRole:
+- roleARN: arn:aws:iam::111122223333:role/Admin
+  username: admin
+  groups: [masters]
+""",
+        "unknown setting server.mapRole: did you mean mapRoles?",
+    ),
+    "unknown placeholder": (
+        """\
+mapRoles:
+- roleARN: arn:aws:iam::111122223333:role/Admin
+  username: "{{SessionNam}}"
+  groups: [masters]
+""",
+        "unknown placeholder {{SessionNam}}: did you mean {{SessionName}}?",
+    ),
 }
 
 

@@ -16,7 +16,7 @@ from tests.e2e.rig.assets import find_authenticator
 from tests.e2e.side_by_side.authenticator import AuthenticatorProcess
 from tests.e2e.side_by_side.company import Caller, write_directory
 from tests.e2e.side_by_side.differences import DIFFERENCES
-from tests.e2e.side_by_side.settings import SETTINGS, settings_file
+from tests.e2e.side_by_side.settings import REFUSED, SETTINGS, settings_file
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint
@@ -105,9 +105,26 @@ def equal(users: tuple[User | None, User | None]) -> bool:
     return users[0] == without_prefixed_id(users[1])
 
 
+@pytest.mark.parametrize("name", REFUSED)
+def test_authd_refuses_faulty_files_at_its_start(
+    name: str, company: tuple[EmulatorProcess, tuple[Caller, ...]], tmp_path: Path, evidence: Evidence
+) -> None:
+    """The daemon ends with a message for a fault that aws-iam-authenticator starts with."""
+    text, message = REFUSED[name]
+    (tmp_path / "go").mkdir()
+    theirs = AuthenticatorProcess(str(BINARY), tmp_path / "go", proxy_port=1, ca_file=company[0].ca)
+    theirs.settings.write_text(settings_file(text, theirs.port))
+    with theirs:
+        ours = DaemonProcess(tmp_path / "authd", evidence)
+        ours.settings.write_text(settings_file(text, theirs.port))
+        ours.launch()
+        assert ours.wait() != 0
+        assert message in ours.said()
+
+
 def test_every_difference_is_documented() -> None:
     """Each kind of difference has a section in differences.md, and each section of it is seen here."""
     document = (Path(__file__).parents[1] / "differences.md").read_text("utf-8")
-    seen = {kind for kinds in DIFFERENCES.values() for kind in kinds}
+    seen = {kind for kinds in DIFFERENCES.values() for kind in kinds} | {"Files that authd refuses"}
     documented = set(re.findall(r"^### (.+)$", document, re.MULTILINE))
     assert documented == seen

@@ -116,7 +116,7 @@ def test_empty_file() -> None:
     ],
 )
 def test_wrong_members(members: object, words: str) -> None:
-    """What is wrong in a directory is refused with its place, and never with a secret."""
+    """A fault in a directory is refused with its place, and never with a secret."""
     with pytest.raises(EmulatorError, match=words) as caught:
         read_directory(members)
     assert SECRET not in str(caught.value)
@@ -124,7 +124,7 @@ def test_wrong_members(members: object, words: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000], ids=["empty", "open", "binary", "deep"])
 def test_unreadable_file(tmp_path: Path, content: bytes) -> None:
-    """A file that isn't JSON is refused by its name."""
+    """A file that isn't JSON is refused with its name."""
     path = tmp_path / "directory.json"
     path.write_bytes(content)
     with pytest.raises(EmulatorError, match=r"directory\.json: can't be read as JSON"):
@@ -132,20 +132,20 @@ def test_unreadable_file(tmp_path: Path, content: bytes) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A file that isn't there is refused by its name."""
+    """A missing file is refused with its name."""
     with pytest.raises(EmulatorError, match=r"nothing\.json"):
         load_directory(tmp_path / "nothing.json")
 
 
 def test_unique_ids_are_stable() -> None:
-    """The unique id of a user is the same at every start, and another for another user."""
+    """A user's unique ID is the same at every start, and differs from another user's."""
     ids = {key.owner.principal("aws").user_id for key in sample_directory().keys.values()}
     assert ids == {key.owner.principal("aws").user_id for key in sample_directory().keys.values()}
     assert len(ids) == len(sample_directory().keys)
 
 
 def test_same_key_twice() -> None:
-    """A directory built in code refuses the same key twice as well."""
+    """A directory built in code refuses a repeated key as well."""
     key = AccessKey(key_id="AKIAEMULATORALICE000", secret=SECRET, owner=Root(account=ACCOUNT))
     with pytest.raises(EmulatorError, match="same access key twice"):
         Directory.of(keys=[key, key])

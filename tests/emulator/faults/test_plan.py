@@ -24,19 +24,19 @@ def strikes(faults: FaultPlan, count: int, action: str = "GetCallerIdentity") ->
 
 
 def test_every_fault_has_its_way_on_the_wire() -> None:
-    """Every fault is either another answer or a script, and none is both."""
+    """Every fault is either another response or a script, and none is both."""
     assert FAULTY_ANSWERS.keys() | SCRIPTS.keys() == set(Fault)
     assert not FAULTY_ANSWERS.keys() & SCRIPTS.keys()
 
 
 def test_every_fault_is_described() -> None:
-    """Every fault has a name of its own, by which it is found, and a description."""
+    """Every fault has a unique name and a description."""
     assert [Fault.named(fault.label) for fault in Fault] == list(Fault)
     assert all(fault.description for fault in Fault)
 
 
 def test_limited_faults_come_first() -> None:
-    """Limited faults strike in their order, then the latest unlimited one for ever, until all is cleared."""
+    """Limited faults strike in their order, then the latest unlimited one, until all are cleared."""
     faults = plan(
         Injection(fault=Fault.XML),
         Injection(fault=Fault.EMPTY),
@@ -49,7 +49,7 @@ def test_limited_faults_come_first() -> None:
 
 
 def test_fault_of_one_action() -> None:
-    """A fault for one action leaves the others alone, and is not used up by them."""
+    """A fault for one action does not affect others, and they do not use it up."""
     faults = plan(Injection(fault=Fault.THROTTLE, times=1, action="AssumeRole"))
     assert strikes(faults, 2) == [None, None]
     assert strikes(faults, 2, "AssumeRole") == ["throttle", None]
@@ -75,7 +75,7 @@ def test_connection_faults() -> None:
     ],
 )
 def test_useless_injections(settings: dict[str, Any], words: str) -> None:
-    """A combination that would do nothing is refused."""
+    """A combination without effect is refused."""
     with pytest.raises(EmulatorError, match=words):
         Injection(**settings)
 
@@ -91,7 +91,7 @@ def test_useless_injections(settings: dict[str, Any], words: str) -> None:
     ],
 )
 def test_fault_on_the_command_line(text: str, injection: Injection) -> None:
-    """The command line's spelling of a fault says the same as the code's."""
+    """A fault on the command line equals the one in code."""
     assert read_fault(text) == injection
     assert read_options(["--fault", text]).fault == [injection]
 
@@ -109,7 +109,7 @@ def test_fault_on_the_command_line(text: str, injection: Injection) -> None:
     ],
 )
 def test_wrong_fault_on_the_command_line(text: str, words: str) -> None:
-    """A fault that can't be understood is refused with what is known."""
+    """An unknown fault is refused with the list of known ones."""
     with pytest.raises(EmulatorError, match=words):
         read_fault(text)
 
@@ -126,7 +126,7 @@ def test_wrong_fault_on_the_command_line(text: str, words: str) -> None:
     ],
 )
 def test_wrong_command_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A command line that can't be carried out ends with status 2 and a sentence."""
+    """An invalid command line ends with status 2 and a message."""
     with pytest.raises(SystemExit) as ended:
         read_options(arguments)
     assert ended.value.code == 2

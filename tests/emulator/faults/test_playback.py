@@ -14,7 +14,7 @@ from authd.emulator.faults.steps import Close, Pause, Reset, Send, Stall, Step
 
 
 class Channel:
-    """Records what a script does to its connection."""
+    """Records the effects of a script on its connection."""
 
     def __init__(self) -> None:
         self.events: list[bytes | str] = []
@@ -31,7 +31,7 @@ class Channel:
 
 
 class Request:
-    """What a script needs of a request."""
+    """The parts of a request that a script needs."""
 
     def __init__(self) -> None:
         self.channel = Channel()
@@ -70,7 +70,7 @@ class Played:
     ],
 )
 def test_ends(end: list[Step], events: list[str], producing: bool) -> None:
-    """A script ends as it says: with the request finished, the connection ended, or silence."""
+    """A script ends as written: with the request finished, the connection closed, or silence."""
     played = Played([Send(b"a"), Send(b"b"), *end])
     assert played.events == [b"a", b"b", *events]
     assert played.request.producing is producing
@@ -80,7 +80,7 @@ def test_ends(end: list[Step], events: list[str], producing: bool) -> None:
 
 
 def test_pause() -> None:
-    """A pause lasts as long as it says."""
+    """A pause lasts as long as it is written."""
     played = Played([Pause(2), Send(b"a")])
     played.clock.advance(1.9)
     assert played.events == []
@@ -89,7 +89,7 @@ def test_pause() -> None:
 
 
 def test_slow_reader() -> None:
-    """While the client does not read nothing is sent, however endless the script; then it goes on where it was."""
+    """While the client does not read nothing is sent, even of an endless script. Then the script goes on."""
     played = Played(step for pair in repeat((Send(b"a"), Pause(1))) for step in pair)
     played.playback.pauseProducing()
     for _ in range(10):
@@ -113,7 +113,7 @@ def test_reader_that_pauses_within_a_pause() -> None:
 
 
 def test_client_that_leaves() -> None:
-    """When the client hangs up the script ends and leaves no timer."""
+    """If the client disconnects the script ends and leaves no timer."""
     played = Played([Pause(5), Send(b"a")])
     played.request.gone.errback(Failure(ConnectionDone()))
     assert played.clock.getDelayedCalls() == []
@@ -123,7 +123,7 @@ def test_client_that_leaves() -> None:
 
 
 def test_stopped() -> None:
-    """A producer that is stopped sends nothing more."""
+    """A stopped producer sends nothing more."""
     played = Played([Pause(5), Send(b"a")])
     played.playback.stopProducing()
     played.clock.advance(10)

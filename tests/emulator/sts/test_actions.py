@@ -57,7 +57,7 @@ def whoami(sts: STS, post: Post, key: tuple[str, ...]) -> tuple[str, str, str]:
     ],
 )
 def test_caller_identity(sts: STS, post: Post, key: tuple[str, ...], arn: str, user_id: str) -> None:
-    """Users, the root user and federated users are named as STS names each kind."""
+    """Users, the root user and federated users have the ARNs that STS gives each kind."""
     account, given_arn, given_id = whoami(sts, post, key)
     assert (account, given_arn) == (ACCOUNT, arn)
     assert given_id.startswith(user_id)
@@ -66,7 +66,7 @@ def test_caller_identity(sts: STS, post: Post, key: tuple[str, ...], arn: str, u
 
 
 def test_assumed_role(sts: STS, post: Post) -> None:
-    """Who assumed a role is named by the role, without its path, and the session."""
+    """A session's ARN has the role, without its path, and the session name."""
     account, arn, user_id = whoami(sts, post, session_key(assume(sts, post, "team/Developer")))
     assert (account, arn) == (ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Developer/a-session")
     role_id, _, session = user_id.partition(":")
@@ -74,7 +74,7 @@ def test_assumed_role(sts: STS, post: Post) -> None:
 
 
 def test_temporary_credentials(sts: STS, post: Post) -> None:
-    """What AssumeRole hands out has the shape of STS's: an ASIA key, 40 characters of secret, a long token."""
+    """Credentials of AssumeRole have the shape of STS's: an ASIA key, 40 characters of secret, a long token."""
     key_id, secret, token = session_key(assume(sts, post, "Admin"))
     assert (key_id[:4], len(key_id), len(secret)) == ("ASIA", 20, 40)
     assert 600 <= len(token) <= 1000
@@ -82,7 +82,7 @@ def test_temporary_credentials(sts: STS, post: Post) -> None:
 
 
 def test_role_chaining(sts: STS, post: Post) -> None:
-    """A session may assume a role that trusts its role, in another account, for an hour at most."""
+    """A session may assume a role in another account that trusts its role, for an hour at most."""
     admin = session_key(assume(sts, post, "Admin"))
     deployer = f"arn:aws:iam::{OTHER_ACCOUNT}:role/Deployer"
     chained = session_key(assume(sts, post, "", admin, RoleArn=deployer))
@@ -97,7 +97,7 @@ def test_role_chaining(sts: STS, post: Post) -> None:
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_mixed_credentials(sts: STS, post: Post, part: int) -> None:
-    """A key id, secret or session token of another session is refused."""
+    """A key ID, secret or session token of another session is refused."""
     mine, other = list(session_key(assume(sts, post, "Admin"))), session_key(assume(sts, post, "Admin"))
     mine[part] = other[part]
     with pytest.raises(STSError) as caught:
@@ -111,7 +111,7 @@ def test_mixed_credentials(sts: STS, post: Post, part: int) -> None:
     ids=["empty", "x", "padding", "long", "head", "none"],
 )
 def test_foreign_session_token(sts: STS, post: Post, token: str | None) -> None:
-    """A session token that was not handed out here, or none at all, is InvalidClientTokenId."""
+    """A session token that is missing or from elsewhere is InvalidClientTokenId."""
     key_id, secret, _ = session_key(assume(sts, post, "Admin"))
     key = (key_id, secret) if token is None else (key_id, secret, token)
     with pytest.raises(STSError) as caught:
@@ -121,7 +121,7 @@ def test_foreign_session_token(sts: STS, post: Post, token: str | None) -> None:
 
 
 def test_respelled_session_token(sts: STS, post: Post) -> None:
-    """A session token in another base64 spelling of the same bytes is not the token that was handed out."""
+    """A session token in another base64 spelling of the same bytes is refused."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     for _ in range(20):
         key_id, secret, token = session_key(assume(sts, post, "Admin", RoleSessionName="x" * (2 + _)))
@@ -133,14 +133,14 @@ def test_respelled_session_token(sts: STS, post: Post) -> None:
 
 
 def test_session_token_with_a_users_key(sts: STS, post: Post) -> None:
-    """A user's own key takes no session token."""
+    """A user's own key is refused with a session token."""
     with pytest.raises(STSError) as caught:
         whoami(sts, post, (*ALICE_KEY, "x"))
     assert caught.value.code == "InvalidClientTokenId"
 
 
 def test_expired_session(sts: STS, clock, post: Post) -> None:
-    """A session that is over is ExpiredToken, though its signature be good."""
+    """An expired session is ExpiredToken, although its signature is right."""
     clock.offset = -250
     key = session_key(assume(sts, post, "Admin", DurationSeconds="900"))
     request = post(form("GetCallerIdentity"), key)
@@ -154,7 +154,7 @@ def test_expired_session(sts: STS, clock, post: Post) -> None:
 
 
 def test_unknown_key_of_no_role(sts: STS, post: Post) -> None:
-    """A session of a role that the directory no longer has is refused."""
+    """A session of a role that was removed from the directory is refused."""
     key = session_key(assume(sts, post, "Admin"))
     sts.directory = Directory.of()
     with pytest.raises(STSError) as caught:
@@ -176,7 +176,7 @@ def test_unknown_key_of_no_role(sts: STS, post: Post) -> None:
     ],
 )
 def test_untrusted(sts: STS, post: Post, role: str, key: tuple[str, str], parameters: dict[str, str]) -> None:
-    """Whom a role does not trust on these conditions gets AccessDenied in STS's own words."""
+    """A caller whom the role's trust policy does not allow gets AccessDenied in STS's own words."""
     with pytest.raises(STSError) as caught:
         assume(sts, post, role, key, **parameters)
     who = (
@@ -191,7 +191,7 @@ def test_untrusted(sts: STS, post: Post, role: str, key: tuple[str, str], parame
 
 
 def test_conditions_met(sts: STS, post: Post) -> None:
-    """The right external id opens Partner to anybody, the right MFA code opens Guarded."""
+    """The right external ID opens Partner to anybody, the right MFA code opens Guarded."""
     assert assume(sts, post, "Partner", MALLORY_KEY, ExternalId=EXTERNAL_ID)
     assert assume(sts, post, "Guarded", SerialNumber=MFA_SERIAL, TokenCode=MFA_CODE)
 
@@ -206,14 +206,14 @@ def test_conditions_met(sts: STS, post: Post) -> None:
     ],
 )
 def test_mfa(sts: STS, post: Post, parameters: dict[str, str], words: str) -> None:
-    """A wrong MFA serial or code is AccessDenied, and says which."""
+    """A wrong MFA serial or code is AccessDenied, with the name of the parameter."""
     with pytest.raises(STSError, match="AccessDenied") as caught:
         assume(sts, post, "Guarded", **parameters)
     assert words in caught.value.message
 
 
 def test_root_assumes_nothing(sts: STS, post: Post) -> None:
-    """The root user may assume no role."""
+    """The root user can't assume a role."""
     with pytest.raises(STSError) as caught:
         assume(sts, post, "Admin", ROOT_KEY)
     assert caught.value.message == "Roles may not be assumed by root accounts."
@@ -236,7 +236,7 @@ def test_root_assumes_nothing(sts: STS, post: Post) -> None:
     ],
 )
 def test_bad_parameters(sts: STS, post: Post, parameters: dict[str, str], words: str) -> None:
-    """A parameter that breaks the API's rules is ValidationError and says which rule."""
+    """A parameter that breaks the API's rules is ValidationError, with the rule."""
     with pytest.raises(STSError) as caught:
         assume(sts, post, "Admin", **parameters)
     assert (caught.value.code, caught.value.status) == ("ValidationError", 400)
@@ -245,19 +245,19 @@ def test_bad_parameters(sts: STS, post: Post, parameters: dict[str, str], words:
 
 @pytest.mark.parametrize("text", ["abc", "-900", "1e3", "１０００", "9999999999"])
 def test_duration_is_a_number(sts: STS, post: Post, text: str) -> None:
-    """DurationSeconds is digits and nothing else."""
+    """DurationSeconds consists of digits."""
     with pytest.raises(STSError, match="MalformedInput"):
         assume(sts, post, "Admin", DurationSeconds=text)
 
 
 def test_long_sessions(sts: STS, post: Post, clock) -> None:
-    """A role's own longest session is granted, and the expiration says so."""
+    """A role's own longest session is granted, and the expiration fits it."""
     result = assume(sts, post, "Long", DurationSeconds="43200")
     assert abs(result.fields["Credentials"]["Expiration"].timestamp() - clock() - 43_200) < 5
 
 
 def test_source_identity(sts: STS, post: Post) -> None:
-    """SourceIdentity is given back."""
+    """SourceIdentity is returned."""
     assert assume(sts, post, "Admin", SourceIdentity="alice").fields["SourceIdentity"] == "alice"
 
 
@@ -272,7 +272,7 @@ def web_identity(sts: STS, **parameters: str) -> Result:
 
 
 def test_web_identity(sts: STS, post: Post) -> None:
-    """A web identity token opens its role to who signs nothing."""
+    """A web identity token opens its role without a signature."""
     result = web_identity(sts)
     assert result.fields["SubjectFromWebIdentityToken"] == "system:serviceaccount:ci:pipeline"
     assert whoami(sts, post, session_key(result))[1] == f"arn:aws:sts::{ACCOUNT}:assumed-role/Pipeline/ci"
@@ -289,13 +289,13 @@ def test_web_identity(sts: STS, post: Post) -> None:
     ],
 )
 def test_wrong_web_identity(sts: STS, parameters: dict[str, str], code: str) -> None:
-    """Another token, or another role than the token opens, is refused."""
+    """Another token, or another role than the token's, is refused."""
     with pytest.raises(STSError, match=code):
         web_identity(sts, **parameters)
 
 
 def test_disabled_region(sts: STS, post: Post) -> None:
-    """An account that has STS switched off in a region gets RegionDisabledException there, others don't."""
+    """In a region that is disabled for an account it gets RegionDisabledException, others don't."""
     there = {"host": "sts.ap-east-1.amazonaws.com", "region": "ap-east-1"}
     with pytest.raises(STSError) as caught:
         sts.answer(post(form("GetCallerIdentity"), MALLORY_KEY, **there))
@@ -316,21 +316,21 @@ def test_disabled_region(sts: STS, post: Post) -> None:
     ],
 )
 def test_unknown_action(sts: STS, post: Post, body: str, code: str, status: int) -> None:
-    """An action that isn't, of another version, absent or given twice is refused."""
+    """An action that is unknown, of another version, missing or repeated is refused."""
     with pytest.raises(STSError) as caught:
         sts.answer(post(body))
     assert (caught.value.code, caught.value.status) == (code, status)
 
 
 def test_other_path(sts: STS, post: Post) -> None:
-    """There is nothing at another path, however well it is signed."""
+    """Another path is not found, even with a good signature."""
     with pytest.raises(STSError) as caught:
         sts.answer(post(form("GetCallerIdentity"), target="/other"))
     assert caught.value.status == 404
 
 
 def test_other_partition(clock, post: Post) -> None:
-    """ARNs are of the directory's partition."""
+    """ARNs have the directory's partition."""
     role = Role(account=ACCOUNT, name="Ops", trusts=frozenset({"*"}))
     key = AccessKey(key_id=BOB_KEY[0], secret=BOB_KEY[1], owner=User(account=ACCOUNT, name="bob"))
     sts = STS(Directory.of(partition="aws-cn", keys=[key], roles=[role]), now=clock)
@@ -340,7 +340,7 @@ def test_other_partition(clock, post: Post) -> None:
 
 
 def test_session_token_length(clock, post: Post) -> None:
-    """The length of session tokens is the directory's."""
+    """The directory sets the length of session tokens."""
     key = AccessKey(key_id=BOB_KEY[0], secret=BOB_KEY[1], owner=User(account=ACCOUNT, name="bob"))
     role = Role(account=ACCOUNT, name="Ops", trusts=frozenset({"*"}))
     sts = STS(Directory.of(keys=[key], roles=[role], session_token_length=3000), now=clock)
@@ -350,7 +350,7 @@ def test_session_token_length(clock, post: Post) -> None:
 
 
 def test_nothing_secret_is_shown(sts: STS, post: Post) -> None:
-    """Neither keys nor requests nor errors show a secret when they are printed."""
+    """The text of keys, requests and errors contains no secret."""
     key = AccessKey(key_id=ALICE_KEY[0], secret=ALICE_KEY[1], owner=Root(account=ACCOUNT))
     request = post(form("GetCallerIdentity"))
     result = assume(sts, post, "Admin")

@@ -29,7 +29,7 @@ def spelled(outcome: Outcome, form: Format) -> Answer:
 
 
 def test_json_identity() -> None:
-    """The JSON of GetCallerIdentity has exactly the members that STS gives."""
+    """The JSON of GetCallerIdentity has exactly STS's members."""
     answer = spelled(IDENTITY, Format.JSON)
     assert json.loads(answer.body) == {
         "GetCallerIdentityResponse": {
@@ -57,7 +57,7 @@ def test_json_time() -> None:
 
 @pytest.mark.parametrize(("status", "kind"), [(403, "Sender"), (400, "Sender"), (500, "Receiver"), (503, "Receiver")])
 def test_json_error(status: int, kind: str) -> None:
-    """A JSON error has code, message, type and request id, and tells whose fault it is."""
+    """A JSON error has code, message, type and request ID, and says who caused it."""
     answer = spelled(STSError("Code", "A sentence.", status), Format.JSON)
     assert answer.status == status
     assert json.loads(answer.body) == {
@@ -73,7 +73,7 @@ def parsed(answer: Answer, operation: str) -> dict[str, object]:
 
 
 def test_xml_for_botocore() -> None:
-    """From the XML, botocore reads what was put into it, special characters and times included."""
+    """Botocore reads all values from the XML, special characters and times included."""
     fields = parsed(spelled(IDENTITY, Format.XML), "GetCallerIdentity")
     assert {name: fields[name] for name in IDENTITY.fields} == IDENTITY.fields
     assert fields["ResponseMetadata"]["RequestId"] == "r-1"
@@ -83,7 +83,7 @@ def test_xml_for_botocore() -> None:
 
 
 def test_xml_error_for_botocore() -> None:
-    """From an XML error, botocore reads code, message, type and request id."""
+    """Botocore reads code, message, type and request ID from an XML error."""
     fields = parsed(spelled(access_denied("arn:<&>", "AssumeRole", "arn:x"), Format.XML), "GetCallerIdentity")
     assert fields["Error"] == {
         "Type": "Sender",
@@ -104,12 +104,12 @@ def test_xml_error_for_botocore() -> None:
     ],
 )
 def test_format(accept: bytes | None, form: Format) -> None:
-    """JSON is for who asks for it."""
+    """JSON is sent if the client accepts it."""
     assert Format.asked_by(accept) is form
 
 
 def test_on_the_wire() -> None:
-    """The whole answer has its length, and says so when the connection ends."""
+    """The response has its length, and the connection header if the connection ends."""
     answer = Answer(status=302, headers=(("Location", "https://x/"),), body=b"ab")
     assert answer.encode(close=True) == (
         b"HTTP/1.1 302 Found\r\nLocation: https://x/\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab"

@@ -49,7 +49,7 @@ def arn(sts: STS, request: WireRequest) -> object:
     ],
 )
 def test_hosts(sts: STS, presign: Presign, received: Received, host: str, region: str) -> None:
-    """A token that botocore presigned for a host is good there when it is scoped to the host's region."""
+    """A token that botocore presigned for a host is accepted there if its scope has the host's region."""
     assert arn(sts, received(presign(host=host, region=region))) == ALICE
 
 
@@ -64,7 +64,7 @@ def test_hosts(sts: STS, presign: Presign, received: Received, host: str, region
     ],
 )
 def test_wrong_region(sts: STS, presign: Presign, received: Received, host: str, region: str) -> None:
-    """A scope of another region, or a host that isn't served, is refused."""
+    """A scope of another region, or an unknown host, is refused."""
     error = refusal(sts, received(presign(host=host, region=region)))
     assert (error.code, error.status) == ("SignatureDoesNotMatch", 403)
     assert error.message == "Credential should be scoped to a valid region."
@@ -72,19 +72,19 @@ def test_wrong_region(sts: STS, presign: Presign, received: Received, host: str,
 
 @pytest.mark.parametrize("expires", [0, 60, 900])
 def test_expires(sts: STS, presign: Presign, received: Received, expires: int) -> None:
-    """X-Amz-Expires may say anything."""
+    """X-Amz-Expires may have any value."""
     assert arn(sts, received(presign(expires=expires))) == ALICE
 
 
 def test_session_token(sts: STS, presign: Presign, received: Received) -> None:
-    """A token signed with temporary credentials names their holder."""
+    """A token signed with temporary credentials identifies their owner."""
     url = presign((*FEDERATED_KEY, FEDERATED_TOKEN))
     assert "X-Amz-Security-Token=carols%2Bsession%2Ftoken%3D%3D" in url
     assert arn(sts, received(url)) == "arn:aws:sts::111122223333:federated-user/carol"
 
 
 def test_order_of_parameters(sts: STS, presign: Presign, received: Received) -> None:
-    """The parameters may come in any order: the canonical query is sorted."""
+    """The parameters may come in any order, since the canonical query is sorted."""
     request = received(presign())
     shuffled = b"&".join(reversed(request.query.split(b"&")))
     assert arn(sts, replace(request, target=b"/?" + shuffled)) == ALICE
@@ -104,7 +104,7 @@ PARAMETERS = [
 
 
 CHANGES = ["dropped", "altered", "extended", "doubled", "emptied", "renamed", "re-spelled"]
-# The signature is the one parameter that the signature does not cover.
+# The signature covers every parameter but itself.
 TAMPERING = [
     (name, change) for name in PARAMETERS for change in CHANGES if (name, change) != (b"X-Amz-Signature", "re-spelled")
 ]
@@ -112,7 +112,7 @@ TAMPERING = [
 
 @pytest.mark.parametrize(("name", "change"), TAMPERING)
 def test_tampered_parameter(sts: STS, presign: Presign, received: Received, name: bytes, change: str) -> None:
-    """No parameter of a signed URL can be dropped, changed, doubled or spelled otherwise."""
+    """No parameter of a signed URL can be dropped, changed, doubled or spelled in another way."""
     request = received(presign((*FEDERATED_KEY, FEDERATED_TOKEN)))
     pair = next(pair for pair in request.query.split(b"&") if pair.startswith(name + b"="))
     value = pair.partition(b"=")[2]
@@ -147,13 +147,13 @@ def test_added_parameter(sts: STS, presign: Presign, received: Received) -> None
     ids=str,
 )
 def test_tampered_request(sts: STS, presign: Presign, received: Received, change: dict[str, bytes]) -> None:
-    """The method and the body are part of what was signed."""
+    """The signature covers the method and the body."""
     assert refusal(sts, replace(received(presign()), **change)).code == "SignatureDoesNotMatch"
 
 
 @pytest.mark.parametrize("path", [b"//", b"/.", b"/x", b"/%2F", b"", b"/;"])
 def test_tampered_path(sts: STS, presign: Presign, received: Received, path: bytes) -> None:
-    """The path is part of what was signed."""
+    """The signature covers the path."""
     request = received(presign())
     assert refusal(sts, replace(request, target=path + request.target[1:])).code == "SignatureDoesNotMatch"
 
@@ -178,7 +178,7 @@ def test_tampered_path(sts: STS, presign: Presign, received: Received, path: byt
 def test_signed_headers(
     sts: STS, presign: Presign, received: Received, headers: tuple[tuple[bytes, bytes], ...]
 ) -> None:
-    """A signed header that is absent, changed or doubled gives SignatureDoesNotMatch: another cluster's token."""
+    """A signed header that is missing, changed or doubled gives SignatureDoesNotMatch: another cluster's token."""
     error = refusal(sts, replace(received(presign()), headers=headers))
     assert error.code == "SignatureDoesNotMatch"
     assert error.message.startswith("The request signature we calculated does not match")
@@ -201,7 +201,7 @@ def test_unsigned_host(sts: STS, presign: Presign, received: Received) -> None:
     ],
 )
 def test_dates(sts: STS, clock, presign: Presign, received: Received, offset: float, words: str) -> None:
-    """A signature older than 15 minutes, or more than 5 minutes ahead, is refused in STS's words."""
+    """A signature older than 15 minutes, or more than 5 minutes ahead, is refused with STS's message."""
     url = presign()
     clock.offset = offset
     error = refusal(sts, received(url))
@@ -212,7 +212,7 @@ def test_dates(sts: STS, clock, presign: Presign, received: Received, offset: fl
 
 @pytest.mark.parametrize("offset", [15 * 60 - 2, -5 * 60 + 2])
 def test_dates_at_the_edge(sts: STS, clock, presign: Presign, received: Received, offset: float) -> None:
-    """A signature is good up to 15 minutes old and up to 5 minutes ahead, X-Amz-Expires or not."""
+    """A signature is valid up to 15 minutes old and 5 minutes ahead, whatever X-Amz-Expires says."""
     request = received(presign(expires=1))
     clock.offset = offset
     assert arn(sts, request) == ALICE
@@ -230,21 +230,21 @@ def test_dates_at_the_edge(sts: STS, clock, presign: Presign, received: Received
     ],
 )
 def test_credential(sts: STS, presign: Presign, received: Received, old: bytes, new: bytes, code: str) -> None:
-    """A credential of another service, of no known key, or of another shape is refused, each with its own code."""
+    """A credential of another service, an unknown key or another shape is refused, each with its own code."""
     request = received(presign())
     assert refusal(sts, replace(request, target=request.target.replace(old, new))).code == code
 
 
 @pytest.mark.parametrize("stamp", [b"20260101", b"20269999T999999Z", b"tomorrow", b"20260101T000000", b"-"])
 def test_unreadable_date(sts: STS, presign: Presign, received: Received, stamp: bytes) -> None:
-    """A date that isn't one is refused."""
+    """An invalid date is refused."""
     request = received(presign())
     target = re.sub(rb"X-Amz-Date=[^&]*", b"X-Amz-Date=" + stamp, request.target)
     assert "ISO-8601" in refusal(sts, replace(request, target=target)).message
 
 
 def test_date_of_the_scope(sts: STS, presign: Presign, received: Received) -> None:
-    """The scope's date must be that of X-Amz-Date."""
+    """The scope's date must equal the date of X-Amz-Date."""
     request = received(presign())
     target = re.sub(rb"%2F[0-9]{8}%2F", b"%2F20200101%2F", request.target)
     assert refusal(sts, replace(request, target=target)).message.startswith("Date in Credential scope does not match")
@@ -252,7 +252,7 @@ def test_date_of_the_scope(sts: STS, presign: Presign, received: Received) -> No
 
 @pytest.mark.parametrize("name", [b"X-Amz-Signature", b"X-Amz-Credential", b"X-Amz-Date", b"X-Amz-SignedHeaders"])
 def test_missing_component(sts: STS, presign: Presign, received: Received, name: bytes) -> None:
-    """A presigned query without one of its components is IncompleteSignature, and says which."""
+    """A presigned query without one of its components is IncompleteSignature, with the component's name."""
     request = received(presign())
     error = refusal(sts, replace(request, target=re.sub(rb"&%b=[^&]*" % name, b"", request.target)))
     assert (error.code, error.status) == ("IncompleteSignature", 400)
@@ -260,7 +260,7 @@ def test_missing_component(sts: STS, presign: Presign, received: Received, name:
 
 
 def test_unsigned(sts: STS) -> None:
-    """Who does not sign gets MissingAuthenticationToken."""
+    """A request without a signature gets MissingAuthenticationToken."""
     target = b"/?Action=GetCallerIdentity&Version=2011-06-15"
     request = WireRequest(method=b"GET", target=target, headers=((b"host", b"sts.amazonaws.com"),))
     error = refusal(sts, request)
@@ -271,19 +271,19 @@ BODY = "Action=GetCallerIdentity&Version=2011-06-15"
 
 
 def test_authorization_header(sts: STS, post: Callable[..., WireRequest]) -> None:
-    """A POST signed in its Authorization header names its signer."""
+    """A POST with a signature in its Authorization header identifies its signer."""
     assert arn(sts, post(BODY)) == ALICE
     federated = arn(sts, post(BODY, (*FEDERATED_KEY, FEDERATED_TOKEN)))
     assert federated == "arn:aws:sts::111122223333:federated-user/carol"
 
 
 def test_other_service(sts: STS, post: Callable[..., WireRequest]) -> None:
-    """What was signed for another service is no signature for STS, however good it is."""
+    """A signature for another service is refused."""
     assert refusal(sts, post(BODY, service="s3")).message == "Credential should be scoped to correct service: 'sts'."
 
 
 def test_authorization_of_a_get(sts: STS) -> None:
-    """A GET may be signed in its Authorization header too."""
+    """A GET may have its signature in the Authorization header too."""
     request = AWSRequest("GET", f"https://sts.us-east-1.amazonaws.com/?{BODY}")
     SigV4Auth(Credentials(*ALICE_KEY), "sts", "us-east-1").add_auth(request)
     headers = tuple((name.lower().encode(), value.encode()) for name, value in request.headers.items())
@@ -312,7 +312,7 @@ def test_authorization_of_a_get(sts: STS) -> None:
 def test_tampered_authorization(
     sts: STS, post: Callable[..., WireRequest], pattern: bytes, replacement: bytes, code: str
 ) -> None:
-    """An Authorization header that was changed, or lacks a part, is refused."""
+    """An Authorization header that is changed or incomplete is refused."""
     request = post(BODY)
     headers = tuple(
         (name, re.sub(pattern, replacement, value) if name == b"authorization" else value)
@@ -334,19 +334,19 @@ def test_tampered_header(sts: STS, post: Callable[..., WireRequest], name: bytes
 
 
 def test_tampered_body(sts: STS, post: Callable[..., WireRequest]) -> None:
-    """The body of a POST is part of what was signed."""
+    """The signature covers the body of a POST."""
     request = post(BODY)
     assert refusal(sts, replace(request, body=request.body + b"&x=1")).code == "SignatureDoesNotMatch"
 
 
 def test_signing_key() -> None:
-    """The signing key is that of the example in the IAM User Guide."""
+    """The signing key equals that of the example in the IAM User Guide."""
     key = signing_key("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20120215", "us-east-1", "iam")
     assert key.hex() == "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d"
 
 
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
-# What the signer adds itself, or the call needs, is not drawn: it would stand there twice.
+# Headers that the signer adds itself, or the call needs, are not drawn: they would be there twice.
 PARAMETER = TEXT.filter(lambda name: name not in {"Action", "Version"} and not name.startswith("X-Amz-"))
 NAMES = st.from_regex(r"x-[a-z]{1,8}", fullmatch=True)
 
@@ -354,7 +354,7 @@ NAMES = st.from_regex(r"x-[a-z]{1,8}", fullmatch=True)
 @given(st.lists(st.tuples(NAMES, TEXT), max_size=5), st.lists(st.tuples(PARAMETER, TEXT), max_size=5))
 @settings(max_examples=200, deadline=None)
 def test_agrees_with_botocore(headers: list[tuple[str, str]], parameters: list[tuple[str, str]]) -> None:
-    """Whatever headers (repeated, spaced) and parameters botocore signs, the signature is found good."""
+    """A signature by botocore is accepted for any headers (repeated, spaced) and parameters."""
     base = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")]
     request = AWSRequest("GET", "https://sts.us-east-1.amazonaws.com/", params=dict(base + parameters))
     for name, value in headers:
@@ -374,7 +374,7 @@ def test_agrees_with_botocore(headers: list[tuple[str, str]], parameters: list[t
 @given(st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_mutated(presign: Presign, received: Received, data: st.DataObject) -> None:
-    """A request with one byte changed anywhere is refused, and nothing but STSError is ever raised."""
+    """A request with one byte changed anywhere is refused, and only STSError is ever raised."""
     request = received(presign())
     target = bytearray(request.target)
     position = data.draw(st.integers(0, len(target) - 1))

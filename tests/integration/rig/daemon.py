@@ -21,7 +21,7 @@ Event = dict[str, Any]
 class DaemonProcess:
     """A daemon in a folder of its own: settings in `etc/config.yaml`, state in `state`, `kubeconfig.yaml`.
 
-    `launcher` is put before the arguments of `twistd authd`, instead of twistd itself.
+    `launcher` replaces twistd before the arguments of `twistd authd`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class DaemonProcess:
         return [*self._launcher, "authd", *options, *self._arguments]
 
     def launch(self) -> Self:
-        """Start the process, and wait for nothing."""
+        """Start the process without waiting."""
         self._starts += 1
         self._output = self.folder / f"output.{self._starts}"
         self._errors = self.folder / f"errors.{self._starts}"
@@ -92,13 +92,13 @@ class DaemonProcess:
         return next((e for e in self.events() if e["message"].startswith("listening on https://")), None)
 
     def stop(self) -> int:
-        """End it by SIGTERM, and return its exit status."""
+        """Stop it by SIGTERM, and return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def ended_well(self) -> bool:
-        """Tell whether it came to its end after a signal: twistd cleans up, then ends by the same signal."""
+        """Tell whether it ended in order after a signal: twistd cleans up, then ends by the same signal."""
         orderly = any(event["message"] == "Server Shut Down." for event in self.events())
         return orderly and self.wait() in (0, -signal.SIGTERM)
 
@@ -122,16 +122,16 @@ class DaemonProcess:
         self.stop()
 
     def said(self) -> str:
-        """Return all that it printed since it was last started."""
+        """Return its output since the last start."""
         return self._output.read_text() + self._errors.read_text()
 
     def events(self) -> list[Event]:
-        """Return the log since it was last started; a line that is just being written is left out."""
+        """Return the log events since the last start, without an unfinished line."""
         lines = self._output.read_text().split("\n")[:-1]
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def wait_for_event(self, fits: Callable[[Event], bool], what: str, after: int = 0) -> Event:
-        """Wait for an event that comes after so many others."""
+        """Wait for an event with an index of at least `after`."""
         return wait_until(lambda: next(filter(fits, self.events()[after:]), None), what)
 
     def wait_for_message(self, part: str, after: int = 0) -> Event:
@@ -143,16 +143,16 @@ class DaemonProcess:
         return self.wait_for_event(lambda e: e.get("reference") == reference, f"the event of decision {reference}")
 
     def client(self) -> WebhookClient:
-        """Return a client by the generated kubeconfig."""
+        """Return a client with the generated kubeconfig."""
         return WebhookClient(self.kubeconfig, self._evidence)
 
     def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Answer:
-        """Ask about one token on a connection of its own."""
+        """Review one token on a connection of its own."""
         with self.client() as client:
             return client.review(token, version, audiences)
 
     def health(self, path: str) -> Answer:
-        """Ask the health port."""
+        """Send a GET to the health port."""
         connection = http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=GENEROUS_SECONDS)
         try:
             connection.request("GET", path)

@@ -1,4 +1,4 @@
-"""Everything that was said to anyone in a whole run, and every secret that must not be in it."""
+"""All outputs of a test run, and all secrets that must not appear in them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 _PREFIX = "k8s-aws-v1."
-#: A token begins with the host and the action, which are no secret; its end holds most of the signature.
+#: A token begins with the host and the action, which are public. Its end contains most of the signature.
 _TELLING_END = 40
 
 
 class Evidence:
-    """Collects secrets and outputs; `leaks` says which of the former stand in the latter."""
+    """Collects secrets and outputs. `leaks` names each secret found in an output."""
 
     def __init__(self) -> None:
         self._secrets: dict[bytes, str] = {}
@@ -21,12 +21,12 @@ class Evidence:
         self._files: list[tuple[str, Path]] = []
 
     def secret(self, value: str, what: str) -> None:
-        """Remember a secret, in the spellings in which it could be printed."""
+        """Keep a secret, in every spelling in which it could be printed."""
         spellings = {value, quote(value, safe=""), json.dumps(value)[1:-1]}
         self._secrets |= {spelling.encode(): what for spelling in spellings}
 
     def token(self, token: str) -> None:
-        """Remember a token, and what it carries."""
+        """Keep a token and the secrets in it."""
         self.secret(token[-_TELLING_END:], "a token")
         payload = token.removeprefix(_PREFIX)
         url = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode("ascii")
@@ -36,20 +36,20 @@ class Evidence:
             self.secret(session_token, "a session token")
 
     def said(self, who: str, text: bytes | str) -> None:
-        """Remember something that was printed or answered."""
+        """Keep an output or a response."""
         self._texts.append((who, text.encode() if isinstance(text, str) else text))
 
     def writes(self, who: str, file: Path) -> None:
-        """Remember a file that a process writes what it prints into."""
+        """Keep a file that holds a process's output."""
         self._files.append((who, file))
 
     @property
     def size(self) -> tuple[int, int]:
-        """How many secrets are known and how many bytes were said."""
+        """The number of secrets, and the number of output bytes."""
         return len(self._secrets), sum(len(text) for _, text in self._everything())
 
     def leaks(self) -> list[str]:
-        """Name every secret that was said, and who said it; never with the secret itself."""
+        """Name the kind of every leaked secret and its output, never the secret itself."""
         return sorted(
             {
                 f"{who} shows {what}"

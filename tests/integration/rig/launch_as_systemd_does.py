@@ -1,4 +1,4 @@
-"""Hand a listening socket to `twistd authd` as systemd does: descriptor 3, LISTEN_FDS and LISTEN_PID, then exec.
+"""Pass a listening socket to `twistd authd` as systemd does: descriptor 3, LISTEN_FDS and LISTEN_PID, then exec.
 
 Usage: launch_as_systemd_does.py DESCRIPTOR authd [OPTION...]
 """

@@ -1,4 +1,4 @@
-"""A bounded load of reviews from several connections at once, each answer looked at."""
+"""A bounded load of reviews on several connections, with a check of each response."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Self
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.webhook_client import Answer, WebhookClient
 
-#: Looks at an answer, and raises where it is wrong.
+#: Checks a response. Raises if it is wrong.
 Judge = Callable[[Answer], None]
 
 
 class Load:
-    """Posts reviews of the tokens until it is left; a lost or wrong answer fails the block.
+    """Posts reviews of the tokens until the block ends, and fails the block if a response is lost or wrong.
 
-    `expect` is called with a token before it is sent, and returns the judge of its answer. With `fresh` every
-    review has a connection of its own.
+    `expect` is called with a token before its review, and returns the check of its response. With `fresh` each review
+    has a connection of its own.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Load:
             assert not self.problems, (len(self.problems), self.answered, self.problems[:5])
 
     def answer_more(self, count: int) -> None:
-        """Wait until so many more reviews are answered."""
+        """Wait for a number of further responses."""
         goal = self.answered + count
         wait_until(lambda: self.answered >= goal or self.problems, f"{count} answers under load")
 
@@ -65,7 +65,7 @@ class Load:
             try:
                 judge = self._expect(token)
                 judge(client.review(token))
-            except Exception as error:  # whatever it is, the test is told
+            except Exception as error:  # the test reports every kind of failure
                 with self._lock:
                     self.problems.append(f"{type(error).__name__}: {error}")
                 client.close()

@@ -1,4 +1,4 @@
-"""Tokens, minted by the clients that people use: the installed script, the AWS CLI, and botocore's own signer."""
+"""Tokens minted by the usual clients: the installed script, the AWS CLI, and botocore's own signer."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def script(name: str) -> str:
 
 
 def bare_environment(home: Path, **variables: str) -> dict[str, str]:
-    """Return an environment that knows no AWS account, no proxy and no service manager."""
+    """Return an environment without AWS accounts, proxies and service managers."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     return {**kept, "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true", **variables}
 
 
 def credentials_in_environment(key: Key) -> dict[str, str]:
-    """Return the variables by which AWS clients take a key id, a secret key and a session token."""
+    """Return the variables for a key ID, a secret key and a session token."""
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     return dict(zip(names, key, strict=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mint:
-    """Mints tokens in a folder of its own, and remembers every secret that it handles."""
+    """Mints tokens in a folder of its own, and keeps every secret as evidence."""
 
     home: Path
     evidence: Evidence
@@ -62,7 +62,7 @@ class Mint:
         expires: int = 60,
         seconds_ago: float = 0,
     ) -> str:
-        """Mint as the README of aws-iam-authenticator shows, with botocore's `RequestSigner`."""
+        """Mint as in aws-iam-authenticator's README, with botocore's `RequestSigner`."""
         signer = RequestSigner(ServiceId("sts"), region, "sts", "v4", Credentials(*key), _EMITTER)
         parameters = {
             "method": "GET",
@@ -84,7 +84,7 @@ class Mint:
 
     def by_aws_cli(self, key: Key, *, region: str = "us-east-1", cluster: str = CLUSTER) -> str:
         """Mint with `aws eks get-token`, from credentials in the environment."""
-        # Run by this interpreter: the command's own first line may name another.
+        # Run by this interpreter, since the command's first line may name another one.
         command = [sys.executable, "-m", "awscli", "eks", "get-token", "--cluster-name", cluster, "--region", region]
         return self._known(self._credential("aws eks get-token", command, credentials_in_environment(key)), key)
 

@@ -1,4 +1,4 @@
-"""Waiting for something to become true, by looking again and again; nothing here asserts how long it took."""
+"""Waits for a condition by polling. Nothing here asserts a duration."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TypeVar
 
 Found = TypeVar("Found")
 
-#: Long enough for a machine that is busy with other things.
+#: Long enough for a busy machine.
 GENEROUS_SECONDS = 45.0
 _LOOK_SECONDS = 0.02
 
 
 def wait_until(look: Callable[[], Found], what: str, seconds: float = GENEROUS_SECONDS) -> Found:
-    """Return what `look` returns as soon as that is true; raises `AssertionError` naming `what` otherwise."""
+    """Return the result of `look` as soon as it is true. Raises `AssertionError` that names `what` otherwise."""
     limit = time.monotonic() + seconds
     while True:
         found = look()

@@ -1,6 +1,6 @@
-"""Run `twistd` with the webhook's limits tightened, so that a test need not wait for the real ones.
+"""Run `twistd` with smaller limits in the webhook, so that tests need not wait for the real ones.
 
-The limits are constants of `authd.daemon`; everything else is the daemon as it is.
+The limits are constants of `authd.daemon`. Nothing else is changed.
 """
 
 from __future__ import annotations

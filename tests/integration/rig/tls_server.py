@@ -1,4 +1,4 @@
-"""Small servers of the tests' own: an API server that looks at bearer tokens, and a proxy that knows CONNECT."""
+"""Small test servers: an API server that records bearer tokens, and a CONNECT proxy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _APIRequest(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def api_server(folder: Path) -> Iterator[tuple[str, Path, list[str]]]:
-    """Serve anything over TLS; gives the URL, the authority's file, and every Authorization header that came."""
+    """Serve one document over TLS. Yields the URL, the CA file, and all Authorization headers."""
     authority = trustme.CA()
     ca_file = folder / "api-ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
@@ -100,7 +100,7 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
 def connect_proxy(
     target_port: int, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
 ) -> Iterator[tuple[int, list[bytes]]]:
-    """Open every tunnel to one port of loopback; gives the proxy's own port, and what was asked of it."""
+    """Open every tunnel to one port of loopback. Yields the proxy's port, and the requests' heads."""
     proxy = _Proxy(("127.0.0.1", target_port), answer)
     with _serving(proxy):
         yield proxy.server_address[1], proxy.asked

@@ -1,4 +1,4 @@
-"""An HTTPS client that knows nothing but the generated webhook kubeconfig, as kube-apiserver does."""
+"""An HTTPS client that knows only the generated webhook kubeconfig, as kube-apiserver does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECONDS = 40.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer: `body` is as it came."""
+    """One response, with its body unchanged."""
 
     status: int
     headers: dict[str, str]
@@ -29,7 +29,7 @@ class Answer:
 
     @property
     def review(self) -> dict[str, Any]:
-        """The TokenReview in the answer."""
+        """The TokenReview in the response."""
         assert self.status == 200, (self.status, self.body)
         review: dict[str, Any] = json.loads(self.body)
         assert review["kind"] == "TokenReview"
@@ -37,7 +37,7 @@ class Answer:
 
     @property
     def user(self) -> dict[str, Any]:
-        """The user whom the answer lets in."""
+        """The user in an accepting response."""
         status = self.review["status"]
         assert status["authenticated"] is True, status
         assert "error" not in status
@@ -45,7 +45,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """Why the answer lets nobody in; empty where it doesn't say."""
+        """The error in a refusing response, empty if there is none."""
         status = self.review["status"]
         assert status["authenticated"] is False, status
         assert "user" not in status
@@ -53,7 +53,7 @@ class Answer:
 
 
 class WebhookClient:
-    """Keeps one connection, as long as the server does; trusts the authority in the kubeconfig alone."""
+    """Keeps one connection as long as the server does, and trusts only the CA in the kubeconfig."""
 
     def __init__(self, kubeconfig: Path, evidence: Evidence, *, seconds: float = _SECONDS) -> None:
         self._evidence = evidence
@@ -63,7 +63,7 @@ class WebhookClient:
         self.url = urlsplit(cluster["server"])
         self.authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self.tls = ssl.create_default_context(cadata=self.authority)
-        self.tls.verify_flags |= ssl.VERIFY_X509_STRICT  # as clients of newer Pythons do
+        self.tls.verify_flags |= ssl.VERIFY_X509_STRICT  # the default since Python 3.13
         user = {entry["name"]: entry["user"] for entry in config["users"]}[context["user"]]
         if "client-certificate-data" in user:
             self._load_pair(kubeconfig.parent, user)
@@ -84,11 +84,11 @@ class WebhookClient:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
     def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Answer:
-        """Ask about a token, byte for byte as kube-apiserver does."""
+        """Post a TokenReview for a token, byte for byte as kube-apiserver does."""
         return self.post(token_review(token, version=version, audiences=audiences))
 
     def post(self, body: bytes) -> Answer:
@@ -113,7 +113,7 @@ class WebhookClient:
         return answer
 
     def peer_serial(self) -> int:
-        """Return the serial number of the certificate that the server shows on this connection."""
+        """Return the serial number of the server's certificate on this connection."""
         if self._connection.sock is None:
             self._connection.connect()
         certificate = self._connection.sock.getpeercert()

@@ -21,7 +21,7 @@ _SOON_DAYS = 30
 def certificate_warnings(settings: Settings, now: datetime) -> Iterator[str]:
     """Yield the faults of names, dates and file modes. Faults that the daemon corrects by its own CA are none."""
     files = StateFiles(folder=Path(settings.state_dir))
-    if problem := _certificate_problem(settings, files, now):
+    if problem := certificate_problem(settings, files, now):
         yield problem
     if problem := _trust_problem(settings, files):
         yield problem
@@ -29,7 +29,8 @@ def certificate_warnings(settings: Settings, now: datetime) -> Iterator[str]:
         yield exposed
 
 
-def _certificate_problem(settings: Settings, files: StateFiles, now: datetime) -> str:
+def certificate_problem(settings: Settings, files: StateFiles, now: datetime) -> str:
+    """Return the fault of the certificate's names or dates, empty if there is none or the file can't be read."""
     try:
         certificate = x509.load_pem_x509_certificate(read_regular(files.certificate))
     except OSError:

@@ -28,6 +28,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
         "check": Command(module="authd.cli.check", summary="print every error and warning of a settings file"),
         "explain": Command(module="authd.cli.explain", summary="print the mapping that an ARN matches"),
+        "doctor": Command(
+            module="authd.cli.doctor.command", summary="check the whole installation, with a fix for each fault"
+        ),
         "why": Command(
             module="authd.cli.why.command", summary="show the decision behind a reference, and the next step"
         ),

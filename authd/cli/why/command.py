@@ -21,6 +21,8 @@ from authd.config.settings import Loaded
 from authd.core.errors import ConfigError
 
 _FOUND, _NOT_FOUND = 0, 1
+#: Files of a rotated audit log that are read besides the newest.
+_MAX_ROTATED = 9
 _DEFAULT_CONFIG = "/etc/authd/config.yaml"
 _REFERENCE = re.compile(r"(?:.*\breference )?([0-9a-f]{8})\b.*", re.IGNORECASE | re.DOTALL)
 
@@ -28,7 +30,8 @@ _DESCRIPTION = """\
 Show the decision behind a reference: identity, rule, STS request ID, the next step, and the missing mapping to paste.
 kube-apiserver's log has the reference at the end of each refusal. You can give the whole line.
 
-With --user or --since, list all such decisions. The decisions come from the files of --file, or from the journal.
+With --user or --since, list all such decisions. They are read from --file, or else from the audit log that the
+settings file names, or else from the journal.
 """
 _EPILOG = """\
 examples:
@@ -59,7 +62,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "-f", "--file", metavar="FILE", action="append",
-        help="an audit log or a log with JSON lines, - for standard input; may be repeated (the journal)",
+        help="an audit log or a log with JSON lines, - for standard input; may be repeated",
     )  # fmt: skip
     parser.add_argument("--unit", default="authd", help="the systemd unit, in the journal (%(default)s)")
     parser.add_argument(
@@ -71,8 +74,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Find the decisions and print them."""
     selection = _selection(args)
-    lines = file_lines(args.file) if args.file else journal_lines(args.unit, selection.since)
     loaded = _settings(args.config)
+    files = args.file or _audit_log(loaded)
+    lines = file_lines(files) if files else journal_lines(args.unit, selection.since)
     explained = [explain_record(record, loaded) for record in read_records(lines, selection)]
     if args.output == "json":
         print_json({"decisions": [each.as_json() for each in explained]})
@@ -81,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print_list(explained)
     if not explained and args.output == "text":
-        _print_nothing_found(args, selection)
+        _print_nothing_found(files, args.unit, selection)
     return _FOUND if explained else _NOT_FOUND
 
 
@@ -110,6 +114,15 @@ def _settings(config: str | None) -> Loaded | None:
         return None
 
 
+def _audit_log(loaded: Loaded | None) -> list[str]:
+    """Return the settings' audit log and its rotated files, the oldest first."""
+    if loaded is None or not loaded.settings.audit_log:
+        return []
+    path = Path(loaded.settings.audit_log)
+    rotated = [path.with_name(f"{path.name}.{number}") for number in range(_MAX_ROTATED, 0, -1)]
+    return [*(str(file) for file in rotated if file.exists()), str(path)]
+
+
 def _print_each(explained: Iterable[Explanation]) -> None:
     for each in explained:
         print_table((name, _shown(value)) for name, value in each.rows() if value)
@@ -130,10 +143,10 @@ def _print_list(explained: Sequence[Explanation]) -> None:
     print_text(counted(len(explained), "decision"))
 
 
-def _print_nothing_found(args: argparse.Namespace, selection: Selection) -> None:
-    place = ", ".join(map(visible, args.file)) if args.file else f"the journal of {args.unit}"
+def _print_nothing_found(files: Sequence[str], unit: str, selection: Selection) -> None:
+    place = ", ".join(map(visible, files)) if files else f"the journal of {unit}"
     print_text(f"no such decision in {place}")
-    if not args.file and os.geteuid() != 0:
+    if not files and os.geteuid() != 0:
         print_text("without root or the group systemd-journal you may see only a part of the journal: try it with sudo")
     if selection.reference:
         print_text("a reference is known only to the control-plane node whose kube-apiserver logged it")

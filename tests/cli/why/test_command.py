@@ -114,6 +114,18 @@ def test_the_journal(tmp_path, capsys, monkeypatch):
     )
 
 
+def test_the_audit_log(tmp_path, settings, capsys):
+    """Without `--file`, the decisions come from the settings' audit log and its rotated files."""
+    audit = tmp_path / "audit.log"
+    settings.write_text(f"clusterID: c\nserver: {{auditLog: {audit}}}\n")
+    audit.write_text(json.dumps(ALLOWED) + "\n")
+    audit.with_name("audit.log.2").write_text(json.dumps({**DENIED, "rule": "c.yaml:3:5"}) + "\n")
+    assert main(["why", "--since", "2026-11-27", "-c", str(settings)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 decisions"
+    assert main(["why", "3f9a01c2", "-c", str(settings)]) == 0
+    assert "rule          c.yaml:3:5\n" in capsys.readouterr().out
+
+
 def test_nothing_found(log, capsys):
     """An unknown reference ends with 1."""
     assert main(["why", "ffffffff", "-f", log]) == 1

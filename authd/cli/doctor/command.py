@@ -1,0 +1,112 @@
+"""`authd doctor`: checks the whole installation and names the command that fixes each fault."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from authd.cli.doctor.certificate import examine_certificate
+from authd.cli.doctor.files import examine_files
+from authd.cli.doctor.findings import Finding, error
+from authd.cli.doctor.kube_apiserver import examine_kube_apiserver
+from authd.cli.doctor.limits import examine_limits
+from authd.cli.doctor.permissions import examine_permissions
+from authd.cli.doctor.ports import examine_ports
+from authd.cli.doctor.report import exit_status, print_report, report_as_json
+from authd.cli.doctor.settings import examine_settings
+from authd.cli.doctor.sts import examine_sts
+from authd.cli.doctor.subject import Subject
+from authd.cli.errors import CommandError
+from authd.cli.output import add_output_option, print_json
+from authd.config.settings import Settings
+from authd.core.partitions import REGION
+
+_GROUPS: Mapping[str, Callable[[Subject], Iterator[Finding]]] = MappingProxyType(
+    {
+        "certificate": examine_certificate,
+        "files": examine_files,
+        "ports": examine_ports,
+        "STS": examine_sts,
+        "limits": examine_limits,
+        "kube-apiserver": examine_kube_apiserver,
+        "permissions": examine_permissions,
+    }
+)
+_MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+_MAX_TIMEOUT = 60.0
+
+_DESCRIPTION = """\
+Check the whole installation on a control-plane node: settings and sources, certificate, files, ports, the way to STS,
+the clock, inotify, kube-apiserver's flags and start, and permissions at the Kubernetes API. Each fault has the command
+that fixes it. Nothing is changed. The webhook gets one test request, and each STS endpoint one without credentials.
+"""
+_EPILOG = """\
+examples:
+  sudo authd doctor
+  sudo authd doctor -c /etc/authd/config.yaml --region eu-central-1 --output json
+
+JSON: {"status": 0, "findings": [{"group", "level": "ok" | "warning" | "error", "message", "fix"}]}
+
+exit status: 0 all is well, 1 warnings, 2 errors
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of `authd doctor`."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check the whole installation, with a fix for each fault",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-c", "--config", default="/etc/authd/config.yaml", help="the settings file (%(default)s)")
+    parser.add_argument(
+        "--state-dir",
+        default=Settings(cluster_id="-").state_dir,
+        help="the state directory, in case that the settings file is broken (%(default)s)",
+    )
+    parser.add_argument("--manifest", default=_MANIFEST, help="kube-apiserver's static pod manifest (%(default)s)")
+    parser.add_argument(
+        "--region", action="append", default=[], help="an STS region to try besides the configured ones; repeatable"
+    )
+    parser.add_argument("--timeout", type=float, default=5.0, help="seconds for each connection (%(default)s)")
+    add_output_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check everything and print the report."""
+    if not 0 < args.timeout <= _MAX_TIMEOUT:
+        raise CommandError(f"--timeout must be more than 0 and at most {_MAX_TIMEOUT:g} seconds")
+    if not all(map(REGION.fullmatch, args.region)):
+        raise CommandError("--region must be a region's name, such as eu-central-1")
+    report = _examine(args)
+    if args.output == "json":
+        print_json(report_as_json(report))
+    else:
+        print_report(report)
+    return exit_status(report)
+
+
+def _examine(args: argparse.Namespace) -> dict[str, tuple[Finding, ...]]:
+    """Return the findings of each group. Without usable settings there are only those of the settings."""
+    settings = examine_settings(Path(args.config), Path(args.state_dir))
+    report = {"settings": settings.findings}
+    if settings.loaded is None:
+        skipped = error("the other checks need usable settings", f"authd check {shlex.quote(args.config)}")
+        report["settings"] = (*settings.findings, skipped)
+        return report
+    subject = Subject(
+        config=Path(args.config),
+        loaded=settings.loaded,
+        now=datetime.now(UTC),
+        timeout=args.timeout,
+        regions=tuple(args.region),
+        manifest=Path(args.manifest),
+    )
+    return report | {group: tuple(check(subject)) for group, check in _GROUPS.items()}

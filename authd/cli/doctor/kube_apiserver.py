@@ -1,0 +1,124 @@
+"""kube-apiserver on this machine: its webhook flags, mounts and start."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from authd.cli.doctor.findings import Finding, error, ok, warning
+from authd.cli.doctor.processes import find_kube_apiserver, started
+from authd.cli.doctor.subject import Subject
+
+_CONFIG_FLAG, _VERSION_FLAG = "--authentication-token-webhook-config-file", "--authentication-token-webhook-version"
+_DEFAULT_VERSION = "v1beta1"
+_VERSIONS = ("v1", _DEFAULT_VERSION)
+
+
+def examine_kube_apiserver(subject: Subject) -> Iterator[Finding]:
+    """Check the static pod manifest, or else the process's command line, and the process's start."""
+    process = find_kube_apiserver(subject.proc)
+    try:
+        pod = _pod(subject.manifest)
+    except FileNotFoundError:
+        pod = None
+    except OSError as problem:
+        yield warning(f"{subject.manifest} can't be read: {problem.strerror}", "run authd doctor with sudo")
+        return
+    except (ValueError, yaml.YAMLError):
+        yield error(f"{subject.manifest} is no manifest of kube-apiserver", "restore it from a copy")
+        return
+    if pod is None and process is None:
+        message = f"there is no kube-apiserver here: no {subject.manifest} and no such process"
+        yield warning(message, "run authd doctor on a control-plane node, or give --manifest")
+        return
+    command = process.command if pod is None and process is not None else _command(pod or {})
+    yield from _flags(subject, command, pod)
+    if process is not None:
+        yield from _start(subject, started(subject.proc, process))
+
+
+def _pod(manifest: Path) -> dict[str, Any]:
+    content = yaml.safe_load(manifest.read_bytes())
+    if not isinstance(content, dict) or not isinstance(content.get("spec"), dict) or not _container(content):
+        raise ValueError("no pod")
+    return content
+
+
+def _container(pod: dict[str, Any]) -> dict[str, Any]:
+    containers = pod["spec"].get("containers") or []
+    found = [each for each in containers if isinstance(each, dict) and "kube-apiserver" in str(each)]
+    return found[0] if found else {}
+
+
+def _command(pod: dict[str, Any]) -> list[str]:
+    container = _container(pod)
+    return [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+
+
+def _flag(command: Sequence[str], name: str) -> str | None:
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+        if word == name:
+            return following
+    return None
+
+
+def _flags(subject: Subject, command: Sequence[str], pod: dict[str, Any] | None) -> Iterator[Finding]:
+    place = str(subject.manifest) if pod is not None else "kube-apiserver's command line"
+    given = _flag(command, _CONFIG_FLAG)
+    if given is None:
+        message = f"kube-apiserver does not ask authd: {place} has no {_CONFIG_FLAG}"
+        yield error(message, f"add {_CONFIG_FLAG}={subject.kubeconfig} to {place}")
+        return
+    host_path = given if pod is None else _host_path(pod, given)
+    if host_path is None:
+        folder = subject.kubeconfig.parent
+        message = f"{place} mounts no folder of the host at {given}"
+        yield error(message, f"add a hostPath volume {folder} with mountPath {folder}, see README.md")
+    elif Path(host_path).resolve() != subject.kubeconfig.resolve():
+        message = f"kube-apiserver reads {host_path}, but authd writes {subject.kubeconfig}"
+        yield error(message, f"set server.generateKubeconfig: {host_path}, or the flag {_CONFIG_FLAG}")
+    else:
+        yield ok(f"kube-apiserver reads {host_path}")
+    if pod is not None and pod["spec"].get("hostNetwork") is not True:
+        yield error(f"{place} has no hostNetwork: true, so its localhost is another one", "set hostNetwork: true")
+    version = _flag(command, _VERSION_FLAG) or _DEFAULT_VERSION
+    if version not in _VERSIONS:
+        yield error(f"{_VERSION_FLAG} is {version}, which kube-apiserver does not know", f"set {_VERSION_FLAG}=v1")
+
+
+def _host_path(pod: dict[str, Any], path: str) -> str | None:
+    """Return the path on the host of a path in the pod, None if it is not in a hostPath volume."""
+    volumes = {each.get("name"): (each.get("hostPath") or {}).get("path") for each in pod["spec"].get("volumes") or []}
+    inside = PurePosixPath(path)
+    mounts = _container(pod).get("volumeMounts") or []
+    for mount in sorted(mounts, key=lambda each: len(str(each.get("mountPath"))), reverse=True):
+        base, source = PurePosixPath(str(mount.get("mountPath"))), volumes.get(mount.get("name"))
+        if inside.is_relative_to(base):
+            return None if source is None else str(PurePosixPath(str(source)) / inside.relative_to(base))
+    return None
+
+
+def _start(subject: Subject, start: datetime | None) -> Iterator[Finding]:
+    """kube-apiserver reads the kubeconfig once, at its start."""
+    try:
+        changed = datetime.fromtimestamp(subject.kubeconfig.stat().st_mtime, UTC)
+    except OSError:
+        return  # the certificate's check reports it
+    if start is None:
+        return
+    if start < changed:
+        manifest, aside = shlex.quote(str(subject.manifest)), "/root/kube-apiserver.yaml"
+        message = (
+            f"kube-apiserver started at {start:%Y-%m-%dT%H:%M:%SZ}, before {subject.kubeconfig} changed at "
+            f"{changed:%Y-%m-%dT%H:%M:%SZ}, and still uses the old one"
+        )
+        yield warning(message, f"mv {manifest} {aside} && sleep 30 && mv {aside} {manifest}")
+    else:
+        yield ok(f"kube-apiserver has read {subject.kubeconfig} since its last change")

@@ -1,0 +1,118 @@
+"""Permissions at the Kubernetes API that the sources EKSConfigMap and CRD need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from twisted.python.failure import Failure
+
+from authd.cli.doctor.findings import Finding, error, ok, warning
+from authd.cli.doctor.subject import Subject
+from authd.core.errors import ConfigError
+from authd.daemon.net.api_tls import APIConnector
+from authd.kubernetes.access import ClusterAccess
+from authd.kubernetes.client import APIClient
+from authd.kubernetes.discovery import find_cluster
+from authd.kubernetes.errors import APIError
+
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_GROUP = "iamauthenticator.k8s.aws"
+
+
+class _Permission(NamedTuple):
+    """One permission. Without an optional one, mappings are followed all the same."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    optional: bool = False
+
+    def attributes(self) -> dict[str, str]:
+        """Return the `resourceAttributes` of an access review."""
+        given = {field: value for field, value in self._asdict().items() if isinstance(value, str)}
+        return {field: value for field, value in given.items() if value}
+
+    def __str__(self) -> str:
+        """Return the permission in words."""
+        resource = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        return f"{self.verb} {resource}{f' in {self.namespace}' if self.namespace else ''}"
+
+
+_NEEDED = {
+    "EKSConfigMap": [
+        _Permission(verb, "configmaps", namespace="kube-system", name="aws-auth") for verb in ("get", "list", "watch")
+    ],
+    "CRD": [
+        *(_Permission(verb, "iamidentitymappings", _GROUP) for verb in ("get", "list", "watch")),
+        _Permission("patch", "iamidentitymappings", _GROUP, subresource="status", optional=True),
+        _Permission("create", "events", namespace="default", optional=True),
+    ],
+}
+_MANIFESTS = {"EKSConfigMap": "rbac-eks-configmap.yaml", "CRD": "rbac-crd.yaml"}
+
+
+def examine_permissions(subject: Subject) -> Iterator[Finding]:
+    """Ask the API server what the daemon may do, for each source that needs it."""
+    sources = [source for source in subject.settings.backend_mode if source in _NEEDED]
+    if not sources:
+        yield ok("no source needs the Kubernetes API")
+        return
+    settings = subject.settings
+    try:
+        access = find_cluster(
+            kubeconfig=settings.kubeconfig or "", master=settings.master or "", environment=os.environ
+        )
+        reviews = _ask_all(access, [each for source in sources for each in _NEEDED[source]], subject.timeout)
+    except (ConfigError, APIError) as problem:
+        yield error(f"the Kubernetes API can't be asked: {problem}", "correct server.kubeconfig or server.master")
+        return
+    for source in sources:
+        yield from _judge(source, reviews)
+
+
+def _judge(source: str, allowed: dict[_Permission, bool]) -> Iterator[Finding]:
+    missing = [each for each in _NEEDED[source] if not allowed[each]]
+    fix = f"kubectl apply -f deploy/kubernetes/{_MANIFESTS[source]}"
+    for each in missing:
+        message = f"the source {source} may not {each}"
+        yield warning(message, fix) if each.optional else error(message, fix)
+    if not missing:
+        yield ok(f"the source {source} has its permissions")
+
+
+def _ask_all(access: ClusterAccess, permissions: Sequence[_Permission], timeout: float) -> dict[_Permission, bool]:
+    """Ask with a reactor of its own, of which a process has one. Raises `APIError` and `ConfigError`."""
+    results: list[dict[_Permission, bool] | Failure] = []
+
+    def begin(reactor: Any) -> Deferred[None]:
+        client = APIClient(reactor, access, APIConnector(reactor, connect_timeout=timeout), timeout=timeout)
+        return Deferred.fromCoroutine(_review(client, permissions)).addBoth(results.append)
+
+    with suppress(SystemExit):  # how react ends
+        react(begin)
+    if not results:
+        raise KeyboardInterrupt
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    return results[0]
+
+
+async def _review(client: APIClient, permissions: Sequence[_Permission]) -> dict[_Permission, bool]:
+    allowed = {}
+    for permission in permissions:
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": permission.attributes()},
+        }
+        status = (await client.call("POST", _REVIEWS, body=body)).get("status")
+        allowed[permission] = isinstance(status, dict) and status.get("allowed") is True
+    return allowed

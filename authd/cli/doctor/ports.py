@@ -1,0 +1,127 @@
+"""The webhook's port, asked as kube-apiserver does, and the health port."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from authd.cli.doctor.findings import Finding, error, ok, warning
+from authd.cli.doctor.https import ConnectionRefused, ProbeError, Reply, Route, Untrusted, client_context, probe
+from authd.cli.doctor.subject import Subject
+from authd.core.errors import ConfigError
+from authd.kubernetes.access import ClusterAccess
+from authd.kubernetes.kubeconfig import load_kubeconfig
+
+_START = "systemctl start authd.socket authd.service"
+_LOG = "journalctl -u authd -n 20"
+#: A token that is no authenticator's: the answer is a refusal without a call to STS.
+_REVIEW = json.dumps(
+    {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "authd-doctor"}}
+).encode()
+
+
+def examine_ports(subject: Subject) -> Iterator[Finding]:
+    """Send one TokenReview by the webhook kubeconfig, and read /readyz."""
+    yield _webhook(subject)
+    yield from _health(subject)
+
+
+def _webhook(subject: Subject) -> Finding:
+    try:
+        access = load_kubeconfig(str(subject.kubeconfig))
+        context = client_context(
+            ca_pem="" if access.ca is None else access.ca.read().decode("ascii", "replace"),
+            certificate=_client_certificate(access),
+        )
+    except ConfigError as problem:
+        return error(str(problem.problems[0]), f"run authd doctor with sudo, or {subject.init_command}")
+    except OSError as problem:  # an SSLError is one
+        return error(f"the certificates in {subject.kubeconfig} can't be used: {problem}", subject.init_command)
+    route = Route(host=access.server_name or access.host, address=(access.host, access.port))
+    try:
+        return _judge(access.url, probe(route, context, access.path or "/", _REVIEW, subject.timeout))
+    except ConnectionRefused as problem:
+        return error(f"the webhook does not run: {problem}", _START)
+    except Untrusted as problem:
+        fix = f"restore the state directory, or {subject.init_command}"
+        return error(f"the webhook refuses kube-apiserver or is refused by it: {problem}", fix)
+    except ProbeError as problem:
+        return error(f"the webhook does not answer: {problem}", f"systemctl restart authd, and see {_LOG}")
+
+
+def _client_certificate(access: ClusterAccess) -> bytes:
+    if access.certificate is None or access.key is None:
+        return b""
+    return access.certificate.read() + b"\n" + access.key.read()
+
+
+def _judge(url: str, reply: Reply) -> Finding:
+    status = _review_status(reply.body)
+    if status is None:
+        message = f"something else than a webhook answers at {url}, with status {reply.status}"
+        return error(message, "ss -ltnp, then stop that program or change server.port")
+    if reply.status == HTTPStatus.FORBIDDEN:
+        message = f"aws-iam-authenticator answers at {url}, not authd"
+        return warning(message, f"stop aws-iam-authenticator, then {_START}")
+    if reply.status != HTTPStatus.OK or status.get("authenticated"):
+        return error(f"the webhook at {url} answered a test with status {reply.status}", _LOG)
+    return ok(f"the webhook answers at {url} in {reply.seconds * 1000:.0f} ms")
+
+
+def _review_status(body: bytes) -> dict[str, Any] | None:
+    try:
+        review = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(review, dict) or review.get("kind", "TokenReview") != "TokenReview":
+        return None
+    status = review.get("status")
+    return status if isinstance(status, dict) else None
+
+
+def _health(subject: Subject) -> Iterator[Finding]:
+    settings = subject.settings
+    place = f"{settings.health_address}:{settings.health_port}"
+    if not settings.health_port:
+        yield warning("server.healthPort is 0, so only the daemon's log has the port", "set server.healthPort")
+        return
+    try:
+        status, lines = _get(subject, "/readyz")
+        alive, _ = _get(subject, "/livez")
+    except ConnectionRefusedError:
+        yield error(f"nobody listens at the health port {place}", _START)
+        return
+    except (OSError, http.client.HTTPException) as problem:
+        yield error(f"the health port {place} does not answer: {problem}", f"systemctl restart authd, and see {_LOG}")
+        return
+    if alive != HTTPStatus.OK or not any(line.startswith("[") for line in lines):
+        _, healthz = _get(subject, "/healthz")
+        program = "aws-iam-authenticator" if healthz == ["ok"] and status == HTTPStatus.NOT_FOUND else "something else"
+        yield error(f"{program} answers at the health port {place}, not authd", "ss -ltnp, then stop that program")
+        return
+    yield from _readiness(lines, place)
+
+
+def _readiness(lines: list[str], place: str) -> Iterator[Finding]:
+    broken = [line[len("[-] ") :] for line in lines if line.startswith("[-]")]
+    doubtful = [line[len("[!] ") :] for line in lines if line.startswith("[!]")]
+    for line in broken:
+        yield error(line, "docs/operations.md, section Readyz lines")
+    for line in doubtful:
+        yield warning(line, "docs/operations.md, section Readyz lines")
+    if not broken and not doubtful:
+        yield ok(f"authd is ready at {place}")
+
+
+def _get(subject: Subject, path: str) -> tuple[int, list[str]]:
+    settings = subject.settings
+    connection = http.client.HTTPConnection(settings.health_address, settings.health_port, timeout=subject.timeout)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read(65_536).decode("utf-8", "replace").splitlines()
+    finally:
+        connection.close()

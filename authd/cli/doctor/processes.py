@@ -1,0 +1,66 @@
+"""The process table: the daemon's user, and kube-apiserver with its flags and start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+#: In /proc/PID/stat, counted from the field after the name in parentheses. Source: proc_pid_stat(5), field 22.
+_START_FIELD = 19
+
+#: The names by which authd's own command line runs the daemon.
+_PROGRAMS = frozenset({"authd", "aws-iam-authenticator", "heptio-authenticator-aws"})
+
+
+class Process(NamedTuple):
+    """One process: its folder in /proc and its command line."""
+
+    folder: Path
+    command: tuple[str, ...]
+
+
+def processes(proc: Path) -> Iterator[Process]:
+    """Yield all processes that may be seen."""
+    for folder in proc.iterdir() if proc.is_dir() else ():
+        if folder.name.isdigit():
+            with suppress(OSError):  # it has ended, or is hidden
+                command = (folder / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+                yield Process(folder, tuple(word.decode("utf-8", "replace") for word in command))
+
+
+def find_kube_apiserver(proc: Path) -> Process | None:
+    """Return the process of kube-apiserver on this machine, None if there is none."""
+    for process in processes(proc):
+        names = [Path(word).name for word in process.command[:2]]
+        if "kube-apiserver" in names:
+            return process
+    return None
+
+
+def daemon_uid(proc: Path, config: Path) -> int | None:
+    """Return the user of the running daemon with this settings file, None if it does not run or is hidden."""
+    for process in processes(proc):
+        command = process.command
+        names = {Path(word).name for word in command[:2]}
+        if ("authd" in command and "twistd" in names) or ("server" in command and names & _PROGRAMS):
+            usual = not any(word.startswith(("--config", "-c")) for word in command)
+            if usual or any(word.endswith(str(config)) for word in command):
+                with suppress(OSError):
+                    return process.folder.stat().st_uid
+    return None
+
+
+def started(proc: Path, process: Process) -> datetime | None:
+    """Return the time of a process's start, None if it can't be read."""
+    try:
+        fields = (process.folder / "stat").read_text().rpartition(")")[2].split()
+        lines = (proc / "stat").read_text().splitlines()
+        boot = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+        ticks = int(fields[_START_FIELD])
+    except (OSError, ValueError, LookupError, StopIteration):
+        return None
+    return datetime.fromtimestamp(boot + ticks / os.sysconf("SC_CLK_TCK"), UTC)

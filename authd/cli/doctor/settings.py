@@ -1,0 +1,94 @@
+"""Settings, mappings and the files of their sources."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from authd.cli.doctor.findings import Finding, error, ok, warning
+from authd.cli.output import counted
+from authd.config.backends import MOUNTED_FILE
+from authd.config.dynamic_file import reading_dynamic_file
+from authd.config.load import load_settings
+from authd.config.problems import InvalidSettings, Problems
+from authd.config.settings import Loaded, Settings
+from authd.core.cooperative import finish
+from authd.core.errors import ConfigError, Problem
+from authd.partition_data import load_partitions
+from authd.state.atomic_file import read_regular
+from authd.state.certificate_store import StateFiles
+
+#: More findings of one file would hide the rest of the report.
+_MAX_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsResult:
+    """The findings about a settings file, and the settings to go on with, None if there are none."""
+
+    findings: tuple[Finding, ...]
+    loaded: Loaded | None
+
+
+def examine_settings(config: Path, state_dir: Path) -> SettingsResult:
+    """Load the settings. If the file is broken, go on with the last good one of `state_dir`, as the daemon does."""
+    check = f"authd check {shlex.quote(str(config))}"
+    try:
+        loaded = load_settings(read_regular(config), file=str(config), partitions=load_partitions())
+    except OSError as problem:
+        fix = "run authd doctor with sudo, or name the file with -c"
+        found = error(f"{config} can't be read: {problem.strerror}", fix)
+        return SettingsResult(findings=(found,), loaded=_last_good(state_dir))
+    except InvalidSettings as broken:
+        findings = [error(str(problem), check) for problem in broken.problems[:_MAX_SHOWN]]
+        loaded_before = _last_good(state_dir)
+        if loaded_before is not None:
+            findings.append(warning("the checks below use the last good settings, as a running daemon does", check))
+        return SettingsResult(findings=tuple(findings), loaded=loaded_before)
+    return SettingsResult(findings=tuple(_findings(config, check, loaded)), loaded=loaded)
+
+
+def _findings(config: Path, check: str, loaded: Loaded) -> Iterator[Finding]:
+    sources = ", ".join(loaded.settings.backend_mode)
+    yield ok(f"{config} is usable: {counted(len(loaded.table), 'mapping')}, sources {sources}")
+    for problem in loaded.warnings[:_MAX_SHOWN]:
+        yield warning(str(problem), check)
+    if loaded.settings.backend_mode == (MOUNTED_FILE,) and not len(loaded.table):
+        yield error("there is no mapping, so nobody can log in", f"add server.mapRoles to {config}")
+    if "DynamicFile" in loaded.settings.backend_mode:
+        yield _dynamic_file(loaded.settings)
+
+
+def _dynamic_file(settings: Settings) -> Finding:
+    path = settings.dynamic_file_path
+    if not path:
+        return error("the source DynamicFile has no file", "set server.dynamicFilePath")
+    reading = Problems(path)
+    try:
+        table = finish(
+            reading_dynamic_file(
+                read_regular(Path(path)),
+                reading,
+                load_partitions(),
+                partition=settings.partition,
+                patterns=settings.role_patterns,
+                strict=settings.dynamic_file_user_id_strict,
+                reserved_prefixes=settings.reserved_prefixes.get("DynamicFile", ()),
+            )
+        )
+    except OSError as problem:
+        return error(f"the dynamic file {path} can't be read: {problem.strerror}", "correct server.dynamicFilePath")
+    except ConfigError as broken:
+        first: Problem = broken.problems[0]
+        return error(str(first), f"correct the dynamic file {path}")
+    return ok(f"the dynamic file {path} is usable: {counted(len(table), 'mapping')}")
+
+
+def _last_good(state_dir: Path) -> Loaded | None:
+    path = StateFiles(folder=state_dir).last_good
+    try:
+        return load_settings(read_regular(path), file=str(path), partitions=load_partitions())
+    except (OSError, ConfigError):
+        return None

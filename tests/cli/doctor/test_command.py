@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from authd.cli.main import main
+from tests.cli.doctor.conftest import write_kubeconfig
+from tests.cli.doctor.test_https import free_port
+
+
+def test_unusable_settings(tmp_path, capsys):
+    """Without usable settings the report ends with them, and the exit status is 2."""
+    config = tmp_path / "config.yaml"
+    assert main(["doctor", "-c", str(config), "--state-dir", str(tmp_path), "-o", "json"]) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert {finding["group"] for finding in report["findings"]} == {"settings"}
+    assert report["status"] == 2
+
+
+@pytest.mark.parametrize("arguments", [["--timeout", "0"], ["--timeout", "999"], ["--region", "nowhere"]])
+def test_a_wrong_option(arguments, capsys):
+    """An option that can't be used ends with 2 and a sentence."""
+    assert main(["doctor", *arguments]) == 2
+    assert capsys.readouterr().err.startswith(f"authd: {arguments[0]} must be ")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "level", "says"),
+    [
+        (True, "ok", "the source EKSConfigMap has its permissions"),
+        (False, "error", "the source EKSConfigMap may not get configmaps in kube-system"),
+    ],
+)
+def test_permissions(initialised, serve, tmp_path, allowed, level, says):
+    """The API server is asked for the permissions of each source that needs it."""
+    status = json.dumps({"kind": "SelfSubjectAccessReview", "status": {"allowed": allowed}}).encode()
+    server = serve(lambda _path: (201, {"Content-Type": "application/json"}, status))
+    api = tmp_path / "api.yaml"
+    kubeconfig = initialised.kubeconfig.read_text()
+    write_kubeconfig(initialised, server.ca_pem, server.port)
+    api.write_text(initialised.kubeconfig.read_text().replace("/authenticate", ""))
+    initialised.kubeconfig.write_text(kubeconfig)
+    findings = examine(initialised, {"backendMode": ["EKSConfigMap", "CRD"], "kubeconfig": str(api)})
+    permissions = [finding for finding in findings if finding["group"] == "permissions"]
+    assert permissions[0]["level"] == level
+    assert says in permissions[0]["message"]
+    assert (permissions[0]["fix"] == "kubectl apply -f deploy/kubernetes/rbac-eks-configmap.yaml") is not allowed
+    assert len(permissions) == (2 if allowed else 8)
+
+
+def test_an_unreachable_api_server(initialised, tmp_path):
+    """An API server that can't be asked is an error."""
+    findings = examine(initialised, {"backendMode": ["CRD"], "kubeconfig": str(initialised.kubeconfig)})
+    assert "the Kubernetes API can't be asked" in findings[-1]["message"]
+
+
+def examine(subject, server):
+    """Run the command in a process of its own, because its reactor can't run twice."""
+    settings = yaml.safe_load(subject.config.read_text())
+    sts = {"endpoints": [{"host": "sts.us-east-1.amazonaws.com", "connect": f"127.0.0.1:{free_port()}"}]}
+    settings["server"] |= {"healthPort": free_port(), "sts": sts, **server}
+    subject.config.write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "authd.cli.main", "doctor", "-c", str(subject.config), "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    return json.loads(done.stdout)["findings"]

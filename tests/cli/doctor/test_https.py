@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+
+import pytest
+
+from authd.cli.doctor.https import ConnectionRefused, ProbeError, Route, Untrusted, client_context, probe
+from tests.integration.rig.tls_server import connect_proxy
+
+
+def answer(_path):
+    return 200, {"X-Test": "yes"}, b"hello"
+
+
+def route_to(port, host="localhost", **options):
+    return Route(host=host, address=("127.0.0.1", port), **options)
+
+
+@pytest.fixture
+def server(serve):
+    return serve(answer)
+
+
+@pytest.fixture
+def context(server):
+    return client_context(ca_pem=server.ca_pem.decode())
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def test_a_response(server, context):
+    """A request returns status, headers, body and the time that it took."""
+    reply = probe(route_to(server.port), context, "/")
+    assert (reply.status, reply.headers["X-Test"], reply.body) == (200, "yes", b"hello")
+    assert reply.seconds > 0
+
+
+def test_by_a_proxy(server, context):
+    """A proxy is asked for a tunnel to the address."""
+    with connect_proxy(server.port) as (port, asked):
+        route = Route(host="localhost", address=("sts.example.com", 443), proxy=("127.0.0.1", port))
+        assert probe(route, context, "/").body == b"hello"
+    assert asked[0].startswith(b"CONNECT sts.example.com:443 HTTP/1.1\r\n")
+
+
+def test_a_proxy_that_refuses(server, context):
+    """A proxy's refusal is blamed on the proxy, with its status."""
+    with connect_proxy(server.port, b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as (port, _):
+        route = Route(host="localhost", address=("sts.example.com", 443), proxy=("127.0.0.1", port))
+        with pytest.raises(ProbeError, match=rf"the proxy 127.0.0.1:{port} refuses a tunnel .* with 407"):
+            probe(route, context, "/")
+
+
+def test_a_dead_proxy(context):
+    """A proxy that does not run is named."""
+    port = free_port()
+    with pytest.raises(ConnectionRefused, match=f"nobody listens at the proxy 127.0.0.1:{port}"):
+        probe(Route(host="localhost", address=("sts.example.com", 443), proxy=("127.0.0.1", port)), context, "/")
+
+
+def test_nobody_listens(context):
+    """A closed port is named."""
+    port = free_port()
+    with pytest.raises(ConnectionRefused, match=f"nobody listens at 127.0.0.1:{port}"):
+        probe(route_to(port), context, "/")
+
+
+def test_a_certificate_of_another_ca(server):
+    """A certificate that is not trusted is told with OpenSSL's reason."""
+    with pytest.raises(Untrusted, match=r"is not accepted for localhost: .*certificate"):
+        probe(route_to(server.port), client_context(), "/")
+
+
+def test_a_certificate_for_another_name(server, context):
+    """A certificate for another name is not accepted."""
+    with pytest.raises(Untrusted, match=r"not accepted for other\.example\.com: .*Hostname mismatch"):
+        probe(route_to(server.port, "other.example.com"), context, "/")
+
+
+def test_a_port_without_tls(serve, context):
+    """A server that speaks no TLS is told."""
+    plain = serve(answer, tls=False)
+    with pytest.raises(Untrusted, match=f"TLS with 127.0.0.1:{plain.port} failed"):
+        probe(route_to(plain.port), context, "/")
+
+
+def test_a_name_that_can_not_be_resolved(context):
+    """A failed look-up names the host."""
+    route = Route(host="sts.invalid", address=("sts.invalid", 443))
+    with pytest.raises(ProbeError, match=r"the name of sts\.invalid:443 can't be resolved"):
+        probe(route, context, "/")
+
+
+class _Silent(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.server.ended.wait()
+
+
+def test_a_silent_server(context):
+    """A server that accepts and stays silent is told after the timeout."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Silent) as server:
+        server.daemon_threads, server.ended = True, threading.Event()
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            with pytest.raises(ProbeError, match="does not answer to the TLS handshake"):
+                probe(route_to(server.server_address[1]), context, "/", timeout=0.2)
+        finally:
+            server.ended.set()
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import yaml
+
+from authd.cli.doctor.kube_apiserver import examine_kube_apiserver
+from tests.cli.doctor.test_processes import add_process
+
+FLAG = "--authentication-token-webhook-config-file"
+
+
+def manifest(folder, *flags, host_network=True, host_path=None):
+    host_path = folder if host_path is None else host_path
+    container = {
+        "name": "kube-apiserver",
+        "command": ["kube-apiserver", "--secure-port=6443", *flags],
+        "volumeMounts": [{"name": "authd", "mountPath": "/etc/authd-webhook", "readOnly": True}],
+    }
+    spec = {
+        "hostNetwork": host_network,
+        "containers": [container],
+        "volumes": [{"name": "authd", "hostPath": {"path": str(host_path), "type": "Directory"}}],
+    }
+    return yaml.safe_dump({"kind": "Pod", "spec": spec})
+
+
+@pytest.fixture
+def subject(initialised):
+    return initialised
+
+
+def found(subject):
+    return [(str(finding.level), finding.message) for finding in examine_kube_apiserver(subject)]
+
+
+def write(subject, *flags, **options):
+    subject.manifest.write_text(manifest(subject.kubeconfig.parent, *flags, **options))
+
+
+def test_a_good_manifest(subject):
+    """A manifest that mounts the kubeconfig and names it is good."""
+    write(subject, f"{FLAG}=/etc/authd-webhook/kubeconfig.yaml", "--authentication-token-webhook-version=v1")
+    assert found(subject) == [("ok", f"kube-apiserver reads {subject.kubeconfig}")]
+
+
+def test_flags_in_two_words(subject):
+    """A flag's value may be a word of its own."""
+    write(subject, FLAG, "/etc/authd-webhook/kubeconfig.yaml")
+    assert [level for level, _ in found(subject)] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "options", "says"),
+    [
+        ((), {}, "kube-apiserver does not ask authd"),
+        ((f"{FLAG}=/etc/other/kubeconfig.yaml",), {}, "mounts no folder of the host at /etc/other/kubeconfig.yaml"),
+        ((f"{FLAG}=/etc/authd-webhook/kubeconfig.yaml",), {"host_path": "/srv"}, "kube-apiserver reads /srv/kubecon"),
+        ((f"{FLAG}=/etc/authd-webhook/kubeconfig.yaml",), {"host_network": False}, "has no hostNetwork: true"),
+        (
+            (f"{FLAG}=/etc/authd-webhook/kubeconfig.yaml", "--authentication-token-webhook-version=v2"),
+            {},
+            "which kube-apiserver does not know",
+        ),
+    ],
+)
+def test_a_wrong_manifest(subject, flags, options, says):
+    """A missing flag, mount or network is an error."""
+    write(subject, *flags, **options)
+    assert says in " ".join(message for level, message in found(subject) if level == "error")
+
+
+@pytest.mark.parametrize("text", ["", "[", "spec: {containers: []}", "kind: Pod\n"])
+def test_a_broken_manifest(subject, text):
+    """A file that is no manifest is an error."""
+    subject.manifest.write_text(text)
+    assert [level for level, _ in found(subject)] == ["error"]
+
+
+def test_no_kube_apiserver(subject):
+    """A machine without kube-apiserver is a warning."""
+    ((level, message),) = found(subject)
+    assert level == "warning"
+    assert "there is no kube-apiserver here" in message
+
+
+def test_a_process_without_a_manifest(subject):
+    """Without a manifest the flags come from the process table."""
+    add_process(subject.proc, 5, "/usr/bin/kube-apiserver", f"{FLAG}={subject.kubeconfig}")
+    assert found(subject) == [("ok", f"kube-apiserver reads {subject.kubeconfig}")]
+
+
+@pytest.mark.parametrize(("changed", "level"), [(1_000_100, "warning"), (1_000_010, "ok")])
+def test_a_kubeconfig_that_changed_after_the_start(subject, changed, level):
+    """kube-apiserver must be started again after a change of the kubeconfig."""
+    add_process(subject.proc, 5, "/usr/bin/kube-apiserver", f"{FLAG}={subject.kubeconfig}", start=50)
+    (subject.proc / "stat").write_text("btime 1000000\n")
+    os.utime(subject.kubeconfig, (changed, changed))
+    assert found(subject)[-1][0] == level

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+
+from authd.cli.doctor.ports import examine_ports
+from tests.cli.doctor.conftest import write_kubeconfig
+from tests.cli.doctor.test_https import free_port
+
+DENIED = b'{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":false}}'
+
+
+def webhook(subject):
+    finding, *_ = examine_ports(subject)
+    return str(finding.level), finding.message
+
+
+def health(subject):
+    _, *findings = examine_ports(subject)
+    return [(str(finding.level), finding.message) for finding in findings]
+
+
+@pytest.fixture
+def subject(make_subject):
+    return make_subject({"healthPort": free_port()})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "level", "says"),
+    [
+        (200, DENIED, "ok", "the webhook answers at https://localhost:"),
+        (403, DENIED, "warning", "aws-iam-authenticator answers at"),
+        (503, DENIED, "error", "answered a test with status 503"),
+        (200, DENIED.replace(b"false", b"true"), "error", "answered a test with status 200"),
+        (200, b"hello", "error", "something else than a webhook answers"),
+        (200, b'{"kind":"Pod","status":{}}', "error", "something else than a webhook answers"),
+    ],
+)
+def test_the_webhook(subject, serve, status, body, level, says):
+    """The answer to a TokenReview tells authd from other programs."""
+    server = serve(lambda _path: (status, {}, body))
+    write_kubeconfig(subject, server.ca_pem, server.port)
+    assert webhook(subject)[0] == level
+    assert says in webhook(subject)[1]
+
+
+def test_another_ca(subject, serve, initialised):
+    """A webhook with a certificate of another CA is an error."""
+    server = serve(lambda _path: (200, {}, DENIED))
+    write_kubeconfig(subject, initialised.files.trusted_pem(), server.port)
+    assert webhook(subject)[0] == "error"
+    assert "is not accepted for localhost" in webhook(subject)[1]
+
+
+def test_nobody_listens(initialised):
+    """A webhook that does not run is an error, with the command that starts it."""
+    write_kubeconfig(initialised, initialised.files.trusted_pem(), free_port())
+    finding, *_ = examine_ports(initialised)
+    assert (str(finding.level), finding.fix) == ("error", "systemctl start authd.socket authd.service")
+
+
+def test_no_kubeconfig(subject):
+    """Without a kubeconfig there is no way to the webhook."""
+    assert webhook(subject)[0] == "error"
+
+
+@pytest.mark.parametrize(
+    ("readyz", "level", "says"),
+    [
+        (b"[+] settings: ok\nready\n", "ok", "authd is ready at"),
+        (b"[-] settings: broken\n[!] sts: slow\nnot ready\n", "error", "settings: broken"),
+    ],
+)
+def test_health(make_subject, serve, readyz, level, says):
+    """Each line of /readyz that is not well is a finding."""
+    server = serve(lambda path: (200, {}, readyz if path == "/readyz" else b"ok\n"), tls=False)
+    findings = health(make_subject({"healthPort": server.port}))
+    assert findings[0][0] == level
+    assert says in findings[0][1]
+    assert len(findings) == (1 if level == "ok" else 2)
+
+
+@pytest.mark.parametrize(("body", "program"), [(b"ok", "aws-iam-authenticator"), (b"hello", "something else")])
+def test_another_program(make_subject, serve, body, program):
+    """Another program at the health port is named."""
+    server = serve(lambda path: (200, {}, body) if path == "/healthz" else (404, {}, b""), tls=False)
+    ((level, message),) = health(make_subject({"healthPort": server.port}))
+    assert (level, message.split(" answers")[0]) == ("error", program)
+
+
+def test_no_health(subject):
+    """A closed health port is an error."""
+    ((level, message),) = health(subject)
+    assert level == "error"
+    assert message.startswith("nobody listens at the health port")
+
+
+def test_any_health_port(make_subject):
+    """Port 0 can't be examined."""
+    assert health(make_subject({"healthPort": 0}))[0][0] == "warning"

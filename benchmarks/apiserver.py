@@ -37,7 +37,8 @@ class Login:
     @property
     def username(self) -> str | None:
         """The user's name, None if the token is not accepted."""
-        return self.status.get("user", {}).get("username")
+        name = self.status.get("user", {}).get("username")
+        return None if name is None else str(name)
 
     @property
     def reason(self) -> str:
@@ -75,6 +76,9 @@ class APIServer:
         except (OSError, EOFError, TimeoutError):
             connection.close()
             return NO_RESPONSE, {}
+        except asyncio.CancelledError:
+            connection.close()
+            raise
         if len(self._idle) < _MOST_IDLE:
             self._idle.append(connection)
         else:

@@ -16,8 +16,8 @@ from authd.core.token import PREFIX
 from benchmarks.tokens import CLUSTER, FAST_HOST
 
 ACCOUNT, STRANGERS_ACCOUNT = "111122223333", "444455556666"
-#: Tokens of one user differ in their date: one for each second that STS still accepts, with a margin.
-_OLDEST_SECONDS = 800
+#: Tokens of one user differ in their date: one for each second of this time. STS accepts them for a while longer.
+_OLDEST_SECONDS = 600
 _SIGNATURE_LENGTH = 64
 
 
@@ -43,9 +43,10 @@ class User:
         """The ARN that STS confirms."""
         return f"arn:aws:iam::{self.account}:user/{self.name}"
 
-    def token(self, host: str = FAST_HOST) -> str:
-        """Mint a token that this user has not minted before, up to one for each second of a signature's lifetime."""
-        return token_of(self._url(host, time.time() - next(self._dates) % _OLDEST_SECONDS))
+    def token(self, host: str = FAST_HOST, *, cluster: str = CLUSTER, seconds_ago: int = 0) -> str:
+        """Mint a token that this user has not minted lately, up to ten minutes old, or older by `seconds_ago`."""
+        age = seconds_ago + next(self._dates) % _OLDEST_SECONDS
+        return token_of(self._url(host, time.time() - age, cluster))
 
     def forgeries(self, count: int, host: str = FAST_HOST) -> Iterator[str]:
         """Make tokens under this user's key ID as a stranger can: with signatures that are wrong."""
@@ -54,14 +55,14 @@ class User:
             url = signed + secrets.token_hex(_SIGNATURE_LENGTH // 2)
             yield PREFIX + base64.urlsafe_b64encode(url.encode()).rstrip(b"=").decode()
 
-    def _url(self, host: str, at: float) -> str:
+    def _url(self, host: str, at: float, cluster: str = CLUSTER) -> str:
         return sign_get_caller_identity(
             access_key=self.key_id.encode(),
             secret_key=self.secret.encode(),
             session_token=b"",
             host=host,
             region="us-east-1" if host == "sts.amazonaws.com" else host.split(".")[1],
-            cluster_id=CLUSTER.encode(),
+            cluster_id=cluster.encode(),
             date=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at)),
         )
 

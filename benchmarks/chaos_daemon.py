@@ -1,0 +1,173 @@
+"""The daemon of a chaos run, under a small service manager: a socket that outlives it, and a restart after each end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.daemon import environment
+
+_LAUNCHER = Path(__file__).with_name("activate.py")
+_START_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+#: Enough for the state directory, and soon full.
+_DISK_SIZE = "512k"
+#: Text that is long enough for a secret key, a signature, and the beginning of tokens.
+_RUNS, _SIGNATURE, _TOKEN = re.compile(r"[A-Za-z0-9_-]{40,}"), re.compile(r"[0-9a-f]{64}"), "k8s-aws-v1."
+
+
+class SmallDisk:
+    """A file system in memory for the state directory. Without the right to mount one, it is a plain folder."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_SIZE},mode=700", "tmpfs", str(folder)]
+        self.mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        self.folder = folder
+        self._filler = folder / "filler"
+
+    def fill(self) -> None:
+        """Write until no byte more fits."""
+        with self._filler.open("wb", buffering=0) as file:
+            size = 4_096
+            while size:
+                try:
+                    file.write(b"x" * size)
+                except OSError:
+                    size //= 2
+
+    def free(self) -> None:
+        """Make room again."""
+        self._filler.unlink()
+
+    def close(self) -> None:
+        """Unmount it."""
+        if self.mounted:
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Journal:
+    """What the daemons wrote: tracebacks, and secrets, which must not be there."""
+
+    secrets: set[str] = field(default_factory=set)
+    tracebacks: Counter[str] = field(default_factory=Counter)
+    leaks: int = 0
+    lines: int = 0
+
+    def read(self, text: str) -> None:
+        """Search a part of the log."""
+        self.lines += text.count("\n")
+        self.leaks += text.count(_TOKEN) + len(_SIGNATURE.findall(text))
+        self.leaks += sum(run in self.secrets for run in _RUNS.findall(text))
+        self.tracebacks.update(line[:2_000] for line in text.splitlines() if '"traceback":' in line)
+
+
+class ChaosDaemon:
+    """Starts `twistd authd` on a socket that stays open, and starts it again whenever it ends."""
+
+    def __init__(self, folder: Path, core: int) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.settings = folder / "etc" / "config.yaml"
+        self.settings.parent.mkdir()
+        self.disk = SmallDisk(folder / "state")
+        self.journal = Journal()
+        self.starts = 0
+        #: When the present daemon was started, in monotonic seconds.
+        self.started = float("-inf")
+        self._core = core
+        self._clock = folder / "clock"
+        self._log = folder / "log"
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+        self.port = int(self._socket.getsockname()[1])
+        self._process: subprocess.Popen[bytes] | None = None
+        self.set_clock(0.0)
+
+    def set_clock(self, seconds_ahead: float) -> None:
+        """Let the daemon's wall clock be ahead of the real one, or behind."""
+        content = struct.pack("d", seconds_ahead)
+        if self._clock.exists():
+            with self._clock.open("r+b") as opened:
+                opened.write(content)
+        else:
+            self._clock.write_bytes(content)
+
+    def start(self) -> None:
+        """Start the daemon, which serves when it has loaded."""
+        self.starts += 1
+        self.started = time.monotonic()
+        listening = self._socket.fileno()
+        command = ["taskset", "-c", str(self._core), sys.executable, str(_LAUNCHER), str(listening), str(self._clock)]
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [*command, "authd", "--config", str(self.settings)],
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                pass_fds=[listening],
+                env=environment(),
+            )
+
+    async def wait_until_ready(self) -> None:
+        """Wait until the certificate authority can be trusted: with the socket it needs nothing more."""
+        limit = time.monotonic() + _START_SECONDS
+        while not (self.disk.folder / "ca.pem").exists():
+            if time.monotonic() > limit:
+                raise SystemExit(f"the daemon did not start: {self._log.read_text()[-2_000:]}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def supervise(self) -> None:
+        """Start the daemon again whenever it has ended, until cancelled."""
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            if self._process is not None and self._process.poll() is not None:
+                self.start()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def read_log(self) -> None:
+        """Search the log, and empty it."""
+        with self._log.open("r+", errors="replace") as log:
+            self.journal.read(log.read())
+            log.truncate(0)
+
+    def resident_mb(self) -> float:
+        """Return the resident memory in MB of 1024 × 1024 bytes."""
+        lines = Path(f"/proc/{self._pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+    def descriptors(self) -> int:
+        """Return the number of open file descriptors."""
+        return len(list(Path(f"/proc/{self._pid}/fd").iterdir()))
+
+    @property
+    def _pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End the daemon and close the socket."""
+        self.signal(signal.SIGTERM)
+        if self._process is not None:
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self.read_log()
+        self._socket.close()
+        self.disk.close()

@@ -1,0 +1,79 @@
+"""The traffic of a chaos run: known users, strangers and floods, each judged by the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from benchmarks.apiserver import APIServer
+from benchmarks.chaos_truth import Truth
+from benchmarks.company import User
+from benchmarks.tokens import FAST_HOST, SLOW_HOST, foreign
+
+HOSTS = (FAST_HOST, SLOW_HOST, "sts.eu-west-1.amazonaws.com")
+_HOST_WEIGHTS = (70, 20, 10)
+#: Share of logins that repeat a token which was accepted before, and seconds for which one is repeated.
+_REPEATED, _REPEATED_SECONDS = 0.4, 120.0
+_FLOOD_WORKERS = 60
+
+
+@dataclass(slots=True, kw_only=True)
+class Traffic:
+    """Known users and strangers who log in until cancelled. `pause` is the mean pause of one of them, in seconds."""
+
+    api: APIServer
+    truth: Truth
+    known: list[User]
+    unmapped: list[User]
+    pause: float = 0.5
+    _accepted: dict[str, tuple[float, str, str]] = field(default_factory=dict)
+
+    async def known_user(self, user: User) -> None:
+        """Log in again and again, by new tokens and by ones that were accepted before."""
+        while True:
+            await asyncio.sleep(random.expovariate(1 / self.pause))
+            at, host, token = self._accepted.get(user.name, (0.0, "", ""))
+            if random.random() > _REPEATED or time.monotonic() - at > _REPEATED_SECONDS:
+                at, host = time.monotonic(), random.choices(HOSTS, _HOST_WEIGHTS)[0]
+                token = user.token(host)
+            login = await self.api.login(token)
+            self.truth.judge_known(user.name, host, login)
+            if login.username is not None:
+                self._accepted[user.name] = (at, host, token)
+
+    async def stranger(self) -> None:
+        """Try tokens that must not be accepted."""
+        kinds: dict[str, Callable[[], str]] = {
+            "forged under a user's key ID": self._forged,
+            "confirmed but unmapped": lambda: random.choice(self.unmapped).token(random.choice(HOSTS)),
+            "unknown key": lambda: User.new("nobody").token(random.choice(HOSTS)),
+            "for another cluster": lambda: random.choice(self.known).token(cluster="another"),
+            "expired": lambda: random.choice(self.known).token(seconds_ago=1_200),
+            "for a host that is not STS": lambda: random.choice(self.known).token("sts.us-east-1.example.org"),
+            "foreign": lambda: next(foreign(1)),
+        }
+        while True:
+            await asyncio.sleep(random.expovariate(1 / self.pause))
+            kind = random.choice(list(kinds))
+            self.truth.judge_stranger(kind, await self.api.login(kinds[kind]()))
+
+    def _forged(self) -> str:
+        return next(random.choice(self.known).forgeries(1, random.choice(HOSTS)))
+
+    async def flood(self, kind: str, seconds: float, api: APIServer) -> None:
+        """Post as fast as responses come: forgeries under one user's key ID, unmapped tokens, or invented keys."""
+        victim, host, end = random.choice(self.known), random.choice(HOSTS), time.monotonic() + seconds
+        mint: dict[str, Callable[[], str]] = {
+            "same key": lambda: next(victim.forgeries(1, host)),
+            "unmapped": lambda: random.choice(self.unmapped).token(host),
+            "invented keys": lambda: next(User.new("nobody").forgeries(1, host)),
+        }
+
+        async def post_on() -> None:
+            while time.monotonic() < end:
+                self.truth.judge_stranger(f"flood: {kind}", await api.login(mint[kind]()))
+
+        await asyncio.gather(*(post_on() for _ in range(_FLOOD_WORKERS)))

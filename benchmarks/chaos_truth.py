@@ -1,0 +1,120 @@
+"""The truth of each moment of a chaos run, and the judgement of each login by it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from benchmarks.apiserver import Login
+
+#: A reload and a recovered host's circuit act within these times, in seconds.
+_RELOAD_SECONDS, _RECOVERY_SECONDS = 10.0, 3.0
+#: After a restart everybody is a stranger to the daemon until STS has confirmed a token.
+_RESTART_SECONDS = 5.0
+_OK, _MOST_EXAMPLES = 200, 30
+
+
+class Generation(NamedTuple):
+    """A settings file: its number, which its group names tell, the users it doesn't map, and when it was written."""
+
+    number: int
+    removed: frozenset[str]
+    written: float
+
+
+@dataclass(slots=True)
+class Trouble:
+    """Trouble at one STS host, or of the daemon (""). `total`: no honest response comes while it lasts."""
+
+    host: str
+    total: bool
+    begin: float
+    end: float = float("inf")
+
+    def explains(self, host: str, login: Login) -> bool:
+        """Return whether a login may have failed for it."""
+        grace = _RECOVERY_SECONDS if self.host else _RESTART_SECONDS
+        over = login.began + login.seconds
+        return self.host in {"", host} and self.begin <= over and login.began <= self.end + grace
+
+    def prevents(self, host: str, login: Login) -> bool:
+        """Return whether no login could succeed."""
+        return self.total and self.host == host and self.begin < login.began and login.began + login.seconds < self.end
+
+
+@dataclass(slots=True, kw_only=True)
+class Truth:
+    """Everything that was true when, and the verdicts so far."""
+
+    generations: list[Generation] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+    #: The newest generation that a response has shown, and the beginning of the latest login that was accepted.
+    seen: int = 0
+    last_accepted: float = float("-inf")
+
+    @contextmanager
+    def trouble(self, host: str, *, total: bool = False) -> Iterator[None]:
+        """Note trouble at a host, or of the daemon (""), for the block."""
+        trouble = Trouble(host, total, time.monotonic())
+        self.troubles.append(trouble)
+        try:
+            yield
+        finally:
+            trouble.end = time.monotonic()
+
+    def judge_known(self, name: str, host: str, login: Login) -> None:
+        """Judge the login of a user whose token is good."""
+        possible = self._possible(login)
+        mapped = {name not in generation.removed for generation in possible}
+        if login.username is not None:
+            self._judge_yes(name, host, login, possible)
+        elif mapped == {False} or (False in mapped and login.reason == "identity_not_mapped"):
+            self.counts["refused without a mapping"] += 1
+        elif login.codes[-1] == _OK:
+            self._fail("final no for a known user", f"{name} at {host}: {login.reason}, {login.codes}")
+        elif any(trouble.explains(host, login) for trouble in self.troubles):
+            self.counts["not decided during trouble of the host or a restart"] += 1
+        else:
+            self._fail("known user kept out", f"{name} at {host}: {login.codes} in {login.seconds:.1f} s")
+
+    def judge_stranger(self, kind: str, login: Login) -> None:
+        """Judge the login with a token that must not be accepted."""
+        if login.username is None:
+            self.counts[f"refused: {kind}"] += 1
+        else:
+            self._fail("wrong yes", f"{kind} as {login.username}")
+
+    def _judge_yes(self, name: str, host: str, login: Login, possible: list[Generation]) -> None:
+        groups = login.status["user"]["groups"]
+        number = int(groups[0].removeprefix("generation-"))
+        self.seen, self.last_accepted = max(self.seen, number), max(self.last_accepted, login.began)
+        rightful = [one for one in possible if one.number == number and name not in one.removed]
+        if login.username != name:
+            self._fail("wrong yes", f"{name} as {login.username}")
+        elif not rightful:
+            self._fail("wrong yes", f"{name} by generation {number}, not {[one.number for one in possible]}")
+        elif any(trouble.prevents(host, login) for trouble in self.troubles):
+            self._fail("wrong yes", f"{name} while {host} confirmed nobody")
+        else:
+            self.counts["accepted" if len(login.codes) == 1 else "accepted within retries"] += 1
+
+    def _possible(self, login: Login) -> list[Generation]:
+        over = login.began + login.seconds
+        following = [generation.written for generation in self.generations[1:]] + [float("inf")]
+        return [
+            generation
+            for generation, replaced in zip(self.generations, following, strict=True)
+            if generation.written <= over and login.began <= replaced + _RELOAD_SECONDS
+        ]
+
+    def _fail(self, kind: str, example: str) -> None:
+        self.failures[kind] += 1
+        if len(self.examples) < _MOST_EXAMPLES:
+            self.examples.append(f"{time.strftime('%H:%M:%S')} {kind}: {example}")

@@ -59,6 +59,11 @@ class PrincipalArn:
         """The canonical ARN in lower case, because ARNs compare case-insensitively. The grammar allows only ASCII."""
         return self.canonical.lower()
 
+    @property
+    def shown(self) -> str:
+        """The principal for messages, without its account: `role/Name`."""
+        return str(self.kind) if self.kind is PrincipalKind.ROOT else f"{self.kind}{self.path}{self.name}"
+
 
 #: By service and resource type: the principal's kind, and the resource's grammar with its groups path, name, session.
 _RESOURCES = {
@@ -112,3 +117,8 @@ class LiteralArn:
     def key(self) -> str:
         """The ARN in lower case."""
         return self.text.lower()
+
+    @property
+    def shown(self) -> str:
+        """The resource for messages, without its account."""
+        return self.text.split(":", 5)[5]

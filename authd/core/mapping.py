@@ -47,6 +47,11 @@ class PermissionSet:
         """The canonical ARN of the set's roles in lower case, with `_HEX_DIGITS` in place of their hex digits."""
         return f"arn:{self.partition}:iam::{self.account}:role/AWSReservedSSO_{self.name}_{_HEX_DIGITS}".lower()
 
+    @property
+    def shown(self) -> str:
+        """The name for messages."""
+        return f"the permission set {self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolePattern:
@@ -60,6 +65,11 @@ class RolePattern:
     def key(self) -> str:
         """The pattern as an ARN in lower case."""
         return f"arn:{self.partition}:iam::{self.account}:role/{self.name}".lower()
+
+    @property
+    def shown(self) -> str:
+        """The pattern for messages, without its account."""
+        return f"role/{self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +210,7 @@ def building_table(
             patterns.append((_pattern(rule.subject), rule))
         else:
             exact[rule.subject.key] = rule
-        index.add(IndexedRule(rule.where, rule.subject.key))
+        index.add(IndexedRule(rule.where, rule.subject.key, rule.subject.shown))
         if count % RULES_PER_STEP == 0:
             yield
     return MappingTable(

@@ -1,33 +1,44 @@
 """Describes the nearest mapping rule to an identity that none matches, in one sentence for an administrator.
 
-No description has an account number or the name of a rule, because the caller receives it too.
+No description has an account number, because the caller may be of another account than the rule.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from authd.core.caller_identity import CallerIdentity
 
 #: Least similarity of two names, from 0 to 1, for one to be a likely slip for the other.
 _SIMILAR = 0.5
+#: Rules that share half of their names and are compared at a login.
+_MAX_COMPARED = 8
+#: The part of a permission set's role that AWS chooses, in the role's name and in the rule's key.
+_SUFFIX = re.compile(r"_(?:[0-9a-f]{16}|<16 hex digits>)\Z")
+_SSO = "awsreservedsso_"
 
 
 class IndexedRule(NamedTuple):
-    """A rule's place, and its principal's canonical ARN in lower case."""
+    """A rule's place, its principal's canonical ARN in lower case, and its principal's name to be shown."""
 
     where: str
     key: str
+    shown: str
 
 
 class NearestIndex:
-    """Rules by account and name, and by name alone. A description takes some look-ups in a table of any size."""
+    """Rules by account and name, by name alone, and by halves of their names.
+
+    A description takes some look-ups in a table of any size.
+    """
 
     def __init__(self) -> None:
         self.by_account: dict[str, dict[str, IndexedRule]] = {}
         self.by_name: dict[str, IndexedRule] = {}
+        self._by_half: dict[str, list[IndexedRule]] = {}
 
     def add(self, rule: IndexedRule) -> None:
         """Add a rule. Of several with the same name the first one counts, of several with the same key the last one."""
@@ -36,25 +47,44 @@ class NearestIndex:
             present = rules.get(name)
             if present is None or present.key == rule.key:
                 rules[name] = rule
+        middle = len(name) // 2
+        for half in (f"{account}<{len(name)}<{name[:middle]}", f"{account}>{len(name)}>{name[middle:]}"):
+            similar = self._by_half.setdefault(half, [])
+            if len(similar) < _MAX_COMPARED:
+                similar.append(rule)
 
     def describe(self, identity: CallerIdentity) -> str:
-        """Describe the nearest rule and the difference. `describe_closest` compares names too, which takes longer."""
+        """Describe the nearest rule and the difference. `describe_closest` finds less similar names, too."""
         account = self.by_account.get(identity.arn.account, {})
         same_name = _same_name(account, self.by_name, identity)
         if same_name or not account:
             return same_name or "no rule is for the account"
+        name = _name(identity.key)
+        for rule in self._similar(identity.arn.account, name):
+            difference = _one_edit(name, _name(rule.key))
+            if difference:
+                return f"did you mean {rule.shown}, at {rule.where}? It {difference}"
         return f"none of the names mapped in this account ({len(account)}) is this one: compare them by `authd explain`"
+
+    def _similar(self, account: str, name: str) -> Iterator[IndexedRule]:
+        """Yield rules of the account that share a half of a name: all names with one slip are among them."""
+        for length in (len(name) + 1, len(name), len(name) - 1):
+            middle = length // 2
+            yield from self._by_half.get(f"{account}<{length}<{name[:middle]}", ())
+            yield from self._by_half.get(f"{account}>{length}>{name[len(name) - (length - middle) :]}", ())
 
 
 def describe_closest(index: NearestIndex, identity: CallerIdentity) -> str:
     """Describe the nearest rule by comparing the names of all rules for the account, at up to 0.1 ms each."""
     account = index.by_account.get(identity.arn.account, {})
-    near = difflib.get_close_matches(_name(identity.key), account, n=1, cutoff=_SIMILAR)
     same_name = _same_name(account, index.by_name, identity)
     if same_name:
         return same_name
+    name = _name(identity.key)
+    near = difflib.get_close_matches(name, account, n=1, cutoff=_SIMILAR)
     if near:
-        return f"the nearest rule, at {account[near[0]].where}, is for another name in the same account"
+        rule = account[near[0]]
+        return f"did you mean {rule.shown}, at {rule.where}? It {_difference(name, near[0])}"
     if account:
         return f"none of the names mapped in this account ({len(account)}) is like this one"
     return "no rule is for the account"
@@ -63,15 +93,52 @@ def describe_closest(index: NearestIndex, identity: CallerIdentity) -> str:
 def _same_name(account: Mapping[str, IndexedRule], by_name: Mapping[str, IndexedRule], identity: CallerIdentity) -> str:
     name = _name(identity.key)
     rule = account.get(name) or by_name.get(name)
-    return "" if rule is None else f"the rule at {rule.where} is for the same name {_difference(rule.key, identity)}"
+    if rule is None:
+        return ""
+    found = f"the rule for {rule.shown} at {rule.where}"
+    if _account(rule.key) != identity.arn.account:
+        return f"{found} is for the same name in another account"
+    if rule.key.split(":")[1] != identity.arn.partition:
+        return f"{found} is for the same name in another partition"
+    if name.startswith(_SSO):
+        return f"{found} is pinned to another suffix of the same permission set: write sso with permissionSetName there"
+    return f"{found} is for the same name but another kind of principal or another path"
 
 
-def _difference(key: str, identity: CallerIdentity) -> str:
-    if _account(key) != identity.arn.account:
-        return "in another account"
-    if key.split(":")[1] != identity.arn.partition:
-        return "in another partition"
-    return "but another kind of principal or another path"
+def _one_edit(name: str, other: str) -> str:
+    """Return the difference of the other name if one edit explains it, else an empty text."""
+    start = next(
+        (place for place, (a, b) in enumerate(zip(name, other, strict=False)) if a != b), min(len(name), len(other))
+    )
+    left, right = name[start:], other[start:]
+    if right[1:] == left:
+        return "has one more letter"
+    if left[1:] == right:
+        return "has one letter less"
+    if left[1:] == right[1:]:
+        return "has one other letter"
+    return "has two letters in another order" if left[:2] == right[1::-1] and left[2:] == right[2:] else ""
+
+
+def _difference(name: str, other: str) -> str:
+    """Return the difference of the other name in words."""
+    one = _one_edit(name, other)
+    if one:
+        return one
+    more = less = 0
+    for kind, start, end, other_start, other_end in difflib.SequenceMatcher(
+        None, name, other, autojunk=False
+    ).get_opcodes():
+        if kind != "equal":
+            less += end - start
+            more += other_end - other_start
+    parts = [f"has {_letters(more)} more"] if more else []
+    parts += [f"lacks {_letters(less)} of this name"] if less else []
+    return " and ".join(parts)
+
+
+def _letters(count: int) -> str:
+    return "one letter" if count == 1 else f"{count} letters"
 
 
 def _account(key: str) -> str:
@@ -79,4 +146,6 @@ def _account(key: str) -> str:
 
 
 def _name(key: str) -> str:
-    return key.rpartition("/")[2]
+    """Return the name in a key. The roles of one permission set have one name."""
+    name = key.rpartition("/")[2]
+    return _SUFFIX.sub("_<suffix>", name) if name.startswith(_SSO) else name

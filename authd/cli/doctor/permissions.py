@@ -15,10 +15,10 @@ from authd.cli.doctor.findings import Finding, error, ok, warning
 from authd.cli.doctor.subject import Subject
 from authd.core.errors import ConfigError
 from authd.daemon.net.api_tls import APIConnector
+from authd.exchange.errors import ExchangeError
 from authd.kubernetes.access import ClusterAccess
 from authd.kubernetes.client import APIClient
 from authd.kubernetes.discovery import find_cluster
-from authd.kubernetes.errors import APIError
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _GROUP = "iamauthenticator.k8s.aws"
@@ -71,7 +71,7 @@ def examine_permissions(subject: Subject) -> Iterator[Finding]:
             kubeconfig=settings.kubeconfig or "", master=settings.master or "", environment=os.environ
         )
         reviews = _ask_all(access, [each for source in sources for each in _NEEDED[source]], subject.timeout)
-    except (ConfigError, APIError) as problem:
+    except (ConfigError, ExchangeError) as problem:
         yield error(f"the Kubernetes API can't be asked: {problem}", "correct server.kubeconfig or server.master")
         return
     for source in sources:
@@ -89,7 +89,7 @@ def _judge(source: str, allowed: dict[_Permission, bool]) -> Iterator[Finding]:
 
 
 def _ask_all(access: ClusterAccess, permissions: Sequence[_Permission], timeout: float) -> dict[_Permission, bool]:
-    """Ask with a reactor of its own, of which a process has one. Raises `APIError` and `ConfigError`."""
+    """Ask with a reactor of its own, of which a process has one. Raises `ExchangeError` and `ConfigError`."""
     results: list[dict[_Permission, bool] | Failure] = []
 
     def begin(reactor: Any) -> Deferred[None]:

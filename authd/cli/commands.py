@@ -38,6 +38,14 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             module="authd.cli.diff", summary="show the logins that a change of the mappings adds or removes"
         ),
         "verify": Command(module="authd.cli.verify", summary="verify a token at STS, as the daemon does"),
+        "add": Command(module="authd.cli.mappings.add", summary="add a mapping to aws-auth or custom resources"),
+        "remove": Command(
+            module="authd.cli.mappings.remove", summary="remove a mapping from aws-auth or custom resources"
+        ),
+        "list": Command(
+            module="authd.cli.mappings.list_rules", summary="print the mappings in aws-auth or custom resources"
+        ),
+        "migrate": Command(module="authd.cli.mappings.migrate", summary="copy mappings from one source to another"),
         "reload": Command(module="authd.cli.reload", summary="make the daemon check its settings file now"),
         "demo": Command(module="authd.cli.demo.command", summary="show a login from end to end, without AWS"),
         "install-links": Command(

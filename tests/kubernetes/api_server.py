@@ -36,6 +36,12 @@ def status(code: int, reason: str = "", message: str = "") -> dict[str, Any]:
     }
 
 
+def merge(old: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """Apply a JSON merge patch without deletions."""
+    both = {key for key, value in patch.items() if isinstance(value, dict) and isinstance(old.get(key), dict)}
+    return {**old, **patch, **{key: merge(old[key], patch[key]) for key in both}}
+
+
 class Connection:
     """One connection and its one request."""
 
@@ -297,6 +303,6 @@ class APIServer:
             self.delete(collection, name)
             it.answer(200, {"kind": "Status", "status": "Success"})
         else:
-            merged = body if it.method != "PATCH" else {**(known or {}), **body}
+            merged = body if it.method != "PATCH" else merge(known or {}, body)
             metadata = {key: value for key, value in body.get("metadata", {}).items() if key != "resourceVersion"}
             it.answer(200 if known else 201, self.put(collection, name, **{**merged, "metadata": metadata}))

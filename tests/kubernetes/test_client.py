@@ -188,7 +188,7 @@ def test_patch(server, thread, client):
     server.faults.append(lambda it: seen.append((it.headers["content-type"], json.loads(it.body))) or True)
     kind = "application/merge-patch+json"
     made = thread.run(lambda: client.call("PATCH", PATH, body={"data": {"c": "d"}}, content_type=kind))
-    assert made["data"] == {"c": "d"}
+    assert made["data"] == {"a": "b", "c": "d"}
     assert seen == [(kind, {"data": {"c": "d"}})]
 
 

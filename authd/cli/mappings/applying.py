@@ -1,0 +1,68 @@
+"""Shows a change, asks if it is meant, and makes it: only if nobody else has changed the rules in between."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from http import HTTPStatus
+
+from authd.cli.errors import CommandError
+from authd.cli.mappings.change import Change
+from authd.cli.mappings.cluster import Rules, read_rules
+from authd.cli.output import add_output_option, print_json, print_text
+from authd.kubernetes.client import APIClient
+from authd.kubernetes.errors import StatusError
+
+DONE, NOT_DONE = 0, 1
+
+
+def add_change_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of commands that change something."""
+    parser.add_argument(
+        "--prompt", nargs="?", const="true", default="true", choices=("true", "false"),
+        help="ask before the change is made (true)",
+    )  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="show the change, and make none")
+    add_output_option(parser)
+
+
+async def change_rules(client: APIClient, args: argparse.Namespace, place: str, plan: Callable[[Rules], Change]) -> int:
+    """Plan a change of the rules as they are now, and make it. Returns the exit status."""
+    change = plan(await read_rules(client, place))
+    done = bool(change.calls) and not args.dry_run and _agreed(args, change)
+    if done:
+        try:
+            await change.apply(client)
+        except StatusError as error:
+            if error.code != HTTPStatus.CONFLICT:
+                raise
+            raise CommandError("somebody else has changed the mappings in between: run the command again") from None
+    _print(args, change, done=done)
+    return DONE if done or args.dry_run or not change.calls else NOT_DONE
+
+
+def _agreed(args: argparse.Namespace, change: Change) -> bool:
+    if args.prompt == "false":
+        return True
+    print_to_stderr(change.diff)
+    sys.stderr.write("Make this change? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def print_to_stderr(text: str) -> None:
+    """Print something that isn't the command's result."""
+    sys.stderr.write(text)
+
+
+def _print(args: argparse.Namespace, change: Change, *, done: bool) -> None:
+    if args.output == "json":
+        print_json({"changed": done, "dryRun": args.dry_run, "diff": change.diff})
+        return
+    if not change.calls:
+        print_text("nothing to change")
+        return
+    if args.dry_run or args.prompt == "false":
+        print_text(change.diff.rstrip("\n"))
+    print_text("changed" if done else "not changed")

@@ -1,0 +1,105 @@
+"""The API server, for a command: flags, credentials, and a reactor for as long as the command runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from twisted.python.failure import Failure
+
+from authd.cli.errors import CommandError
+from authd.cli.mappings.change import Change
+from authd.cli.mappings.config_map import ConfigMapRules
+from authd.cli.mappings.custom_resources import CustomResourceRules
+from authd.cli.mappings.plain_rule import PlainRule
+from authd.daemon.net.api_tls import APIConnector
+from authd.exchange.errors import ExchangeError
+from authd.kubernetes.client import APIClient
+from authd.kubernetes.discovery import find_cluster
+
+Result = TypeVar("Result")
+
+AWS_AUTH, CRD = "aws-auth", "crd"
+
+
+class Rules(Protocol):
+    """The rules of one place in the cluster, as they were read."""
+
+    @property
+    def rules(self) -> list[PlainRule]:
+        """All rules."""
+        ...
+
+    @property
+    def accounts(self) -> str:
+        """The text of `mapAccounts`."""
+        ...
+
+    def add(self, rules: list[PlainRule], /) -> Change:
+        """Return the change that adds rules."""
+        ...
+
+    def remove(self, key: str, /) -> Change:
+        """Return the change that removes the rules for a subject."""
+        ...
+
+
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say which cluster, by aws-iam-authenticator's names."""
+    parser.add_argument("--kubeconfig", metavar="FILE", help="the kubeconfig file (KUBECONFIG, ~/.kube/config)")
+    parser.add_argument("--kubeconfig-context", metavar="NAME", default="", help="the context (current-context)")
+    parser.add_argument("--master-url", metavar="URL", default="", help="the API server, instead of the kubeconfig's")
+
+
+def add_place_option(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that says where the rules are."""
+    parser.add_argument(
+        "--in", dest="place", choices=(AWS_AUTH, CRD), default=AWS_AUTH,
+        help="the ConfigMap aws-auth (the default), or custom resources",
+    )  # fmt: skip
+
+
+async def read_rules(client: APIClient, place: str) -> Rules:
+    """Read the rules in aws-auth or in custom resources."""
+    return await (CustomResourceRules.read(client) if place == CRD else ConfigMapRules.read(client))
+
+
+def in_cluster(args: argparse.Namespace, work: Callable[[APIClient], Awaitable[Result]]) -> Result:
+    """Do some work with a client for the cluster that the flags name. Raises `CommandError` or `ConfigError`."""
+    access = find_cluster(
+        kubeconfig=args.kubeconfig or _default_kubeconfig(),
+        master=args.master_url,
+        context=args.kubeconfig_context,
+        environment=os.environ,
+    )
+    results: list[Any] = []
+
+    def begin(reactor: Any) -> Deferred[None]:
+        client = APIClient(reactor, access, APIConnector(reactor))
+        return Deferred.fromCoroutine(_awaited(work(client))).addBoth(results.append)
+
+    with suppress(SystemExit):  # react ends so
+        react(begin)
+    if not results:
+        raise KeyboardInterrupt
+    if not isinstance(results[0], Failure):
+        result: Result = results[0]
+        return result
+    error: Any = results[0].value
+    raise CommandError(f"{access.url}: {error}") if isinstance(error, ExchangeError) else error
+
+
+async def _awaited(work: Awaitable[Result]) -> Result:
+    return await work
+
+
+def _default_kubeconfig() -> str:
+    named = os.environ.get("KUBECONFIG", "").split(":")[0]
+    usual = Path.home() / ".kube" / "config"
+    return named or (str(usual) if usual.exists() else "")

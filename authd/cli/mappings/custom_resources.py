@@ -1,0 +1,99 @@
+"""The rules in custom resources IAMIdentityMapping, for the commands that list and edit them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+import yaml
+
+from authd.cli.errors import CommandError
+from authd.cli.mappings.change import Call, Change, text_diff
+from authd.cli.mappings.plain_rule import PlainRule, rule_of_spec
+from authd.kubernetes.client import APIClient, JSONObject
+from authd.sources.cluster.identity_mapping import API_VERSION, COLLECTION, KIND
+
+_PAGE_SIZE = 500
+_UNFIT = re.compile(r"[^a-z0-9]+")
+#: Names of objects have up to 253 characters.
+_MAX_NAME = 200
+
+
+class CustomResourceRules:
+    """The objects as they were when they were read."""
+
+    def __init__(self, objects: Iterable[JSONObject]) -> None:
+        self._objects = list(objects)
+
+    @classmethod
+    async def read(cls, client: APIClient) -> CustomResourceRules:
+        """Read all objects."""
+        objects: list[JSONObject] = []
+        token = ""
+        while True:
+            query = {"limit": str(_PAGE_SIZE), **({"continue": token} if token else {})}
+            page = await client.call("GET", COLLECTION, query)
+            objects += page.get("items") or []
+            token = page.get("metadata", {}).get("continue") or ""
+            if not token:
+                return cls(objects)
+
+    @property
+    def rules(self) -> list[PlainRule]:
+        """All rules."""
+        return [self._rule(each) for each in self._objects]
+
+    @property
+    def accounts(self) -> str:
+        """Nothing: custom resources map no accounts."""
+        return ""
+
+    def add(self, rules: Iterable[PlainRule]) -> Change:
+        """Return the change that creates an object for each rule."""
+        made = [_object(rule) for rule in rules]
+        diffs = [text_diff(each["metadata"]["name"], "", yaml.safe_dump(each, sort_keys=False)) for each in made]
+        return Change("".join(diffs), tuple(Call("POST", COLLECTION, each) for each in made))
+
+    def remove(self, key: str) -> Change:
+        """Return the change that deletes the objects for a subject, if they are still as they were read."""
+        found = [each for each in self._objects if self._rule(each).key == key]
+        diffs = [text_diff(_name(each), _shown(each), "") for each in found]
+        return Change("".join(diffs), tuple(_deletion(each) for each in found))
+
+    def _rule(self, content: JSONObject) -> PlainRule:
+        spec = content.get("spec")
+        return rule_of_spec(spec if isinstance(spec, dict) else {}, f"iamidentitymapping {_name(content)}")
+
+
+def _object(rule: PlainRule) -> JSONObject:
+    if rule.sso:
+        raise CommandError(f"custom resources have no permission sets: give the role's ARN instead of {rule.subject}")
+    if rule.user_id:
+        raise CommandError(f"custom resources have no userId: {rule.subject} can't be one")
+    spec = {"arn": rule.arn, "username": rule.username, "groups": list(rule.groups)}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": _name_for(rule.arn)}, "spec": spec}
+
+
+def _name_for(arn: str) -> str:
+    """Return a name that says whom the object is for, and that no other ARN has."""
+    resource = arn.rpartition(":")[2]
+    words = _UNFIT.sub("-", resource.lower()).strip("-")[:_MAX_NAME].strip("-")
+    return f"{words}-{sha256(arn.lower().encode()).hexdigest()[:8]}"
+
+
+def _deletion(content: JSONObject) -> Call:
+    metadata: dict[str, Any] = content["metadata"]
+    preconditions = {key: metadata[key] for key in ("uid", "resourceVersion") if key in metadata}
+    body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+    return Call("DELETE", f"{COLLECTION}/{_name(content)}", body)
+
+
+def _name(content: JSONObject) -> str:
+    return str(content.get("metadata", {}).get("name", ""))
+
+
+def _shown(content: JSONObject) -> str:
+    shown = {"metadata": {"name": _name(content)}, "spec": content.get("spec")}
+    return str(yaml.safe_dump(shown, sort_keys=False))

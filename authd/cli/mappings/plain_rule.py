@@ -1,0 +1,122 @@
+"""A mapping as people write it, before it is checked: the common form of all sources that the commands edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from authd.cli.errors import CommandError
+from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent
+from authd.config.problems import Problems
+from authd.config.rules.entries import EntryReader, node_of_json
+from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
+from authd.partition_data import load_partitions
+
+ROLE, USER = "role", "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainRule:
+    """A role's or user's mapping. Either `arn` or `sso` is set. `place` is where it was read, empty for a new one."""
+
+    kind: str
+    arn: str = ""
+    sso: tuple[tuple[str, str], ...] = ()
+    username: str = ""
+    groups: tuple[str, ...] = ()
+    user_id: str = ""
+    place: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The ARN, or the permission set in words."""
+        return self.arn or f"sso {', '.join(f'{name}={value}' for name, value in self.sso)}"
+
+    @property
+    def key(self) -> str:
+        """The form in which subjects are compared."""
+        try:
+            return parse_arn(self.arn).key if self.arn else self.subject.lower()
+        except InvalidArn:
+            return self.arn.lower()
+
+    def entry(self) -> dict[str, Any]:
+        """Return the entry of `mapRoles` or `mapUsers`, with aws-auth's names."""
+        subject = {"sso": dict(self.sso)} if self.sso else {f"{self.kind}arn": self.arn}
+        groups = {"groups": list(self.groups)} if self.groups else {}
+        return {**subject, "username": self.username, **groups, **({"userid": self.user_id} if self.user_id else {})}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the rule for programs."""
+        subject: dict[str, Any] = {"sso": dict(self.sso)} if self.sso else {"arn": self.arn}
+        return {
+            "kind": self.kind, **subject, "username": self.username, "groups": list(self.groups), "place": self.place,
+        }  # fmt: skip
+
+
+def entry_yaml(rule: PlainRule) -> str:
+    """Return the entry as an item of a YAML list."""
+    return str(yaml.safe_dump([rule.entry()], sort_keys=False, default_flow_style=False, width=4096))
+
+
+def kind_of(arn: str) -> str:
+    """Return whether an ARN is a role's or a user's (or another principal's that `mapUsers` takes)."""
+    try:
+        return ROLE if parse_arn(arn).kind is PrincipalKind.ROLE else USER
+    except InvalidArn:
+        return ROLE if ":role/" in arn else USER
+
+
+def check_rule(rule: PlainRule) -> None:
+    """Raise `CommandError` with every fault of a new rule."""
+    partition = rule.arn.split(":")[1] if rule.arn.count(":") > 1 else dict(rule.sso).get("partition", "aws")
+    problems = Problems("the new mapping")
+    reader = EntryReader(problems, load_partitions(), partition, patterns=True)
+    node = node_of_json(rule.entry())
+    (reader.role if rule.kind == ROLE else reader.user)(node)
+    errors = problems.errors()
+    if errors:
+        raise CommandError("\n".join(map(str, errors)))
+
+
+def rule_of_node(node: Node, kind: str, place: str) -> PlainRule | None:
+    """Return the rule of an entry in a YAML list, None if it is none."""
+    if not isinstance(node, MappingNode):
+        return None
+    sso = _member(node, "sso")
+    members = {key: _text(each) for key, (_, each) in sso.entries.items()} if isinstance(sso, MappingNode) else {}
+    names = {"permissionsetname": "permissionSetName", "accountid": "accountID"}
+    groups = _member(node, "groups")
+    return PlainRule(
+        kind=kind,
+        arn=_text(_member(node, f"{kind}arn")),
+        sso=tuple((names.get(key, key), text) for key, text in members.items()),
+        username=_text(_member(node, "username")),
+        groups=tuple(map(_text, groups.nodes)) if isinstance(groups, SequenceNode) else (),
+        user_id=_text(_member(node, "userid")),
+        place=place,
+    )
+
+
+def rule_of_spec(spec: Mapping[str, Any], place: str) -> PlainRule:
+    """Return the rule of an IAMIdentityMapping's spec."""
+    arn, username, groups = spec.get("arn"), spec.get("username"), spec.get("groups")
+    return PlainRule(
+        kind=kind_of(str(arn)),
+        arn=str(arn or ""),
+        username=str(username or ""),
+        groups=tuple(map(str, groups)) if isinstance(groups, list) else (),
+        place=place,
+    )
+
+
+def _member(node: MappingNode, key: str) -> Node | None:
+    _, value = node.entries.get(key, (None, None))
+    return value
+
+
+def _text(node: Node | None) -> str:
+    return node.text if isinstance(node, Scalar) and not is_absent(node) else ""

@@ -1,0 +1,147 @@
+"""`authd add`, `remove`, `list` and `migrate` as processes, against an API server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.kubernetes.api_server import CONFIG_MAPS, IDENTITIES, APIServer, status
+
+ADMIN = "arn:aws:iam::111122223333:role/Admin"
+ALICE = "arn:aws:iam::111122223333:user/alice"
+ROLES = f"# keep me\n- rolearn: {ADMIN}\n  username: admin\n  groups:\n  - system:masters\n"
+
+
+@pytest.fixture
+def server(tmp_path):
+    with APIServer(tmp_path).running() as running:
+        yield running
+
+
+@pytest.fixture
+def authd(server, tmp_path):
+    path = server.kubeconfig(tmp_path)
+
+    def authd(*arguments, given="", code=0, cluster=True):
+        flags = ["--kubeconfig", str(path)] if cluster else []
+        command = [sys.executable, "-m", "authd.cli.main", *arguments, *flags]
+        run = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
+        assert run.returncode == code, run.stdout + run.stderr
+        assert "the-token" not in run.stdout + run.stderr
+        return run
+
+    return authd
+
+
+def add_alice(authd, *more, **options):
+    return authd("add", "user", "--userarn", ALICE, "--username", "alice", "--groups", "a,b", *more, **options)
+
+
+def data(server):
+    return server.get(CONFIG_MAPS, "aws-auth")["data"]
+
+
+def test_add_to_aws_auth(server, authd):
+    """A user is added after a question, and everything else stays as it is."""
+    server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": ROLES, "other": "x"})
+    refused = add_alice(authd, given="n\n", code=1)
+    assert "+- userarn: arn:aws:iam::111122223333:user/alice" in refused.stderr
+    assert "mapUsers" not in data(server)
+    assert "changed" in add_alice(authd, given="y\n").stdout
+    users = f"- userarn: {ALICE}\n  username: alice\n  groups:\n  - a\n  - b\n"
+    assert data(server) == {"mapRoles": ROLES, "other": "x", "mapUsers": users}
+    again = add_alice(authd, "--prompt=false", code=2)
+    assert "is mapped already, at configmap kube-system/aws-auth mapUsers:1:3" in again.stderr
+
+
+def test_add_to_nothing(server, authd):
+    """The ConfigMap is created if there is none. A dry run changes nothing."""
+    dry = json.loads(add_alice(authd, "--dry-run", "-o", "json").stdout)
+    assert (dry["changed"], dry["dryRun"]) == (False, True)
+    assert server.get(CONFIG_MAPS, "aws-auth") is None
+    add_alice(authd, "--prompt", "false")
+    assert "alice" in data(server)["mapUsers"]
+
+
+def test_conflict(server, authd):
+    """If somebody else changes the ConfigMap in between, nothing is overwritten."""
+    server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": ROLES})
+
+    def change(_) -> bool:
+        server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": "[]"})
+        return True
+
+    server.faults += [lambda _: True, change]
+    assert "somebody else has changed" in add_alice(authd, "--prompt=false", code=2).stderr
+    assert data(server) == {"mapRoles": "[]"}
+
+
+def test_remove_and_list(server, authd):
+    """Rules are listed with their places, and removed."""
+    server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": ROLES})
+    assert authd("list").stdout == (f"{ADMIN}  admin  system:masters  (configmap kube-system/aws-auth mapRoles:2:3)\n")
+    (rule,) = json.loads(authd("list", "-o", "json").stdout)
+    assert (rule["kind"], rule["arn"], rule["groups"]) == ("role", ADMIN, ["system:masters"])
+    authd("remove", "role", "--rolearn", ADMIN, "--prompt=false")
+    assert data(server)["mapRoles"] == "# keep me\n[]\n"
+    assert "there is no mapping" in authd("remove", "role", "--rolearn", ADMIN, code=2).stderr
+
+
+def test_custom_resources(server, authd):
+    """The same with custom resources."""
+    add_alice(authd, "--in", "crd", "--prompt=false")
+    assert f"{ALICE}  alice  a,b  (iamidentitymapping user-alice-" in authd("list", "--in", "crd").stdout
+    authd("remove", "user", "--userarn", ALICE, "--in", "crd", "--prompt=false")
+    assert authd("list", "--in", "crd").stdout == ""
+
+
+def test_migrate(server, authd, tmp_path):
+    """Rules are copied, those that are there already left alone, and what has no counterpart reported."""
+    accounts = '- "444455556666"\n'
+    server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": ROLES, "mapAccounts": accounts})
+    server.put(IDENTITIES, "x", spec={"arn": ALICE, "username": "alice"})
+    run = authd("migrate", "--from", "aws-auth", "--to", "crd", "--prompt=false", "--strict", code=1)
+    assert "mapAccounts has no counterpart" in run.stderr
+    assert "nothing to change" in authd("migrate", "--from", "aws-auth", "--to", "crd", "--prompt=false").stdout
+    printed = authd("migrate", "--from", "crd", "--to", "file").stdout
+    (tmp_path / "config.yaml").write_text("clusterID: c\n" + printed)
+    checked = authd("check", str(tmp_path / "config.yaml"), cluster=False)
+    assert "1 role rule, 1 user rule" in checked.stdout
+
+
+def test_migrate_entries(authd):
+    """Access entries need no cluster to become rules of a file."""
+    entry = {"accessEntry": {"principalArn": ADMIN, "type": "STANDARD", "username": "a", "kubernetesGroups": ["g"]}}
+    run = authd("migrate", "--from", "access-entries", "--file", "-", "--to", "file", given=json.dumps(entry))
+    assert f"- rolearn: {ADMIN}\n    username: a\n    groups:\n    - g\n" in run.stdout
+
+
+def test_forbidden(server, authd):
+    """A refusal of the API server is a sentence."""
+    server.faults.append(lambda it: it.answer(403, status(403, "Forbidden", "no access")))
+    assert "the API server answered 403 (no access)" in authd("list", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("add", "user", "--username", "u"),
+        ("add", "user", "--rolearn", ADMIN, "--username", "u"),
+        ("add", "role", "--sso", "x", "--username", "u"),
+        ("add", "role", "--rolearn", "x", "--username", "u"),
+        ("remove", "user", "--rolearn", ADMIN),
+        ("migrate", "--from", "crd", "--to", "crd"),
+        ("migrate", "--from", "file", "--to", "crd"),
+        ("migrate", "--from", "file", "--file", "/nonexistent", "--to", "crd"),
+    ],
+)
+def test_wrong_flags(arguments, capsys, monkeypatch, tmp_path):
+    """Wrong flags are a sentence, before any call."""
+    from authd.cli.main import main
+
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert main(list(arguments)) == 2
+    assert capsys.readouterr().err.startswith("authd: ")

@@ -26,6 +26,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             module="authd.cli.token", summary="print a credential for kubectl, as authd-token", is_direct=True
         ),
         "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
+        "rotate-ca": Command(
+            module="authd.cli.bootstrap.rotate_ca", summary="change the CA of the webhook without a refused login"
+        ),
         "check": Command(module="authd.cli.check", summary="print every error and warning of a settings file"),
         "explain": Command(module="authd.cli.explain", summary="print the mapping that an ARN matches"),
         "doctor": Command(

@@ -9,6 +9,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from authd.cli.bootstrap.options import add_options, change_manifest, check_options, only_manifest
+from authd.cli.bootstrap.shared_ca import adopt, ensure_shared
 from authd.cli.errors import CommandError
 from authd.cli.output import add_output_option, print_json, print_text, warn
 from authd.cli.settings_file import read_settings
@@ -63,6 +65,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--mutual-tls", action="store_true",
         help="put a client certificate into the kubeconfig; goes with server.requireClientCertificate",
     )  # fmt: skip
+    add_options(parser)
     add_output_option(parser)
 
 
@@ -77,28 +80,38 @@ def run(args: argparse.Namespace) -> int:
     mutual = args.mutual_tls or settings.require_client_certificate
     now = datetime.now(UTC)
     out = args.out or ("." if program.is_alias else None)
+    check_options(args)
+    if only_manifest(args):
+        print(change_manifest(args, settings) or "nothing to change", end="")
+        return 0
     if out is not None:
         _upload(args, settings, Path(out), now, mutual_tls=mutual)
         return 0
     if args.with_ca:
         raise CommandError("--with-ca goes with --out DIR: without it, the CA is always kept")
     files = StateFiles(folder=Path(settings.state_dir))
+    if args.ca:
+        adopt(Path(args.ca), files, now)
     made = make(settings, files, now, mutual_tls=mutual)
     _warn_of_name(settings, files)
+    diff = change_manifest(args, settings)
     if args.output == "json":
-        print_json(_as_json(settings, files, made, renewed=files.can_sign))
+        print_json({**_as_json(settings, files, made, renewed=files.can_sign), "manifestDiff": diff})
     else:
         print_text(_as_text(settings, files, made, mutual_tls=mutual))
+        print(diff, end="")
     return 0
 
 
 def _upload(args: argparse.Namespace, settings: Settings, folder: Path, now: datetime, *, mutual_tls: bool) -> None:
     program: Program = args.program
-    if mutual_tls and not args.with_ca:
+    shared = ensure_shared(Path(args.ca), now) if args.ca else None
+    with_ca = args.with_ca or shared is not None
+    if mutual_tls and not with_ca:
         raise CommandError("mutual TLS needs the CA in the state directory: add --with-ca, and upload ca.pem too")
     name = f"{program.name}.kubeconfig" if program.is_alias else Path(settings.generate_kubeconfig).name
     files = StateFiles(folder=folder)
-    made = make_for_upload(settings, files, folder / name, now, with_ca=args.with_ca, mutual_tls=mutual_tls)
+    made = make_for_upload(settings, files, folder / name, now, with_ca=with_ca, mutual_tls=mutual_tls, shared=shared)
     _warn_of_name(settings, files)
     if args.output == "json":
         print_json(_as_json(settings, files, made, renewed=files.can_sign))

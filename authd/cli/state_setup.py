@@ -53,9 +53,16 @@ def make(settings: Settings, files: StateFiles, now: datetime, *, mutual_tls: bo
 
 
 def make_for_upload(
-    settings: Settings, files: StateFiles, kubeconfig: Path, now: datetime, *, with_ca: bool, mutual_tls: bool
+    settings: Settings,
+    files: StateFiles,
+    kubeconfig: Path,
+    now: datetime,
+    *,
+    with_ca: bool,
+    mutual_tls: bool,
+    shared: CertifiedKey | None = None,
 ) -> Made:
-    """Make a pair and a kubeconfig for other machines, unless all of them exist.
+    """Make a pair and a kubeconfig for other machines, unless all of them exist. `shared` is the CA of all nodes.
 
     Without the CA the pair lasts ten years, since nobody can renew it. Raises `CommandError`.
     """
@@ -71,16 +78,23 @@ def make_for_upload(
         raise CommandError(f"there is {', '.join(there)}, but not {missing}: remove these, or choose another folder")
     try:
         files.folder.mkdir(parents=True, exist_ok=True)
-        _write(settings, files, kubeconfig, now, with_ca=with_ca, mutual_tls=mutual_tls)
+        authority = shared or new_ca("authd", now, _UPLOADED_LIFETIME)
+        _write(settings, files, kubeconfig, now, authority, with_ca=with_ca, mutual_tls=mutual_tls)
     except OSError as error:
         raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
     return Made(written=tuple(map(str, paths)), kept=())
 
 
 def _write(
-    settings: Settings, files: StateFiles, kubeconfig: Path, now: datetime, *, with_ca: bool, mutual_tls: bool
+    settings: Settings,
+    files: StateFiles,
+    kubeconfig: Path,
+    now: datetime,
+    authority: CertifiedKey,
+    *,
+    with_ca: bool,
+    mutual_tls: bool,
 ) -> None:
-    authority = new_ca("authd", now, _UPLOADED_LIFETIME)
     lifetime = LEAF_LIFETIME if with_ca else _UPLOADED_LIFETIME
     client = new_client_leaf(authority, "kube-apiserver", now) if mutual_tls else None
     files.put_pair(new_leaf(authority, settings.own_names, now, lifetime))

@@ -68,7 +68,7 @@ def test_manual_pages(page):
     assert ".SH SYNOPSIS" in text
     if shutil.which("groff"):
         ended = subprocess.run(
-            ["groff", "-man", "-Tutf8", "-ww", "-z"], input=text, text=True, capture_output=True, check=True
+            ["groff", "-Kutf8", "-man", "-Tutf8", "-ww", "-z"], input=text, text=True, capture_output=True, check=True
         )
         assert ended.stderr == ""
 

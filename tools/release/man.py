@@ -5,7 +5,6 @@ python -m tools.release.man FOLDER
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
@@ -13,7 +12,7 @@ import sys
 from pathlib import Path
 
 from authd import __version__
-from authd.cli import main as cli
+from authd.cli.commands import COMMANDS
 
 #: The width that argparse wraps to; troff fills the lines again.
 _WIDTH = "100"
@@ -26,37 +25,20 @@ _EXITS = (
 
 def pages() -> dict[str, str]:
     """Return every page's text by its file name, such as `authd.1`."""
-    os.environ["COLUMNS"] = _WIDTH
-    made = {"authd-token.1": _page("authd-token", "print a credential for kubectl", _token_help(), ["authd"])}
-    names = [name for name, command in cli.COMMANDS.items() if command.module]
+    made = {"authd-token.1": _page("authd-token", "print a credential for kubectl", _help("client"), ["authd"])}
+    names = [name for name in COMMANDS if name not in {"token", "help"}]
     for name in names:
-        parser = _parser(name)
-        made[f"authd-{name}.1"] = _page(f"authd-{name}", cli.COMMANDS[name].summary, parser.format_help(), ["authd"])
+        made[f"authd-{name}.1"] = _page(f"authd-{name}", COMMANDS[name].summary, _help("cli.main", name), ["authd"])
     related = ["authd-token", *(f"authd-{name}" for name in names)]
-    made["authd.1"] = _page("authd", "log in to Kubernetes with AWS IAM", _overview(), related)
+    made["authd.1"] = _page("authd", "log in to Kubernetes with AWS IAM", _help("cli.main"), related)
     return made
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
-    """Return the parser of one command as `authd NAME --help` shows it."""
-    parser = argparse.ArgumentParser(prog="authd")
-    subparsers = parser.add_subparsers()
-    cli._load(name, cli.COMMANDS[name].module).add_parser(subparsers)
-    found: argparse.ArgumentParser = subparsers.choices[name]
-    return found
-
-
-def _token_help() -> str:
-    command = [sys.executable, "-m", "authd.client", "--help"]
-    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
-
-
-def _overview() -> str:
-    parser = cli._parser()
-    subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for name, command in cli.COMMANDS.items():
-        subparsers.add_parser(name, help=command.summary)
-    return parser.format_help()
+def _help(module: str, *arguments: str) -> str:
+    """Return what a command prints with --help."""
+    command = [sys.executable, "-m", f"authd.{module}", *arguments, "--help"]
+    environ = {**os.environ, "COLUMNS": _WIDTH}
+    return subprocess.run(command, capture_output=True, check=True, text=True, env=environ).stdout
 
 
 def _page(name: str, summary: str, text: str, related: list[str]) -> str:

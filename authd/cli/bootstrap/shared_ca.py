@@ -19,9 +19,8 @@ def adopt(folder: Path, files: StateFiles, now: datetime) -> None:
 
     Raises `CommandError` if the state directory has another CA: kube-apiserver may trust that one.
     """
-    shared = StateFiles(folder=folder)
+    authority = ensure_shared(folder, now)
     try:
-        authority = _ensure(shared, now)
         if files.authority.exists() or files.authority_key.exists():
             if files.read_authority().key_pem != authority.key_pem:
                 raise CommandError(
@@ -32,7 +31,7 @@ def adopt(folder: Path, files: StateFiles, now: datetime) -> None:
         files.folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
         put_authority(files, authority)
     except OSError as error:
-        raise CommandError(f"{error.filename or folder}: the CA can't be copied: {error.strerror}") from None
+        raise CommandError(f"{error.filename or files.folder}: the CA can't be copied: {error.strerror}") from None
 
 
 def put_authority(files: StateFiles, authority: CertifiedKey) -> None:
@@ -41,8 +40,13 @@ def put_authority(files: StateFiles, authority: CertifiedKey) -> None:
     write_atomically(files.authority, authority.certificate_pem, mode=_PUBLIC)
 
 
-def _ensure(shared: StateFiles, now: datetime) -> CertifiedKey:
-    if not shared.authority.exists() and not shared.authority_key.exists():
-        shared.folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        put_authority(shared, new_ca("authd", now))
+def ensure_shared(folder: Path, now: datetime) -> CertifiedKey:
+    """Return the CA in `folder`, and make it first if there is none. Raises `CommandError` and `ConfigError`."""
+    shared = StateFiles(folder=folder)
+    try:
+        if not shared.authority.exists() and not shared.authority_key.exists():
+            folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+            put_authority(shared, new_ca("authd", now))
+    except OSError as error:
+        raise CommandError(f"{error.filename or folder}: the CA can't be made here: {error.strerror}") from None
     return shared.read_authority()

@@ -119,7 +119,7 @@ def test_the_command_line_of_the_base_installation(base, tmp_path):
     for command in ("init", "verify", "demo"):
         status, _, err = run(base / "authd", command)
         assert (status, err.count("\n")) == (2, 1)
-        assert "pip install 'authd[daemon]'" in err
+        assert "install authd with the extra `daemon`" in err
 
 
 @pytest.mark.parametrize("command", [("authd-token",), ("authd", "token")])

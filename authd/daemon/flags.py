@@ -41,7 +41,7 @@ GLOBAL_FLAGS = (
     Flag("config", "the settings file; its mappings are reloaded when it changes", short="c"),
     Flag("cluster-id", "the ID of the cluster that tokens are signed for (clusterID)", short="i", setting="clusterID"),
     Flag("log-format", "text, json, or auto: text on a terminal, JSON elsewhere", short="l"),
-    Flag("log-verbosity", "has no effect: the log always has every level", short="v"),
+    Flag("log-verbosity", "debug, info or warning: the level of the log at the start", short="v"),
     Flag("feature-gates", "has no effect: authd has no feature gates", repeats=True),
 )
 #: The flags of its server, and two of authd's own for health.

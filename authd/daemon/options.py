@@ -16,8 +16,12 @@ from authd.daemon.flags import SERVER_FLAGS, FlagError, parse_flags
 from authd.daemon.program_name import CLUSTER_ID_VARIABLE, called_as
 from authd.daemon.telemetry.log_output import FORMATS
 
-#: Flags that exist for aws-iam-authenticator's sake.
-_WITHOUT_EFFECT = ("log-verbosity", "feature-gates")
+#: The levels of aws-iam-authenticator's log, and authd's. Numbers are those of klog, whose details begin at 4.
+_LEVELS: Mapping[str, str] = {
+    **dict.fromkeys(("trace", "debug", *map(str, range(4, 11))), "debug"),
+    **dict.fromkeys(("info", *map(str, range(4))), "info"),
+    **dict.fromkeys(("warn", "warning", "error", "fatal", "panic"), "warn"),
+}
 #: Flags of sources, and the sources that use each.
 _OF_SOURCES: Mapping[str, tuple[str, ...]] = {
     "kubeconfig": ("EKSConfigMap", "CRD"),
@@ -111,8 +115,15 @@ class Options(usage.Options):
     def without_effect(self, backends: Sequence[str]) -> list[str]:
         """Return the given flags and words that have no effect with these sources."""
         idle = [name for name, users in _OF_SOURCES.items() if set(users).isdisjoint(backends)]
-        names = [name for name in (*_WITHOUT_EFFECT, *idle) if name in self._given]
+        if self._given.get("log-verbosity", "info").lower() not in _LEVELS:
+            idle.insert(0, "log-verbosity")
+        names = [name for name in ("feature-gates", *idle) if name in self._given]
         return [*(f"--{name}={self._given[name]}" for name in names), *self.ignored]
+
+    @property
+    def log_level(self) -> str:
+        """The level of the log at the start."""
+        return _LEVELS.get(self._given.get("log-verbosity", "info").lower(), "info")
 
     @property
     def _cluster_id(self) -> str:

@@ -16,7 +16,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 
 from authd.config.settings import Settings
@@ -82,6 +82,7 @@ class AuthdService(MultiService):
         HangUps(self._reactor, self._hang_up).take()  # a SIGHUP takes effect once the reactor runs
         if isinstance(parent, Componentized):
             log_filter = LogFilter(log_observer(self._output, self._options["log-format"]))
+            log_filter.level = LogLevel.lookupByName(self._options.log_level)
             log_filter.install(self._reactor)
             parent.setComponent(ILogObserver, log_filter)
 

@@ -105,9 +105,10 @@ def webhook(
     metrics.gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: limiter.in_flight)
     metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
     metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
+    sts.client.on_response = metrics.peer.responded
     authenticator = Authenticator(
         tokens=PresignedTokens(hosts=sts.hosts, max_length=settings.max_token_length),
-        ask_sts=MeasuredSTS(sts.client.ask, metrics.sts_durations),
+        ask_sts=MeasuredSTS(sts.client.ask, metrics),
         tables=lambda: in_force.tables,
         now=time.time,
         limiter=limiter,

@@ -100,11 +100,11 @@ def test_the_other_programs_spelling(arguments: list[str], setting: str, value: 
 def test_flags_without_effect() -> None:
     """Flags that change nothing are named together with their values."""
     arguments = [
-        "--log-verbosity=debug", "--feature-gates", "A=true", "--feature-gates=B=false", "--kubeconfig=/k", "--port=1",
+        "--log-verbosity=loud", "--feature-gates", "A=true", "--feature-gates=B=false", "--kubeconfig=/k", "--port=1",
         "--kubeconfig-pregenerated", "true",
     ]  # fmt: skip
     assert parsed(*arguments).without_effect(["MountedFile"]) == [
-        "--log-verbosity=debug", "--feature-gates=A=true,B=false", "--kubeconfig=/k", "true",
+        "--feature-gates=A=true,B=false", "--log-verbosity=loud", "--kubeconfig=/k", "true",
     ]  # fmt: skip
     assert parsed("--kubeconfig=/k").without_effect(["CRD"]) == []
 
@@ -139,3 +139,13 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         parsed("--help")
     assert ended.value.code == 0
     assert "--ec2-describeInstances-qps=" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "level"),
+    [("debug", "debug"), ("INFO", "info"), ("warning", "warn"), ("fatal", "warn"), ("2", "info"), ("5", "debug"), ("x", "info")],
+)  # fmt: skip
+def test_the_log_level(verbosity: str, level: str) -> None:
+    """The other program's levels are the log's."""
+    assert parsed("-v", verbosity).log_level == level
+    assert parsed().log_level == "info"

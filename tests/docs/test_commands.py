@@ -11,11 +11,20 @@ import pytest
 from authd.cli import main as cli
 from authd.client.fast.flags import parse_flags
 from authd.config.load import load_settings
+from authd.daemon.flags import SERVER_FLAGS
+from authd.daemon.flags import parse_flags as parse_server_flags
 from authd.daemon.tap import Options
 from authd.partition_data import load_partitions
 
 ROOT = Path(__file__).parents[2]
-FILES = ("README.md", "docs/operations.md", "docs/symptoms.md", "docs/settings.md", "docs/reasons.md")
+FILES = (
+    "README.md",
+    "docs/migration.md",
+    "docs/operations.md",
+    "docs/symptoms.md",
+    "docs/settings.md",
+    "docs/reasons.md",
+)
 README = (ROOT / "README.md").read_text("utf-8")
 #: Commands are in indented blocks, and in backquotes in the README's table. Elsewhere backquotes hold names.
 CODE = re.compile(r"^ {4,}(.+)$|`([^`\n]+)`", re.MULTILINE)
@@ -39,7 +48,12 @@ def test_commands_of_authd(file, arguments, monkeypatch):
     load = cli._load
 
     def pretend(name, module):
-        return SimpleNamespace(add_parser=load(name, module).add_parser, run=lambda _args: 0)
+        add_parser = getattr(load(name, module), "add_parser", None)
+        return SimpleNamespace(add_parser=add_parser, run=lambda _args: 0, main=parse_only)
+
+    def parse_only(arguments, _program):
+        parse_server_flags(arguments, SERVER_FLAGS)
+        return 0
 
     monkeypatch.setattr(cli, "_load", pretend)
     if arguments[-1].isupper():  # `authd check FILE` in the text

@@ -57,7 +57,6 @@ def test_flags_in_their_spelling(begin, fill, tmp_path, way, case):
 @pytest.mark.parametrize(
     ("case", "named"),
     [
-        ("g22-log-verbosity", "--log-verbosity=debug"),
         ("g23-feature-gates", "--feature-gates=IAMIdentityMappingCRD=true"),
     ],
 )
@@ -67,6 +66,13 @@ def test_flags_without_effect(begin, fill, way, case, named):
     daemon.wait_for_message(LISTENING)
     (warning,) = [event for event in daemon.events() if "no effect" in event["message"]]
     assert (warning["level"], warning["message"]) == ("warn", f"these arguments have no effect: {named}")
+
+
+def test_the_log_level(begin, fill):
+    """The level of the log is honoured."""
+    daemon = begin("authd", *fill("g22-log-verbosity.args"))
+    daemon.wait_for_message(LISTENING)
+    assert not said(daemon, "no effect")
 
 
 @pytest.mark.parametrize("way", ["twistd", "authd", "aws-iam-authenticator"])

@@ -6,17 +6,14 @@ A review only adds to plain numbers. `prometheus.render` makes series of them at
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
 from authd.core.foreign_token import ForeignToken
-
-#: Reviews take about a millisecond without a call to STS, and up to the call's deadline with one.
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+from authd.daemon.telemetry.histogram import Histogram
+from authd.daemon.telemetry.peer_metrics import CounterTable, HistogramTable, PeerMetrics
 
 
 class Counter:
@@ -25,25 +22,6 @@ class Counter:
     def __init__(self, name: str, help_text: str, label: str, values: Iterable[object]) -> None:
         self.by_value = dict.fromkeys(map(str, values), 0)
         self.name, self.help_text, self.label = name, help_text, label
-
-
-class Histogram:
-    """A histogram of durations in seconds. `total` is their sum."""
-
-    def __init__(self, name: str, help_text: str) -> None:
-        self.name, self.help_text = name, help_text
-        self.total = 0.0
-        self._counts = [0] * (len(_BUCKETS) + 1)
-
-    def observe(self, seconds: float) -> None:
-        """Count a duration."""
-        self._counts[bisect_left(_BUCKETS, seconds)] += 1
-        self.total += seconds
-
-    @property
-    def buckets(self) -> list[tuple[str, float]]:
-        """The cumulative counts, each with its upper bound as text."""
-        return list(zip([*map(str, _BUCKETS), "+Inf"], map(float, accumulate(self._counts)), strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +61,15 @@ class Info:
     labels: Mapping[str, str]
 
 
-Family = Counter | Histogram | Gauge | LabelledGauge | Total | Info
+Family = Counter | Histogram | Gauge | LabelledGauge | Total | Info | CounterTable | HistogramTable
 
 
 class Metrics:
     """Counts decisions, STS calls and reloads. `families` holds all metrics in the order of publication."""
 
     def __init__(self) -> None:
-        self.families: list[Family] = []
+        self.peer = PeerMetrics()
+        self.families: list[Family] = [*self.peer.families]
         reasons = [*DenialReason, *UnavailableReason]
         self._decisions = self.counter("authd_decisions", "Decisions by reason.", "reason", [ALLOWED, *reasons])
         self._sources = self.counter("authd_identities", "Accepted identities by source.", "source", Source)
@@ -126,6 +105,7 @@ class Metrics:
         """Count a decision that took `elapsed` seconds."""
         self._decisions[decision.reason] += 1
         self._times.observe(elapsed)
+        self.peer.decided(decision.reason, elapsed)
         self.last_review = time.time()
         if decision.user is not None:
             self._sources[decision.source] += 1
@@ -141,6 +121,7 @@ class Metrics:
     def refused(self, status: int) -> None:
         """Count a request that was no TokenReview."""
         self._refused[str(status)] += 1
+        self.peer.refused()
 
     def sts_called(self, outcome: str) -> None:
         """Count a call to STS."""

@@ -9,7 +9,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from authd.daemon.telemetry.metrics import Family, Gauge, Histogram, Info, LabelledGauge, Total
+from authd.daemon.telemetry.histogram import Histogram
+from authd.daemon.telemetry.metrics import Counter, Family, Gauge, Info, LabelledGauge, Total
+from authd.daemon.telemetry.peer_metrics import CounterTable, HistogramTable
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -29,7 +31,8 @@ class _Families(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families in their order."""
-        return map(_family, self._families)
+        for family in self._families:
+            yield _table(family) if isinstance(family, CounterTable | HistogramTable) else _family(family)
 
 
 def render(families: Sequence[Family]) -> bytes:
@@ -40,7 +43,7 @@ def render(families: Sequence[Family]) -> bytes:
     return generate_latest(registry)
 
 
-def _family(family: Family) -> Metric:
+def _family(family: Counter | Histogram | Gauge | LabelledGauge | Total | Info) -> Metric:
     if isinstance(family, Gauge):
         return GaugeMetricFamily(family.name, family.help_text, value=family.value())
     if isinstance(family, Total):
@@ -64,3 +67,15 @@ def _labelled(family: LabelledGauge) -> Metric:
     for value, number in family.values().items():
         gauge.add_metric([value], number)
     return gauge
+
+
+def _table(family: CounterTable | HistogramTable) -> Metric:
+    if isinstance(family, CounterTable):
+        counter = CounterMetricFamily(family.name, family.help_text, labels=list(family.labels))
+        for values, count in family.counts.items():
+            counter.add_metric(list(values), count)
+        return counter
+    histogram = HistogramMetricFamily(family.name, family.help_text, labels=[family.label])
+    for value, each in family.by_value.items():
+        histogram.add_metric([value], buckets=each.buckets, sum_value=each.total)
+    return histogram

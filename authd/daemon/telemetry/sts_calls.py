@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import AuthdError
 from authd.core.token import PresignedRequest
-from authd.daemon.telemetry.metrics import Histogram
+from authd.daemon.telemetry.metrics import Metrics
 
 _log = Logger(namespace="authd.sts")
 
@@ -18,9 +18,9 @@ _log = Logger(namespace="authd.sts")
 class MeasuredSTS:
     """Calls STS, and measures the duration of each call. Each call is an event at the level `debug`."""
 
-    def __init__(self, ask: Callable[[PresignedRequest], Awaitable[CallerIdentity]], durations: Histogram) -> None:
+    def __init__(self, ask: Callable[[PresignedRequest], Awaitable[CallerIdentity]], metrics: Metrics) -> None:
         self._ask = ask
-        self._durations = durations
+        self._metrics = metrics
 
     async def __call__(self, request: PresignedRequest) -> CallerIdentity:
         """Return the caller's identity. Raises `Denied` or `Unavailable`."""
@@ -31,10 +31,11 @@ class MeasuredSTS:
             outcome = "ok"
         except AuthdError as error:
             outcome = str(getattr(error, "reason", "internal_error"))
+            self._metrics.peer.failed(request.host, outcome)
             raise
         finally:
             elapsed = time.monotonic() - started
-            self._durations.observe(elapsed)
+            self._metrics.sts_durations.observe(elapsed)
             _log.debug(
                 "STS host {sts_host} answered {outcome} in {elapsed_ms} ms",
                 sts_host=request.host,

@@ -17,7 +17,7 @@ def test_success_and_failure_are_observed() -> None:
     metrics = Metrics()
     failure = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
     answers: list[Deferred[CallerIdentity]] = [succeed(identity()), fail(failure)]
-    measured = MeasuredSTS(lambda _: answers.pop(0), metrics.sts_durations)
+    measured = MeasuredSTS(lambda _: answers.pop(0), metrics)
     assert Deferred.fromCoroutine(measured(presigned())).result == identity()
     ended = Deferred.fromCoroutine(measured(presigned()))
     ended.addErrback(lambda reason: reason.value)

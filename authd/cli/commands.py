@@ -25,6 +25,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "token": Command(
             module="authd.cli.token", summary="print a credential for kubectl, as authd-token", is_direct=True
         ),
+        "kubeconfig": Command(
+            module="authd.cli.kubeconfig.command", summary="write, convert and test kubeconfig users"
+        ),
         "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
         "check": Command(module="authd.cli.check", summary="print every error and warning of a settings file"),
         "explain": Command(module="authd.cli.explain", summary="print the mapping that an ARN matches"),

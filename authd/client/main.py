@@ -7,10 +7,11 @@ import os
 import time
 
 from authd.client.fast.attempt import attempt
-from authd.client.fast.errors import ClientError, UsageError
+from authd.client.fast.errors import ClientError, UnknownArgument, UsageError
 from authd.client.fast.exec_credential import parse_exec_info
 from authd.client.fast.flags import Options, parse_flags
 from authd.client.output.messages import fail, use_json
+from authd.client.output.process import claim_process
 from authd.client.output.stdio import occupy_closed_streams, print_out
 
 _FAILED = 1
@@ -23,11 +24,17 @@ def main(argv: list[str]) -> int:
 
     The status is 0 with a credential on stdout, 1 for a failure and 2 for a wrong command line.
     """
+    claim_process()
     occupy_closed_streams()
     try:
         options = parse_flags(argv)
         use_json(options.log_format == "json")
         print_out(_output(argv, options))
+    except UnknownArgument as error:
+        from authd.client.output.suggestions import unknown_argument
+
+        fail(unknown_argument(str(error)))
+        return _MISUSED
     except UsageError as error:
         fail(str(error))
         return _MISUSED
@@ -49,6 +56,10 @@ def _output(argv: list[str], options: Options) -> str:
         from authd.client.output.help_text import HELP
 
         return HELP
+    if options.completion is not None:
+        from authd.client.output.completion import completion_script
+
+        return completion_script(options.completion)
     if options.version:
         from authd import __version__
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from authd.kubernetes.events import EventDecoder, EventType, version_of
 _log = Logger(namespace="authd.kubernetes")
 
 #: Objects per page. One page takes some milliseconds to read, in one turn of the reactor.
-PAGE_SIZE = 200
+PAGE_SIZE = 100
 #: More than any cluster has: a lying server must not fill the memory.
 MAX_OBJECTS = 100_000
 #: The server ends a watch after this many seconds, up to twice as many, so that daemons don't return in step.
@@ -142,6 +143,14 @@ class Reflector:
         return 0.0
 
     async def _list(self) -> None:
+        gc.disable()  # full collections among thousands of new objects would stall the reactor
+        try:
+            await self._list_all()
+            gc.freeze()  # the objects stay until they change, so no collection needs to walk them
+        finally:
+            gc.enable()
+
+    async def _list_all(self) -> None:
         self._cache.begin_list()
         token = ""
         while True:

@@ -55,7 +55,7 @@ def test_usable_objects(schema, partitions, arn):
     """What the schema accepts can be used."""
     assert re.search(schema["arn"]["pattern"], arn)
     mapping = IdentityMapping({"metadata": {"name": "n"}, "spec": {"arn": arn, "username": "u"}}, None)
-    mapping.read_rule(RuleContext(tuple(partitions), "aws", patterns=True))
+    mapping.read_rule(RuleContext(tuple(partitions), "aws", patterns=True, templates={}))
     assert mapping.error == ""
 
 
@@ -67,7 +67,7 @@ def test_unusable_objects(schema, partitions, arn):
     """What can't be used is rejected."""
     assert not re.search(schema["arn"]["pattern"], arn)
     mapping = IdentityMapping({"metadata": {"name": "n"}, "spec": {"arn": arn, "username": "u"}}, None)
-    mapping.read_rule(RuleContext(tuple(partitions), "aws", patterns=False))
+    mapping.read_rule(RuleContext(tuple(partitions), "aws", patterns=False, templates={}))
     assert mapping.error
 
 

@@ -15,6 +15,7 @@ from authd.config.section import Section
 from authd.config.values import account
 from authd.core.cooperative import finish
 from authd.core.mapping import Rule
+from authd.core.templates import Template
 
 _USER_ID = "userid"
 _MAX_DEPTH = 20
@@ -26,9 +27,17 @@ class EntryReader:
     `partition` is the daemon's, and `patterns` is `server.rolePatterns`.
     """
 
-    def __init__(self, problems: Problems, partitions: Iterable[str], partition: str, *, patterns: bool) -> None:
+    def __init__(
+        self,
+        problems: Problems,
+        partitions: Iterable[str],
+        partition: str,
+        *,
+        patterns: bool,
+        templates: dict[str, Template] | None = None,
+    ) -> None:
         self._problems = problems
-        self._rules = RuleReader(problems, partitions, path="")
+        self._rules = RuleReader(problems, partitions, path="", templates=templates)
         self._partition = partition
         self._patterns = patterns
 

@@ -45,14 +45,21 @@ class RuleReader:
     """Reads entries of `mapRoles` and `mapUsers` one by one, as the parser yields them.
 
     The places of the rules are those of `problems`, which need not be a file. `path` precedes the settings' names in
-    messages.
+    messages. Readers of the same source may share `templates`, since most rules have the same groups.
     """
 
-    def __init__(self, problems: Problems, partitions: Iterable[str], *, path: str = "server.") -> None:
+    def __init__(
+        self,
+        problems: Problems,
+        partitions: Iterable[str],
+        *,
+        path: str = "server.",
+        templates: dict[str, Template] | None = None,
+    ) -> None:
         self._problems = problems
         self._partitions = tuple(partitions)
         self._path = path
-        self._templates: dict[str, Template] = {}
+        self._templates = {} if templates is None else templates
         self._roles: list[_Draft] = []
         self._users: list[_Draft] = []
 

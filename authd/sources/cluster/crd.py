@@ -92,7 +92,7 @@ class CRD:
 
     def _build(self) -> Generator[None, None, Content]:
         settings = self._in_force.settings
-        context = RuleContext(self._partitions, settings.partition, settings.role_patterns)
+        context = RuleContext(self._partitions, settings.partition, settings.role_patterns, {})
         mappings = oldest_first(self._cache.objects.values())
         yield
         for count, mapping in enumerate(mappings):

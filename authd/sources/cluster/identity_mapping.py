@@ -10,6 +10,7 @@ from authd.config.rules.entries import EntryReader, node_of_json
 from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
 from authd.core.errors import Problem
 from authd.core.mapping import Rule
+from authd.core.templates import Template
 from authd.kubernetes.client import JSONObject
 
 API_VERSION = "iamauthenticator.k8s.aws/v1alpha1"
@@ -23,6 +24,7 @@ class RuleContext(NamedTuple):
     partitions: tuple[str, ...]
     partition: str
     patterns: bool
+    templates: dict[str, Template]
 
 
 class IdentityMapping:
@@ -73,7 +75,9 @@ class IdentityMapping:
 
 
 def _rule(spec: JSONObject, problems: Problems, context: RuleContext) -> Rule | None:
-    reader = EntryReader(problems, context.partitions, context.partition, patterns=context.patterns)
+    reader = EntryReader(
+        problems, context.partitions, context.partition, patterns=context.patterns, templates=context.templates
+    )
     arn = spec.get("arn")
     is_role = _is_role(arn)
     entry = {("rolearn" if is_role else "userarn"): arn, "username": spec.get("username"), "groups": spec.get("groups")}

@@ -6,10 +6,12 @@ import base64
 import http.client
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +53,15 @@ class Program:
     def check_alive(self) -> None:
         """Fail with the end of its log if it has ended."""
         assert self._process.poll() is None, self.log.read_text(errors="replace")[-4000:]
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep the process from running."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it by SIGTERM, and wait."""
@@ -117,6 +128,20 @@ class ControlPlane:
             self.__exit__()
             raise
         return self
+
+    @property
+    def etcd(self) -> Program:
+        """The running etcd."""
+        return self._programs[0]
+
+    def stop_apiserver(self) -> None:
+        """End the API server, with its connections."""
+        self._programs.pop().stop()
+
+    def start_apiserver(self) -> None:
+        """Start the API server again."""
+        self._programs.append(Program(self._apiserver(), self.folder / "apiserver.log"))
+        wait_until(self._is_ready, "kube-apiserver to be ready again", seconds=180)
 
     def __exit__(self, *_: object) -> None:
         for program in reversed(self._programs):

@@ -53,6 +53,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         ),
         "migrate": Command(module="authd.cli.mappings.migrate", summary="copy mappings from one source to another"),
         "reload": Command(module="authd.cli.reload", summary="make the daemon check its settings file now"),
+        "status": Command(module="authd.cli.status", summary="show the state of the running daemon"),
         "demo": Command(module="authd.cli.demo.command", summary="show a login from end to end, without AWS"),
         "install-links": Command(
             module="authd.cli.install_links", summary="link the names of aws-iam-authenticator to authd"

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from hashlib import sha256
+from pathlib import Path
 
 from authd.cli.errors import CommandError
-from authd.cli.output import add_output_option, print_json, print_table
+from authd.cli.live import add_daemon_options, ask, socket_path
+from authd.cli.output import add_output_option, print_json, print_table, warn
 from authd.cli.settings_file import read_settings
 from authd.config.arn_faults import arn_fault
 from authd.config.settings import Settings
 from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
-from authd.core.caller_identity import CallerIdentity
+from authd.core.caller_identity import CallerIdentity, unconfirmed_identity
 from authd.core.errors import DenialReason, Denied
 from authd.core.mapping import KubernetesUser, MappingTable
 
 _DESCRIPTION = """\
 Print the mapping of a settings file that an ARN matches (file:line:column), its user name and groups, or the nearest
-mapping and the difference. It needs the file alone: no network, no AWS, no cluster.
+mapping and the difference. It needs the file alone: no network, no AWS, no cluster. With --live, it asks the running
+daemon about the mappings in force, and warns if the file differs.
 
 Placeholders that only a login can fill stay: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
 The exit status is 0 if a mapping matches, 1 if none does.
 """
-
-#: Values that only a login has. Templates are filled in once, so that these placeholders stay.
-_ACCESS_KEY = "{{AccessKeyID}}"
-_SESSION = "{{SessionName}}"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,13 +37,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         allow_abbrev=False,
     )
     parser.add_argument("arn", metavar="ARN", help="the ARN of a role, a user, an account's root or a role's session")
-    parser.add_argument("-c", "--config", metavar="FILE", required=True, help="the settings file")
+    add_daemon_options(parser)
+    parser.add_argument("--live", action="store_true", help="ask the running daemon about the mappings in force")
     parser.add_argument("--session", metavar="NAME", help="the session's name, for the ARN of a role")
     add_output_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look the ARN up and print the result."""
+    if args.live:
+        return _explain_live(args)
     loaded = read_settings(args.config, {})
     identity = identity_of(args.arn, args.session, loaded.settings)
     try:
@@ -53,6 +56,38 @@ def run(args: argparse.Namespace) -> int:
         return 1
     _print(args.output, identity, _mapping(user))
     return 0
+
+
+def _explain_live(args: argparse.Namespace) -> int:
+    """Ask the running daemon, and warn if the file on disk is not the one in force."""
+    path = socket_path(args.config, args.state_dir)
+    outcome = ask(path, "explain", arn=_arn_text(args.arn, args.session))
+    state = ask(path, "settings")
+    if state["problems"] or state["sha256"] != _file_digest(state["file"]):
+        outcome["differs"] = f"{state['file']} on disk is not in force: see `authd check` and `authd status`"
+        warn(str(outcome["differs"]))
+    if args.output == "json":
+        print_json(outcome)
+    else:
+        print_table((name, value) for name, value in outcome.items() if name not in {"matches", "differs"})
+    return 0 if outcome["matches"] else 1
+
+
+def _arn_text(text: str, session: str | None) -> str:
+    if session is None:
+        return text
+    try:
+        arn = _with_session(parse_arn(text), session)
+    except InvalidArn:
+        raise CommandError(f"the ARN {arn_fault(text)}") from None
+    return f"arn:{arn.partition}:sts::{arn.account}:assumed-role/{arn.name}/{arn.session}"
+
+
+def _file_digest(file: str) -> str:
+    try:
+        return sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def identity_of(text: str, session: str | None, settings: Settings) -> CallerIdentity:
@@ -65,18 +100,7 @@ def identity_of(text: str, session: str | None, settings: Settings) -> CallerIde
         arn = _with_session(arn, session)
     if arn.partition != settings.partition:
         raise CommandError(f"the ARN is of the partition {arn.partition}, but server.partition is {settings.partition}")
-    if arn.kind is PrincipalKind.ROLE and not arn.session:
-        arn = PrincipalArn(
-            partition=arn.partition, account=arn.account, kind=arn.kind, path="/", name=arn.name, session=_SESSION
-        )
-    return CallerIdentity(
-        arn=arn,
-        arn_text=text,
-        canonical_arn=arn.canonical,
-        key=arn.key,
-        principal_id="",
-        access_key_id=_ACCESS_KEY,
-    )
+    return unconfirmed_identity(arn)
 
 
 def _with_session(arn: PrincipalArn, session: str) -> PrincipalArn:

@@ -95,6 +95,27 @@ class CallerIdentity(NamedTuple):
         }
 
 
+def unconfirmed_identity(arn: PrincipalArn) -> CallerIdentity:
+    """Return the identity of an ARN without a call to STS. Placeholders stand for the parts that only a login has."""
+    if arn.kind is PrincipalKind.ROLE and not arn.session:
+        arn = PrincipalArn(
+            partition=arn.partition,
+            account=arn.account,
+            kind=arn.kind,
+            path="/",
+            name=arn.name,
+            session="{{SessionName}}",
+        )
+    return CallerIdentity(
+        arn=arn,
+        arn_text=arn.canonical,
+        canonical_arn=arn.canonical,
+        key=arn.key,
+        principal_id="",
+        access_key_id="{{AccessKeyID}}",
+    )
+
+
 def parse_answer(*, status: int, body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
     """Parse a complete response of STS to GetCallerIdentity. `body` is without transfer or content encoding.
 

@@ -34,6 +34,8 @@ from authd.daemon.options import Options
 from authd.daemon.other_sources import other_sources
 from authd.daemon.sighup import HangUps
 from authd.daemon.socket_activation import inherited_endpoint
+from authd.daemon.status.server import StatusFactory
+from authd.daemon.status.server import listen as listen_for_status
 from authd.daemon.sts.setup import sts_access
 from authd.daemon.systemd import ServiceManager, watchdog_seconds
 from authd.daemon.telemetry.handshake_log import HandshakeLog
@@ -154,12 +156,29 @@ class AuthdService(MultiService):
         lag = ReactorLag(self._reactor.seconds)
         self._every(MEASURE_SECONDS, lag.measure)
         wiring.publish_load(self._metrics, self._listener, lag)
+        self._open_status_socket(mounted_file, path)
         self._reactor.callWhenRunning(self._ready)
 
     def _warn_of_flags(self, settings: Settings) -> None:
         idle = self._options.without_effect(settings.backend_mode)
         if idle:
             _log.warn("these arguments have no effect: {arguments}", arguments=", ".join(idle))
+
+    def _open_status_socket(self, mounted_file: MountedFile, path: Path | None) -> None:
+        queries = wiring.status_queries(
+            mounted_file,
+            self._sources,
+            self._reviews,
+            path=path,
+            checks=self._checks,
+            certificate=self._certificate,
+            listener=self._listener,
+            metrics=self._metrics,
+        )
+        socket_path = StateFiles(folder=Path(self._in_force.settings.state_dir)).status_socket
+        port = listen_for_status(self._reactor, socket_path, StatusFactory(self._reactor, queries))
+        if port is not None:
+            self._ports.append(port)
 
     def _listen(self, settings: Settings, reviews: wiring.Reviews) -> None:
         # One thread for each possible look-up of a host name, because a look-up can't be cancelled.
@@ -173,7 +192,7 @@ class AuthdService(MultiService):
         address: Any = self._listener.listen(endpoint).getHost()
         self._kubeconfig = wiring.webhook_kubeconfig(settings, address.port, self._certificate, self._metrics)
         self._kubeconfig.write()
-        checks = wiring.readiness_checks(
+        checks = self._checks = wiring.readiness_checks(
             self._sources,
             self._certificate,
             self._kubeconfig,

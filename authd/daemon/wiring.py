@@ -27,16 +27,20 @@ from authd.daemon.certificates.serving_certificate import ServingCertificate
 from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig
 from authd.daemon.health import Check, exposition
 from authd.daemon.listener import WebhookListener
+from authd.daemon.status.report import StatusReport
+from authd.daemon.status.server import Query
 from authd.daemon.sts.setup import STSAccess
 from authd.daemon.telemetry.audit_log import AuditLog
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.log_output import LogOutput
 from authd.daemon.telemetry.metrics import Info, LabelledGauge, Metrics, Total
 from authd.daemon.telemetry.reactor_lag import ReactorLag
-from authd.daemon.telemetry.sts_calls import MeasuredSTS
+from authd.daemon.telemetry.recent_decisions import RecentDecisions
+from authd.daemon.telemetry.sts_calls import MeasuredSTS, RecentDurations
 from authd.daemon.webhook import WebhookFactory
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import SeenIdentities
+from authd.sources.mounted_file import MountedFile
 from authd.sources.source import Source
 from authd.state.certificate_store import StateFiles
 
@@ -86,6 +90,8 @@ class Reviews(NamedTuple):
     breakers: CircuitBreakers
     decisions: DecisionLog
     audit: AuditLog | None
+    recent: RecentDecisions
+    durations: RecentDurations
 
 
 def webhook(
@@ -106,9 +112,10 @@ def webhook(
     metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
     metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
     sts.client.on_response = metrics.peer.responded
+    measured = MeasuredSTS(sts.client.ask, metrics)
     authenticator = Authenticator(
         tokens=PresignedTokens(hosts=sts.hosts, max_length=settings.max_token_length),
-        ask_sts=MeasuredSTS(sts.client.ask, metrics),
+        ask_sts=measured,
         tables=lambda: in_force.tables,
         now=time.time,
         limiter=limiter,
@@ -123,7 +130,10 @@ def webhook(
         instance_name=names.name,
     )
     audit = _audit_log(settings, metrics)
-    decisions = DecisionLog(lambda: in_force.settings.scrubbed_accounts, metrics, seen, output.together, audit)
+    recent = RecentDecisions(reactor.seconds)
+    decisions = DecisionLog(
+        lambda: in_force.settings.scrubbed_accounts, metrics, seen, output.together, audit=audit, recent=recent
+    )
     factory = WebhookFactory(
         reactor,
         authenticator,
@@ -140,7 +150,7 @@ def webhook(
             values=lambda: dict.fromkeys(breakers.failing(), 1.0),
         )
     )
-    return Reviews(factory, limiter, breakers, decisions, audit)
+    return Reviews(factory, limiter, breakers, decisions, audit, recent, measured.recent)
 
 
 def _audit_log(settings: Settings, metrics: Metrics) -> AuditLog | None:
@@ -214,6 +224,36 @@ def publish_load(metrics: Metrics, listener: WebhookListener, lag: ReactorLag) -
         "The largest delay of a timer in the last half minute.",
         lambda: lag.largest,
     )
+
+
+def status_queries(
+    file: MountedFile,
+    sources: tuple[Source, ...],
+    reviews: Reviews,
+    *,
+    path: Path | None,
+    checks: tuple[Check, ...],
+    certificate: ServingCertificate,
+    listener: WebhookListener,
+    metrics: Metrics,
+) -> dict[str, Callable[[Query], object]]:
+    """Return the queries of the status socket by their names."""
+    report = StatusReport(
+        file=str(path or ""),
+        digest=lambda: file.digest,
+        in_force=file.in_force,
+        sources=sources,
+        limiter=reviews.limiter,
+        breakers=reviews.breakers,
+        durations=reviews.durations,
+        decisions=reviews.recent,
+        problems=lambda: {check.name: fault for check in checks if (fault := check.problem() or check.warning())},
+        certificate_days_left=lambda: certificate.days_left,
+        connections=lambda: listener.connections,
+        under_review=lambda: reviews.factory.under_review,
+        last_review=lambda: metrics.last_review,
+    )
+    return {"status": report.status, "settings": report.settings, "explain": report.explain}
 
 
 def readiness_checks(

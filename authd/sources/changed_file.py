@@ -61,6 +61,11 @@ class ChangedFile:
         self._loading = False
         self._again = False
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the content that was last loaded, empty during a load and if the file is unreadable."""
+        return "" if self._loading else self._digest
+
     def loaded(self, content: bytes) -> None:
         """Note that a content is in force already."""
         self._digest = sha256(content).hexdigest()

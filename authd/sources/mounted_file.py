@@ -79,6 +79,11 @@ class MountedFile:
         self.in_force = InForce(loaded.settings, loaded.settings.backend_mode, self._seen)
         self.in_force.replace_at_once(self.name, loaded.table)
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the content that was last read. It is in force if there are no `problems`."""
+        return self._file.digest
+
     def stop(self) -> None:
         """Do nothing: a check begins only from outside."""
 

@@ -50,6 +50,11 @@ class StateDir:
         return self.folder / "last-good.yaml"
 
     @property
+    def status_socket(self) -> Path:
+        """The socket for `authd status`."""
+        return self.folder / "status.sock"
+
+    @property
     def forced_reload(self) -> Path:
         """The SHA-256 of the settings file's content that the lock-out guard must let through."""
         return self.folder / "force-reload"

@@ -19,6 +19,7 @@ from authd.core.decision import ALLOWED, Decision, SignedRequest
 from authd.core.token_bucket import TokenBucket
 from authd.daemon.telemetry.audit_log import SCHEMA_VERSION, AuditLog
 from authd.daemon.telemetry.metrics import Metrics
+from authd.daemon.telemetry.recent_decisions import RecentDecisions
 from authd.daemon.telemetry.stranger_lines import StrangerLines
 from authd.sources.lockout_guard import SeenIdentities
 
@@ -44,11 +45,14 @@ class DecisionLog:
         metrics: Metrics,
         seen: SeenIdentities,
         together: Callable[[], AbstractContextManager[None]] = nullcontext,
+        *,
         audit: AuditLog | None = None,
+        recent: RecentDecisions | None = None,
     ) -> None:
         self._scrubbed_accounts = scrubbed_accounts
         self._output_together = together
         self._audit = audit
+        self._recent = recent
         self._holds_audit = False
         self._metrics = metrics
         self._seen = seen
@@ -62,6 +66,8 @@ class DecisionLog:
         Each decision about a confirmed identity has its line. In a flood of other tokens, most lines are omitted.
         """
         self._metrics.decided(decision, elapsed)
+        if self._recent is not None:
+            self._recent.note(decision)
         if decision.user is not None and decision.identity is not None:
             self._seen.note(decision.identity)
         if decision.identity is None and not self._strangers.permits(decision.reason):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from twisted.logger import Logger
@@ -14,6 +15,27 @@ from authd.daemon.telemetry.metrics import Metrics
 
 _log = Logger(namespace="authd.sts")
 
+_RECENT_CALLS = 256
+
+
+class RecentDurations:
+    """The durations of the last calls."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=_RECENT_CALLS)
+
+    def note(self, seconds: float) -> None:
+        """Remember a call."""
+        self._seconds.append(seconds)
+
+    def summary(self) -> dict[str, float]:
+        """Return the number of calls, and the median and the 95th percentile of their durations in seconds."""
+        ordered = sorted(self._seconds)
+        if not ordered:
+            return {"calls": 0}
+        last = len(ordered) - 1
+        return {"calls": len(ordered), "p50": round(ordered[last // 2], 4), "p95": round(ordered[last * 95 // 100], 4)}
+
 
 class MeasuredSTS:
     """Calls STS, and measures the duration of each call. Each call is an event at the level `debug`."""
@@ -21,6 +43,7 @@ class MeasuredSTS:
     def __init__(self, ask: Callable[[PresignedRequest], Awaitable[CallerIdentity]], metrics: Metrics) -> None:
         self._ask = ask
         self._metrics = metrics
+        self.recent = RecentDurations()
 
     async def __call__(self, request: PresignedRequest) -> CallerIdentity:
         """Return the caller's identity. Raises `Denied` or `Unavailable`."""
@@ -36,6 +59,7 @@ class MeasuredSTS:
         finally:
             elapsed = time.monotonic() - started
             self._metrics.sts_durations.observe(elapsed)
+            self.recent.note(elapsed)
             _log.debug(
                 "STS host {sts_host} answered {outcome} in {elapsed_ms} ms",
                 sts_host=request.host,

@@ -1,0 +1,113 @@
+"""`authd status`: the state of the running daemon."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from authd.cli.live import add_daemon_options, ask, socket_path
+from authd.cli.output import add_output_option, counted, print_json, print_text, visible
+
+_DESCRIPTION = """\
+Show the state of the running daemon: the mappings in force with their age, recent decisions, STS, and the most refused
+identities. Asks the daemon over the socket in its state directory, as root or the daemon's user.
+"""
+_EPILOG = """\
+examples:
+  authd status
+  authd status --watch
+
+exit status: 0 no problem, 1 the daemon reports a problem, 2 no daemon answers
+"""
+_WATCH_SECONDS = 2.0
+#: Clears a terminal and moves to its first line (ECMA-48).
+_CLEAR = "\x1b[H\x1b[2J"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of `authd status`."""
+    parser = subparsers.add_parser(
+        "status",
+        help="show the state of the running daemon",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_daemon_options(parser)
+    parser.add_argument("--watch", action="store_true", help="refresh every two seconds until Ctrl-C")
+    add_output_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the state, and return 1 if it has a problem."""
+    path = socket_path(args.config, args.state_dir)
+    while True:
+        state = ask(path, "status")
+        if args.watch and sys.stdout.isatty():
+            print(_CLEAR, end="")
+        if args.output == "json":
+            print_json(state)
+        else:
+            print_text("\n".join(_lines(state, time.time())))
+        if not args.watch:
+            return 1 if state["problems"] else 0
+        sys.stdout.flush()
+        time.sleep(_WATCH_SECONDS)
+
+
+def _lines(state: Mapping[str, Any], now: float) -> Iterator[str]:
+    yield f"authd {state['version']}, process {state['pid']}, up {_duration(now - state['started'])}"
+    for name, problem in state["problems"].items():
+        yield visible(f"✘ {name}: {problem}")
+    yield ""
+    yield "mappings in force"
+    for source in state["sources"]:
+        changed = f"changed {_duration(now - source['changed'])} ago" if source["changed"] else "never loaded"
+        yield visible(f"  {source['name']}: {counted(source['rules'], 'rule')}, {changed}")
+    yield visible(f"  settings file: {state['settings']['file']}")
+    yield ""
+    yield from _decisions(state, now)
+    yield ""
+    yield from _sts(state["sts"])
+    if state["refused"]:
+        yield ""
+        yield "refused most"
+        for entry in state["refused"]:
+            yield visible(f"  {entry['count']:6} {entry['identity']} {entry['reason']}")
+
+
+def _decisions(state: Mapping[str, Any], now: float) -> Iterator[str]:
+    reviews, decisions = state["reviews"], state["decisions"]
+    yield f"decisions of the last {decisions['minutes']} minutes"
+    for reason, count in decisions["by_reason"].items():
+        yield f"  {count:6} {reason}"
+    last = f"{_duration(now - reviews['last'])} ago" if reviews["last"] else "none yet"
+    yield f"  last review: {last}; {reviews['in_flight']} in flight on {counted(reviews['connections'], 'connection')}"
+    yield f"  certificate: {_duration(state['certificate']['seconds_left'])} left"
+
+
+def _sts(sts: Mapping[str, Any]) -> Iterator[str]:
+    yield "STS"
+    calls = sts["recent_calls"]
+    if calls["calls"]:
+        median, high = round(calls["p50"] * 1000), round(calls["p95"] * 1000)
+        yield f"  the last {counted(calls['calls'], 'call')}: median {median} ms, 95 % within {high} ms"
+    yield f"  {counted(sts['in_flight'], 'call')} in flight, {sts['waiting']} waiting"
+    for host, reason in sts["failing"].items():
+        yield visible(f"  ✘ {host} fails: {reason}")
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration with its two largest units."""
+    seconds = int(seconds)
+    sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, rest = divmod(rest, 60)
+    parts = [f"{days} d", f"{hours} h", f"{minutes} min", f"{rest} s"]
+    first = next((i for i, number in enumerate((days, hours, minutes, rest)) if number), 3)
+    return sign + " ".join(parts[first : first + 2])

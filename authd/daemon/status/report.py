@@ -1,0 +1,106 @@
+"""The state of the daemon, for `authd status`, `authd reload` and `authd explain --live`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from authd import __version__
+from authd.authentication.call_limiter import CallLimiter
+from authd.authentication.circuit_breaker import CircuitBreakers
+from authd.core.arn import InvalidArn, parse_arn
+from authd.core.caller_identity import CallerIdentity, unconfirmed_identity
+from authd.core.errors import DenialReason, Denied, Problem
+from authd.daemon.status.server import InvalidQuery, Query
+from authd.daemon.telemetry.recent_decisions import MINUTES, RecentDecisions
+from authd.daemon.telemetry.sts_calls import RecentDurations
+from authd.sources.in_force import InForce
+from authd.sources.source import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusReport:
+    """Answers the queries. `problems` returns the faults that /readyz shows, by the name of their check."""
+
+    file: str
+    digest: Callable[[], str]
+    in_force: InForce
+    sources: Sequence[Source]
+    limiter: CallLimiter
+    breakers: CircuitBreakers
+    durations: RecentDurations
+    decisions: RecentDecisions
+    problems: Callable[[], dict[str, str]]
+    certificate_days_left: Callable[[], float]
+    connections: Callable[[], int]
+    under_review: Callable[[], int]
+    last_review: Callable[[], float]
+    started: float = field(default_factory=time.time)
+
+    def status(self, _: Query) -> dict[str, object]:
+        """Return everything. Times are Unix times, durations are in seconds."""
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started": self.started,
+            "problems": self.problems(),
+            "settings": self.settings({}),
+            "sources": [self._source(source, len(table)) for source, table in self.in_force.tables.tables],
+            "decisions": {"minutes": MINUTES, "by_reason": self.decisions.by_reason()},
+            "refused": self.decisions.refused(self.in_force.settings.scrubbed_accounts),
+            "sts": {
+                "in_flight": self.limiter.in_flight,
+                "waiting": self.limiter.waiting,
+                "failing": self.breakers.failing(),
+                "recent_calls": self.durations.summary(),
+            },
+            "reviews": {
+                "in_flight": self.under_review(),
+                "connections": self.connections(),
+                "last": self.last_review() or None,
+            },
+            "certificate": {"seconds_left": round(self.certificate_days_left() * 86_400)},
+        }
+
+    def settings(self, _: Query) -> dict[str, object]:
+        """Return the state of the settings file: the SHA-256 of the content that was last read, and its problems."""
+        problems = [_as_json(problem) for source in self.sources for problem in source.problems]
+        return {"file": self.file, "sha256": self.digest(), "rules": len(self.in_force.tables), "problems": problems}
+
+    def explain(self, query: Query) -> dict[str, object]:
+        """Return the rule in force for `arn`, or the nearest one."""
+        try:
+            identity = unconfirmed_identity(parse_arn(str(query.get("arn"))))
+        except InvalidArn as error:
+            raise InvalidQuery(f"the ARN is invalid: {error}") from None
+        known = {"canonicalARN": identity.canonical_arn}
+        try:
+            user = self.in_force.tables.lookup(identity)
+        except Denied as denied:
+            return {**known, "matches": False, "reason": str(denied.reason), "message": self._why(denied, identity)}
+        match = self.in_force.tables.find(identity)
+        return {
+            **known,
+            "matches": True,
+            "username": user.username,
+            "groups": list(user.groups),
+            "mapping": user.rule,
+            "source": "" if match is None else match.source,
+        }
+
+    def _why(self, denied: Denied, identity: CallerIdentity) -> str:
+        if denied.reason is not DenialReason.IDENTITY_NOT_MAPPED:
+            return denied.message
+        # A login compares no names, since that takes long.
+        nearest = [table.closest(identity) for _, table in self.in_force.tables.tables if len(table)]
+        return f"no mapping matches: {'; '.join(nearest) or 'there are no mappings at all'}"
+
+    def _source(self, name: str, rules: int) -> dict[str, object]:
+        problems = [_as_json(problem) for source in self.sources if source.name == name for problem in source.problems]
+        return {"name": name, "rules": rules, "changed": self.in_force.changed[name], "problems": problems}
+
+
+def _as_json(problem: Problem) -> dict[str, object]:
+    return {"file": problem.file, "line": problem.line, "column": problem.column, "message": problem.message}

@@ -1,0 +1,79 @@
+"""The running daemon, asked by commands: its state, its mappings, and the result of a reload."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from authd.emulator.directory.sample import ALICE_KEY, MALLORY_KEY
+from tests.integration.rig.daemon import DaemonProcess
+from tests.integration.rig.minting import Mint, script
+from tests.integration.rig.settings import ALICE
+
+
+def authd(daemon: DaemonProcess, command: str, *arguments: str) -> tuple[int, Any, str]:
+    """Run a command about a daemon, and return its exit status, its JSON and its standard error."""
+    options = ["-c", str(daemon.settings), "--state-dir", str(daemon.state), "-o", "json"]
+    done = subprocess.run(
+        [script("authd"), command, *arguments, *options], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, json.loads(done.stdout or "null"), done.stderr
+
+
+def test_the_state_of_a_daemon(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+    """`authd status` shows mappings, decisions, calls to STS and refused identities, and no token."""
+    with make_daemon() as daemon:
+        token = mint.by_signer(ALICE_KEY)
+        daemon.review(token)
+        daemon.review(mint.by_signer(MALLORY_KEY))
+        status, state, _ = authd(daemon, "status")
+        assert (status, state["problems"]) == (0, {})
+        assert [source["name"] for source in state["sources"]] == ["MountedFile"]
+        assert state["sources"][0]["rules"] == 4
+        assert state["decisions"]["by_reason"] == {"allowed": 1, "identity_not_mapped": 1}
+        assert state["sts"]["recent_calls"]["calls"] == 2
+        assert [entry["reason"] for entry in state["refused"]] == ["identity_not_mapped"]
+        assert token not in json.dumps(state)
+        text = subprocess.run(
+            [script("authd"), "status", "-c", str(daemon.settings), "--state-dir", str(daemon.state)],
+            capture_output=True, text=True, timeout=60, check=True,
+        ).stdout  # fmt: skip
+        assert "MountedFile: 4 rules, changed" in text
+        assert "1 identity_not_mapped" in text
+    status, _, error = authd(daemon, "status")
+    assert status == 2
+    assert "no daemon answers" in error
+
+
+def test_explain_live(make_daemon: Callable[..., DaemonProcess]) -> None:
+    """`authd explain --live` tells the rule in force, and that the file on disk is another."""
+    with make_daemon() as daemon:
+        status, outcome, error = authd(daemon, "explain", ALICE, "--live")
+        assert (status, outcome["username"], outcome["source"], error) == (0, "alice", "MountedFile", "")
+        daemon.settings.write_text(daemon.settings.read_text().replace("username: alice", "usrname: alice"))
+        daemon.wait_for_message("can't be used")
+        status, outcome, error = authd(daemon, "explain", ALICE, "--live")
+        assert (status, outcome["username"]) == (0, "alice")
+        assert "on disk is not in force" in error
+        assert authd(daemon, "explain", "arn:aws:iam::111122223333:user/nobody", "--live")[0] == 1
+
+
+def test_a_reload_tells_its_result(make_daemon: Callable[..., DaemonProcess]) -> None:
+    """`authd reload` waits, and tells that the file is in force, refused, broken, or that no daemon runs."""
+    with make_daemon() as daemon:
+        good = daemon.settings.read_text()
+        daemon.settings.write_text(good + "# changed\n")
+        status, outcome, _ = authd(daemon, "reload")
+        assert (status, outcome["result"], outcome["rules"]) == (0, "done", 4)
+        daemon.settings.write_text(good.replace("mapUsers", "mapUsrs"))
+        assert authd(daemon, "reload")[0] == 2
+        empty = "\n".join(line for line in good.splitlines() if line.startswith("clusterID"))
+        daemon.settings.write_text(empty + "\n")
+        status, outcome, _ = authd(daemon, "reload")
+        assert (status, outcome["result"]) == (1, "refused")
+        assert "it would remove every mapping" in outcome["problems"][0]["message"]
+        daemon.settings.write_text(good)
+    status, outcome, _ = authd(daemon, "reload")
+    assert (status, outcome["result"]) == (2, "not running")

@@ -43,12 +43,19 @@ _ANY_SOURCE = {
     )
 }
 
+_RESERVED = {"Reserved prefixes of sources in the cluster": (*_ADMINS, f"{ACCOUNT}:user/bob")}
+_AUDITOR = f"{PARTNER}:role/Auditor/audit-2026.11"
+
 DIFFERENCES: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "MountedFile": _MOUNTED_FILE,
     "DynamicFile": {
         **_ANY_SOURCE,
         "unique IDs": {"Rules with a unique ID and another ARN": (f"{ACCOUNT}:role/lower/session",)},
     },
-    "EKSConfigMap": _ANY_SOURCE,
-    "CRD": _ANY_SOURCE,
+    "EKSConfigMap": {
+        **_ANY_SOURCE,
+        "reserved prefixes": {**_ANY_SOURCE["reserved prefixes"], **_RESERVED},
+        "ARNs of sessions": {"ARNs of sessions in aws-auth": (*_ADMINS, _AUDITOR)},
+    },
+    "CRD": {**_ANY_SOURCE, "reserved prefixes": _RESERVED},
 }

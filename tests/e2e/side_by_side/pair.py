@@ -63,7 +63,7 @@ class Pair:
         expected = {caller for callers in documented.values() for caller in callers}
         found = self.differing()
         unexpected = {caller: found.get(caller, "the same") for caller in set(found) ^ expected}
-        assert not unexpected
+        assert not unexpected, f"callers with other differences than the documented ones: {unexpected}"
 
     def check_soon(self, source: str, name: str) -> None:
         """Check as soon as both map the canary: some sources are read after the start, rule by rule."""

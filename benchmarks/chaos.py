@@ -22,14 +22,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from authd.emulator.process import EmulatorProcess
-from benchmarks.apiserver import APIServer
-from benchmarks.chaos_daemon import ChaosDaemon
-from benchmarks.chaos_events import Chaos
-from benchmarks.chaos_traffic import HOSTS, Traffic
-from benchmarks.chaos_truth import Generation, Truth
-from benchmarks.company import STRANGERS_ACCOUNT, users, write_directory
-from benchmarks.daemon import SETTLE_SECONDS
+from benchmarks.chaotic.daemon import ChaosDaemon
+from benchmarks.chaotic.events import Chaos
+from benchmarks.chaotic.traffic import HOSTS, Traffic
+from benchmarks.chaotic.truth import Generation, Truth
+from benchmarks.clients.apiserver import APIServer
+from benchmarks.clients.company import STRANGERS_ACCOUNT, users, write_directory
 from benchmarks.processes import choose_cores
+from benchmarks.servers.daemon import SETTLE_SECONDS
 
 _STRANGERS, _UNMAPPED = 20, 50
 #: Seconds between two looks at log, memory and descriptors, and for open connections to close at the end.

@@ -19,12 +19,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.daemon import Daemon, start_daemon
-from benchmarks.load import Load, Outcome, finish_load, run_load, start_load
-from benchmarks.nginx import STS, start_sts
+from benchmarks.clients.load import Load, Outcome, finish_load, run_load, start_load
+from benchmarks.clients.tokens import distinct, write_tokens
 from benchmarks.processes import Cores, choose_cores
+from benchmarks.servers.daemon import Daemon, start_daemon
+from benchmarks.servers.nginx import STS, start_sts
 from benchmarks.targeted import SAME_KEY_RATE, UNMAPPED_RATE, measure_targeted
-from benchmarks.tokens import distinct, write_tokens
 
 _STS_SECONDS = 0.05
 #: Reviews of the flood a second, of invented keys and of unmapped identities.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from authd.state.certificate_store import StateFiles
-from benchmarks.daemon import environment
+from benchmarks.servers.daemon import environment
 
 _LIBRARIES = {
     "Python": "pass",

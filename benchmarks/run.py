@@ -17,14 +17,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.loads import Loads, measure_loads, measure_throughput
-from benchmarks.machine import describe, machine_text
-from benchmarks.pictures import draw_latency, draw_memory, draw_throughput
+from benchmarks.figures.loads import Loads, measure_loads, measure_throughput
+from benchmarks.figures.machine import describe, machine_text
+from benchmarks.figures.pictures import draw_latency, draw_memory, draw_throughput
+from benchmarks.figures.report import FLOORS, table, update
+from benchmarks.figures.scenarios import SCENARIOS
+from benchmarks.figures.single_rows import SINGLES, Single, Terms
+from benchmarks.figures.stage import set_up
 from benchmarks.processes import Cores, choose_cores, program
-from benchmarks.report import FLOORS, table, update
-from benchmarks.scenarios import SCENARIOS
-from benchmarks.single_rows import SINGLES, Single, Terms
-from benchmarks.stage import set_up
 
 _THROUGHPUT = "throughput"
 _NAMES = (*(scenario.name for scenario in SCENARIOS), _THROUGHPUT, *SINGLES)

@@ -22,13 +22,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from benchmarks.connection import Connection
-from benchmarks.daemon import SETTLE_SECONDS, Daemon, start_again
-from benchmarks.disturbance import Events, be_rude_on, reload_on, soak_settings, swap_certificate_on
-from benchmarks.nginx import STS, start_sts
+from benchmarks.clients.connection import Connection
 from benchmarks.processes import choose_cores
-from benchmarks.soak_report import Watch, report
-from benchmarks.traffic import MIX, Tally, ask_on
+from benchmarks.servers.daemon import SETTLE_SECONDS, Daemon, start_again
+from benchmarks.servers.nginx import STS, start_sts
+from benchmarks.soaking.disturbance import Events, be_rude_on, reload_on, soak_settings, swap_certificate_on
+from benchmarks.soaking.report import Watch, report
+from benchmarks.soaking.traffic import MIX, Tally, ask_on
 
 _RULES = 1000
 _RUDE_CLIENTS = 4
@@ -100,7 +100,13 @@ def main() -> None:
                 time.sleep(SETTLE_SECONDS)
                 watch = Watch()
                 watch.take(daemon)
-                command = [sys.executable, "-m", "benchmarks.lag", str(daemon.health_port), str(arguments.minutes * 60)]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.soaking.lag",
+                    str(daemon.health_port),
+                    str(arguments.minutes * 60),
+                ]
                 with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as lag:
                     tally, events = asyncio.run(_soak(arguments, daemon, sts, watch))
                     watch.lag.update(json.loads(lag.communicate()[0]))

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
-from benchmarks.apiserver import APIServer, Login
-from benchmarks.company import STRANGERS_ACCOUNT, User, map_users, users, write_directory
-from benchmarks.daemon import Daemon, start_again
-from benchmarks.load import Load, finish_load, start_load
+from benchmarks.clients.apiserver import APIServer, Login
+from benchmarks.clients.company import STRANGERS_ACCOUNT, User, map_users, users, write_directory
+from benchmarks.clients.load import Load, finish_load, start_load
+from benchmarks.clients.tokens import CLUSTER, FAST_HOST, write_tokens
 from benchmarks.processes import Cores
-from benchmarks.tokens import CLUSTER, FAST_HOST, write_tokens
+from benchmarks.servers.daemon import Daemon, start_again
 
 #: Reviews of the flood a second, and the connections that they need while some of them wait.
 SAME_KEY_RATE, UNMAPPED_RATE = 1_400, 1_500

@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -237,8 +237,16 @@ class ControlPlane:
             f"{group}-readers", group, {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list"]}
         )
 
+    def admin_kubeconfig(self) -> Path:
+        """Write a kubeconfig with the administrator's client certificate."""
+        files = {"client-certificate": self.folder / "admin.crt", "client-key": self.folder / "admin.key"}
+        return self._kubeconfig(self.folder / "admin.kubeconfig", {name: str(file) for name, file in files.items()})
+
     def user_kubeconfig(self, path: Path, plugin: dict[str, object]) -> Path:
         """Write a kubeconfig for kubectl with a credential plugin."""
+        return self._kubeconfig(path, {"exec": plugin})
+
+    def _kubeconfig(self, path: Path, user: Mapping[str, object]) -> Path:
         cluster = {
             "server": self.url,
             "certificate-authority-data": base64.b64encode(self.ca_file.read_bytes()).decode(),
@@ -247,7 +255,7 @@ class ControlPlane:
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "me", "user": {"exec": plugin}}],
+            "users": [{"name": "me", "user": user}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "me"}}],
             "current-context": "test",
         }

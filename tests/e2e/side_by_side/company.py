@@ -15,8 +15,12 @@ PARTNER = "444455556666"
 SCRUBBED = "777788889999"
 #: As a number in YAML 1.1 it would be octal, and another number.
 LEADING_ZERO = "012345670123"
+#: An account that no settings file of the comparison mentions.
+CANARY_ACCOUNT = "999900001111"
+CANARY = f"{CANARY_ACCOUNT}:user/canary"
 
 _USERS = (
+    (CANARY_ACCOUNT, "canary", "/"),
     (ACCOUNT, "alice", "/team/"),
     (ACCOUNT, "bob", "/"),
     (ACCOUNT, "CAROL", "/"),

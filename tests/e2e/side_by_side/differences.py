@@ -1,4 +1,4 @@
-"""The intended differences: by settings file and section of differences.md, the callers that see them."""
+"""The intended differences: by source, settings file and section of differences.md, the callers that see them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ADMINS = tuple(
     for session in ("alice", "alice@example.com", "i-0123456789abcdef0", "a=1,b.c_d-e", "a@b@c")
 )
 
-DIFFERENCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+_MOUNTED_FILE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "session's name of callers without a session": {
         "Placeholders without a value": (f"{ACCOUNT}:user/bob", f"{PARTNER}:user/bob", f"{ACCOUNT}:root"),
     },
@@ -32,4 +32,30 @@ DIFFERENCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "lists with blanks around commas": {"Blanks around the commas of a list": _ADMINS},
     "numbers and booleans as names": {"Words that YAML reads as booleans": (f"{ACCOUNT}:user/bob",)},
     "a rule without a user name": {"Rules without a user name": (*_ADMINS, f"{ACCOUNT}:role/lower/session")},
+}
+#: The settings files that the other sources are tried with have these differences too.
+_ANY_SOURCE = {
+    name: _MOUNTED_FILE[name]
+    for name in (
+        "session's name of callers without a session",
+        "reserved prefixes",
+        "roles by their ARNs with paths",
+    )
+}
+
+_RESERVED = {"Reserved prefixes of sources in the cluster": (*_ADMINS, f"{ACCOUNT}:user/bob")}
+_AUDITOR = f"{PARTNER}:role/Auditor/audit-2026.11"
+
+DIFFERENCES: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "MountedFile": _MOUNTED_FILE,
+    "DynamicFile": {
+        **_ANY_SOURCE,
+        "unique IDs": {"Rules with a unique ID and another ARN": (f"{ACCOUNT}:role/lower/session",)},
+    },
+    "EKSConfigMap": {
+        **_ANY_SOURCE,
+        "reserved prefixes": {**_ANY_SOURCE["reserved prefixes"], **_RESERVED},
+        "ARNs of sessions": {"ARNs of sessions in aws-auth": (*_ADMINS, _AUDITOR)},
+    },
+    "CRD": {**_ANY_SOURCE, "reserved prefixes": _RESERVED},
 }

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from authd.state.x509 import new_ca, new_leaf
+from benchmarks.clients.tokens import FAST_HOST, SLOW_HOST
 from benchmarks.processes import Running, program
-from benchmarks.tokens import FAST_HOST, SLOW_HOST
 
 _LUA = Path(__file__).with_name("sts.lua")
 _MODULES = Path("/usr/lib/nginx/modules")

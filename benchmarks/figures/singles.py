@@ -11,12 +11,12 @@ from authd.core.arn import parse_arn
 from authd.core.caller_identity import parse_answer
 from authd.core.mapping import Rule, build_table
 from authd.core.templates import parse_template
-from benchmarks.daemon import SETTLE_SECONDS, start_again, start_daemon
-from benchmarks.load import Load, run_load
-from benchmarks.nginx import STS, STS_ANSWER, free_port
+from benchmarks.clients.load import Load, run_load
+from benchmarks.clients.tokens import access_key, distinct, write_tokens
+from benchmarks.figures.stage import Sample
 from benchmarks.processes import Cores
-from benchmarks.stage import Sample
-from benchmarks.tokens import access_key, distinct, write_tokens
+from benchmarks.servers.daemon import SETTLE_SECONDS, start_again, start_daemon
+from benchmarks.servers.nginx import STS, STS_ANSWER, free_port
 
 _MEMORY_ROUND_SECONDS = 10
 _MEMORY_TOKENS = 100_000

@@ -16,13 +16,13 @@ from functools import partial
 from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.process import EmulatorProcess
 from authd.state.certificate_store import StateFiles
-from benchmarks.apiserver import APIServer
-from benchmarks.chaos_daemon import ChaosDaemon
-from benchmarks.chaos_traffic import Traffic
-from benchmarks.chaos_truth import Generation, Truth
-from benchmarks.company import User, map_users
-from benchmarks.connection import Connection
-from benchmarks.tokens import CLUSTER
+from benchmarks.chaotic.daemon import ChaosDaemon
+from benchmarks.chaotic.traffic import Traffic
+from benchmarks.chaotic.truth import Generation, Truth
+from benchmarks.clients.apiserver import APIServer
+from benchmarks.clients.company import User, map_users
+from benchmarks.clients.connection import Connection
+from benchmarks.clients.tokens import CLUSTER
 
 _EFFECT_SECONDS, _POLL_SECONDS = 10.0, 0.1
 #: Faults, and whether every response during one is dishonest.

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from authd.emulator.kube_apiserver import token_review
-from benchmarks.connection import Answer, Connection
-from benchmarks.tokens import FAST_HOST, SLOW_HOST, access_key, foreign, mint
+from benchmarks.clients.connection import Answer, Connection
+from benchmarks.clients.tokens import FAST_HOST, SLOW_HOST, access_key, foreign, mint
 
 #: Statuses for temporary trouble, one for each fault, and 503 if the host's circuit has opened meanwhile.
 _FAULTS = {"THROTTLED": 429, "BROKEN": 502, "GARBAGE": 502, "RESET": 502, "STALLED": 504}

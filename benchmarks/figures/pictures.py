@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.plot import Axis, Points, line_chart, round_axis
+from benchmarks.figures.plot import Axis, Points, line_chart, round_axis
 
 
 def draw_latency(path: Path, curves: Mapping[str, Mapping[float, float]]) -> None:

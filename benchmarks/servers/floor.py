@@ -1,6 +1,6 @@
 """A floor: the daemon's own stack (reactor, TLS, HTTP) with a fixed response instead of a decision.
 
-run.py starts it. By hand: python -m benchmarks.floor FOLDER-WITH-cert.pem-AND-key.pem
+run.py starts it. By hand: python -m benchmarks.servers.floor FOLDER-WITH-cert.pem-AND-key.pem
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from authd.core.token_review import MAX_REVIEW_LENGTH
 from authd.daemon.http.server import JSON, BoundedFactory, BoundedRequest
 from authd.daemon.net.server_tls import SwappableServerTLS, server_context
 from authd.daemon.net.tls import TLSFactory
-from benchmarks.nginx import REVIEW_ANSWER
+from benchmarks.servers.nginx import REVIEW_ANSWER
 
 _BODY = REVIEW_ANSWER.encode()
 

@@ -1,7 +1,7 @@
 """A yardstick: a token's path through twisted.web's Site and treq as they come, without checks and logs.
 
 Its speed shows the speed of the machine and its Python at this kind of work. run.py starts it. By hand:
-python -m benchmarks.usual FOLDER-WITH-cert.pem-AND-key.pem STS-PORT STS-CA-FILE
+python -m benchmarks.servers.usual FOLDER-WITH-cert.pem-AND-key.pem STS-PORT STS-CA-FILE
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
 from authd.core.token import PREFIX
-from benchmarks.tokens import CLUSTER
+from benchmarks.clients.tokens import CLUSTER
 
 _IDLE_CONNECTIONS = 256
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.nginx import STS
+from benchmarks.clients.tokens import CLUSTER
 from benchmarks.processes import Running
-from benchmarks.tokens import CLUSTER
+from benchmarks.servers.nginx import STS
 
 #: Seconds after which a listening daemon has opened and loaded everything that it has at rest.
 SETTLE_SECONDS = 2.0

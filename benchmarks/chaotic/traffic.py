@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks.apiserver import APIServer
-from benchmarks.chaos_truth import Truth
-from benchmarks.company import User
-from benchmarks.tokens import FAST_HOST, SLOW_HOST, foreign
+from benchmarks.chaotic.truth import Truth
+from benchmarks.clients.apiserver import APIServer
+from benchmarks.clients.company import User
+from benchmarks.clients.tokens import FAST_HOST, SLOW_HOST, foreign
 
 HOSTS = (FAST_HOST, SLOW_HOST, "sts.eu-west-1.amazonaws.com")
 _HOST_WEIGHTS = (70, 20, 10)

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.daemon import environment
+from benchmarks.servers.daemon import environment
 
 _LAUNCHER = Path(__file__).with_name("activate.py")
 _START_SECONDS = 60.0

@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.daemon import Daemon
-from benchmarks.disturbance import Events
-from benchmarks.traffic import Tally
+from benchmarks.servers.daemon import Daemon
+from benchmarks.soaking.disturbance import Events
+from benchmarks.soaking.traffic import Tally
 
 _MINUTE = 60.0
 #: MB by which memory may grow in the second half and still count as flat.

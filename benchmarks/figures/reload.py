@@ -8,12 +8,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.client import Client
-from benchmarks.daemon import Daemon, many_rules, settings_text, start_daemon
-from benchmarks.nginx import STS
+from benchmarks.clients.client import Client
+from benchmarks.clients.tokens import access_key, mint
+from benchmarks.figures.stage import Sample
 from benchmarks.processes import Cores
-from benchmarks.stage import Sample
-from benchmarks.tokens import access_key, mint
+from benchmarks.servers.daemon import Daemon, many_rules, settings_text, start_daemon
+from benchmarks.servers.nginx import STS
 
 _RULES = 10_000
 _LIMIT_SECONDS = 20.0

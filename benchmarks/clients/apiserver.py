@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authd.emulator.kube_apiserver import token_review
-from benchmarks.connection import Connection
+from benchmarks.clients.connection import Connection
 
 #: Pauses between tries: 0.5 s, half as much more each time, and up to a fifth more by chance.
 _TRIES, _FIRST_PAUSE, _FACTOR, _JITTER = 5, 0.5, 1.5, 0.2

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.nginx import STS
+from benchmarks.figures.reload import measure_reload
+from benchmarks.figures.report import Row
+from benchmarks.figures.scenarios import Goal, grouped
+from benchmarks.figures.singles import measure_lookup, measure_memory, measure_start
+from benchmarks.figures.stage import Sample
 from benchmarks.processes import Cores
-from benchmarks.reload import measure_reload
-from benchmarks.report import Row
 from benchmarks.resident import measure_libraries
-from benchmarks.scenarios import Goal, grouped
-from benchmarks.singles import measure_lookup, measure_memory, measure_start
-from benchmarks.stage import Sample
+from benchmarks.servers.nginx import STS
 
 #: Share of the reviews after which memory must not grow.
 _SETTLED = 0.5

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from benchmarks.apiserver import Login
+from benchmarks.clients.apiserver import Login
 
 #: A reload and a recovered host's circuit act within these times, in seconds.
 _RELOAD_SECONDS, _RECOVERY_SECONDS = 10.0, 3.0

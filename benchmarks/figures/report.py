@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.scenarios import Goal, Scenario, grouped
-from benchmarks.stage import Sample
+from benchmarks.figures.scenarios import Goal, Scenario, grouped
+from benchmarks.figures.stage import Sample
 
 #: The floors in the order of the table's columns.
 FLOORS = ("same stack", "nginx", "Site and treq")

@@ -1,6 +1,6 @@
 """Response times of the health port, measured in a process of its own so that nothing else delays the clock.
 
-soak.py starts it. By hand: python -m benchmarks.lag HEALTH-PORT SECONDS
+soak.py starts it. By hand: python -m benchmarks.soaking.lag HEALTH-PORT SECONDS
 """
 
 from __future__ import annotations

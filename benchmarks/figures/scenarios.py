@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.tokens import SLOW_HOST, distinct, foreign, repeated
+from benchmarks.clients.tokens import SLOW_HOST, distinct, foreign, repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

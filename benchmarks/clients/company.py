@@ -13,7 +13,7 @@ from pathlib import Path
 
 from authd.client.fast.sigv4 import sign_get_caller_identity, token_of
 from authd.core.token import PREFIX
-from benchmarks.tokens import CLUSTER, FAST_HOST
+from benchmarks.clients.tokens import CLUSTER, FAST_HOST
 
 ACCOUNT, STRANGERS_ACCOUNT = "111122223333", "444455556666"
 #: Tokens of one user differ in their date: one for each second of this time. STS accepts them for a while longer.

@@ -9,13 +9,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.client import resumes_sessions
-from benchmarks.daemon import Daemon, environment, start_daemon
-from benchmarks.load import Load, Outcome, run_load
-from benchmarks.nginx import STS, start_floor, start_sts
+from benchmarks.clients.client import resumes_sessions
+from benchmarks.clients.load import Load, Outcome, run_load
+from benchmarks.clients.tokens import FAST_HOST, distinct, write_tokens
+from benchmarks.figures.scenarios import Scenario
 from benchmarks.processes import Cores, Running
-from benchmarks.scenarios import Scenario
-from benchmarks.tokens import FAST_HOST, distinct, write_tokens
+from benchmarks.servers.daemon import Daemon, environment, start_daemon
+from benchmarks.servers.nginx import STS, start_floor, start_sts
 
 _WARM_UP_SECONDS = 2
 _FLOOR_START_SECONDS = 10.0
@@ -58,10 +58,10 @@ def set_up(folder: Path, cores: Cores) -> Iterator[Stage]:
         stack.enter_context(caching.running)
         nginx, port = start_floor(folder / "floor", cores.server, plain.state)
         stack.enter_context(nginx)
-        same = _start_floor("same stack", folder, cores, "benchmarks.floor", plain.state)
+        same = _start_floor("same stack", folder, cores, "benchmarks.servers.floor", plain.state)
         stack.enter_context(same.running)
         usual = _start_floor(
-            "Site and treq", folder, cores, "benchmarks.usual", plain.state, sts.ports[FAST_HOST], sts.ca_file
+            "Site and treq", folder, cores, "benchmarks.servers.usual", plain.state, sts.ports[FAST_HOST], sts.ca_file
         )
         stack.enter_context(usual.running)
         floors = (same, Floor(name="nginx", running=nginx, port=port), usual)

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from benchmarks.report import Row, load_row, medians
-from benchmarks.scenarios import SCENARIOS, Scenario
-from benchmarks.stage import Sample, Stage, measure, measure_floor
+from benchmarks.figures.report import Row, load_row, medians
+from benchmarks.figures.scenarios import SCENARIOS, Scenario
+from benchmarks.figures.stage import Sample, Stage, measure, measure_floor
 
 _FLOOR_SECONDS = 3
 #: Up to the daemon's limit of concurrent calls to STS. A few more reviews wait there, others are turned away.

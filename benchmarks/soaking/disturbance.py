@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from authd.state.certificate_store import StateFiles
-from benchmarks.connection import Connection
-from benchmarks.daemon import Daemon, many_rules, settings_text
-from benchmarks.nginx import STS
-from benchmarks.traffic import Tally
+from benchmarks.clients.connection import Connection
+from benchmarks.servers.daemon import Daemon, many_rules, settings_text
+from benchmarks.servers.nginx import STS
+from benchmarks.soaking.traffic import Tally
 
 #: Seconds that a hostile client waits for its disconnection: more than any deadline of the daemon.
 _RUDE_SECONDS = 15.0

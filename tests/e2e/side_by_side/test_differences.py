@@ -1,0 +1,18 @@
+"""differences.md and the tests agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.e2e.side_by_side.differences import DIFFERENCES
+
+#: Faulty files have no callers.
+_REFUSED = "Files that authd refuses"
+
+
+def test_every_difference_is_documented() -> None:
+    """Each kind of difference has a section in differences.md, and the tests see each of its sections."""
+    document = (Path(__file__).parents[1] / "differences.md").read_text("utf-8")
+    seen = {kind for names in DIFFERENCES.values() for kinds in names.values() for kind in kinds} | {_REFUSED}
+    assert set(re.findall(r"^### (.+)$", document, re.MULTILINE)) == seen

@@ -49,6 +49,8 @@ class Reply:
 def client_context(ca_pem: str = "", ca_file: str | None = None, certificate: bytes = b"") -> ssl.SSLContext:
     """Return a verifying context. `certificate` is a client's, with its key. Raises `OSError` and `ssl.SSLError`."""
     context = ssl.create_default_context(cafile=ca_file, cadata=ca_pem or None)
+    if ca_pem:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # Go's clients also trust a leaf that is in the bundle
     if certificate:
         descriptor = os.memfd_create("client-certificate")  # the key must not be written to a disk
         try:

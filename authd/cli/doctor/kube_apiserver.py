@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
-from authd.cli.doctor.processes import find_kube_apiserver, started
+from authd.cli.doctor.processes import Process, find_kube_apiservers, started
 from authd.cli.doctor.subject import Subject
 
 _CONFIG_FLAG, _VERSION_FLAG = "--authentication-token-webhook-config-file", "--authentication-token-webhook-version"
@@ -21,7 +21,6 @@ _VERSIONS = ("v1", _DEFAULT_VERSION)
 
 def examine_kube_apiserver(subject: Subject) -> Iterator[Finding]:
     """Check the static pod manifest, or else the process's command line, and the process's start."""
-    process = find_kube_apiserver(subject.proc)
     try:
         pod = _pod(subject.manifest)
     except FileNotFoundError:
@@ -32,14 +31,21 @@ def examine_kube_apiserver(subject: Subject) -> Iterator[Finding]:
     except (ValueError, yaml.YAMLError):
         yield error(f"{subject.manifest} is no manifest of kube-apiserver", "restore it from a copy")
         return
-    if pod is None and process is None:
+    running = find_kube_apiservers(subject.proc)
+    if pod is None and not running:
         message = f"there is no kube-apiserver here: no {subject.manifest} and no such process"
         yield warning(message, "run authd doctor on a control-plane node, or give --manifest")
         return
-    command = process.command if pod is None and process is not None else _command(pod or {})
+    command = _command(pod) if pod is not None else _asking(running, str(subject.kubeconfig)).command
     yield from _flags(subject, command, pod)
-    if process is not None:
-        yield from _start(subject, started(subject.proc, process))
+    for process in running:
+        if _flag(process.command, _CONFIG_FLAG) == _flag(command, _CONFIG_FLAG) is not None:
+            yield from _start(subject, started(subject.proc, process))
+
+
+def _asking(running: Sequence[Process], kubeconfig: str) -> Process:
+    """Return the process that reads the kubeconfig, any other if none does."""
+    return next((each for each in running if _flag(each.command, _CONFIG_FLAG) == kubeconfig), running[0])
 
 
 def _pod(manifest: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shlex
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +18,8 @@ from authd.kubernetes.kubeconfig import load_kubeconfig
 
 _START = "systemctl start authd.socket authd.service"
 _LOG = "journalctl -u authd -n 20"
+#: The table with the next step for each line of /readyz.
+_TABLE = "docs/operations.md, section Readyz lines"
 #: A token that is no authenticator's: the answer is a refusal without a call to STS.
 _REVIEW = json.dumps(
     {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "authd-doctor"}}
@@ -102,16 +105,17 @@ def _health(subject: Subject) -> Iterator[Finding]:
         program = "aws-iam-authenticator" if healthz == ["ok"] and status == HTTPStatus.NOT_FOUND else "something else"
         yield error(f"{program} answers at the health port {place}, not authd", "ss -ltnp, then stop that program")
         return
-    yield from _readiness(lines, place)
+    yield from _readiness(lines, subject, place)
 
 
-def _readiness(lines: list[str], place: str) -> Iterator[Finding]:
+def _readiness(lines: list[str], subject: Subject, place: str) -> Iterator[Finding]:
+    check = f"authd check {shlex.quote(str(subject.config))}"
     broken = [line[len("[-] ") :] for line in lines if line.startswith("[-]")]
     doubtful = [line[len("[!] ") :] for line in lines if line.startswith("[!]")]
     for line in broken:
-        yield error(line, "docs/operations.md, section Readyz lines")
+        yield error(line, check if line.startswith("settings:") else _TABLE)
     for line in doubtful:
-        yield warning(line, "docs/operations.md, section Readyz lines")
+        yield warning(line, _TABLE)
     if not broken and not doubtful:
         yield ok(f"authd is ready at {place}")
 

@@ -32,13 +32,9 @@ def processes(proc: Path) -> Iterator[Process]:
                 yield Process(folder, tuple(word.decode("utf-8", "replace") for word in command))
 
 
-def find_kube_apiserver(proc: Path) -> Process | None:
-    """Return the process of kube-apiserver on this machine, None if there is none."""
-    for process in processes(proc):
-        names = [Path(word).name for word in process.command[:2]]
-        if "kube-apiserver" in names:
-            return process
-    return None
+def find_kube_apiservers(proc: Path) -> list[Process]:
+    """Return the processes of kube-apiserver. A machine with clusters in containers has several."""
+    return [each for each in processes(proc) if "kube-apiserver" in [Path(word).name for word in each.command[:2]]]
 
 
 def daemon_uid(proc: Path, config: Path) -> int | None:

@@ -13,6 +13,10 @@ from authd.core.errors import DenialReason, UnavailableReason
 
 #: The role of a permission set. Source: AWS, "Referencing permission sets in resource policies".
 _PERMISSION_SET_ROLE = re.compile(r"AWSReservedSSO_(.{1,32})_[0-9a-f]{16}")
+#: The session of an instance profile. Source: AWS, "Resource IDs" (8 or 17 digits).
+_INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+#: A kubelet's name and groups. Source: Kubernetes, "Using Node Authorization" and "TLS bootstrapping".
+_NODE_NAME, _NODE_GROUPS = "system:node:{{EC2PrivateDNSName}}", "[system:bootstrappers, system:nodes]"
 
 NEXT_STEPS: Mapping[str, str] = MappingProxyType(
     {
@@ -36,12 +40,19 @@ NEXT_STEPS: Mapping[str, str] = MappingProxyType(
         DenialReason.IDENTITY_NOT_MAPPED: "Add a mapping, or let the caller use a role that has one.",
         DenialReason.USERNAME_NOT_RENDERED: "Remove the placeholder from the rule: this caller has no value for it.",
         DenialReason.USERNAME_RESERVED: "Change the rule's username, or server.reservedPrefixConfig.",
+        DenialReason.INSTANCE_NAME_UNKNOWN: "Check that the session is an instance of the daemon's region and account.",
+        DenialReason.INSTANCE_LOOKUP_REFUSED: "Allow ec2:DescribeInstances to authd's own credentials, and "
+        "sts:AssumeRole if it has a role.",
         DenialReason.INTERNAL_ERROR: "Report the traceback in the daemon's log: this is a bug of authd.",
         UnavailableReason.STS_THROTTLED: "Look for a flood in the log. STS throttles this address or account.",
         UnavailableReason.STS_ERROR: "Wait: STS answered with an error of its own. See the AWS Health Dashboard.",
         UnavailableReason.STS_BAD_ANSWER: "Look for a proxy or captive portal between the control plane and STS.",
         UnavailableReason.STS_UNREACHABLE: "Run `authd doctor`: it tries DNS, routing, proxy and certificate of STS.",
         UnavailableReason.STS_TIMEOUT: "Run `authd doctor`: it measures the way to STS. Look for a dropping firewall.",
+        UnavailableReason.INSTANCE_LOOKUP_FAILED: "Read the message. Check the way to EC2 and authd's credentials.",
+        UnavailableReason.INSTANCE_LOOKUP_TIMEOUT: "Check the way to EC2: routes, firewall and server.sts.proxy.",
+        UnavailableReason.INSTANCE_LOOKUP_THROTTLED: "Wait, or lower server.ec2DescribeInstancesQps: EC2 throttles the "
+        "account.",
         UnavailableReason.OVERLOADED: "Look for the access key that asks too often, or raise sts.concurrency.",
         UnavailableReason.CIRCUIT_OPEN: "Run `authd doctor`. As soon as STS answers, authd uses it again by itself.",
     }
@@ -56,20 +67,26 @@ def next_step(reason: str) -> str:
 def mapping_entry(arn_text: str) -> str:
     """Return a mapping for an identity as YAML to paste below `server`, empty if its ARN is scrubbed or unknown.
 
-    A session gets an entry for its role, and a permission set's role one that survives another assignment.
+    A session gets an entry for its role, a permission set's role one that survives another assignment,
+    and an EC2 instance one for a node.
     """
     try:
         arn = parse_arn(arn_text)
     except InvalidArn:
         return ""
     setting, lines = _entry(arn)
-    first, *others = [*lines, "groups: []  # names of RBAC groups, for example [developers]"]
+    groups = (
+        _NODE_GROUPS if _INSTANCE.fullmatch(arn.session) else "[]  # names of RBAC groups, for example [developers]"
+    )
+    first, *others = [*lines, f"groups: {groups}"]
     return "\n".join([f"  {setting}:", f"  - {first}", *(f"    {line}" for line in others)])
 
 
 def _entry(arn: PrincipalArn) -> tuple[str, list[str]]:
     if arn.kind is not PrincipalKind.ROLE:
         return "mapUsers", [f"userARN: {arn.canonical}", f"username: {json.dumps(arn.name or 'root')}"]
+    if _INSTANCE.fullmatch(arn.session):
+        return "mapRoles", [f"roleARN: {arn.canonical}", f"username: {json.dumps(_NODE_NAME)}"]
     permission_set = _PERMISSION_SET_ROLE.fullmatch(arn.name)
     if permission_set:
         subject = f"sso: {{permissionSetName: {json.dumps(permission_set[1])}, accountID: {json.dumps(arn.account)}}}"

@@ -87,6 +87,7 @@ def test_no_kube_apiserver(subject):
 
 def test_a_process_without_a_manifest(subject):
     """Without a manifest the flags come from the process table."""
+    add_process(subject.proc, 4, "/usr/bin/kube-apiserver", f"{FLAG}=/another/cluster")
     add_process(subject.proc, 5, "/usr/bin/kube-apiserver", f"{FLAG}={subject.kubeconfig}")
     assert found(subject) == [("ok", f"kube-apiserver reads {subject.kubeconfig}")]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from authd.cli.doctor.processes import daemon_uid, find_kube_apiserver, processes, started
+from authd.cli.doctor.processes import daemon_uid, find_kube_apiservers, processes, started
 
 
 def add_process(proc, number, *command, start=0):
@@ -21,10 +21,9 @@ def add_process(proc, number, *command, start=0):
 def test_kube_apiserver(tmp_path):
     """kube-apiserver is found by the name of its program."""
     add_process(tmp_path, 1, "/sbin/init")
-    assert find_kube_apiserver(tmp_path) is None
+    assert find_kube_apiservers(tmp_path) == []
     add_process(tmp_path, 2, "/usr/local/bin/kube-apiserver", "--a=b")
-    process = find_kube_apiserver(tmp_path)
-    assert process is not None
+    (process,) = find_kube_apiservers(tmp_path)
     assert process.command[1:] == ("--a=b",)
 
 
@@ -32,7 +31,7 @@ def test_the_start_of_a_process(tmp_path):
     """A process's start is computed from the system's boot."""
     add_process(tmp_path, 2, "kube-apiserver", start=50)
     (tmp_path / "stat").write_text("cpu 1 2\nbtime 1000000\n")
-    process = find_kube_apiserver(tmp_path)
+    (process,) = find_kube_apiservers(tmp_path)
     assert started(tmp_path, process) == datetime.fromtimestamp(1_000_050, UTC)
     (tmp_path / "2" / "stat").write_text("")
     assert started(tmp_path, process) is None

@@ -41,6 +41,17 @@ def test_a_permission_set_is_mapped_by_its_name():
     assert 'permissionSetName: "Viewer"' in mapping_entry(f"{IN}/AWSReservedSSO_Viewer_0123456789abcdef/a")
 
 
+def test_an_instance_is_mapped_as_a_node():
+    """The role of an instance gets a mapping for nodes."""
+    entry = mapping_entry(f"{IN}/KubernetesNode/i-0a1b2c3d4e5f60718")
+    text = f"clusterID: c\nserver:\n{entry}\n"
+    loaded = load_settings(text.encode(), file="c.yaml", partitions=load_partitions())
+    (rule,) = loaded.table.exact.values()
+    assert (rule.username.text, [group.text for group in rule.groups]) == (
+        "system:node:{{EC2PrivateDNSName}}", ["system:bootstrappers", "system:nodes"],
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("arn", ["", "(scrubbed)", "arn:aws:s3:::bucket"])
 def test_no_entry_for_an_unknown_arn(arn):
     """Without an ARN there is no mapping entry."""

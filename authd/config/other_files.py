@@ -16,6 +16,10 @@ _HELM_KEYS = frozenset(
     }
 )  # fmt: skip
 _FEW_HELM_KEYS = 2
+_CHART_AT_TOP = (
+    "this looks like the values of a Helm chart: the settings are among its top names; give the daemon the file that "
+    "the chart makes of them"
+)
 RULE_LISTS = ("mapRoles", "mapUsers", "mapAccounts")
 _RULE_KEYS = frozenset(name.lower() for name in RULE_LISTS)
 #: Settings in a values file are at most this deep.
@@ -26,7 +30,8 @@ def other_file(root: MappingNode) -> tuple[Node, str] | None:
     """Return the place and the message of a file that is something else, None if it may be a settings file."""
     entries = root.entries
     if not entries.keys().isdisjoint(TOP) and "kind" not in entries:
-        return None
+        is_chart = "server" not in entries and len(_HELM_KEYS & entries.keys()) >= _FEW_HELM_KEYS
+        return (root, _CHART_AT_TOP) if is_chart else None
     kind = text_at(root, "kind")
     if kind == "ConfigMap":
         return _config_map(root)
@@ -93,9 +98,8 @@ def _config_map(root: MappingNode) -> tuple[Node, str]:
 
 
 def _helm_values(root: MappingNode) -> tuple[Node, str] | None:
-    for path, node in _inner_mappings(root, ()):
-        keys = node.entries.keys()
-        if keys & {"clusterid", "server", *_RULE_KEYS} and path:
+    for path, node in _inner_nodes(root, ()):
+        if path and _holds_settings(node):
             return root, (
                 f"this looks like the values of a Helm chart: the settings are under {' / '.join(path)}, in line "
                 f"{node.line}; give the daemon the file that the chart makes of them"
@@ -108,14 +112,18 @@ def _helm_values(root: MappingNode) -> tuple[Node, str] | None:
     return None
 
 
-def _inner_mappings(node: Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], MappingNode]]:
-    if len(path) >= _MAX_DEPTH:
-        return
+def _holds_settings(node: Node) -> bool:
     if isinstance(node, MappingNode):
-        yield path, node
+        return not {"clusterid", "server", *_RULE_KEYS}.isdisjoint(node.entries)
+    return isinstance(node, Scalar) and _looks_like_settings(node.text)
+
+
+def _inner_nodes(node: Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Node]]:
+    """Yield a node and the values of the mappings in it, each with the path of its names."""
+    yield path, node
+    if isinstance(node, MappingNode) and len(path) < _MAX_DEPTH:
         for key, value in node.entries.values():
-            if isinstance(value, MappingNode):
-                yield from _inner_mappings(value, (*path, shown(key.text)))
+            yield from _inner_nodes(value, (*path, shown(key.text)))
 
 
 def manifests_of(document: Node) -> Iterator[MappingNode]:

@@ -96,7 +96,8 @@ class Section:
         if isinstance(node, MappingNode):
             return [node] if node.entries else []
         if isinstance(node, Scalar):
-            self.problems.error(node, f"{self._path}{name} must be a list: write each item as `- item` below it")
+            block = " (it is a text: remove the | or the quotes)" if "\n" in node.text else ""
+            self.problems.error(node, f"{self._path}{name} must be a list: write each item as `- item` below it{block}")
         return []
 
     def values(self, name: str, read: Callable[[str], Value], *, words: bool = False) -> Iterator[tuple[Node, Value]]:

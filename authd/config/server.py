@@ -146,7 +146,7 @@ def _warn_of_no_mapping(problems: Problems, table: MappingTable, backends: tuple
 
 def _warn_of_dynamic_backends(server: Section) -> None:
     node = server.node_of("dynamicBackendModePath")
-    if node is not None and not isinstance(node, Broken):
+    if node is not None and not isinstance(node, Broken) and node.origin is None:
         server.problems.warn(node, "server.dynamicBackendModePath has no effect yet: server.backendMode is in force")
 
 

@@ -62,6 +62,12 @@ SERVER_FLAGS = (
     Flag("health-port", "the port of health and metrics (server.healthPort)", setting="server.healthPort"),
     Flag("partition", "the AWS partition (server.partition)", setting="server.partition"),
     Flag("backend-mode", "the sources of mappings (server.backendMode)", repeats=True, setting="server.backendMode"),
+    Flag("dynamicfilepath", "the file of DynamicFile (server.dynamicFilePath)", setting="server.dynamicFilePath"),
+    Flag(
+        "dynamicfileUserIDStrict", "compare user IDs in DynamicFile (server.dynamicFileUserIDStrict)", boolean=True,
+        setting="server.dynamicFileUserIDStrict",
+    ),
+    Flag("dynamicBackendModePath", "see server.dynamicBackendModePath", setting="server.dynamicBackendModePath"),
     Flag("kubeconfig", "the kubeconfig of the sources in the cluster (server.kubeconfig)", setting="server.kubeconfig"),
     Flag("master", "the API server of the sources in the cluster (server.master)", setting="server.master"),
     Flag(

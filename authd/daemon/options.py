@@ -24,6 +24,9 @@ _LEVELS: Mapping[str, str] = {
 }
 #: Flags of sources, and the sources that use each.
 _OF_SOURCES: Mapping[str, tuple[str, ...]] = {
+    "dynamicBackendModePath": (),
+    "dynamicfilepath": ("DynamicFile",),
+    "dynamicfileUserIDStrict": ("DynamicFile",),
     "kubeconfig": ("EKSConfigMap", "CRD"),
     "master": ("EKSConfigMap", "CRD"),
     "ec2-describeInstances-qps": (),

@@ -52,6 +52,10 @@ OTHERS = {
         "image: {tag: a}\nconfig:\n  authd:\n    clusterID: c\n    server: {}", "the settings are under config / authd, in line 4",
     ),
     "Helm values with rules": ("aws:\n  mapRoles: []", "the settings are under aws, in line 2"),
+    "Helm values with a text": (
+        "image: {tag: a}\nconfig: |\n  clusterID: c\n", "the settings are under config, in line 2",
+    ),
+    "Helm values at the top": ("image: {tag: a}\nresources: {}\nclusterID: c", "the settings are among its top names"),
     "Helm values without settings": ("image: {tag: a}\nnodeSelector: {}", "the values of a Helm chart, without the daemon's"),
 }  # fmt: skip
 
@@ -63,7 +67,7 @@ def test_other_files_are_recognised(refuse, text, message):
     assert message in problem.message
 
 
-@pytest.mark.parametrize("text", ["kind: a", "a: {b: {c: {d: {clusterID: x}}}}", "x-a: 1", "users: []"])
+@pytest.mark.parametrize("text", ["kind: a", "a: {b: {c: {d: {e: {clusterID: x}}}}}", "x-a: 1", "users: []"])
 def test_files_with_mistakes_stay_settings_files(refuse, text):
     """A file that is like nothing known has the errors of a settings file."""
     assert any("clusterID is missing" in problem.message for problem in refuse(text))

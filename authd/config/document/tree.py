@@ -39,7 +39,7 @@ _YAML_TAGS = "tag:yaml.org,2002:"
 #: Tags that name a text. `!` stands for "as written".
 _TEXT_TAGS = frozenset({"!", f"{_YAML_TAGS}str"})
 #: Tags that change nothing, because each setting knows the type of its value.
-_PLAIN_TAGS = frozenset({f"{_YAML_TAGS}{name}" for name in ("int", "float", "bool", "null")})
+_PLAIN_TAGS = frozenset({f"{_YAML_TAGS}{name}" for name in ("int", "float", "bool", "null", "timestamp")})
 _MAPPING_TAGS = frozenset({"!", f"{_YAML_TAGS}map"})
 _SEQUENCE_TAGS = frozenset({"!", f"{_YAML_TAGS}seq"})
 
@@ -83,12 +83,19 @@ def _check_documents(next_event: Callable[[], Any], problems: Problems) -> None:
     try:
         for _ in range(_MAX_DOCUMENTS * 3):
             event = next_event()
+            if type(event) in {MappingStartEvent, SequenceStartEvent} and _ends(next_event()):
+                continue
             if isinstance(event, NodeEvent) and not (type(event) is ScalarEvent and event.value in NULLS):
                 place: Any = event.start_mark
                 problems.warn(Scalar(place.line + 1, place.column + 1, ""), message)
                 return
     except yaml.YAMLError:
         return
+
+
+def _ends(event: Any) -> bool:
+    """Return whether a collection that has just begun is empty."""
+    return type(event) in {MappingEndEvent, SequenceEndEvent}
 
 
 class _SecondDocumentError(Exception):

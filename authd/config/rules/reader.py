@@ -16,6 +16,7 @@ from authd.config.rules.warnings import (
     warn_of_group,
     warn_of_literal,
     warn_of_pattern,
+    warn_of_reserved,
     warn_of_username,
 )
 from authd.config.schema import ROLE, USER
@@ -75,10 +76,13 @@ class RuleReader:
         if rule is not None:
             self._read(rule, read_user(rule), self._users)
 
-    def choosing(self, partition: str, *, patterns: bool) -> Generator[None, None, tuple[Rule, ...]]:
+    def choosing(
+        self, partition: str, *, patterns: bool, reserved: tuple[str, ...] = ()
+    ) -> Generator[None, None, tuple[Rule, ...]]:
         """Return in steps the rules in force, users first. Of two rules for one principal the later one is in force.
 
-        If a role's and a user's rule have the same ARN, the role's is in force. `patterns` is `server.rolePatterns`.
+        If a role's and a user's rule have the same ARN, the role's is in force. `patterns` is `server.rolePatterns`,
+        `reserved` has the prefixes that user names may not have.
         """
         rules: dict[str, Rule] = {}
         lines: dict[str, int] = {}
@@ -93,6 +97,7 @@ class RuleReader:
                     self._problems.warn(draft, f"the same role or user is mapped {earlier}")
                 rules[key], lines[key] = rule, draft.line
                 same_names.note(draft.username, key, draft)
+                warn_of_reserved(self._problems, draft, draft.username, reserved)
             if count % _RULES_PER_STEP == 0:
                 yield
         same_names.warn(self._problems)

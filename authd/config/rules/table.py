@@ -22,7 +22,7 @@ def reading_table(
     for node in server.items("mapRoles"):
         rules.take_role(node)
     patterns = server.value("rolePatterns", boolean, default=False)
-    chosen = yield from rules.choosing(partition, patterns=patterns)
+    chosen = yield from rules.choosing(partition, patterns=patterns, reserved=reserved_prefixes)
     accounts = yield from reading_accounts(server, "mapAccounts")
     return (yield from building_table(chosen, accounts, reserved_prefixes))
 

@@ -69,6 +69,18 @@ def warn_of_literal(problems: Problems, place: Place, setting: str) -> None:
     )
 
 
+def warn_of_reserved(problems: Problems, place: Place, username: Template | None, reserved: tuple[str, ...]) -> None:
+    """Warn of a rule that lets nobody in, because its user name begins with a reserved prefix."""
+    for prefix in reserved:
+        if username is not None and username.pieces[0].startswith(prefix):
+            problems.warn(
+                place,
+                f"the user name begins with {prefix!r}, which reservedPrefixConfig reserves, so that every login by "
+                "this rule is refused",
+            )
+            return
+
+
 def _lets_choose(template: Template) -> frozenset[str]:
     """Return the values chosen by the caller that complete a system name. A session's name has no colon in it."""
     return template.placeholders & _CHOSEN_BY_CALLER if template.text.startswith(SYSTEM) else frozenset()

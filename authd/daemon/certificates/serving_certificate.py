@@ -79,6 +79,8 @@ class ServingCertificate:
             self._load_last_good(error)
         self.check()
         self._starting = False
+        if problem := self.problem():
+            _log.warn("the server's certificate: {problem}", problem=problem)
 
     def check(self) -> None:
         """Serve the files' pair, and renew it if it is due. If the files are broken, the pair in force stays."""

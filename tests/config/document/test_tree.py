@@ -238,7 +238,7 @@ def test_a_list_of_rules_by_an_alias(load):
 @pytest.mark.parametrize(
     ("rest", "warned"),
     [("---\n", 0), ("---\n---\n# end\n", 0), ("---\n~\n...\n", 0), ("---\nserver: {}", 1), ("--- a\n", 1), ("---\n- [", 1),
-     ("---\n" * 200, 0), ("---\n@", 0)],
+     ("---\n{}\n---\n[]\n", 0), ("---\n[a]\n", 1), ("---\n" * 200, 0), ("---\n@", 0)],
 )  # fmt: skip
 def test_further_documents(load, rest, warned):
     """Settings are the first document. Content after it is ignored, with a warning."""

@@ -142,6 +142,11 @@ WARNED = {
     "no username": (users(f"- {{userARN: '{ACCOUNT}:user/A'}}"), 5, "the rule has no username: callers get"),
     "empty username": (roles(f"- {{username: '', roleARN: '{ACCOUNT}:role/A'}}"), 5, "the rule has no username"),
     "null username": (roles(f"- {{username: , roleARN: '{ACCOUNT}:role/A'}}"), 5, "the rule has no username"),
+    "a reserved prefix": (
+        roles(f"- {{roleARN: '{ACCOUNT}:role/A', username: 'eks:{{{{SessionName}}}}'}}")
+        + "  reservedPrefixConfig: {backendMode: File, usernamePrefixReserveList: 'aws:,eks:'}\n", 5,
+        "begins with 'eks:', which reservedPrefixConfig reserves",
+    ),
     "groups with spaces": (
         roles(f"- {{username: u, groups: 'a, b', roleARN: '{ACCOUNT}:role/A'}}"), 27, "spaces around the commas",
     ),
@@ -172,6 +177,9 @@ def test_sound_rules_are_not_warned_of(load, username, group):
 
 
 REFUSED = {
+    "rules in a text": (
+        "clusterID: c\nserver:\n\n  mapRoles: |\n    - roleARN: x\n", 13, "it is a text: remove the | or the quotes",
+    ),
     "no list": ("clusterID: c\nserver:\n\n  mapRoles: a", 13, "server.mapRoles must be a list"),
     "no ARN": (roles("- {username: u, roleARN: Admin}"), 28, "server.mapRoles.roleARN is not an ARN"),
     "no ARN of a user": (users("- {username: u, userARN: Alice}"), 28, "server.mapUsers.userARN is not an ARN"),

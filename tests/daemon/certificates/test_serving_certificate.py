@@ -156,6 +156,16 @@ def test_somebody_elses_pair_is_never_replaced(tmp_path: Path) -> None:
     assert served.files.certificate.read_bytes() == theirs.certificate_pem
 
 
+def test_a_start_warns_of_a_certificate_that_ends_soon(tmp_path: Path) -> None:
+    """A start with a certificate that ends soon, and that nobody renews, is a warning."""
+    served = Served(tmp_path)
+    served.files.put_pair(new_leaf(new_ca("theirs", served.now), HOSTS, served.now))
+    served.now += LEAF_LIFETIME - timedelta(days=1)
+    with capturedLogs() as events:
+        served.pair.load()
+    assert any("the server's certificate: expires in 1.0 days" in (formatEvent(event) or "") for event in events)
+
+
 def test_a_start_after_a_long_rest_serves_a_new_leaf(served: Served) -> None:
     """A daemon that was down when its leaf expired renews it in its first check."""
     served.now += LEAF_LIFETIME + timedelta(days=1)

@@ -13,6 +13,7 @@ from authd.client.fast.token_cache import (
     HIT,
     MISS,
     REFUSED,
+    REFUSED_AGAIN,
     UNTRUSTED,
     Cached,
     find_token,
@@ -23,28 +24,32 @@ from authd.client.fast.token_cache import (
 )
 from authd.client.minting import Minted, mint
 from authd.client.output.messages import warn
+from authd.client.request.command_line import explaining_command
 from authd.client.request.token_request import TokenRequest
 
 
 def mint_cached(store: Store, inputs: Inputs, request: TokenRequest) -> Minted:
     """Return the cached token, or a new one that is cached for the next process. Raises ClientError.
 
-    If the requesting process has had the cached token before, the cluster refused it. Then the token and its role
-    credentials are made anew.
+    If client-go requests a token again in one process, the cluster refused it. Then the token is made anew, and after
+    a second refusal its role credentials too.
     """
     search = _Search(store, inputs)
     name = token_name(search.key)
     with store.lock(name, search.succeeds):
-        if search.succeeds():
+        found = search.succeeds()
+        if search.refused:
+            warn(f"the cluster refused the last token; run `{explaining_command(request, inputs)}` to find the reason")
+        if found:
             return Minted(token=search.found.token, signed_at=search.now, expires_at=search.found.expires_at)
         if search.found.outcome == UNTRUSTED:
             warn(f"not using a cached token, {store.path}/{name}: {search.found.problem}")
         store.remove(name)
-        roles = RoleCache(store, scope=inputs.profile_key(), refused=search.found.outcome == REFUSED)
+        roles = RoleCache(store, scope=inputs.profile_key(), refused=search.found.outcome == REFUSED_AGAIN)
         minted = mint(inputs, request, roles)
         content = render_token(search.key, minted.signed_at, minted.expires_at, minted.token, watched_lines(inputs))
         try:
-            store.write(name, content + served_line(search.requester))
+            store.write(name, content + search.served_line())
         except OSError as error:
             warn(f"cannot cache the token in {store.path}: {error.strerror}")
     return minted
@@ -55,7 +60,8 @@ class _Search:
 
     def __init__(self, store: Store, inputs: Inputs) -> None:
         self.key = inputs.cache_key()
-        self.requester = parent_process()
+        self.requester = parent_process() if inputs.exec_info.client_go else None
+        self.refused = False
         self.now = 0
         self.found = Cached(MISS)
         self._folder = os.fsencode(store.path)
@@ -64,5 +70,10 @@ class _Search:
         """Search again unless the token has been found. A found token is recorded as served to the requester."""
         if self.found.outcome != HIT:
             self.now = int(time.time())
-            self.found = find_token(self._folder, self.key, self.now, self.requester)
+            self.found = find_token(self._folder, self.key, self.now, self.requester, refused=self.refused)
+            self.refused |= self.found.outcome in (REFUSED, REFUSED_AGAIN)
         return self.found.outcome == HIT
+
+    def served_line(self) -> bytes:
+        """Return the line that records a new token as served to the requester."""
+        return served_line(self.requester, refused=self.refused) if self.requester else b""

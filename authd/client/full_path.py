@@ -19,7 +19,7 @@ from authd.client.request.token_request import TokenRequest, parse_token_request
 def create_output(options: Options, info: ExecInfo) -> str:
     """Return the output for these options. Raises ClientError if no token can be made."""
     if info.problem is not None:
-        warn(f"{info.problem}; answering as client.authentication.k8s.io/v1beta1")
+        warn(f"{info.problem}; answering as {info.api_version}")
     inputs = collect_inputs(options, info)
     request = parse_token_request(inputs)
     minted = _mint_cached(inputs, request) if options.cache else mint(inputs, request, None)

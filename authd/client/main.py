@@ -7,7 +7,7 @@ import os
 import time
 
 from authd.client.fast.attempt import attempt
-from authd.client.fast.errors import ClientError, UsageError
+from authd.client.fast.errors import ClientError, UnknownArgument, UsageError
 from authd.client.fast.exec_credential import parse_exec_info
 from authd.client.fast.flags import Options, parse_flags
 from authd.client.output.messages import fail, use_json
@@ -28,6 +28,11 @@ def main(argv: list[str]) -> int:
         options = parse_flags(argv)
         use_json(options.log_format == "json")
         print_out(_output(argv, options))
+    except UnknownArgument as error:
+        from authd.client.output.suggestions import unknown_argument
+
+        fail(unknown_argument(str(error)))
+        return _MISUSED
     except UsageError as error:
         fail(str(error))
         return _MISUSED
@@ -49,6 +54,10 @@ def _output(argv: list[str], options: Options) -> str:
         from authd.client.output.help_text import HELP
 
         return HELP
+    if options.completion is not None:
+        from authd.client.output.completion import completion_script
+
+        return completion_script(options.completion)
     if options.version:
         from authd import __version__
 

@@ -10,7 +10,7 @@ from authd.client.aws.credential_chain import find_signer
 from authd.client.aws.signer import Signer
 from authd.client.fast.inputs import Inputs
 from authd.client.fast.sigv4 import EXPIRES_SECONDS, NotOnFastPath, token_of
-from authd.client.fast.static_token import CREDENTIALS_MARGIN_SECONDS, TOKEN_SECONDS, mint_static
+from authd.client.fast.static_token import expiry, mint_static
 from authd.client.fast.timestamps import parse_timestamp
 from authd.client.output.messages import warn
 from authd.client.request.credentials import Credentials
@@ -70,13 +70,10 @@ def sign_token(signer: Signer, request: TokenRequest) -> Minted:
 def _minted(url: str, keys: Credentials) -> Minted:
     date = url.partition("&X-Amz-Date=")[2][:16]
     signed_at = parse_timestamp(f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[9:11]}:{date[11:13]}:{date[13:15]}Z")
-    expires_at = signed_at + TOKEN_SECONDS
-    if keys.expires_at is not None:
-        expires_at = min(expires_at, keys.expires_at - CREDENTIALS_MARGIN_SECONDS)
     token = token_of(url)
     if len(token) > _USUAL_TOKEN_LIMIT:
         warn(
             f"the token has {len(token)} characters and many authenticators refuse more than {_USUAL_TOKEN_LIMIT}; "
             "role chains and session tags make session tokens long"
         )
-    return Minted(token=token, signed_at=signed_at, expires_at=expires_at)
+    return Minted(token=token, signed_at=signed_at, expires_at=expiry(signed_at, keys.expires_at))

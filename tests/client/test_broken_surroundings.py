@@ -40,7 +40,7 @@ def test_broken_shared_files_are_named(
 def test_a_broken_nested_key_is_not_shown(authd_token: Callable, keys: dict[str, str], write_aws: Callable) -> None:
     """The same for what botocore alone understands in the configuration file."""
     write_aws("config", f"[default]\ns3 =\n  {SECRET}\n")
-    assert ".aws/config is not a valid AWS configuration file" in authd_token("-i", "prod").sentence()
+    assert ".aws/config, line 3, is not a valid AWS configuration file" in authd_token("-i", "prod").sentence()
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "socket"])

@@ -98,7 +98,7 @@ def test_a_broken_settings_file_is_explained(
         ((), "cluster id"),
         (("-i", ""), "cluster id"),
         (("-i", "a\nb"), "cluster id"),
-        (("-i", "x" * 300), "cluster id"),
+        (("-i", "x" * 1025), "cluster id"),
         (("-i", "x", "-r", "arn:aws:iam::1:role/x"), "ARN of a role"),
         (("-i", "x", "-r", "arn:aws:iam::123456789012:user/x"), "ARN of a role"),
         (("-i", "x", "-r", ROLE, "-s", "a b"), "--session-name"),

@@ -39,7 +39,7 @@ def _find_signer(inputs: Inputs, request: TokenRequest, roles: RoleCache | None)
 
     session = open_session(request, inputs.exec_info)
     with use_role_cache(session, roles, watched_lines(inputs)):
-        keys, method = find_source_credentials(session)
+        keys, method = find_source_credentials(session, inputs, request)
     host, region = token_endpoint(session, request)
     # Identity Center gives new credentials at every call, so its login files stand for the identity.
     identity = repr(watched_lines(inputs)) if method == "sso" else keys.access_key

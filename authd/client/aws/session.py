@@ -12,6 +12,7 @@ from typing import Any
 from authd.client.aws.credential_process import limit_credential_processes
 from authd.client.aws.instance_metadata import BoundedMetadataFetcher, limit_instance_metadata
 from authd.client.aws.mfa import ask_for_code
+from authd.client.aws.settings_check import check_sources, check_switches, configured_region
 from authd.client.cache.role_cache import ProfileRoleCache, RoleCache
 from authd.client.fast.exec_credential import ExecInfo
 from authd.client.fast.sts_host import GLOBAL_REGION
@@ -41,14 +42,16 @@ def open_session(request: TokenRequest, info: ExecInfo) -> AWSSession:
         import botocore.session
         import botocore.signers
     session = botocore.session.Session(profile=request.profile)
-    region = request.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    scoped = session.get_scoped_config()
+    profile = session.get_config_variable("profile") or "default"
+    check_switches(scoped, profile)
+    region = configured_region(request, scoped, profile)
     session.set_config_variable("region", region or GLOBAL_REGION)
     if not region:
         # botocore's legacy setting gives the global endpoint for us-east-1.
         session.set_config_variable("sts_regional_endpoints", "legacy")
     elif not os.environ.get("AWS_STS_REGIONAL_ENDPOINTS"):
-        configured = session.get_scoped_config().get("sts_regional_endpoints")
-        session.set_config_variable("sts_regional_endpoints", configured or "regional")
+        session.set_config_variable("sts_regional_endpoints", scoped.get("sts_regional_endpoints") or "regional")
     session.set_default_client_config(
         # `auto` defaults would request the region from the instance metadata.
         botocore.config.Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, defaults_mode="legacy")
@@ -56,6 +59,7 @@ def open_session(request: TokenRequest, info: ExecInfo) -> AWSSession:
     resolver = session.get_component("credential_provider")
     resolver.get_provider("assume-role")._prompter = ask_for_code(info)
     limit_credential_processes(resolver)
+    check_sources(request, scoped, profile)
     return AWSSession(
         botocore=session,
         region=region or GLOBAL_REGION,

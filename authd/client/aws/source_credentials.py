@@ -7,20 +7,26 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from authd.client.aws.error_messages import clock_sentence
+from authd.client.aws.clock import clock_sentence
+from authd.client.aws.key_check import check_keys
+from authd.client.aws.profiles import Profiles
 from authd.client.aws.session import AWSSession
 from authd.client.fast.errors import ClientError
+from authd.client.fast.inputs import Inputs
 from authd.client.request.credentials import Credentials
+from authd.client.request.token_request import TokenRequest
 
 
-def find_source_credentials(session: AWSSession) -> tuple[Credentials, str]:
+def find_source_credentials(session: AWSSession, inputs: Inputs, request: TokenRequest) -> tuple[Credentials, str]:
     """Return the credentials of the session's profile, and botocore's name of their source.
 
     Raises ClientError if there are none or they have expired, and botocore's exceptions (see `error_messages`).
     """
     found = session.botocore.get_credentials()
+    if found is None or found.method == "iam-role":
+        _require_readable(inputs)
     if found is None:
-        raise ClientError(_not_found(session))
+        raise ClientError(Profiles(request).fault() or _not_found(session))
     _check_clock(session)
     frozen = found.get_frozen_credentials()
     # botocore has no public attribute for the expiry.
@@ -31,18 +37,22 @@ def find_source_credentials(session: AWSSession) -> tuple[Credentials, str]:
         session_token=frozen.token or "",
         expires_at=int(expiry.timestamp()) if expiry is not None else None,
     )
-    text = keys.access_key + keys.secret_key + keys.session_token
-    if not (text.isascii() and text.isprintable()):
-        raise ClientError(
-            "the AWS credentials have characters that AWS never gives out; paste them again, as plain text"
-        )
+    check_keys(session.botocore, str(found.method), (keys.access_key, keys.secret_key, keys.session_token))
     if keys.expires_at is not None and keys.expires_at <= time.time():
         raise ClientError("the AWS credentials have expired; get new ones from where these came from")
     return keys, str(found.method)
 
 
+def _require_readable(inputs: Inputs) -> None:
+    """Raise ClientError for an unreadable shared file, which could have had the credentials."""
+    for path, reason in inputs.unreadable:
+        raise ClientError(f"{path} cannot be read: {reason}; make it a file that you can read, or remove it")
+
+
 def _not_found(session: AWSSession) -> str:
     variables = "the environment (AWS_ACCESS_KEY_ID)"
+    if os.environ.get("AWS_ROLE_ARN"):
+        variables += ", which has AWS_ROLE_ARN but no AWS_WEB_IDENTITY_TOKEN_FILE"
     profile = session.botocore.get_config_variable("profile") or "default"
     files = " and ".join(session.botocore.get_config_variable(name) for name in ("credentials_file", "config_file"))
     endpoints = "the container's endpoint and the instance metadata"

@@ -9,3 +9,7 @@ class ClientError(Exception):
 
 class UsageError(ClientError):
     """The command line or the environment is invalid."""
+
+
+class UnknownArgument(UsageError):
+    """An option or a word that authd-token does not have."""

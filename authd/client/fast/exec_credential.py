@@ -1,12 +1,16 @@
 """The documents of the credential plugin protocol: ExecInfo from kubectl, ExecCredential to kubectl.
 
-Source: Kubernetes documentation, "client-go credential plugins"; `client.authentication.k8s.io` v1 and v1beta1.
+Source: Kubernetes documentation, "client-go credential plugins"; `client.authentication.k8s.io` v1, v1beta1
+and v1alpha1, which kubectl dropped with 1.24.
 """
 
 from __future__ import annotations
 
 V1 = "client.authentication.k8s.io/v1"
 V1BETA1 = "client.authentication.k8s.io/v1beta1"
+V1ALPHA1 = "client.authentication.k8s.io/v1alpha1"
+# Start of client-go's compact document. Other clients order the members differently or write blanks.
+_CLIENT_GO = b'{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/'
 # client-go's output without provideClusterInfo. Looking it up saves the parsing.
 _COMPACT_FORMS = {
     b'{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/%s","spec":{"interactive":%s}}'
@@ -17,9 +21,12 @@ _COMPACT_FORMS = {
 
 
 class ExecInfo:
-    """The content of KUBERNETES_EXEC_INFO. `problem` describes a malformed one."""
+    """The content of KUBERNETES_EXEC_INFO. `problem` describes a malformed or outdated one.
 
-    __slots__ = ("api_version", "cluster_id", "interactive", "present", "problem", "role_arn")
+    `client_go` marks client-go, which repeats a request in one process only after the cluster refused the token.
+    """
+
+    __slots__ = ("api_version", "client_go", "cluster_id", "interactive", "present", "problem", "role_arn")
 
     def __init__(
         self,
@@ -30,6 +37,7 @@ class ExecInfo:
         cluster_id: str | None = None,
         role_arn: str | None = None,
         problem: str | None = None,
+        client_go: bool = False,
     ) -> None:
         self.api_version = api_version
         self.interactive = interactive
@@ -37,6 +45,7 @@ class ExecInfo:
         self.cluster_id = cluster_id
         self.role_arn = role_arn
         self.problem = problem
+        self.client_go = client_go
 
 
 def parse_exec_info(raw: bytes | None) -> ExecInfo:
@@ -46,8 +55,10 @@ def parse_exec_info(raw: bytes | None) -> ExecInfo:
     compact = _COMPACT_FORMS.get(raw.rstrip())
     if compact is not None:
         v1, interactive = compact
-        return ExecInfo(api_version=V1 if v1 else V1BETA1, interactive=interactive)
-    return _parse_document(raw)
+        return ExecInfo(api_version=V1 if v1 else V1BETA1, interactive=interactive, client_go=True)
+    info = _parse_document(raw)
+    info.client_go = raw.startswith(_CLIENT_GO)
+    return info
 
 
 def _parse_document(raw: bytes) -> ExecInfo:
@@ -64,14 +75,22 @@ def _parse_document(raw: bytes) -> ExecInfo:
     except UnicodeEncodeError:
         return ExecInfo(problem="KUBERNETES_EXEC_INFO has half of a character in clusterID or roleARN")
     version = document.get("apiVersion")
-    known = version in (V1, V1BETA1)
+    known = version in (V1, V1BETA1, V1ALPHA1)
     return ExecInfo(
         api_version=str(version) if known else V1BETA1,
         interactive=known and spec.get("interactive") is True,
         cluster_id=cluster_id,
         role_arn=role_arn,
-        problem=None if known else "KUBERNETES_EXEC_INFO asks for an API version that is not known here",
+        problem=_version_problem(version),
     )
+
+
+def _version_problem(version: object) -> str | None:
+    if version in (V1, V1BETA1):
+        return None
+    if version == V1ALPHA1:
+        return "the kubeconfig's exec entry has the apiVersion v1alpha1, which kubectl dropped with 1.24; write v1beta1"
+    return "KUBERNETES_EXEC_INFO asks for an API version that is not known here"
 
 
 def _decode_json(text: str) -> object:

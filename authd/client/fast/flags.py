@@ -5,10 +5,10 @@ It imports no argparse, which would double the run time of a kubectl call.
 
 from __future__ import annotations
 
-from authd.client.fast.errors import UsageError
+from authd.client.fast.errors import UnknownArgument, UsageError
 
 # Options that take a value, and the field of `Options` that keeps it.
-_VALUES = {
+VALUES = {
     "--cluster-id": "cluster_id",
     "--role": "role",
     "--external-id": "external_id",
@@ -19,10 +19,15 @@ _VALUES = {
     "--profile": "profile",
     "--duration": "duration",
     "--endpoint": "endpoint",
-    # aws-iam-authenticator accepts it for every command, though only its server uses it.
+    # aws-iam-authenticator accepts these two for every command, though only its server uses them.
     "--feature-gates": "feature_gates",
+    "--log-verbosity": "log_verbosity",
+    # Names of `aws eks get-token`.
+    "--cluster-name": "cluster_id",
+    "--role-arn": "role",
+    "--output": "output",
 }
-_SWITCHES = {
+SWITCHES = {
     "--forward-session-name": "forward_session_name",
     "--token-only": "token_only",
     "--cache": "cache",
@@ -30,15 +35,18 @@ _SWITCHES = {
     "--help": "help",
     "--version": "version",
 }
-_SHORT = {
+SHORT_OPTIONS = {
     "-i": "--cluster-id",
     "-r": "--role",
     "-e": "--external-id",
     "-s": "--session-name",
     "-c": "--config",
     "-l": "--log-format",
+    "-v": "--log-verbosity",
     "-h": "--help",
 }
+# Words that `authd-token` accepts before its options.
+_COMMANDS = (["token"], ["eks", "get-token"])
 # The spellings of Go's strconv.ParseBool.
 _BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
@@ -50,7 +58,7 @@ class Options:
     """The parsed command line. None stands for an absent option, so that an empty value can override a default."""
 
     # A plain class, because importing dataclasses takes longer than all of the fast path.
-    __slots__ = (*_VALUES.values(), *_SWITCHES.values(), "why")
+    __slots__ = (*dict.fromkeys(VALUES.values()), *SWITCHES.values(), "completion", "why")
 
     cluster_id: str | None
     role: str | None
@@ -63,6 +71,10 @@ class Options:
     duration: str | None
     endpoint: str | None
     feature_gates: str | None
+    log_verbosity: str | None
+    output: str | None
+    # The shell whose completion script is wanted.
+    completion: str | None
     forward_session_name: bool
     token_only: bool
     cache: bool
@@ -73,17 +85,18 @@ class Options:
     why: str | None
 
     def __init__(self) -> None:
-        for name in _VALUES.values():
+        for name in VALUES.values():
             setattr(self, name, None)
-        for name in _SWITCHES.values():
+        for name in SWITCHES.values():
             setattr(self, name, False)
-        self.why = None
+        self.completion = self.why = None
 
 
 def parse_flags(arguments: list[str]) -> Options:
     """Return the options in `arguments` (without the program's name). Raises UsageError.
 
-    A first word `token` is skipped, so that a kubeconfig for aws-iam-authenticator keeps its arguments.
+    The words `token` and `eks get-token` are skipped, so that a kubeconfig for aws-iam-authenticator or the AWS CLI
+    keeps its arguments.
     """
     options = Options()
     words: list[str] = []
@@ -95,27 +108,47 @@ def parse_flags(arguments: list[str]) -> Options:
             _parse_flag(options, argument, remaining)
         else:
             words.append(argument)
-    if words and words[0] == "token":
-        del words[0]
-    if words:
-        raise UsageError(f"unexpected argument {words[0]!r}; `authd-token --help` shows the options")
+    _parse_words(options, words)
     if options.log_format not in (None, "text", "json"):
         raise UsageError(f"--log-format is either text or json, not {options.log_format!r}")
+    if options.output not in (None, "json"):
+        raise UsageError(f"--output can only be json, not {options.output!r}: kubectl reads no other format")
     if options.forward_session_name and options.session_name:
         raise UsageError("--forward-session-name and --session-name exclude each other; give only one of them")
     return options
 
 
+def _parse_words(options: Options, words: list[str]) -> None:
+    for command in _COMMANDS:
+        if words[: len(command)] == command:
+            del words[: len(command)]
+            break
+    if words[:1] == ["completion"] and words[2:] == []:
+        options.completion = words[1] if words[1:] else ""
+    elif words in (["help"], ["version"]):
+        setattr(options, words[0], True)
+    elif words:
+        raise UnknownArgument(words[0])
+
+
 def _parse_flag(options: Options, argument: str, remaining: object) -> None:
+    _reject_single_dash(argument)
     name, given, value = _split(argument)
     if name == "--why":
         options.why = value
-    elif name in _SWITCHES:
-        setattr(options, _SWITCHES[name], _boolean(name, value) if given else True)
-    elif name in _VALUES:
-        setattr(options, _VALUES[name], value if given else _next_value(name, remaining))
+    elif name in SWITCHES:
+        setattr(options, SWITCHES[name], _boolean(name, value) if given else True)
+    elif name in VALUES:
+        setattr(options, VALUES[name], value if given else _next_value(name, remaining))
     else:
-        raise UsageError(f"unknown option {name}; `authd-token --help` shows the options")
+        raise UnknownArgument(argument)
+
+
+def _reject_single_dash(argument: str) -> None:
+    # Go's own flag package accepts `-cluster-id`. Here it would be `-c` with the value `luster-id`.
+    name = "-" + argument.partition("=")[0]
+    if not argument.startswith("--") and (name in VALUES or name in SWITCHES or name == "--why"):
+        raise UsageError(f"write {name} with two dashes, not {argument!r}")
 
 
 def _split(argument: str) -> tuple[str, bool, str]:
@@ -124,7 +157,7 @@ def _split(argument: str) -> tuple[str, bool, str]:
         return name, bool(equals), value
     name = argument[:2]
     value = argument[2:]
-    return _SHORT.get(name, name), bool(value), value.removeprefix("=")
+    return SHORT_OPTIONS.get(name, name), bool(value), value.removeprefix("=")
 
 
 def _next_value(name: str, remaining: object) -> str:

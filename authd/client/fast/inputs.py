@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 CLUSTER_ID_VARIABLE = b"KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID"
 ROLE_VARIABLE = b"DEFAULT_ROLE"
-# It is one header of every request to STS. The daemon has the same limit.
-MAX_CLUSTER_ID = 256
+# It is one header of every request to STS. The daemon's settings have the same limit.
+MAX_CLUSTER_ID = 1024
 # A larger file is left to the full path. One beyond the second limit counts as missing.
 _MAX_FILE_BYTES = 4 * 1024 * 1024
 _MAX_LENIENT_BYTES = 256 * 1024 * 1024
@@ -28,7 +28,16 @@ _S_IFMT, _S_IFREG = 0o170000, 0o100000
 class Inputs:
     """The options, kubectl's ExecInfo, the environment and the content of the files that these name."""
 
-    __slots__ = ("config_file", "credentials_file", "environ", "exec_info", "home", "options", "settings_file")
+    __slots__ = (
+        "config_file",
+        "credentials_file",
+        "environ",
+        "exec_info",
+        "home",
+        "options",
+        "settings_file",
+        "unreadable",
+    )
 
     def __init__(
         self, options: Options, exec_info: ExecInfo, environ: dict[bytes, bytes], *, lenient: bool = False
@@ -39,10 +48,14 @@ class Inputs:
         """
         self.options = options
         self.exec_info = exec_info
-        self.environ = environ
-        home = environ.get(b"HOME", b"")
+        self.environ = effective_environment(environ)
+        home = environ.get(b"HOME")
+        if home is None:
+            home = _home_of_user()
         if not home.startswith(b"/"):
             raise NotOnFastPath
+        # Paths of shared files that exist but can't be read, with the reason.
+        self.unreadable: list[tuple[str, str]] = []
         # Empty for the root folder, which is the home in some containers.
         self.home = home.rstrip(b"/")
         self.config_file = self._read(b"AWS_CONFIG_FILE", b"/.aws/config", lenient)
@@ -61,7 +74,8 @@ class Inputs:
             return read_file(path)
         try:
             return read_file(path, _MAX_LENIENT_BYTES)
-        except NotOnFastPath:
+        except NotOnFastPath as reason:
+            self.unreadable.append((path.decode(errors="backslashreplace"), str(reason)))
             return None
 
     def cluster_id(self) -> str | None:
@@ -99,6 +113,33 @@ class Inputs:
         return pieces
 
 
+def effective_environment(environ: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the environment without variables that count as unset.
+
+    An empty variable does, as in the AWS SDKs other than Python's, except for paths of shared files: an empty path
+    means no file. AWS_DEFAULT_PROFILE counts only without AWS_PROFILE, as in the AWS CLI v2 and the SDK for Go.
+    """
+    found = {
+        name: value
+        for name, value in environ.items()
+        if value or not name.startswith(b"AWS_") or name in (b"AWS_CONFIG_FILE", b"AWS_SHARED_CREDENTIALS_FILE")
+    }
+    if b"AWS_PROFILE" in found:
+        found.pop(b"AWS_DEFAULT_PROFILE", None)
+    if environ.get(b"AWS_ACCESS_KEY_ID") == b"" and environ.get(b"AWS_SECRET_ACCESS_KEY"):
+        found[b"AWS_ACCESS_KEY_ID"] = b""  # half of a pair is an error
+    return found
+
+
+def _home_of_user() -> bytes:
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(posix.getuid()).pw_dir.encode("utf-8", "surrogateescape")
+    except KeyError:
+        raise NotOnFastPath from None
+
+
 def read_file(path: bytes, limit: int = _MAX_FILE_BYTES) -> bytes | None:
     """Return the content of a regular file, or None if it does not exist.
 
@@ -110,19 +151,19 @@ def read_file(path: bytes, limit: int = _MAX_FILE_BYTES) -> bytes | None:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     except FileNotFoundError:
         return None
-    except OSError:
-        raise NotOnFastPath from None
+    except OSError as error:
+        raise NotOnFastPath(error.strerror) from None
     try:
         # botocore ignores anything but regular files. A pipe could be read only once.
         if posix.fstat(descriptor).st_mode & _S_IFMT != _S_IFREG:
-            raise NotOnFastPath
+            raise NotOnFastPath("it is not a regular file")
         content = posix.read(descriptor, limit)
-    except OSError:
-        raise NotOnFastPath from None
+    except OSError as error:
+        raise NotOnFastPath(error.strerror) from None
     finally:
         posix.close(descriptor)
     if len(content) == limit:
-        raise NotOnFastPath
+        raise NotOnFastPath("it is too large")
     return content
 
 

@@ -21,20 +21,22 @@ def read_section(content: bytes, wanted: str) -> dict[str, str] | None:
         raise NotOnFastPath
     sections: dict[str, dict[str, str]] = {}
     section: dict[str, str] | None = None
+    nested = False
     for line in content.decode().split("\n"):
         stripped = line.strip()
         if not stripped or stripped[0] in "#;":
             continue
         if line[0] in " \t":
             # A continuation line. It is harmless in a section that isn't requested.
-            if not section or section is sections.get(wanted):
+            # Below an empty value, botocore rejects the whole file unless the line is a pair.
+            if not section or section is sections.get(wanted) or (nested and "=" not in stripped):
                 raise NotOnFastPath
         elif stripped[0] == "[":
             section = sections[_header(stripped, sections)] = {}
         elif section is None:
             raise NotOnFastPath
         else:
-            _parse_pair(section, stripped)
+            nested = not _parse_pair(section, stripped)
     return sections.get(wanted)
 
 
@@ -46,9 +48,10 @@ def _header(line: str, sections: dict[str, dict[str, str]]) -> str:
     return name
 
 
-def _parse_pair(section: dict[str, str], line: str) -> None:
+def _parse_pair(section: dict[str, str], line: str) -> str:
     key, equals, value = line.partition("=")
     key = key.rstrip().lower()
     if not equals or not key or ":" in key or key in section:
         raise NotOnFastPath
-    section[key] = value.strip()
+    section[key] = value = value.strip()
+    return value

@@ -13,6 +13,15 @@ TOKEN_SECONDS = 14 * 60
 CREDENTIALS_MARGIN_SECONDS = 60
 
 
+def expiry(now: int, credentials_end: int | None) -> int:
+    """Return the expiry of a token signed `now`: before the end of its credentials and after `now`."""
+    if credentials_end is None:
+        return now + TOKEN_SECONDS
+    # Half of the time left for credentials with less than two minutes.
+    margin = min(CREDENTIALS_MARGIN_SECONDS, (credentials_end - now) // 2)
+    return min(now + TOKEN_SECONDS, credentials_end - margin)
+
+
 def mint_static(inputs: Inputs, now: int) -> tuple[str, int]:
     """Return a token signed with static credentials, and its expiry in seconds since 1970."""
     if inputs.role() or inputs.options.config is not None:
@@ -21,11 +30,8 @@ def mint_static(inputs: Inputs, now: int) -> tuple[str, int]:
     if len(cluster_id) > MAX_CLUSTER_ID:
         raise NotOnFastPath
     credentials = find_static_credentials(inputs)
-    expires_at = now + TOKEN_SECONDS
-    if credentials.expires_at is not None:
-        if credentials.expires_at <= now:
-            raise NotOnFastPath
-        expires_at = min(expires_at, credentials.expires_at - CREDENTIALS_MARGIN_SECONDS)
+    if credentials.expires_at is not None and credentials.expires_at <= now:
+        raise NotOnFastPath
     url = sign_get_caller_identity(
         access_key=credentials.access_key,
         secret_key=credentials.secret_key,
@@ -35,4 +41,4 @@ def mint_static(inputs: Inputs, now: int) -> tuple[str, int]:
         cluster_id=cluster_id,
         date=compact(now),
     )
-    return token_of(url), expires_at
+    return token_of(url), expiry(now, credentials.expires_at)

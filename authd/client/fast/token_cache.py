@@ -1,7 +1,8 @@
 """Reads cached tokens, checks their permissions and freshness, and detects refused ones.
 
 client-go runs its plugin again after a 401, from the same process. Each token file therefore lists the processes
-that it has served. A second request from one of them means that the cluster refused the token.
+that it has served. A second request from one of them means that the cluster refused the token. Other programs
+repeat requests for reasons of their own, so they are not recorded.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ _FUTURE_SECONDS = 5
 MAX_FILE_BYTES = 128 * 1024
 # Magic word, key, times, token and checksum.
 _MIN_LINES = 5
+_AFTER_REFUSAL = b"again "
 _S_IFMT, _S_IFDIR, _S_IFREG, _S_IFLNK = 0o170000, 0o040000, 0o100000, 0o120000
 
 HIT, MISS, REFUSED, UNTRUSTED = "hit", "miss", "refused", "untrusted"
+# The requester was refused both this token and the one before.
+REFUSED_AGAIN = "refused again"
 
 
 class Cached:
-    """The result of a look-up. `outcome` is HIT, MISS, REFUSED or UNTRUSTED. Only a HIT has a token."""
+    """The result of a look-up. `outcome` is HIT, MISS, REFUSED, REFUSED_AGAIN or UNTRUSTED. Only a HIT has a token."""
 
     __slots__ = ("expires_at", "outcome", "problem", "token")
 
@@ -52,8 +56,11 @@ def folder_path(environ: dict[bytes, bytes], home: bytes) -> bytes:
     return path
 
 
-def find_token(folder: bytes, key: str, now: int, requester: bytes) -> Cached:
-    """Return the token cached under `key`, and record that `requester` (see `parent_process`) has it."""
+def find_token(folder: bytes, key: str, now: int, requester: bytes | None, *, refused: bool = False) -> Cached:
+    """Return the token cached under `key`, and record that `requester` (see `parent_process`) has it.
+
+    None is a program whose repeated requests mean nothing. `refused` records that the token before was refused.
+    """
     try:
         descriptor = _open_trusted(folder, key)
     except FileNotFoundError:
@@ -61,7 +68,7 @@ def find_token(folder: bytes, key: str, now: int, requester: bytes) -> Cached:
     except OSError as error:
         return Cached(UNTRUSTED, problem=str(error.strerror))
     try:
-        return _read_entry(descriptor, key, now, requester)
+        return _read_entry(descriptor, key, now, served_line(requester, refused=refused) if requester else b"")
     except OSError as error:
         return Cached(UNTRUSTED, problem=f"cannot be read or written ({error.strerror})")
     except ValueError:
@@ -100,9 +107,9 @@ def render_token(key: str, now: int, expires_at: int, token: str, watched: bytes
     return body + b"%s\n\n" % _checksum(body)
 
 
-def served_line(requester: bytes) -> bytes:
-    """Return the line that records a process served with the token."""
-    return b"%s\n" % requester
+def served_line(requester: bytes, *, refused: bool = False) -> bytes:
+    """Return the line that records a process served with the token, and whether it was refused the one before."""
+    return b"%s%s\n" % (_AFTER_REFUSAL if refused else b"", requester)
 
 
 def fingerprint(path: bytes) -> bytes:
@@ -171,7 +178,7 @@ def _require_private(descriptor: int, kind: int, path: bytes | str) -> None:
         raise PermissionError(0, "is accessible to other users; run `chmod go=` on it, or remove it", path)
 
 
-def _read_entry(descriptor: int, key: str, now: int, requester: bytes) -> Cached:
+def _read_entry(descriptor: int, key: str, now: int, line: bytes) -> Cached:
     content = posix.read(descriptor, MAX_FILE_BYTES)
     body, end, served = content.partition(b"\n\n")
     lines = body.split(b"\n")
@@ -185,9 +192,11 @@ def _read_entry(descriptor: int, key: str, now: int, requester: bytes) -> Cached
     unchanged = all(fingerprint(line.partition(b" ")[2]) == line + b"\n" for line in lines[4:-1])
     if not unchanged or not minted - _FUTURE_SECONDS <= now < expires_at - STALE_SECONDS:
         return Cached(MISS)
-    if b"\n" + served_line(requester) in b"\n" + served:
-        return Cached(REFUSED)
-    posix.write(descriptor, served_line(requester))
+    if line:
+        first, known = line.removeprefix(_AFTER_REFUSAL), served.splitlines(keepends=True)
+        if first in known or _AFTER_REFUSAL + first in known:
+            return Cached(REFUSED_AGAIN if _AFTER_REFUSAL + first in known else REFUSED)
+        posix.write(descriptor, line)
     return Cached(HIT, token=lines[3].decode(), expires_at=expires_at)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 HELP = """\
 Usage: authd-token [token] -i CLUSTER [options]
+       authd-token version | help | completion bash|zsh|fish
 
 Print a credential for kubectl that proves an AWS IAM identity to the cluster CLUSTER.
 
@@ -29,6 +30,9 @@ What to print:
   -l, --log-format FORMAT text or json, for what is written to stderr
   -h, --help              this text
   --version               the version
+
+Accepted from kubeconfigs of other programs: `eks get-token --cluster-name NAME --role-arn ARN --output json` as of the
+AWS CLI, and without effect -v, --log-verbosity and --feature-gates as of aws-iam-authenticator.
 
 Example, as the user of a kubeconfig:
   users:

@@ -7,7 +7,7 @@ import os
 from authd.client.fast.errors import UsageError
 from authd.client.fast.exec_credential import ExecInfo
 from authd.client.fast.flags import Options
-from authd.client.fast.inputs import Inputs
+from authd.client.fast.inputs import Inputs, effective_environment
 from authd.client.fast.sigv4 import NotOnFastPath
 
 # Stands in for a missing home folder: nothing exists below it, and nothing can be created there.
@@ -33,7 +33,11 @@ def expanded_environment() -> dict[bytes, bytes]:
     if not home.startswith("/") or os.environ.get("HOME") == "":
         # Otherwise botocore would look for credentials below the working directory or the root folder.
         home = os.environ["HOME"] = _NO_HOME
-    environ = dict(os.environb)
+    effective = effective_environment(dict(os.environb))
+    for ignored in set(os.environb).difference(effective):
+        # botocore reads the process's environment.
+        del os.environb[ignored]
+    environ = effective
     environ[b"HOME"] = os.fsencode(home)
     for name in _PATH_VARIABLES:
         path = os.environ.get(name)

@@ -187,10 +187,10 @@ def test_no_broken_profile_ends_in_a_traceback(authd_token: Callable, write_aws:
 
 
 def test_a_bad_arn_in_a_profile_is_named(authd_token: Callable, write_aws: Callable) -> None:
-    """A profile's value that no call could hold is named, and its text isn't shown."""
+    """A profile's value that isn't a role's ARN is named."""
     keys = f"aws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
     write_aws("config", f"[default]\nrole_arn = x\nsource_profile = base\n[profile base]\n{keys}")
-    assert ": RoleArn in the profile" in authd_token("-i", "prod").sentence()
+    assert "role_arn of the profile 'default'" in authd_token("-i", "prod").sentence()
 
 
 def test_json_log_format(authd_token: Callable) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -168,7 +169,8 @@ def test_unknown_settings_end_the_fast_path(here: Callable[..., None], name: str
     assert _fast("-i", "prod")
     known = {
         "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
-        "AWS_CA_BUNDLE", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE",
+        "AWS_CA_BUNDLE", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_REQUEST_CHECKSUM_CALCULATION",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION", "AWS_SDK_UA_APP_ID",
     }  # fmt: skip
     here(**{name: "1"})
     if name in known - {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}:
@@ -181,8 +183,6 @@ def test_unknown_settings_end_the_fast_path(here: Callable[..., None], name: str
 @pytest.mark.parametrize(
     ("variables", "arguments"),
     [
-        ({"AWS_PROFILE": "keys", "AWS_DEFAULT_PROFILE": "region"}, ()),
-        ({"AWS_PROFILE": ""}, ()),
         ({"AWS_PROFILE": "missing"}, ()),
         ({"AWS_PROFILE": "role"}, ()),
         ({"AWS_STS_REGIONAL_ENDPOINTS": "legacy"}, ()),
@@ -219,8 +219,8 @@ def test_doubt_ends_the_fast_path(
 @pytest.mark.parametrize(
     "line",
     ["role_arn = x", "credential_process = x", "sso_account_id = 1", "endpoint_url = https://x", "services = x",
-     "use_fips_endpoint = true", "use_dualstack_endpoint = true", "sts_regional_endpoints = legacy", "mfa_serial = x",
-     "web_identity_token_file = /x", "aws_security_token = x", "something_new = 1", "login_session = x"],
+     "use_fips_endpoint = true", "use_dualstack_endpoint = true", "sts_regional_endpoints = legacy",
+     "web_identity_token_file = /x", "something_new = 1", "login_session = x"],
 )  # fmt: skip
 @pytest.mark.parametrize("file", ["config", "credentials"])
 def test_unknown_keys_end_the_fast_path(
@@ -234,6 +234,60 @@ def test_unknown_keys_end_the_fast_path(
     write_aws(file, good + line + "\n")
     with pytest.raises(NotOnFastPath):
         _fast("-i", "prod")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_EXECUTION_ENV": "CloudShell"}, {"AWS_ACCOUNT_ID": "123456789012"}, {"AWS_USE_FIPS_ENDPOINT": "false"},
+        {"AWS_USE_DUALSTACK_ENDPOINT": "False"}, {"AWS_ENDPOINT_URL_S3": "http://x"}, {"AWS_MAX_ATTEMPTS": "5"},
+        {"AWS_RETRY_MODE": "standard"}, {"AWS_VAULT": "dev", "AWS_VAULT_BACKEND": "file"}, {"AWS_PROFILE": ""},
+        {"AWS_SECURITY_TOKEN": "t", "AWS_SESSION_TOKEN": "t"}, {"AWS_DEFAULT_REGION": ""}, {"AWS_ROLE_ARN": ""},
+        {"AWS_PROFILE": "keys", "AWS_DEFAULT_PROFILE": "missing"},
+    ],
+)  # fmt: skip
+def test_settings_without_influence_stay_fast(
+    here: Callable[..., None], write_aws: Callable[[str, str], Path], variables: dict[str, str]
+) -> None:
+    """A setting that can't change the token keeps the fast path, with the same bytes as on the full path."""
+    write_aws("config", CONFIG)
+    here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1", **variables)
+    assert _fast("-i", "prod") == _slow("-i", "prod")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["x_principal_arn = x", "x_security_token_expires = 2026-01-01T00:00:00Z", "granted_sso_role_name = x",
+     "expiration = 2026-01-01T00:00:00Z", "mfa_serial = x", "aws_security_token = x", "use_fips_endpoint = false",
+     "max_attempts = 5", "retry_mode = standard", "source_identity = me", "cli_pager ="],
+)  # fmt: skip
+@pytest.mark.parametrize("file", ["config", "credentials"])
+def test_keys_without_influence_stay_fast(
+    here: Callable[..., None], write_aws: Callable[[str, str], Path], line: str, file: str
+) -> None:
+    """Keys of saml2aws, aws-vault and granted keep the fast path, with the same bytes as on the full path."""
+    here()
+    write_aws(file, f"[default]\naws_access_key_id = AKIA\naws_secret_access_key = s\nregion = eu-west-1\n{line}\n")
+    assert _fast("-i", "prod") == _slow("-i", "prod")
+
+
+def test_an_unset_home_stays_fast(here: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without HOME, the home folder of the user's entry in the password database counts, as for botocore."""
+    here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
+    expected = _fast("-i", "prod")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    assert _fast("-i", "prod") == expected
+
+
+@pytest.mark.parametrize("seconds", [1, 2, 30, 59, 60, 61, 119, 120, 121, 850, 7200])
+def test_the_expiry_is_in_the_future_and_before_the_credentials_end(here: Callable[..., None], seconds: int) -> None:
+    """A token never outlives its credentials and never comes expired."""
+    end = rfc3339(NOW + seconds)
+    here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1", AWS_CREDENTIAL_EXPIRATION=end)
+    answer = json.loads(_fast("-i", "prod"))
+    assert rfc3339(NOW) < answer["status"]["expirationTimestamp"] <= end
 
 
 def test_own_service_models_end_the_fast_path(here: Callable[..., None], home: Path) -> None:

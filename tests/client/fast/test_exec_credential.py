@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authd.client.fast.exec_credential import V1, V1BETA1, ExecInfo, parse_exec_info, render_exec_credential
+from authd.client.fast.exec_credential import V1, V1ALPHA1, V1BETA1, ExecInfo, parse_exec_info, render_exec_credential
 
 
 def _info(version: str = V1, **spec: object) -> bytes:
@@ -15,7 +15,7 @@ def _info(version: str = V1, **spec: object) -> bytes:
 
 
 def _fields(info: ExecInfo) -> dict[str, object]:
-    return {name: getattr(info, name) for name in ExecInfo.__slots__}
+    return {name: getattr(info, name) for name in ExecInfo.__slots__ if name != "client_go"}
 
 
 @pytest.mark.parametrize("version", [V1, V1BETA1])
@@ -38,6 +38,17 @@ def test_cluster_extension_is_read() -> None:
     )  # fmt: skip
 
 
+def test_client_go_is_recognised() -> None:
+    """Only the compact form in client-go's order is client-go's."""
+    cluster = {"server": "https://x", "config": {"clusterID": "prod"}}
+    for document in (_info(), _info(interactive=True) + b"\n", _info(V1BETA1, cluster=cluster)):
+        assert parse_exec_info(document).client_go
+    spread = json.dumps({"kind": "ExecCredential", "apiVersion": V1, "spec": {"interactive": False}}).encode()
+    reordered = json.dumps({"apiVersion": V1, "kind": "ExecCredential", "spec": {}}, separators=(",", ":")).encode()
+    for raw in (None, spread, reordered, b" " + _info()):
+        assert not parse_exec_info(raw).client_go
+
+
 def test_nothing_asked_is_no_complaint() -> None:
     """Without ExecInfo the answer is v1beta1 and nobody complains."""
     info = parse_exec_info(None)
@@ -58,7 +69,6 @@ def test_nothing_asked_is_no_complaint() -> None:
         b'{"kind":"Pod"}',
         b'{"kind":"ExecCredential"}',
         b'{"kind":"ExecCredential","apiVersion":["x"]}',
-        _info("client.authentication.k8s.io/v1alpha1"),
         _info("client.authentication.k8s.io/v2"),
     ],
 )
@@ -73,7 +83,7 @@ def test_malformed_or_unknown_gets_a_complaint_and_v1beta1(raw: bytes) -> None:
     "raw",
     [
         "", " ", "{", "[]", "null", "{'a': 1}", '{"a": "\x01"}', "[" * 100_000, '{"a": ' + "9" * 5000 + "}", "x\udcff",
-        '{"kind":"Pod"}', _info("client.authentication.k8s.io/v1alpha1").decode(),
+        '{"kind":"Pod"}', _info("client.authentication.k8s.io/v2").decode(),
         _info(V1, cluster={"config": {"clusterID": "\ud800"}}).decode(),
         _info(V1, cluster={"config": {"roleARN": "\ud800"}}).decode(),
     ],
@@ -96,7 +106,7 @@ def test_the_command_answers_whatever_it_is_told(authd_token: Callable, keys: di
 ))  # fmt: skip
 def test_no_document_breaks_it(document: object) -> None:
     """Whatever JSON comes, the answer is an ExecInfo of a known version."""
-    assert parse_exec_info(json.dumps(document).encode()).api_version in (V1, V1BETA1)
+    assert parse_exec_info(json.dumps(document).encode()).api_version in (V1, V1BETA1, V1ALPHA1)
 
 
 def test_credential_is_the_document_that_client_go_reads() -> None:

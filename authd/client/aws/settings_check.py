@@ -1,0 +1,76 @@
+"""Checks of settings whose faults botocore reports unclearly, or not at all."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from authd.client.fast.errors import ClientError, UsageError
+from authd.client.request import grammar
+from authd.client.request.token_request import TokenRequest
+
+_SWITCHES = ("use_fips_endpoint", "use_dualstack_endpoint")
+_REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+def configured_region(request: TokenRequest, scoped: dict[str, Any], profile: str) -> str | None:
+    """Return the region of the option, the environment or the profile, in this order."""
+    if request.region:
+        return request.region
+    for variable in _REGION_VARIABLES:
+        value = os.environ.get(variable)
+        if value:
+            return grammar.region(value, variable)
+    value = scoped.get("region")
+    return grammar.region(value, f"the region of the profile {profile!r}") if value else None
+
+
+def check_switches(scoped: dict[str, Any], profile: str) -> None:
+    """Raise UsageError for a switch of the endpoint that is neither true nor false."""
+    for name in _SWITCHES:
+        variable = f"AWS_{name.upper()}"
+        if os.environ.get(variable):
+            grammar.boolean(os.environ[variable], variable)
+        elif scoped.get(name):
+            grammar.boolean(str(scoped[name]), f"{name} of the profile {profile!r}")
+
+
+def check_sources(request: TokenRequest, scoped: dict[str, Any], profile: str) -> None:
+    """Raise ClientError for malformed settings of the credentials that botocore is going to use."""
+    if request.profile is None and "AWS_ACCESS_KEY_ID" in os.environ:
+        if not os.environ["AWS_ACCESS_KEY_ID"]:
+            raise UsageError("AWS_ACCESS_KEY_ID is empty though AWS_SECRET_ACCESS_KEY is set; set both or neither")
+        return
+    if scoped.get("role_arn"):
+        try:
+            grammar.role_arn(scoped["role_arn"])
+        except UsageError as error:
+            raise UsageError(f"role_arn of the profile {profile!r}: {error}") from None
+        if scoped.get("role_session_name"):
+            grammar.session_name(scoped["role_session_name"], f"role_session_name of the profile {profile!r}")
+    elif request.profile is None:
+        _check_web_identity()
+
+
+def _check_web_identity() -> None:
+    path, role = os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"), os.environ.get("AWS_ROLE_ARN")
+    if not path:
+        return
+    if not role:
+        raise UsageError("AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not; set it to the role to assume")
+    try:
+        grammar.role_arn(role)
+    except UsageError as error:
+        raise UsageError(f"AWS_ROLE_ARN: {error}") from None
+    if os.environ.get("AWS_ROLE_SESSION_NAME"):
+        grammar.session_name(os.environ["AWS_ROLE_SESSION_NAME"], "AWS_ROLE_SESSION_NAME")
+    try:
+        with open(path, "rb") as file:
+            content = file.read(1)
+    except OSError as error:
+        raise ClientError(
+            f"AWS_WEB_IDENTITY_TOKEN_FILE names {path}, which cannot be read: {error.strerror}; "
+            "in a pod, check that the service account's token is mounted"
+        ) from None
+    if not content:
+        raise ClientError(f"AWS_WEB_IDENTITY_TOKEN_FILE names {path}, which is empty; write a token into it")

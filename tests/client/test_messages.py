@@ -1,0 +1,265 @@
+"""Failures that users run into: each gives one sentence with the faulty thing and the next step."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.client.answer import SECRET, Answer
+
+KEY_ID = "AKIAEXAMPLEEXAMPLE00"
+ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+STATIC = f"aws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
+SSO = (
+    "[sso-session corp]\nsso_start_url = https://example.awsapps.com/start\nsso_region = us-east-1\n"
+    "[profile dev]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = Developer\nregion = us-east-1\n"
+    "[profile admin]\nsource_profile = dev\nrole_arn = arn:aws:iam::111122223333:role/Admin\n"
+)
+EXCEPTION_NAME = re.compile(r"\b[A-Z][A-Za-z]*(?:Error|Exception|NotFound|Required|Denied)\b")
+
+
+def _demand(answer: Answer, *words: str) -> None:
+    sentence = answer.sentence()
+    for word in words:
+        assert word in sentence, sentence
+    assert not EXCEPTION_NAME.search(sentence), sentence
+
+
+@pytest.mark.parametrize(
+    ("config", "variables", "words"),
+    [
+        (SSO, {"AWS_PROFILE": "dev"}, ("aws sso login --profile dev",)),
+        (SSO, {"AWS_PROFILE": "admin"}, ("aws sso login --profile dev",)),
+        (SSO, {"AWS_DEFAULT_PROFILE": "dev"}, ("aws sso login --profile dev",)),
+        (SSO, {"AWS_PROFILE": "dve"}, ("'dve'", "did you mean 'dev'")),
+        ("[profile con]\nlogin_session = arn:aws:iam::1:user/a\n", {"AWS_PROFILE": "con"}, ("aws login",)),
+        (f"[default]\nrole_arn = {ROLE}\nsource_profile = nix\n", {}, ("'default'", "'nix'", "neither")),
+        (f"[default]\nrole_arn = {ROLE}\n", {}, ("'default'", "source_profile")),
+        (f"[default]\nrole_arn = {ROLE}\nsource_profile = a\ncredential_source = Environment\n", {}, ("both",)),
+        (f"[default]\nrole_arn = {ROLE}\ncredential_source = Moon\n", {}, ("'Moon'", "Ec2InstanceMetadata")),
+        (
+            f"[default]\nrole_arn = {ROLE}\nsource_profile = b\n[profile b]\nrole_arn = {ROLE}\nsource_profile = default\n",
+            {},
+            ("circle",),
+        ),
+        ("[default]\nweb_identity_token_file = /x\n", {}, ("'default'", "no role_arn")),
+        ("[default]\nsso_session = nix\nsso_account_id = 1\nsso_role_name = x\n", {}, ("[sso-session nix]",)),
+        ("[default]\nsso_start_url = https://x\n", {}, ("sso_account_id", "aws configure sso")),
+        ("[default]\nrole_arn = arn:aws:iam::1234:role/x\nsource_profile = b\n", {}, ("role_arn", "12 digits")),
+        ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/token"}, ("AWS_ROLE_ARN is not",)),
+        ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/token", "AWS_ROLE_ARN": ROLE}, ("/no/token", "mounted")),
+        ("", {"AWS_ROLE_ARN": ROLE}, ("AWS_ROLE_ARN but no AWS_WEB_IDENTITY_TOKEN_FILE",)),
+        (
+            "",
+            {"AWS_WEB_IDENTITY_TOKEN_FILE": "/dev/null", "AWS_ROLE_ARN": ROLE, "AWS_ROLE_SESSION_NAME": "org/x@y"},
+            ("AWS_ROLE_SESSION_NAME", "2 to 64"),
+        ),
+        (f"[default]\n{STATIC}region = eu-west-1a\n", {}, ("'eu-west-1a'", "availability zone", "write eu-west-1")),
+        (f"[default]\n{STATIC}region = eu_west_1\n", {}, ("'default'", "underscores", "write eu-west-1")),
+        (f"[default]\n{STATIC}", {"AWS_REGION": " eu-west-1"}, ("AWS_REGION", "whitespace", "write eu-west-1")),
+        (f"[default]\n{STATIC}", {"AWS_DEFAULT_REGION": "EU-West-1"}, ("AWS_DEFAULT_REGION", "capital")),
+        (f"[default]\n{STATIC}", {"AWS_REGION": "Ireland!"}, ("AWS_REGION", "not a region")),
+        (f"[default]\n{STATIC}", {"AWS_USE_FIPS_ENDPOINT": "maybe"}, ("AWS_USE_FIPS_ENDPOINT", "true or false")),
+        (f"[default]\n{STATIC}use_fips_endpoint = 1\n", {}, ("use_fips_endpoint", "'default'", "true or false")),
+        (f"[default]\n{STATIC}", {"AWS_USE_DUALSTACK_ENDPOINT": "x"}, ("AWS_USE_DUALSTACK_ENDPOINT",)),
+        (f"[default]\naws_access_key_id =\naws_secret_access_key = {SECRET}\n", {}, ("aws_access_key_id", "config", "empty")),
+        (f"[default]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = '{SECRET}'\n", {}, ("quotes", "config")),
+        (f"[default]\naws_access_key_id = {KEY_ID}\n", {}, ("aws_secret_access_key is missing", "'default'")),
+        ("", {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": SECRET}, ("AWS_ACCESS_KEY_ID is empty",)),
+        ("", {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": ""}, ("AWS_SECRET_ACCESS_KEY is missing",)),
+        ("", {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": f"{SECRET}\r"}, ("AWS_SECRET_ACCESS_KEY", "whitespace")),
+        ("", {"AWS_ACCESS_KEY_ID": f" {KEY_ID}", "AWS_SECRET_ACCESS_KEY": SECRET}, ("AWS_ACCESS_KEY_ID", "whitespace")),
+        (f"[default]\n{STATIC}[profile a]\nx = 1\n[profile b]\n[profile a]\n", {}, ("[profile a] appears twice", "line 4 and line 7")),
+        (f"[default]\n{STATIC}region = a\nregion = b\n", {}, ("region appears twice", "line 4 and line 5")),
+        (f"[default]\n{STATIC}[profile o]\ns3 =\n  junk\n", {}, ("config, line 6",)),
+        (f"region = x\n[default]\n{STATIC}", {}, ("config, line 1", "section")),
+    ],
+)  # fmt: skip
+def test_settings(
+    authd_token: Callable[..., Answer],
+    write_aws: Callable[[str, str], Path],
+    config: str,
+    variables: dict[str, str],
+    words: tuple[str, ...],
+) -> None:
+    """A faulty profile, variable or shared file is named."""
+    write_aws("config", config)
+    _demand(authd_token("-i", "prod", **variables), *words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-cluster-id", "c1"), ("--cluster-id", "two dashes")),
+        (("-role=x",), ("--role", "two dashes")),
+        (("--cluster-idd", "c1"), ("did you mean --cluster-id?",)),
+        (("--token", "x"), ("`authd verify`",)),
+        (("server", "--state-dir=/x"), ("`authd server`",)),
+        (("verify", "-i", "c1"), ("`authd verify`",)),
+        (("--role-session-name", "x"), ("did you mean --session-name?",)),
+        (("tokn",), ("did you mean token?",)),
+        (("--frobnicate",), ("--frobnicate", "--help")),
+        (("-i", "c1", "--region", "eu-west-1a"), ("--region", "write eu-west-1")),
+        (("-i", "c1", "--region", "EU_WEST_1"), ("--region", "write eu-west-1")),
+        (("-i", " c1"), ("whitespace",)),
+        (("-i", "c" * 1025), ("1024",)),
+        (("-i", "c1", "-r", "arn:aws:iam::<ACCOUNT>:role/x"), ("placeholder",)),
+        (("-i", "c1", "-r", "arn:aws:sts::123456789012:assumed-role/x/y"), ("session of a role",)),
+        (("-i", "c1", "--output", "text"), ("--output", "json")),
+        (("-i", "c1", "-r", ROLE, "--duration", "5m"), ("--duration", "15m to 12h")),
+    ],
+)
+def test_arguments(authd_token: Callable[..., Answer], arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    """A faulty argument is named with the option or program that was meant, and the status is 2."""
+    answer = authd_token(*arguments)
+    _demand(answer, *words)
+    assert answer.status == 2
+
+
+@pytest.mark.parametrize(
+    ("process", "words"),
+    [
+        ("/no/such/tool --x", ("cannot be started",)),
+        ("~/bin/tool", ("'~/bin/tool'", "needs a shell")),
+        ("$HOME/bin/tool", ("needs a shell",)),
+        ("echo {} | cat", ("'|'", "needs a shell", "sh -c")),
+        ("sh -c 'exit 7'", ("exit status 7",)),
+        ("sh -c 'kill -9 $$'", ("signal 9",)),
+        ("echo hello", ("other than JSON",)),
+        ("echo []", ("not an object",)),
+        ("echo {}", ("Version",)),
+        ("""echo '{"Version": 1}'""", ("without AccessKeyId",)),
+        ("""echo '{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "Expiration": 5}'""", ("Expiration",)),
+    ],
+)
+def test_credential_processes(
+    authd_token: Callable[..., Answer], write_aws: Callable[[str, str], Path], process: str, words: tuple[str, ...]
+) -> None:
+    """A failing credential_process is named with its profile and the reason."""
+    write_aws("config", f"[profile p]\ncredential_process = {process}\n")
+    _demand(authd_token("-i", "prod", "--profile", "p"), "credential_process of the profile 'p'", *words)
+
+
+def test_unreadable_shared_file(authd_token: Callable[..., Answer], home: Path) -> None:
+    """A shared file that can't be read is named, unless other credentials are found first."""
+    (home / ".aws" / "credentials").mkdir(parents=True)
+    _demand(authd_token("-i", "prod"), str(home / ".aws" / "credentials"), "cannot be read")
+    assert authd_token("-i", "prod", AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET).status == 0
+
+
+def test_a_login_without_its_package(authd_token: Callable[..., Answer], write_aws: Callable[[str, str], Path]) -> None:
+    """The package for `aws login` is named with the command that installs it, or else the login itself."""
+    write_aws("config", "[profile con]\nregion = us-east-1\nlogin_session = arn:aws:iam::111122223333:user/alice\n")
+    _demand(authd_token("-i", "prod", AWS_PROFILE="con"), "aws login")
+
+
+@pytest.fixture
+def company_proxy(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Run a TLS server whose certificate is signed by a private CA, and give its URL and the CA file."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    yield f"https://127.0.0.1:{server.server_port}", bundle
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_connections(
+    authd_token: Callable[..., Answer], keys: dict[str, str], company_proxy: tuple[str, Path], tmp_path: Path
+) -> None:
+    """Untrusted certificates, unusable CA bundles and dead endpoints are named with their setting."""
+    url, _ = company_proxy
+    call = ("-i", "prod", "-r", ROLE)
+    keys.update(AWS_ENDPOINT_URL_STS=url, AWS_MAX_ATTEMPTS="1")
+    _demand(authd_token(*call), "certificate", "not trusted", "company proxy", "AWS_CA_BUNDLE")
+    _demand(authd_token(*call, AWS_CA_BUNDLE="/no/ca.pem"), "AWS_CA_BUNDLE names /no/ca.pem", "No such file")
+    _demand(authd_token(*call, AWS_CA_BUNDLE=str(tmp_path)), "folder")
+    junk = tmp_path / "junk.pem"
+    junk.write_text("junk")
+    _demand(authd_token(*call, AWS_CA_BUNDLE=str(junk)), "no PEM certificates")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        dead = f"127.0.0.1:{closed.getsockname()[1]}"
+        for scheme in ("http", "https"):
+            answer = authd_token(*call, AWS_ENDPOINT_URL_STS=f"{scheme}://{dead}")
+            _demand(answer, f"cannot reach {dead}", "AWS_ENDPOINT_URL_STS", "unset it")
+        _demand(authd_token(*call, HTTPS_PROXY=f"http://{dead}"), "proxy", "HTTPS_PROXY")
+
+
+@pytest.mark.parametrize(
+    "option", [("--external-id", "ext"), ("--session-name", "me"), ("--forward-session-name",), ("--duration", "1h")]
+)
+@pytest.mark.parametrize("cache", [(), ("--cache",)])
+def test_options_without_effect(
+    authd_token: Callable[..., Answer], keys: dict[str, str], option: tuple[str, ...], cache: tuple[str, ...]
+) -> None:
+    """An option of a role that isn't assumed gives a warning, at every call."""
+    for _ in range(2):
+        answer = authd_token("-i", "prod", *option, *cache)
+        assert answer.status == 0
+        assert answer.err.startswith(f"authd-token: warning: {option[0]} without effect")
+        assert "--role" in answer.err
+
+
+def test_an_outdated_version_is_echoed(authd_token: Callable[..., Answer], keys: dict[str, str]) -> None:
+    """The version v1alpha1 is echoed, with a warning that names the remedy."""
+    version = "client.authentication.k8s.io/v1alpha1"
+    info = json.dumps({"kind": "ExecCredential", "apiVersion": version, "spec": {}}, separators=(",", ":"))
+    answer = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=info)
+    assert json.loads(answer.out)["apiVersion"] == version
+    assert "v1alpha1" in answer.err
+    assert "write v1beta1" in answer.err
+
+
+def test_an_empty_profile_is_unset(authd_token: Callable[..., Answer], keys: dict[str, str]) -> None:
+    """An empty AWS_PROFILE, as a template may write it, is no profile."""
+    answer = authd_token("-i", "prod", AWS_PROFILE="")
+    assert (answer.status, answer.err, answer.key_id) == (0, "", KEY_ID)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("token", "-i", "c1", "-v", "debug"),
+        ("-i", "c1", "--log-verbosity=2"),
+        ("--region", "eu-west-1", "eks", "get-token", "--cluster-name", "c1", "--output", "json"),
+        ("eks", "get-token", "--cluster-id", "c1"),
+    ],
+)
+def test_arguments_of_other_programs(
+    authd_token: Callable[..., Answer], keys: dict[str, str], arguments: tuple[str, ...]
+) -> None:
+    """Arguments for aws-iam-authenticator and for the AWS CLI give a token."""
+    answer = authd_token(*arguments)
+    assert (answer.status, answer.err) == (0, "")
+    assert answer.region == "eu-west-1"
+
+
+def test_the_role_of_the_aws_cli(authd_token: Callable[..., Answer], keys: dict[str, str], sts: object) -> None:
+    """The option --role-arn assumes the role."""
+    assert authd_token("eks", "get-token", "--cluster-name", "c1", "--role-arn", ROLE).status == 0
+    assert [call["RoleArn"] for call in sts.calls("AssumeRole")] == [ROLE]
+
+
+def test_words(authd_token: Callable[..., Answer]) -> None:
+    """The words `version` and `help` are the options, and `completion` prints a script for each shell."""
+    assert authd_token("version").out == authd_token("--version").out
+    assert authd_token("help").out == authd_token("--help").out
+    for shell in ("bash", "zsh", "fish"):
+        assert "cluster-id" in authd_token("completion", shell).out
+    _demand(authd_token("completion", "csh"), "bash, zsh or fish")

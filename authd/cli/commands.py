@@ -25,6 +25,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "token": Command(
             module="authd.cli.token", summary="print a credential for kubectl, as authd-token", is_direct=True
         ),
+        "kubeconfig": Command(
+            module="authd.cli.kubeconfig.command", summary="write, convert and test kubeconfig users"
+        ),
         "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
         "rotate-ca": Command(
             module="authd.cli.bootstrap.rotate_ca", summary="change the CA of the webhook without a refused login"

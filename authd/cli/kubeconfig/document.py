@@ -113,7 +113,17 @@ class Document:
     def append(self, section: str, value: Any) -> None:
         """Append an entry to a section, which is created if it is missing."""
         node = child(self._root, section)
-        if node is None:
+        if (
+            self._root is not None
+            and self._root.flow_style
+            and not (isinstance(node, yaml.SequenceNode) and node.value)
+        ):
+            # JSON, or YAML that is written like it.
+            if node is None:
+                self._insert_flow(self._root, f"{_flow(section)}: {_flow([value])}")
+            else:
+                self._edits.append(Edit(node.start_mark.index, _end(node), _flow([value])))
+        elif node is None:
             before = "" if not self.text or self.text.endswith("\n") else "\n"
             end = len(self.text)
             self._edits.append(Edit(end, end, f"{before}{section}:\n{_block([value], 0)}\n"))
@@ -134,6 +144,9 @@ class Document:
         node = child(self._root, key)
         if node is not None:
             self.replace(node, value)
+            return
+        if self._root is not None and self._root.flow_style:
+            self._insert_flow(self._root, f"{_flow(key)}: {_flow(value)}")
             return
         before = "" if not self.text or self.text.endswith("\n") else "\n"
         self._edits.append(Edit(len(self.text), len(self.text), f"{before}{_block({key: value}, 0)}\n"))

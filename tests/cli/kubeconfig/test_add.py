@@ -118,6 +118,7 @@ def test_a_dry_run_writes_nothing(run: Callable, kubeconfig: Path) -> None:
     [
         "", "users: []\n", "users: null\nkind: Config\n", "users:\n", '{"kind": "Config", "users": []}\n',
         '{"users": [{"name": "a", "user": {"token": "x"}}], "contexts": null}', "kind: Config",
+        '{"users": null, "clusters": [{"name": "prod", "cluster": {}}], "contexts": []}', "{}",
         "users:\n  - name: a\n    user: {token: x}\n  # last\n",
         "users:\n- name: prod\n  user: {}\n", "users:\n- name: prod\n  user:\n- name: b\n  user: {}\n",
         "users: [{name: prod, user: {exec: {command: x, args: [a, b], env: null}}}]\n",

@@ -32,7 +32,9 @@ def _print_and_exit(output: bytes, arguments: list[str]) -> None:
             output = output[write(1, output) :]
     except OSError as error:
         from authd.client.output.messages import fail, use_json
+        from authd.client.output.process import claim_process
 
+        claim_process()
         use_json(parse_flags(arguments).log_format == "json")
         fail(f"the output cannot be written: {error.strerror}")
         _exit(1)

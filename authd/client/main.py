@@ -11,6 +11,7 @@ from authd.client.fast.errors import ClientError, UnknownArgument, UsageError
 from authd.client.fast.exec_credential import parse_exec_info
 from authd.client.fast.flags import Options, parse_flags
 from authd.client.output.messages import fail, use_json
+from authd.client.output.process import claim_process
 from authd.client.output.stdio import occupy_closed_streams, print_out
 
 _FAILED = 1
@@ -23,6 +24,7 @@ def main(argv: list[str]) -> int:
 
     The status is 0 with a credential on stdout, 1 for a failure and 2 for a wrong command line.
     """
+    claim_process()
     occupy_closed_streams()
     try:
         options = parse_flags(argv)

@@ -91,7 +91,7 @@ def _handler(api: APIServer) -> type[BaseHTTPRequestHandler]:
                 self._send(401, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401})
                 return
             api.accepted.append(key_id)
-            path = self.path.partition("?")[0]
+            path = self.path.partition("?")[0].rstrip("/")
             found = _documents(key_id, reviews=api.reviews).get(path)
             self._send(200 if found else 404, found or {"kind": "Status", "apiVersion": "v1", "code": 404})
 
@@ -118,8 +118,11 @@ def _documents(key_id: str, *, reviews: bool) -> dict[str, object]:
     found: dict[str, object] = {
         "/version": {"major": "1", "minor": "33", "gitVersion": "v1.33.0", "gitCommit": "", "gitTreeState": "",
                      "buildDate": "", "goVersion": "", "compiler": "", "platform": ""},
-        "/version/": {"major": "1", "minor": "33", "gitVersion": "v1.33.0", "gitCommit": "", "gitTreeState": "",
-                      "buildDate": "", "goVersion": "", "compiler": "", "platform": ""},
+        "/api": {"kind": "APIVersions", "versions": ["v1"]},
+        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+        "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": [
+            {"name": "namespaces", "singularName": "namespace", "namespaced": False, "kind": "Namespace",
+             "verbs": ["get", "list"], "shortNames": ["ns"]}]},
         "/api/v1/namespaces": {"kind": "NamespaceList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"},
                                "items": [namespace]},
         "/api/v1/namespaces/default": {"kind": "Namespace", "apiVersion": "v1", **namespace},

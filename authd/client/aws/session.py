@@ -16,6 +16,7 @@ from authd.client.aws.settings_check import check_sources, check_switches, confi
 from authd.client.cache.role_cache import ProfileRoleCache, RoleCache
 from authd.client.fast.exec_credential import ExecInfo
 from authd.client.fast.sts_host import GLOBAL_REGION
+from authd.client.output.process import is_own_process
 from authd.client.request.token_request import TokenRequest
 
 _CONNECT_SECONDS = 5
@@ -42,6 +43,10 @@ def open_session(request: TokenRequest, info: ExecInfo) -> AWSSession:
         import botocore.session
         import botocore.signers
     session = botocore.session.Session(profile=request.profile)
+    if request.profile is None:
+        # botocore prefers AWS_DEFAULT_PROFILE, and takes an empty variable for a name.
+        name = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or None
+        session.get_component("config_store").set_config_variable("profile", name)
     scoped = session.get_scoped_config()
     profile = session.get_config_variable("profile") or "default"
     check_switches(scoped, profile)
@@ -88,7 +93,7 @@ def use_role_cache(session: AWSSession, roles: RoleCache | None, login_state: by
 def _without_pyopenssl() -> Iterator[None]:
     """Keep botocore from loading pyOpenSSL, which is unused but takes a quarter of its start time."""
     name = "urllib3.contrib.pyopenssl"
-    if name in sys.modules or "botocore.httpsession" in sys.modules:
+    if not is_own_process() or name in sys.modules or "botocore.httpsession" in sys.modules:
         yield
         return
     sys.modules[name] = None  # type: ignore[assignment]

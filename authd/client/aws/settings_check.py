@@ -37,10 +37,12 @@ def check_switches(scoped: dict[str, Any], profile: str) -> None:
 
 def check_sources(request: TokenRequest, scoped: dict[str, Any], profile: str) -> None:
     """Raise ClientError for malformed settings of the credentials that botocore is going to use."""
-    if request.profile is None and "AWS_ACCESS_KEY_ID" in os.environ:
-        if not os.environ["AWS_ACCESS_KEY_ID"]:
+    if request.profile is None:
+        key_id = os.environ.get("AWS_ACCESS_KEY_ID")
+        if key_id == "" and os.environ.get("AWS_SECRET_ACCESS_KEY"):
             raise UsageError("AWS_ACCESS_KEY_ID is empty though AWS_SECRET_ACCESS_KEY is set; set both or neither")
-        return
+        if key_id:
+            return
     if scoped.get("role_arn"):
         try:
             grammar.role_arn(scoped["role_arn"])

@@ -28,6 +28,11 @@ def find_source_credentials(session: AWSSession, inputs: Inputs, request: TokenR
     if found is None:
         raise ClientError(Profiles(request).fault() or _not_found(session))
     _check_clock(session)
+    return checked_credentials(session, found), str(found.method)
+
+
+def checked_credentials(session: AWSSession, found: Any) -> Credentials:
+    """Return botocore's credentials `found`. Raises ClientError if they are malformed or have expired."""
     frozen = found.get_frozen_credentials()
     # botocore has no public attribute for the expiry.
     expiry: Any = getattr(found, "_expiry_time", None)
@@ -40,7 +45,7 @@ def find_source_credentials(session: AWSSession, inputs: Inputs, request: TokenR
     check_keys(session.botocore, str(found.method), (keys.access_key, keys.secret_key, keys.session_token))
     if keys.expires_at is not None and keys.expires_at <= time.time():
         raise ClientError("the AWS credentials have expired; get new ones from where these came from")
-    return keys, str(found.method)
+    return keys
 
 
 def _require_readable(inputs: Inputs) -> None:

@@ -1,10 +1,11 @@
-"""Messages on stderr: one line each, as text or as JSON."""
+"""Messages on stderr: one line each, as text or as JSON. A library logs them as `authd.client` instead."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 
+from authd.client.output.process import is_own_process
 from authd.client.output.stdio import print_error
 
 # Set once, from --log-format.
@@ -28,6 +29,11 @@ def warn(sentence: str) -> None:
 
 def _write_line(level: str, sentence: str) -> None:
     line = " ".join(sentence.split())
+    if not is_own_process():
+        import logging
+
+        logging.getLogger("authd.client").log(getattr(logging, level.upper()), line)
+        return
     if _style["json"]:
         line = json.dumps({"level": level, "msg": line})
     else:

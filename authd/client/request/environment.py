@@ -12,12 +12,34 @@ from authd.client.fast.sigv4 import NotOnFastPath
 
 # Stands in for a missing home folder: nothing exists below it, and nothing can be created there.
 _NO_HOME = os.devnull
-_PATH_VARIABLES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+_PATH_VARIABLES = (b"AWS_CONFIG_FILE", b"AWS_SHARED_CREDENTIALS_FILE")
 
 
 def collect_inputs(options: Options, exec_info: ExecInfo) -> Inputs:
-    """Return the inputs from this process's environment. Raises UsageError if the settings file can't be read."""
-    environ = expanded_environment()
+    """Return the inputs from the environment of authd-token's own process, which botocore sees with the same changes.
+
+    Raises UsageError if the settings file can't be read.
+    """
+    return _inputs(options, exec_info, expanded_environment())
+
+
+def read_inputs(options: Options, exec_info: ExecInfo) -> Inputs:
+    """Return the inputs from the environment of another program's process, without changes to it."""
+    return _inputs(options, exec_info, _expanded(effective_environment(dict(os.environb))))
+
+
+def expanded_environment() -> dict[bytes, bytes]:
+    """Return this process's environment, with a home folder and with expanded paths. botocore gets the same home."""
+    effective = effective_environment(dict(os.environb))
+    for ignored in set(os.environb).difference(effective):
+        del os.environb[ignored]
+    environ = _expanded(effective)
+    if environ[b"HOME"] == os.fsencode(_NO_HOME):
+        os.environ["HOME"] = _NO_HOME
+    return environ
+
+
+def _inputs(options: Options, exec_info: ExecInfo, environ: dict[bytes, bytes]) -> Inputs:
     try:
         inputs = Inputs(options, exec_info, environ, lenient=True)
     except NotOnFastPath:
@@ -27,23 +49,17 @@ def collect_inputs(options: Options, exec_info: ExecInfo) -> Inputs:
     return inputs
 
 
-def expanded_environment() -> dict[bytes, bytes]:
-    """Return this process's environment, with a home folder and with expanded paths."""
+def _expanded(environ: dict[bytes, bytes]) -> dict[bytes, bytes]:
     home = os.path.expanduser("~")
-    if not home.startswith("/") or os.environ.get("HOME") == "":
+    if not home.startswith("/") or environ.get(b"HOME") == b"":
         # Otherwise botocore would look for credentials below the working directory or the root folder.
-        home = os.environ["HOME"] = _NO_HOME
-    effective = effective_environment(dict(os.environb))
-    for ignored in set(os.environb).difference(effective):
-        # botocore reads the process's environment.
-        del os.environb[ignored]
-    environ = effective
+        home = _NO_HOME
     environ[b"HOME"] = os.fsencode(home)
     for name in _PATH_VARIABLES:
-        path = os.environ.get(name)
+        path = environ.get(name)
         if path is not None:
             expanded = os.path.expanduser(os.path.expandvars(path))
             # A path that can't be expanded names no file.
-            plain = expanded and "$" not in expanded and not expanded.startswith("~")
-            environ[os.fsencode(name)] = os.fsencode(expanded if plain else os.devnull)
+            plain = expanded and b"$" not in expanded and not expanded.startswith(b"~")
+            environ[name] = expanded if plain else os.fsencode(os.devnull)
     return environ

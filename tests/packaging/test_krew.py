@@ -39,4 +39,4 @@ def test_the_plugin_runs_authd(tmp_path):
     missing = subprocess.run(
         [script], env={"PATH": "/bin:/usr/bin", "HOME": str(tmp_path)}, capture_output=True, text=True, check=False
     )
-    assert (missing.returncode, "pipx install authd" in missing.stderr) == (2, True)
+    assert (missing.returncode, "pipx install ." in missing.stderr) == (2, True)

@@ -37,7 +37,7 @@ spec:
     Writes the kubeconfig user of a cluster that logs in with AWS IAM (add), changes users of
     aws-iam-authenticator and the AWS CLI into such users (convert), and tests a login (test).
   caveats: |
-    The plugin needs authd on PATH: pipx install authd
+    The plugin needs authd on PATH: install it from its clone or wheel (pipx install .)
   platforms:
   - selector:
       matchExpressions:

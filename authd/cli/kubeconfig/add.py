@@ -16,7 +16,7 @@ _DESCRIPTION = """\
 Write the user of a cluster into the kubeconfig, or change the existing one. If the kubeconfig has the cluster, its
 context is written too. Comments and order of the file are kept. The changes are shown, and the old file is kept.
 """
-_INSTALL_HINT = "authd-token is missing; install it with `pipx install authd`"
+_INSTALL_HINT = "authd-token is missing; install authd from its clone or wheel (`pipx install .`)"
 #: Other ways to log in that a user can't have beside an exec plugin.
 _OTHER_LOGINS = ("token", "tokenFile", "client-certificate", "client-certificate-data", "username", "auth-provider")
 

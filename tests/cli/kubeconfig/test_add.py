@@ -64,7 +64,7 @@ def test_a_new_file(run: Callable, kubeconfig: Path) -> None:
                     "dev",
                     "--cache",
                 ],
-                "installHint": "authd-token is missing; install it with `pipx install authd`",
+                "installHint": "authd-token is missing; install authd from its clone or wheel (`pipx install .`)",
                 "interactiveMode": "IfAvailable",
                 "provideClusterInfo": False,
             }

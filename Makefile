@@ -10,7 +10,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test clean
+.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test site clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -23,6 +23,7 @@ help:
 	@echo 'make bench   benchmarks of the token plugin and the daemon'
 	@echo 'make dist    build wheel, sdist, bill of materials and checksums into dist/'
 	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
+	@echo 'make site    build the documentation site into site/, with checked links'
 	@echo 'make lock    renew requirements.txt from constraints.txt'
 	@echo 'make clean   remove everything that the others made'
 
@@ -86,8 +87,11 @@ deb: dist
 deb-test:
 	AUTHD_DEB=$$(realpath dist/authd_*.deb) $(BIN)/python -m pytest tests/packaging/test_deb.py
 
+site: $(VENV)/installed-site $(VENV)/installed-daemon
+	AUTHD_PYTHON=$(abspath $(BIN)/python) NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build
+	rm -rf $(VENV) $(VENV)-site site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build
 
 $(VENV)/installed-daemon: $(VENV)/made $(INSTALLED_FROM)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon]'
@@ -99,6 +103,12 @@ $(VENV)/installed-test: $(VENV)/made $(INSTALLED_FROM)
 
 $(VENV)/installed-uv: $(VENV)/made
 	$(PIP) install --quiet --constraint constraints.txt uv
+	@touch $@
+
+# An environment of its own, because the site's packages are no part of the tests.
+$(VENV)/installed-site: $(VENV)/made
+	$(PYTHON) -m venv $(VENV)-site
+	$(VENV)-site/bin/pip --disable-pip-version-check install --quiet 'mkdocs-material>=9.5,<10'
 	@touch $@
 
 $(VENV)/made:

@@ -30,8 +30,8 @@ _OTHER_USERS, _STRANGERS = 60, 600
 #: Logins a second, as shares of the calls: of all other users (50 at 300 calls), and of the attacked user with a
 #: confirmed token and with new ones (10 each).
 _OTHERS_SHARE, _ATTACKED_SHARE = 1 / 6, 1 / 30
-#: Seconds before the flood is watched, and after, for the last tries.
-_RISE_SECONDS, _FALL_SECONDS = 3, 6
+#: Seconds before the flood is watched, in which it uses up its burst, and after, for the last tries.
+_RISE_SECONDS, _FALL_SECONDS = 5, 6
 _FACTOR, _NEW_SHARE = 3.0, 0.9
 
 

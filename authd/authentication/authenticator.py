@@ -201,8 +201,9 @@ class Authenticator(Generic[TokenT]):
     async def _call(self, request: TokenT) -> _Outcome:
         """Call STS within the limits. Never raises, because other reviews may share the outcome."""
         try:
-            # First of all: a call that an open circuit refuses must not wait for a permit, nor take one from others.
-            self._breakers.check(request.host, known=self._limiter.is_known(request))
+            if self._breakers.has_failures:
+                # A call that an open circuit refuses must not wait for a permit, nor take one from others.
+                self._breakers.check(request.host, known=self._limiter.is_known(request))
             permit = await self._limiter.acquire(request)
         except Unavailable as error:
             return error

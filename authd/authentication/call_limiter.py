@@ -85,7 +85,8 @@ class CallLimiter:
         permit = Permit(request, standing, key, self._tries.pop(request.digest, 0) if self._tries else 0)
         if key is not None and standing is Standing.KNOWN:
             key.calls += 1
-        if not self._waits_before(standing) and self._may_start(host, standing, self._clock.seconds()):
+        nobody_waits = self._timer is None or not self._waits_before(standing)
+        if nobody_waits and self._may_start(host, standing, self._clock.seconds()):
             self._start(host, permit)
         else:
             await self._wait(host, permit)
@@ -124,7 +125,8 @@ class CallLimiter:
 
     async def _wait(self, host: HostSlots, permit: Permit) -> None:
         permit.deadline = self._clock.seconds() + QUEUE_SECONDS
-        permit.turn = Deferred(lambda _: self._withdraw(permit))
+        turn: Deferred[None] = Deferred(lambda _: self._withdraw(permit))
+        permit.turn = turn
         waiting = self._waiting[permit.standing]
         waiting[permit] = host
         host.pools[permit.standing].add(permit)
@@ -134,7 +136,7 @@ class CallLimiter:
             pools = (host.pools[permit.standing] for host in self._hosts.values())
             self._reject(max(pools, key=len).surplus())
         self._dispatch()
-        await permit.turn
+        await turn
 
     def _unqueue(self, permit: Permit) -> HostSlots:
         host = self._waiting[permit.standing].pop(permit)
@@ -150,18 +152,19 @@ class CallLimiter:
         self._tries[permit.request.digest] = permit.tries + 1
         if len(self._tries) > _MOST_TRIES:
             self._tries.popitem(last=False)
-        permit.turn.errback(self._overloaded())
+        if permit.turn is not None:
+            permit.turn.errback(self._overloaded())
 
     def _end(self, host: HostSlots, permit: Permit) -> None:
         """Note that a call has ended, or waits no more. An idle host that doesn't answer is forgotten."""
         if permit.key is not None and permit.standing is Standing.KNOWN:
             permit.key.calls -= 1
-        if not host.in_flight and not host.waiting and not host.is_proven(self._clock.seconds()):
+        if not host.in_flight and not host.is_proven(self._clock.seconds()) and not host.waiting:
             self._hosts.pop(permit.request.host, None)
 
     def _dispatch(self) -> None:
         """Start calls that wait, as many as the limits allow. A call that ends at once comes back here: not deeper."""
-        if self._dispatching:
+        if self._dispatching or self._timer is None:  # the timer runs as long as a call waits
             return
         self._dispatching = True
         try:
@@ -169,7 +172,8 @@ class CallLimiter:
                 while pools := self._ready(lane):
                     permit = choose(pools).draw()
                     self._start(self._unqueue(permit), permit)
-                    permit.turn.callback(None)
+                    if permit.turn is not None:
+                        permit.turn.callback(None)
         finally:
             self._dispatching = False
 
@@ -185,8 +189,8 @@ class CallLimiter:
         ]
 
     def _tick(self) -> None:
-        self._timer = None
         self._dispatch()
+        self._timer = None
         now = self._clock.seconds()
         for calls in self._waiting.values():
             for permit in list(takewhile(lambda one: one.deadline <= now, calls)):

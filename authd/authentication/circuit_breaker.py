@@ -80,6 +80,11 @@ class CircuitBreakers:
         """Return the hosts with an open circuit, each with the reason of its last failure."""
         return {host: circuit.reason for (host, _), circuit in self._circuits.items() if circuit.is_open}
 
+    @property
+    def has_failures(self) -> bool:
+        """Whether the last call to any host failed."""
+        return bool(self._circuits)
+
     def check(self, host: str, *, known: bool) -> None:
         """Raise `Unavailable(circuit_open)` if no call to a host may start now. Call it before waiting for a permit."""
         circuit = self._circuits.get((host, known))

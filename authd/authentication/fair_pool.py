@@ -33,7 +33,7 @@ class Permit:
         self.tries = tries
         self.proven = False
         self.deadline = 0.0
-        self.turn: Deferred[None] = Deferred()
+        self.turn: Deferred[None] | None = None
 
     @property
     def known(self) -> bool:

@@ -18,12 +18,11 @@ from authd.emulator.process import EmulatorProcess
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.settings import USUAL_USERS, user
 from tests.trouble.rig.crowd import Crowd
-from tests.trouble.rig.reading import LATE, LET_IN, OPEN, outcome
+from tests.trouble.rig.reading import LATE, LET_IN, OPEN, OVERLOADED, outcome
 
 UNKNOWN = (200, "unknown_access_key")
 FORGED = (200, "signature_mismatch")
 UNMAPPED = (200, "identity_not_mapped")
-OVERLOADED = (429, "overloaded")
 #: Alice's key ID with another secret key.
 FORGER = (ALICE_KEY[0], BOB_KEY[1])
 FLOOD = 200

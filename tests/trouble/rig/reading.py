@@ -9,6 +9,7 @@ LET_IN = (200, "allowed")
 OPEN = (503, "circuit_open")
 LATE = (504, "sts_timeout")
 LOST = (502, "sts_unreachable")
+OVERLOADED = (429, "overloaded")
 
 
 def outcome(answer: Answer) -> tuple[int, str]:

@@ -115,3 +115,18 @@ def test_wrong_flags_are_one_sentence(links, program, arguments, message):
     assert ended.returncode == (2 if program == "authd" else 1)
     assert message in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_sources_in_the_cluster(begin, fill, tmp_path):
+    """The sources of the cluster start without a cluster: the daemon runs, and /readyz says what is missing."""
+    kubeconfig = tmp_path / "admin.yaml"
+    kubeconfig.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n"
+        "contexts: [{name: a, context: {cluster: a, user: a}}]\nusers: [{name: a, user: {token: t}}]\n"
+    )
+    daemon = begin("authd", *fill("g24-aws-auth-backend.args"), f"--kubeconfig={kubeconfig}")
+    event = daemon.wait_for_message(LISTENING)
+    daemon.port, daemon.health_port = event["port"], event["health_port"]
+    answer = daemon.health("/readyz")
+    assert answer.status == 503
+    assert b"EKSConfigMap" in answer.body

@@ -15,7 +15,7 @@ from authd.config.values import InvalidValue, listed, name
 MOUNTED_FILE = "MountedFile"
 #: Names of releases of aws-iam-authenticator before 0.5.
 _OLD_NAMES = MappingProxyType({"File": MOUNTED_FILE, "ConfigMap": "EKSConfigMap"})
-_BACKENDS = (MOUNTED_FILE, "EKSConfigMap", "CRD", "DynamicFile")
+BACKENDS = (MOUNTED_FILE, "EKSConfigMap", "CRD", "DynamicFile")
 
 
 def read_backends(server: Section) -> tuple[str, ...]:
@@ -73,8 +73,8 @@ def _warn_of_backend(
 
 def _backend(text: str) -> str:
     backend = _OLD_NAMES.get(text, text)
-    if backend not in _BACKENDS:
-        near = difflib.get_close_matches(text[:64], _BACKENDS, n=1)
-        meant = f": did you mean {near[0]}?" if near else f": known are {listed(_BACKENDS)}"
+    if backend not in BACKENDS:
+        near = difflib.get_close_matches(text[:64], BACKENDS, n=1)
+        meant = f": did you mean {near[0]}?" if near else f": known are {listed(BACKENDS)}"
         raise InvalidValue(f"names an unknown backend{meant}")
     return backend

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from authd.config.addresses import host_name, listen_address, port
-from authd.config.backends import MOUNTED_FILE, read_backends, read_prefixes, warn_of_idle_options
-from authd.config.document.nodes import Broken, MappingNode, Scalar
+from authd.config.backends import BACKENDS, MOUNTED_FILE, read_backends, read_prefixes, warn_of_idle_options
+from authd.config.document.nodes import MappingNode, Scalar
 from authd.config.problems import Problems
 from authd.config.rules.reader import RuleReader
 from authd.config.rules.table import reading_accounts, reading_table
@@ -45,12 +45,14 @@ def reading_settings(
     server = top.section("server", SERVER)
     partition = server.value("partition", one_of(partitions), _DEFAULT.partition)
     backends = read_backends(server)
-    prefixes = read_prefixes(server, backends)
+    files = _files(server)
+    # The file of `dynamicBackendModePath` may name any source later.
+    possible = BACKENDS if files["dynamic_backend_mode_path"] else backends
+    prefixes = read_prefixes(server, possible)
     scrubbed = yield from reading_accounts(server, "scrubbedAccounts")
     table = yield from reading_table(server, rules, partition, prefixes.get(MOUNTED_FILE, ()))
-    warn_of_idle_options(server, backends)
-    _warn_of_no_mapping(problems, table, backends)
-    _warn_of_dynamic_backends(server)
+    warn_of_idle_options(server, possible)
+    _warn_of_no_mapping(problems, table, possible)
     settings = Settings(
         cluster_id=cluster or "",
         default_role=_unused(top, "", "defaultRole", role_arn),
@@ -60,11 +62,11 @@ def reading_settings(
         reserved_prefixes=prefixes,
         sts=read_sts(server, partitions[partition]),
         **_listening(server),
-        **_files(server),
+        **files,
         **_answers(server),
         **_sources(server),
     )
-    return settings, table if MOUNTED_FILE in backends else _NO_MAPPINGS
+    return settings, table if MOUNTED_FILE in possible else _NO_MAPPINGS
 
 
 def _listening(server: Section) -> dict[str, Any]:
@@ -142,12 +144,6 @@ def _warn_of_no_mapping(problems: Problems, table: MappingTable, backends: tuple
         Scalar(0, 0, ""),
         "no mapping can match, so that nobody can log in: add server.mapRoles, mapUsers or mapAccounts",
     )
-
-
-def _warn_of_dynamic_backends(server: Section) -> None:
-    node = server.node_of("dynamicBackendModePath")
-    if node is not None and not isinstance(node, Broken) and node.origin is None:
-        server.problems.warn(node, "server.dynamicBackendModePath has no effect yet: server.backendMode is in force")
 
 
 def _path(server: Section, setting: str, default: Default) -> str | Default:

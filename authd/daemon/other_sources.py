@@ -22,6 +22,7 @@ from authd.sources.dynamic_file import DynamicFile
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import SeenIdentities
 from authd.sources.source import Source
+from authd.sources.source_set import SourceSet
 
 
 def other_sources(
@@ -32,7 +33,7 @@ def other_sources(
     seen: SeenIdentities,
     reloaded: Callable[[str], None],
 ) -> tuple[Source, ...]:
-    """Return the sources beside the settings file, in their order.
+    """Return the sources beside the settings file, in their order, or one that follows `dynamicBackendModePath`.
 
     Raises `ConfigError` if a source lacks a setting, or if no API server can be found.
     """
@@ -50,6 +51,10 @@ def other_sources(
             reactor, _client(reactor, settings), **shared, now=time.time, user_ids=seen.principal_ids
         ),
     }
+    if settings.dynamic_backend_mode_path:
+        path = Path(settings.dynamic_backend_mode_path).absolute()
+        more = {name: value for name, value in shared.items() if name != "partitions"}
+        return (SourceSet(reactor, path, make=lambda name: makers[name]() if name in makers else None, **more),)
     return tuple(makers[name]() for name in settings.backend_mode if name in makers)
 
 

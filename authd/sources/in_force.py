@@ -31,12 +31,12 @@ class InForce:
         self.settings = settings
         self.tables = OrderedTables(tables=tuple(SourceTable(source, _EMPTY) for source in sources))
         self._seen = seen
+        self._waiting: dict[str, MappingTable] = {}  # of sources that aren't in the order, or not yet
         self.changed = dict.fromkeys(sources, 0.0)
 
     def replace_at_once(self, source: str, table: MappingTable) -> None:
         """Put a source's first table in force."""
-        self.tables = self.tables.replaced(source, table)
-        self.changed[source] = time.time()
+        self._put(source, table)
 
     def replace(self, source: str, table: MappingTable, share: float | None) -> Generator[None, None, None]:
         """Put a source's new table in force, in steps.
@@ -46,8 +46,38 @@ class InForce:
         """
         if share is not None:
             yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share)
-        self.tables = self.tables.replaced(source, table)  # computed again: another source may have changed meanwhile
+        self._put(source, table)  # computed again: another source may have changed meanwhile
+
+    def _put(self, source: str, table: MappingTable) -> None:
+        if any(entry.source == source for entry in self.tables.tables):
+            self.tables = self.tables.replaced(source, table)
+        else:
+            self._waiting[source] = table
         self.changed[source] = time.time()
+
+    def has_table(self, source: str) -> bool:
+        """Return whether a source has published a table."""
+        return bool(self.changed.get(source))
+
+    def set_order(self, sources: Sequence[str]) -> None:
+        """Put the tables of these sources in force, in this order."""
+        known = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
+        self.tables = OrderedTables(tables=tuple(SourceTable(name, known.get(name, _EMPTY)) for name in sources))
+        self._waiting = {name: table for name, table in known.items() if name not in sources}
+        self.changed |= {name: 0.0 for name in sources if name not in self.changed}
+
+    def reorder(self, sources: Sequence[str], share: float | None) -> Generator[None, None, None]:
+        """Put the tables of these sources in force, in steps. Raises `LockedOut` as `replace` does."""
+        if share is not None:
+            known = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
+            new = OrderedTables(tables=tuple(SourceTable(name, known.get(name, _EMPTY)) for name in sources))
+            yield from self._seen.checking(new, self.tables, share)
+        self.set_order(sources)
+
+    def forget(self, source: str) -> None:
+        """Drop the table of a source that was stopped."""
+        self._waiting.pop(source, None)
+        self.changed.pop(source, None)
 
     def refused(
         self, error: LockedOut, place: str, advice: str = "run `authd reload --force` if that is meant"

@@ -75,6 +75,32 @@ def test_order(make_daemon, mint, api_server, tmp_path):
         assert daemon.health("/readyz").status == 200
 
 
+def test_sources_at_run_time(make_daemon, mint, api_server, tmp_path):
+    """A file changes the list of sources, without a moment in which nobody is mapped."""
+    bob = mint.by_signer(BOB_KEY, expires=700)
+    api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "by-aws-auth"))
+    modes = tmp_path / "modes.json"
+    modes.write_text('{"backendMode": "MountedFile"}')
+    daemon = make_daemon(
+        dynamicBackendModePath=str(modes),
+        kubeconfig=str(api_server.kubeconfig(tmp_path)),
+        users=[user(BOB, "by-file")],
+        roles=[],
+    )
+    with daemon:
+        assert name_of(daemon, bob) == "by-file"
+        modes.write_text('{"backendMode": "EKSConfigMap MountedFile"}')
+        names = set()
+
+        def asked() -> bool:
+            names.add(name_of(daemon, bob))
+            return "by-aws-auth" in names
+
+        wait_until(asked, "the ConfigMap to come into force")
+        assert names == {"by-file", "by-aws-auth"}
+        assert daemon.health("/readyz").status == 200
+
+
 def test_no_cluster(make_daemon):
     """Without a kubeconfig outside of a pod, the daemon ends with a sentence that names the setting."""
     daemon = make_daemon(backendMode=["MountedFile", "CRD"]).launch()

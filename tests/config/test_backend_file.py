@@ -1,0 +1,44 @@
+"""The file of server.dynamicBackendModePath."""
+
+from __future__ import annotations
+
+import pytest
+
+from authd.config.backend_file import read_backend_file
+from authd.config.problems import InvalidSettings
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (b'{"backendMode": "MountedFile"}', ("MountedFile",)),
+        (
+            b'{"Version": "1", "LastUpdatedDateTime": "7", "ClusterID": "c", "backendMode": "DynamicFile CRD"}',
+            ("DynamicFile", "CRD"),
+        ),
+        (b"backendMode: [ConfigMap, File]\n", ("EKSConfigMap", "MountedFile")),
+    ],
+)
+def test_names(content, names):
+    """Names stand in one text, as aws-iam-authenticator writes them, or in a list."""
+    assert read_backend_file(content, "f") == names
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "f:1:1: backendMode is missing"),
+        (b"[]", "backendMode is missing"),
+        (b'{"backendMode": ""}', "backendMode is missing"),
+        (b"{", "not YAML"),
+        (b"a: 1\na: 2\n", "stands twice"),
+        (b'{"backendMode": "Nonsense"}', "names an unknown backend"),
+        (b'{"backendMode": "CRD CRD"}', "twice"),
+        (b'{"backendmode": "CRD", "x": 1}', "unknown setting x"),
+    ],
+)
+def test_errors(content, message):
+    """A broken file is an error with its place."""
+    with pytest.raises(InvalidSettings) as caught:
+        read_backend_file(content, "f")
+    assert message in str(caught.value)

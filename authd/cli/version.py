@@ -40,9 +40,8 @@ def main(arguments: Sequence[str], program: Program) -> int:
 
 
 def _text(output: str, *, short: bool) -> str:
-    facts = {"Version": __version__} if short else {"Version": __version__, "Program": "authd"}
-    if output == "json" and not short:
-        return json.dumps(facts)
-    if output == "text":
-        return __version__ if short else f"authd {__version__}"
-    return "\n".join(f"{name}: {value}" for name, value in facts.items())
+    if short:
+        return __version__
+    if output == "json":
+        return json.dumps({"Version": __version__, "Program": "authd"})
+    return f"authd {__version__}" if output == "text" else f"version: {__version__}\nprogram: authd"

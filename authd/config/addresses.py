@@ -11,6 +11,9 @@ from authd.config.values import InvalidValue, integer
 _MAX_HOST_LENGTH = 253
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_LOCAL_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+#: Names in hosts files and of containers have underscores, too.
+_LOCAL_HOST = re.compile(rf"(?:{_LOCAL_LABEL}\.)*(?![0-9]+\Z){_LOCAL_LABEL}")
 _HOST = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
 _AUTHORITY = re.compile(r"(?:\[([0-9a-fA-F:.]{2,45})\]|([^\[\]:/@]{1,253})):([0-9]{1,5})")
 
@@ -50,13 +53,12 @@ def dns_name(text: str) -> str:
 
 def host(text: str) -> str:
     """Read a DNS name in any case, or an IP address. Returns it in lower case."""
+    if text.isascii() and len(text) <= _MAX_HOST_LENGTH and _LOCAL_HOST.fullmatch(text.lower()):
+        return text.lower()
     try:
-        return dns_name(text.lower() if text.isascii() else text)
+        return ip_address(text)
     except InvalidValue:
-        try:
-            return ip_address(text)
-        except InvalidValue:
-            raise InvalidValue("must be a DNS name or an IP address") from None
+        raise InvalidValue("must be a DNS name or an IP address") from None
 
 
 def host_and_port(text: str) -> tuple[str, int]:

@@ -40,7 +40,7 @@ _NO_PRINCIPALS = {
 
 def arn_fault(text: str) -> str:
     """Return the fault of a text that is no principal's ARN: "has a space at its end …"."""
-    faults = (_surroundings, _placeholder, _invisible, _prefix, _partition, _shape, _account, _resource)
+    faults = (_surroundings, _placeholder, _invisible, _prefix, partition_fault, _shape, _account, _resource)
     return next((fault for find in faults if (fault := find(text))), f"is not the ARN of a principal ({_EXAMPLE})")
 
 
@@ -90,7 +90,8 @@ def _prefix(text: str) -> str:
     return f"is not an ARN, which begins with arn: ({_EXAMPLE})"
 
 
-def _partition(text: str) -> str:
+def partition_fault(text: str) -> str:
+    """Return the fault of an ARN's partition, an empty text if AWS may have it."""
     partition = text.split(":")[1]
     if not _PARTITION.fullmatch(partition):
         return f"has {shown(partition)!r} for the partition: write aws, aws-cn, aws-us-gov or another one of AWS's"

@@ -23,7 +23,8 @@ def read_backends(server: Section) -> tuple[str, ...]:
     lines: dict[str, int] = {}
     for node, backend in server.values("backendMode", _backend, words=True):
         if backend in lines:
-            server.problems.error(node, f"{backend} stands in server.backendMode twice: keep one")
+            server.problems.warn(node, f"{backend} stands in server.backendMode twice: the first one counts; keep one")
+            continue
         lines[backend] = node.line
     return tuple(lines) or (MOUNTED_FILE,)
 

@@ -39,13 +39,13 @@ def text_of(node: Node) -> str:
 class Section:
     """The settings of one mapping. `path` precedes their names in messages."""
 
-    __slots__ = ("_entries", "_path", "node", "problems")
+    __slots__ = ("_entries", "node", "path", "problems")
 
     def __init__(self, node: MappingNode, path: str, names: Names, problems: Problems, extra: str = "\0") -> None:
         """Note an error for each unknown name, apart from those that begin with `extra`."""
         self.node = node
         self.problems = problems
-        self._path = path
+        self.path = path
         self._entries = node.entries
         if not node.entries.keys() <= names.keys():
             for key, (written, _) in node.entries.items():
@@ -74,7 +74,7 @@ class Section:
         node = self.node_of(name)
         if node is None:
             entry = self._entries.get(matched(name))
-            self.problems.error(entry[0] if entry else self.node, f"{self._path}{name} is missing: {why}")
+            self.problems.error(entry[0] if entry else self.node, f"{self.path}{name} is missing: {why}")
             return None
         return self.read(node, name, read, None)
 
@@ -85,7 +85,7 @@ class Section:
         try:
             return read(text_of(node))
         except InvalidValue as wrong:
-            self.problems.error(node, f"{self._path}{name} {wrong}")
+            self.problems.error(node, f"{self.path}{name} {wrong}")
             return default
 
     def items(self, name: str) -> list[Node]:
@@ -97,7 +97,7 @@ class Section:
             return [node] if node.entries else []
         if isinstance(node, Scalar):
             block = " (it is a text: remove the | or the quotes)" if "\n" in node.text else ""
-            self.problems.error(node, f"{self._path}{name} must be a list: write each item as `- item` below it{block}")
+            self.problems.error(node, f"{self.path}{name} must be a list: write each item as `- item` below it{block}")
         return []
 
     def values(self, name: str, read: Callable[[str], Value], *, words: bool = False) -> Iterator[tuple[Node, Value]]:
@@ -114,11 +114,11 @@ class Section:
         """Read a mapping below this one. Returns an empty one if it is absent or wrong."""
         node = self.node_of(name)
         found = None if node is None else self.section_at(node, name, names)
-        return found or Section(_EMPTY, f"{self._path}{name}.", names, self.problems)
+        return found or Section(_EMPTY, f"{self.path}{name}.", names, self.problems)
 
     def section_at(self, node: Node, name: str, names: Names) -> Section | None:
         """Read one node as a mapping below this one. Returns None if it is none."""
-        return section_at(node, f"{self._path}{name}", names, self.problems)
+        return section_at(node, f"{self.path}{name}", names, self.problems)
 
     def _texts(self, name: str, *, words: bool) -> list[Node]:
         node = self.node_of(name)
@@ -129,7 +129,7 @@ class Section:
         if isinstance(node, Scalar):
             return self._split(node, name)
         if isinstance(node, MappingNode) and node.entries:
-            self.problems.error(node, f"{self._path}{name} must be a list: write each item as `- item` below it")
+            self.problems.error(node, f"{self.path}{name} must be a list: write each item as `- item` below it")
         return []
 
     def _split(self, node: Scalar, name: str) -> list[Node]:
@@ -137,7 +137,7 @@ class Section:
         if len(parts) > 1 and any(part != part.strip() for part in parts) and node.origin is None:
             self.problems.warn(
                 node,
-                f"{self._path}{name}: spaces around the commas are left out here, but are part of the values in "
+                f"{self.path}{name}: spaces around the commas are left out here, but are part of the values in "
                 "aws-iam-authenticator: write a list",
             )
         return [node._replace(text=part.strip(), plain=False) for part in parts]

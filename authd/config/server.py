@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -32,6 +33,8 @@ _AUDIT_MEGABYTES = (1, 1_000_000)
 _NO_MAPPINGS = MappingTable(exact=MappingProxyType({}))
 _DEFAULT = Settings(cluster_id="-")
 
+_NO_INSTANCE_NAMES = "no rule has {{EC2PrivateDNSName}}"
+
 Value = TypeVar("Value")
 Default = TypeVar("Default", str, None)
 
@@ -55,7 +58,7 @@ def reading_settings(
     _warn_of_no_mapping(problems, table, possible)
     settings = Settings(
         cluster_id=cluster or "",
-        default_role=_unused(top, "", "defaultRole", role_arn),
+        default_role=_unused(top, "defaultRole", role_arn, None, reason="the daemon has no use for it"),
         partition=partition,
         scrubbed_accounts=frozenset(scrubbed),
         backend_mode=backends,
@@ -64,7 +67,7 @@ def reading_settings(
         **_listening(server),
         **files,
         **_answers(server),
-        **_sources(server),
+        **_sources(server, with_instance_names=rules.use_instance_names or backends != (MOUNTED_FILE,)),
     )
     return settings, table if MOUNTED_FILE in possible else _NO_MAPPINGS
 
@@ -109,29 +112,32 @@ def _answers(server: Section) -> dict[str, Any]:
     }
 
 
-def _sources(server: Section) -> dict[str, Any]:
+def _sources(server: Section, *, with_instance_names: bool) -> dict[str, Any]:
+    read: Any = server.value if with_instance_names else partial(_unused, server, reason=_NO_INSTANCE_NAMES)
     return {
         "dynamic_file_user_id_strict": server.value(
             "dynamicFileUserIDStrict", boolean, _DEFAULT.dynamic_file_user_id_strict
         ),
         "master": server.value("master", name, None),
-        "ec2_role_arn": server.value("ec2DescribeInstancesRoleARN", role_arn, None),
-        "ec2_qps": server.value("ec2DescribeInstancesQps", _EC2_RATE, _DEFAULT.ec2_qps),
-        "ec2_burst": server.value("ec2DescribeInstancesBurst", _EC2_RATE, _DEFAULT.ec2_burst),
+        "ec2_role_arn": read("ec2DescribeInstancesRoleARN", role_arn, None),
+        "ec2_qps": read("ec2DescribeInstancesQps", _EC2_RATE, _DEFAULT.ec2_qps),
+        "ec2_burst": read("ec2DescribeInstancesBurst", _EC2_RATE, _DEFAULT.ec2_burst),
         "source_arn": server.value("sourceARN", name, None),
     }
 
 
-def _unused(section: Section, path: str, setting: str, read: Callable[[str], Value]) -> Value | None:
-    """Read a setting that the daemon has no use for. A wrong value is a warning only."""
+def _unused(
+    section: Section, setting: str, read: Callable[[str], Value], default: Value | None, *, reason: str
+) -> Value | None:
+    """Read a setting that the daemon has no use for, for a reason. A wrong value is a warning only."""
     node = section.node_of(setting)
     if not isinstance(node, Scalar):
-        return section.value(setting, read, None)
+        return section.value(setting, read, default)
     try:
         return read(node.text)
     except InvalidValue as wrong:
-        section.problems.warn(node, f"{path}{setting} {wrong}; it is left out, since the daemon has no use for it")
-        return None
+        section.problems.warn(node, f"{section.path}{setting} {wrong}; it is left out, since {reason}")
+        return default
 
 
 def _warn_of_no_mapping(problems: Problems, table: MappingTable, backends: tuple[str, ...]) -> None:

@@ -16,8 +16,8 @@ MAX_NAME_LENGTH = 1024
 _MAX_PATH_LENGTH = 4096
 
 _CLUSTER_ID = re.compile(r"[!-~](?:[ -~]{0,1022}[!-~])?")
-#: Decimal numbers as YAML writes them, also 21_362 and 21362.0.
-_INTEGER = re.compile(r"(0|[1-9][0-9_]{0,12})(?:\.0{1,9})?")
+#: Numbers as YAML writes them, also 21_362, 21362.0 and 0x5372. A zero before decimal digits would mean octal there.
+_INTEGER = re.compile(r"(0|[1-9](?:_?[0-9]){0,12})(?:\.0{1,9})?|(0x[0-9a-fA-F]{1,8})")
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|ms|m|s))+")
 _DURATION_PART = re.compile(r"([0-9.]+)(h|ms|m|s)")
 _PLAIN_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -26,6 +26,7 @@ _SHARE = re.compile(r"0(?:\.[0-9]{1,9})?|1(?:\.0{1,9})?")
 _ACCOUNT_DIGITS = 12
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _HYPHENATED_ACCOUNT = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}")
+_UNDERSCORED = re.compile(r"[0-9]+(?:_[0-9]+)+")
 _DIGITS = re.compile(r"[0-9]+")
 #: Spellings of YAML 1.1 and of Go's ParseBool.
 _BOOLEANS = {
@@ -69,9 +70,10 @@ def integer(least: int, most: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         match = _INTEGER.fullmatch(text)
-        if match is None or not least <= int(match[1].replace("_", "")) <= most:
+        number = -1 if match is None else int((match[1] or match[2]).replace("_", ""), 0)
+        if not least <= number <= most:
             raise InvalidValue(f"must be a whole number from {least} to {most}")
-        return int(match[1].replace("_", ""))
+        return number
 
     return read
 
@@ -120,7 +122,9 @@ def listed(words: Iterable[str]) -> str:
 
 
 def account(text: str) -> str:
-    """Read an AWS account's number. Zeros at its beginning count."""
+    """Read an AWS account's number. Zeros at its beginning count, and underscores between digits don't, as in YAML."""
+    if _UNDERSCORED.fullmatch(text):
+        text = text.replace("_", "")
     if _HYPHENATED_ACCOUNT.fullmatch(text):
         raise InvalidValue("must be an AWS account's number without hyphens")
     if not _ACCOUNT.fullmatch(text):

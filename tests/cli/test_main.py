@@ -199,10 +199,10 @@ def test_errors_under_another_name(monkeypatch, capsys, name, arguments):
     [
         ("authd", [], f"authd {__version__}\n"),
         ("authd", ["-s"], f"{__version__}\n"),
-        ("authd", ["-o", "yaml"], f"Version: {__version__}\nProgram: authd\n"),
+        ("authd", ["-o", "yaml"], f"version: {__version__}\nprogram: authd\n"),
         ("authd", ["--output=json", "--log-format", "text"], f'{{"Version": "{__version__}", "Program": "authd"}}\n'),
         ("aws-iam-authenticator", [], f'{{"Version": "{__version__}", "Program": "authd"}}\n'),
-        ("aws-iam-authenticator", ["--short"], f"Version: {__version__}\n"),
+        ("aws-iam-authenticator", ["--short"], f"{__version__}\n"),
     ],
 )
 def test_the_version_command(monkeypatch, capsys, name, arguments, out):

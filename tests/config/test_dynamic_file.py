@@ -98,7 +98,7 @@ def test_strict_twice(read):
         (b"{", False, "not YAML"),
         (b"\xff", False, "not text in UTF-8"),
         (b"- &a !x\n", False, "a dynamic file must be"),
-        (b"!x {}", False, "tags"),
+        (b"!!omap {}", False, "tags"),
         ({"mapRoles": [{"rolearn": "x", "username": "y"}]}, False, "f:1:27: mapRoles.roleARN"),
         ({"mapRoles": ["x"]}, False, "mapRoles must be a mapping"),
         ({"mapRoles": "x"}, False, "f:1:14: mapRoles must be a list"),

@@ -55,7 +55,7 @@ def test_names_that_callers_choose(load):
 
 def test_all_problems_are_told_at_once_in_their_order(refuse):
     """Errors of the YAML and of the settings come together, in the order of their places."""
-    problems = refuse("server:\n  port: a\n  mapUsers: [{username: *x}]\n  adress: b\nclusterID: !t c\n")
+    problems = refuse("server:\n  port: a\n  mapUsers: [{username: *x}]\n  adress: b\nclusterID: !!binary c\n")
     assert [(problem.line, problem.column) for problem in problems] == [(2, 9), (3, 14), (3, 25), (4, 3), (5, 12)]
 
 

@@ -90,6 +90,11 @@ GOOD = {
     "port any": (C + "server: {port: 0}", "port", 0),
     "port last": (C + "server: {port: 65535}", "port", 65535),
     "hostname": (C + "server: {hostname: Node-1.Example.ORG}", "hostname", "node-1.example.org"),
+    "hostname of a container": (C + "server: {hostname: Node_1}", "hostname", "node_1"),
+    "port hexadecimal": (C + "server: {port: 0x5372}", "port", 21362),
+    "account with underscores": (
+        C + "server: {scrubbedAccounts: [111_122_223_333]}", "scrubbed_accounts", {"111122223333"},
+    ),
     "hostname longest": (C + f"server: {{hostname: {'a.' * 126}a}}", "hostname", "a." * 126 + "a"),
     "hostname IP": (C + "server: {hostname: 10.0.0.1}", "hostname", "10.0.0.1"),
     "hostname IPv6": (C + "server: {hostname: 'fd00::1'}", "hostname", "fd00::1"),
@@ -167,7 +172,7 @@ BAD = {
     "clusterID empty": ("clusterID: ''", 1, 1, "clusterID is missing"),
     "clusterID null": ("clusterID:", 1, 1, "clusterID is missing"),
     "clusterID word null": ("clusterID: null", 1, 1, "clusterID is missing"),
-    "address": (C + "server: {address: a_b}", 2, 19, "server.address must be an IP address, such as 127.0.0.1"),
+    "address": (C + "server: {address: a:b}", 2, 19, "server.address must be an IP address, such as 127.0.0.1"),
     "kubeconfigPregenerated": (C + "server: {kubeconfigPregenerated: 2}", 2, 34, "must be true or false"),
     "account with hyphens": (C + "server: {mapAccounts: [1111-2222-3333]}", 2, 24, "without hyphens"),
     "names that are there": (
@@ -191,7 +196,7 @@ BAD = {
     "port space": (C + "server: {port: ' 1'}", 2, 16, "server.port must be"),
     "port too large": (C + "server: {port: 65536}", 2, 16, "server.port must be"),
     "port enormous": (C + f"server: {{port: {'9' * 5000}}}", 2, 16, "server.port must be"),
-    "hostname": (C + "server: {hostname: a_b}", 2, 20, "server.hostname must be a DNS name or an IP address"),
+    "hostname": (C + "server: {hostname: a b}", 2, 20, "server.hostname must be a DNS name or an IP address"),
     "hostname no ASCII": (C + "server: {hostname: '\u212aube'}", 2, 20, "server.hostname must be"),
     "hostname long": (C + f"server: {{hostname: {'a.' * 126}ab}}", 2, 20, "server.hostname must be"),
     "hostname IP with port": (C + "server: {hostname: '10.0.0.1:1'}", 2, 20, "server.hostname must be"),
@@ -206,7 +211,6 @@ BAD = {
     "scrubbedAccounts mapping": (C + "server: {scrubbedAccounts: {a: b}}", 2, 28, "server.scrubbedAccounts must be a list"),
     "backendMode unknown": (C + "server: {backendMode: [Mountedfile]}", 2, 24, "did you mean MountedFile?"),
     "backendMode nonsense": (C + "server: {backendMode: [zzz]}", 2, 24, "known are MountedFile, EKSConfigMap, CRD or DynamicFile"),
-    "backendMode twice": (C + "server: {backendMode: [MountedFile, File]}", 2, 37, "MountedFile stands in server.backendMode twice"),
     "audiences": (C + 'server: {audiences: ["a\\tb"]}', 2, 22, "server.audiences must not have control"),
     "userExtra": (C + "server: {userExtra: all}", 2, 21, "server.userExtra must be standard, lowercase or none"),
     "maxTokenLength": (C + "server: {maxTokenLength: 1023}", 2, 26, "must be a whole number from 1024 to 16384"),
@@ -255,6 +259,29 @@ def test_reserved_prefixes_count_for_backends_in_use(load):
         (4, "the prefixes have no effect: DynamicFile is not among server.backendMode"),
         (6, "MountedFile has reserved prefixes already: these replace the earlier ones"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("server: {backendMode: [MountedFile, File]}", "MountedFile stands in server.backendMode twice"),
+        ("server: {ec2DescribeInstancesRoleARN: Describe}", "it is left out, since no rule has {{EC2PrivateDNSName}}"),
+        ("server: {ec2DescribeInstancesQps: 0}", "server.ec2DescribeInstancesQps must be a whole number"),
+        ("defaultRole: Admin", "defaultRole is not an ARN, which begins with arn:"),
+    ],
+)
+def test_values_without_consequence_are_warned_of(load, text, message):
+    """A wrong value that nothing depends on is a warning, and the default is in its place."""
+    loaded = load(C + text)
+    assert [message in warning.message for warning in notable(loaded)] == [True]
+    assert loaded.settings == load(C).settings
+
+
+def test_values_that_rules_need_are_checked(refuse):
+    """With a rule that needs names of instances, their settings must be right."""
+    rule = "{roleARN: 'arn:aws:iam::111122223333:role/N', username: 'system:node:{{EC2PrivateDNSName}}'}"
+    (problem,) = refuse(f"{C}server: {{mapRoles: [{rule}], ec2DescribeInstancesQps: 0}}")
+    assert "must be a whole number from 1 to 10000" in problem.message
 
 
 def test_a_relative_path_is_warned_of(load):
@@ -317,7 +344,7 @@ def test_zeros_lost_from_an_account(refuse, number, lost):
 
 def test_errors_of_options_name_the_option(refuse):
     """A wrong option is told by its name, since no line holds it."""
-    problems = refuse(C, server__port="x", server__stateDir="\t", server__backendMode="MountedFile,File")
+    problems = refuse(C, server__port="x", server__stateDir="\t", server__backendMode="MountedFile,CRT")
     assert {problem.file for problem in problems} == {"--port", "--backend-mode", "--state-dir"}
     assert {problem.line for problem in problems} == {0}
     assert "--port: server.port must be a whole number from 0 to 65535" in map(str, problems)

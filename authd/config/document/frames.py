@@ -86,8 +86,7 @@ class OpenMapping:
             return
         name = matched(key.text)
         if name in self._entries:
-            first = self._entries[name][0].line
-            self._problems.error(key, f"{shown(key.text)} stands twice here, first in line {first}: keep one")
+            self._repeat(name, key, node)
         else:
             self._entries[name] = (key, node)
 
@@ -97,6 +96,19 @@ class OpenMapping:
         if merge is not None:
             self._merge(merge[1])
         return Broken(self.node.line, self.node.column) if self._broken else self.node
+
+    def _repeat(self, name: str, key: Scalar, node: Node) -> None:
+        """Take the later of two values, as aws-iam-authenticator's loader does.
+
+        Two spellings are an error, because chance decides there, and so are two sections, which may be read already.
+        """
+        earlier, value = self._entries[name]
+        twice = f"{shown(key.text)} stands twice here, first in line {earlier.line}"
+        if earlier.text == key.text != _MERGE and type(value) is type(node) is Scalar:
+            self._problems.warn(key, f"{twice}: the later one is in force; keep one")
+            self._entries[name] = (key, node)
+        else:
+            self._problems.error(key, f"{twice}: keep one")
 
     def _merge(self, value: Node) -> None:
         """Add the entries of other mappings. The mapping's own entries and the earlier mappings have precedence."""

@@ -145,7 +145,8 @@ class _Builder:
         is_mapping = type(event) is MappingStartEvent
         if len(self._below) >= MAX_DEPTH:
             raise Unreadable(line, column, f"nested more than {MAX_DEPTH} deep: no setting is")
-        if event.tag is not None and event.tag not in (_MAPPING_TAGS if is_mapping else _SEQUENCE_TAGS):
+        known_tags = _MAPPING_TAGS if is_mapping else _SEQUENCE_TAGS
+        if event.tag is not None and event.tag not in known_tags and not self._ignores_tag(event):
             self._refuse_tag(event)
         self._below.append(self._top)
         if is_mapping:
@@ -175,10 +176,18 @@ class _Builder:
         if event.tag in _TEXT_TAGS:
             node = Scalar(node.line, node.column, event.value)
         elif event.tag is not None and event.tag not in _PLAIN_TAGS:
-            node = self._refuse_tag(event)
+            node = Scalar(node.line, node.column, event.value) if self._ignores_tag(event) else self._refuse_tag(event)
         if event.anchor is not None:
             self._aliases.define(event.anchor, node)
         return node
+
+    def _ignores_tag(self, event: Any) -> bool:
+        """Warn of a tag of somebody's own, which changes nothing. Return whether the tag is one."""
+        if event.tag.startswith(_YAML_TAGS):
+            return False
+        place = Broken(event.start_mark.line + 1, event.start_mark.column + 1)
+        self._problems.warn(place, f"the tag {shown(event.tag)} has no effect: the value is taken as written")
+        return True
 
     def _refuse_tag(self, event: Any) -> Broken:
         place = Broken(event.start_mark.line + 1, event.start_mark.column + 1)

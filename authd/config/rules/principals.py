@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from authd.config.arn_faults import arn_fault
+from authd.config.arn_faults import arn_fault, partition_fault
 from authd.config.document.nodes import Node
 from authd.config.schema import SSO
 from authd.config.section import Section
@@ -99,9 +99,12 @@ def _principal(rule: Section, setting: str) -> PrincipalArn | WildcardArn | None
         if node is not None and _WILDCARD.search(text) and _LITERAL_ARN.fullmatch(text):
             return WildcardArn(text, setting, node)
         try:
-            return parse_arn(text)
+            arn = parse_arn(text)
         except InvalidArn:
             raise InvalidValue(arn_fault(text)) from None
+        if fault := partition_fault(text):
+            raise InvalidValue(fault)
+        return arn
 
     return rule.value(setting, read, None)
 

@@ -64,6 +64,11 @@ class RuleReader:
         self._roles: list[_Draft] = []
         self._users: list[_Draft] = []
 
+    @property
+    def use_instance_names(self) -> bool:
+        """Whether a rule so far needs the names of EC2 instances."""
+        return any("EC2PrivateDNSName" in template.placeholders for template in self._templates.values())
+
     def take_role(self, node: Node) -> None:
         """Read an entry of `mapRoles`."""
         rule = section_at(node, f"{self._path}mapRoles", ROLE, self._problems)

@@ -33,13 +33,13 @@ REFUSED = {
         C + "x-0: &a0 [" + "1," * 4000 + "]\nx-1: [" + "*a0," * 50 + "]", 3, 203, "more than 200000 values",
     ),
     "tag of a list for a text": ("clusterID: !!seq c", 1, 12, "tags (!!seq) are not read"),
-    "duplicate key": (C + "server: {}\nclusterID: d", 3, 1, "clusterID stands twice here, first in line 1"),
+    "duplicate section": (C + "server: {}\nserver: {}", 3, 1, "server stands twice here, first in line 2"),
     "duplicate key in another case": (C + "CLUSTERID: d", 2, 1, "CLUSTERID stands twice here, first in line 1"),
     "duplicate keys of a rule": (
         C + "server:\n  mapRoles:\n  - roleARN: arn:aws:iam::111122223333:role/A\n    username: u\n    rolearn: x",
         6, 5, "rolearn stands twice here, first in line 4",
     ),
-    "tag of a mapping": (C + "server: !mine {}", 2, 9, "tags (!mine) are not read"),
+    "tag of a mapping": (C + "server: !!omap {}", 2, 9, "tags (!!omap) are not read"),
     "tag of a list": (C + "server: {audiences: !!set []}", 2, 21, "tags (!!set) are not read"),
     "key that is a list": (C + "? [a]\n: b", 2, 3, "the name of a setting must be a text"),
     "key that is a mapping": (C + "? {a: b}\n: b", 2, 3, "the name of a setting must be a text"),
@@ -58,7 +58,7 @@ REFUSED = {
     "template as the name of a setting": (C + "{{a}}: b", 2, 1, 'quote it: "{{a}}"'),
     "a list as the file": ("- a", 1, 1, "a settings file must be a mapping"),
     "a text as the file": ("a", 1, 1, "a settings file must be a mapping"),
-    "a tagged text as the file": ("!mine a", 1, 1, "tags (!mine) are not read"),
+    "a tagged text as the file": ("!!binary YQ==", 1, 1, "tags (!!binary) are not read"),
     "an unquoted template as the file": ("{{a}}", 1, 1, 'quote it: "{{a}}"'),
 }  # fmt: skip
 
@@ -102,7 +102,7 @@ def test_broken_yaml_is_told_in_words(refuse, text, line, message):
 
 def test_problems_before_the_break_are_told_too(refuse):
     """What was found before the YAML breaks is not lost."""
-    assert [problem.line for problem in refuse("clusterID: !t c\nserver: [")] == [1, 3]
+    assert [problem.line for problem in refuse("clusterID: !!binary c\nserver: [")] == [1, 3]
 
 
 def test_an_error_of_the_parser_without_a_place(refuse, monkeypatch):
@@ -244,3 +244,23 @@ def test_further_documents(load, rest, warned):
     """Settings are the first document. Content after it is ignored, with a warning."""
     loaded = load(f"{C}server: {{mapAccounts: ['111122223333']}}\n{rest}")
     assert [warning.message.split(":")[0] for warning in loaded.warnings] == ["a second document begins"] * warned
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("clusterID: b\nclusterID: c\nserver: {mapAccounts: '111122223333'}", 1, "the later one is in force"),
+        (
+            "x: 1\nclusterID: !mine c\nserver: !mine {mapAccounts: '111122223333'}".replace("x: 1", "x-a: 1"),
+            12,
+            "has no effect",
+        ),
+    ],
+)
+def test_what_the_other_loader_takes_is_a_warning(load, text, column, message):
+    """A value that stands twice, and a tag of somebody's own, are a warning, and the value is taken."""
+    loaded = load(text)
+    assert loaded.settings.cluster_id == "c"
+    assert (loaded.warnings[0].line, loaded.warnings[0].column) == (2, column)
+    assert message in loaded.warnings[0].message

@@ -177,6 +177,9 @@ def test_sound_rules_are_not_warned_of(load, username, group):
 
 
 REFUSED = {
+    "a partition that AWS does not have": (
+        roles("- {username: u, roleARN: 'arn:xx:iam::111122223333:role/A'}"), 28, "names the partition xx, which AWS does not",
+    ),
     "rules in a text": (
         "clusterID: c\nserver:\n\n  mapRoles: |\n    - roleARN: x\n", 13, "it is a text: remove the | or the quotes",
     ),

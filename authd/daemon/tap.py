@@ -46,7 +46,7 @@ from authd.daemon.telemetry.reactor_lag import MEASURE_SECONDS, ReactorLag
 from authd.daemon.telemetry.stranger_lines import REPORT_SECONDS
 from authd.partition_data import load_partitions
 from authd.sources.changed_file import short_slice
-from authd.sources.directory_watcher import DirectoryWatcher
+from authd.sources.directory_watcher import DirectoryWatcher, watched_places
 from authd.sources.last_good import LastGoodFile
 from authd.sources.lockout_guard import SeenIdentities
 from authd.sources.mounted_file import MountedFile
@@ -147,7 +147,8 @@ class AuthdService(MultiService):
         wiring.publish_state(self._metrics, self._in_force, self._sources, self._certificate)
         self._listen(settings, reviews)
         certificate = StateFiles(folder=Path(settings.state_dir)).certificate
-        for watched in (certificate,) if path is None else (path, certificate):
+        files = [certificate, *map(Path, self._sts.endpoints.ca_files), *([] if path is None else [path])]
+        for watched in (place for file in files for place in watched_places(file)):
             watcher = DirectoryWatcher(self._reactor, watched, self._check_files)
             watcher.start()
             self._watchers.append(watcher)
@@ -228,6 +229,7 @@ class AuthdService(MultiService):
             source.check()
         self._certificate.check()
         self._kubeconfig.check()
+        self._sts.endpoints.refresh()
 
     def _hang_up(self) -> None:
         if self._reviews.audit is not None:

@@ -28,6 +28,9 @@ POLL_SECONDS = 30.0
 #: Seconds between two attempts to watch a missing directory.
 _RETRY_SECONDS = 1.0
 
+#: Longer chains of links are a loop.
+_MAX_LINKS = 8
+
 _MASK = (
     inotify.IN_CLOSE_WRITE
     | inotify.IN_MODIFY
@@ -39,6 +42,22 @@ _MASK = (
     | inotify.IN_DELETE_SELF
     | inotify.IN_MOVE_SELF
 )
+
+
+def watched_places(path: Path) -> list[Path]:
+    """Return the paths to watch for a file: its own, and those of the links on the way to its content.
+
+    An edit of a link's target is no event in the link's directory. Links within that directory need no watch of their
+    own: a ConfigMap's mount swaps its link `..data` there.
+    """
+    places = [path]
+    for _ in range(_MAX_LINKS):
+        if not path.is_symlink():
+            break
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+        if not any(path.is_relative_to(place.parent) for place in places):
+            places.append(path)
+    return places
 
 
 class _Watch(inotify.INotify):

@@ -265,3 +265,15 @@ def test_a_setting_that_needs_a_restart_is_named(generations: Generations, sts: 
         rename_over(daemon.settings, settings_text(sts={**sts, "timeout": "7s"}, users=users, healthPort=0))
     daemon.wait_for_message("the setting server.sts has changed: restart authd")
     assert generations.now() == 1
+
+
+def test_an_edited_target_of_a_link_is_noticed(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
+    """A settings file may be a link into another folder: an edit there is an event too, not only the poll's find."""
+    daemon = make_daemon()
+    target = tmp_path / "elsewhere" / "config.yaml"
+    target.parent.mkdir()
+    daemon.settings.rename(target)
+    daemon.settings.symlink_to(target)
+    with daemon:
+        target.write_text(target.read_text() + "# changed\n")
+        daemon.wait_for_message("mappings reloaded")

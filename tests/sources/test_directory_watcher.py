@@ -14,7 +14,13 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 
 from authd.sources import directory_watcher as watcher
-from authd.sources.directory_watcher import POLL_SECONDS, QUIET_SECONDS, WRITING_SECONDS, DirectoryWatcher
+from authd.sources.directory_watcher import (
+    POLL_SECONDS,
+    QUIET_SECONDS,
+    WRITING_SECONDS,
+    DirectoryWatcher,
+    watched_places,
+)
 
 
 class Watching:
@@ -252,3 +258,24 @@ def _touch(reactor: MemoryReactorClock, folder: Path) -> None:
     for reader in list(reactor.readers):
         reader.doRead()
     reactor.advance(watcher.QUIET_SECONDS)
+
+
+def test_the_places_of_a_linked_file(tmp_path: Path) -> None:
+    """The folders of all links on the way are watched, but not those within a folder that is watched already."""
+    real = tmp_path / "real" / "config.yaml"
+    real.parent.mkdir()
+    real.write_text("x")
+    first, second = tmp_path / "etc" / "config.yaml", tmp_path / "between" / "config.yaml"
+    for link, target in ((first, "../between/config.yaml"), (second, real)):
+        link.parent.mkdir()
+        link.symlink_to(target)
+    assert watched_places(first) == [first, second, real]
+    assert watched_places(real) == [real]
+    mounted = tmp_path / "mount"
+    (mounted / "..2026_01").mkdir(parents=True)
+    (mounted / "..data").symlink_to("..2026_01")
+    (mounted / "config.yaml").symlink_to("..data/config.yaml")
+    assert watched_places(mounted / "config.yaml") == [mounted / "config.yaml"]
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert watched_places(loop) == [loop]

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 #: Bytes. A response to CONNECT has a few short headers.
 _MAX_ANSWER = 4096
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
 _ESTABLISHED = re.compile(rb"HTTP/1\.[01] 200[ \r]")
 
 
@@ -46,7 +47,8 @@ class _Connect(Protocol):
             return
         # In TLS the client speaks first, so bytes after the response can't come from the server.
         if not end or rest or not _ESTABLISHED.match(head):
-            self._fail(ProxyRefused("the proxy refused CONNECT"))
+            status = _STATUS.match(head)
+            self._fail(ProxyRefused(f"the proxy refused CONNECT{f' with {status[1].decode()}' if status else ''}"))
         else:
             self._hand_over()
 

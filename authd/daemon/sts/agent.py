@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from authd.daemon.http.headers import FixedHeaders, header_lines
 from authd.daemon.http.response_parser import BadResponse, ResponseParser
+from authd.daemon.net.openssl_errors import openssl_reason
 
 #: Seconds. Idle connections end sooner than STS ends them, so that no request meets a connection that is closing.
 IDLE_SECONDS = 4.0
@@ -39,6 +40,10 @@ class EndpointForHost(Interface):
 
     def endpoint(self, host: str, /) -> IStreamClientEndpoint:
         """Return an endpoint whose connections have verified the host."""
+        ...
+
+    def route(self, host: str, /) -> str:
+        """Describe the address of a host or its proxy, for error messages."""
         ...
 
 
@@ -111,8 +116,9 @@ class _Connection(Protocol):
 
 
 def _ended_by(reason: Failure) -> str:
-    if reason.check(SSL.Error):
-        return "TLS failed: the certificate is not trusted, not for this host, or the peer speaks no TLS"
+    if isinstance(reason.value, SSL.Error):
+        causes = "the certificate is not trusted, not for this host, or the peer speaks no TLS"
+        return f"TLS failed, {openssl_reason(reason.value)}: {causes}"
     return str(reason.type and reason.type.__name__)
 
 
@@ -142,6 +148,10 @@ class STSAgent:
         lines = headers.lines if isinstance(headers, FixedHeaders) else header_lines(headers or Headers())
         request = b"GET /%b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, host, lines)
         return self._exchange(host.decode("ascii"), request)
+
+    def route(self, host: str) -> str:
+        """Describe the address of a host or its proxy, for error messages."""
+        return self._endpoints.route(host)
 
     def close_idle(self) -> None:
         """Close the idle connections. Those in use end after their responses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeadlineError
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -22,6 +23,7 @@ from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
 from authd.daemon.http.headers import FixedHeaders
 from authd.daemon.http.response_parser import BadResponse
+from authd.daemon.net.http_proxy import ProxyRefused
 from authd.daemon.sts.agent import ConnectionEnded
 
 
@@ -83,15 +85,35 @@ def _timed_out(result: Any, seconds: float) -> Any:
     return result
 
 
+def _words(error: Exception) -> str:
+    """Return the operating system's or the agent's words for an error."""
+    if isinstance(error, ConnectionEnded | ProxyRefused):
+        return str(error.args[0])
+    if isinstance(error, DNSLookupError):
+        return "the host name can't be resolved"
+    number = error.osError if isinstance(error, ConnectError) else getattr(error, "errno", None)
+    return os.strerror(number) if isinstance(number, int) else type(error).__name__
+
+
 class STSClient:
     """Sends presigned requests to STS.
 
-    `timeout` is in seconds and covers the look-up of the host, the connection, TLS and the whole response.
-    `on_response` receives the host and the status of each response.
+    `timeout` is in seconds and covers the look-up of the host, the connection, TLS and the whole response. `route`
+    describes the address of a host or its proxy. `on_response` receives the host and the status of each response.
     """
 
-    def __init__(self, reactor: Any, agent: IAgent, *, cluster_id: str, partition: str, timeout: float) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        agent: IAgent,
+        *,
+        cluster_id: str,
+        partition: str,
+        timeout: float,
+        route: Callable[[str], str] = str,
+    ) -> None:
         self._reactor = reactor
+        self._route = route
         self._cookies = _NoCookies()
         self._http = HTTPClient(agent, cookiejar=self._cookies)
         self._headers = FixedHeaders({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
@@ -122,8 +144,8 @@ class STSClient:
         except BadResponse as error:
             raise Unavailable(UnavailableReason.STS_BAD_ANSWER, f"STS's answer is not one: {error}") from None
         except (ConnectionEnded, ConnectError, OSError) as error:  # a DNS failure is an OSError
-            reason = str(error) if isinstance(error, ConnectionEnded) else type(error).__name__
-            raise Unavailable(UnavailableReason.STS_UNREACHABLE, f"no connection to STS ({reason})") from None
+            message = f"no connection to {self._route(request.host)} ({_words(error)})"
+            raise Unavailable(UnavailableReason.STS_UNREACHABLE, message) from None
         return parse_answer(
             status=response.code,
             body=b"".join(body.parts),

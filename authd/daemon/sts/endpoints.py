@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.logger import Logger
 
 from authd.core.errors import ConfigError, Problem
 from authd.core.partitions import ExtraEndpoint
 from authd.daemon.net.client_tls import VerifiedHost, VerifiedTLSEndpoint, trust_context
 from authd.daemon.net.http_proxy import TunnelEndpoint
+
+_log = Logger(namespace="authd.sts")
 
 _HTTPS_PORT = 443
 
@@ -40,6 +44,7 @@ class STSEndpoints:
         files = {ca_file, *(endpoint.ca_file or ca_file for endpoint in self._extra.values())} - {None}
         # The system's CAs are read on demand, which costs 6 ms. Only a configured file can be wrong.
         self._contexts = {file: _readable(file) for file in files}
+        self._signatures = {file: _signature(file) for file in files if file is not None}
         self._built: dict[str, IStreamClientEndpoint] = {}
 
     def endpoint(self, host: str) -> IStreamClientEndpoint:
@@ -48,6 +53,35 @@ class STSEndpoints:
         if built is None:
             built = self._built[host] = self._build(host)
         return built
+
+    def route(self, host: str) -> str:
+        """Describe the address of a host or its proxy, for error messages."""
+        extra = self._extra.get(host)
+        if extra is not None and extra.connect is not None:
+            return f"{host} at {extra.connect}"
+        if self._proxy is not None:
+            return f"{host} through the proxy {self._proxy[0]}:{self._proxy[1]}"
+        return f"{host}:{_HTTPS_PORT}"
+
+    def refresh(self) -> None:
+        """Read CA files that have changed. New connections use them. A broken one is logged, and the old CAs stay."""
+        for file, context in list(self._contexts.items()):
+            if file is None or (signature := _signature(file)) == self._signatures.get(file):
+                continue
+            self._signatures[file] = signature
+            try:
+                self._contexts[file] = _readable(file)
+            except ConfigError as error:
+                self._contexts[file] = context
+                _log.error("{problem}; the certificate authorities in use stay", problem=str(error))
+            else:
+                self._built.clear()
+                _log.info("new connections to STS use the changed certificate authorities {file}", file=file)
+
+    @property
+    def ca_files(self) -> tuple[str, ...]:
+        """The CA files of the settings."""
+        return tuple(file for file in self._contexts if file is not None)
 
     def _build(self, host: str) -> IStreamClientEndpoint:
         extra = self._extra.get(host, ExtraEndpoint(host=host))
@@ -66,6 +100,15 @@ class STSEndpoints:
 
     def _address(self, host: str, port: int) -> IStreamClientEndpoint:
         return HostnameEndpoint(self._reactor, host, port, timeout=self._connect_timeout)
+
+
+def _signature(file: str) -> tuple[int, ...]:
+    """Return the properties that change with a file's content, empty if it can't be examined."""
+    try:
+        status = os.stat(file)  # noqa: PTH116  # follows links, like the later open
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _readable(ca_file: str | None) -> SSL.Context:

@@ -12,11 +12,12 @@ from authd.daemon.sts.endpoints import STSEndpoints
 
 
 class STSAccess(NamedTuple):
-    """The allowed STS hosts, the client that calls them, and the agent that keeps its idle connections."""
+    """The allowed STS hosts, the client that calls them, its agent, which keeps idle connections, and its endpoints."""
 
     hosts: STSHosts
     client: STSClient
     agent: STSAgent
+    endpoints: STSEndpoints
 
 
 def sts_access(reactor: Any, settings: Settings, partition: Partition) -> STSAccess:
@@ -28,6 +29,11 @@ def sts_access(reactor: Any, settings: Settings, partition: Partition) -> STSAcc
     )
     agent = STSAgent(reactor, endpoints)
     client = STSClient(
-        reactor, agent, cluster_id=settings.cluster_id, partition=settings.partition, timeout=sts.timeout
+        reactor,
+        agent,
+        cluster_id=settings.cluster_id,
+        partition=settings.partition,
+        timeout=sts.timeout,
+        route=endpoints.route,
     )
-    return STSAccess(hosts, client, agent)
+    return STSAccess(hosts, client, agent, endpoints)

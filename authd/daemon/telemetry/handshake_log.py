@@ -9,6 +9,7 @@ from OpenSSL import SSL
 from twisted.logger import Logger
 
 from authd.core.token_bucket import TokenBucket
+from authd.daemon.net.openssl_errors import openssl_reason
 from authd.daemon.telemetry.metrics import Metrics
 
 _log = Logger(namespace="authd.tls")
@@ -59,7 +60,7 @@ _NEXT_STEP = {
 
 def handshake_failure(error: SSL.Error) -> tuple[HandshakeFailure, str]:
     """Return the reason of a failed handshake, and OpenSSL's own words."""
-    words = "; ".join(str(entry[-1]) for entry in error.args[0]) if error.args and error.args[0] else "no reason given"
+    words = openssl_reason(error)
     reason = next((reason for part, reason in _BY_REASON if part in words), HandshakeFailure.PROTOCOL)
     return reason, words
 

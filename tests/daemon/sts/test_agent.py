@@ -212,11 +212,11 @@ def test_an_early_end_is_told(agent: Agent, part: bytes) -> None:
 
 
 def test_a_failed_handshake_is_told_as_such(agent: Agent) -> None:
-    """If TLS failed, the message names the likely causes."""
+    """If TLS failed, the message has OpenSSL's reason and the likely causes."""
     results = agent.ask()
     agent.transports[0].end(SSL.Error([("SSL routines", "", "certificate verify failed")]))
     assert results[0].check(ConnectionEnded)
-    assert "not trusted" in str(results[0].value)
+    assert "TLS failed, certificate verify failed: the certificate is not trusted" in str(results[0].value)
 
 
 def test_a_connection_that_is_not_to_be_kept_is_closed(agent: Agent) -> None:

@@ -83,7 +83,10 @@ class Call:
     def __init__(self) -> None:
         self.clock = Clock()
         self.agent = StrictAgent()
-        self.client = STSClient(self.clock, self.agent, cluster_id="prod.example.com", partition="aws", timeout=TIMEOUT)
+        self.client = STSClient(
+            self.clock, self.agent, cluster_id="prod.example.com", partition="aws", timeout=TIMEOUT,
+            route=lambda host: f"{host} by test",
+        )  # fmt: skip
         self.results: list[Any] = []
         self.ask()
 
@@ -175,6 +178,23 @@ def test_each_failure_has_its_name(call: Call, error: Exception, reason: Unavail
     """Every failure to get a response is `Unavailable`, with the reason that names it."""
     call.agent.pending.errback(error)
     assert call.failed(Unavailable).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Refused(osError=111), "Connection refused"),
+        (OSError(24, "Too many open files"), "Too many open files"),
+        (DNSLookupError(), "the host name can't be resolved"),
+        (ProxyRefused("the proxy refused CONNECT with 407"), "the proxy refused CONNECT with 407"),
+        (ConnectError(), "ConnectError"),
+    ],
+)
+def test_a_failed_connection_names_its_way_and_reason(call: Call, error: Exception, words: str) -> None:
+    """The message has the address or the proxy, and the operating system's words: a dead proxy is not STS's fault."""
+    call.agent.pending.errback(error)
+    message = call.failed(Unavailable).message
+    assert message == f"no connection to sts.us-east-1.amazonaws.com by test ({words})"
 
 
 def test_a_bug_is_not_unavailability(call: Call) -> None:

@@ -10,6 +10,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 from zope.interface import implementer
 
 from authd.core.errors import ConfigError
@@ -110,3 +111,34 @@ def test_authorities_that_cannot_be_read_are_told_at_the_start(tmp_path: Path, c
     assert caught.value.problems[0].file == str(broken)
     with pytest.raises(ConfigError, match="No such file"):
         endpoints(str(tmp_path / "missing.pem"))
+
+
+def test_the_route_is_told(ca_file: str) -> None:
+    """Error messages name the address that a connection goes to, or the proxy."""
+    host = "sts.us-east-1.amazonaws.com"
+    extra = ExtraEndpoint(host=host, connect="127.0.0.1:8443")
+    assert endpoints(ca_file).route(host) == f"{host}:443"
+    assert endpoints(ca_file, extra).route(host) == f"{host} at 127.0.0.1:8443"
+    assert endpoints(ca_file, proxy=("proxy", 3128)).route(host) == f"{host} through the proxy proxy:3128"
+
+
+def test_a_changed_ca_file_is_used(ca_file: str) -> None:
+    """New connections trust the new content of a CA file. A broken one changes nothing and is logged once."""
+    reached = endpoints(ca_file)
+    assert reached.ca_files == (ca_file,)
+    before = reached.endpoint("sts.amazonaws.com")
+    reached.refresh()
+    assert reached.endpoint("sts.amazonaws.com") is before
+    Path(ca_file).write_bytes(issue(None, None).pem * 2)
+    with capturedLogs() as events:
+        reached.refresh()
+        reached.refresh()
+    assert [event["log_level"].name for event in events] == ["info"]
+    after = reached.endpoint("sts.amazonaws.com")
+    assert after is not before
+    Path(ca_file).write_text("nonsense")
+    with capturedLogs() as events:
+        reached.refresh()
+        reached.refresh()
+    assert [event["log_level"].name for event in events] == ["error"]
+    assert reached.endpoint("sts.amazonaws.com") is after

@@ -54,9 +54,11 @@ class ObjectCache(Generic[Value]):
         self._changed()
 
     def put(self, content: JSONObject) -> None:
-        """Take a new or changed object."""
-        self._objects[name_of(content)] = self._read(content)
-        self._changed()
+        """Take a new or changed object. If `read` returns the value that is there, nothing has changed."""
+        name, value = name_of(content), self._read(content)
+        if self._objects.get(name) is not value:
+            self._objects[name] = value
+            self._changed()
 
     def remove(self, content: JSONObject) -> None:
         """Forget an object that was deleted."""

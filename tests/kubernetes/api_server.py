@@ -140,6 +140,9 @@ class APIServer:
                 "resourceVersion": str(self.version),
             }
             metadata.setdefault("uid", f"uid-{self.version}")
+            if "spec" in content:  # custom resources: the generation counts changes of the spec
+                changed = name in known and known[name].get("spec") != content["spec"]
+                metadata["generation"] = before.get("generation", 1) + changed
             if "/namespaces/" in collection:
                 metadata["namespace"] = collection.split("/namespaces/")[1].split("/", maxsplit=1)[0]
             kind = "MODIFIED" if name in known else "ADDED"

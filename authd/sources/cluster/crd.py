@@ -78,9 +78,13 @@ class CRD:
 
     def _read(self, content: JSONObject) -> IdentityMapping:
         earlier = self._cache.objects.get(name_of(content))
-        mapping = IdentityMapping(content, earlier)
-        unchanged = earlier is not None and (earlier.uid, earlier.version) == (mapping.uid, mapping.version)
-        return earlier if unchanged and earlier is not None else mapping
+        if earlier is None or not earlier.has_rule_of(content):
+            return IdentityMapping(content, earlier)
+        # Our own writes of the status come back so. They must not cause a new table each.
+        earlier.take_status(content)
+        if not earlier.unread and not earlier.error:
+            self._keep_canonical_arn(earlier)
+        return earlier
 
     def _changed(self) -> None:
         if self._collecting is None:
@@ -131,6 +135,11 @@ class CRD:
         self._reports.warn(older, "DuplicateARN", f"the younger {younger.place} has the same ARN and has no effect")
         message = f"it has the ARN of the older {older.place}, which is in force: delete one of them"
         return Problem(file=younger.place, line=0, column=0, message=message)
+
+    def _keep_canonical_arn(self, mapping: IdentityMapping) -> None:
+        subject = mapping.rule.subject if mapping.rule is not None else None
+        if isinstance(subject, PrincipalArn) and mapping.canonical_arn != subject.key:
+            self._write_status(mapping, {})
 
     def _write_status(self, mapping: IdentityMapping, user_ids: dict[str, str]) -> None:
         subject = mapping.rule.subject if mapping.rule is not None else None

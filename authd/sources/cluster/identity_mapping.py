@@ -34,17 +34,18 @@ class IdentityMapping:
     """
 
     __slots__ = (
-        "_spec", "canonical_arn", "created", "error", "name", "rule", "uid", "unread", "user_id", "version", "warnings",
+        "_spec", "canonical_arn", "created", "error", "generation", "name", "rule", "uid", "unread", "user_id",
+        "version", "warnings",
     )  # fmt: skip
 
     def __init__(self, content: JSONObject, earlier: IdentityMapping | None) -> None:
-        metadata, status = _object(content, "metadata"), _object(content, "status")
+        metadata = _object(content, "metadata")
         self.name = _text(metadata, "name")
         self.uid = _text(metadata, "uid")
-        self.version = _text(metadata, "resourceVersion")
         self.created = _text(metadata, "creationTimestamp")
-        self.canonical_arn = _text(status, "canonicalARN")
-        self.user_id = _text(status, "userID")
+        #: The API server counts it up with each change of the spec. Old ones leave it out.
+        self.generation = metadata.get("generation")
+        self.take_status(content)
         self.error = ""
         self.warnings: tuple[Problem, ...] = ()
         self.rule: Rule | None = earlier.rule if earlier is not None and earlier.uid == self.uid else None
@@ -55,6 +56,22 @@ class IdentityMapping:
     def place(self) -> str:
         """The object's name in messages."""
         return f"iamidentitymapping {self.name}"
+
+    def has_rule_of(self, content: JSONObject) -> bool:
+        """Tell whether a newer version of the object has the same spec."""
+        metadata = _object(content, "metadata")
+        if self.uid != _text(metadata, "uid"):
+            return False
+        generation = metadata.get("generation")
+        same_version = self.version == _text(metadata, "resourceVersion")
+        return same_version or (generation is not None and generation == self.generation)
+
+    def take_status(self, content: JSONObject) -> None:
+        """Take the status and the version of the object from a newer version."""
+        status = _object(content, "status")
+        self.version = _text(_object(content, "metadata"), "resourceVersion")
+        self.canonical_arn = _text(status, "canonicalARN")
+        self.user_id = _text(status, "userID")
 
     def read_rule(self, context: RuleContext) -> None:
         """Read the rule, once. `error` says what is wrong with it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from authd.kubernetes.reflector import PAGE_SIZE
-from authd.sources.cluster import reports
+from authd.sources.cluster import crd, reports
 from authd.sources.cluster.crd import CRD
 from tests.daemon.fakes import identity
 from tests.kubernetes.api_server import IDENTITIES, status
@@ -116,6 +116,35 @@ def test_status_once(rig, start):
     start()
     wait_until(lambda: rig.server.get(IDENTITIES, "bob").get("status"))
     assert [target for method, target in rig.server.requests if method == "PATCH"] == [f"{IDENTITIES}/bob/status"]
+
+
+def test_status_changes_build_no_table(rig, start, monkeypatch):
+    """Written statuses come back as events, which cause no new table: with thousands of objects that would be work."""
+    monkeypatch.setattr(crd, "_COLLECT_SECONDS", 0.0)
+    names = ("alice", "bob", "carol", "dave")
+    for count, name in enumerate(names, start=1):
+        arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"
+        put(rig, name, arn)
+        if count == 1:
+            start()
+        rig.until(arn, name)
+        wait_until(lambda name=name: rig.server.get(IDENTITIES, name).get("status"))
+    assert rig.results == ["ok"] * len(names)
+
+
+def test_a_wrong_status_is_corrected(rig, start):
+    """If somebody else changes `status.canonicalARN`, it is written again."""
+    put(rig, "alice", ALICE)
+    start()
+    wait_until(lambda: rig.server.get(IDENTITIES, "alice").get("status") == {"canonicalARN": ALICE})
+    rig.server.put(
+        IDENTITIES,
+        "alice",
+        spec={"arn": ALICE, "username": "alice", "groups": ["g"]},
+        status={"canonicalARN": "arn:aws:iam::999900001111:user/wrong"},
+    )
+    wait_until(lambda: rig.server.get(IDENTITIES, "alice")["status"]["canonicalARN"] == ALICE)
+    assert rig.name_of(ALICE) == "alice"
 
 
 @pytest.mark.parametrize("code", [403, 500])

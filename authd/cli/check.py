@@ -38,6 +38,8 @@ examples:
   authd check /etc/authd/config.yaml
   authd check --strict --output json mapping.yaml && kubectl apply -f mapping.yaml
 
+JSON: {"file", "usable", "errors": [{"line", "column", "message"}], "warnings": [...]}; several files give a list
+
 exit status: 0 usable, 1 usable with warnings (only with --strict), 2 not usable or not readable
 """
 
@@ -63,22 +65,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", metavar="FILE", help="the settings file, or a ConfigMap manifest with settings")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="a settings file, or a ConfigMap manifest with settings"
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
     add_output_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check `args.file`, print the result, and return the exit status."""
-    report = _examine(args.file)
+    """Check the files, print the results, and return the worst exit status."""
+    reports = [_examine(file) for file in args.files]
     if args.output == "json":
-        print_json(_as_json(report))
+        results = [_as_json(report) for report in reports]
+        print_json(results if len(results) > 1 else results[0])
     else:
-        print_text(_as_text(report))
+        print_text("\n".join(map(_as_text, reports)))
+    return max(_status(report, strict=args.strict) for report in reports)
+
+
+def _status(report: _Report, *, strict: bool) -> int:
     if report.loaded is None:
         return _UNUSABLE
-    return _WARNED if args.strict and report.warnings else _USABLE
+    return _WARNED if strict and report.warnings else _USABLE
 
 
 def _examine(file: str) -> _Report:

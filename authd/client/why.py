@@ -61,7 +61,7 @@ def _advice(reference: str, ahead: float | None) -> str:
     if reference:
         lines.append(
             f"Give the cluster's administrator the reference {reference}: "
-            f"`journalctl -u authd | grep -F {reference}` on a control-plane node shows the decision and its reason."
+            f"`authd why {reference}` on a control-plane node shows the decision, its reason and the next step."
         )
     else:
         lines.append("The cluster's administrator finds the decision in authd's log by the identity above.")

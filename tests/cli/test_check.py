@@ -146,7 +146,7 @@ def test_without_the_daemons_packages(run, monkeypatch):
 def test_a_file_that_cannot_be_read(run, capsys, tmp_path):
     """A missing file or a directory is one error in words, never a traceback."""
     for path, reason in ((tmp_path / "missing", "No such file or directory"), (tmp_path, "Is a directory")):
-        assert check.run(argparse.Namespace(file=str(path), output="text", strict=False)) == 2
+        assert check.run(argparse.Namespace(files=[str(path)], output="text", strict=False)) == 2
         assert (
             capsys.readouterr().out
             == f"{path}: error: can't be read: {reason}\n{path}: not usable: 1 error, 0 warnings\n"
@@ -308,3 +308,14 @@ def test_a_kubeconfig_with_another_ca_is_a_warning(run, tmp_path):
         ended, out = run(text, "--strict")
         assert ended == status
         assert ("trusts another CA" in out) == bool(status)
+
+
+def test_several_files(tmp_path, capsys):
+    """Several files are checked in one run, and the worst decides about the exit status."""
+    good, broken = tmp_path / "good.yaml", tmp_path / "broken.yaml"
+    good.write_text("clusterID: c\nserver: {mapAccounts: ['111122223333']}\n")
+    broken.write_text("clusterID: c\nserver: {mapRole: []}\n")
+    assert check.run(argparse.Namespace(files=[str(broken), str(good)], output="text", strict=False)) == 2
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{good}: usable")]
+    assert check.run(argparse.Namespace(files=[str(good), str(broken)], output="json", strict=False)) == 2
+    assert [report["usable"] for report in json.loads(capsys.readouterr().out)] == [True, False]

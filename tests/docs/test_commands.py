@@ -86,7 +86,10 @@ def test_the_settings_of_the_readme():
     assert load_settings(settings.encode(), file="README", partitions=load_partitions()).warnings == ()
 
 
-@pytest.mark.parametrize("file", [*FILES, "SECURITY.md", "CHANGELOG.md"])
+SYMPTOMS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/symptoms/*.md"))
+
+
+@pytest.mark.parametrize("file", [*FILES, *SYMPTOMS, "docs/ci.md", "SECURITY.md", "CHANGELOG.md"])
 def test_links(file):
     """Every link to a file of this repository leads to an existing file and heading."""
     text = (ROOT / file).read_text("utf-8")

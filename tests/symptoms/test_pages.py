@@ -1,0 +1,60 @@
+"""Every command on the pages of `docs/symptoms` is run on a node in the state that the page is about."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.symptoms.rig.pages import Command, State, steps
+from tests.symptoms.rig.states import STATES
+
+PAGES = sorted(path for path in Path(__file__).parents[2].glob("docs/symptoms/*.md") if path.stem != "index")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_of_a_page(page, node):
+    """Each command prints what the page shows."""
+    words = {word for step in steps(page) if isinstance(step, Command) for word in step.line.split()}
+    missing = [program for program in ("curl", "jq") if program in words and shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
+    for step in steps(page):
+        if isinstance(step, State):
+            STATES[step.name](node)
+            continue
+        printed = node.run(step.line)
+        assert step.matches(printed), f"$ {step.line}\n{printed}\n--- but {page.name} shows\n" + "\n".join(step.output)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_begins_with_a_state_and_ends_with_the_solution(page):
+    """A page has a state before its first command, and a command after the last state."""
+    found = list(steps(page))
+    assert isinstance(found[0], State)
+    assert isinstance(found[-1], Command)
+    assert found[-1].output
+
+
+def test_every_state_is_used():
+    """No state is left without a page."""
+    named = {step.name for page in PAGES for step in steps(page) if isinstance(step, State)}
+    assert named == set(STATES)
+
+
+@pytest.mark.parametrize(
+    ("output", "printed", "fits"),
+    [
+        (("a", "b"), "a\nb\n", True),
+        (("a",), "a\nb\n", False),
+        (("a …",), "a b c\n", True),
+        (("…", "c"), "a\nb\nc\n", True),
+        (("a", "…"), "a\n", True),
+        (("a.c",), "abc\n", False),
+        ((), "anything", True),
+    ],
+)
+def test_the_comparison(output, printed, fits):
+    """`…` stands for any text in a line, and alone for any lines."""
+    assert Command("", output).matches(printed) is fits

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
-from authd.emulator.ec2.actions import EC2Error, Instances
 from authd.emulator.sts.actions import Result
 from authd.emulator.sts.errors import STSError
 
@@ -26,6 +25,15 @@ Outcome: TypeAlias = Result | STSError
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 NAMESPACE: Final = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+
+@runtime_checkable
+class RendersXML(Protocol):
+    """An outcome of another AWS service, which has an XML form of its own and no JSON form."""
+
+    def xml(self, request_id: str, /) -> str:
+        """Return the response's body."""
+        ...
 
 
 class Format(Enum):
@@ -70,7 +78,7 @@ class Answer:
 
 def render(outcome: Outcome, form: Format, *, request_id: str, date: str) -> Answer:
     """Encode a result or an error. `date` is the value of the Date header."""
-    spell = _json if form is Format.JSON and not isinstance(outcome, EC2Error | Instances) else _xml
+    spell = _json if form is Format.JSON and not isinstance(outcome, RendersXML) else _xml
     status = outcome.status if isinstance(outcome, STSError) else int(HTTPStatus.OK)
     return Answer(
         status=status,
@@ -102,7 +110,7 @@ def _json_value(value: Value) -> object:
 
 
 def _xml(outcome: Outcome, request_id: str) -> str:
-    if isinstance(outcome, EC2Error | Instances):
+    if isinstance(outcome, RendersXML):
         return outcome.xml(request_id)
     if isinstance(outcome, STSError):
         error = _element("Type", outcome.kind) + _element("Code", outcome.code) + _element("Message", outcome.message)

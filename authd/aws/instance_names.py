@@ -31,7 +31,7 @@ _Outcome = str | Denied | Unavailable
 class InstanceNames:
     """Looks up names. `describe` returns the known names of up to `MAX_BATCH` instances in one call.
 
-    At most `burst` calls begin at once, and `qps` in a second after that.
+    At most `burst` calls begin at once, and `qps` in a second after that. `called` is told of each.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class InstanceNames:
         self._waiting: dict[str, list[Deferred[_Outcome]]] = {}
         self._batch: list[str] = []
         self._timer: Any = None
+        self.called: Callable[[], None] = lambda: None
 
     async def name(self, instance_id: str) -> str:
         """Return the name of an instance, never an empty one. Raises `Denied` or `Unavailable`."""
@@ -98,6 +99,7 @@ class InstanceNames:
         self._timer = None
         batch, self._batch = self._batch[:MAX_BATCH], self._batch[MAX_BATCH:]
         self._bucket.left -= 1
+        self.called()
         Deferred.fromCoroutine(self._resolve(batch))
         if self._batch:
             self._schedule()

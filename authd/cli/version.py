@@ -17,9 +17,14 @@ _FLAGS = (
     Flag("help", "this help", short="h", boolean=True),
 )
 _HELP = """\
-usage: {0} version [-s] [-o text|json|yaml]
+usage: {0} version [-s] [-o FORMAT]
 
-Print the version. -s, --short prints it alone.
+Print the version.
+
+options:
+  -h, --help           show this help message and exit
+  -s, --short          print the version alone
+  -o, --output FORMAT  text, json or yaml
 """
 
 

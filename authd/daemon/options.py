@@ -24,7 +24,6 @@ _LEVELS: Mapping[str, str] = {
 }
 #: Flags of sources, and the sources that use each.
 _OF_SOURCES: Mapping[str, tuple[str, ...]] = {
-    "dynamicBackendModePath": (),
     "dynamicfilepath": ("DynamicFile",),
     "dynamicfileUserIDStrict": ("DynamicFile",),
     "kubeconfig": ("EKSConfigMap", "CRD"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ def other_sources(
     *,
     seen: SeenIdentities,
     reloaded: Callable[[str], None],
+    count: Callable[[str], None] = lambda _: None,
 ) -> tuple[Source, ...]:
     """Return the sources beside the settings file, in their order, or one that follows `dynamicBackendModePath`.
 
-    Raises `ConfigError` if a source lacks a setting, or if no API server can be found.
+    `count` receives the names of aws-iam-authenticator's counters for failures of sources. Raises `ConfigError` if a
+    source lacks a setting, or if no API server can be found.
     """
     settings = in_force.settings
     shared: dict[str, Any] = {
@@ -45,8 +48,12 @@ def other_sources(
         "reloaded": reloaded,
     }
     makers: dict[str, Callable[[], Source]] = {
-        DynamicFile.name: lambda: DynamicFile(reactor, _dynamic_file(settings), **shared),
-        EKSConfigMap.name: lambda: EKSConfigMap(reactor, _client(reactor, settings), **shared),
+        DynamicFile.name: lambda: DynamicFile(
+            reactor, _dynamic_file(settings), **{**shared, "reloaded": partial(_reloaded, reloaded, count)}
+        ),
+        EKSConfigMap.name: lambda: EKSConfigMap(
+            reactor, _client(reactor, settings), **shared, watch_failed=partial(count, "configmap_watch_failures")
+        ),
         CRD.name: lambda: CRD(
             reactor, _client(reactor, settings), **shared, now=time.time, user_ids=seen.principal_ids
         ),
@@ -56,6 +63,12 @@ def other_sources(
         more = {name: value for name, value in shared.items() if name != "partitions"}
         return (SourceSet(reactor, path, make=lambda name: makers[name]() if name in makers else None, **more),)
     return tuple(makers[name]() for name in settings.backend_mode if name in makers)
+
+
+def _reloaded(reloaded: Callable[[str], None], count: Callable[[str], None], result: str) -> None:
+    reloaded(result)
+    if result == "broken":
+        count("dynamicfile_failures")
 
 
 def _dynamic_file(settings: Settings) -> Path:

@@ -123,7 +123,12 @@ class AuthdService(MultiService):
         mounted_file.start()
         self._in_force = mounted_file.in_force
         others = other_sources(
-            self._reactor, self._in_force, partitions, seen=self._seen, reloaded=self._metrics.reloaded
+            self._reactor,
+            self._in_force,
+            partitions,
+            seen=self._seen,
+            reloaded=self._metrics.reloaded,
+            count=self._metrics.peer.count,
         )
         for source in others:
             source.start()

@@ -112,6 +112,7 @@ def webhook(
     metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
     metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
     sts.client.on_response = metrics.peer.responded
+    names.called = partial(metrics.peer.count, "ec2_describe_instances_calls")
     measured = MeasuredSTS(sts.client.ask, metrics)
     authenticator = Authenticator(
         tokens=PresignedTokens(hosts=sts.hosts, max_length=settings.max_token_length),

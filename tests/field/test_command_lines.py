@@ -130,3 +130,8 @@ def test_sources_in_the_cluster(begin, fill, tmp_path):
     answer = daemon.health("/readyz")
     assert answer.status == 503
     assert b"EKSConfigMap" in answer.body
+    daemon.wait_for_message("no connection to the API server")
+    lines = daemon.health("/metrics").body.decode().splitlines()
+    counted = dict(line.rsplit(" ", 1) for line in lines if line.startswith("aws_iam_authenticator_"))
+    assert float(counted["aws_iam_authenticator_configmap_watch_failures_total"]) >= 1
+    assert float(counted["aws_iam_authenticator_dynamicfile_failures_total"]) == 0

@@ -99,7 +99,7 @@ class STSClient:
     """Sends presigned requests to STS.
 
     `timeout` is in seconds and covers the look-up of the host, the connection, TLS and the whole response. `route`
-    describes the address of a host or its proxy. `on_response` receives the host and the status of each response.
+    describes the address of a host or its proxy. `on_response` receives the status of each response.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class STSClient:
         self._headers = FixedHeaders({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition
         self._timeout = timeout
-        self.on_response: Callable[[str, int], None] = lambda _host, _status: None
+        self.on_response: Callable[[int], None] = lambda _status: None
 
     async def ask(self, request: PresignedRequest) -> CallerIdentity:
         """Return the signer's identity. Raises `Denied`, or `Unavailable` at the latest at the deadline."""
@@ -138,7 +138,7 @@ class STSClient:
             body = _Body()
             response.deliverBody(body)
             await body.ended  # the agent's responses are complete, so this never waits
-            self.on_response(request.host, response.code)
+            self.on_response(response.code)
         except (DeadlineError, ConnectTimeoutError):
             raise Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time") from None
         except BadResponse as error:

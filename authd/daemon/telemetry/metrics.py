@@ -70,6 +70,8 @@ class Metrics:
     def __init__(self) -> None:
         self.peer = PeerMetrics()
         self.families: list[Family] = [*self.peer.families]
+        for name, (help_text, value) in self.peer.totals.items():
+            self.families.append(Total(name=name, help_text=help_text, value=value))
         reasons = [*DenialReason, *UnavailableReason]
         self._decisions = self.counter("authd_decisions", "Decisions by reason.", "reason", [ALLOWED, *reasons])
         self._sources = self.counter("authd_identities", "Accepted identities by source.", "source", Source)

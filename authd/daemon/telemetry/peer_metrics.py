@@ -5,7 +5,8 @@ Source: aws-iam-authenticator, pkg/metrics. Its spelling `uknown_user` is kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from authd.core.decision import ALLOWED
@@ -13,8 +14,6 @@ from authd.core.errors import DenialReason, UnavailableReason
 from authd.daemon.telemetry.histogram import Histogram
 
 _PREFIX = "aws_iam_authenticator_"
-#: Regions with series of their own. Tokens name the region, so that their number must have a bound.
-_MAX_REGIONS = 64
 
 _UNKNOWN_USER, _INVALID, _MALFORMED = "uknown_user", "invalid_token", "malformed_request"
 _STS_ERROR, _STS_THROTTLING = "sts_error", "sts_throttling"
@@ -31,6 +30,16 @@ _RESULTS: Mapping[str, str] = MappingProxyType(
         DenialReason.USERNAME_NOT_RENDERED: _UNKNOWN_USER,
         DenialReason.USERNAME_RESERVED: _UNKNOWN_USER,
         UnavailableReason.STS_THROTTLED: _STS_THROTTLING,
+    }
+)
+#: Counters without labels, with their help texts.
+_COUNTS: Mapping[str, str] = MappingProxyType(
+    {
+        "sts_connection_failures": "Calls to STS without a response.",
+        "sts_throttling": "Responses of STS that throttle.",
+        "configmap_watch_failures": "Failures to follow the ConfigMap aws-auth.",
+        "dynamicfile_failures": "Contents of the dynamic file that can't be used.",
+        "ec2_describe_instances_calls": "Calls of DescribeInstances.",
     }
 )
 _NO_CONNECTION = frozenset({UnavailableReason.STS_UNREACHABLE, UnavailableReason.STS_TIMEOUT})
@@ -64,15 +73,14 @@ class PeerMetrics:
         self._latency = HistogramTable(
             f"{_PREFIX}authenticate_latency_seconds", "Time to a decision, by result.", "result", results
         )
-        self._failures = CounterTable(
-            f"{_PREFIX}sts_connection_failures", "Calls to STS without a response.", "StsRegion"
-        )
-        self._responses = CounterTable(
-            f"{_PREFIX}sts_responses", "Responses of STS by status.", "ResponseCode", "StsRegion"
-        )
-        self._throttling = CounterTable(f"{_PREFIX}sts_throttling", "Responses of STS that throttle.", "StsRegion")
-        self._regions: set[str] = set()
-        self.families = (self._latency, self._failures, self._responses, self._throttling)
+        self._responses = CounterTable(f"{_PREFIX}sts_responses", "Responses of STS by status.", "ResponseCode")
+        self._counts = dict.fromkeys(_COUNTS, 0)
+        self.families = (self._latency, self._responses)
+
+    @property
+    def totals(self) -> Mapping[str, tuple[str, Callable[[], float]]]:
+        """Counters without labels: by name, the help text and a reader of the value."""
+        return {f"{_PREFIX}{name}": (text, partial(self._counts.__getitem__, name)) for name, text in _COUNTS.items()}
 
     def decided(self, reason: str, elapsed: float) -> None:
         """Count a decision that took `elapsed` seconds."""
@@ -82,20 +90,17 @@ class PeerMetrics:
         """Count a request that was no TokenReview."""
         self._latency.by_value[_MALFORMED].observe(0.0)
 
-    def responded(self, host: str, status: int) -> None:
+    def responded(self, status: int) -> None:
         """Count a response of STS."""
-        self._responses.add(str(status), self._region(host))
+        self._responses.add(str(status))
 
-    def failed(self, host: str, reason: str) -> None:
+    def failed(self, reason: str) -> None:
         """Count a call to STS that did not confirm the caller, by the reason."""
         if reason in _NO_CONNECTION:
-            self._failures.add(self._region(host))
+            self.count("sts_connection_failures")
         elif reason == UnavailableReason.STS_THROTTLED:
-            self._throttling.add(self._region(host))
+            self.count("sts_throttling")
 
-    def _region(self, host: str) -> str:
-        region = "global" if host == "sts.amazonaws.com" else host.split(".")[1]
-        if region not in self._regions and len(self._regions) >= _MAX_REGIONS:
-            return "other"
-        self._regions.add(region)
-        return region
+    def count(self, name: str) -> None:
+        """Count an event of a counter without labels, by its name without the prefix."""
+        self._counts[name] += 1

@@ -54,7 +54,7 @@ class MeasuredSTS:
             outcome = "ok"
         except AuthdError as error:
             outcome = str(getattr(error, "reason", "internal_error"))
-            self._metrics.peer.failed(request.host, outcome)
+            self._metrics.peer.failed(outcome)
             raise
         finally:
             elapsed = time.monotonic() - started

@@ -33,12 +33,16 @@ class EKSConfigMap:
         cooperator: Cooperator,
         partitions: Iterable[str],
         reloaded: Callable[[str], None] = lambda _: None,
+        watch_failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._in_force = in_force
+        self._watch_failed = watch_failed
         self._partitions = tuple(partitions)
         self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded)
         self._cache: ObjectCache[Mapping[str, str]] = ObjectCache(_data_of, self._changed)
-        self._reflector = Reflector(reactor, client, Resource(path=COLLECTION, name=NAME), self._cache)
+        self._reflector = Reflector(
+            reactor, client, Resource(path=COLLECTION, name=NAME), self._cache, reported=self._reported
+        )
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -55,6 +59,10 @@ class EKSConfigMap:
     def stop(self) -> None:
         """Stop following the ConfigMap."""
         self._reflector.stop()
+
+    def _reported(self) -> None:
+        if self._reflector.problem:
+            self._watch_failed()
 
     def _changed(self) -> None:
         if f"{NAMESPACE}/{NAME}" in self._cache.objects:

@@ -112,7 +112,7 @@ def _outcomes(files: list[str], old: Loaded, new: Loaded) -> tuple[dict[str, Out
     for arn in sorted(arns):
         for loaded, found in zip((old, new), outcomes, strict=True):
             try:
-                user = loaded.table.lookup(identity_of(arn, None, loaded.settings))
+                user = loaded.table.explain(identity_of(arn, None, loaded.settings))
             except (Denied, CommandError):
                 found[arn] = None
             else:

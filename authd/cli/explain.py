@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = read_settings(args.config, {})
     identity = identity_of(args.arn, args.session, loaded.settings)
     try:
-        user = loaded.table.lookup(identity)
+        user = loaded.table.explain(identity)
     except Denied as denied:
         _print(args.output, identity, _refusal(denied, loaded.table, identity))
         return 1

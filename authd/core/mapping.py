@@ -17,7 +17,7 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
 from authd.core.errors import DenialReason, Denied
 from authd.core.nearest import IndexedRule, NearestIndex, describe_closest
-from authd.core.templates import INSTANCE_NAME, MissingValue, Template
+from authd.core.templates import INSTANCE_NAME, UNRESOLVED, MissingValue, Template
 
 _NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
@@ -126,6 +126,11 @@ class MappingTable:
         if rule is None:
             raise Denied(DenialReason.IDENTITY_NOT_MAPPED, f"no mapping matches: {self.nearest(identity)}")
         return self.render(rule, identity)
+
+    def explain(self, identity: CallerIdentity) -> KubernetesUser:
+        """Map an identity without a call to EC2. `{{EC2PrivateDNSName}}` stays in the names. Raises as `lookup`."""
+        rule = self.find(identity)
+        return self.lookup(identity) if rule is None else self.render(rule, identity, UNRESOLVED)
 
     def find(self, identity: CallerIdentity) -> Rule | AccountRule | None:
         """Return the rule that decides about an identity, or None. Cheap, and independent of templates."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import DenialReason, Denied
 from authd.core.mapping import AccountRule, KubernetesUser, MappingTable, Rule
-from authd.core.templates import INSTANCE_NAME
+from authd.core.templates import INSTANCE_NAME, UNRESOLVED
 
 
 class SourceTable(NamedTuple):
@@ -67,6 +67,10 @@ class OrderedTables:
         Raises `Denied`: `identity_not_mapped` with the nearest rule, `username_not_rendered` or `username_reserved`.
         """
         return self.match(identity).render(identity)
+
+    def explain(self, identity: CallerIdentity) -> KubernetesUser:
+        """Map an identity without a call to EC2, see `MappingTable.explain`."""
+        return self.match(identity).render(identity, UNRESOLVED[INSTANCE_NAME])
 
     def nearest(self, identity: CallerIdentity) -> str:
         """Describe the nearest rule of each source, and why it does not match."""

@@ -6,9 +6,12 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 #: Known placeholders. The last one needs a call to EC2.
 INSTANCE_NAME = "EC2PrivateDNSName"
+#: Its value for explanations, which make no call.
+UNRESOLVED: Mapping[str, str] = MappingProxyType({INSTANCE_NAME: f"{{{{{INSTANCE_NAME}}}}}"})
 PLACEHOLDERS = ("AccountID", "SessionName", "SessionNameRaw", "AccessKeyID", INSTANCE_NAME)
 
 _PIECE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)

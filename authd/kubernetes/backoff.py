@@ -8,7 +8,7 @@ from collections.abc import Callable
 class Backoff:
     """Pauses of `first` seconds, doubled up to `longest`, each multiplied by 0.5 to 1.5; `random` gives 0 to 1."""
 
-    def __init__(self, random: Callable[[], float], *, first: float = 0.2, longest: float = 10.0) -> None:
+    def __init__(self, random: Callable[[], float], *, first: float = 0.2, longest: float = 5.0) -> None:
         self._random = random
         self._first = first
         self._longest = longest

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from authd.core.errors import ConfigError, Problem
 from authd.kubernetes.access import ClusterAccess, Content
-from authd.kubernetes.kubeconfig import load_kubeconfig
+from authd.kubernetes.kubeconfig import RunPlugin, load_kubeconfig
 from authd.kubernetes.server_url import parse_server
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -24,6 +24,7 @@ def find_cluster(
     context: str = "",
     environment: Mapping[str, str],
     service_account: str = SERVICE_ACCOUNT,
+    run_plugin: RunPlugin | None = None,
 ) -> ClusterAccess:
     """Return the way to the API server; raises `ConfigError` if there is none.
 
@@ -31,7 +32,7 @@ def find_cluster(
     account is used.
     """
     if kubeconfig:
-        return load_kubeconfig(kubeconfig, context=context, server=master)
+        return load_kubeconfig(kubeconfig, context=context, server=master, run_plugin=run_plugin)
     access = _in_cluster(environment, Path(service_account), master)
     if not master:
         return access

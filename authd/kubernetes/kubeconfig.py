@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent, shown
@@ -29,23 +31,38 @@ _REFUSED_OF_USER = {
     "username": "Kubernetes has dropped passwords: use a client certificate, a token or a tokenFile",
     "as": "impersonation is not supported: use the credentials of the user itself",
 }
+#: Runs a credential plugin, an entry `exec` of a kubeconfig, and returns the token.
+RunPlugin = Callable[["ExecPlugin"], str]
 _TRUE = frozenset({"true", "True", "TRUE"})
 
 
-def load_kubeconfig(file: str, *, context: str = "", server: str = "") -> ClusterAccess:
+class ExecPlugin(NamedTuple):
+    """A credential plugin: the command with its arguments, further variables, and the version of its answer."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    api_version: str
+
+
+def load_kubeconfig(
+    file: str, *, context: str = "", server: str = "", run_plugin: RunPlugin | None = None
+) -> ClusterAccess:
     """Read a kubeconfig file; `context` replaces its current-context, `server` the cluster's address.
 
-    Raises `ConfigError` with the place of the fault.
+    Plugins are errors without `run_plugin`: a daemon must not wait for a program. Raises `ConfigError` with the place
+    of the fault.
     """
     try:
         text = Path(file).read_bytes()
     except OSError as error:
         message = f"the kubeconfig can't be read: {error.strerror}"
         raise ConfigError((Problem(file=file, line=0, column=0, message=message),)) from None
-    return read_kubeconfig(text, file=file, context=context, server=server)
+    return read_kubeconfig(text, file=file, context=context, server=server, run_plugin=run_plugin)
 
 
-def read_kubeconfig(text: bytes, *, file: str, context: str = "", server: str = "") -> ClusterAccess:
+def read_kubeconfig(
+    text: bytes, *, file: str, context: str = "", server: str = "", run_plugin: RunPlugin | None = None
+) -> ClusterAccess:
     """Read a kubeconfig's text; relative paths in it start from the folder of `file`."""
     problems = Problems(file)
     try:
@@ -54,7 +71,7 @@ def read_kubeconfig(text: bytes, *, file: str, context: str = "", server: str = 
         problems.error(fault, fault.message)
         raise problems.failure() from None
     problems.raise_errors()
-    return _Kubeconfig(file, _Part(root, "the kubeconfig", problems)).access(context, server)
+    return _Kubeconfig(file, _Part(root, "the kubeconfig", problems), run_plugin).access(context, server)
 
 
 class _Part:
@@ -105,7 +122,8 @@ class _Part:
 class _Kubeconfig:
     """Reads one context of a kubeconfig."""
 
-    def __init__(self, file: str, root: _Part) -> None:
+    def __init__(self, file: str, root: _Part, run_plugin: RunPlugin | None) -> None:
+        self._run_plugin = run_plugin
         self._folder = Path(file).resolve().parent
         self._root = root
 
@@ -139,13 +157,17 @@ class _Kubeconfig:
         if not name:
             return _Part(MappingNode(context.node.line, context.node.column, {}), "user", context.problems)
         user = self._root.named("users", name, "user")
-        user.refuse(_REFUSED_OF_USER)
+        user.refuse({key: why for key, why in _REFUSED_OF_USER.items() if key != "exec" or self._run_plugin is None})
         return user
 
     def _token(self, user: _Part) -> Content | None:
         file, token = user.text("tokenfile"), user.text("token")
         if file:  # it has priority over the token, which may be an old copy of it
             return Content(file=str(self._folder / file))
+        if self._run_plugin is not None and user.at("exec") is not None:
+            return Content(
+                self._run_plugin(_plugin(_Part(user.at("exec") or user.node, "exec", user.problems))).encode()
+            )
         return Content(token.encode()) if token else None
 
     def _content(self, part: _Part, key: str) -> Content | None:
@@ -156,6 +178,18 @@ class _Kubeconfig:
             except binascii.Error:
                 raise part.failure(f"{key}-data is not base64", part.at(f"{key}-data")) from None
         return Content(file=str(self._folder / file)) if file else None
+
+
+def _plugin(part: _Part) -> ExecPlugin:
+    items, variables = part.at("args"), part.at("env")
+    arguments = (
+        [node.text for node in items.nodes if isinstance(node, Scalar)] if isinstance(items, SequenceNode) else []
+    )
+    pairs = [_Part(node, "env", part.problems) for node in getattr(variables, "nodes", ())]
+    environment = {pair.text("name"): pair.text("value") for pair in pairs}
+    if not part.text("command"):
+        raise part.failure("exec has no command")
+    return ExecPlugin((part.text("command"), *arguments), environment, part.text("apiversion"))
 
 
 def _address(cluster: _Part, server: str) -> ServerURL:

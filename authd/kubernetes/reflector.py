@@ -22,7 +22,7 @@ from authd.kubernetes.events import EventDecoder, EventType, version_of
 _log = Logger(namespace="authd.kubernetes")
 
 #: Objects per page. One page takes some milliseconds to read, in one turn of the reactor.
-PAGE_SIZE = 100
+PAGE_SIZE = 250
 #: More than any cluster has: a lying server must not fill the memory.
 MAX_OBJECTS = 100_000
 #: The server ends a watch after this many seconds, up to twice as many, so that daemons don't return in step.

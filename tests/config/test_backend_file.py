@@ -17,6 +17,7 @@ from authd.config.problems import InvalidSettings
             ("DynamicFile", "CRD"),
         ),
         (b"backendMode: [ConfigMap, File]\n", ("EKSConfigMap", "MountedFile")),
+        (b'{"backendMode": "CRD CRD"}', ("CRD",)),
     ],
 )
 def test_names(content, names):
@@ -32,6 +33,7 @@ def test_names(content, names):
         (b'{"backendMode": ""}', "backendMode is missing"),
         (b"{", "not YAML"),
         (b"a: 1\na: 2\n", "unknown setting a"),
+        (b"backendMode: *nowhere\n", "f:1:14: "),
         (b'{"backendMode": "Nonsense"}', "names an unknown backend"),
         (b'{"backendmode": "CRD", "x": 1}', "unknown setting x"),
     ],

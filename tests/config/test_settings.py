@@ -350,6 +350,13 @@ def test_errors_of_options_name_the_option(refuse):
     assert "--port: server.port must be a whole number from 0 to 65535" in map(str, problems)
 
 
+def test_a_wrong_default_role_is_a_warning(load):
+    """The daemon has no use for defaultRole, so that a wrong one does not keep it from starting."""
+    loaded = load(C + "defaultRole: Admin")
+    assert loaded.settings.default_role is None
+    assert any("since the daemon has no use for it" in str(warning) for warning in loaded.warnings)
+
+
 def test_an_option_does_not_hide_a_broken_section(refuse):
     """Where the file has something else than a section, an option below it does not hide that."""
     (problem,) = refuse(C + "server: []", server__port="1")

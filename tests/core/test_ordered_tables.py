@@ -62,6 +62,11 @@ def test_names_of_instances(rules) -> None:
     match = tables.match(identity(ALICE))
     assert match.needs_instance_name
     assert match.render(identity(ALICE), "ip-1").username == "node:ip-1"
+    assert tables.explain(identity(ALICE)).username == "node:{{EC2PrivateDNSName}}"
+    (entry,) = tables.tables
+    assert entry.table.explain(identity(ALICE)).username == "node:{{EC2PrivateDNSName}}"
+    with pytest.raises(Denied, match="no mapping matches"):
+        entry.table.explain(identity("arn:aws:iam::444455556666:user/alice"))
     with pytest.raises(Denied, match=r"no value for \{\{EC2PrivateDNSName\}\}"):
         match.render(identity(ALICE))
     assert not tables.match(identity(f"arn:aws:iam::{ACCOUNT}:user/bob")).needs_instance_name

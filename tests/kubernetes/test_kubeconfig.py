@@ -149,3 +149,23 @@ def test_kubeconfig_first(tmp_path):
     (tmp_path / "config").write_text(TEXT.replace("Q0E=", ca))
     access = find_cluster(kubeconfig=str(tmp_path / "config"), master="https://10.0.0.9", environment={})
     assert (access.host, access.ca.read()) == ("10.0.0.9", b"pem")
+
+
+EXEC = """{command: aws, args: [eks, get-token], env: [{name: A, value: b}], apiVersion: client.authentication.k8s.io/v1}"""
+
+
+def test_plugins_of_commands():
+    """A command may run the plugin, and its token is the credential."""
+    seen = []
+    access = read(TEXT.replace("token: s3cret", f"exec: {EXEC}"), run_plugin=lambda plugin: seen.append(plugin) or "t0")
+    assert access.token.read() == b"t0"
+    (plugin,) = seen
+    assert plugin.command == ("aws", "eks", "get-token")
+    assert plugin.environment == {"A": "b"}
+    assert plugin.api_version == "client.authentication.k8s.io/v1"
+
+
+def test_plugin_without_a_command():
+    """A plugin needs a command."""
+    with pytest.raises(ConfigError, match="22:11: exec has no command"):
+        read(TEXT.replace("token: s3cret", "exec: {args: [x]}"), run_plugin=lambda _: "")

@@ -17,6 +17,7 @@ from authd.cli.errors import CommandError
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.config_map import ConfigMapRules
 from authd.cli.mappings.custom_resources import CustomResourceRules
+from authd.cli.mappings.exec_plugin import run_plugin
 from authd.cli.mappings.plain_rule import PlainRule
 from authd.daemon.net.api_tls import APIConnector
 from authd.exchange.errors import ExchangeError
@@ -77,6 +78,7 @@ def in_cluster(args: argparse.Namespace, work: Callable[[APIClient], Awaitable[R
         master=args.master_url,
         context=args.kubeconfig_context,
         environment=os.environ,
+        run_plugin=run_plugin,
     )
     results: list[Any] = []
 

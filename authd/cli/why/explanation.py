@@ -75,7 +75,7 @@ def explain_record(record: dict[str, Any], loaded: Loaded | None) -> Explanation
 
 def _lookup(arn: str, loaded: Loaded) -> dict[str, Any]:
     try:
-        user = loaded.table.lookup(identity_of(arn, None, loaded.settings))
+        user = loaded.table.explain(identity_of(arn, None, loaded.settings))
     except CommandError:
         return {}  # the ARN is scrubbed, or of another partition
     except Denied as denied:

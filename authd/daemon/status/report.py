@@ -77,7 +77,7 @@ class StatusReport:
             raise InvalidQuery(f"the ARN is invalid: {error}") from None
         known = {"canonicalARN": identity.canonical_arn}
         try:
-            user = self.in_force.tables.lookup(identity)
+            user = self.in_force.tables.explain(identity)
         except Denied as denied:
             return {**known, "matches": False, "reason": str(denied.reason), "message": self._why(denied, identity)}
         match = self.in_force.tables.find(identity)

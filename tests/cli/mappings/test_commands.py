@@ -145,3 +145,15 @@ def test_wrong_flags(arguments, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert main(list(arguments)) == 2
     assert capsys.readouterr().err.startswith("authd: ")
+
+
+def test_credential_plugin(server, tmp_path):
+    """A kubeconfig with a credential plugin, as EKS's have, works for commands."""
+    answer = json.dumps({"kind": "ExecCredential", "status": {"token": "the-token"}})
+    for script, code in ((f"print({answer!r})", 0), ("raise SystemExit(1)", 2), ("print('{}')", 2)):
+        plugin = json.dumps({"command": sys.executable, "args": ["-c", script]})
+        path = server.kubeconfig(tmp_path, f"{{exec: {plugin}}}")
+        command = [sys.executable, "-m", "authd.cli.main", "list", "--kubeconfig", str(path)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert run.returncode == code, run.stderr
+        assert ("credential plugin" in run.stderr) == bool(code)

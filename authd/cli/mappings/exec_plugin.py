@@ -1,0 +1,41 @@
+"""Runs the credential plugin of a kubeconfig, as kubectl does. Only a command may wait for a program, never the daemon.
+
+Source: Kubernetes, "client-go credential plugins".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+from authd.cli.errors import CommandError
+from authd.kubernetes.kubeconfig import ExecPlugin
+
+_SECONDS = 120
+_DEFAULT_VERSION = "client.authentication.k8s.io/v1"
+
+
+def run_plugin(plugin: ExecPlugin) -> str:
+    """Return the plugin's token. Raises `CommandError`."""
+    name = plugin.command[0]
+    version = plugin.api_version or _DEFAULT_VERSION
+    info = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
+    environment = {**os.environ, **plugin.environment, "KUBERNETES_EXEC_INFO": json.dumps(info)}
+    try:
+        run = subprocess.run(
+            plugin.command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=_SECONDS,
+            check=True,
+        )
+        token = json.loads(run.stdout)["status"]["token"]
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CommandError(f"the kubeconfig's credential plugin {name} failed ({type(error).__name__})") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        token = None
+    if not isinstance(token, str) or not token:
+        raise CommandError(f"the kubeconfig's credential plugin {name} printed no ExecCredential with a token")
+    return token

@@ -118,7 +118,7 @@ def test_wrong_flags_are_one_sentence(links, program, arguments, message):
 
 
 def test_sources_in_the_cluster(begin, fill, tmp_path):
-    """The sources of the cluster start without a cluster: the daemon runs, and /readyz names the missing part."""
+    """Sources in the cluster start without a cluster: the daemon runs, and /readyz names the missing part."""
     kubeconfig = tmp_path / "admin.yaml"
     kubeconfig.write_text(
         "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n"

@@ -88,7 +88,7 @@ def make(emulator, thread, tmp_path, pem):
 
 
 def test_names(make):
-    """Instances of the daemon's account have names; unknown ones and those that are gone have none."""
+    """Instances of the daemon's account have names. Unknown and terminated ones have none."""
     describe = make()
     assert describe(ONE, TWO, GONE) == {ONE: "ip-10-0-0-1.eu-west-1.compute.internal"}
 

@@ -80,7 +80,7 @@ def test_limits(ec2):
 
 
 def test_memory(ec2):
-    """A name is remembered for an hour; unknown and empty ones are not."""
+    """A name is cached for an hour. Unknown and empty ones are not."""
     known, unknown, empty = ec2.ask(1), ec2.ask(2), ec2.ask(3)
     ec2.clock.advance(BATCH_SECONDS)
     ec2.answers[0].callback({instance(1): "one", instance(3): ""})

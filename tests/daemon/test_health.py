@@ -40,7 +40,7 @@ def health() -> Health:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/healthz"])
-def test_who_answers_is_alive(health: Health, path: str) -> None:
+def test_a_responding_daemon_is_alive(health: Health, path: str) -> None:
     """Liveness does not depend on readiness."""
     health.problems["settings"] = "broken"
     assert health.ask(path) == (200, "text/plain; charset=utf-8", "ok\n")

@@ -186,7 +186,7 @@ def test_the_end_waits_for_reviews_under_way(listening: Listening) -> None:
     assert listening.clock.getDelayedCalls() == []
 
 
-def test_who_does_not_take_the_last_answer_is_cut_off(listening: Listening) -> None:
+def test_a_client_that_does_not_read_the_last_response_is_cut_off(listening: Listening) -> None:
     """The shutdown waits a moment for the last responses to be sent, and no longer."""
     transport = listening.connect()
     assert transport is not None
@@ -196,7 +196,7 @@ def test_who_does_not_take_the_last_answer_is_cut_off(listening: Listening) -> N
     assert (stopped, transport.aborted) == ([None], True)
 
 
-def test_at_the_end_who_rests_is_sent_away_politely(listening: Listening) -> None:
+def test_idle_connections_are_closed_at_the_end(listening: Listening) -> None:
     """An idle connection is closed, not aborted, at the end of the grace period."""
     transport = listening.connect()
     assert transport is not None

@@ -154,7 +154,7 @@ def test_health_is_told_without_a_record(webhook: Webhook) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff", b'{"kind":"TokenReview"}', b"[" * 60_000])
-def test_what_is_no_review_is_a_400(webhook: Webhook, body: bytes) -> None:
+def test_a_body_that_is_no_review_is_a_400(webhook: Webhook, body: bytes) -> None:
     """A body that is not a TokenReview gets 400 with an explanation, and no authenticator sees it."""
     status, _, text = parts(webhook.send(post(body)))
     assert status == 400
@@ -338,7 +338,7 @@ def test_pipelined_reviews_are_answered_in_order(webhook: Webhook) -> None:
     assert parts(webhook.send())[0] == 200
 
 
-def test_who_does_not_read_answers_is_not_read_on(webhook: Webhook) -> None:
+def test_a_client_that_does_not_read_is_not_read(webhook: Webhook) -> None:
     """While the client does not read, no request is answered or read. This ends when it reads, or at the deadline."""
     channel = webhook.transport.protocol
     channel.pauseProducing()  # as the transport does if its buffer is full

@@ -45,7 +45,7 @@ def kustomize():
 
 @pytest.fixture(scope="session")
 def helm():
-    """Return a function that runs helm; the test is skipped without it."""
+    """Return a function that runs helm. Without helm the test is skipped."""
     found = programs("helm")
     if not found:
         pytest.skip("needs helm")

@@ -21,7 +21,7 @@ def test_the_list_is_closed():
 
 
 @pytest.mark.parametrize("reason", [*DenialReason, *UnavailableReason])
-def test_what_comes_of_each(reason):
+def test_each_reason_has_its_status(reason):
     """A reason's status, and the reaction of kube-apiserver, fit the webhook's response."""
     status, does, _ = ROWS[reason]
     assert status == STATUS.get(reason, 200)

@@ -27,7 +27,7 @@ def test_the_newer_form() -> None:
 
 
 @pytest.mark.parametrize("token", ["<&>", "\u2028\u2029", 'a"b\\c', "\n\t\x00", "é世", "k8s-aws-v1.a_b-c"])
-def test_what_go_escapes_means_the_same(token: str) -> None:
+def test_gos_escapes_have_the_same_meaning(token: str) -> None:
     """Go escapes more characters than JSON requires, and the daemon reads the same token."""
     body = token_review(token)
     assert json.loads(body)["spec"]["token"] == decode_review(body).token == token

@@ -44,7 +44,7 @@ def said(daemon, part):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("case", ["g20-bool-with-value", "g21-server-word", "g38-bool-false"])
 def test_flags_in_their_spelling(begin, fill, tmp_path, way, case):
-    """Each spelling starts the daemon, whatever it is called by; the kubeconfig is written unless it is pregenerated."""
+    """Each spelling starts the daemon, under any program name. The kubeconfig is written unless it is pregenerated."""
     daemon = begin(way, *fill(f"{case}.args"))
     daemon.wait_for_message(LISTENING)
     written = case != "g20-bool-with-value"
@@ -118,7 +118,7 @@ def test_wrong_flags_are_one_sentence(links, program, arguments, message):
 
 
 def test_sources_in_the_cluster(begin, fill, tmp_path):
-    """The sources of the cluster start without a cluster: the daemon runs, and /readyz says what is missing."""
+    """Sources in the cluster start without a cluster: the daemon runs, and /readyz names the missing part."""
     kubeconfig = tmp_path / "admin.yaml"
     kubeconfig.write_text(
         "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n"

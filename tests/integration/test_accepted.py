@@ -33,7 +33,7 @@ def test_a_token_of_every_client_is_accepted(daemon: DaemonProcess, mint: Mint, 
         assert answer.user["groups"] == ["devs", "on-call"]
 
 
-def test_who_the_caller_is_in_aws_is_told(daemon: DaemonProcess, mint: Mint) -> None:
+def test_the_aws_identity_is_in_the_response(daemon: DaemonProcess, mint: Mint) -> None:
     """The response has the `extra` keys that policies and audit queries for aws-iam-authenticator use."""
     user = daemon.review(mint.by_signer(ALICE_KEY)).user
     extra = user["extra"]

@@ -240,7 +240,7 @@ def test_pipelined_reviews_are_answered_in_order(tight: DaemonProcess, mint: Min
     assert answers.count(b'"username":"alice"') == 2
 
 
-def test_what_comes_after_the_last_request_is_not_read(tight: DaemonProcess) -> None:
+def test_data_after_the_last_request_is_not_read(tight: DaemonProcess) -> None:
     """After a request with `Connection: close` nothing more is read as a request."""
     last = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     assert exchange(tight, last + last).count(b"HTTP/1.1 ") == 1
@@ -314,7 +314,7 @@ def resting(daemon: DaemonProcess, count: int) -> Iterator[list[ssl.SSLSocket]]:
         yield held
 
 
-def test_a_full_house_makes_room_by_ending_who_rests_longest(tight: DaemonProcess, mint: Mint) -> None:
+def test_at_the_limit_the_longest_idle_connection_makes_room(tight: DaemonProcess, mint: Mint) -> None:
     """At the limit a new connection is served, and the longest idle one is closed for it."""
     with resting(tight, MAX_CONNECTIONS) as held:
         assert tight.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"

@@ -80,7 +80,7 @@ def test_a_broken_pair_keeps_the_old_one_and_is_loud(make_daemon: Callable[..., 
         wait_until(lambda: daemon.health("/readyz").status == 200, "ready again")
 
 
-def test_somebody_elses_pair_is_served_as_it_is(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+def test_a_foreign_certificate_is_served_as_it_is(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
     """An existing self-signed cert.pem and key.pem are still served, and the kubeconfig trusts that certificate."""
     daemon = make_daemon()
     pair = new_ca("localhost", datetime.now(UTC))  # self-signed

@@ -82,7 +82,7 @@ WITH_WORDS: dict[str, tuple[str, Callable[[Mint], str]]] = {
 
 
 @pytest.mark.parametrize("kind", WITH_WORDS)
-def test_a_refusal_says_why_and_where_to_look(daemon: DaemonProcess, mint: Mint, kind: str) -> None:
+def test_a_refusal_has_a_message_and_a_reference(daemon: DaemonProcess, mint: Mint, kind: str) -> None:
     """A denial is a 200 with an error: message, reason code, and the reference of the log line."""
     reason, token = WITH_WORDS[kind]
     error = daemon.review(token(mint)).error
@@ -136,7 +136,7 @@ def test_reserved_and_unfinished_names_are_refused(make_daemon: Callable[..., Da
         assert "[username_not_rendered, " in daemon.review(mint.by_signer(BOB_KEY)).error
 
 
-def test_scrubbed_accounts_are_named_nowhere(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+def test_scrubbed_accounts_appear_nowhere(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
     """A scrubbed account ID appears neither in a response nor in the log."""
     with make_daemon(scrubbedAccounts=["111122223333"]) as daemon:
         answer = daemon.review(mint.by_signer(ALICE_KEY))
@@ -167,7 +167,7 @@ def test_scrubbed_accounts_are_named_nowhere(make_daemon: Callable[..., DaemonPr
         ("GET", "/healthz", None, 200),
     ],
 )
-def test_what_is_no_review_gets_its_status(
+def test_a_request_that_is_no_review_gets_its_status(
     daemon: DaemonProcess, method: str, target: str, body: bytes | None, status: int
 ) -> None:
     """A request that is not a TokenReview gets a status that kube-apiserver logs, and never Retry-After."""

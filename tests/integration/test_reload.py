@@ -216,7 +216,7 @@ def test_a_directory_may_be_deleted_and_made_anew(generations: Generations) -> N
     assert generations.now() == 2
 
 
-def test_hang_up_reloads_what_no_event_tells(
+def test_sighup_reloads_changes_without_an_event(
     make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any], tmp_path: Path
 ) -> None:
     """A file that is a link into another directory is read again at SIGHUP."""

@@ -86,7 +86,7 @@ def impatient(impatient_daemon: DaemonProcess, emulator: EmulatorProcess) -> Dae
     return impatient_daemon
 
 
-def test_the_matrix_is_whole() -> None:
+def test_the_matrix_has_every_fault() -> None:
     """The matrix has every fault of the emulator that changes the response."""
     honest = {Fault.EXPIRED, Fault.DELAY}
     assert {fault for fault, _ in MATRIX} == set(Fault) - honest

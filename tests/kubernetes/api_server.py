@@ -164,7 +164,7 @@ class APIServer:
             return copy.deepcopy(self._objects.get(collection, {}).get(name))
 
     def compact(self) -> None:
-        """Forget the history: who watches from before is told to list again."""
+        """Forget the history, so that earlier watches must list again."""
         with self._changed:
             self.compacted = self.version
 

@@ -1,4 +1,4 @@
-"""A reactor in a thread of its own, for tests of what needs a real network."""
+"""A reactor in a thread of its own, for tests that need a real network."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_get(server, thread, client):
 
 
 def test_client_certificate(server, thread, tmp_path):
-    """A client certificate with its key proves who we are, without a token."""
+    """A client certificate with its key authenticates, without a token."""
     server.put(CONFIG_MAPS, "aws-auth", data={})
     pair = server.authority.issue_cert("authd.example")
     pair.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
@@ -158,7 +158,7 @@ def endless_body(it: Connection) -> None:
     ],
 )
 def test_broken_answers(server, thread, client, fault, error):
-    """Whatever is no whole answer is an error, and the next call succeeds."""
+    """Every incomplete response is an error, and the next call succeeds."""
     server.put(CONFIG_MAPS, "aws-auth", data={})
     server.faults.append(lambda it: bool(fault(it)))
     with pytest.raises(error):

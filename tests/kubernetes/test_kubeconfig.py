@@ -89,7 +89,7 @@ def test_server_replaced():
     ],
 )
 def test_errors(old, new, place, message):
-    """An error says where it is and what to do."""
+    """An error has a place and a next step."""
     with pytest.raises(ConfigError) as caught:
         read(TEXT.replace(old, new))
     assert f"/etc/k/config:{place}: " in str(caught.value)
@@ -142,7 +142,7 @@ def test_nothing_to_find(tmp_path):
 
 
 def test_kubeconfig_first(tmp_path):
-    """A kubeconfig file has priority; one that can't be read is an error."""
+    """A kubeconfig file has priority, and an unreadable one is an error."""
     with pytest.raises(ConfigError, match="the kubeconfig can't be read"):
         find_cluster(kubeconfig=str(tmp_path / "none"), environment={})
     ca = base64.b64encode(b"pem").decode()

@@ -53,7 +53,7 @@ def follow(thread, client):
 
 
 def test_follows(server, follow):
-    """The cache has what the server has: at first, after changes, and after deletions."""
+    """The cache equals the server's objects: at first, after changes, and after deletions."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow() as it:
         it.until(a="1")
@@ -82,7 +82,7 @@ def test_one_object(server, thread, client):
 
 
 def test_pages(server, thread, client):
-    """A long list comes page by page, and is in force when it is whole."""
+    """A long list comes page by page, and is used when it is complete."""
     for number in range(PAGE_SIZE * 2 + 1):
         server.put(IDENTITIES, f"m{number:05}", data={"n": str(number)})
     with Following(thread, client, Resource(path=IDENTITIES)) as it:
@@ -128,7 +128,7 @@ def test_gone_by_status(server, follow):
 
 
 def test_bookmark(server, follow):
-    """A bookmark moves the place where the next watch begins."""
+    """A bookmark sets the version from which the next watch begins."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow() as it:
         wait_until(lambda: server.watchers == 1)
@@ -231,7 +231,7 @@ def test_broken_lists(server, follow, page):
 
 
 def test_silence(server, follow):
-    """A connection that falls silent is given up, and the next one goes on where it stopped."""
+    """A silent connection is dropped, and the next one continues at the same version."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow(0.3) as it:
         it.until(a="1")

@@ -1,4 +1,4 @@
-"""A daemon whose metrics are scraped."""
+"""A daemon with scraped metrics."""
 
 from __future__ import annotations
 

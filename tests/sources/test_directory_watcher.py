@@ -127,7 +127,7 @@ def test_a_vanished_file_is_told(watching: Watching, how: str) -> None:
     assert watching.told() == 1
 
 
-def test_the_poll_tells_what_events_lost(watching: Watching) -> None:
+def test_the_poll_finds_changes_without_an_event(watching: Watching) -> None:
     """The file is checked at intervals, without events too."""
     assert watching.told(POLL_SECONDS) == 0
     assert watching.told(QUIET_SECONDS) == 1

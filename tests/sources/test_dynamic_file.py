@@ -64,7 +64,7 @@ def test_start(following):
 
 
 def test_change(following):
-    """A changed file takes the place of what was in force."""
+    """A changed file replaces the earlier content."""
     following.write("bob")
     following.check()
     assert following.names("alice", "bob") == ["bob"]
@@ -106,7 +106,7 @@ def test_missing_at_start(tmp_path, partitions):
 
 
 def test_lock_out(following):
-    """A file that would lock out everybody who was seen lately is refused."""
+    """A file that would lock out all recent callers is refused."""
     for name in ("alice", "carol"):
         following.seen.note(identity(arn(name)))
     following.path.write_text('{"mapUsers": []}')

@@ -66,7 +66,7 @@ def test_of_those_that_come_meanwhile_the_newest_is_kept(last_good: LastGoodFile
     assert path.read_bytes() == b"four"
 
 
-def test_what_is_there_is_not_written_again(last_good: LastGoodFile, path: Path) -> None:
+def test_an_unchanged_copy_is_not_written_again(last_good: LastGoodFile, path: Path) -> None:
     """The same content leaves the file as it is."""
     last_good.keep_now(path, b"one")
     before = path.stat().st_ino
@@ -74,7 +74,7 @@ def test_what_is_there_is_not_written_again(last_good: LastGoodFile, path: Path)
     assert path.stat().st_ino == before
 
 
-def test_what_cannot_be_kept_is_a_warning(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
+def test_a_copy_that_cannot_be_saved_is_a_warning(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
     """A failure stops nothing, and the next copy is tried again."""
     path.parent.write_text("no directory")
     with capturedLogs() as events:

@@ -94,7 +94,7 @@ def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> N
     finish(identities.checking(table(1), table(*range(20)), 0.1))
 
 
-def test_who_comes_by_an_account_counts() -> None:
+def test_users_of_a_whole_account_count() -> None:
     """Whole accounts and patterns give access too, and their removal locks users out."""
     everyone = account("111122223333")
     identities = seen(Clock(), 1, 2, 3)

@@ -113,7 +113,7 @@ def test_a_file_without_end_takes_no_memory(reloading: Reloading) -> None:
     assert reloading.allowed("alice") == ["alice"]
 
 
-def test_what_is_in_force_is_never_changed_in_place(reloading: Reloading) -> None:
+def test_settings_are_never_changed_in_place(reloading: Reloading) -> None:
     """A holder of the old settings still sees all of them."""
     old = reloading.file.in_force.tables
     reloading.write("bob")
@@ -286,7 +286,7 @@ def test_a_share_of_one_allows_everything(reloading: Reloading) -> None:
     assert reloading.results == ["ok"]
 
 
-def test_who_would_be_locked_out_by_no_mapping_at_all_is_named(reloading: Reloading) -> None:
+def test_users_locked_out_by_an_empty_mapping_are_named(reloading: Reloading) -> None:
     """Without mappings, the log lists the users, up to a limit, and the number of the others."""
     names = seen_users(reloading, 60)
     reloading.write()
@@ -350,7 +350,7 @@ def test_a_start_from_the_last_good_settings_is_loud(reloading: Reloading) -> No
         '{"clusterID": "prod", "server": {"stateDir": "STATE", "prot": 1}}',
     ],
 )
-def test_a_broken_file_still_says_where_the_last_good_one_is(reloading: Reloading, broken: str) -> None:
+def test_the_state_directory_is_found_in_a_broken_file(reloading: Reloading, broken: str) -> None:
     """The state directory is found in an unusable file, however its line is written."""
     reloading.write("alice", more=LAST_GOOD)
     reloading.check()

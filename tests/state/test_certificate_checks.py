@@ -58,7 +58,7 @@ def test_a_common_name_is_no_name() -> None:
     assert name_problem(certificate, "localhost") == "not for the name localhost, but for none"
 
 
-def test_who_signed() -> None:
+def test_the_issuer_is_recognised() -> None:
     """A CA with the same name and another key has not signed it. The same key with another certificate has."""
     certificate = leaf("localhost")
     authorities = (AUTHORITY, extended_ca(AUTHORITY, NOW + 9_000 * DAY), new_ca("authd", NOW))

@@ -103,7 +103,7 @@ def test_the_authority_outlives_its_leaf(tmp_path: Path) -> None:
     assert files.certificate.read_bytes() != old
 
 
-def test_somebody_elses_pair_is_trusted_itself(tmp_path: Path) -> None:
+def test_a_foreign_certificate_is_trusted_itself(tmp_path: Path) -> None:
     """Without a CA of our own, clients trust the certificate itself."""
     files = StateFiles(folder=tmp_path)
     files.certificate.write_bytes(b"theirs")
@@ -124,7 +124,7 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert caught.value.problems[0].file == str(files.folder)
 
 
-def test_half_of_somebody_elses_is_never_replaced(tmp_path: Path) -> None:
+def test_half_of_a_foreign_pair_is_never_replaced(tmp_path: Path) -> None:
     """If a certificate or a CA has no key, nothing is created in its place."""
     for there, missing in (("cert.pem", "key.pem"), ("key.pem", "cert.pem"), ("ca.pem", "ca-key.pem")):
         files = StateFiles(folder=tmp_path / there)
@@ -174,7 +174,7 @@ def test_the_last_good_pair_is_both_in_one(tmp_path: Path) -> None:
         files.read_last_pair()
 
 
-def test_the_kubeconfig_trusts_what_is_served(tmp_path: Path) -> None:
+def test_the_kubeconfig_trusts_the_served_certificate(tmp_path: Path) -> None:
     """A certificate of another CA is trusted itself. A broken one gives way to the last one."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
@@ -208,7 +208,7 @@ def test_an_authority_with_wrong_dates_is_signed_anew_by_its_own_key(tmp_path: P
         assert not files.mend_authority(NOW)
 
 
-def test_a_good_authority_and_somebody_elses_are_left_alone(tmp_path: Path) -> None:
+def test_valid_and_foreign_certificates_are_left_alone(tmp_path: Path) -> None:
     """A certificate that is valid, unsignable here, or signed by another CA stays byte for byte."""
     files = StateFiles(folder=tmp_path)
     assert not files.mend_authority(NOW)
@@ -225,7 +225,7 @@ def test_a_good_authority_and_somebody_elses_are_left_alone(tmp_path: Path) -> N
     assert files.authority.read_bytes() == before
 
 
-def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+def test_old_temporary_files_are_removed(tmp_path: Path) -> None:
     """Our own old temporary files, which may contain keys, are removed. Young ones and others' are not."""
     files = StateFiles(folder=tmp_path)
     names = (".key.pem.abcd_123", ".last-good.yaml.zzzzzzzz", ".cert.pem.new", ".bashrc", "key.pem", ".ca.pem.young_12")

@@ -111,7 +111,7 @@ def stranger(now: datetime = NOW) -> CertifiedKey:
     return new_client_leaf(new_ca("x", now), "kube-apiserver", now)
 
 
-def test_a_client_certificate_stays_where_nobody_asks_for_one(tmp_path: Path, files: StateFiles) -> None:
+def test_a_client_certificate_stays_without_mutual_tls(tmp_path: Path, files: StateFiles) -> None:
     """A client certificate from `authd init --mutual-tls` is kept when all else changes, and so is another CA's."""
     path = tmp_path / "kubeconfig.yaml"
     for client in (files.client_leaf(NOW), stranger()):
@@ -193,7 +193,7 @@ def keeper(settings: Settings, files: StateFiles) -> WebhookKubeconfig:
     return WebhookKubeconfig(settings, files, 21362, trusted=files.trusted_pem, served=bytes, now=lambda: NOW)
 
 
-def test_it_follows_what_is_served(tmp_path: Path, files: StateFiles) -> None:
+def test_the_kubeconfig_follows_the_serving_certificate(tmp_path: Path, files: StateFiles) -> None:
     """Another CA, or an edit by hand, is corrected while the daemon runs. Problems are logged."""
     path = tmp_path / "kubeconfig.yaml"
     trusted = [b"ca of before"]
@@ -249,7 +249,7 @@ def test_a_full_disk_is_no_reason_not_to_start(
 
 
 @pytest.mark.parametrize(("number", "there"), [(28, False), (30, False), (13, True)])
-def test_what_somebody_must_mend_ends_the_start(
+def test_a_fault_for_the_operator_ends_the_start(
     tmp_path: Path,
     files: StateFiles,
     monkeypatch: pytest.MonkeyPatch,

@@ -66,7 +66,7 @@ def test_exposure(units):
 
 
 @needs_systemd
-def test_what_stays_open_is_explained(units):
+def test_the_remaining_exposure_is_explained(units):
     """Every remaining exposure is named in the unit's comments, with its reason."""
     out = analyze(units, "security", "--offline=true", "./authd.service").stdout
     still_open = {name for line in re.findall(r"^✗ (\S+)", out, re.MULTILINE) for name in re.findall(r"(\w+)=", line)}

@@ -139,7 +139,7 @@ def test_a_renewal_that_was_cut_off_is_mended_at_the_next_start(served: Served) 
     assert served.files.read_pair() == served.files.read_last_pair()
 
 
-def test_somebody_elses_pair_is_never_replaced(tmp_path: Path) -> None:
+def test_a_foreign_certificate_is_never_replaced(tmp_path: Path) -> None:
     """A certificate of another CA is served until it expires, with warnings in time."""
     served = Served(tmp_path)
     theirs = new_leaf(new_ca("theirs", served.now), HOSTS, served.now)
@@ -192,7 +192,7 @@ def put(served: Served, lifetime: timedelta, begins: timedelta = timedelta(), ho
     return pair
 
 
-def test_somebody_elses_pair_stays_beside_our_authority(served: Served) -> None:
+def test_a_foreign_certificate_stays_beside_our_ca(served: Served) -> None:
     """A certificate that replaced ours is served as it is, even with a lifetime of one day.
 
     Our CA does not take over.
@@ -262,7 +262,7 @@ def test_another_hostname_is_another_leaf(served: Served) -> None:
     assert served.files.certificate.read_bytes() == theirs  # another daemon may have requested it
 
 
-def test_somebody_elses_pair_for_another_name_is_told(served: Served) -> None:
+def test_a_foreign_certificate_for_another_name_is_reported(served: Served) -> None:
     """A certificate that kube-apiserver would refuse is served with a warning that names both host names."""
     put(served, timedelta(days=300), host="other.example")
     with capturedLogs() as events:
@@ -273,7 +273,7 @@ def test_somebody_elses_pair_for_another_name_is_told(served: Served) -> None:
     assert served.pair.problem() == ""
 
 
-def test_clients_are_to_trust_what_is_served(served: Served) -> None:
+def test_the_kubeconfig_trusts_the_serving_certificate(served: Served) -> None:
     """The kubeconfig fits the certificate in use, not the unusable files."""
     authority = served.files.authority.read_bytes()
     assert served.pair.trusted_pem == authority
@@ -343,7 +343,7 @@ def test_a_start_with_a_broken_pair_serves_the_last_good_one(served: Served, how
     assert served.pair.problem() == ""
 
 
-def test_what_the_clock_does_between_two_looks_is_noticed(served: Served) -> None:
+def test_clock_jumps_between_two_checks_are_noticed(served: Served) -> None:
     """A clock that jumps far ahead and back renews our leaf each time, without a check of the files."""
     served.files.certificate.write_bytes(served.files.certificate.read_bytes() + b"\n")
     for jump in (timedelta(days=200), timedelta(days=-200)):
@@ -358,7 +358,7 @@ def test_what_the_clock_does_between_two_looks_is_noticed(served: Served) -> Non
     assert served.files.certificate.read_bytes() == renewed + b"\n"
 
 
-def test_what_failed_is_not_tried_every_second(served: Served) -> None:
+def test_a_failed_renewal_is_not_tried_every_second(served: Served) -> None:
     """If a renewal fails, the check by the clock leaves it to the next full check."""
     served.now += LEAF_LIFETIME
     key = served.files.authority_key.read_bytes()

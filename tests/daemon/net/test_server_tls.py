@@ -72,7 +72,7 @@ def test_a_swap_is_for_new_connections(authority: Pair, pair: Pair, tmp_path: Pa
     assert serial(before) == pair.certificate.serial_number
 
 
-def test_what_cannot_be_served_is_not_loaded(authority: Pair, pair: Pair, tmp_path: Path) -> None:
+def test_an_unusable_certificate_is_not_loaded(authority: Pair, pair: Pair, tmp_path: Path) -> None:
     """A missing file, a broken one, and a key that does not fit the certificate are errors at loading."""
     certificate, key = pair.write(tmp_path)
     with pytest.raises(FileNotFoundError):

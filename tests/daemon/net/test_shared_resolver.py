@@ -83,7 +83,7 @@ def asked() -> Asked:
     return Asked()
 
 
-def test_who_asks_meanwhile_shares_the_answer(asked: Asked) -> None:
+def test_simultaneous_callers_share_the_lookup(asked: Asked) -> None:
     """One lookup serves all callers, and each gets every result in order."""
     told = [asked.ask() for _ in range(64)]
     assert asked.resolver.asked == [(HOST, 443, None, "TCP")]
@@ -92,7 +92,7 @@ def test_who_asks_meanwhile_shares_the_answer(asked: Asked) -> None:
     assert told == [[HOST, *ADDRESSES, "complete"]] * 64
 
 
-def test_who_asks_later_asks_anew(asked: Asked) -> None:
+def test_a_later_caller_starts_a_new_lookup(asked: Asked) -> None:
     """Results are not cached: names change, and caching is the resolver's task."""
     asked.ask()
     asked.resolver.answer()
@@ -148,7 +148,7 @@ def test_a_resolver_that_answers_at_once(asked: Asked) -> None:
     assert asked.ask() == asked.ask() == [HOST, "complete"]
 
 
-def test_what_others_wait_for_is_not_cancelled(asked: Asked) -> None:
+def test_a_shared_lookup_is_not_cancelled(asked: Asked) -> None:
     """One of several callers can't cancel the lookup."""
     resolution = asked.look_ups.resolveHostName(Receiver(), HOST)
     with pytest.raises(NotImplementedError):

@@ -141,7 +141,9 @@ def pairing(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> Pairing
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 6, 7, 100, 1000, 1_000_000])
 @pytest.mark.parametrize("length", [1, 1200, 16_384, 16_385, 50_000])
-def test_what_is_said_arrives(client_tls: VerifiedHost, server_tls: SwappableServerTLS, size: int, length: int) -> None:
+def test_data_arrives_whole_and_in_order(
+    client_tls: VerifiedHost, server_tls: SwappableServerTLS, size: int, length: int
+) -> None:
     """Data sent before or after the handshake arrives whole and in order, in both directions, in pieces of any size."""
     if size < 100 and length > 1200:
         size *= 97  # an odd size too, and faster than single bytes
@@ -168,7 +170,7 @@ def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
     assert pairing.server.heard == [b"onetwo", b"three"]
 
 
-def test_words_before_the_end_are_heard(pairing: Pairing) -> None:
+def test_data_before_the_end_is_delivered(pairing: Pairing) -> None:
     """Data is delivered before the close or the broken record that arrives in the same piece."""
     client, server = pairing.ends
     pairing.client.transport.write(b"one")
@@ -199,7 +201,7 @@ def test_nothing_is_sent_before_the_peer_is_known(client_tls: VerifiedHost, serv
     assert pairing.server.heard == [b"secret"]
 
 
-def test_a_peer_that_is_somebody_else_hears_nothing(client_tls: VerifiedHost) -> None:
+def test_a_server_with_a_wrong_certificate_gets_no_data(client_tls: VerifiedHost) -> None:
     """A server with a wrong certificate gets an alert and no data, and TLS is the reason of the end."""
     stranger = issue(issue(None, None, common_name="stranger"), [x509.DNSName(HOST)])
     pairing = Pairing(client_tls, SwappableServerTLS(stranger.server_context()), says=b"secret")
@@ -215,7 +217,7 @@ def test_a_peer_that_is_somebody_else_hears_nothing(client_tls: VerifiedHost) ->
 
 
 @pytest.mark.parametrize("nonsense", [b"GET / HTTP/1.1\r\n\r\n", b"\x17\x03\x03\x00\x01a", b"\0" * 4000])
-def test_who_speaks_no_tls_is_cut_off(
+def test_a_peer_without_tls_is_disconnected(
     server_tls: SwappableServerTLS, client_tls: VerifiedHost, nonsense: bytes
 ) -> None:
     """A first message that is not TLS ends the connection, whatever follows."""
@@ -264,7 +266,9 @@ def test_an_end_before_the_handshake_is_at_once(client_tls: VerifiedHost, server
     assert pairing.server.ended[0].check(ConnectionAborted)
 
 
-def test_last_words_are_said_after_the_handshake(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+def test_data_before_the_close_is_sent_after_the_handshake(
+    client_tls: VerifiedHost, server_tls: SwappableServerTLS
+) -> None:
     """Data written before the close is sent before close_notify."""
     pairing = Pairing(client_tls, server_tls, says=b"last words")
     pairing.client.transport.loseConnection()
@@ -327,7 +331,7 @@ def test_a_connection_stands_for_the_one_below(pairing: Pairing) -> None:
     assert wire.producerState == "paused"
 
 
-def test_what_the_network_takes_is_sent_at_once() -> None:
+def test_the_socket_gets_everything_it_accepts_at_once() -> None:
     """Nothing is left to the reactor as long as the socket accepts everything."""
     connection = Connection([100, 100])
     sender = EagerWriter(connection)
@@ -355,7 +359,7 @@ def some_records(shortest: int) -> st.SearchStrategy[list[bytes]]:
 
 
 @given(records=some_records(0), cuts=st.sets(st.integers(min_value=0, max_value=6000)))
-def test_one_whole_record_is_never_seen_where_there_is_none(records: list[bytes], cuts: set[int]) -> None:
+def test_no_partial_record_is_taken_for_a_whole_one(records: list[bytes], cuts: set[int]) -> None:
     """However a stream is cut, only a whole record is taken for a whole record."""
     stream = b"".join(records)
     bounds = {0, *accumulate(map(len, records))}
@@ -387,7 +391,7 @@ def test_interrupted_heads_are_not_followed() -> None:
     assert [seen.is_one(piece) for piece in (record, record[:3], record[3:], record, record)] == [True] + [False] * 4
 
 
-def test_what_the_peer_has_sent_is_seen_before_it_is_read(pairing: Pairing) -> None:
+def test_unread_data_is_seen_before_it_is_read(pairing: Pairing) -> None:
     """A connection with unread data, or a close, is told from a silent one."""
     client = pairing.ends[0]
     near, far = socket.socketpair()
@@ -416,7 +420,7 @@ def test_half_a_record_is_unread(pairing: Pairing) -> None:
         assert not client.protocol.has_unread()
 
 
-def test_a_request_waits_for_what_came_with_the_handshake(client_tls: VerifiedHost, authority: Pair) -> None:
+def test_data_sent_with_the_handshake_is_seen_before_a_request(client_tls: VerifiedHost, authority: Pair) -> None:
     """Data that a server sends before the request is seen before the request is sent."""
     context = issue(authority, [x509.DNSName(HOST)]).server_context()
     context.set_max_proto_version(SSL.TLS1_2_VERSION)  # so that the server's Finished is the handshake's last message

@@ -87,7 +87,7 @@ def body_of(response: IResponse) -> bytes:
     return protocol.data
 
 
-def test_what_is_sent_is_what_was_asked(agent: Agent) -> None:
+def test_the_request_is_sent_as_given(agent: Agent) -> None:
     """The request line and the headers are sent as given, without an offer of compression."""
     agent.ask(headers=Headers({"x-k8s-aws-id": ["prod"], "Accept-Encoding": ["gzip"]}))
     assert agent.transports[0].value() == (
@@ -275,7 +275,7 @@ def test_a_connection_that_rested_too_long_is_not_asked_again(agent: Agent) -> N
     assert agent.transports[0].aborted
 
 
-def test_what_came_before_the_request_was_sent_is_no_response(agent: Agent) -> None:
+def test_data_before_the_request_is_no_response(agent: Agent) -> None:
     """A peer that sends data during the handshake has not seen the request."""
     results = agent.ask()
     agent.transports[0].has_unsent = True

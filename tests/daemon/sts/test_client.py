@@ -125,7 +125,7 @@ def test_the_cluster_is_named_and_nothing_else_is_told(call: Call) -> None:
     assert headers == {}
 
 
-def test_who_signed_is_returned(call: Call) -> None:
+def test_the_signers_identity_is_returned(call: Call) -> None:
     """A good response becomes an identity, with STS's request ID and the access key ID."""
     call.agent.pending.callback(Response(200, answer()))
     (identity,) = call.results

@@ -78,7 +78,7 @@ def accepted(who: CallerIdentity | None = None, groups: tuple[str, ...] = ("devs
     )
 
 
-def test_an_accepted_token_is_told_whole(audited: Audited) -> None:
+def test_an_accepted_token_has_a_full_record(audited: Audited) -> None:
     """The record of an accepted token has every field that an auditor needs, under a stable name."""
     line, text = audited.lines(accepted())
     assert line.pop("time")
@@ -158,7 +158,7 @@ def test_a_scrubbed_account_is_in_no_line(audited: Audited) -> None:
     assert audited.lines(accepted(identity("arn:aws:iam::444455556666:user/bob")))[0]["account"] == "444455556666"
 
 
-def test_what_an_identity_holds_cannot_forge_a_line(audited: Audited) -> None:
+def test_names_in_an_identity_cannot_forge_a_line(audited: Audited) -> None:
     """Braces in names are written as they are, and never used as a format."""
     who = identity("arn:aws:iam::111122223333:user/{log_source}/x", principal_id="AIDA")
     line, text = audited.lines(accepted(who, ("{log_level}", "%s")))

@@ -106,7 +106,7 @@ class Disk(io.StringIO):
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
-def test_what_is_written_together_is_written_once(log_format: str) -> None:
+def test_held_lines_are_written_in_one_piece(log_format: str) -> None:
     """Held lines leave in order and in one piece when the block ends. Other lines leave at once."""
     disk = Disk()
     output = LogOutput(disk)
@@ -124,7 +124,7 @@ def test_what_is_written_together_is_written_once(log_format: str) -> None:
     assert len(disk.getvalue().splitlines()) == 4
 
 
-def test_what_is_held_is_written_whatever_happens() -> None:
+def test_held_lines_are_written_after_an_exception() -> None:
     """The lines of a block that raises are written too."""
     disk = Disk()
     output = LogOutput(disk)
@@ -155,7 +155,7 @@ def test_a_full_disk_is_survived() -> None:
     assert "later happened" in disk.getvalue()
 
 
-def test_an_output_is_a_terminal_where_its_stream_is() -> None:
+def test_the_stream_tells_whether_it_is_a_terminal() -> None:
     """The stream itself tells whether it is a terminal."""
     assert LogOutput(Terminal()).isatty()
     assert not LogOutput(io.StringIO()).isatty()

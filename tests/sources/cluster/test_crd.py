@@ -46,7 +46,7 @@ def test_follows(rig, start):
 
 
 def test_user_id(rig, start):
-    """The unique ID of a caller who was seen is written to the status."""
+    """The unique ID of a recent caller is written to the status."""
     rig.seen.note(identity(ALICE, "AIDAALICE"))
     put(rig, "alice", ALICE)
     start()

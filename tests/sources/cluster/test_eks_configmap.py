@@ -28,7 +28,7 @@ def test_follows(rig):
 
 
 def test_created_later(rig):
-    """A cluster without the ConfigMap has no mappings and no problem; it is followed once it exists."""
+    """A cluster without the ConfigMap has no mappings and no problem. The ConfigMap is followed once it exists."""
     source = rig.start(EKSConfigMap)
     wait_until(lambda: source.problems == ())
     assert rig.name_of(ALICE) == ""
@@ -88,7 +88,7 @@ def test_unreachable(rig):
 
 
 def test_lock_out(rig):
-    """A change that would lock out those who were seen lately is refused, and says how to insist."""
+    """A change that would lock out recent callers is refused, and the message has the way to insist."""
     rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "a"), (BOB, "b")))
     source = rig.start(EKSConfigMap)
     rig.until(ALICE, "a")

@@ -92,7 +92,7 @@ def _health(subject: Subject) -> Iterator[Finding]:
         yield warning("server.healthPort is 0, so only the daemon's log has the port", "set server.healthPort")
         return
     try:
-        status, lines = _get(subject, "/readyz")
+        _, lines = _get(subject, "/readyz")
         alive, _ = _get(subject, "/livez")
     except ConnectionRefusedError:
         yield error(f"nobody listens at the health port {place}", _START)
@@ -101,8 +101,7 @@ def _health(subject: Subject) -> Iterator[Finding]:
         yield error(f"the health port {place} does not answer: {problem}", f"systemctl restart authd, and see {_LOG}")
         return
     if alive != HTTPStatus.OK or not any(line.startswith("[") for line in lines):
-        _, healthz = _get(subject, "/healthz")
-        program = "aws-iam-authenticator" if healthz == ["ok"] and status == HTTPStatus.NOT_FOUND else "something else"
+        program = "aws-iam-authenticator" if lines == ["ok"] else "something else"  # it says so on every path
         yield error(f"{program} answers at the health port {place}, not authd", "ss -ltnp, then stop that program")
         return
     yield from _readiness(lines, subject, place)

@@ -67,6 +67,7 @@ def test_no_kubeconfig(subject):
     ("readyz", "level", "says"),
     [
         (b"[+] settings: ok\nready\n", "ok", "authd is ready at"),
+        (b"[+] reviews: ok, none yet\nready\n", "ok", ", reviews of tokens: none yet"),
         (b"[-] settings: broken\n[!] sts: slow\nnot ready\n", "error", "settings: broken"),
     ],
 )

@@ -85,7 +85,17 @@ def test_a_missing_daemon(name):
     assert "install authd with the extra `daemon`" in ended.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["explain", "--help"], ["token", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["check", "--help"],
+        ["explain", "--help"],
+        ["why", "--help"],
+        ["diff", "--help"],
+        ["token", "--help"],
+    ],
+)
 def test_the_base_installation(arguments):
     """Without the daemon's packages the commands that don't need them work."""
     ended = run_without(DAEMON, *arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shlex
+import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +21,8 @@ _START = "systemctl start authd.socket authd.service"
 _LOG = "journalctl -u authd -n 20"
 #: The table with the next step for each line of /readyz.
 _TABLE = "docs/operations.md, section Readyz lines"
+#: The line of /readyz that has the time of the last review.
+_REVIEWS = "[+] reviews: ok, "
 #: A token that is no authenticator's: the answer is a refusal without a call to STS.
 _REVIEW = json.dumps(
     {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "authd-doctor"}}
@@ -28,21 +31,16 @@ _REVIEW = json.dumps(
 
 def examine_ports(subject: Subject) -> Iterator[Finding]:
     """Send one TokenReview by the webhook kubeconfig, and read /readyz."""
+    health = list(_health(subject))  # first, because it has the time of the last review
     yield _webhook(subject)
-    yield from _health(subject)
+    yield from health
 
 
 def _webhook(subject: Subject) -> Finding:
-    try:
-        access = load_kubeconfig(str(subject.kubeconfig))
-        context = client_context(
-            ca_pem="" if access.ca is None else access.ca.read().decode("ascii", "replace"),
-            certificate=_client_certificate(access),
-        )
-    except ConfigError as problem:
-        return error(str(problem.problems[0]), f"run authd doctor with sudo, or {subject.init_command}")
-    except OSError as problem:  # an SSLError is one
-        return error(f"the certificates in {subject.kubeconfig} can't be used: {problem}", subject.init_command)
+    way = _way(subject)
+    if isinstance(way, Finding):
+        return way
+    access, context = way
     route = Route(host=access.server_name or access.host, address=(access.host, access.port))
     try:
         return _judge(access.url, probe(route, context, access.path or "/", _REVIEW, subject.timeout))
@@ -53,6 +51,24 @@ def _webhook(subject: Subject) -> Finding:
         return error(f"the webhook refuses kube-apiserver or is refused by it: {problem}", fix)
     except ProbeError as problem:
         return error(f"the webhook does not answer: {problem}", f"systemctl restart authd, and see {_LOG}")
+
+
+def _way(subject: Subject) -> tuple[ClusterAccess, ssl.SSLContext] | Finding:
+    """Return the address and the certificates of the webhook kubeconfig, or what is wrong with it."""
+    path = subject.kubeconfig
+    try:
+        path.open("rb").close()
+        access = load_kubeconfig(str(path))
+        ca_pem = "" if access.ca is None else access.ca.read().decode("ascii", "replace")
+        return access, client_context(ca_pem=ca_pem, certificate=_client_certificate(access))
+    except PermissionError:
+        return warning(f"{path} can't be read: Permission denied", "run authd doctor with sudo")
+    except ConfigError as problem:
+        return error(str(problem.problems[0]), subject.init_command)
+    except ssl.SSLError as problem:
+        return error(f"the certificates in {path} can't be used: {problem.reason}", subject.init_command)
+    except OSError as problem:
+        return error(f"{path} can't be read: {problem.strerror}", subject.init_command)
 
 
 def _client_certificate(access: ClusterAccess) -> bytes:
@@ -92,7 +108,7 @@ def _health(subject: Subject) -> Iterator[Finding]:
         yield warning("server.healthPort is 0, so only the daemon's log has the port", "set server.healthPort")
         return
     try:
-        status, lines = _get(subject, "/readyz")
+        _, lines = _get(subject, "/readyz")
         alive, _ = _get(subject, "/livez")
     except ConnectionRefusedError:
         yield error(f"nobody listens at the health port {place}", _START)
@@ -101,8 +117,7 @@ def _health(subject: Subject) -> Iterator[Finding]:
         yield error(f"the health port {place} does not answer: {problem}", f"systemctl restart authd, and see {_LOG}")
         return
     if alive != HTTPStatus.OK or not any(line.startswith("[") for line in lines):
-        _, healthz = _get(subject, "/healthz")
-        program = "aws-iam-authenticator" if healthz == ["ok"] and status == HTTPStatus.NOT_FOUND else "something else"
+        program = "aws-iam-authenticator" if lines == ["ok"] else "something else"  # it says so on every path
         yield error(f"{program} answers at the health port {place}, not authd", "ss -ltnp, then stop that program")
         return
     yield from _readiness(lines, subject, place)
@@ -117,7 +132,8 @@ def _readiness(lines: list[str], subject: Subject, place: str) -> Iterator[Findi
     for line in doubtful:
         yield warning(line, _TABLE)
     if not broken and not doubtful:
-        yield ok(f"authd is ready at {place}")
+        reviews = next((line for line in lines if line.startswith(_REVIEWS)), "")
+        yield ok(f"authd is ready at {place}" + reviews.replace(_REVIEWS, ", reviews of tokens: ", 1))
 
 
 def _get(subject: Subject, path: str) -> tuple[int, list[str]]:

@@ -39,7 +39,8 @@ examples:
   sudo authd why --user alice --since yesterday
   kubectl -n kube-system logs ds/authd | authd why 3f9a01c2 --file -
 
-JSON: {"decisions": [...]}, each with the fields of its log record and settings_now, next_step and mapping_entry.
+JSON: {"decisions": [...]}, each with the fields of its log record and settings_now, next_step,
+mapping_entry (YAML) and add_command (for mappings in the cluster).
 
 exit status: 0 found, 1 no such decision, 2 wrong usage or an unreadable log
 """
@@ -128,6 +129,8 @@ def _print_each(explained: Iterable[Explanation]) -> None:
         print_table((name, _shown(value)) for name, value in each.rows() if value)
         if each.entry:
             print_text(f"\nThe missing mapping, below `server`:\n\n{each.entry}\n")
+        if each.add_command:
+            print_text(f"\nThis command adds the missing mapping:\n\n  {each.add_command}\n")
 
 
 def _print_list(explained: Sequence[Explanation]) -> None:

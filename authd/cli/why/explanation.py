@@ -8,19 +8,23 @@ from typing import Any
 
 from authd.cli.errors import CommandError
 from authd.cli.explain import identity_of
-from authd.cli.why.next_steps import mapping_entry, next_step
+from authd.cli.why.missing_mapping import MissingMapping, missing_mapping, source_in_cluster
+from authd.cli.why.next_steps import next_step
+from authd.config.backends import MOUNTED_FILE
 from authd.config.settings import Loaded
 from authd.core.errors import DenialReason, Denied
-
-_BY_IDENTITY = frozenset({DenialReason.IDENTITY_NOT_MAPPED, DenialReason.USERNAME_NOT_RENDERED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One decision. `now` is the outcome by today's settings file, empty without a file or an identity."""
+    """One decision. `now` is the outcome by today's settings file, empty without a file or an identity.
+
+    `source` is the source in the cluster that new mappings belong to, empty for the settings file.
+    """
 
     record: dict[str, Any]
     now: dict[str, Any]
+    source: str = ""
 
     @property
     def next_step(self) -> str:
@@ -33,18 +37,30 @@ class Explanation:
         return next_step(self.record["reason"])
 
     @property
+    def missing(self) -> MissingMapping | None:
+        """The missing mapping, None if none is missing."""
+        if self.record["reason"] != DenialReason.IDENTITY_NOT_MAPPED or self.now.get("matches"):
+            return None
+        return missing_mapping(str(self.record.get("arn", "")))
+
+    @property
     def entry(self) -> str:
-        """The missing mapping as YAML, empty if none is missing."""
-        missing = self.record["reason"] == DenialReason.IDENTITY_NOT_MAPPED and not self.now.get("matches")
-        return mapping_entry(str(self.record.get("arn", ""))) if missing else ""
+        """The missing mapping as YAML, empty if none is missing or it belongs to a source in the cluster."""
+        return "" if self.missing is None or self.source else self.missing.as_yaml()
+
+    @property
+    def add_command(self) -> str:
+        """The command that adds the missing mapping to a source in the cluster, or an empty text."""
+        return "" if self.missing is None or not self.source else self.missing.as_command(self.source)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the record's own fields, and three more."""
+        """Return the record's own fields, and four more."""
         return {
             **self.record,
             "settings_now": self.now or None,
             "next_step": self.next_step,
             "mapping_entry": self.entry or None,
+            "add_command": self.add_command or None,
         }
 
     def rows(self) -> Iterator[tuple[str, object]]:
@@ -70,7 +86,8 @@ def explain_record(record: dict[str, Any], loaded: Loaded | None) -> Explanation
     now: dict[str, Any] = {}
     if loaded is not None and isinstance(arn, str):
         now = _lookup(arn, loaded)
-    return Explanation(record=record, now=now)
+    source = "" if loaded is None else source_in_cluster(loaded.settings.backend_mode)
+    return Explanation(record=record, now=now, source=source)
 
 
 def _lookup(arn: str, loaded: Loaded) -> dict[str, Any]:
@@ -79,6 +96,8 @@ def _lookup(arn: str, loaded: Loaded) -> dict[str, Any]:
     except CommandError:
         return {}  # the ARN is scrubbed, or of another partition
     except Denied as denied:
+        if loaded.settings.backend_mode != (MOUNTED_FILE,):
+            return {}  # another source may have a mapping
         return {"matches": False, "reason": str(denied.reason), "message": denied.message}
     return {"matches": True, "username": user.username, "groups": list(user.groups), "mapping": user.rule}
 

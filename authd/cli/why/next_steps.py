@@ -1,22 +1,12 @@
-"""The next step for each reason, and the mapping entry that lets an identity in."""
+"""The next step for each reason of a decision."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
 from authd.core.decision import ALLOWED
 from authd.core.errors import DenialReason, UnavailableReason
-
-#: The role of a permission set. Source: AWS, "Referencing permission sets in resource policies".
-_PERMISSION_SET_ROLE = re.compile(r"AWSReservedSSO_(.{1,32})_[0-9a-f]{16}")
-#: The session of an instance profile. Source: AWS, "Resource IDs" (8 or 17 digits).
-_INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
-#: A kubelet's name and groups. Source: Kubernetes, "Using Node Authorization" and "TLS bootstrapping".
-_NODE_NAME, _NODE_GROUPS = "system:node:{{EC2PrivateDNSName}}", "[system:bootstrappers, system:nodes]"
 
 NEXT_STEPS: Mapping[str, str] = MappingProxyType(
     {
@@ -62,33 +52,3 @@ NEXT_STEPS: Mapping[str, str] = MappingProxyType(
 def next_step(reason: str) -> str:
     """Return the next step after a decision, for an unknown reason a pointer to the documentation."""
     return NEXT_STEPS.get(reason, "See docs/reasons.md of the daemon's version.")
-
-
-def mapping_entry(arn_text: str) -> str:
-    """Return a mapping for an identity as YAML to paste below `server`, empty if its ARN is scrubbed or unknown.
-
-    A session gets an entry for its role, a permission set's role one that survives another assignment,
-    and an EC2 instance one for a node.
-    """
-    try:
-        arn = parse_arn(arn_text)
-    except InvalidArn:
-        return ""
-    setting, lines = _entry(arn)
-    groups = (
-        _NODE_GROUPS if _INSTANCE.fullmatch(arn.session) else "[]  # names of RBAC groups, for example [developers]"
-    )
-    first, *others = [*lines, f"groups: {groups}"]
-    return "\n".join([f"  {setting}:", f"  - {first}", *(f"    {line}" for line in others)])
-
-
-def _entry(arn: PrincipalArn) -> tuple[str, list[str]]:
-    if arn.kind is not PrincipalKind.ROLE:
-        return "mapUsers", [f"userARN: {arn.canonical}", f"username: {json.dumps(arn.name or 'root')}"]
-    if _INSTANCE.fullmatch(arn.session):
-        return "mapRoles", [f"roleARN: {arn.canonical}", f"username: {json.dumps(_NODE_NAME)}"]
-    permission_set = _PERMISSION_SET_ROLE.fullmatch(arn.name)
-    if permission_set:
-        subject = f"sso: {{permissionSetName: {json.dumps(permission_set[1])}, accountID: {json.dumps(arn.account)}}}"
-        return "mapRoles", [subject, 'username: "{{SessionNameRaw}}"']
-    return "mapRoles", [f"roleARN: {arn.canonical}", f"username: {json.dumps(f'{arn.name}:{{{{SessionName}}}}')}"]

@@ -67,6 +67,7 @@ def test_no_kubeconfig(subject):
     ("readyz", "level", "says"),
     [
         (b"[+] settings: ok\nready\n", "ok", "authd is ready at"),
+        (b"[+] reviews: ok, none yet\nready\n", "ok", ", reviews of tokens: none yet"),
         (b"[-] settings: broken\n[!] sts: slow\nnot ready\n", "error", "settings: broken"),
     ],
 )
@@ -82,7 +83,7 @@ def test_health(make_subject, serve, readyz, level, says):
 @pytest.mark.parametrize(("body", "program"), [(b"ok", "aws-iam-authenticator"), (b"hello", "something else")])
 def test_another_program(make_subject, serve, body, program):
     """Another program at the health port is named."""
-    server = serve(lambda path: (200, {}, body) if path == "/healthz" else (404, {}, b""), tls=False)
+    server = serve(lambda _path: (200, {}, body), tls=False)
     ((level, message),) = health(make_subject({"healthPort": server.port}))
     assert (level, message.split(" answers")[0]) == ("error", program)
 

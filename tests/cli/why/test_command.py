@@ -76,7 +76,7 @@ def test_a_line_of_kube_apiserver(log, capsys):
 
 
 def test_json(log, settings, capsys):
-    """JSON has the record's fields, and three more."""
+    """JSON has the record's fields, and four more."""
     assert main(["why", "3f9a01c2", "-f", log, "-c", str(settings), "-o", "json"]) == 0
     (decision,) = json.loads(capsys.readouterr().out)["decisions"]
     assert decision.items() >= DENIED.items()
@@ -112,6 +112,16 @@ def test_the_journal(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "arguments").read_text() == (
         "--unit authd-b --output cat --no-pager --quiet --since @1795737600\n"
     )
+
+
+def test_mappings_in_the_cluster(log, settings, capsys):
+    """If the mappings are in the cluster, a command is proposed, and the file says nothing about them."""
+    settings.write_text("clusterID: c\nserver: {backendMode: [EKSConfigMap]}\n")
+    assert main(["why", "3f9a01c2", "--file", log, "-c", str(settings)]) == 0
+    out = capsys.readouterr().out
+    assert f"\n  authd add role --rolearn {ROLE} --username 'Dev:{{{{SessionName}}}}' --groups GROUPS" in out
+    assert "settings now" not in out
+    assert "below `server`" not in out
 
 
 def test_the_audit_log(tmp_path, settings, capsys):

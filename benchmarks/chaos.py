@@ -34,6 +34,8 @@ from benchmarks.servers.daemon import SETTLE_SECONDS
 _STRANGERS, _UNMAPPED = 20, 50
 #: Seconds between two looks at log, memory and descriptors, and for open connections to close at the end.
 _SAMPLE_SECONDS, _COOL_DOWN_SECONDS = 5.0, 15.0
+#: Seconds between two looks at the machine, and the delay of one that counts as a stall.
+_BEAT_SECONDS, _STALL_SECONDS = 0.1, 0.5
 #: Bounds for a daemon at rest: more descriptors than at its first rest, and resident MB.
 _MORE_DESCRIPTORS, _MOST_RESIDENT_MB = 5, 160.0
 
@@ -44,6 +46,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--users", type=int, default=200, help="known users")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6, help="of everything random here")
     return parser.parse_args()
+
+
+async def _watch_machine(truth: Truth) -> None:
+    """Note when this machine is too busy for the run, since then emulated hosts are late without a fault."""
+    while True:
+        begin = time.monotonic()
+        await asyncio.sleep(_BEAT_SECONDS)
+        late = time.monotonic() - begin - _BEAT_SECONDS
+        if late > _STALL_SECONDS:
+            truth.stalled(late)
 
 
 async def _watch(chaos: Chaos) -> None:
@@ -59,7 +71,7 @@ async def _run(arguments: argparse.Namespace, chaos: Chaos) -> tuple[int, int, f
     daemon, traffic = chaos.daemon, chaos.traffic
     before = daemon.descriptors()
     supervision = asyncio.create_task(daemon.supervise())
-    work = [_watch(chaos), chaos.run()]
+    work = [_watch(chaos), _watch_machine(chaos.truth), chaos.run()]
     work += [traffic.known_user(user) for user in traffic.known]
     work += [traffic.stranger() for _ in range(_STRANGERS)]
     tasks = [asyncio.create_task(each) for each in work]
@@ -108,6 +120,7 @@ def _report(arguments: argparse.Namespace, chaos: Chaos, at_rest: tuple[int, int
     truth, journal = chaos.truth, chaos.daemon.journal
     journal_faults = [f"{journal.leaks} secrets in the log"] if journal.leaks else []
     journal_faults += [f"traceback: {line}" for line in list(journal.tracebacks)[:3]]
+    journal_faults += journal.ends[:10]
     grown = after > before + _MORE_DESCRIPTORS or resident > _MOST_RESIDENT_MB
     rows = {
         "logins": f"{truth.counts.total()} in {arguments.minutes:g} min, seed {arguments.seed}",

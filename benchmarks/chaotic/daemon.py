@@ -57,10 +57,11 @@ class SmallDisk:
 
 @dataclass(slots=True, kw_only=True)
 class Journal:
-    """What the daemons wrote: tracebacks, and secrets, which must not be there."""
+    """The daemons' log: secrets and tracebacks, which must not be there, and reasons for ends that nobody asked for."""
 
     secrets: set[str] = field(default_factory=set)
     tracebacks: Counter[str] = field(default_factory=Counter)
+    ends: list[str] = field(default_factory=list)
     leaks: int = 0
     lines: int = 0
 
@@ -69,7 +70,11 @@ class Journal:
         self.lines += text.count("\n")
         self.leaks += text.count(_TOKEN) + len(_SIGNATURE.findall(text))
         self.leaks += sum(run in self.secrets for run in _RUNS.findall(text))
-        self.tracebacks.update(line[:2_000] for line in text.splitlines() if '"traceback":' in line)
+        for line in text.splitlines():
+            if '"traceback":' in line or line.startswith("Traceback"):
+                self.tracebacks[line[:2_000]] += 1
+            elif '"level":"critical"' in line:
+                self.ends.append(line[:500])
 
 
 class ChaosDaemon:
@@ -85,6 +90,7 @@ class ChaosDaemon:
         self.starts = 0
         #: When the present daemon was started, in monotonic seconds.
         self.started = float("-inf")
+        self._asked_to_end = False
         self._core = core
         self._clock = folder / "clock"
         self._log = folder / "log"
@@ -106,6 +112,7 @@ class ChaosDaemon:
         """Start the daemon, which serves when it has loaded."""
         self.starts += 1
         self.started = time.monotonic()
+        self._asked_to_end = False
         listening = self._socket.fileno()
         command = ["taskset", "-c", str(self._core), sys.executable, str(_LAUNCHER), str(listening), str(self._clock)]
         with self._log.open("ab") as out:
@@ -132,11 +139,14 @@ class ChaosDaemon:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             if self._process is not None and self._process.poll() is not None:
+                if not self._asked_to_end:
+                    self.journal.ends.append(f"the daemon ended by itself with {self._process.returncode}")
                 self.start()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         if self._process is not None and self._process.poll() is None:
+            self._asked_to_end |= number in {signal.SIGTERM, signal.SIGKILL}
             self._process.send_signal(number)
 
     def read_log(self) -> None:

@@ -18,13 +18,13 @@ from authd.emulator.process import EmulatorProcess
 from authd.state.certificate_store import StateFiles
 from benchmarks.chaotic.daemon import ChaosDaemon
 from benchmarks.chaotic.traffic import Traffic
-from benchmarks.chaotic.truth import Generation, Truth
+from benchmarks.chaotic.truth import RELOAD_SECONDS, Generation, Truth
 from benchmarks.clients.apiserver import APIServer
 from benchmarks.clients.company import User, map_users
 from benchmarks.clients.connection import Connection
 from benchmarks.clients.tokens import CLUSTER
 
-_EFFECT_SECONDS, _POLL_SECONDS = 10.0, 0.1
+_POLL_SECONDS = 0.1
 #: Faults, and whether every response during one is dishonest.
 _FAULTS: tuple[tuple[Fault, Phase | None, bool], ...] = (
     (Fault.THROTTLE, None, True),
@@ -179,10 +179,10 @@ class Chaos:
             return ""
 
     async def _effect(self, happened: Callable[[], Awaitable[bool]], without: str) -> None:
-        limit = time.monotonic() + _EFFECT_SECONDS
+        limit = time.monotonic() + RELOAD_SECONDS
         while not await happened():
             if time.monotonic() > limit:
-                self.failed.append(f"{time.strftime('%H:%M:%S')} {without} within {_EFFECT_SECONDS:g} s")
+                self.failed.append(f"{time.strftime('%H:%M:%S')} {without} within {RELOAD_SECONDS:g} s")
                 return
             await asyncio.sleep(_POLL_SECONDS)
 

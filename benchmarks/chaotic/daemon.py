@@ -73,7 +73,7 @@ class Journal:
         for line in text.splitlines():
             if '"traceback":' in line or line.startswith("Traceback"):
                 self.tracebacks[line[:2_000]] += 1
-            elif '"level":"critical"' in line:
+            elif '"level":"critical","logger":"authd.daemon"' in line:  # it can't start
                 self.ends.append(line[:500])
 
 
@@ -117,7 +117,7 @@ class ChaosDaemon:
         command = ["taskset", "-c", str(self._core), sys.executable, str(_LAUNCHER), str(listening), str(self._clock)]
         with self._log.open("ab") as out:
             self._process = subprocess.Popen(
-                [*command, "authd", "--config", str(self.settings)],
+                [*command, "authd", "--config", str(self.settings), "--state-dir", str(self.disk.folder)],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -28,7 +28,7 @@ class Traffic:
     truth: Truth
     known: list[User]
     unmapped: list[User]
-    pause: float = 0.5
+    pause: float = 2.0
     _accepted: dict[str, tuple[float, str, str]] = field(default_factory=dict)
 
     async def known_user(self, user: User) -> None:

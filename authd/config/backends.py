@@ -45,9 +45,9 @@ def _warn_if_set(server: Section, setting: str, backends: tuple[str, ...], users
         return  # the daemon names all flags without effect in one warning
     if isinstance(node, Scalar) and node.text.lower() == "false":
         return
-    used = f"{listed(users)} {'uses' if len(users) == 1 else 'use'} it, and server.backendMode names neither"
-    only = f"only {users[0]} uses it, which is not in server.backendMode" if len(users) == 1 else used
-    server.problems.warn(node, f"server.{setting} has no effect: {only}")
+    server.problems.warn(
+        node, f"server.{setting} has no effect: it is for {listed(users)}, which server.backendMode does not have"
+    )
 
 
 def read_prefixes(server: Section, backends: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:

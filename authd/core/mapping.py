@@ -211,11 +211,12 @@ def building_table(
     patterns: list[tuple[re.Pattern[str], Rule]] = []
     index = NearestIndex()
     for count, rule in enumerate(rules, start=1):
+        key = rule.subject.key
         if isinstance(rule.subject, RolePattern):
             patterns.append((_pattern(rule.subject), rule))
         else:
-            exact[rule.subject.key] = rule
-        index.add(IndexedRule(rule.where, rule.subject.key, rule.subject.shown))
+            exact[key] = rule
+        index.add(IndexedRule(rule.where, key, rule.subject.shown))
         if count % RULES_PER_STEP == 0:
             yield
     return MappingTable(

@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from authd.config.load import load_settings
-from authd.config.manifests import embedded_rules, embedded_settings
+from authd.config.manifests import embedded_rules, embedded_settings, rule_problems
 
 CONFIG_MAP = """\
 # kops
@@ -104,12 +104,31 @@ def test_settings_in_a_list_of_manifests(partitions):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a: b", "kind: ConfigMap", "---\nkind: ConfigMap\ndata: [", "kind: ConfigMap\n---\n" * 300]
+    "text",
+    [
+        "",
+        "ConfigMap",
+        "[ConfigMap]",
+        "a: b",
+        "kind: ConfigMap",
+        "---\nkind: ConfigMap\ndata: [",
+        "kind: ConfigMap\n---\n" * 300,
+    ],
 )
 def test_manifests_without_settings(text):
     """Files without settings in a ConfigMap have none, whatever they are."""
     assert embedded_settings(text) is None
     assert embedded_rules(text) == ()
+
+
+def test_faults_of_aws_auth(partitions):
+    """Faults of each list have their places, and a list that can't be read has one."""
+    text = AWS_AUTH.replace("111122223333", "1") + "  mapUsers: |\n    - userarn: x\n  mapAccounts: |\n    - all\n"
+    faults = [rule_problems(part, "f", partitions).errors() for part in embedded_rules(text)]
+    assert [str(fault).split(" ")[0] for (fault,) in faults] == ["f:6:16:", "f:9:16:", "f:11:7:"]
+    (broken,) = embedded_rules("kind: ConfigMap\ndata: {mapRoles: '['}")
+    (fault,) = rule_problems(broken, "f", partitions).errors()
+    assert str(fault).startswith("f, data / mapRoles:2:1: not YAML")
 
 
 def test_rules_of_aws_auth():

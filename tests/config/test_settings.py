@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from authd.config.load import load_settings
 from authd.config.schema import SERVER, TOP
 from authd.config.settings import Settings, STSSettings
 from authd.core.partitions import ExtraEndpoint
@@ -268,6 +269,7 @@ def test_reserved_prefixes_count_for_backends_in_use(load):
         ("server: {ec2DescribeInstancesRoleARN: Describe}", "it is left out, since no rule has {{EC2PrivateDNSName}}"),
         ("server: {ec2DescribeInstancesQps: 0}", "server.ec2DescribeInstancesQps must be a whole number"),
         ("defaultRole: Admin", "defaultRole is not an ARN, which begins with arn:"),
+        ("defaultRole: arn:aws:iam::111122223333:user/A", "defaultRole must be the ARN of an IAM role"),
     ],
 )
 def test_values_without_consequence_are_warned_of(load, text, message):
@@ -366,6 +368,32 @@ def test_an_option_does_not_hide_a_broken_section(refuse):
 def test_an_empty_option_counts_as_not_given(load):
     """An option whose value is empty, as templates render it, leaves the file's value."""
     assert load(C + "server: {port: 1}", server__port="", clusterID="").settings.port == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "warned"),
+    [("kubeconfig: /k", 1), ("master: 'https://m'", 1), ("dynamicFilePath: /f", 1), ("dynamicFileUserIDStrict: true", 1),
+     ("dynamicFileUserIDStrict: false", 0), ("backendMode: [CRD], kubeconfig: /k", 0)],
+)  # fmt: skip
+def test_options_of_sources_that_are_not_used(load, setting, warned):
+    """A setting of a source that is not in use is a warning."""
+    found = [warning for warning in notable(load(f"{C}server: {{{setting}}}")) if "has no effect" in warning.message]
+    assert len(found) == warned
+
+
+def test_options_of_unused_sources_from_the_command_line(load):
+    """The daemon names flags without effect by itself."""
+    assert notable(load(C, server__kubeconfig="/k")) == ()
+
+
+def test_defaults_of_another_program(partitions):
+    """Defaults serve if neither the file nor an option has a value."""
+    defaults = {"server.stateDir": "/var/other", "server.generateKubeconfig": "/k"}
+    loaded = load_settings(
+        b"clusterID: c\nserver: {generateKubeconfig: /mine}", file="f", partitions=partitions, defaults=defaults
+    )
+    assert (loaded.settings.state_dir, loaded.settings.generate_kubeconfig) == ("/var/other", "/mine")
+    assert "/var/other" not in loaded.settings.own_names
 
 
 def test_what_needs_a_restart(load):

@@ -18,7 +18,6 @@ from authd.core.mapping import PermissionSet, RolePattern
 _PERMISSION_SET = re.compile(r"[A-Za-z0-9_+=,.@-]{1,32}")
 #: Matching tries each way to divide a name among the asterisks. With many of them that takes minutes.
 _MAX_ASTERISKS = 3
-_WILDCARD = re.compile(r"[*?]")
 _PATTERN_ARN = re.compile(r"arn:([a-z][a-z0-9-]{1,31}):iam::([0-9]{12}):role/([A-Za-z0-9_+=,.@*?-]{1,64})")
 #: An ARN of any principal, with wildcards anywhere.
 _LITERAL_ARN = re.compile(r"arn:([a-z*?][a-z0-9*?-]{0,31}):[a-z*?]{1,3}:[*?]*:([0-9*?]{1,12}):[!-~]{1,512}")
@@ -61,7 +60,7 @@ def read_role(rule: Section, partitions: Iterable[str]) -> Principal | None:
         return None
     if sso is not None:
         return _permission_set(rule.section_at(sso, "sso", SSO), partitions)
-    principal = _principal(rule, "roleARN")
+    principal = None if arn is None else _principal(rule, arn, "roleARN")
     if arn is not None and isinstance(principal, PrincipalArn):
         _warn_of_role(rule, arn, principal)
     return principal
@@ -86,27 +85,28 @@ def read_user(rule: Section) -> Principal | None:
     if arn is None:
         rule.required("userARN", str, "the user that the rule is for")
         return None
-    principal = _principal(rule, "userARN")
+    principal = _principal(rule, arn, "userARN")
     if isinstance(principal, PrincipalArn) and principal.kind is PrincipalKind.ROLE:
         rule.problems.warn(arn, "a role's ARN under mapUsers: it works, but belongs under mapRoles")
     return principal
 
 
-def _principal(rule: Section, setting: str) -> PrincipalArn | WildcardArn | None:
-    node = rule.node_of(setting)
+def _principal(rule: Section, node: Node, setting: str) -> PrincipalArn | WildcardArn | None:
+    found = rule.read(node, setting, _arn, None)
+    return WildcardArn(found, setting, node) if isinstance(found, str) else found
 
-    def read(text: str) -> PrincipalArn | WildcardArn:
-        if node is not None and _WILDCARD.search(text) and _LITERAL_ARN.fullmatch(text):
-            return WildcardArn(text, setting, node)
-        try:
-            arn = parse_arn(text)
-        except InvalidArn:
-            raise InvalidValue(arn_fault(text)) from None
-        if fault := partition_fault(text):
-            raise InvalidValue(fault)
-        return arn
 
-    return rule.value(setting, read, None)
+def _arn(text: str) -> PrincipalArn | str:
+    """Read the ARN of a principal. Returns the text itself if it has wildcards."""
+    if ("*" in text or "?" in text) and _LITERAL_ARN.fullmatch(text):
+        return text
+    try:
+        arn = parse_arn(text)
+    except InvalidArn:
+        raise InvalidValue(arn_fault(text)) from None
+    if arn.partition != "aws" and (fault := partition_fault(text)):
+        raise InvalidValue(fault)
+    return arn
 
 
 def _pattern(text: str) -> RolePattern:

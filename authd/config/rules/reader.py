@@ -63,11 +63,8 @@ class RuleReader:
         self._templates = {} if templates is None else templates
         self._roles: list[_Draft] = []
         self._users: list[_Draft] = []
-
-    @property
-    def use_instance_names(self) -> bool:
-        """Whether a rule so far needs the names of EC2 instances."""
-        return any("EC2PrivateDNSName" in template.placeholders for template in self._templates.values())
+        #: Whether a rule so far needs the names of EC2 instances.
+        self.use_instance_names = False
 
     def take_role(self, node: Node) -> None:
         """Read an entry of `mapRoles`."""
@@ -170,6 +167,8 @@ class RuleReader:
         return pattern
 
     def _template(self, text: str) -> Template:
+        if "EC2PrivateDNSName" in text:
+            self.use_instance_names = True
         template = self._templates.get(text)
         if template is None:
             template = self._templates[text] = _read_template(text)

@@ -32,6 +32,7 @@ REFUSED = {
     "aliases for too much": (
         C + "x-0: &a0 [" + "1," * 4000 + "]\nx-1: [" + "*a0," * 50 + "]", 3, 203, "more than 200000 values",
     ),
+    "an alias of a broken value": ("x-a: &a [!!binary YQ==]\nclusterID: c\nserver: {audiences: *a}", 1, 10, "tags (!!binary)"),
     "tag of a list for a text": ("clusterID: !!seq c", 1, 12, "tags (!!seq) are not read"),
     "duplicate section": (C + "server: {}\nserver: {}", 3, 1, "server stands twice here, first in line 2"),
     "duplicate key in another case": (C + "CLUSTERID: d", 2, 1, "CLUSTERID stands twice here, first in line 1"),

@@ -320,6 +320,11 @@ def test_groups_in_one_word(load, groups, expected):
     assert [group.text for group in rule.groups] == expected
 
 
+def test_a_single_user(load):
+    """One mapping under mapUsers is a list of one."""
+    assert len(load(f"clusterID: c\nserver: {{mapUsers: {{userARN: '{ACCOUNT}:user/A', username: u}}}}").table) == 1
+
+
 @pytest.mark.parametrize("lists", ["mapRoles: {R}", "mapRoles: [{R}]", "mapRoles: {{sso: ~, userid: '', {R}}}"])
 def test_nulls_in_rules_and_single_rules(load, lists):
     """A null is as good as nothing, and one mapping is a list of one."""

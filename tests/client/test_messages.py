@@ -72,6 +72,8 @@ def _demand(answer: Answer, *words: str) -> None:
             {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_CREDENTIAL_EXPIRATION": "tomorrow"},
             ("AWS_CREDENTIAL_EXPIRATION is 'tomorrow'",),
         ),
+        (f"[default]\n{STATIC}region = eu-west-1 # home\n", {}, ("'default'", "comment")),
+        (f"[default]\naws_access_key_id = {KEY_ID} # mine\naws_secret_access_key = {SECRET}\n", {}, ("comment",)),
         (f"[default]\n{STATIC}region = us-east\n", {}, ("'us-east'", "not a region")),
         ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/token"}, ("AWS_ROLE_ARN is not",)),
         ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/token", "AWS_ROLE_ARN": ROLE}, ("/no/token", "mounted")),

@@ -87,6 +87,8 @@ def region(text: str, source: str) -> str:
         return text
     plain = text.strip().lower().replace("_", "-").replace(" ", "-")
     zone = _ZONE.fullmatch(plain)
+    if "#" in text or ";" in text:
+        raise UsageError(f"{source} is {text!r}: a comment belongs on a line of its own; write the region alone")
     if text != text.strip():
         fault = "begins or ends with whitespace"
     elif zone:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from authd.client.aws.connection_errors import connection_message
 from authd.client.aws.profiles import Profiles
+from authd.client.aws.settings_check import malformed_variable
 from authd.client.aws.shared_file_errors import shared_file_message
 from authd.client.aws.sts_errors import NOT_AWS, sts_message
 from authd.client.fast.errors import ClientError
@@ -64,7 +66,12 @@ def explained(request: TokenRequest) -> Iterator[None]:
 def _malformed(error: Exception) -> str:
     if str(error).startswith("Invalid endpoint"):
         return "an endpoint is no URL: check AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and the profile's endpoint_url"
-    return (
+    if str(error).startswith("Unsupported host"):
+        return (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI is not allowed: its host must be a loopback address, that of "
+            "ECS or EKS, or an https URL"
+        )
+    return malformed_variable() or (
         "the AWS credentials or settings that were found are malformed: check the AWS_ variables, the cached login "
         "(`aws sso login` renews it), the answer of the credential_process, and that of the container's endpoint"
     )
@@ -96,6 +103,11 @@ def _login_message(error: exceptions.BotoCoreError, profiles: Profiles) -> str |
     return None
 
 
+def _container_variable() -> str:
+    relative = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+    return relative if os.environ.get(relative) else "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+
+
 def _install_command() -> str:
     if "/pipx/" in sys.prefix:
         return "pipx inject authd 'botocore[crt]'"
@@ -103,7 +115,7 @@ def _install_command() -> str:
 
 
 def _settings_message(error: exceptions.BotoCoreError, profiles: Profiles) -> str | None:
-    if isinstance(error, exceptions.InvalidConfigError | exceptions.PartialCredentialsError):
+    if not isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
         fault = None if profiles.uses_environment else profiles.fault()
         if fault is not None:
             return fault
@@ -126,6 +138,11 @@ def _source_message(error: exceptions.BotoCoreError, profiles: Profiles) -> str 
     if isinstance(error, exceptions.CredentialRetrievalError):
         source = str(error.kwargs.get("provider", "")) or f"the profile {profiles.label!r}"
         if source == "container-role":
-            return "the container's credential endpoint gave no credentials; check AWS_CONTAINER_CREDENTIALS_FULL_URI"
+            return f"the container's credential endpoint gave no credentials; check {_container_variable()}"
+        if source in ("Ec2InstanceMetadata", "Environment", "EcsContainer"):
+            return (
+                f"a profile takes its credentials from {source}, which has none here; correct the credential_source of "
+                f"the profile {profiles.label!r}, or run this in the right place"
+            )
         return f"the credentials from {source} could not be retrieved; check their source"
     return None

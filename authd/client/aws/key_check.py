@@ -26,6 +26,8 @@ def _fault(value: str, *, optional: bool) -> str | None:
         return None if optional else "is empty"
     if value != value.strip():
         return "begins or ends with whitespace"
+    if " #" in value or " ;" in value:
+        return "has a comment behind it, which belongs on a line of its own"
     if value[0] in "\"'" or value[-1] in "\"'":
         return "has quotes around it"
     if not (value.isascii() and value.isprintable()) or " " in value:

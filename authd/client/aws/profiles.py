@@ -13,6 +13,13 @@ from botocore import exceptions, session
 from authd.client.request.token_request import TokenRequest
 
 _CREDENTIAL_SOURCES = ("Ec2InstanceMetadata", "Environment", "EcsContainer")
+#: Variables with the paths of the shared files.
+FILE_VARIABLES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+#: Settings of which a source profile needs one.
+_CREDENTIAL_KEYS = (
+    "aws_access_key_id", "role_arn", "credential_process", "sso_account_id", "sso_session", "login_session",
+    "web_identity_token_file",
+)  # fmt: skip
 _SSO_KEYS = ("sso_account_id", "sso_role_name", "sso_region", "sso_start_url")
 
 
@@ -27,6 +34,7 @@ class Profiles:
             config: dict[str, Any] = session.Session().full_config
         except exceptions.BotoCoreError:
             config = {}
+        self._config = config
         self._profiles: dict[str, dict[str, Any]] = config.get("profiles", {})
         self._sso_sessions: dict[str, dict[str, Any]] = config.get("sso_sessions", {})
 
@@ -37,6 +45,12 @@ class Profiles:
 
     def missing(self, name: str) -> str:
         """Return a message about a profile that does not exist."""
+        if name in self._config:
+            return f"the profile {name!r} is missing: write its section in the AWS config file as [profile {name}]"
+        for variable in FILE_VARIABLES:
+            path = os.environ.get(variable)
+            if path and not os.path.exists(os.path.expanduser(os.path.expandvars(path))):
+                return f"the profile {name!r} is missing, and {variable} names {path}, which does not exist"
         close = get_close_matches(name, self._profiles, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "`aws configure list-profiles` shows the existing ones"
         return f"the profile {name!r} is in neither of the AWS shared files; {hint}"
@@ -54,7 +68,9 @@ class Profiles:
     def fault(self) -> str | None:
         """Return a message about the first faulty profile of the chain, None if there is none."""
         for name, settings in self._chain():
-            found = self._role_fault(name, settings) or self._sso_fault(name, settings)
+            found = (
+                self._role_fault(name, settings) or self._sso_fault(name, settings) or self._services_fault(settings)
+            )
             if found is not None:
                 return f"the profile {name!r} {found}"
         return None
@@ -72,6 +88,8 @@ class Profiles:
         fault = None
         if web_identity and not role:
             fault = "has web_identity_token_file but no role_arn; add the role to assume"
+        elif source is not None and not role and not any(key in settings for key in _CREDENTIAL_KEYS):
+            fault = "has source_profile but no role_arn; add the role to assume"
         elif web_identity or not role:
             pass
         elif source is None and kind is None:
@@ -82,6 +100,8 @@ class Profiles:
             fault = f"has the credential_source {kind!r}; write one of {', '.join(_CREDENTIAL_SOURCES)}"
         elif source is not None and source not in self._profiles:
             fault = f"names the source_profile {source!r}, but {self.missing(source)}"
+        elif source is not None and not any(key in self._profiles[source] for key in _CREDENTIAL_KEYS):
+            fault = f"names the source_profile {source!r}, which has no credentials; add its keys or its own source"
         elif source is not None:
             fault = self._loop(name)
         return fault
@@ -90,13 +110,19 @@ class Profiles:
         following, visited = str(self._profiles[name].get("source_profile", "")), [name]
         while following in self._profiles:
             if following in visited:
-                static = following == visited[-1] and "aws_access_key_id" in self._profiles[following]
-                return (
-                    None if static else f"is its own source_profile by way of {' and '.join(visited)}; end the circle"
-                )
+                if following == visited[-1]:
+                    has_keys = "aws_access_key_id" in self._profiles[following]
+                    return None if has_keys else "is its own source_profile but has no keys; name another one"
+                return f"is its own source_profile by way of {' and '.join(visited)}; end the circle"
             visited.append(following)
             following = str(self._profiles[following].get("source_profile", ""))
         return None
+
+    def _services_fault(self, settings: dict[str, Any]) -> str | None:
+        name = settings.get("services")
+        if name is None or name in self._config.get("services", {}):
+            return None
+        return f"names the services {name!r}, but there is no section [services {name}]"
 
     def _sso_fault(self, name: str, settings: dict[str, Any]) -> str | None:
         session_name = settings.get("sso_session")

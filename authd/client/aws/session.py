@@ -12,7 +12,7 @@ from typing import Any
 from authd.client.aws.credential_process import limit_credential_processes
 from authd.client.aws.instance_metadata import BoundedMetadataFetcher, limit_instance_metadata
 from authd.client.aws.mfa import ask_for_code
-from authd.client.aws.settings_check import check_sources, check_switches, configured_region
+from authd.client.aws.settings_check import check_endpoints, check_sources, check_switches, configured_region
 from authd.client.cache.role_cache import ProfileRoleCache, RoleCache
 from authd.client.fast.exec_credential import ExecInfo
 from authd.client.fast.sts_host import GLOBAL_REGION
@@ -50,6 +50,7 @@ def open_session(request: TokenRequest, info: ExecInfo) -> AWSSession:
     scoped = session.get_scoped_config()
     profile = session.get_config_variable("profile") or "default"
     check_switches(scoped, profile)
+    check_endpoints(scoped, profile)
     region = configured_region(request, scoped, profile)
     session.set_config_variable("region", region or GLOBAL_REGION)
     if not region:

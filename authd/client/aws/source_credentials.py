@@ -9,7 +9,7 @@ from typing import Any
 
 from authd.client.aws.clock import clock_sentence
 from authd.client.aws.key_check import check_keys
-from authd.client.aws.profiles import Profiles
+from authd.client.aws.profiles import FILE_VARIABLES, Profiles
 from authd.client.aws.session import AWSSession
 from authd.client.fast.errors import ClientError
 from authd.client.fast.inputs import Inputs
@@ -60,6 +60,10 @@ def _not_found(session: AWSSession) -> str:
         variables += ", which has AWS_ROLE_ARN but no AWS_WEB_IDENTITY_TOKEN_FILE"
     profile = session.botocore.get_config_variable("profile") or "default"
     files = " and ".join(session.botocore.get_config_variable(name) for name in ("credentials_file", "config_file"))
+    for name in FILE_VARIABLES:
+        path = os.environ.get(name)
+        if path and path != os.devnull and not os.path.exists(os.path.expanduser(os.path.expandvars(path))):
+            files += f" ({name} names {path}, which does not exist)"
     endpoints = "the container's endpoint and the instance metadata"
     if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         endpoints = "the container's endpoint (AWS_EC2_METADATA_DISABLED keeps the instance metadata out)"

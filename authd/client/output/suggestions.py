@@ -28,8 +28,9 @@ _ELSEWHERE = {
 # Other names of an option that isn't spelled alike.
 _SYNONYMS = {
     "--endpoint-url": "--endpoint", "--why-not": "--why", "--assume-role-arn": "--role", "--assume-role": "--role",
-    "--cluster": "--cluster-id", "--name": "--cluster-id", "--role-session-name": "--session-name",
-    "--duration-seconds": "--duration", "--debug": "--why", "--verbose": "--why",
+    "-o": "--output", "get-token": "eks get-token", "--cluster": "--cluster-id", "--name": "--cluster-id",
+    "--role-session-name": "--session-name", "--duration-seconds": "--duration", "--debug": "--why",
+    "--verbose": "--why",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ _ACCOUNT_DIGITS = 12
 _SESSION_NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{2,64}")
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9+=,.@:/_-]{2,1224}")
 _DURATION = re.compile(r"(?:(?P<h>[0-9]{1,2})h)?(?:(?P<m>[0-9]{1,3})m)?(?:(?P<s>[0-9]{1,5})s?)?")
-_REGION = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,12}){1,4}")
+_REGION = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,12}){0,3}-(?:[0-9]{1,2}|global)")
 _ZONE = re.compile(r"(?P<region>[a-z]{2,8}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2})(?:[a-z]|-[a-z]{3}-[0-9][a-z])")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+")
 _MIN_DURATION, _MAX_DURATION = 900, 12 * 3600
@@ -87,6 +87,8 @@ def region(text: str, source: str) -> str:
         return text
     plain = text.strip().lower().replace("_", "-").replace(" ", "-")
     zone = _ZONE.fullmatch(plain)
+    if "#" in text or ";" in text:
+        raise UsageError(f"{source} is {text!r}: a comment belongs on a line of its own; write the region alone")
     if text != text.strip():
         fault = "begins or ends with whitespace"
     elif zone:

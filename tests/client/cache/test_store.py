@@ -12,6 +12,7 @@ import pytest
 from authd.client.cache import store as cache_store
 from authd.client.cache.role_cache import RoleCache
 from authd.client.cache.store import Store
+from authd.client.output import process
 from authd.client.request.credentials import Credentials
 
 KEYS = Credentials(access_key="ASIA", secret_key="secret", session_token="token", expires_at=int(time.time()) + 3600)
@@ -184,9 +185,10 @@ def test_role_names_depend_on_every_part(store: Store) -> None:
      b'{"version":1,"access_key":"a","secret_key":"s","session_token":"t","expires_at":true}'],
 )  # fmt: skip
 def test_damaged_role_credentials_are_a_warning(
-    store: Store, capfd: pytest.CaptureFixture[str], content: bytes
+    store: Store, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     """Role credentials that can't be understood are ignored with a word that shows nothing of them."""
+    monkeypatch.setitem(process._state, "own", True)
     cache = RoleCache(store, scope="s", refused=False)
     store.write("role-x", content)
     assert cache.load("role-x") is None

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from authd.aws.instance_names import INSTANCE_ID
 from authd.aws.xml import InvalidXML, read_xml
 from authd.core.errors import Unavailable, UnavailableReason
 
-#: IDs of instances have 8 or 17 hexadecimal digits.
-INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _MAX_NAME_LENGTH = 253
 _INSTANCE = "reservationSet/item/instancesSet/item"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from authd.aws.describe_instances import INSTANCE_ID
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.token_bucket import TokenBucket
 
 _log = Logger(namespace="authd.ec2")
 
+#: IDs of instances have 8 or 17 hexadecimal digits.
+INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 #: IDs in one call, and how long the first one waits for others.
 MAX_BATCH = 100
 BATCH_SECONDS = 0.2

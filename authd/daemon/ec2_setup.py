@@ -1,15 +1,13 @@
-"""Connects the look-up of EC2 instances' names to AWS. It costs nothing until the first rule needs it."""
+"""Connects the look-up of EC2 instances' names to AWS. It imports and costs nothing until the first rule needs it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from authd.aws.ec2 import EC2
 from authd.aws.instance_names import InstanceNames
-from authd.aws.signing import Signer
 from authd.config.settings import Settings
 from authd.core.partitions import Partition
 from authd.daemon.sts.endpoints import STSEndpoints
@@ -19,11 +17,26 @@ def instance_names(
     reactor: Any, settings: Settings, partition: Partition, in_thread: Callable[..., Deferred[Any]]
 ) -> InstanceNames:
     """Return the look-up by a daemon's settings. EC2 is reached by the same proxy and CAs as STS."""
+    connected: list[Any] = []
+
+    async def describe(instance_ids: Sequence[str]) -> Mapping[str, str]:
+        if not connected:
+            connected.append(_ec2(reactor, settings, partition, in_thread))
+        names: Mapping[str, str] = await connected[0].private_dns_names(instance_ids)
+        return names
+
+    return InstanceNames(reactor, describe, qps=settings.ec2_qps, burst=settings.ec2_burst)
+
+
+def _ec2(reactor: Any, settings: Settings, partition: Partition, in_thread: Callable[..., Deferred[Any]]) -> Any:
+    from authd.aws.ec2 import EC2
+    from authd.aws.signing import Signer
+
     sts = settings.sts
     hosts = STSEndpoints(
         reactor, connect_timeout=sts.timeout, ca_file=sts.ca_file, proxy=sts.proxy, extra=sts.endpoints
     )
-    ec2 = EC2(
+    return EC2(
         reactor,
         hosts,
         Signer(reactor, in_thread),
@@ -32,4 +45,3 @@ def instance_names(
         source_arn=settings.source_arn or "",
         timeout=sts.timeout,
     )
-    return InstanceNames(reactor, ec2.private_dns_names, qps=settings.ec2_qps, burst=settings.ec2_burst)

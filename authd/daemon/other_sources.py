@@ -1,4 +1,7 @@
-"""Builds the sources of `server.backendMode` that are not in the settings file."""
+"""Builds the sources of `server.backendMode` that are not in the settings file.
+
+A source's modules are imported only if it is used: together they take a megabyte.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,10 @@ from twisted.internet.task import Cooperator
 
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError, Problem
-from authd.daemon.net.api_tls import APIConnector
-from authd.kubernetes.client import APIClient
-from authd.kubernetes.discovery import find_cluster
 from authd.sources.changed_file import short_slice
-from authd.sources.cluster.crd import CRD
-from authd.sources.cluster.eks_configmap import EKSConfigMap
-from authd.sources.dynamic_file import DynamicFile
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import SeenIdentities
 from authd.sources.source import Source
-from authd.sources.source_set import SourceSet
 
 
 def other_sources(
@@ -44,24 +40,23 @@ def other_sources(
     shared: dict[str, Any] = {
         "in_force": in_force,
         "cooperator": Cooperator(terminationPredicateFactory=short_slice),
-        "partitions": partitions,
         "reloaded": reloaded,
     }
+    more = {**shared, "partitions": partitions}
     makers: dict[str, Callable[[], Source]] = {
-        DynamicFile.name: lambda: DynamicFile(
-            reactor, _dynamic_file(settings), **{**shared, "reloaded": partial(_reloaded, reloaded, count)}
+        "DynamicFile": lambda: _dynamic_file(
+            reactor, settings, {**more, "reloaded": partial(_reloaded, reloaded, count)}
         ),
-        EKSConfigMap.name: lambda: EKSConfigMap(
-            reactor, _client(reactor, settings), **shared, watch_failed=partial(count, "configmap_watch_failures")
+        "EKSConfigMap": lambda: _eks_configmap(
+            reactor, settings, {**more, "watch_failed": partial(count, "configmap_watch_failures")}
         ),
-        CRD.name: lambda: CRD(
-            reactor, _client(reactor, settings), **shared, now=time.time, user_ids=seen.principal_ids
-        ),
+        "CRD": lambda: _crd(reactor, settings, {**more, "now": time.time, "user_ids": seen.principal_ids}),
     }
     if settings.dynamic_backend_mode_path:
+        from authd.sources.source_set import SourceSet
+
         path = Path(settings.dynamic_backend_mode_path).absolute()
-        more = {name: value for name, value in shared.items() if name != "partitions"}
-        return (SourceSet(reactor, path, make=lambda name: makers[name]() if name in makers else None, **more),)
+        return (SourceSet(reactor, path, make=lambda name: makers[name]() if name in makers else None, **shared),)
     return tuple(makers[name]() for name in settings.backend_mode if name in makers)
 
 
@@ -71,13 +66,31 @@ def _reloaded(reloaded: Callable[[str], None], count: Callable[[str], None], res
         count("dynamicfile_failures")
 
 
-def _dynamic_file(settings: Settings) -> Path:
+def _dynamic_file(reactor: Any, settings: Settings, more: dict[str, Any]) -> Source:
+    from authd.sources.dynamic_file import DynamicFile
+
     if not settings.dynamic_file_path:
         message = "it is missing: the source DynamicFile reads its mappings from there"
         raise ConfigError((Problem(file="server.dynamicFilePath", line=0, column=0, message=message),))
-    return Path(settings.dynamic_file_path).absolute()
+    return DynamicFile(reactor, Path(settings.dynamic_file_path).absolute(), **more)
 
 
-def _client(reactor: Any, settings: Settings) -> APIClient:
+def _eks_configmap(reactor: Any, settings: Settings, more: dict[str, Any]) -> Source:
+    from authd.sources.cluster.eks_configmap import EKSConfigMap
+
+    return EKSConfigMap(reactor, _client(reactor, settings), **more)
+
+
+def _crd(reactor: Any, settings: Settings, more: dict[str, Any]) -> Source:
+    from authd.sources.cluster.crd import CRD
+
+    return CRD(reactor, _client(reactor, settings), **more)
+
+
+def _client(reactor: Any, settings: Settings) -> Any:
+    from authd.daemon.net.api_tls import APIConnector
+    from authd.kubernetes.client import APIClient
+    from authd.kubernetes.discovery import find_cluster
+
     access = find_cluster(kubeconfig=settings.kubeconfig or "", master=settings.master or "", environment=os.environ)
     return APIClient(reactor, access, APIConnector(reactor))

@@ -14,25 +14,41 @@ from authd.aws.signing import Signer
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.partitions import ExtraEndpoint
 from authd.daemon.sts.endpoints import STSEndpoints
-from authd.emulator.directory.directory import AccessKey, Directory
+from authd.emulator.directory.directory import AccessKey, Directory, WebIdentity
 from authd.emulator.directory.instances import Instance
-from authd.emulator.directory.principals import Role, User
+from authd.emulator.directory.principals import Role, RoleSession, User
 from authd.emulator.faults.plan import Fault, Phase
 from authd.emulator.thread import EmulatorThread
 from authd.emulator.throwaway_ca import make_throwaway
+from tests.aws.metadata_server import MetadataServer
 from tests.kubernetes.reactor_thread import ReactorThread
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
 ONE, TWO, GONE = "i-0123456789abcdef0", "i-12345678", "i-0000000000000dead"
 KEY = ("AKIAEMULATORDAEMON00", "daemon/secret+key/of+the+emulator/000000")
 ROLE = Role(account=OTHER, name="Describer", trusts=frozenset({f"arn:aws:iam::{ACCOUNT}:root"}))
+OWN = Role(account=ACCOUNT, name="Authd")
+SESSION = ("ASIAEMULATORDAEMON00", "daemon/secret+key/of+a+session/00000000", "daemons+session/token==")
 HOSTS = ("ec2.eu-west-1.amazonaws.com", "sts.eu-west-1.amazonaws.com")
 
 
 def directory(**more):
     return Directory.of(
-        keys=[AccessKey(key_id=KEY[0], secret=KEY[1], owner=User(account=ACCOUNT, name="daemon"))],
-        roles=[ROLE],
+        keys=[
+            AccessKey(key_id=KEY[0], secret=KEY[1], owner=User(account=ACCOUNT, name="daemon")),
+            AccessKey(
+                key_id=SESSION[0],
+                secret=SESSION[1],
+                session_token=SESSION[2],
+                owner=RoleSession(role=OWN, session_name="s"),
+            ),
+        ],
+        roles=[ROLE, OWN],
+        web_identities=[
+            WebIdentity(
+                token="a-pods-token", subject="s", provider="p", audience="a", roles=frozenset({OWN.arn("aws")})
+            )
+        ],
         instances=[
             Instance(instance_id=ONE, account=ACCOUNT, private_dns_name="ip-10-0-0-1.eu-west-1.compute.internal"),
             Instance(instance_id=GONE, account=ACCOUNT, private_dns_name="", state="terminated"),
@@ -204,3 +220,50 @@ def test_on_demand():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+@pytest.fixture
+def metadata():
+    with MetadataServer(SESSION).running() as running:
+        yield running
+
+
+@pytest.fixture
+def without_keys(monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+
+def test_instance_metadata(make, metadata, without_keys, monkeypatch):
+    """On an instance, credentials and region come from IMDSv2."""
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url)
+    assert list(make()(ONE)) == [ONE]
+    assert "/latest/meta-data/placement/availability-zone/" in metadata.asked
+
+
+def test_container(make, metadata, without_keys, monkeypatch):
+    """In a container they come from its endpoint, as with EKS Pod Identity, and are renewed before they end."""
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{metadata.url}/container")
+    describe = make()
+    metadata.seconds = 60.0
+    assert list(describe(ONE)) == [ONE]
+    asked = len(metadata.asked)
+    metadata.seconds = 3600.0
+    assert list(describe(ONE)) == [ONE]
+    assert len(metadata.asked) > asked
+    asked = len(metadata.asked)
+    assert list(describe(ONE)) == [ONE]
+    assert len(metadata.asked) == asked
+
+
+def test_web_identity(make, emulator, without_keys, monkeypatch, tmp_path):
+    """In a pod with a role for its service account, they come from AssumeRoleWithWebIdentity."""
+    (tmp_path / "token").write_text("a-pods-token")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", OWN.arn("aws"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"https://localhost:{emulator.port}")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    assert list(make()(ONE)) == [ONE]
+    assert emulator.counters.actions["AssumeRoleWithWebIdentity"] == 1

@@ -10,7 +10,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test site clean
+.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test site oldest release-check clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -24,6 +24,8 @@ help:
 	@echo 'make dist    build wheel, sdist, bill of materials and checksums into dist/'
 	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
 	@echo 'make site    build the documentation site into site/, with checked links'
+	@echo 'make oldest  test with the oldest dependencies that pyproject.toml names'
+	@echo 'make release-check  everything that a release needs except publishing'
 	@echo 'make lock    renew requirements.txt from constraints.txt'
 	@echo 'make clean   remove everything that the others made'
 
@@ -87,6 +89,14 @@ deb: dist
 deb-test:
 	AUTHD_DEB=$$(realpath dist/authd_*.deb) $(BIN)/python -m pytest tests/packaging/test_deb.py
 
+oldest: $(VENV)/installed-test
+	AUTHD_OLDEST=1 $(BIN)/python -m pytest tests/packaging/test_oldest.py
+
+# Everything except publishing. deb-test needs root and debootstrap, so it runs by itself.
+release-check: test dist deb site oldest $(VENV)/installed-audit
+	$(BIN)/python tools/release/check.py
+	$(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip
+
 site: $(VENV)/installed-site $(VENV)/installed-daemon
 	AUTHD_PYTHON=$(abspath $(BIN)/python) NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict
 
@@ -103,6 +113,10 @@ $(VENV)/installed-test: $(VENV)/made $(INSTALLED_FROM)
 
 $(VENV)/installed-uv: $(VENV)/made
 	$(PIP) install --quiet --constraint constraints.txt uv
+	@touch $@
+
+$(VENV)/installed-audit: $(VENV)/made
+	$(PIP) install --quiet pip-audit
 	@touch $@
 
 # An environment of its own, because the site's packages are no part of the tests.

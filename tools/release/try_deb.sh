@@ -42,7 +42,9 @@ run cp /usr/share/doc/authd/examples/config.yaml /etc/authd/config.yaml
 run authd check /etc/authd/config.yaml
 run authd init -c /etc/authd/config.yaml >/dev/null
 run chown -R authd:authd /var/lib/authd
-run setpriv --reuid=authd --regid=authd --clear-groups -- /usr/lib/authd/bin/twistd --nodaemon --pidfile= authd \
+# Without the function above, so that the PID is the daemon's own.
+chroot "$root" env -i PATH=/usr/bin:/bin setpriv --reuid=authd --regid=authd --clear-groups -- \
+    /usr/lib/authd/bin/twistd --nodaemon --pidfile= authd \
     --config /etc/authd/config.yaml --kubeconfig-pregenerated --port 0 >"$root/root/daemon.log" 2>&1 &
 daemon=$!
 ready=0

@@ -1,0 +1,32 @@
+"""The oldest versions that pyproject.toml names, as exact requirements.
+
+Each dependency of the daemon is at its lower bound, and the tools of the tests are without one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+#: What the tests of the oldest versions need besides.
+TOOLS = ("pytest>=8", "hypothesis>=6.100")
+
+
+def requirements() -> list[str]:
+    """Return the requirements; each dependency has a lower bound."""
+    project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+    return [
+        _at_lower_bound(Requirement(each))
+        for each in [*project["dependencies"], *project["optional-dependencies"]["daemon"]]
+    ]
+
+
+def _at_lower_bound(requirement: Requirement) -> str:
+    (bound,) = [each.version for each in requirement.specifier if each.operator == ">="]
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    # `~=` finds 25.0.0 for the bound 25, and later fixes of it are not newer dependencies.
+    version = bound if bound.count(".") >= 2 else f"{bound}.0" if bound.count(".") else f"{bound}.0.0"
+    return f"{requirement.name}{extras}~={version}"

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.packaging.oldest import PYPROJECT, TOOLS, requirements
+
+ROOT = Path(__file__).parents[2]
+#: Rooms that use each dependency: botocore's data and signer, YAML, TLS, certificates, HTTP and treq.
+ROOMS = (
+    "tests/core/test_partitions.py",
+    "tests/config/document",
+    "tests/daemon/net",
+    "tests/daemon/sts",
+    "tests/state",
+)
+#: Starts the daemon's parts without a port, and mints a token.
+COMMANDS = (
+    ["-c", "from twisted.scripts.twistd import run; run()", "authd", "--version"],
+    ["-m", "authd.cli.main", "check", "example.yaml"],
+    ["-m", "authd.client", "--cluster-id", "c", "--region", "us-east-1"],
+)
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEMULATORALICE000", "AWS_SECRET_ACCESS_KEY": "s"}
+
+
+def test_each_dependency_has_a_lower_bound():
+    """Every dependency of the daemon names its oldest version, and nothing else."""
+    project = tomllib.loads(PYPROJECT.read_text())["project"]
+    for each in [*project["dependencies"], *project["optional-dependencies"]["daemon"]]:
+        assert [bound.operator for bound in Requirement(each).specifier] == [">="], each
+    assert len(requirements()) == len(project["dependencies"] + project["optional-dependencies"]["daemon"])
+
+
+@pytest.mark.skipif("AUTHD_OLDEST" not in os.environ, reason="needs a package index: `make oldest`, about two minutes")
+def test_the_oldest_dependencies(tmp_path):
+    """With the oldest versions that pyproject.toml names, the tests of their users pass and the programs start."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "old"], check=True)
+    python = str(tmp_path / "old" / "bin" / "python")
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, *requirements(), *TOOLS, "hyperlink", "trustme>=1.2"], check=True)
+    environ = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), **KEYS}
+    for command in COMMANDS:
+        subprocess.run([python, *command], cwd=ROOT, env=environ, check=True, capture_output=True)
+    tests = [python, "-m", "pytest", "-p", "no:cacheprovider", "-q", *ROOMS]
+    subprocess.run(tests, cwd=ROOT, env=environ, check=True)

@@ -28,6 +28,11 @@ def made_so_as_to_end_in(days: float) -> datetime:
     return datetime.now(UTC) - LEAF_LIFETIME + timedelta(days=days)
 
 
+def certificate_days(daemon: DaemonProcess) -> float:
+    """Return the days until the certificate in force ends, by the daemon's metrics."""
+    return metric(daemon, "authd_certificate_expiry_seconds") / 86_400
+
+
 def issue_long_ago(files: StateFiles, days_left: float) -> None:
     """Sign a pair that ends in so many days, as if it had been made in time."""
     made = made_so_as_to_end_in(days_left)
@@ -49,7 +54,7 @@ def test_an_old_certificate_is_renewed_at_the_start(
     with daemon, daemon.client() as client:
         assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN
         assert client.authority.encode() == authority == files.authority.read_bytes()
-        assert metric(daemon, "authd_certificate_days_left") > LEAF_LIFETIME.days - 1
+        assert certificate_days(daemon) > LEAF_LIFETIME.days - 1
         assert readiness(daemon, "certificate").startswith("ok, ")
 
 
@@ -65,10 +70,10 @@ def test_a_certificate_is_renewed_under_way(
         authority_pair = files.read_authority()
         files.authority_key.unlink()  # nothing is renewed for now
         files.issue_leaf(authority_pair, HOSTS, made_so_as_to_end_in(5))
-        wait_until(lambda: metric(daemon, "authd_certificate_days_left") < 6, "the old leaf to be served")
+        wait_until(lambda: certificate_days(daemon) < 6, "the old leaf to be served")
         assert "expires in" in readiness(daemon, "certificate")
         files.authority_key.write_bytes(authority_pair.key_pem)
-        wait_until(lambda: metric(daemon, "authd_certificate_days_left") > 80, "a new leaf")
+        wait_until(lambda: certificate_days(daemon) > 80, "a new leaf")
         assert readiness(daemon, "certificate").startswith("ok, ")
         assert outcome(before.review(new_token(ALICE_KEY))) == LET_IN
         assert before.peer_serial() == first
@@ -95,7 +100,7 @@ def test_a_state_directory_of_the_future_is_mended_at_the_start(
         assert "not valid before" in said
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
         assert readiness(daemon, "certificate").startswith("ok, ")
-        assert metric(daemon, "authd_certificate_days_left") > LEAF_LIFETIME.days - 1
+        assert certificate_days(daemon) > LEAF_LIFETIME.days - 1
         assert files.authority_key.read_bytes() == key
 
 
@@ -112,7 +117,7 @@ def test_a_state_directory_of_the_future_is_told_where_the_kubeconfig_is_another
     with daemon:
         assert readiness(daemon, "certificate").startswith("not valid before 20")
         assert daemon.health("/readyz").status == 503
-        assert -301 < metric(daemon, "authd_certificate_days_left") < -298
+        assert -301 < certificate_days(daemon) < -298
         assert {path.name: path.read_bytes() for path in daemon.state.glob("*.pem")} == before
 
         command = [script("authd"), "init", "-i", CLUSTER, "--state-dir", str(daemon.state), "--port", port]
@@ -140,7 +145,7 @@ def test_a_clock_that_jumps_and_comes_back_leaves_a_good_certificate(
             clock.jump_to(days * 86_400)
             daemon.wait_for_message("serving a new certificate", count)
             wait_until(lambda: readiness(daemon, "certificate").startswith("ok, "), "a leaf that is valid")
-            assert metric(daemon, "authd_certificate_days_left") > LEAF_LIFETIME.days - 1
+            assert certificate_days(daemon) > LEAF_LIFETIME.days - 1
         clock.jump_to(-86_400)  # before the authority was made: no leaf would be any better than the one there is
         leaf = files.certificate.read_bytes()
         wait_until(lambda: "not valid before" in readiness(daemon, "certificate"), "the clock to be told")

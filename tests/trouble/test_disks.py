@@ -186,7 +186,7 @@ def test_a_state_directory_that_vanishes_stops_nothing(
         assert "No such file" in readiness(daemon, "certificate")
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
         daemon.state.mkdir(exist_ok=True)
-        for file in away.iterdir():
+        for file in filter(Path.is_file, away.iterdir()):
             (daemon.state / file.name).write_bytes(file.read_bytes())
         daemon.hang_up()
         wait_until(lambda: readiness(daemon, "certificate").startswith("ok, "), "readiness")

@@ -72,10 +72,11 @@ class _Keys:
         return [key]
 
 
-def write_directory(file: Path) -> tuple[Caller, ...]:
+def write_directory(file: Path, partition: str = "aws") -> tuple[Caller, ...]:
     """Write the emulator's directory, and return every caller in it."""
     keys = _Keys()
     content: Mapping[str, Any] = {
+        "partition": partition,
         "users": [
             {"account": a, "name": n, "path": p, "accessKeys": keys.of(a, f"user{p}{n}", temporary=False)}
             for a, n, p in _USERS

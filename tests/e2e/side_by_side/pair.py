@@ -37,6 +37,8 @@ class Company:
     binary: str
     tokens: Mapping[str, str]
     evidence: Evidence
+    #: The STS host of the tokens, if the usual settings don't lead to it.
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +108,15 @@ def _without_prefixed_id(user: User | None) -> User | None:
 def both(company: Company, folder: Path, server: str) -> Iterator[Pair]:
     """Run both programs with one section `server`."""
     emulator = company.emulator
-    sts = yaml.safe_dump({"sts": sts_at(emulator.port, emulator.ca), "healthPort": 0})
+    sts = sts_at(emulator.port, emulator.ca)
+    if company.host:
+        sts["endpoints"] = [{"host": company.host, "connect": f"127.0.0.1:{emulator.port}"}]
+    ours_alone = yaml.safe_dump({"sts": sts, "healthPort": 0})
     (folder / "go").mkdir()
     with connect_proxy(emulator.port) as (proxy_port, _):
         theirs = AuthenticatorProcess(company.binary, folder / "go", proxy_port=proxy_port, ca_file=emulator.ca)
         ours = DaemonProcess(folder / "authd", company.evidence)
         theirs.settings.write_text(settings_file(server, theirs.port))
-        ours.settings.write_text(settings_file(server, theirs.port, sts=sts))
+        ours.settings.write_text(settings_file(server, theirs.port, sts=ours_alone))
         with theirs, ours, ours.client() as client:
             yield Pair(company=company, theirs=theirs, ours=client)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.side_by_side.authenticator import AuthenticatorProcess
+from tests.e2e.side_by_side.company import ACCOUNT
 from tests.e2e.side_by_side.pair import Company, both
 from tests.e2e.side_by_side.settings import REFUSED, SETTINGS, settings_file
 from tests.integration.rig.daemon import DaemonProcess
@@ -16,6 +17,18 @@ from tests.integration.rig.daemon import DaemonProcess
 def test_both_return_the_same_user(name: str, company: Company, tmp_path: Path) -> None:
     """Name, groups, UID and extra are the same for every caller, except for the documented differences."""
     with both(company, tmp_path, SETTINGS[name]) as pair:
+        pair.check("MountedFile", name)
+
+
+@pytest.mark.parametrize("name", ["placeholders", "accounts beside rules", "roots and federated users"])
+def test_both_return_the_same_user_in_other_partitions(
+    name: str, other_partition: tuple[str, Company], tmp_path: Path
+) -> None:
+    """In China and in GovCloud the callers have the same users as in the other regions."""
+    partition, company = other_partition
+    server = f"partition: {partition}\n" + SETTINGS[name].replace("arn:aws:", f"arn:{partition}:")
+    with both(company, tmp_path, server) as pair:
+        assert None not in pair.users(f"{ACCOUNT}:root")
         pair.check("MountedFile", name)
 
 

@@ -55,7 +55,9 @@ class Node:
         self.audit = folder / "audit.jsonl"
         self.apiserver_log = folder / "kube-apiserver.log"
         self.manifest = folder / "manifests" / "kube-apiserver.yaml"
-        self.daemon = DaemonProcess(folder / "node", evidence, arguments=["--port", str(self.port)])
+        self.daemon = DaemonProcess(
+            folder / "node", evidence, arguments=["--port", str(self.port), "--kubeconfig-pregenerated"]
+        )
         self._bin = folder / "bin"
         self._bin.mkdir()
         self.apiserver_log.touch()
@@ -74,6 +76,11 @@ class Node:
         }
         head = yaml.safe_dump({"clusterID": CLUSTER, "server": server}, sort_keys=False)
         self.daemon.settings.write_text(head + text)
+
+    def start(self) -> None:
+        """Make the certificates and the kubeconfig, and start the daemon as the unit does."""
+        self.run("authd init -c /etc/authd/config.yaml")
+        self.daemon.start()
 
     def run(self, line: str) -> str:
         """Run a command of a page, and return what it prints in the words of the page."""

@@ -49,7 +49,7 @@ _NODE = f"""\
 def usual(node: Node) -> None:
     """Everything is well."""
     node.write_settings(MAPPINGS)
-    node.daemon.start()
+    node.start()
 
 
 def unmapped_user(node: Node) -> None:
@@ -101,7 +101,7 @@ def slow_sts(node: Node) -> None:
 def silent_sts(node: Node) -> None:
     """STS accepts connections and stays silent."""
     node.write_settings(MAPPINGS, timeout="1s")
-    node.daemon.start()
+    node.start()
     node.emulator.inject(Fault.STALL, phase=Phase.ACCEPT)
 
 
@@ -116,7 +116,7 @@ def certificate_of_ones_own(node: Node) -> None:
     made = datetime.now(UTC) - timedelta(days=75)
     node.daemon.state.mkdir(mode=0o700)
     StateFiles(folder=node.daemon.state).put_pair(new_leaf(new_ca("ours", made), ["localhost", "127.0.0.1"], made))
-    node.daemon.start()
+    node.start()
 
 
 def two_people(node: Node) -> None:

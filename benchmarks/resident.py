@@ -30,7 +30,7 @@ list(getPlugins(IServiceMaker))""",
     "httptools, inotify": "import httptools, twisted.internet.inotify",
 }
 _AUTHD = {
-    "authd's modules": "import authd.daemon.tap, authd.daemon.options",
+    "authd's modules": "import authd.daemon.tap, authd.daemon.command_line.options",
     "a certificate, its key and TLS": """
 from authd.daemon.net.client_tls import trust_context
 from authd.daemon.net.server_tls import server_context

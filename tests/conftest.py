@@ -11,9 +11,9 @@ from hypothesis import settings
 
 from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
-from authd.core.mapping import PermissionSet, RolePattern, Rule
+from authd.core.mapping.table import PermissionSet, RolePattern, Rule
+from authd.core.mapping.templates import parse_template
 from authd.core.partitions import Partition, STSHosts
-from authd.core.templates import parse_template
 from authd.partition_data import load_partitions
 
 # The time of an example means nothing on a shared machine.

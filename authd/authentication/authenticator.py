@@ -21,8 +21,8 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.foreign_token import ForeignToken, classify
-from authd.core.mapping import KubernetesUser
-from authd.core.ordered_tables import Match, OrderedTables
+from authd.core.kubernetes_user import KubernetesUser
+from authd.core.mapping.ordered_tables import Match, OrderedTables
 from authd.core.token import digest
 from authd.core.token_review import ReviewRequest, common_audiences
 

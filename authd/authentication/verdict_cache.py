@@ -14,7 +14,7 @@ from typing import NamedTuple
 from authd.authentication.token import Token
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import DenialReason, Denied
-from authd.core.ordered_tables import OrderedTables
+from authd.core.mapping.ordered_tables import OrderedTables
 
 #: Seconds for which a final refusal is cached. A client that repeats a refused token costs one call in this time.
 REFUSAL_SECONDS = 10.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from authd.cli.output import (
+from authd.cli.shared.output import (
     add_output_option,
     counted,
     print_json,
@@ -18,9 +18,9 @@ from authd.cli.output import (
     visible,
 )
 from authd.config.document.decoding import MAX_BYTES, source_lines
+from authd.config.document.problems import MAX_REPORTED, InvalidSettings
 from authd.config.load import load_settings
 from authd.config.manifests import Embedded, embedded_rules, embedded_settings, rule_problems
-from authd.config.problems import MAX_REPORTED, InvalidSettings
 from authd.config.settings import Loaded, Settings
 from authd.core.arn import PrincipalArn, PrincipalKind
 from authd.core.errors import ConfigError, Problem
@@ -139,7 +139,7 @@ def _note(file: str, found: Embedded) -> str:
 
 def _certificate_warnings(settings: Settings, file: str) -> Iterator[Problem]:
     try:
-        from authd.cli.certificate_check import certificate_warnings
+        from authd.cli.shared.certificate_check import certificate_warnings
     except ModuleNotFoundError:
         return  # an installation on a laptop has neither the daemon's packages nor a certificate
     for message in certificate_warnings(settings, datetime.now(UTC)):

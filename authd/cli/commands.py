@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from authd.daemon.flags import GLOBAL_FLAGS, SERVER_FLAGS, Flag
+from authd.daemon.command_line.flags import GLOBAL_FLAGS, SERVER_FLAGS, Flag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "kubeconfig": Command(
             module="authd.cli.kubeconfig.command", summary="write, convert and test kubeconfig users"
         ),
-        "init": Command(module="authd.cli.init", summary="make certificates and the webhook kubeconfig"),
+        "init": Command(module="authd.cli.bootstrap.init", summary="make certificates and the webhook kubeconfig"),
         "rotate-ca": Command(
             module="authd.cli.bootstrap.rotate_ca", summary="change the CA of the webhook without a refused login"
         ),
@@ -41,9 +41,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             module="authd.cli.why.command", summary="show the decision behind a reference, and the next step"
         ),
         "diff": Command(
-            module="authd.cli.diff", summary="show the logins that a change of the mappings adds or removes"
+            module="authd.cli.why.diff", summary="show the logins that a change of the mappings adds or removes"
         ),
-        "verify": Command(module="authd.cli.verify", summary="verify a token at STS, as the daemon does"),
+        "verify": Command(module="authd.cli.verify.command", summary="verify a token at STS, as the daemon does"),
         "add": Command(module="authd.cli.mappings.add", summary="add a mapping to aws-auth or custom resources"),
         "remove": Command(
             module="authd.cli.mappings.remove", summary="remove a mapping from aws-auth or custom resources"

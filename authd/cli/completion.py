@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from authd.cli.commands import COMMANDS
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.client.output.help_text import HELP
-from authd.daemon.flags import GLOBAL_FLAGS, SERVER_FLAGS, FlagError, parse_flags
-from authd.daemon.program_name import Program
+from authd.daemon.command_line.flags import GLOBAL_FLAGS, SERVER_FLAGS, FlagError, parse_flags
+from authd.daemon.command_line.program_name import Program
 
 _LONG_FLAG = re.compile(r"(?<![\w-])--[a-z][A-Za-z0-9-]+")
 

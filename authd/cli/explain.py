@@ -6,16 +6,17 @@ import argparse
 from hashlib import sha256
 from pathlib import Path
 
-from authd.cli.errors import CommandError
-from authd.cli.live import add_daemon_options, ask, socket_path
-from authd.cli.output import add_output_option, print_json, print_table, warn
-from authd.cli.settings_file import read_settings
-from authd.config.arn_faults import arn_fault
+from authd.cli.shared.errors import CommandError
+from authd.cli.shared.live import add_daemon_options, ask, socket_path
+from authd.cli.shared.output import add_output_option, print_json, print_table, warn
+from authd.cli.shared.settings_file import read_settings
+from authd.config.fields.arn_faults import arn_fault
 from authd.config.settings import Settings
 from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
 from authd.core.caller_identity import CallerIdentity, unconfirmed_identity
 from authd.core.errors import DenialReason, Denied
-from authd.core.mapping import KubernetesUser, MappingTable
+from authd.core.kubernetes_user import KubernetesUser
+from authd.core.mapping.table import MappingTable
 
 _DESCRIPTION = """\
 Print the mapping of a settings file that an ARN matches (file:line:column), its user name and groups, or the nearest

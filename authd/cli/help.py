@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from authd.cli import main as command_line
-from authd.daemon.flags import GLOBAL_FLAGS, FlagError, parse_flags
-from authd.daemon.program_name import Program
+from authd.daemon.command_line.flags import GLOBAL_FLAGS, FlagError, parse_flags
+from authd.daemon.command_line.program_name import Program
 
 
 def main(arguments: Sequence[str], program: Program) -> int:

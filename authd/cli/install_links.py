@@ -7,9 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from authd.cli.errors import CommandError
-from authd.cli.output import add_output_option, print_json, print_text
-from authd.daemon.program_name import ALIASES
+from authd.cli.shared.errors import CommandError
+from authd.cli.shared.output import add_output_option, print_json, print_text
+from authd.daemon.command_line.program_name import ALIASES
 
 _DESCRIPTION = """\
 Link aws-iam-authenticator and heptio-authenticator-aws in a folder to this authd. Called by these names, authd has the

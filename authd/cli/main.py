@@ -11,9 +11,9 @@ from typing import Protocol, cast
 
 from authd import __version__
 from authd.cli.commands import COMMANDS, add_global_flags, command_of
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.core.errors import ConfigError
-from authd.daemon.program_name import Program, called_as
+from authd.daemon.command_line.program_name import Program, called_as
 
 #: The exit status if settings, files, packages or the command line itself can't be used.
 UNUSABLE = 2

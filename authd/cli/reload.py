@@ -8,9 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from authd.cli.errors import CommandError
-from authd.cli.live import DaemonNotRunning, ask
-from authd.cli.output import add_output_option, counted, print_json, print_text
+from authd.cli.shared.errors import CommandError
+from authd.cli.shared.live import DaemonNotRunning, ask
+from authd.cli.shared.output import add_output_option, counted, print_json, print_text
 from authd.config.load import load_settings
 from authd.core.errors import Problem
 from authd.partition_data import load_partitions

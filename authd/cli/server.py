@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from twisted.python import usage
 from twisted.scripts import twistd
 
-from authd.cli.errors import CommandError
-from authd.daemon.options import Options
-from authd.daemon.program_name import Program
+from authd.cli.shared.errors import CommandError
+from authd.daemon.command_line.options import Options
+from authd.daemon.command_line.program_name import Program
 
 
 def main(arguments: Sequence[str], program: Program) -> int:

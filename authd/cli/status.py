@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from authd.cli.live import add_daemon_options, ask, socket_path
-from authd.cli.output import add_output_option, counted, print_json, print_text, visible
+from authd.cli.shared.live import add_daemon_options, ask, socket_path
+from authd.cli.shared.output import add_output_option, counted, print_json, print_text, visible
 
 _DESCRIPTION = """\
 Show the state of the running daemon: the mappings in force with their age, recent decisions, STS, and the most refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from authd.client.main import main as token
-from authd.daemon.program_name import Program
+from authd.daemon.command_line.program_name import Program
 
 
 def main(arguments: Sequence[str], _program: Program) -> int:

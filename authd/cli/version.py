@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 
 from authd import __version__
-from authd.cli.errors import CommandError
-from authd.daemon.flags import GLOBAL_FLAGS, Flag, FlagError, parse_flags
-from authd.daemon.program_name import Program
+from authd.cli.shared.errors import CommandError
+from authd.daemon.command_line.flags import GLOBAL_FLAGS, Flag, FlagError, parse_flags
+from authd.daemon.command_line.program_name import Program
 
 _FLAGS = (
     *GLOBAL_FLAGS,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from authd.client.aws.clock import clock_sentence, seconds_ahead
+from authd.client.aws.context.clock import clock_sentence, seconds_ahead
 from authd.client.aws.credential_chain import find_signer
-from authd.client.aws.error_messages import explained
+from authd.client.aws.errors.error_messages import explained
 from authd.client.fast.exec_credential import ExecInfo
 from authd.client.fast.flags import Options
 from authd.client.fast.timestamps import rfc3339

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from authd.config.backends import read_backends
 from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import MappingNode
+from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
-from authd.config.problems import Problems
-from authd.config.section import Section
+from authd.config.fields.section import Section
 from authd.core.cooperative import finish
 
 _NAMES = MappingProxyType(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from authd.config.document.nodes import Broken, Node, Scalar
-from authd.config.schema import RESERVED, SOURCE_OPTIONS
-from authd.config.section import Section
-from authd.config.values import InvalidValue, listed, name
+from authd.config.fields.schema import RESERVED, SOURCE_OPTIONS
+from authd.config.fields.section import Section
+from authd.config.fields.values import InvalidValue, listed, name
 
 #: The source whose mappings are in the settings file itself.
 MOUNTED_FILE = "MountedFile"

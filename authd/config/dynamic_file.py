@@ -9,11 +9,11 @@ from collections.abc import Generator, Iterable
 
 from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import Broken, MappingNode, Node, Scalar, is_absent, shown
+from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
-from authd.config.problems import Problems
 from authd.config.rules.entries import EntryReader, items_of, read_accounts, user_id_of
-from authd.core.mapping import MappingTable, Rule, building_table
-from authd.core.user_ids import IdentifiedRule, UserIDTable, parse_user_id
+from authd.core.mapping.table import MappingTable, Rule, building_table
+from authd.core.mapping.user_ids import IdentifiedRule, UserIDTable, parse_user_id
 
 _LISTS = frozenset({"maproles", "mapusers", "mapaccounts"})
 _IGNORED = frozenset({"lastupdateddatetime", "version", "clusterid"})

@@ -6,10 +6,10 @@ from collections.abc import Generator, Mapping
 
 from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import Broken, MappingNode, Node, is_null
+from authd.config.document.problems import Problems
 from authd.config.document.tree import Takers, reading_tree
 from authd.config.other_files import other_file
 from authd.config.overrides import overridden
-from authd.config.problems import Problems
 from authd.config.rules.reader import RuleReader
 from authd.config.server import reading_settings
 from authd.config.settings import NOTHING, Loaded

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from authd.config.document.decoding import Unreadable, source_lines
 from authd.config.document.nodes import MappingNode, Node, Scalar
+from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
+from authd.config.fields.schema import SERVER
+from authd.config.fields.section import Section
 from authd.config.other_files import RULE_LISTS, is_aws_auth, manifests_of, member, settings_value, text_at
-from authd.config.problems import Problems
 from authd.config.rules.reader import RuleReader
 from authd.config.rules.table import reading_accounts
-from authd.config.schema import SERVER
-from authd.config.section import Section
 from authd.core.cooperative import finish
 from authd.core.partitions import Partition
 

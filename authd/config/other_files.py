@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, shown
-from authd.config.schema import TOP
+from authd.config.fields.schema import TOP
 
 _KUBECONFIG_KEYS = frozenset({"clusters", "contexts", "users", "current-context"})
 #: Two of them make a values file of a chart.

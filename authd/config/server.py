@@ -7,19 +7,19 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from authd.config.addresses import host_name, listen_address, port
 from authd.config.backends import BACKENDS, MOUNTED_FILE, read_backends, read_prefixes, warn_of_idle_options
 from authd.config.document.nodes import MappingNode, Scalar
-from authd.config.problems import Problems
+from authd.config.document.problems import Problems
+from authd.config.fields.addresses import host_name, listen_address, port
+from authd.config.fields.schema import FREE_PREFIX, SERVER, TOP
+from authd.config.fields.section import Section
+from authd.config.fields.values import InvalidValue, boolean, cluster_id, integer, name, one_of, path, role_arn, share
 from authd.config.rules.reader import RuleReader
 from authd.config.rules.table import reading_accounts, reading_table
-from authd.config.schema import FREE_PREFIX, SERVER, TOP
-from authd.config.section import Section
 from authd.config.settings import Settings
 from authd.config.sts import read_sts
-from authd.config.values import InvalidValue, boolean, cluster_id, integer, name, one_of, path, role_arn, share
 from authd.core.arn import LiteralArn
-from authd.core.mapping import MappingTable
+from authd.core.mapping.table import MappingTable
 from authd.core.partitions import Partition
 from authd.core.token_review import UserExtra
 

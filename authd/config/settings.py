@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
 from authd.core.errors import Problem
-from authd.core.mapping import MappingTable
+from authd.core.mapping.table import MappingTable
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra
 

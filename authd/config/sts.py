@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from authd.config.addresses import connect, dns_name, proxy
-from authd.config.schema import ENDPOINT, STS
-from authd.config.section import Section
+from authd.config.fields.addresses import connect, dns_name, proxy
+from authd.config.fields.schema import ENDPOINT, STS
+from authd.config.fields.section import Section
+from authd.config.fields.values import absolute_path, duration, integer, region
 from authd.config.settings import STSSettings
-from authd.config.values import absolute_path, duration, integer, region
 from authd.core.partitions import ExtraEndpoint, Partition, STSHosts, UnknownHost
 
 #: kube-apiserver gives up after 30 s.

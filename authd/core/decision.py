@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from authd.core.caller_identity import CallerIdentity
-from authd.core.mapping import KubernetesUser
+from authd.core.kubernetes_user import KubernetesUser
 
 #: The reason of a decision that accepts the token.
 ALLOWED = "allowed"

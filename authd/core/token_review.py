@@ -14,7 +14,7 @@ from typing import NamedTuple
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import Decision
 from authd.core.errors import SILENT_REASONS, DenialReason, Denied
-from authd.core.mapping import KubernetesUser
+from authd.core.kubernetes_user import KubernetesUser
 from authd.core.strict_json import InvalidJson, parse_object
 
 #: In bytes. A TokenReview adds about 200 to its token, and the setting for tokens ends at 16,384.

@@ -23,6 +23,7 @@ from authd.config.settings import Settings
 from authd.core.errors import ConfigError
 from authd.daemon import wiring
 from authd.daemon.certificates.serving_certificate import CLOCK_SECONDS
+from authd.daemon.command_line.options import Options
 from authd.daemon.ec2_setup import instance_names
 from authd.daemon.fd_monitor import LOOK_SECONDS, Descriptors
 from authd.daemon.health import HealthFactory
@@ -30,7 +31,6 @@ from authd.daemon.http.deadlines import SWEEP_SECONDS
 from authd.daemon.listener import WebhookListener
 from authd.daemon.net.local_address import local_address
 from authd.daemon.net.shared_resolver import SharedResolver
-from authd.daemon.options import Options
 from authd.daemon.other_sources import other_sources
 from authd.daemon.sighup import HangUps
 from authd.daemon.socket_activation import inherited_endpoint

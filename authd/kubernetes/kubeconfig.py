@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent, shown
+from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
-from authd.config.problems import Problems
 from authd.core.cooperative import finish
 from authd.core.errors import ConfigError, Problem
 from authd.kubernetes.access import ClusterAccess, Content

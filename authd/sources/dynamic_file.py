@@ -8,11 +8,11 @@ from typing import Any
 
 from twisted.internet.task import Cooperator
 
+from authd.config.document.problems import Problems
 from authd.config.dynamic_file import reading_dynamic_file
-from authd.config.problems import Problems
 from authd.core.cooperative import finish
 from authd.core.errors import ConfigError, Problem
-from authd.core.mapping import MappingTable
+from authd.core.mapping.table import MappingTable
 from authd.sources.changed_file import ChangedFile, read_bounded
 from authd.sources.directory_watcher import DirectoryWatcher
 from authd.sources.in_force import InForce

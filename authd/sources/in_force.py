@@ -9,8 +9,8 @@ from twisted.logger import Logger
 
 from authd.config.settings import Settings
 from authd.core.errors import Problem
-from authd.core.mapping import MappingTable
-from authd.core.ordered_tables import OrderedTables, SourceTable
+from authd.core.mapping.ordered_tables import OrderedTables, SourceTable
+from authd.core.mapping.table import MappingTable
 from authd.sources.lockout_guard import LockedOut, SeenIdentities
 
 _log = Logger(namespace="authd.reload")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import AuthdError, Denied
-from authd.core.ordered_tables import OrderedTables
+from authd.core.mapping.ordered_tables import OrderedTables
 
 #: An identity counts for this long after its last login, in seconds.
 SEEN_SECONDS = 3_600.0

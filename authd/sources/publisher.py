@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from authd.core.errors import ConfigError, Problem
-from authd.core.mapping import MappingTable
+from authd.core.mapping.table import MappingTable
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import LockedOut
 

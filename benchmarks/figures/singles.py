@@ -9,8 +9,8 @@ from pathlib import Path
 
 from authd.core.arn import parse_arn
 from authd.core.caller_identity import parse_answer
-from authd.core.mapping import Rule, build_table
-from authd.core.templates import parse_template
+from authd.core.mapping.table import Rule, build_table
+from authd.core.mapping.templates import parse_template
 from benchmarks.clients.load import Load, run_load
 from benchmarks.clients.tokens import access_key, distinct, write_tokens
 from benchmarks.figures.stage import Sample

@@ -18,8 +18,8 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.foreign_token import ForeignToken
-from authd.core.mapping import MappingTable, build_table
-from authd.core.ordered_tables import OrderedTables, SourceTable
+from authd.core.mapping.ordered_tables import OrderedTables, SourceTable
+from authd.core.mapping.table import MappingTable, build_table
 from authd.core.partitions import STSHosts
 from authd.core.token import PresignedRequest, PresignedTokens
 from authd.core.token_review import ReviewRequest

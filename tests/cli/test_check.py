@@ -139,7 +139,7 @@ def test_a_certificate_that_would_be_refused(run, tmp_path, host, days, own, say
 
 def test_without_the_daemons_packages(run, monkeypatch):
     """Where only the base is installed, the file is checked all the same."""
-    monkeypatch.setitem(sys.modules, "authd.cli.certificate_check", None)
+    monkeypatch.setitem(sys.modules, "authd.cli.shared.certificate_check", None)
     assert run(GOOD)[0] == 0
 
 

@@ -15,8 +15,8 @@ from authd.cli.demo.daemon_process import DaemonProcess, script
 from authd.cli.demo.die_with_parent import ending_with_parent
 from authd.cli.demo.table import Outcome, header, row
 from authd.cli.demo.webhook_client import Answer
-from authd.cli.errors import CommandError
-from authd.cli.settings_file import read_settings
+from authd.cli.shared.errors import CommandError
+from authd.cli.shared.settings_file import read_settings
 from authd.core.errors import ConfigError
 from tests.integration.rig.polling import wait_until
 

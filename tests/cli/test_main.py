@@ -12,7 +12,7 @@ import pytest
 from authd import __version__
 from authd.cli import main as cli
 from authd.cli.commands import command_of
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.core.errors import ConfigError, Problem
 
 BLOCKED = """

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from authd.config.document.problems import InvalidSettings
 from authd.config.load import load_settings
-from authd.config.problems import InvalidSettings
 from authd.config.settings import Loaded
 from authd.core.errors import Problem
 from authd.core.partitions import Partition

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from authd.config.backend_file import read_backend_file
-from authd.config.problems import InvalidSettings
+from authd.config.document.problems import InvalidSettings
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from authd.config.document.problems import InvalidSettings, Problems
 from authd.config.dynamic_file import reading_dynamic_file
-from authd.config.problems import InvalidSettings, Problems
 from authd.core.cooperative import finish
 from tests.daemon.fakes import identity
 

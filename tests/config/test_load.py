@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authd.config.document.problems import InvalidSettings
 from authd.config.load import load_settings, loading_settings
-from authd.config.problems import InvalidSettings
 from authd.core.errors import ConfigError, Problem
-from authd.core.mapping import PermissionSet
+from authd.core.mapping.table import PermissionSet
 
 C = "clusterID: c\n"
 HERE = Path(__file__).parent

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from authd.config.fields.schema import SERVER, TOP
 from authd.config.load import load_settings
-from authd.config.schema import SERVER, TOP
 from authd.config.settings import Settings, STSSettings
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from authd.core.decision import ALLOWED, Decision
 from authd.core.errors import DenialReason, Denied, UnavailableReason
-from authd.core.mapping import KubernetesUser
+from authd.core.kubernetes_user import KubernetesUser
 from authd.core.token_review import (
     MAX_REVIEW_LENGTH,
     InvalidReview,

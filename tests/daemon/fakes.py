@@ -16,7 +16,7 @@ from zope.interface import implementer
 from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision
-from authd.core.mapping import KubernetesUser
+from authd.core.kubernetes_user import KubernetesUser
 from authd.core.token import PresignedRequest
 from authd.core.token_review import ReviewRequest
 from authd.emulator.kube_apiserver import token_review

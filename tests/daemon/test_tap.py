@@ -19,8 +19,8 @@ from twisted.logger import ILogObserver, capturedLogs, formatEvent
 from twisted.python.components import Componentized
 
 from authd.daemon import tap
+from authd.daemon.command_line.options import Options
 from authd.daemon.net.shared_resolver import SharedResolver
-from authd.daemon.options import Options
 from authd.daemon.tap import AuthdService, makeService
 from authd.state.certificate_store import StateFiles
 

@@ -11,8 +11,8 @@ import pytest
 from authd.cli import main as cli
 from authd.client.fast.flags import parse_flags
 from authd.config.load import load_settings
-from authd.daemon.flags import SERVER_FLAGS
-from authd.daemon.flags import parse_flags as parse_server_flags
+from authd.daemon.command_line.flags import SERVER_FLAGS
+from authd.daemon.command_line.flags import parse_flags as parse_server_flags
 from authd.daemon.tap import Options
 from authd.partition_data import load_partitions
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from authd.core.decision import ALLOWED, Decision
-from authd.core.mapping import KubernetesUser
+from authd.core.kubernetes_user import KubernetesUser
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.handshake_log import HandshakeLog
 from authd.daemon.telemetry.metrics import Metrics

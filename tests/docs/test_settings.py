@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from authd.config import schema as names
+from authd.config.fields import schema as names
 from authd.config.load import load_settings
 from authd.config.settings import Settings
-from authd.core.templates import PLACEHOLDERS
+from authd.core.mapping.templates import PLACEHOLDERS
 from authd.partition_data import load_partitions
 
 TEXT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")

@@ -8,10 +8,10 @@ from twisted.internet.task import Clock
 from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
-from authd.core.mapping import Rule, build_table
-from authd.core.nearest import NearestIndex
-from authd.core.ordered_tables import OrderedTables, SourceTable
-from authd.core.templates import parse_template
+from authd.core.mapping.nearest import NearestIndex
+from authd.core.mapping.ordered_tables import OrderedTables, SourceTable
+from authd.core.mapping.table import Rule, build_table
+from authd.core.mapping.templates import parse_template
 from authd.sources.lockout_guard import SEEN_SECONDS, LockedOut, SeenIdentities
 
 

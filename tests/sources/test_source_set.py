@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError, Problem
-from authd.core.mapping import build_table
+from authd.core.mapping.table import build_table
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import SeenIdentities
 from authd.sources.source_set import SourceSet

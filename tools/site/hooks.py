@@ -65,7 +65,7 @@ def cli_page() -> str:
 
 
 def metrics_page() -> str:
-    """Return the page of authd's own metrics by name: the rows of operations.md, which a test compares with the code."""
+    """Return the page of the metrics by name: the rows of operations.md, which a test compares with the code."""
     rows = re.findall(r"(?m)^\| `authd_.*\|$", (ROOT / "docs" / "operations.md").read_text("utf-8"))
     head = "# Metrics\n\n[Operations](../operations.md) has them by purpose, with alerts.\n\n| metric | |\n|---|---|\n"
     return head + "\n".join(sorted(rows)) + "\n"

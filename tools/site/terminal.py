@@ -1,6 +1,6 @@
 """Record a terminal session as a picture: `make demo`'s, for the landing page.
 
-    python tools/site/terminal.py docs/demo.svg
+python tools/site/terminal.py docs/demo.svg
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from authd.cli.bootstrap import patch_manifest
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.config.settings import Settings
 
 

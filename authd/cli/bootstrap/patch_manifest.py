@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from authd.cli.bootstrap.static_pod import StaticPod
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.state.atomic_file import read_regular, write_atomically
 
 _MODE = 0o600

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from authd.cli.bootstrap import processes
 from authd.cli.bootstrap.ca_rotation import Rotation, Step
-from authd.cli.errors import CommandError
-from authd.cli.settings_file import read_settings
+from authd.cli.shared.errors import CommandError
+from authd.cli.shared.settings_file import read_settings
 from authd.config.settings import Settings
 from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import ensure_kubeconfig

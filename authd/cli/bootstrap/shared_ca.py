@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.state.atomic_file import write_atomically
 from authd.state.certificate_store import StateFiles
 from authd.state.x509 import CertifiedKey, new_ca

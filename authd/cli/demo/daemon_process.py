@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from authd.cli.demo.die_with_parent import ending_with_parent
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.emulator.process import EmulatorProcess
 
 _START_SECONDS = 30.0

@@ -17,7 +17,7 @@ from authd.cli.demo.daemon_process import DaemonProcess
 from authd.cli.demo.table import Outcome, header, row
 from authd.cli.demo.tokens import Mint
 from authd.cli.demo.webhook_client import Webhook
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from authd.cli.demo.daemon_process import script
 from authd.cli.demo.scenario import CLUSTER_ID, REGION, STS_HOST
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.client.fast.sigv4 import sign_get_caller_identity, token_of
 
 _MINT_SECONDS = 60

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from cryptography import x509
 
-from authd.cli.certificate_check import certificate_problem
 from authd.cli.doctor.findings import Finding, error, ok, warning
 from authd.cli.doctor.subject import Subject
+from authd.cli.shared.certificate_check import certificate_problem
 from authd.state.atomic_file import read_regular
 from authd.state.certificate_checks import validity_of
 from authd.state.kubeconfig_checks import kubeconfig_problem

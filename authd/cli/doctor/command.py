@@ -20,8 +20,8 @@ from authd.cli.doctor.report import exit_status, print_report, report_as_json
 from authd.cli.doctor.settings import examine_settings
 from authd.cli.doctor.sts import examine_sts
 from authd.cli.doctor.subject import Subject
-from authd.cli.errors import CommandError
-from authd.cli.output import add_output_option, print_json
+from authd.cli.shared.errors import CommandError
+from authd.cli.shared.output import add_output_option, print_json
 from authd.config.settings import Settings
 from authd.core.partitions import REGION
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from authd.cli.doctor.findings import Finding, Level
-from authd.cli.output import counted, print_text, visible
+from authd.cli.shared.output import counted, print_text, visible
 
 Report = Mapping[str, Sequence[Finding]]
 

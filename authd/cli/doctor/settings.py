@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
-from authd.cli.output import counted
+from authd.cli.shared.output import counted
 from authd.config.backends import MOUNTED_FILE
+from authd.config.document.problems import InvalidSettings, Problems
 from authd.config.dynamic_file import reading_dynamic_file
 from authd.config.load import load_settings
-from authd.config.problems import InvalidSettings, Problems
 from authd.config.settings import Loaded, Settings
 from authd.core.cooperative import finish
 from authd.core.errors import ConfigError, Problem

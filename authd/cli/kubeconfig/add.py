@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from authd.cli.errors import CommandError
 from authd.cli.kubeconfig.document import Document, child
 from authd.cli.kubeconfig.files import add_file_options, kubeconfig_paths, read_kubeconfig, save
+from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = """\
 Write the user of a cluster into the kubeconfig, or change the existing one. If the kubeconfig has the cluster, its

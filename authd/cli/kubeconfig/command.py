@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from authd.cli.errors import CommandError
 from authd.cli.kubeconfig import add, convert, login_test
+from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = "Write, convert and test the users of a kubeconfig that log in with authd-token."
 _COMMANDS = MappingProxyType({"add": add, "convert": convert, "test": login_test})

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from authd.cli.errors import CommandError
 from authd.cli.kubeconfig.document import Document, child
 from authd.cli.kubeconfig.files import kubeconfig_paths, read_kubeconfig
+from authd.cli.shared.errors import CommandError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

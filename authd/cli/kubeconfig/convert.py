@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from authd.cli.errors import CommandError
 from authd.cli.kubeconfig.document import Document, child
 from authd.cli.kubeconfig.files import add_file_options, kubeconfig_paths, read_kubeconfig, save
+from authd.cli.shared.errors import CommandError
 from authd.client.fast.errors import UsageError
 from authd.client.fast.flags import parse_flags
 

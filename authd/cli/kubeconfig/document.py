@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 
 _NULL = "tag:yaml.org,2002:null"
 _WIDTH = 10_000

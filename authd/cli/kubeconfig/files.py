@@ -8,8 +8,8 @@ import os
 import time
 from pathlib import Path
 
-from authd.cli.errors import CommandError
 from authd.cli.kubeconfig.document import Document
+from authd.cli.shared.errors import CommandError
 from authd.state.atomic_file import write_atomically
 
 _MAX_BYTES = 16 * 1024 * 1024

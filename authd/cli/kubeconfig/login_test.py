@@ -6,11 +6,11 @@ import argparse
 import json
 from typing import Any
 
-from authd.cli.errors import CommandError
 from authd.cli.kubeconfig.context import find_context
 from authd.cli.kubeconfig.files import add_kubeconfig_option
 from authd.cli.kubeconfig.plugin import run_plugin
 from authd.cli.kubeconfig.self_review import review_self
+from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = """\
 Run the credential plugin of a context and ask the cluster for the identity that it sees (SelfSubjectReview). Print the

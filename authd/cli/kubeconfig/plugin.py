@@ -9,8 +9,8 @@ import shlex
 import subprocess
 from typing import Any
 
-from authd.cli.errors import CommandError
 from authd.cli.kubeconfig.context import Context
+from authd.cli.shared.errors import CommandError
 
 _SECONDS = 120
 _EXTENSION = "client.authentication.k8s.io/exec"

@@ -12,8 +12,8 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from authd.cli.errors import CommandError
 from authd.cli.kubeconfig.context import Context, tls_context
+from authd.cli.shared.errors import CommandError
 
 _SECONDS = 30
 _MAX_BYTES = 1024 * 1024

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.plain_rule import PlainRule, kind_of
+from authd.cli.shared.errors import CommandError
 
 #: Types of entries for nodes, and the rule that nodes need.
 _NODE_TYPES = frozenset({"EC2_LINUX", "EC2_WINDOWS", "EC2", "HYBRID_LINUX"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.applying import add_change_options, change_rules
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.cluster import Rules, add_cluster_options, add_place_option, in_cluster
 from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule, check_rule
+from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = """\
 Add a mapping of an IAM user or role to the ConfigMap aws-auth, or as a custom resource. The change is shown first, and

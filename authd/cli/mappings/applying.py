@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 from http import HTTPStatus
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.cluster import Rules, read_rules
-from authd.cli.output import add_output_option, print_json, print_text
+from authd.cli.shared.errors import CommandError
+from authd.cli.shared.output import add_output_option, print_json, print_text
 from authd.kubernetes.client import APIClient
 from authd.kubernetes.errors import StatusError
 

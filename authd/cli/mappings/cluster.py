@@ -13,12 +13,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.python.failure import Failure
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.config_map import ConfigMapRules
 from authd.cli.mappings.custom_resources import CustomResourceRules
 from authd.cli.mappings.exec_plugin import run_plugin
 from authd.cli.mappings.plain_rule import PlainRule
+from authd.cli.shared.errors import CommandError
 from authd.daemon.net.api_tls import APIConnector
 from authd.exchange.errors import ExchangeError
 from authd.kubernetes.client import APIClient

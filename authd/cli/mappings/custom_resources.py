@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.change import Call, Change, text_diff
 from authd.cli.mappings.plain_rule import PlainRule, rule_of_spec
+from authd.cli.shared.errors import CommandError
 from authd.kubernetes.client import APIClient, JSONObject
 from authd.sources.cluster.identity_mapping import API_VERSION, COLLECTION, KIND
 

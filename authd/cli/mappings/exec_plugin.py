@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.kubernetes.kubeconfig import ExecPlugin
 
 _SECONDS = 120

@@ -6,7 +6,7 @@ import argparse
 
 from authd.cli.mappings.cluster import add_cluster_options, add_place_option, in_cluster, read_rules
 from authd.cli.mappings.plain_rule import PlainRule
-from authd.cli.output import add_output_option, print_json, print_text, visible
+from authd.cli.shared.output import add_output_option, print_json, print_text, visible
 from authd.kubernetes.client import APIClient
 
 _DESCRIPTION = """\

@@ -6,14 +6,14 @@ import argparse
 
 import yaml
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.access_entries import Converted
 from authd.cli.mappings.applying import add_change_options, change_rules, print_to_stderr
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.cluster import AWS_AUTH, CRD, Rules, add_cluster_options, in_cluster, read_rules
 from authd.cli.mappings.origins import rules_of_cluster, rules_of_entries, rules_of_file
 from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule, check_rule
-from authd.cli.output import print_json, print_text
+from authd.cli.shared.errors import CommandError
+from authd.cli.shared.output import print_json, print_text
 from authd.kubernetes.client import APIClient
 
 FILE, ENTRIES = "file", "access-entries"

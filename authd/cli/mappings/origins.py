@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.access_entries import Converted, convert_entries
 from authd.cli.mappings.cluster import Rules
 from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule, rule_of_node
+from authd.cli.shared.errors import CommandError
 from authd.config.document.decoding import MAX_BYTES, Unreadable, decoding
 from authd.config.document.nodes import MappingNode, Node, SequenceNode
+from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
-from authd.config.problems import Problems
 from authd.core.cooperative import finish
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent
-from authd.config.problems import Problems
+from authd.config.document.problems import Problems
 from authd.config.rules.entries import EntryReader, node_of_json
 from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
 from authd.partition_data import load_partitions

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.applying import add_change_options, change_rules
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.cluster import Rules, add_cluster_options, add_place_option, in_cluster
 from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule
+from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = """\
 Remove the mapping of an IAM user or role from the ConfigMap aws-auth, or delete its custom resource. The change is

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.plain_rule import PlainRule, entry_yaml, rule_of_node
+from authd.cli.shared.errors import CommandError
 from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import Node, SequenceNode, is_absent
+from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
-from authd.config.problems import Problems
 from authd.core.cooperative import finish
 
 

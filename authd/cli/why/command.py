@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from authd.cli.columns import print_columns
-from authd.cli.errors import CommandError
-from authd.cli.output import add_output_option, counted, print_json, print_table, print_text, visible
-from authd.cli.settings_file import read_settings
+from authd.cli.shared.columns import print_columns
+from authd.cli.shared.errors import CommandError
+from authd.cli.shared.output import add_output_option, counted, print_json, print_table, print_text, visible
+from authd.cli.shared.settings_file import read_settings
 from authd.cli.why.explanation import Explanation, explain_record
 from authd.cli.why.log_lines import file_lines, journal_lines
 from authd.cli.why.records import Selection, read_records

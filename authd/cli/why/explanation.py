@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from authd.cli.errors import CommandError
 from authd.cli.explain import identity_of
+from authd.cli.shared.errors import CommandError
 from authd.cli.why.missing_mapping import MissingMapping, missing_mapping, source_in_cluster
 from authd.cli.why.next_steps import next_step
 from authd.config.backends import MOUNTED_FILE

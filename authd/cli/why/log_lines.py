@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 
 #: The name that stands for standard input.
 STANDARD_INPUT = "-"

@@ -27,7 +27,7 @@ def find_signer(inputs: Inputs, request: TokenRequest, roles: RoleCache | None) 
             f"botocore, which authd-token needs for all but static credentials, is not installed for {sys.executable}; "
             "install authd again with its dependencies"
         ) from None
-    from authd.client.aws.error_messages import explained
+    from authd.client.aws.errors.error_messages import explained
 
     with explained(request):
         return _find_signer(inputs, request, roles)
@@ -35,7 +35,7 @@ def find_signer(inputs: Inputs, request: TokenRequest, roles: RoleCache | None) 
 
 def find_session_signer(inputs: Inputs, request: TokenRequest, session: Any) -> Signer:
     """Return the signer with the credentials of a boto3 or botocore session. Raises ClientError."""
-    from authd.client.aws.error_messages import explained
+    from authd.client.aws.errors.error_messages import explained
 
     # boto3's session contains botocore's.
     session = getattr(session, "_session", session)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from authd.client.aws.context.settings_check import check_endpoints, check_sources, check_switches, configured_region
 from authd.client.aws.credential_process import limit_credential_processes
 from authd.client.aws.instance_metadata import BoundedMetadataFetcher, limit_instance_metadata
 from authd.client.aws.mfa import ask_for_code
-from authd.client.aws.settings_check import check_endpoints, check_sources, check_switches, configured_region
 from authd.client.cache.role_cache import ProfileRoleCache, RoleCache
 from authd.client.fast.exec_credential import ExecInfo
 from authd.client.fast.sts_host import GLOBAL_REGION

@@ -7,9 +7,9 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from authd.client.aws.clock import clock_sentence
+from authd.client.aws.context.clock import clock_sentence
+from authd.client.aws.context.profiles import FILE_VARIABLES, Profiles
 from authd.client.aws.key_check import check_keys
-from authd.client.aws.profiles import FILE_VARIABLES, Profiles
 from authd.client.aws.session import AWSSession
 from authd.client.fast.errors import ClientError
 from authd.client.fast.inputs import Inputs

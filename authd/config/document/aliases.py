@@ -9,7 +9,7 @@ from typing import Any
 
 from authd.config.document.decoding import Unreadable
 from authd.config.document.nodes import Broken, MappingNode, Node, Origin, Scalar, SequenceNode, new, shown
-from authd.config.problems import Problems
+from authd.config.document.problems import Problems
 
 #: Values that one alias may stand for. Copying them takes about 5 ms, which is the longest pause of the reactor.
 MAX_VALUES = 5_000

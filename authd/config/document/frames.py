@@ -15,7 +15,7 @@ from authd.config.document.nodes import (
     new,
     shown,
 )
-from authd.config.problems import Problems
+from authd.config.document.problems import Problems
 
 #: YAML's merge key: it copies the entries of other mappings.
 #: Source: YAML Language-Independent Types, "Merge Key".

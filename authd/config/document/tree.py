@@ -25,8 +25,8 @@ from authd.config.document.aliases import Aliases
 from authd.config.document.decoding import Unreadable
 from authd.config.document.frames import OpenFile, OpenMapping, OpenSequence
 from authd.config.document.nodes import NULLS, Broken, Node, Scalar, new, shown
+from authd.config.document.problems import Problems
 from authd.config.document.yaml_errors import broken_yaml
-from authd.config.problems import Problems
 
 #: The parser written in C. PyYAML may be built without it: its parser in Python is ten times slower.
 PARSER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import Node, Scalar
+from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
-from authd.config.problems import Problems
 from authd.config.rules.entries import EntryReader, items_of, read_accounts
 from authd.core.errors import Problem
-from authd.core.mapping import MappingTable, Rule, building_table
+from authd.core.mapping.table import MappingTable, Rule, building_table
 
 #: Precedes the places of problems and rules.
 PLACE = "configmap kube-system/aws-auth"

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from authd.config.document.nodes import Broken, MappingNode, Node, Scalar, SequenceNode, is_absent, matched, shown
-from authd.config.problems import Problems
+from authd.config.document.problems import Problems
+from authd.config.fields.schema import ROLE, USER, Names
+from authd.config.fields.section import Section
+from authd.config.fields.values import account
 from authd.config.rules.reader import RuleReader
-from authd.config.schema import ROLE, USER, Names
-from authd.config.section import Section
-from authd.config.values import account
 from authd.core.cooperative import finish
-from authd.core.mapping import Rule
-from authd.core.templates import Template
+from authd.core.mapping.table import Rule
+from authd.core.mapping.templates import Template
 
 _USER_ID = "userid"
 _MAX_DEPTH = 20

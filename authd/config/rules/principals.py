@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from authd.config.arn_faults import arn_fault, partition_fault
 from authd.config.document.nodes import Node
-from authd.config.schema import SSO
-from authd.config.section import Section
-from authd.config.values import InvalidValue, account, one_of
+from authd.config.fields.arn_faults import arn_fault, partition_fault
+from authd.config.fields.schema import SSO
+from authd.config.fields.section import Section
+from authd.config.fields.values import InvalidValue, account, one_of
 from authd.core.arn import InvalidArn, LiteralArn, PrincipalArn, PrincipalKind, parse_arn
-from authd.core.mapping import PermissionSet, RolePattern
+from authd.core.mapping.table import PermissionSet, RolePattern
 
 #: Source: AWS, IAM Identity Center API reference, CreatePermissionSet (Name).
 _PERMISSION_SET = re.compile(r"[A-Za-z0-9_+=,.@-]{1,32}")

@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from authd.config.document.nodes import Node, Origin
-from authd.config.problems import Problems
+from authd.config.document.problems import Problems
+from authd.config.fields.schema import ROLE, USER
+from authd.config.fields.section import Section, section_at
+from authd.config.fields.values import InvalidValue, name
 from authd.config.rules.principals import Principal, WildcardArn, read_role, read_user
 from authd.config.rules.same_names import SameNames
 from authd.config.rules.warnings import (
@@ -19,12 +22,9 @@ from authd.config.rules.warnings import (
     warn_of_reserved,
     warn_of_username,
 )
-from authd.config.schema import ROLE, USER
-from authd.config.section import Section, section_at
-from authd.config.values import InvalidValue, name
 from authd.core.arn import LiteralArn, PrincipalArn
-from authd.core.mapping import PermissionSet, RolePattern, Rule
-from authd.core.templates import InvalidTemplate, Template, parse_template
+from authd.core.mapping.table import PermissionSet, RolePattern, Rule
+from authd.core.mapping.templates import InvalidTemplate, Template, parse_template
 
 #: Rules between two pauses: under 1 ms.
 _RULES_PER_STEP = 100

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from authd.config.document.nodes import shown
-from authd.config.problems import Place, Problems
-from authd.core.templates import Template
+from authd.config.document.problems import Place, Problems
+from authd.core.mapping.templates import Template
 
 
 class SameNames:

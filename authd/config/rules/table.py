@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from authd.config.fields.section import Section
+from authd.config.fields.values import account, boolean
 from authd.config.rules.reader import RuleReader
-from authd.config.section import Section
-from authd.config.values import account, boolean
-from authd.core.mapping import MappingTable, building_table
+from authd.core.mapping.table import MappingTable, building_table
 
 #: Accounts between two pauses: under 2 ms.
 _ACCOUNTS_PER_STEP = 500

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from authd.config.document.nodes import Node
-from authd.config.problems import Place, Problems
-from authd.config.section import Section
-from authd.core.mapping import RolePattern
-from authd.core.templates import Template
+from authd.config.document.problems import Place, Problems
+from authd.config.fields.section import Section
+from authd.core.mapping.table import RolePattern
+from authd.core.mapping.templates import Template
 
 #: Prefix of names with a meaning of their own in Kubernetes.
 #: Source: Kubernetes, "Using RBAC Authorization", default roles and role bindings.

@@ -9,7 +9,7 @@ from twisted.internet.task import Cooperator
 
 from authd.core.arn import PrincipalArn
 from authd.core.errors import Problem
-from authd.core.mapping import MappingTable, Rule, building_table
+from authd.core.mapping.table import MappingTable, Rule, building_table
 from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.object_cache import ObjectCache, name_of
 from authd.kubernetes.reflector import Reflector, Resource

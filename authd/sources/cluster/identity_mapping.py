@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from authd.config.problems import Problems
+from authd.config.document.problems import Problems
 from authd.config.rules.entries import EntryReader, node_of_json
 from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
 from authd.core.errors import Problem
-from authd.core.mapping import Rule
-from authd.core.templates import Template
+from authd.core.mapping.table import Rule
+from authd.core.mapping.templates import Template
 from authd.kubernetes.client import JSONObject
 
 API_VERSION = "iamauthenticator.k8s.aws/v1alpha1"

@@ -12,7 +12,7 @@ from cryptography import x509
 from authd.cli.bootstrap import processes, rotate_ca, shared_ca
 from authd.cli.bootstrap.ca_rotation import Rotation, Step
 from authd.cli.bootstrap.processes import started_before
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from authd.config.settings import Settings
 from authd.state.certificate_checks import issuer_problem
 from authd.state.certificate_store import StateFiles

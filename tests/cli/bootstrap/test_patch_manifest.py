@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from authd.cli.bootstrap.patch_manifest import backup_of, patch, undo
-from authd.cli.errors import CommandError
+from authd.cli.shared.errors import CommandError
 from tests.cli.bootstrap.test_static_pod import KUBEADM
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.access_entries import convert_entries
+from authd.cli.shared.errors import CommandError
 
 ROLE = "arn:aws:iam::111122223333:role/Dev"
 USER = "arn:aws:iam::111122223333:user/alice"

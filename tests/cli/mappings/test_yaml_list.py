@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from authd.cli.errors import CommandError
 from authd.cli.mappings.plain_rule import ROLE, PlainRule, check_rule
 from authd.cli.mappings.yaml_list import YAMLList
+from authd.cli.shared.errors import CommandError
 
 A = "arn:aws:iam::111122223333:role/A"
 B = "arn:aws:iam::111122223333:role/path/B"

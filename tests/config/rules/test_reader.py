@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
-from authd.config.problems import Problems
 from authd.config.rules.reader import RuleReader
 from authd.core.arn import PrincipalArn, parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
-from authd.core.mapping import PermissionSet, RolePattern
+from authd.core.mapping.table import PermissionSet, RolePattern
 
 ACCOUNT = "arn:aws:iam::111122223333"
 

@@ -11,7 +11,7 @@ from twisted.logger import capturedLogs
 
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason
-from authd.core.mapping import KubernetesUser
+from authd.core.kubernetes_user import KubernetesUser
 from authd.daemon.telemetry.audit_log import AuditLog
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.metrics import Metrics

@@ -14,7 +14,7 @@ from authd.core.access_key import key_account
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
-from authd.core.mapping import KubernetesUser
+from authd.core.kubernetes_user import KubernetesUser
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.log_output import log_observer
 from authd.daemon.telemetry.metrics import Metrics

@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 
 from authd.core.decision import ALLOWED
 from authd.core.errors import DenialReason
-from authd.core.mapping import KubernetesUser
+from authd.core.kubernetes_user import KubernetesUser
 from authd.daemon.telemetry.recent_decisions import MINUTES, RecentDecisions
 from tests.daemon.fakes import ALICE_ARN, decision, identity, presigned
 

@@ -1,0 +1,136 @@
+"""Makes the certificates and the kubeconfig of `authd init`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from authd.cli.shared.errors import CommandError
+from authd.config.settings import Settings
+from authd.state.atomic_file import read_regular, write_atomically
+from authd.state.certificate_checks import issuer_problem, name_problem
+from authd.state.certificate_store import StateFiles
+from authd.state.kubeconfig import client_entries, ensure_kubeconfig, webhook_kubeconfig
+from authd.state.x509 import LEAF_LIFETIME, CertifiedKey, new_ca, new_client_leaf, new_leaf
+
+#: Ten years with their leap days, for a pair that nobody can renew.
+_UPLOADED_LIFETIME = timedelta(days=3653)
+_PUBLIC = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """The paths that `init` wrote and kept, in the order of their making."""
+
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def make(settings: Settings, files: StateFiles, now: datetime, *, mutual_tls: bool) -> Made:
+    """Make the missing certificates and the kubeconfig. Raises `ConfigError` or `CommandError`."""
+    candidates = (files.authority, files.authority_key, files.certificate, files.key)
+    before = {path: _content(path) for path in candidates}
+    try:
+        files.mend_authority(now)
+        files.ensure_pair(settings.own_names, now)
+        _correct_name(settings, files, now)
+    except OSError as error:
+        raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
+    except ValueError as error:
+        remedy = f"remove {files.authority} and {files.authority_key} to begin with a new one"
+        raise CommandError(f"the authority can't sign ({error}): {remedy}") from None
+    written = [str(path) for path in candidates if _content(path) != before[path]]
+    kept = [str(path) for path in candidates if before[path] and str(path) not in written]
+    kubeconfig = Path(settings.generate_kubeconfig)
+    fresh = ensure_kubeconfig(
+        kubeconfig, files, host=settings.hostname, port=settings.port, now=now, mutual_tls=mutual_tls
+    )
+    (written if fresh else kept).append(settings.generate_kubeconfig)
+    return Made(written=tuple(written), kept=tuple(kept))
+
+
+def make_for_upload(
+    settings: Settings,
+    files: StateFiles,
+    kubeconfig: Path,
+    now: datetime,
+    *,
+    with_ca: bool,
+    mutual_tls: bool,
+    shared: CertifiedKey | None = None,
+) -> Made:
+    """Make a pair and a kubeconfig for other machines, unless all of them exist. `shared` is the CA of all nodes.
+
+    Without the CA the pair lasts ten years, since nobody can renew it. Raises `CommandError`.
+    """
+    paths = [files.certificate, files.key, kubeconfig, *([files.authority, files.authority_key] if with_ca else [])]
+    there = [str(path) for path in paths if path.exists()]
+    if len(there) == len(paths):
+        return Made(written=(), kept=tuple(there))
+    if not kubeconfig.exists() and len(there) == len(paths) - 1:
+        fresh = ensure_kubeconfig(kubeconfig, files, host=settings.hostname, port=settings.port, now=now)
+        return Made(written=(str(kubeconfig),) if fresh else (), kept=tuple(there))
+    if there:
+        missing = ", ".join(str(path) for path in paths if not path.exists())
+        raise CommandError(f"there is {', '.join(there)}, but not {missing}: remove these, or choose another folder")
+    try:
+        files.folder.mkdir(parents=True, exist_ok=True)
+        authority = shared or new_ca("authd", now, _UPLOADED_LIFETIME)
+        _write(settings, files, kubeconfig, now, authority, with_ca=with_ca, mutual_tls=mutual_tls)
+    except OSError as error:
+        raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
+    return Made(written=tuple(map(str, paths)), kept=())
+
+
+def _write(
+    settings: Settings,
+    files: StateFiles,
+    kubeconfig: Path,
+    now: datetime,
+    authority: CertifiedKey,
+    *,
+    with_ca: bool,
+    mutual_tls: bool,
+) -> None:
+    lifetime = LEAF_LIFETIME if with_ca else _UPLOADED_LIFETIME
+    client = new_client_leaf(authority, "kube-apiserver", now) if mutual_tls else None
+    files.put_pair(new_leaf(authority, settings.own_names, now, lifetime))
+    if with_ca:
+        _write_ca(files, authority)
+    content = webhook_kubeconfig(
+        host=settings.hostname,
+        port=settings.port,
+        authority_pem=authority.certificate_pem,
+        user=client_entries(client) if client is not None else None,
+    )
+    write_atomically(kubeconfig, content)
+
+
+def _write_ca(files: StateFiles, authority: CertifiedKey) -> None:
+    write_atomically(files.authority_key, authority.key_pem)
+    write_atomically(files.authority, authority.certificate_pem, mode=_PUBLIC)
+
+
+def certificate_of(files: StateFiles) -> x509.Certificate:
+    """Return the server's certificate. Raises `CommandError`."""
+    try:
+        return x509.load_pem_x509_certificate(read_regular(files.certificate))
+    except ValueError:
+        remedy = f"remove it and {files.key.name}, or put a good pair in their place"
+        raise CommandError(f"{files.certificate}: this is no certificate: {remedy}") from None
+
+
+def _correct_name(settings: Settings, files: StateFiles, now: datetime) -> None:
+    """Sign a new certificate if authd's own one is for other names."""
+    certificate = certificate_of(files)
+    if not files.authority_key.exists() or not name_problem(certificate, settings.hostname):
+        return
+    if not issuer_problem(certificate, x509.load_pem_x509_certificate(read_regular(files.authority))):
+        files.issue_leaf(files.read_authority(), settings.own_names, now)
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

@@ -1,0 +1,36 @@
+"""Tables with a header that fit the terminal's width."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+from authd.cli.shared.output import print_text, visible
+
+_GAP = "  "
+#: A wide column is cut no further than this.
+_NARROWEST = 12
+
+
+def print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows below a header. On a terminal the widest columns are cut with `…` until each row fits a line."""
+    table = [list(header), *([visible(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    if sys.stdout.isatty():
+        _shrink(widths, shutil.get_terminal_size().columns)
+    for row in table:
+        cells = [_cut(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True)]
+        print_text(_GAP.join(cells).rstrip())
+
+
+def _shrink(widths: list[int], columns: int) -> None:
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > columns:
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else f"{cell[: width - 1]}…"

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from authd.cli.main import main
+from authd.cli.shared.errors import CommandError
+from authd.cli.verify.command import command as verify
+from authd.client.fast.sigv4 import token_of
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
+from authd.emulator.faults.plan import Fault
+from authd.emulator.process import EmulatorProcess
+
+AUTHD = str(Path(sys.executable).with_name("authd"))
+TOKEN_SCRIPT = str(Path(sys.executable).with_name("authd-token"))
+MAPPING = """\
+  mapUsers:
+  - userARN: arn:aws:iam::111122223333:user/team/alice
+    username: alice
+    groups: [viewers, testers]
+"""
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    with EmulatorProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def settings(emulator, tmp_path):
+    """A settings file whose STS is the emulator."""
+
+    def write(mapping=MAPPING):
+        file = tmp_path / "c.yaml"
+        file.write_text(
+            f"clusterID: c\nserver:\n{mapping}  sts:\n    timeout: 3s\n    endpoints:\n"
+            f"    - {{host: sts.us-east-1.amazonaws.com, connect: '127.0.0.1:{emulator.port}', caFile: {emulator.ca}}}\n"
+        )
+        return str(file)
+
+    return write
+
+
+def mint(key, *options):
+    """Run authd-token with a key, and return what it prints."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": key[0], "AWS_SECRET_ACCESS_KEY": key[1], "AWS_REGION": "us-east-1", "HOME": "/nonexistent",
+        "PATH": "/usr/bin:/bin",
+    }  # fmt: skip
+    command = [TOKEN_SCRIPT, "-i", "c", *options]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def run(text, *arguments):
+    """Run `authd verify -t -` with a text on standard input."""
+    command = [AUTHD, "verify", "-t", "-", "-o", "json", *arguments]
+    ended = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    return ended.returncode, json.loads(ended.stdout or "{}"), ended.stderr
+
+
+def test_allowed(settings):
+    """A mapped user's token is allowed, and everything that was found out is told."""
+    file = settings()
+    status, told, err = run(mint(ALICE_KEY, "--token-only"), "-c", file)
+    assert (status, err) == (0, "")
+    assert (told["decision"], told["username"], told["groups"]) == ("allowed", "alice", ["viewers", "testers"])
+    assert told["mapping"] == f"{file}:4:5"
+    assert told["arn"] == told["canonicalARN"] == "arn:aws:iam::111122223333:user/team/alice"
+    assert (told["stsHost"], told["accessKeyID"]) == ("sts.us-east-1.amazonaws.com", ALICE_KEY[0])
+    assert told["requestID"]
+
+
+def test_an_exec_credential(settings):
+    """The token may stand in what a credential plugin prints."""
+    status, told, _ = run(mint(ALICE_KEY), "-c", settings())
+    assert (status, told["decision"]) == (0, "allowed")
+
+
+def test_verified(settings):
+    """Without mappings, a token that STS confirms is verified."""
+    status, told, _ = run(mint(BOB_KEY), "-c", settings(mapping=""))
+    assert (status, told["decision"], told["account"]) == (0, "verified", "111122223333")
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "reason"),
+    [
+        (BOB_KEY, (), "identity_not_mapped"),
+        (ALICE_KEY, ("-i", "another"), "signature_mismatch"),
+        (("AKIALOSTANDFORGOTTEN", "secret"), (), "unknown_access_key"),
+    ],
+)
+def test_refused(settings, key, options, reason):
+    """A refusal is told with its reason, and the exit status is 1."""
+    status, told, err = run(mint(key), "-c", settings(), *options)
+    assert (status, told["decision"], told["reason"], err) == (1, "refused", reason, "")
+
+
+def test_unavailable(settings, emulator):
+    """When STS can't decide, the exit status is neither that of a yes nor that of a no."""
+    file = settings()
+    emulator.inject(Fault.THROTTLE, times=1)
+    status, told, _ = run(mint(ALICE_KEY), "-c", file)
+    assert (status, told["decision"], told["reason"]) == (2, "unavailable", "sts_throttled")
+
+
+def test_no_trust(settings, tmp_path):
+    """An authority file that holds none is an error of the settings, in a sentence."""
+    file = settings()
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+    Path(file).write_text(
+        Path(file).read_text().replace("    timeout: 3s\n", f"    timeout: 3s\n    caFile: {empty}\n")
+    )
+    status, told, err = run(mint(ALICE_KEY), "-c", file)
+    assert (status, told) == (2, {})
+    assert err.startswith(f"authd: {empty}: the certificate authorities for STS can't be read")
+
+
+def test_text_for_people(capsys, monkeypatch):
+    """A refusal as text is its decision, its reason and the sentence, and the token is not in it."""
+    token = token_of("https://sts.us-east-1.amazonaws.com/?Action=Other")
+    assert main(["verify", "-i", "c", "-t", token]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("decision      refused\nreason        malformed_token\n              malformed token: ")
+    assert token not in out
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        ("  k8s-aws-v1.abc\n", "k8s-aws-v1.abc"),
+        ("", ""),
+        ('{"status": {"token": "t"}}', "t"),
+    ],
+)
+def test_standard_input(text, token):
+    """Standard input is a token with white space around it, or an ExecCredential."""
+    assert verify._in_input(text) == token
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"status": []}', '{"status": {"token": 1}}', "{" + "[" * 60_000])
+def test_what_standard_input_can_not_be(text):
+    """Other JSON is refused without being repeated."""
+    with pytest.raises(CommandError, match="neither a token nor an ExecCredential"):
+        verify._in_input(text)
+
+
+def test_the_help_warns_of_command_lines(capsys):
+    """The help says that a token on the command line can be read by everybody."""
+    with pytest.raises(SystemExit):
+        main(["verify", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "everybody on the machine can read command lines" in out

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authd.core.mapping.templates import PLACEHOLDERS, InvalidTemplate, MissingValue, Template, parse_template
+
+VALUES = {
+    "AccountID": "111122223333",
+    "SessionName": "me-x.org",
+    "SessionNameRaw": "me@x.org",
+    "AccessKeyID": "ASIAEXAMPLE",
+}
+
+RENDERED = [
+    ("", ""),
+    ("admin", "admin"),
+    ("{}", "{}"),
+    ("}{", "}{"),
+    ("{x}", "{x}"),
+    ("{{SessionName}}", "me-x.org"),
+    ("{{SessionNameRaw}}", "me@x.org"),
+    ("aws:{{AccountID}}:{{SessionName}}!", "aws:111122223333:me-x.org!"),
+    ("{{AccountID}}{{AccountID}}", "111122223333111122223333"),
+    ("{ {{AccessKeyID}} }", "{ ASIAEXAMPLE }"),
+    ("%s {0} $x \\1 {{AccountID}}", "%s {0} $x \\1 111122223333"),
+]
+
+
+@pytest.mark.parametrize(("text", "result"), RENDERED)
+def test_placeholders_are_filled_in_and_nothing_else_is_touched(text, result):
+    """Literal text between placeholders is unchanged."""
+    assert parse_template(text).render(VALUES) == result
+    assert parse_template(text).text == text
+
+
+def test_a_template_can_not_be_changed():
+    """The pieces of a template are a tuple, so that a reload builds another one."""
+    assert parse_template("a{{AccountID}}").pieces == ("a", "AccountID", "")
+    assert parse_template("a").pieces == ("a",)
+
+
+REFUSED = [
+    ("{{}}", "unknown placeholder {{}}: known are AccountID, SessionName, SessionNameRaw, AccessKeyID, EC2PrivateDNSName"),
+    ("{{Sessionname}}", "unknown placeholder {{Sessionname}}: did you mean {{SessionName}}?"),
+    ("{{ SessionName }}", "unknown placeholder {{ SessionName }}: did you mean {{SessionName}}?"),
+    ("{{AccessKey}}", "unknown placeholder {{AccessKey}}: did you mean {{AccessKeyID}}?"),
+    ("{{SessionName\n}}", "unknown placeholder {{SessionName\n}}: did you mean {{SessionName}}?"),
+    ("{{AccountID}}{{Nothing}}", "unknown placeholder {{Nothing}}: known are " + ", ".join(PLACEHOLDERS)),
+    ("{{{SessionName}}}", "unknown placeholder {{{SessionName}}: did you mean {{SessionName}}?"),
+    ("{{{{SessionName}}}}", "unknown placeholder {{{{SessionName}}: did you mean {{SessionName}}?"),
+    ("{{Session{{Name}}}}", "unknown placeholder {{Session{{Name}}: did you mean {{SessionName}}?"),
+    ("{{" + " " * 20 + "SessionName" + " " * 20 + "}}",
+     "unknown placeholder {{" + " " * 20 + "SessionName" + " " * 20 + "}}: did you mean {{SessionName}}?"),
+    ("{{Account}}", "unknown placeholder {{Account}}: did you mean {{AccountID}}?"),
+    ("{{DNSName}}", "unknown placeholder {{DNSName}}: did you mean {{EC2PrivateDNSName}}?"),
+    ("{{SessionName", "the template's braces don't match: placeholders are written {{SessionName}}"),
+    ("SessionName}}", "the template's braces don't match: placeholders are written {{SessionName}}"),
+    ("}}{{", "the template's braces don't match: placeholders are written {{SessionName}}"),
+    ("{{AccountID}}{{", "the template's braces don't match: placeholders are written {{SessionName}}"),
+    ("{{AccountID}}}}", "the template's braces don't match: placeholders are written {{SessionName}}"),
+    ("{{AccountID}x", "the template's braces don't match: placeholders are written {{SessionName}}"),
+    ("{x{AccountID}}", "the template's braces don't match: placeholders are written {{SessionName}}"),
+    ("}}{{AccountID}}", "the template's braces don't match: placeholders are written {{SessionName}}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED)
+def test_unknown_placeholders_and_stray_braces_are_refused_at_load(text, message):
+    """An ambiguous template is an error with the nearest known placeholder."""
+    with pytest.raises(InvalidTemplate) as caught:
+        parse_template(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", PLACEHOLDERS)
+@pytest.mark.parametrize("values", [{}, dict.fromkeys(PLACEHOLDERS, "")])
+def test_a_missing_or_empty_value_is_an_error(name, values):
+    """A user without a session never becomes the name with a hole in it."""
+    with pytest.raises(MissingValue) as caught:
+        parse_template(f"x:{{{{{name}}}}}").render(values)
+    assert str(caught.value) == f"the identity has no value for {{{{{name}}}}}"
+
+
+def test_the_placeholders_used_are_known():
+    """A template says which values it needs."""
+    assert parse_template("a").placeholders == frozenset()
+    assert parse_template("{{AccountID}}-{{SessionName}}{{AccountID}}").placeholders == {"AccountID", "SessionName"}
+
+
+@given(st.dictionaries(st.sampled_from(PLACEHOLDERS), st.text(min_size=1), min_size=5))
+def test_rendering_is_one_pass(values):
+    """A value that looks like a placeholder comes out as it is: values are never read as templates."""
+    values["SessionName"] = "{{AccountID}}" + values["SessionName"]
+    rendered = parse_template("{{SessionName}}|{{AccountID}}|{{SessionNameRaw}}").render(values)
+    assert rendered == f"{values['SessionName']}|{values['AccountID']}|{values['SessionNameRaw']}"
+
+
+LITERALS = st.text(alphabet=st.characters(exclude_characters="{}"), max_size=8)
+
+
+@given(st.lists(st.tuples(LITERALS, st.sampled_from(PLACEHOLDERS)), max_size=6), LITERALS)
+def test_a_template_is_its_pieces(pairs, last):
+    """Any literals and placeholders in turn are read back as exactly these pieces."""
+    text = "".join(f"{literal}{{{{{name}}}}}" for literal, name in pairs) + last
+    template = parse_template(text)
+    assert template == Template(text, (*(part for pair in pairs for part in pair), last))
+    values = {name: f"<{name}>" for name in PLACEHOLDERS}
+    assert template.render(values) == "".join(f"{literal}<{name}>" for literal, name in pairs) + last
+
+
+@given(st.text(alphabet="{}SesionNamAcutID", max_size=40) | st.text(max_size=40))
+def test_nothing_but_invalid_template_is_ever_raised(text):
+    """Whatever the text is, it is a template without stray double braces or `InvalidTemplate`."""
+    try:
+        template = parse_template(text)
+    except InvalidTemplate:
+        return
+    rendered = template.render(dict.fromkeys(PLACEHOLDERS, "v"))
+    assert "{{" not in rendered
+    assert "}}" not in rendered

@@ -98,14 +98,23 @@ class Chaos:
         self.done[name] += 1
 
     async def reload(self) -> None:
-        """Write other mappings."""
+        """Write other mappings, and see them in force and kept for a start with broken settings."""
+        await self._reload()
+        kept = StateFiles(folder=self.daemon.disk.folder).last_good
+
+        async def is_kept() -> bool:
+            return kept.exists() and kept.read_bytes() == self.daemon.settings.read_bytes()
+
+        await self._effect(is_kept, "the last good settings were not kept")
+        self.done["reloads"] += 1
+
+    async def _reload(self) -> None:
         number = self.truth.generations[-1].number + 1
         names = [user.name for user in self.traffic.known[: 4 * _MOST_REMOVED]]
         removed = frozenset(random.sample(names, random.randrange(_MOST_REMOVED)))
         self.truth.generations.append(Generation(number, removed, time.monotonic()))
         self.write(self.settings(number, removed))
         await self._effect(lambda: self._answers(number), f"generation {number} was not in force")
-        self.done["reloads"] += 1
 
     async def break_settings(self) -> None:
         """Break the settings file, sometimes restart with it, and write the last settings again."""
@@ -138,12 +147,12 @@ class Chaos:
         self.done["clock jumps"] += 1
 
     async def fill_disk(self) -> None:
-        """Fill the state directory's disk, and reload in the meantime."""
+        """Fill the state directory's disk, and reload in the meantime. The next reload keeps its settings again."""
         self.daemon.disk.fill()
         await asyncio.sleep(1)
-        await self.reload()
+        await self._reload()
         self.daemon.disk.free()
-        await asyncio.sleep(3)  # the last good settings are written again
+        await self.reload()
         self.done["full disk"] += 1
 
     def _fault(self, host: str) -> Callable[[], Awaitable[None]]:

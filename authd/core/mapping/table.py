@@ -21,6 +21,8 @@ from authd.core.mapping.nearest import IndexedRule, NearestIndex, describe_close
 from authd.core.mapping.templates import INSTANCE_NAME, UNRESOLVED, MissingValue, Template
 
 _NO_VALUES: Mapping[str, str] = MappingProxyType({})
+#: Kubernetes reserves names of users and groups that begin so. A rule may give one by writing the prefix itself.
+_SYSTEM = "system:"
 
 #: Rules that `building_table` adds between two turns of the reactor. Compiling a wildcard takes 0.1 ms, so this bounds
 #: a stall to 5 ms.
@@ -179,11 +181,20 @@ def _render(rule: Rule, identity: CallerIdentity, more: Mapping[str, str]) -> Ku
     values = {**identity.template_values, **more} if more else identity.template_values
     try:
         # A rule without a user name gives the canonical ARN.
-        username = identity.canonical_arn if rule.username is None else rule.username.render(values)
-        groups = tuple(group.render(values) for group in rule.groups)
+        username = identity.canonical_arn if rule.username is None else _filled(rule.username, values, rule)
+        groups = tuple(_filled(group, values, rule) for group in rule.groups)
     except MissingValue as error:
         raise Denied(DenialReason.USERNAME_NOT_RENDERED, f"the mapping at {rule.where}: {error}") from None
     return KubernetesUser(username=username, groups=groups, rule=rule.where)
+
+
+def _filled(template: Template, values: Mapping[str, str], rule: Rule) -> str:
+    """Fill a template in. Values that callers choose must not make a system name of it."""
+    name = template.render(values)
+    if name.startswith(_SYSTEM) and not template.text.startswith(_SYSTEM):
+        message = f"the mapping at {rule.where} gives a name that begins with {_SYSTEM!r} only by the caller's values"
+        raise Denied(DenialReason.USERNAME_RESERVED, message)
+    return name
 
 
 def build_table(

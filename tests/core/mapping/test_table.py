@@ -255,6 +255,29 @@ def test_reserved_prefixes_are_refused(rules, identities, username, caller):
     assert caught.value.message == f"the mapping at m.yaml:7:3 gives a user name with the reserved prefix {prefix!r}"
 
 
+@pytest.mark.parametrize(
+    ("username", "groups", "allowed"),
+    [
+        ("{{SessionName}}:kube-scheduler", (), False),
+        ("{{SessionNameRaw}}:masters", (), False),
+        ("u", ("{{SessionName}}:masters",), False),
+        ("system:node:{{SessionName}}", ("system:{{SessionName}}",), True),
+        ("x{{SessionName}}:masters", ("a-{{SessionName}}:masters",), True),
+    ],
+)
+def test_system_names_are_not_the_callers_choice(rules, identities, username, groups, allowed):
+    """A name begins with system: only if the rule says so, and never because a session is called system."""
+    role = f"arn:aws:iam::{A}:role/Admin"
+    table = build_table([rules.arn(role, username, groups=groups, where="m.yaml:7:3")], {})
+    caller = identities.of(f"arn:aws:sts::{A}:assumed-role/Admin/system")
+    if allowed:
+        assert table.lookup(caller).rule == "m.yaml:7:3"
+        return
+    with pytest.raises(Denied, match=r"m\.yaml:7:3 gives a name that begins with 'system:' only by the") as caught:
+        table.lookup(caller)
+    assert caught.value.reason is DenialReason.USERNAME_RESERVED
+
+
 def test_a_prefix_is_a_beginning(rules, identities):
     """A reserved text further on in a name, or in another case, is no prefix."""
     chosen = [rules.arn(f"arn:aws:iam::{A}:role/Admin", "x-eks:admin"), rules.arn(f"arn:aws:iam::{A}:role/B", "EKS:b")]

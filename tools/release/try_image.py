@@ -1,10 +1,10 @@
 """Run the steps of the Containerfile without a container engine, and start the result as its user.
 
-    python tools/release/try_image.py BASE WORK
+    python tools/release/try_image.py BASE WORK [CERTIFICATES]
 
 BASE is a root of the release that the Containerfile names, from `debootstrap --variant=minbase`. WORK is a new folder
 for the stages. Needs root. Knows the instructions of our Containerfile: FROM, RUN, COPY, ENV, WORKDIR, USER, ENTRYPOINT
-and CMD.
+and CMD. CERTIFICATES is a PEM file for pip, if the index is behind a proxy with a CA of its own.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def instructions(text: str) -> Iterator[tuple[str, str]]:
         yield name.upper(), arguments.strip()
 
 
-def build(text: str, base: Path, work: Path) -> Stage:
+def build(text: str, base: Path, work: Path, certificates: Path | None = None) -> Stage:
     """Run every step, and return the last stage. Raises `RuntimeError` for a step that fails."""
     stages: dict[str, Stage] = {}
     stage = Stage(root=base)
@@ -61,6 +61,9 @@ def build(text: str, base: Path, work: Path) -> Stage:
             source = stages[image].root if image in stages else base
             subprocess.run(["cp", "-a", str(source), str(stage.root)], check=True)
             stages[alias] = stage
+            if certificates is not None:
+                shutil.copy(certificates, stage.root / "tmp" / "certificates.pem")
+                stage.environ["PIP_CERT"] = "/tmp/certificates.pem"
         elif name == "RUN":
             ended = stage.run(["sh", "-c", arguments])
             if ended.returncode:
@@ -120,7 +123,8 @@ def main() -> int:
     """Build, check and report."""
     base, work = map(Path, sys.argv[1:3])
     work.mkdir(parents=True)
-    stage = build((ROOT / "Containerfile").read_text("utf-8"), base, work)
+    certificates = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    stage = build((ROOT / "Containerfile").read_text("utf-8"), base, work, certificates)
     found = list(faults(stage))
     size = sum(path.lstat().st_size for path in (stage.root / "opt" / "authd").rglob("*")) // 1_000_000
     print("\n".join(found) or f"the image is good: /opt/authd has {size} MB, and runs as {stage.user}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from OpenSSL import SSL
@@ -105,7 +105,7 @@ class STSEndpoints:
 def _signature(file: str) -> tuple[int, ...]:
     """Return the properties that change with a file's content, empty if it can't be examined."""
     try:
-        status = os.stat(file)  # noqa: PTH116  # follows links, like the later open
+        status = Path(file).stat()
     except OSError:
         return ()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

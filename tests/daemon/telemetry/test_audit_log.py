@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.logger import capturedLogs
@@ -112,7 +113,9 @@ def test_what_waits_is_bounded(path: Path) -> None:
     assert audit.lost == 10
 
 
-def records(audit: AuditLog, path: Path, *decisions: Decision, scrubbed: frozenset[str] = frozenset()) -> list[object]:
+def records(
+    audit: AuditLog, path: Path, *decisions: Decision, scrubbed: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
     log = DecisionLog(lambda: scrubbed, Metrics(), SeenIdentities(float), audit=audit)
     with log.together():
         for each in decisions:
@@ -136,8 +139,8 @@ def test_each_record_fits_the_schema(path: Path) -> None:
     validator = jsonschema.Draft202012Validator(SCHEMA)
     for record in written:
         validator.validate(record)
-    assert {record["decision"] for record in written} == {"allowed", "denied", "omitted"}  # type: ignore[index]
-    assert validator.is_valid({**written[0], "token_text": "x"}) is False  # type: ignore[dict-item]
+    assert {record["decision"] for record in written} == {"allowed", "denied", "omitted"}
+    assert validator.is_valid({**written[0], "token_text": "x"}) is False
 
 
 def test_a_scrubbed_account_is_in_no_record(path: Path) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, LogLevel
 
 from authd.daemon.telemetry.log_level import LogFilter
+
+
+class Reactor:
+    """Runs work of other threads at once."""
+
+    def callFromThread(self, work: Callable[[], None]) -> None:
+        work()
 
 
 @pytest.fixture(autouse=True)
@@ -23,9 +29,7 @@ def test_sigusr1_switches_the_level() -> None:
     """The level goes from info to debug, to warn, and back."""
     passed: list[LogEvent] = []
     log_filter = LogFilter(passed.append)
-    reactor = MemoryReactorClock()
-    reactor.callFromThread = lambda work: work()  # type: ignore[method-assign,assignment]
-    log_filter.install(reactor)
+    log_filter.install(Reactor())
     shown = []
     for _ in range(4):
         passed.clear()

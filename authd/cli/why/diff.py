@@ -33,7 +33,7 @@ Compare two settings files: which rules are gained (+), lost (-) or changed (~),
 _EPILOG = """\
 examples:
   authd diff /etc/authd/config.yaml new.yaml
-  authd diff old.yaml new.yaml --identities /var/log/authd/audit.log --fail-on losses
+  authd diff old.yaml new.yaml --identities /var/log/authd/audit.jsonl --fail-on losses
 
 JSON: {"rules": [{"change", "subject", "old", "new"}], "identities": [{"change", "arn", "old", "new"}],
 "settings": [{"setting", "old", "new"}]}. `old` and `new` have username, groups and where, or are null.

@@ -35,8 +35,10 @@ class Selection:
 
 def read_records(lines: Iterable[str], selection: Selection) -> Iterator[dict[str, Any]]:
     """Yield the wanted decisions. Skips lines without one, also those that a full disk has cut off."""
+    # Most lines of a long log are for others. Escaped letters of other alphabets don't compare in any case.
+    name = json.dumps(selection.user.lower())[1:-1] if selection.user.isascii() else ""
     for line in lines:
-        if '"decision"' not in line or selection.reference not in line:
+        if '"decision"' not in line or selection.reference not in line or (name and name not in line.lower()):
             continue
         record = _record(line)
         if record is not None and selection.includes(record):

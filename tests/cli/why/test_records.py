@@ -63,6 +63,13 @@ def test_selection(selection, found):
     assert bool(list(read_records([LINE], selection))) is found
 
 
+@pytest.mark.parametrize("name", ["Zoë", "ZOË", 'a"b\\c'])
+def test_other_names(name):
+    """A name with other letters, or with characters that JSON escapes, is found."""
+    line = json.dumps({**RECORD, "username": "zoë" if name.upper() == "ZOË" else name})
+    assert len(list(read_records([line, LINE], Selection(user=name)))) == 1
+
+
 def test_a_record_without_a_time():
     """A record whose time can't be read is older than any time asked for."""
     line = json.dumps({**RECORD, "time": "noon"})

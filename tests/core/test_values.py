@@ -11,7 +11,7 @@ from authd.core.arn import PrincipalArn, PrincipalKind
 from authd.core.caller_identity import CallerIdentity
 from authd.core.partitions import ExtraEndpoint, STSHosts
 
-MODULES = [importlib.import_module(f"authd.core.{module.name}") for module in pkgutil.iter_modules(authd.core.__path__)]
+MODULES = [importlib.import_module(found.name) for found in pkgutil.walk_packages(authd.core.__path__, "authd.core.")]
 OWN = [
     thing
     for module in MODULES

@@ -183,7 +183,7 @@ def test_settings_file(init, kubeconfig, tmp_path):
         ({"cluster": ("-c", "/nowhere/c.yaml")}, "/nowhere/c.yaml: the settings file can't be read: No such file"),
         ({"cluster": ("-i", "c", "--port", "0")}, "--port 0 stands for any free port"),
         ({"cluster": ("-i", "c", "--port", "x")}, "--port: server.port must be a whole number"),
-        ({"cluster": ("-i", "c", "--hostname", "a_b")}, "--hostname: server.hostname must be a DNS name"),
+        ({"cluster": ("-i", "c", "--hostname", "a b")}, "--hostname: server.hostname must be a DNS name"),
     ],
 )
 def test_what_it_can_not_use(init, tmp_path, options, says):

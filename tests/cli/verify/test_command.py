@@ -9,7 +9,7 @@ import pytest
 
 from authd.cli.main import main
 from authd.cli.shared.errors import CommandError
-from authd.cli.verify.command import command as verify
+from authd.cli.verify import command as verify
 from authd.client.fast.sigv4 import token_of
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from authd.emulator.faults.plan import Fault

@@ -135,7 +135,7 @@ class Authenticator(Generic[TokenT]):
             return progress.decision(outcome.reason, outcome.message)
         except (Denied, Unavailable) as error:
             return progress.decision(error.reason, error.message)
-        except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
+        except Exception:  # a bug must deny, be seen, and not end the daemon
             _log.failure("deciding about a token failed")
             return progress.decision(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
 
@@ -210,7 +210,7 @@ class Authenticator(Generic[TokenT]):
         outcome: _Outcome = _BROKEN
         try:
             outcome = await self._ask(request, known=permit.known)
-        except Exception:  # noqa: BLE001  # a bug must deny, be seen, and not end the daemon
+        except Exception:  # a bug must deny, be seen, and not end the daemon
             _log.failure("asking STS failed")
         finally:
             self._limiter.release(permit, _verdict(outcome))

@@ -65,7 +65,7 @@ class CircuitBreakers:
         self,
         *,
         seconds: Callable[[], float],
-        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5),  # noqa: S311  # spreads probes, hides nothing
+        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5),  # spreads probes, hides nothing
     ) -> None:
         self._seconds = seconds
         self._jitter = jitter

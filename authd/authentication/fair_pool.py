@@ -13,7 +13,7 @@ from authd.authentication.token import Token
 #: Random candidates of a draw. The one with the most earlier tries wins.
 _CANDIDATES = 8
 
-choose = random.Random().choice  # noqa: S311  # fairness needs no secrecy
+choose = random.Random().choice  # fairness needs no secrecy
 
 
 class Permit:

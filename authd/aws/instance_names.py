@@ -116,7 +116,7 @@ class InstanceNames:
         except (Denied, Unavailable) as error:
             failure = error
             _log.warn("names of EC2 instances can't be looked up: {error}", error=error.message)
-        except Exception:  # noqa: BLE001  # a bug must not leave reviews waiting
+        except Exception:  # a bug must not leave reviews waiting
             _log.failure("looking up names of EC2 instances failed")
             failure = Unavailable(UnavailableReason.INSTANCE_LOOKUP_FAILED, "an internal error; see the daemon's log")
         for instance_id in batch:

@@ -76,14 +76,14 @@ class Signer:
         return await result.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_late)
 
     def _loaded(self) -> Any:
-        from botocore.session import Session  # noqa: PLC0415  # most daemons never need it
+        from botocore.session import Session  # most daemons never need it
 
         if self._session is None:
             self._session = Session()
         return self._session
 
     def _find_region(self) -> str:
-        from botocore.utils import IMDSRegionProvider  # noqa: PLC0415  # as above
+        from botocore.utils import IMDSRegionProvider  # as above
 
         session = self._loaded()
         # botocore reads AWS_DEFAULT_REGION alone, but EKS and ECS set AWS_REGION, and other SDKs read it.
@@ -95,9 +95,9 @@ class Signer:
         return region
 
     def _sign(self, call: Call, credentials: Credentials | None) -> Mapping[str, str]:
-        from botocore import credentials as chain  # noqa: PLC0415  # as above
-        from botocore.auth import SigV4Auth  # noqa: PLC0415
-        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+        from botocore import credentials as chain  # as above
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
 
         known: Any = chain.Credentials(*credentials) if credentials is not None else self._own_credentials()
         content_type = "application/x-www-form-urlencoded; charset=utf-8"
@@ -110,7 +110,7 @@ class Signer:
         try:
             found = self._loaded().get_credentials()
             frozen = found.get_frozen_credentials() if found is not None else None
-        except Exception as error:  # noqa: BLE001  # each provider of the chain has errors of its own
+        except Exception as error:  # each provider of the chain has errors of its own
             kind = type(error).__name__
             message = f"the daemon's AWS credentials can't be read ({kind})"
             raise Unavailable(UnavailableReason.INSTANCE_LOOKUP_FAILED, message) from None

@@ -54,7 +54,7 @@ class HealthRequest(BoundedRequest):
 def exposition(metrics: Metrics) -> tuple[bytes, bytes]:
     """Return the content type and the body of a scrape."""
     # prometheus-client takes 12 ms to import and a megabyte of memory, which only a scraped daemon needs.
-    from authd.daemon.telemetry.prometheus import CONTENT_TYPE, render  # noqa: PLC0415
+    from authd.daemon.telemetry.prometheus import CONTENT_TYPE, render
 
     return CONTENT_TYPE, render(metrics.families)
 

@@ -58,7 +58,7 @@ _log = Logger(namespace="authd.daemon")
 
 def makeService(options: Options) -> IService:
     """Return the daemon as a service. It reads, opens and binds nothing before it starts."""
-    from twisted.internet import reactor  # noqa: PLC0415  # twistd chooses the reactor
+    from twisted.internet import reactor  # twistd chooses the reactor
 
     return AuthdService(reactor, options)
 

@@ -115,7 +115,7 @@ class WebhookRequest(BoundedRequest):
         decision = self._decision
         try:
             self.factory.records.decided(decision, now - self._started, STATUS.get(decision.reason, 200))
-        except Exception:  # noqa: BLE001  # a bug is logged and answered, and must not end the daemon
+        except Exception:  # a bug is logged and answered, and must not end the daemon
             self._broken(Failure())
 
     def reply(self, encoder: ReviewEncoder) -> None:
@@ -129,7 +129,7 @@ class WebhookRequest(BoundedRequest):
                 self.respond(200, JSON, encoder.encode(decision, self._api_version))
             else:
                 self.respond(status, TEXT, error_text(decision).encode() + b"\n")
-        except Exception:  # noqa: BLE001  # as above
+        except Exception:  # as above
             self._broken(Failure())
         else:
             self.factory.under_review -= 1

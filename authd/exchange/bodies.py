@@ -26,7 +26,7 @@ class BodyReceiver(Protocol):
             return
         try:
             self._receive(data)
-        except Exception:  # noqa: BLE001  # whoever awaits `ended` gets it
+        except Exception:  # whoever awaits `ended` gets it
             self.ended.errback(Failure())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -136,7 +136,7 @@ class Reflector:
             self._report(str(error))
         except CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001  # a bug must not end the watch for ever
+        except Exception as error:  # a bug must not end the watch for ever
             _log.failure("watching {path} failed", path=self._resource.path)
             self._version = ""
             self._report(f"internal error ({type(error).__name__})")
@@ -196,7 +196,7 @@ class Reflector:
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
-            "timeoutSeconds": str(int(_WATCH_SECONDS * (1 + random.random()))),  # noqa: S311  # it is only jitter
+            "timeoutSeconds": str(int(_WATCH_SECONDS * (1 + random.random()))),  # it is only jitter
         }
         await self._client.stream(
             self._resource.path, query, receive, opened=lambda: self._report(""), silence=self._silence

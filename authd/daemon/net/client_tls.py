@@ -65,7 +65,7 @@ def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, i
         try:
             if depth == 0:
                 verify_service_identity(extract_patterns(certificate), [identity], [])
-        except Exception:  # noqa: BLE001
+        except Exception:
             return False
         return bool(trusted)
 

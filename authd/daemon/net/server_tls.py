@@ -75,7 +75,7 @@ def _private_key(pem: bytes) -> _Key:
         key = load_pem_private_key(pem, password=None)
     except TypeError:
         raise ValueError("the key is encrypted") from None
-    except Exception:  # noqa: BLE001  # of an unknown kind, too; an error's own text could show some of the key
+    except Exception:  # of an unknown kind, too; an error's own text could show some of the key
         raise ValueError("the key is broken") from None
     if not isinstance(key, _Key):
         raise ValueError("the key is of a kind that TLS can't use")  # noqa: TRY004  # the file is at fault

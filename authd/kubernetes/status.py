@@ -43,4 +43,4 @@ def _text(value: object) -> str:
 
 
 def _seconds(header: bytes) -> float:
-    return float(min(int(header), _LONGEST_WAIT)) if header.isdigit() and len(header) < 6 else 0.0  # noqa: PLR2004
+    return float(min(int(header), _LONGEST_WAIT)) if header.isdigit() and len(header) < 6 else 0.0  # noqa: PLR2004  # five digits are a day

@@ -120,7 +120,7 @@ def test_role(make, emulator):
     assert assume.header(b"x-amz-source-account") == ACCOUNT.encode()
     signed = assume.header(b"authorization").decode()
     assert "x-amz-source-account;x-amz-source-arn" in signed
-    assert first.header(b"x-amz-security-token") == second.header(b"x-amz-security-token") != None  # noqa: E711
+    assert first.header(b"x-amz-security-token") == second.header(b"x-amz-security-token") != None  # noqa: E711  # a header that is missing is None
 
 
 def test_role_that_may_not_be_assumed(make):

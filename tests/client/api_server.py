@@ -95,7 +95,7 @@ def _handler(api: APIServer) -> type[BaseHTTPRequestHandler]:
             found = _documents(key_id, reviews=api.reviews).get(path)
             self._send(200 if found else 404, found or {"kind": "Status", "apiVersion": "v1", "code": 404})
 
-        do_GET = do_POST = _respond  # noqa: N815
+        do_GET = do_POST = _respond  # noqa: N815  # http.server's names
 
         def _send(self, status: int, document: object) -> None:
             content = json.dumps(document).encode()

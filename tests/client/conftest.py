@@ -134,7 +134,7 @@ def _request_class(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content.encode())
 
-        do_GET = do_POST = do_PUT = _respond  # noqa: N815
+        do_GET = do_POST = do_PUT = _respond  # noqa: N815  # http.server's names
 
         def log_message(self, *arguments: object) -> None:
             pass

@@ -114,7 +114,7 @@ class _ScannerContext:
     parse_float = float
     parse_int = int
     parse_constant = str
-    memo: dict[str, str] = {}  # noqa: RUF012
+    memo: dict[str, str] = {}  # noqa: RUF012  # the scanner clears it
 
 
 def _mapping(value: object) -> dict[str, object]:

@@ -19,7 +19,7 @@ except ImportError:
 
 __all__ = ["EXPIRES_SECONDS", "TOKEN_PREFIX", "NotOnFastPath", "sha256", "sign_get_caller_identity", "token_of"]
 
-TOKEN_PREFIX = "k8s-aws-v1."  # noqa: S105
+TOKEN_PREFIX = "k8s-aws-v1."  # noqa: S105  # a public prefix
 # STS ignores it and accepts a signature for 15 minutes. Verifiers before 0.4 require at most 60.
 EXPIRES_SECONDS = 60
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"

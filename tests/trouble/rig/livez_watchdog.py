@@ -36,7 +36,7 @@ def _ask(connection: http.client.HTTPConnection) -> None:
 def main() -> None:
     """Ask until standard input ends."""
     connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=_LONGEST_WAIT_SECONDS)
-    files = tuple(open(f"/proc/{pid}/schedstat", "rb", buffering=0) for pid in (sys.argv[2], "self"))  # noqa: SIM115
+    files = tuple(open(f"/proc/{pid}/schedstat", "rb", buffering=0) for pid in (sys.argv[2], "self"))  # noqa: SIM115  # open for the whole run
     took: list[float] = []
     own: list[float] = []
     while not select.select([sys.stdin], [], [], _EVERY_SECONDS)[0]:

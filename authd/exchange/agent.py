@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IProtocolFactory, IStreamClientEndpoint
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.client import URI, Agent, HTTPConnectionPool, _HTTP11ClientFactory
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -42,6 +42,10 @@ class Body:
 
     def stopProducing(self) -> None:
         """Have nothing to stop."""
+
+
+# Twisted logs each start and stop of a factory otherwise, two lines for each call.
+_HTTP11ClientFactory.noisy = False
 
 
 class _Connection(ProtocolWrapper):

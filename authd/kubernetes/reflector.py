@@ -137,6 +137,8 @@ class Reflector:
         except CancelledError:
             raise
         except Exception as error:  # a bug must not end the watch for ever
+            if self._stopped:  # the end of a cancelled connection has errors of its own
+                return 0.0
             _log.failure("watching {path} failed", path=self._resource.path)
             self._version = ""
             self._report(f"internal error ({type(error).__name__})")

@@ -25,32 +25,41 @@ class LastGoodFile:
         self._in_thread = in_thread
         self._writing = False
         self._next: tuple[Path, bytes] | None = None
+        self._unwritten: tuple[Path, bytes] | None = None
 
     def keep_now(self, path: Path, content: bytes) -> None:
         """Write a content at once."""
         try:
             _keep(path, content)
         except OSError:
-            self._failed(Failure(), path)
+            self._failed(Failure(), path, content)
 
     def keep(self, path: Path, content: bytes) -> None:
         """Write a content soon. Of several that arrive during a write, only the newest is written."""
         self._next = path, content
+        self._unwritten = None
         if not self._writing:
             self._write_next()
+
+    def retry(self) -> None:
+        """Write the content whose last write failed, for example on a full disk."""
+        if self._unwritten is not None:
+            self.keep(*self._unwritten)
 
     def _write_next(self) -> None:
         if self._next is None:
             return
         (path, content), self._next = self._next, None
         self._writing = True
-        self._in_thread(_keep, path, content).addErrback(self._failed, path).addBoth(self._written)
+        self._in_thread(_keep, path, content).addErrback(self._failed, path, content).addBoth(self._written)
 
     def _written(self, _: object) -> None:
         self._writing = False
         self._write_next()
 
-    def _failed(self, failure: Failure, path: Path) -> None:
+    def _failed(self, failure: Failure, path: Path, content: bytes) -> None:
+        if self._next is None:  # a newer content follows at once
+            self._unwritten = path, content
         error = failure.getErrorMessage()
         _log.warn("the last good settings can't be kept in {path}: {error}", path=str(path), error=error)
 

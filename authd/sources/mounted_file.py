@@ -89,6 +89,7 @@ class MountedFile:
 
     def check(self) -> None:
         """Load the file if it has changed, or if `authd reload --force` has asked for its content."""
+        self._last_good.retry()
         self._file.check(self._must_load)
 
     def _must_load(self, digest: str) -> bool:

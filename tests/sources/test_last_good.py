@@ -87,3 +87,18 @@ def test_a_copy_that_cannot_be_saved_is_a_warning(last_good: LastGoodFile, threa
     last_good.keep(path, b"two")
     threads.work()
     assert path.read_bytes() == b"two"
+
+
+def test_a_failed_write_is_repeated(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
+    """After a full disk the newest content is written, and nothing older replaces it."""
+    path.parent.write_bytes(b"a file where the folder should be")
+    last_good.keep(path, b"one")
+    last_good.keep(path, b"two")
+    threads.work()
+    threads.work()
+    path.parent.unlink()
+    last_good.retry()
+    threads.work()
+    assert path.read_bytes() == b"two"
+    last_good.retry()
+    assert threads.waiting == []

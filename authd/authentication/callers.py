@@ -60,7 +60,7 @@ class KnownKey:
     until: float
     budget: TokenBucket
     calls: int = 0
-    tokens: dict[str, None] = field(default_factory=dict)  # oldest first
+    tokens: dict[str, None] = field(default_factory=dict)  # the least recently confirmed first
 
 
 class Callers:
@@ -106,9 +106,11 @@ class Callers:
         key.until = now + KNOWN_SECONDS
         key.budget.left += 1  # bounded by the burst at the next refill
         self._known.move_to_end(request.credentials)
-        if request.digest not in key.tokens:
-            key.tokens[request.digest] = None
-            self._tokens += 1
+        if request.digest in key.tokens:
+            del key.tokens[request.digest]
+            self._tokens -= 1
+        key.tokens[request.digest] = None  # the latest: new tokens evict those that are no longer used
+        self._tokens += 1
         if len(key.tokens) > MOST_TOKENS_OF_KEY:
             del key.tokens[next(iter(key.tokens))]
             self._tokens -= 1

@@ -124,3 +124,13 @@ def test_the_number_of_tokens_is_bounded_too(callers: Memory) -> None:
             callers.record(presigned(f"KEY{key}", 1), Verdict.UNMAPPED)
     counted = sum(len(key.tokens) for key in callers._known.values())
     assert callers._tokens == counted <= MOST_TOKENS
+
+
+def test_a_token_in_use_is_not_evicted_by_new_ones(callers: Memory) -> None:
+    """Of one key's tokens, those leave that were not confirmed again for the longest time."""
+    for number in range(3 * MOST_TOKENS_OF_KEY):
+        callers.record(presigned("A"), Verdict.MAPPED)
+        callers.record(presigned("A", 1 + number), Verdict.MAPPED)
+    assert callers.of(presigned("A")) is Standing.CONFIRMED
+    assert callers.of(presigned("A", 1)) is not Standing.CONFIRMED
+    assert callers._tokens == MOST_TOKENS_OF_KEY

@@ -96,6 +96,11 @@ class StateFiles(StateDir):
         """Write a good pair to `last_pair`."""
         write_if_changed(self.last_pair, pair.certificate_pem + _KEY_FOLLOWS + pair.key_pem)
 
+    def put_authority(self, authority: CertifiedKey) -> None:
+        """Write a CA's key and certificate. Raises `OSError`."""
+        write_atomically(self.authority_key, authority.key_pem)
+        write_atomically(self.authority, authority.certificate_pem, mode=_PUBLIC)
+
     def put_pair(self, pair: CertifiedKey) -> None:
         """Write both files of a pair. A reader that finds half of it keeps its old pair."""
         write_atomically(self.key, pair.key_pem)
@@ -170,8 +175,7 @@ class StateFiles(StateDir):
                 "ca-key.pem): bring it back, or remove these, run `authd init` and restart kube-apiserver"
             )
         authority = new_ca("authd", now)
-        write_atomically(self.authority_key, authority.key_pem)
-        write_atomically(self.authority, authority.certificate_pem, mode=_PUBLIC)
+        self.put_authority(authority)
         return authority
 
     def _unusable(self, message: str) -> ConfigError:

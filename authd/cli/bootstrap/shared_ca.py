@@ -6,11 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from authd.cli.shared.errors import CommandError
-from authd.state.atomic_file import write_atomically
 from authd.state.certificate_store import StateFiles
 from authd.state.x509 import CertifiedKey, new_ca
 
-_PUBLIC = 0o644
 _PRIVATE_FOLDER = 0o700
 
 
@@ -29,15 +27,9 @@ def adopt(folder: Path, files: StateFiles, now: datetime) -> None:
                 )
             return
         files.folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        put_authority(files, authority)
+        files.put_authority(authority)
     except OSError as error:
         raise CommandError(f"{error.filename or files.folder}: the CA can't be copied: {error.strerror}") from None
-
-
-def put_authority(files: StateFiles, authority: CertifiedKey) -> None:
-    """Write a CA's key and certificate. Raises `OSError`."""
-    write_atomically(files.authority_key, authority.key_pem)
-    write_atomically(files.authority, authority.certificate_pem, mode=_PUBLIC)
 
 
 def ensure_shared(folder: Path, now: datetime) -> CertifiedKey:
@@ -46,7 +38,7 @@ def ensure_shared(folder: Path, now: datetime) -> CertifiedKey:
     try:
         if not shared.authority.exists() and not shared.authority_key.exists():
             folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-            put_authority(shared, new_ca("authd", now))
+            shared.put_authority(new_ca("authd", now))
     except OSError as error:
         raise CommandError(f"{error.filename or folder}: the CA can't be made here: {error.strerror}") from None
     return shared.read_authority()

@@ -18,7 +18,6 @@ from authd.state.x509 import LEAF_LIFETIME, CertifiedKey, new_ca, new_client_lea
 
 #: Ten years with their leap days, for a pair that nobody can renew.
 _UPLOADED_LIFETIME = timedelta(days=3653)
-_PUBLIC = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +98,7 @@ def _write(
     client = new_client_leaf(authority, "kube-apiserver", now) if mutual_tls else None
     files.put_pair(new_leaf(authority, settings.own_names, now, lifetime))
     if with_ca:
-        _write_ca(files, authority)
+        files.put_authority(authority)
     content = webhook_kubeconfig(
         host=settings.hostname,
         port=settings.port,
@@ -107,11 +106,6 @@ def _write(
         user=client_entries(client) if client is not None else None,
     )
     write_atomically(kubeconfig, content)
-
-
-def _write_ca(files: StateFiles, authority: CertifiedKey) -> None:
-    write_atomically(files.authority_key, authority.key_pem)
-    write_atomically(files.authority, authority.certificate_pem, mode=_PUBLIC)
 
 
 def certificate_of(files: StateFiles) -> x509.Certificate:

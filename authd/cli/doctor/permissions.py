@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, NamedTuple
-
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-from twisted.python.failure import Failure
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
 from authd.cli.doctor.subject import Subject
+from authd.cli.shared.reactor_run import run_with_reactor
 from authd.core.errors import ConfigError
 from authd.daemon.net.api_tls import APIConnector
 from authd.exchange.errors import ExchangeError
@@ -90,19 +86,12 @@ def _judge(source: str, allowed: dict[_Permission, bool]) -> Iterator[Finding]:
 
 def _ask_all(access: ClusterAccess, permissions: Sequence[_Permission], timeout: float) -> dict[_Permission, bool]:
     """Ask with a reactor of its own, of which a process has one. Raises `ExchangeError` and `ConfigError`."""
-    results: list[dict[_Permission, bool] | Failure] = []
 
-    def begin(reactor: Any) -> Deferred[None]:
+    def review(reactor: Any) -> Awaitable[dict[_Permission, bool]]:
         client = APIClient(reactor, access, APIConnector(reactor, connect_timeout=timeout), timeout=timeout)
-        return Deferred.fromCoroutine(_review(client, permissions)).addBoth(results.append)
+        return _review(client, permissions)
 
-    with suppress(SystemExit):  # how react ends
-        react(begin)
-    if not results:
-        raise KeyboardInterrupt
-    if isinstance(results[0], Failure):
-        results[0].raiseException()
-    return results[0]
+    return run_with_reactor(review)
 
 
 async def _review(client: APIClient, permissions: Sequence[_Permission]) -> dict[_Permission, bool]:

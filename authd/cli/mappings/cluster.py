@@ -5,13 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-from twisted.python.failure import Failure
+from typing import Protocol, TypeVar
 
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.config_map import ConfigMapRules
@@ -19,6 +14,7 @@ from authd.cli.mappings.custom_resources import CustomResourceRules
 from authd.cli.mappings.exec_plugin import run_plugin
 from authd.cli.mappings.plain_rule import PlainRule
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.reactor_run import run_with_reactor
 from authd.daemon.net.api_tls import APIConnector
 from authd.exchange.errors import ExchangeError
 from authd.kubernetes.client import APIClient
@@ -80,25 +76,10 @@ def in_cluster(args: argparse.Namespace, work: Callable[[APIClient], Awaitable[R
         environment=os.environ,
         run_plugin=run_plugin,
     )
-    results: list[Any] = []
-
-    def begin(reactor: Any) -> Deferred[None]:
-        client = APIClient(reactor, access, APIConnector(reactor))
-        return Deferred.fromCoroutine(_awaited(work(client))).addBoth(results.append)
-
-    with suppress(SystemExit):  # react ends so
-        react(begin)
-    if not results:
-        raise KeyboardInterrupt
-    if not isinstance(results[0], Failure):
-        result: Result = results[0]
-        return result
-    error: Any = results[0].value
-    raise CommandError(f"{access.url}: {error}") if isinstance(error, ExchangeError) else error
-
-
-async def _awaited(work: Awaitable[Result]) -> Result:
-    return await work
+    try:
+        return run_with_reactor(lambda reactor: work(APIClient(reactor, access, APIConnector(reactor))))
+    except ExchangeError as error:
+        raise CommandError(f"{access.url}: {error}") from None
 
 
 def _default_kubeconfig() -> str:

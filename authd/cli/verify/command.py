@@ -8,16 +8,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext, redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, datetime
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-from twisted.python.failure import Failure
-
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.output import add_output_option, print_json, print_table
+from authd.cli.shared.reactor_run import run_with_reactor
 from authd.cli.shared.settings_file import read_settings
 from authd.cli.verify.verification import Verdict, Verification, verify_token
 from authd.config.settings import Loaded
@@ -86,19 +83,7 @@ def _print(verification: Verification, output: str) -> None:
 
 def verify_at_sts(token: str, loaded: Loaded) -> Verification:
     """Verify a token with the reactor of this process. Raises `ConfigError`."""
-    results: list[Verification | Failure] = []
-
-    def begin(reactor: Any) -> Deferred[None]:
-        verifying = Deferred.fromCoroutine(_verify(reactor, token, loaded))
-        return verifying.addBoth(results.append)
-
-    with suppress(SystemExit):  # react ends so
-        react(begin)
-    if not results:
-        raise KeyboardInterrupt
-    if isinstance(results[0], Failure):
-        results[0].raiseException()
-    return results[0]
+    return run_with_reactor(lambda reactor: _verify(reactor, token, loaded))
 
 
 async def _verify(reactor: Any, token: str, loaded: Loaded) -> Verification:

@@ -1,0 +1,34 @@
+"""Runs a command's coroutine with the reactor, of which a process has one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from twisted.python.failure import Failure
+
+Result = TypeVar("Result")
+
+
+def run_with_reactor(work: Callable[[Any], Awaitable[Result]]) -> Result:
+    """Return the result of `work`, which receives the reactor, or raise its exception. Call it once in a process."""
+    results: list[Any] = []
+
+    def begin(reactor: Any) -> Deferred[None]:
+        return Deferred.fromCoroutine(_awaited(work(reactor))).addBoth(results.append)
+
+    with suppress(SystemExit):  # react ends so
+        react(begin)
+    if not results:
+        raise KeyboardInterrupt
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    result: Result = results[0]
+    return result
+
+
+async def _awaited(work: Awaitable[Result]) -> Result:
+    return await work

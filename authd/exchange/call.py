@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from OpenSSL import SSL
 from treq.client import HTTPClient
-from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.error import ConnectError
@@ -22,22 +21,9 @@ from twisted.web.iweb import IResponse
 from authd.exchange.agent import Body, Exchange
 from authd.exchange.bodies import BodyReceiver, Collector
 from authd.exchange.errors import ExchangeError, TimedOut, Unreachable
+from authd.exchange.no_cookies import NoCookies
 
 _INCOMPLETE = (ResponseNeverReceived, ResponseFailed, RequestTransmissionFailed)
-
-
-class _NoCookies(IndexableCookieJar):
-    """Stores and sends nothing."""
-
-    def __iter__(self) -> Iterator[Any]:
-        """Return no cookies."""
-        return iter(())
-
-    def add_cookie_header(self, request: Any) -> None:
-        """Add nothing."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """Store nothing."""
 
 
 @asynccontextmanager
@@ -63,7 +49,7 @@ async def send(
     reactor: Any, exchange: Exchange, method: str, url: str, headers: Headers, *, body: bytes | None = None
 ) -> IResponse:
     """Send a request, and return the response once its head is complete. Redirects are not followed."""
-    cookies = _NoCookies()
+    cookies = NoCookies()
     response: IResponse = await HTTPClient(exchange, cookiejar=cookies).request(
         method,
         url,

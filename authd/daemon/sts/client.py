@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from hyperlink import EncodedURL
 from treq.client import HTTPClient
-from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.error import ConnectError, DNSLookupError
@@ -26,20 +25,7 @@ from authd.daemon.http.headers import FixedHeaders
 from authd.daemon.http.response_parser import BadResponse
 from authd.daemon.net.http_proxy import ProxyRefused
 from authd.daemon.sts.agent import ConnectionEnded
-
-
-class _NoCookies(IndexableCookieJar):
-    """A cookie jar that stores and sends nothing."""
-
-    def __iter__(self) -> Iterator[Any]:
-        """Return no cookies."""
-        return iter(())
-
-    def add_cookie_header(self, request: Any) -> None:
-        """Add nothing."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """Store nothing."""
+from authd.exchange.no_cookies import NoCookies
 
 
 class _CheckedURL(EncodedURL):
@@ -120,7 +106,7 @@ class STSClient:
     ) -> None:
         self._reactor = reactor
         self._route = route
-        self._cookies = _NoCookies()
+        self._cookies = NoCookies()
         self._http = HTTPClient(agent, cookiejar=self._cookies)
         self._headers = FixedHeaders({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition

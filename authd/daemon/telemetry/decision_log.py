@@ -16,8 +16,8 @@ from twisted.logger import Logger, LogLevel, globalLogPublisher
 from authd.core.access_key import key_account
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, SignedRequest
-from authd.core.token_bucket import TokenBucket
 from authd.daemon.telemetry.audit_log import SCHEMA_VERSION, AuditLog
+from authd.daemon.telemetry.bounded_lines import BoundedLines
 from authd.daemon.telemetry.metrics import Metrics
 from authd.daemon.telemetry.recent_decisions import RecentDecisions
 from authd.daemon.telemetry.stranger_lines import StrangerLines
@@ -56,8 +56,7 @@ class DecisionLog:
         self._holds_audit = False
         self._metrics = metrics
         self._seen = seen
-        self._refusal_lines = TokenBucket(burst=_REFUSAL_LINES, rate=_REFUSAL_LINES_PER_SECOND, now=time.monotonic())
-        self._omitted = 0
+        self._refusal_lines = BoundedLines(burst=_REFUSAL_LINES, rate=_REFUSAL_LINES_PER_SECOND, now=time.monotonic())
         self._strangers = StrangerLines(omitted=self._audit_omitted)
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
@@ -121,13 +120,10 @@ class DecisionLog:
     def refused(self, status: int, why: str) -> None:
         """Log and count a request that was not a TokenReview. In a flood, most lines are omitted and counted."""
         self._metrics.refused(status)
-        if self._refusal_lines.refilled(time.monotonic()) < 1:
-            self._omitted += 1
+        if not self._refusal_lines.permits(time.monotonic()):
             return
-        self._refusal_lines.left -= 1
-        if self._omitted:
-            _log.warn("refused {omitted} more requests without a line for each", omitted=self._omitted)
-            self._omitted = 0
+        if omitted := self._refusal_lines.take_omitted():
+            _log.warn("refused {omitted} more requests without a line for each", omitted=omitted)
         _log.warn("refused a request with {status}: {why}", status=status, why=why)
 
     def _record(self, decision: Decision, elapsed: float, status: int) -> str:

@@ -8,8 +8,8 @@ from enum import StrEnum
 from OpenSSL import SSL
 from twisted.logger import Logger
 
-from authd.core.token_bucket import TokenBucket
 from authd.daemon.net.openssl_errors import openssl_reason
+from authd.daemon.telemetry.bounded_lines import BoundedLines
 from authd.daemon.telemetry.metrics import Metrics
 
 _log = Logger(namespace="authd.tls")
@@ -74,25 +74,21 @@ class HandshakeLog:
             "authd_failed_handshakes", "Failed TLS handshakes by reason.", "reason", HandshakeFailure
         )
         self._lines = {
-            reason: TokenBucket(burst=_LINES, rate=_LINES_PER_SECOND, now=now) for reason in HandshakeFailure
+            reason: BoundedLines(burst=_LINES, rate=_LINES_PER_SECOND, now=now) for reason in HandshakeFailure
         }
-        self._omitted = dict.fromkeys(HandshakeFailure, 0)
 
     def failed(self, peer: str, error: SSL.Error) -> None:
         """Count a failed handshake, and log it unless there were many of the same reason."""
         reason, words = handshake_failure(error)
         self._count[reason] += 1
         lines = self._lines[reason]
-        if lines.refilled(time.monotonic()) < 1:
-            self._omitted[reason] += 1
+        if not lines.permits(time.monotonic()):
             return
-        lines.left -= 1
-        omitted, self._omitted[reason] = self._omitted[reason], 0
         _log.warn(
             "a TLS handshake with {peer} failed ({openssl}): {next_step}",
             peer=peer,
             openssl=words,
             next_step=_NEXT_STEP[reason],
             reason=str(reason),
-            omitted=omitted,
+            omitted=lines.take_omitted(),
         )

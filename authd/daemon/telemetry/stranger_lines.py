@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from authd.core.token_bucket import TokenBucket
+from authd.daemon.telemetry.bounded_lines import BoundedLines
 
 _log = Logger(namespace="authd.decisions")
 
@@ -17,14 +17,13 @@ _LINES, _LINES_PER_SECOND = 100.0, 5.0
 REPORT_SECONDS = 10.0
 
 
-class _Reason:
-    """The lines of one reason."""
+class _Reason(BoundedLines):
+    """The lines of one reason, and the time of their last report."""
 
-    __slots__ = ("bucket", "omitted", "reported")
+    __slots__ = ("reported",)
 
     def __init__(self, now: float) -> None:
-        self.bucket = TokenBucket(burst=_LINES, rate=_LINES_PER_SECOND, now=now)
-        self.omitted = 0
+        super().__init__(burst=_LINES, rate=_LINES_PER_SECOND, now=now)
         self.reported = now
 
 
@@ -45,11 +44,7 @@ class StrangerLines:
         """Return whether the next decision with this reason gets a line."""
         now = self._now()
         lines = self._reasons.get(reason) or self._reasons.setdefault(reason, _Reason(now))
-        permitted = lines.bucket.refilled(now) >= 1
-        if permitted:
-            lines.bucket.left -= 1
-        else:
-            lines.omitted += 1
+        permitted = lines.permits(now)
         if lines.omitted and now - lines.reported >= REPORT_SECONDS:
             self._report(reason, lines, now)
         return permitted
@@ -62,7 +57,7 @@ class StrangerLines:
                 self._report(reason, lines, now)
 
     def _report(self, reason: str, lines: _Reason, now: float) -> None:
-        omitted, lines.omitted, lines.reported = lines.omitted, 0, now
+        omitted, lines.reported = lines.take_omitted(), now
         self._omitted(reason, omitted)
         _log.warn(
             "omitted {omitted} lines about tokens without a confirmed identity: {reason}",

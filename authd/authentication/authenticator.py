@@ -130,7 +130,7 @@ class Authenticator(Generic[TokenT]):
                 progress.identity = outcome.identity
                 return progress.decision(ALLOWED, "", await self._named(outcome))
             if isinstance(outcome, Unmapped):
-                progress.identity, progress.rule = outcome.identity, self._rule_of(outcome.identity)
+                progress.identity, progress.rule = outcome.identity, outcome.rule
                 outcome = outcome.denied
             return progress.decision(outcome.reason, outcome.message)
         except (Denied, Unavailable) as error:
@@ -146,10 +146,6 @@ class Authenticator(Generic[TokenT]):
             if self._observer is not None:
                 self._observer.foreign(classify(token))
             raise
-
-    def _rule_of(self, identity: CallerIdentity) -> str:
-        match = self._tables().find(identity)
-        return "" if match is None else match.rule.where
 
     async def _review(self, review: ReviewRequest, progress: _Progress) -> _Outcome:
         now = self._now()
@@ -247,11 +243,13 @@ class Authenticator(Generic[TokenT]):
 
 
 def _map(tables: OrderedTables, identity: CallerIdentity) -> Mapped | AwaitsName | Unmapped:
+    rule = ""
     try:
         match = tables.match(identity)
+        rule = match.rule.where
         return AwaitsName(identity, match) if match.needs_instance_name else Mapped(identity, match.render(identity))
     except Denied as denied:
-        return Unmapped(identity, denied)
+        return Unmapped(identity, denied, rule)
 
 
 def _verdict(outcome: _Outcome) -> Verdict:

@@ -37,10 +37,11 @@ class Confirmed:
 
 
 class Unmapped(NamedTuple):
-    """An identity that STS confirmed and the mappings refuse."""
+    """An identity that STS confirmed and the mappings refuse. `rule` is the place of the refusing rule, if any."""
 
     identity: CallerIdentity
     denied: Denied
+    rule: str = ""
 
 
 class VerdictCache:

@@ -127,7 +127,7 @@ class Authenticator(Generic[TokenT]):
                 progress.identity, progress.rule = outcome.identity, outcome.user.rule
                 return progress.decision(ALLOWED, "", outcome.user)
             if isinstance(outcome, AwaitsName):
-                progress.identity = outcome.identity
+                progress.identity, progress.rule = outcome.identity, outcome.match.rule.where
                 return progress.decision(ALLOWED, "", await self._named(outcome))
             if isinstance(outcome, Unmapped):
                 progress.identity, progress.rule = outcome.identity, outcome.rule

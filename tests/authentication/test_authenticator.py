@@ -513,6 +513,7 @@ def test_the_name_of_an_instance(make: Any, token: str, instance: Any) -> None:
     (decision,) = decisions
     assert decision.reason == ALLOWED
     assert decision.user.username == "system:node:ip-10-0-0-1.ec2.internal"
+    assert decision.rule == decision.user.rule == "m.yaml:1:1"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from authd.cli.shared.errors import CommandError
-from authd.cli.shared.live import DaemonNotRunning, ask
+from authd.cli.shared.live import DaemonNotRunning, add_daemon_options, ask
 from authd.cli.shared.output import add_output_option, counted, print_json, print_text
 from authd.config.load import load_settings
 from authd.core.errors import Problem
@@ -41,8 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-c", "--config", default="/etc/authd/config.yaml", help="the settings file (%(default)s)")
-    parser.add_argument("--state-dir", help="the daemon's state directory, if it isn't the settings' stateDir")
+    add_daemon_options(parser)
     parser.add_argument("--force", action="store_true", help="put the file in force even if it locks people out")
     add_output_option(parser)
     parser.set_defaults(run=run)

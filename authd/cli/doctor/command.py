@@ -21,6 +21,7 @@ from authd.cli.doctor.settings import examine_settings
 from authd.cli.doctor.sts import examine_sts
 from authd.cli.doctor.subject import Subject
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.live import add_config_option
 from authd.cli.shared.output import add_output_option, print_json
 from authd.config.settings import Settings
 from authd.core.partitions import REGION
@@ -65,7 +66,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("-c", "--config", default="/etc/authd/config.yaml", help="the settings file (%(default)s)")
+    add_config_option(parser)
     parser.add_argument(
         "--state-dir",
         default=Settings(cluster_id="-").state_dir,

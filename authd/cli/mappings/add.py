@@ -7,8 +7,14 @@ import json
 
 from authd.cli.mappings.applying import add_change_options, change_rules
 from authd.cli.mappings.change import Change
-from authd.cli.mappings.cluster import Rules, add_cluster_options, add_place_option, in_cluster
-from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule, check_rule
+from authd.cli.mappings.cluster import (
+    Rules,
+    add_cluster_options,
+    add_place_option,
+    add_principal_options,
+    in_cluster,
+)
+from authd.cli.mappings.plain_rule import USER, PlainRule, check_rule
 from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = """\
@@ -35,9 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("kind", choices=(USER, ROLE), help="whom the mapping is for")
-    parser.add_argument("--userarn", metavar="ARN", default="", help="the user's ARN")
-    parser.add_argument("--rolearn", metavar="ARN", default="", help="the role's ARN")
+    add_principal_options(parser)
     parser.add_argument(
         "--sso", metavar="SET", default="",
         help="the permission set, as permissionSetName=NAME,accountID=NUMBER[,partition=NAME] or as JSON",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from http import HTTPStatus
 
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.cluster import Rules, read_rules
@@ -35,7 +34,7 @@ async def change_rules(client: APIClient, args: argparse.Namespace, place: str, 
         try:
             await change.apply(client)
         except StatusError as error:
-            if error.code != HTTPStatus.CONFLICT:
+            if not error.is_conflict:
                 raise
             raise CommandError("somebody else has changed the mappings in between: run the command again") from None
     _print(args, change, done=done)

@@ -12,7 +12,7 @@ from authd.cli.mappings.change import Change
 from authd.cli.mappings.config_map import ConfigMapRules
 from authd.cli.mappings.custom_resources import CustomResourceRules
 from authd.cli.mappings.exec_plugin import run_plugin
-from authd.cli.mappings.plain_rule import PlainRule
+from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.reactor_run import run_with_reactor
 from authd.daemon.net.api_tls import APIConnector
@@ -52,6 +52,13 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", metavar="FILE", help="the kubeconfig file (KUBECONFIG, ~/.kube/config)")
     parser.add_argument("--kubeconfig-context", metavar="NAME", default="", help="the context (current-context)")
     parser.add_argument("--master-url", metavar="URL", default="", help="the API server, instead of the kubeconfig's")
+
+
+def add_principal_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that name a user or a role."""
+    parser.add_argument("kind", choices=(USER, ROLE), help="whom the mapping is for")
+    parser.add_argument("--userarn", metavar="ARN", default="", help="the user's ARN")
+    parser.add_argument("--rolearn", metavar="ARN", default="", help="the role's ARN")
 
 
 def add_place_option(parser: argparse.ArgumentParser) -> None:

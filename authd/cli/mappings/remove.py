@@ -6,8 +6,14 @@ import argparse
 
 from authd.cli.mappings.applying import add_change_options, change_rules
 from authd.cli.mappings.change import Change
-from authd.cli.mappings.cluster import Rules, add_cluster_options, add_place_option, in_cluster
-from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule
+from authd.cli.mappings.cluster import (
+    Rules,
+    add_cluster_options,
+    add_place_option,
+    add_principal_options,
+    in_cluster,
+)
+from authd.cli.mappings.plain_rule import USER, PlainRule
 from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = """\
@@ -33,9 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("kind", choices=(USER, ROLE), help="whom the mapping is for")
-    parser.add_argument("--userarn", metavar="ARN", default="", help="the user's ARN")
-    parser.add_argument("--rolearn", metavar="ARN", default="", help="the role's ARN")
+    add_principal_options(parser)
     add_place_option(parser)
     add_cluster_options(parser)
     add_change_options(parser)

@@ -25,10 +25,10 @@ class DaemonNotRunning(CommandError):
 
 def add_daemon_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that find the daemon's state directory."""
+    add_config_option(parser)
     parser.add_argument(
-        "-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, help="the settings file (%(default)s)"
+        "--state-dir", metavar="DIR", help="the daemon's state directory, if it isn't the settings' stateDir"
     )
-    parser.add_argument("--state-dir", metavar="DIR", help="the daemon's state directory, if it isn't the settings'")
 
 
 def add_config_option(parser: argparse.ArgumentParser) -> None:

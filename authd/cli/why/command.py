@@ -11,6 +11,7 @@ from pathlib import Path
 
 from authd.cli.shared.columns import print_columns
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.live import DEFAULT_CONFIG
 from authd.cli.shared.output import add_output_option, counted, print_json, print_table, print_text, visible
 from authd.cli.shared.settings_file import read_settings
 from authd.cli.why.explanation import Explanation, explain_record
@@ -23,7 +24,6 @@ from authd.core.errors import ConfigError
 _FOUND, _NOT_FOUND = 0, 1
 #: Files of a rotated audit log that are read besides the newest.
 _MAX_ROTATED = 9
-_DEFAULT_CONFIG = "/etc/authd/config.yaml"
 _REFERENCE = re.compile(r"(?:.*\breference )?([0-9a-f]{8})\b.*", re.IGNORECASE | re.DOTALL)
 
 _DESCRIPTION = """\
@@ -67,7 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     parser.add_argument("--unit", default="authd", help="the systemd unit, in the journal (%(default)s)")
     parser.add_argument(
-        "-c", "--config", metavar="FILE", help=f"the settings file, for the outcome today ({_DEFAULT_CONFIG})"
+        "-c", "--config", metavar="FILE", help=f"the settings file, for the outcome today ({DEFAULT_CONFIG})"
     )
     add_output_option(parser)
 
@@ -107,10 +107,10 @@ def _settings(config: str | None) -> Loaded | None:
     """Load the settings file. The usual one may be missing or broken, for the log is enough to explain a decision."""
     if config is not None:
         return read_settings(config, {})
-    if not Path(_DEFAULT_CONFIG).exists():
+    if not Path(DEFAULT_CONFIG).exists():
         return None
     try:
-        return read_settings(_DEFAULT_CONFIG, {})
+        return read_settings(DEFAULT_CONFIG, {})
     except (CommandError, ConfigError):
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from twisted.python.components import Componentized
 
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError
+from authd.core.partitions import Partition
 from authd.daemon import wiring
 from authd.daemon.certificates.serving_certificate import CLOCK_SECONDS
 from authd.daemon.command_line.options import Options
@@ -110,6 +111,31 @@ class AuthdService(MultiService):
     def _start(self) -> None:
         path = self._options.settings_file
         partitions = load_partitions()
+        mounted_file = self._start_sources(path, partitions)
+        settings = self._in_force.settings
+        partition = partitions[settings.partition]
+        self._warn_of_flags(settings)
+        self._certificate = wiring.serving_certificate(settings)
+        self._reactor.installNameResolver(SharedResolver(self._reactor.nameResolver, self._reactor.seconds))
+        self._sts = sts_access(self._reactor, settings, partition)
+        self._names = instance_names(self._reactor, settings, partition, self._in_thread)
+        reviews = self._reviews = wiring.webhook(
+            self._reactor,
+            self._in_force,
+            self._sts,
+            self._names,
+            metrics=self._metrics,
+            seen=self._seen,
+            output=self._output,
+        )
+        wiring.publish_state(self._metrics, self._in_force, self._sources, self._certificate)
+        self._listen(settings, reviews)
+        self._watch_files(settings, path)
+        self._start_loops(reviews)
+        self._open_status_socket(mounted_file, path)
+        self._reactor.callWhenRunning(self._ready)
+
+    def _start_sources(self, path: Path | None, partitions: Mapping[str, Partition]) -> MountedFile:
         mounted_file = MountedFile(
             path,
             partitions=partitions,
@@ -133,37 +159,23 @@ class AuthdService(MultiService):
         for source in others:
             source.start()
         self._sources = (mounted_file, *others)
-        settings = self._in_force.settings
-        self._warn_of_flags(settings)
-        self._certificate = wiring.serving_certificate(settings)
-        self._every(CLOCK_SECONDS, self._certificate.check_clock)
-        self._reactor.installNameResolver(SharedResolver(self._reactor.nameResolver, self._reactor.seconds))
-        self._sts = sts_access(self._reactor, settings, partitions[settings.partition])
-        self._names = instance_names(self._reactor, settings, partitions[settings.partition], self._in_thread)
-        reviews = self._reviews = wiring.webhook(
-            self._reactor,
-            self._in_force,
-            self._sts,
-            self._names,
-            metrics=self._metrics,
-            seen=self._seen,
-            output=self._output,
-        )
-        wiring.publish_state(self._metrics, self._in_force, self._sources, self._certificate)
-        self._listen(settings, reviews)
+        return mounted_file
+
+    def _watch_files(self, settings: Settings, path: Path | None) -> None:
         certificate = StateFiles(folder=Path(settings.state_dir)).certificate
         files = [certificate, *map(Path, self._sts.endpoints.ca_files), *([] if path is None else [path])]
         for watched in (place for file in files for place in watched_places(file)):
             watcher = DirectoryWatcher(self._reactor, watched, self._check_files)
             watcher.start()
             self._watchers.append(watcher)
+
+    def _start_loops(self, reviews: wiring.Reviews) -> None:
+        lag = ReactorLag(self._reactor.seconds)
+        wiring.publish_load(self._metrics, self._listener, lag)
+        self._every(CLOCK_SECONDS, self._certificate.check_clock)
         self._every(LOOK_SECONDS, Descriptors().check)
         self._every(REPORT_SECONDS, reviews.decisions.report_omitted)
-        lag = ReactorLag(self._reactor.seconds)
         self._every(MEASURE_SECONDS, lag.measure)
-        wiring.publish_load(self._metrics, self._listener, lag)
-        self._open_status_socket(mounted_file, path)
-        self._reactor.callWhenRunning(self._ready)
 
     def _warn_of_flags(self, settings: Settings) -> None:
         idle = self._options.without_effect(settings.backend_mode)

@@ -108,9 +108,7 @@ def webhook(
     settings = in_force.settings
     limiter = CallLimiter(clock=reactor, concurrency=settings.sts.concurrency, rate=settings.sts.calls_per_second)
     breakers = CircuitBreakers(seconds=reactor.seconds)
-    metrics.gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: limiter.in_flight)
-    metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
-    metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
+    _publish_calls(metrics, limiter, breakers)
     sts.client.on_response = metrics.peer.responded
     names.called = partial(metrics.peer.count, "ec2_describe_instances_calls")
     measured = MeasuredSTS(sts.client.ask, metrics)
@@ -143,6 +141,13 @@ def webhook(
         metrics=partial(exposition, metrics) if settings.webhook_metrics else None,
     )
     metrics.gauge("authd_reviews_in_flight", "Reviews that are not answered yet.", lambda: factory.under_review)
+    return Reviews(factory, limiter, breakers, decisions, audit, recent, measured.recent)
+
+
+def _publish_calls(metrics: Metrics, limiter: CallLimiter, breakers: CircuitBreakers) -> None:
+    metrics.gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: limiter.in_flight)
+    metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
+    metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
     metrics.families.append(
         LabelledGauge(
             name="authd_sts_circuit_open",
@@ -151,7 +156,6 @@ def webhook(
             values=lambda: dict.fromkeys(breakers.failing(), 1.0),
         )
     )
-    return Reviews(factory, limiter, breakers, decisions, audit, recent, measured.recent)
 
 
 def _audit_log(settings: Settings, metrics: Metrics) -> AuditLog | None:

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from authd.daemon.http.deadlines import SWEEP_SECONDS
 from authd.daemon.net.server_tls import SwappableServerTLS
-from authd.daemon.net.tls import TLSConnection, TLSFactory
+from authd.daemon.net.tls import TLSBatches, TLSConnection, TLSFactory
 from authd.daemon.webhook import WebhookFactory
 
 #: Largest number of connections. One costs some 50 KB. kube-apiserver opens one for each review in flight.
@@ -39,9 +39,14 @@ class _CappedTLS(TLSFactory):
     """Encrypts and counts connections. At the limit, a new connection replaces an idle one."""
 
     def __init__(
-        self, tls: SwappableServerTLS, webhook: WebhookFactory, limit: int, handshakes: HandshakeRecorder | None
+        self,
+        tls: SwappableServerTLS,
+        webhook: WebhookFactory,
+        limit: int,
+        handshakes: HandshakeRecorder | None,
+        batches: TLSBatches | None,
     ) -> None:
-        super().__init__(tls, webhook)
+        super().__init__(tls, webhook, batches)
         self._handshakes = handshakes
         self._webhook = webhook
         self._limit = limit
@@ -69,10 +74,11 @@ class WebhookListener:
         webhook: WebhookFactory,
         tls: SwappableServerTLS,
         handshakes: HandshakeRecorder | None = None,
+        batches: TLSBatches | None = None,
     ) -> None:
         self._reactor = reactor
         self._webhook = webhook
-        self._factory = _CappedTLS(tls, webhook, MAX_CONNECTIONS, handshakes)
+        self._factory = _CappedTLS(tls, webhook, MAX_CONNECTIONS, handshakes, batches)
         self._sweeping = task.LoopingCall(webhook.deadlines.sweep)
         self._sweeping.clock = reactor
         self._port: IListeningPort | None = None

@@ -26,12 +26,14 @@ from authd.daemon import wiring
 from authd.daemon.certificates.serving_certificate import CLOCK_SECONDS
 from authd.daemon.command_line.options import Options
 from authd.daemon.ec2_setup import instance_names
+from authd.daemon.event_loop import Turns
 from authd.daemon.fd_monitor import LOOK_SECONDS, Descriptors
 from authd.daemon.health import HealthFactory
 from authd.daemon.http.deadlines import SWEEP_SECONDS
 from authd.daemon.listener import WebhookListener
 from authd.daemon.net.local_address import local_address
 from authd.daemon.net.shared_resolver import SharedResolver
+from authd.daemon.net.tls import TLSBatches
 from authd.daemon.other_sources import other_sources
 from authd.daemon.sighup import HangUps
 from authd.daemon.socket_activation import inherited_endpoint
@@ -75,6 +77,8 @@ class AuthdService(MultiService):
         self._ports: list[IListeningPort] = []
         self._watchers: list[DirectoryWatcher] = []
         self._output = LogOutput(sys.stdout)
+        self._log_filter = LogFilter(log_observer(self._output, options["log-format"]))
+        self._log_filter.level = LogLevel.lookupByName(options.log_level)
         self._metrics = Metrics()
         self._seen = SeenIdentities(time.monotonic)
         self._sources: tuple[Source, ...] = ()
@@ -84,10 +88,8 @@ class AuthdService(MultiService):
         super().setServiceParent(parent)
         HangUps(self._reactor, self._hang_up).take()  # a SIGHUP takes effect once the reactor runs
         if isinstance(parent, Componentized):
-            log_filter = LogFilter(log_observer(self._output, self._options["log-format"]))
-            log_filter.level = LogLevel.lookupByName(self._options.log_level)
-            log_filter.install(self._reactor)
-            parent.setComponent(ILogObserver, log_filter)
+            self._log_filter.install(self._reactor)
+            parent.setComponent(ILogObserver, self._log_filter)
 
     def startService(self) -> None:
         """Read the settings, build the parts, bind the ports and begin. Exits with a logged reason on any failure."""
@@ -117,7 +119,9 @@ class AuthdService(MultiService):
         self._warn_of_flags(settings)
         self._certificate = wiring.serving_certificate(settings)
         self._reactor.installNameResolver(SharedResolver(self._reactor.nameResolver, self._reactor.seconds))
-        self._sts = sts_access(self._reactor, settings, partition)
+        turns = Turns(self._reactor)
+        self._batches = TLSBatches(turns)
+        self._sts = sts_access(self._reactor, settings, partition, turns=turns, batches=TLSBatches(turns))
         self._names = instance_names(self._reactor, settings, partition, self._in_thread)
         reviews = self._reviews = wiring.webhook(
             self._reactor,
@@ -127,6 +131,8 @@ class AuthdService(MultiService):
             metrics=self._metrics,
             seen=self._seen,
             output=self._output,
+            is_debug=lambda: self._log_filter.is_debug,
+            turns=turns,
         )
         wiring.publish_state(self._metrics, self._in_force, self._sources, self._certificate)
         self._listen(settings, reviews)
@@ -202,7 +208,7 @@ class AuthdService(MultiService):
         # One thread for each possible look-up of a host name, because a look-up can't be cancelled.
         self._reactor.suggestThreadPoolSize(max(10, min(settings.sts.concurrency, 64)))
         self._listener = WebhookListener(
-            self._reactor, reviews.factory, self._certificate.tls, HandshakeLog(self._metrics)
+            self._reactor, reviews.factory, self._certificate.tls, HandshakeLog(self._metrics), self._batches
         )
         endpoint = inherited_endpoint(self._reactor) or _tcp(
             self._reactor, settings.port, local_address("server.address", settings.address)

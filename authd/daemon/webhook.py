@@ -25,7 +25,7 @@ from authd.core.token_review import (
     decode_review,
     error_text,
 )
-from authd.daemon.event_loop import TurnBatch
+from authd.daemon.event_loop import TurnBatch, Turns
 from authd.daemon.http.server import JSON, TEXT, BoundedFactory, BoundedRequest
 
 _log = Logger(namespace="authd.webhook")
@@ -102,7 +102,7 @@ class WebhookRequest(BoundedRequest):
             self.refuse(400, str(error))
             return
         self._api_version, self._started = review.api_version, self.factory.seconds()
-        self.factory.under_review += 1
+        self.factory.turns.reviews += 1
         deciding = Deferred.fromCoroutine(self.factory.authenticator.decide(review))
         deciding.addCallbacks(self._decided, self._broken)
 
@@ -132,10 +132,10 @@ class WebhookRequest(BoundedRequest):
         except Exception:  # as above
             self._broken(Failure())
         else:
-            self.factory.under_review -= 1
+            self.factory.turns.reviews -= 1
 
     def _broken(self, failure: Failure) -> None:
-        self.factory.under_review -= 1
+        self.factory.turns.reviews -= 1
         _log.failure("answering a review failed", failure)
         if not self.answered:
             self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
@@ -144,8 +144,8 @@ class WebhookRequest(BoundedRequest):
 class WebhookFactory(BoundedFactory):
     """The shared state of the webhook's requests.
 
-    `encoder` returns the encoder of the settings in force. `under_review` counts the reviews in progress. `decided`
-    collects the requests whose decisions were made in one reactor turn: all are recorded, then all are answered.
+    `encoder` returns the encoder of the settings in force. `turns` counts the reviews in progress. `decided` collects
+    the requests whose decisions were made in one reactor turn: all are recorded, then all are answered.
     `metrics` returns the content type and the body of `/metrics`, and is None if only the health port serves them.
     """
 
@@ -158,14 +158,21 @@ class WebhookFactory(BoundedFactory):
         records: DecisionRecorder,
         encoder: Callable[[], ReviewEncoder],
         metrics: Callable[[], tuple[bytes, bytes]] | None = None,
+        *,
+        turns: Turns | None = None,
     ) -> None:
         super().__init__(reactor)
         self.metrics = metrics
         self.authenticator = authenticator
         self.records = records
         self.encoder = encoder
-        self.under_review = 0
-        self.decided: TurnBatch[WebhookRequest] = TurnBatch(reactor, self._answer_all)
+        self.turns = turns or Turns(reactor)
+        self.decided: TurnBatch[WebhookRequest] = self.turns.batch(self._answer_all)
+
+    @property
+    def under_review(self) -> int:
+        """The number of reviews in progress."""
+        return self.turns.reviews
 
     def _answer_all(self, requests: list[WebhookRequest]) -> None:
         now = self.seconds()

@@ -25,6 +25,7 @@ from authd.core.token import PresignedTokens
 from authd.core.token_review import ReviewEncoder
 from authd.daemon.certificates.serving_certificate import ServingCertificate
 from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig
+from authd.daemon.event_loop import Turns
 from authd.daemon.health import Check, exposition
 from authd.daemon.listener import WebhookListener
 from authd.daemon.status.report import StatusReport
@@ -103,6 +104,8 @@ def webhook(
     metrics: Metrics,
     seen: SeenIdentities,
     output: LogOutput,
+    is_debug: Callable[[], bool],
+    turns: Turns,
 ) -> Reviews:
     """Connect the authenticator to STS, the mapping tables and the log."""
     settings = in_force.settings
@@ -111,7 +114,7 @@ def webhook(
     _publish_calls(metrics, limiter, breakers)
     sts.client.on_response = metrics.peer.responded
     names.called = partial(metrics.peer.count, "ec2_describe_instances_calls")
-    measured = MeasuredSTS(sts.client.ask, metrics)
+    measured = MeasuredSTS(sts.client.ask, metrics, is_debug)
     authenticator = Authenticator(
         tokens=PresignedTokens(hosts=sts.hosts, max_length=settings.max_token_length),
         ask_sts=measured,
@@ -139,6 +142,7 @@ def webhook(
         decisions,
         lambda: _encoder(in_force.settings),
         metrics=partial(exposition, metrics) if settings.webhook_metrics else None,
+        turns=turns,
     )
     metrics.gauge("authd_reviews_in_flight", "Reviews that are not answered yet.", lambda: factory.under_review)
     return Reviews(factory, limiter, breakers, decisions, audit, recent, measured.recent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from authd.daemon.event_loop import MOST, TurnBatch
+from authd.daemon.event_loop import MOST, TurnBatch, Turns
 
 
 class Collected:
@@ -91,3 +91,16 @@ def test_a_failure_takes_nothing_else_along() -> None:
     together.add(2)
     clock.advance(0)
     assert handed_on == [[1], [2]]
+
+
+@pytest.mark.parametrize("reviews", [0, 1, 2])
+def test_an_item_waits_only_among_several_reviews(reviews: int) -> None:
+    """A review on its own has nothing to be batched with."""
+    clock = Clock()
+    handed_on: list[list[int]] = []
+    turns = Turns(clock)
+    turns.reviews = reviews
+    turns.batch(handed_on.append).add(1)
+    assert handed_on == ([] if reviews > 1 else [[1]])
+    clock.advance(0)
+    assert handed_on == [[1]]

@@ -445,23 +445,33 @@ def test_a_turns_decisions_are_recorded_before_any_is_answered(webhook: Webhook)
     """The decisions of one turn are recorded in one piece first: no response leaves without its record."""
     records = journal(webhook)
     others = [webhook.connect() for _ in range(2)]
+    webhook.factory.turns.reviews += 1  # another one's call to STS takes longer
     for transport in (webhook.transport, *others):
         transport.protocol.dataReceived(post(review_bytes()))
     assert records.order == []
-    assert webhook.factory.under_review == 3
+    assert webhook.factory.under_review == 4
     webhook.clock.advance(0.5)
     assert records.order == ["begin", "record", "record", "record", "end"]
     assert records.answered_by_then == 0
     assert [elapsed for _, elapsed, _ in records.decisions] == [0.5] * 3
     for transport in (webhook.transport, *others):
         assert parts(transport.value())[0] == 200
-    assert webhook.factory.under_review == 0
+    assert webhook.factory.under_review == 1
+
+
+def test_a_review_on_its_own_is_answered_in_its_turn(webhook: Webhook) -> None:
+    """Without other reviews in progress, nothing waits for the end of the turn."""
+    records = journal(webhook)
+    webhook.transport.protocol.dataReceived(post(review_bytes()))
+    assert records.order == ["begin", "record", "end"]
+    assert parts(webhook.transport.value())[0] == 200
 
 
 def test_a_record_that_breaks_is_one_500(webhook: Webhook) -> None:
     """A decision that can't be recorded grants no access, and the others of its turn are answered."""
     records = journal(webhook)
     other = webhook.connect()
+    webhook.factory.turns.reviews += 1
 
     def broken(decision: Decision, elapsed: float, status: int) -> None:
         if not records.order[1:]:
@@ -477,12 +487,13 @@ def test_a_record_that_breaks_is_one_500(webhook: Webhook) -> None:
     assert records.order == ["begin", "broken", "record", "end"]
     assert [parts(transport.value())[0] for transport in (webhook.transport, other)] == [500, 200]
     assert len([event for event in events if "log_failure" in event]) == 1
-    assert webhook.factory.under_review == 0
+    assert webhook.factory.under_review == 1
 
 
 def test_an_answer_that_breaks_is_one_500(webhook: Webhook) -> None:
     """A response that can't be encoded is a 500 for that request alone."""
     other = webhook.connect()
+    webhook.factory.turns.reviews += 1
     good = decision(ALLOWED)
     answers = [good._replace(user=object()), good]
     webhook.authenticator.answer = lambda _: answers.pop(0)
@@ -492,7 +503,7 @@ def test_an_answer_that_breaks_is_one_500(webhook: Webhook) -> None:
         webhook.clock.advance(0)
     assert [parts(transport.value())[0] for transport in (webhook.transport, other)] == [500, 200]
     assert len([event for event in events if "log_failure" in event]) == 1
-    assert webhook.factory.under_review == 0
+    assert webhook.factory.under_review == 1
 
 
 def test_a_request_for_something_else_ends_its_connection(webhook: Webhook) -> None:

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from zope.interface import implementer
 
-from authd.daemon.net.tls import TLSFactory
+from authd.daemon.net.tls import TLSBatches, TLSFactory
 
 #: Forward secrecy and authenticated encryption for TLS 1.2. TLS 1.3 has nothing else.
 AEAD_SUITES = (
@@ -94,11 +94,12 @@ class VerifiedHost:
 class VerifiedTLSEndpoint:
     """An endpoint for TLS with a verified host, over the stream of another endpoint."""
 
-    def __init__(self, host: VerifiedHost, stream: IStreamClientEndpoint) -> None:
+    def __init__(self, host: VerifiedHost, stream: IStreamClientEndpoint, batches: TLSBatches | None = None) -> None:
         self._host = host
         self._stream = stream
+        self._batches = batches
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect. The protocol's data is sent only after a successful handshake."""
-        factory = TLSFactory(self._host, protocolFactory)
+        factory = TLSFactory(self._host, protocolFactory, self._batches)
         return self._stream.connect(factory).addCallback(lambda wrapper: cast("Any", wrapper).wrappedProtocol)

@@ -20,7 +20,7 @@ from twisted.web.iweb import IAgent
 from authd.core.caller_identity import CallerIdentity, parse_answer
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
-from authd.daemon.event_loop import TurnBatch
+from authd.daemon.event_loop import TurnBatch, Turns
 from authd.daemon.http.headers import FixedHeaders
 from authd.daemon.http.response_parser import BadResponse
 from authd.daemon.net.http_proxy import ProxyRefused
@@ -82,9 +82,9 @@ def _words(error: Exception) -> str:
     return os.strerror(number) if isinstance(number, int) else type(error).__name__
 
 
-def _start_all(turns: list[Deferred[None]]) -> None:
-    for turn in turns:
-        turn.callback(None)
+def _start_all(starts: list[Deferred[None]]) -> None:
+    for start in starts:
+        start.callback(None)
 
 
 class STSClient:
@@ -103,6 +103,7 @@ class STSClient:
         partition: str,
         timeout: float,
         route: Callable[[str], str] = str,
+        turns: Turns | None = None,
     ) -> None:
         self._reactor = reactor
         self._route = route
@@ -111,14 +112,14 @@ class STSClient:
         self._headers = FixedHeaders({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition
         self._timeout = timeout
-        self._turns: TurnBatch[Deferred[None]] = TurnBatch(reactor, _start_all)
+        self._starts: TurnBatch[Deferred[None]] = (turns or Turns(reactor)).batch(_start_all)
         self.on_response: Callable[[int], None] = lambda _status: None
 
     async def ask(self, request: PresignedRequest) -> CallerIdentity:
         """Return the signer's identity. Raises `Denied`, or `Unavailable` at the latest at the deadline."""
-        turn: Deferred[None] = Deferred()
-        self._turns.add(turn)  # saves 15 % of a review's CPU, see `TurnBatch`
-        await turn
+        start: Deferred[None] = Deferred()
+        self._starts.add(start)  # saves 6 % of a review's CPU, see `event_loop`
+        await start
         call = self._http.request(
             "GET",
             _CheckedURL(f"https://{request.host}{request.target}"),

@@ -15,6 +15,7 @@ from authd.core.errors import ConfigError, Problem
 from authd.core.partitions import ExtraEndpoint
 from authd.daemon.net.client_tls import VerifiedHost, VerifiedTLSEndpoint, trust_context
 from authd.daemon.net.http_proxy import TunnelEndpoint
+from authd.daemon.net.tls import TLSBatches
 
 _log = Logger(namespace="authd.sts")
 
@@ -35,10 +36,12 @@ class STSEndpoints:
         ca_file: str | None = None,
         proxy: tuple[str, int] | None = None,
         extra: Iterable[ExtraEndpoint] = (),
+        batches: TLSBatches | None = None,
     ) -> None:
         self._reactor = reactor
         self._connect_timeout = connect_timeout
         self._proxy = proxy
+        self._batches = batches
         self._extra = {endpoint.host: endpoint for endpoint in extra}
         self._ca_file = ca_file
         files = {ca_file, *(endpoint.ca_file or ca_file for endpoint in self._extra.values())} - {None}
@@ -88,7 +91,7 @@ class STSEndpoints:
         ca_file = extra.ca_file or self._ca_file
         context = self._contexts[ca_file] = self._contexts.get(ca_file) or _readable(ca_file)
         creator = VerifiedHost(host, context)
-        return VerifiedTLSEndpoint(creator, self._stream(extra))
+        return VerifiedTLSEndpoint(creator, self._stream(extra), self._batches)
 
     def _stream(self, extra: ExtraEndpoint) -> IStreamClientEndpoint:
         if extra.connect is not None:

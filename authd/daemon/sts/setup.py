@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from authd.config.settings import Settings
 from authd.core.partitions import Partition, STSHosts
+from authd.daemon.event_loop import Turns
+from authd.daemon.net.tls import TLSBatches
 from authd.daemon.sts.agent import STSAgent
 from authd.daemon.sts.client import STSClient
 from authd.daemon.sts.endpoints import STSEndpoints
@@ -20,12 +22,24 @@ class STSAccess(NamedTuple):
     endpoints: STSEndpoints
 
 
-def sts_access(reactor: Any, settings: Settings, partition: Partition) -> STSAccess:
+def sts_access(
+    reactor: Any,
+    settings: Settings,
+    partition: Partition,
+    *,
+    turns: Turns | None = None,
+    batches: TLSBatches | None = None,
+) -> STSAccess:
     """Build the access to STS. Connects to nothing. Raises `ConfigError` if a CA file is unusable."""
     sts = settings.sts
     hosts = STSHosts(partition=partition, extra_regions=sts.extra_regions, extra_endpoints=sts.endpoints)
     endpoints = STSEndpoints(
-        reactor, connect_timeout=sts.timeout, ca_file=sts.ca_file, proxy=sts.proxy, extra=sts.endpoints
+        reactor,
+        connect_timeout=sts.timeout,
+        ca_file=sts.ca_file,
+        proxy=sts.proxy,
+        extra=sts.endpoints,
+        batches=batches,
     )
     agent = STSAgent(reactor, endpoints)
     client = STSClient(
@@ -35,5 +49,6 @@ def sts_access(reactor: Any, settings: Settings, partition: Partition) -> STSAcc
         partition=settings.partition,
         timeout=sts.timeout,
         route=endpoints.route,
+        turns=turns,
     )
     return STSAccess(hosts, client, agent, endpoints)

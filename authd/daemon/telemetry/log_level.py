@@ -27,6 +27,11 @@ class LogFilter:
         if event["log_level"] >= self.level:
             self._observer(event)
 
+    @property
+    def is_debug(self) -> bool:
+        """Whether events at the level `debug` are passed on."""
+        return bool(self.level <= LogLevel.debug)
+
     def switch(self) -> None:
         """Switch to the next level, and log it."""
         self.level = _LEVELS[(_LEVELS.index(self.level) + 1) % len(_LEVELS)]

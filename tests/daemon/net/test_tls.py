@@ -1,8 +1,12 @@
-"""TLS over memory: data arrives whole and in order however it is cut, and any fault ends the connection."""
+"""TLS over memory: data arrives whole and in order however it is cut, and any fault ends the connection.
+
+Each test runs twice: with connections that pass data on and send it at once, and with connections in batches.
+"""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -13,16 +17,38 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from authd.daemon.net.client_tls import VerifiedHost, trust_context
+from authd.daemon.event_loop import Turns
+from authd.daemon.net.client_tls import VerifiedHost
 from authd.daemon.net.server_tls import SwappableServerTLS
-from authd.daemon.net.tls import EagerWriter, Records, TLSConnection, TLSFactory
+from authd.daemon.net.tls import EagerWriter, Records, TLSBatches, TLSConnection, TLSFactory
 from tests.daemon.fakes import StrictTransport
 from tests.daemon.tls import Pair, issue
 
 HOST = "sts.us-east-1.amazonaws.com"
+
+
+class Reactor:
+    """The batches of a test's connections, if there are any, and the clock that ends their turns."""
+
+    clock = Clock()
+    batches: TLSBatches | None = None
+
+
+@pytest.fixture(autouse=True, params=["at once", "in batches"])
+def batches(request: pytest.FixtureRequest) -> Iterator[TLSBatches | None]:
+    turns = Turns(Reactor.clock)
+    turns.reviews = 2
+    Reactor.batches = TLSBatches(turns) if request.param == "in batches" else None
+    yield Reactor.batches
+    Reactor.batches = None
+
+
+def end_turn() -> None:
+    Reactor.clock.advance(0)
 
 
 class Socket:
@@ -62,6 +88,7 @@ class Wire(StrictTransport):
         return self.socket
 
     def take(self) -> bytes:
+        end_turn()
         sent, self.socket.sent = b"".join(self.socket.sent), []
         return sent
 
@@ -71,35 +98,24 @@ class Speaker(Protocol):
 
     def __init__(self, says: bytes = b"") -> None:
         self.says = says
-        self.heard: list[bytes] = []
+        self.received: list[bytes] = []
         self.ended: list[Failure] = []
+
+    @property
+    def heard(self) -> list[bytes]:
+        """The data of all turns up to now."""
+        end_turn()
+        return self.received
 
     def connectionMade(self) -> None:
         if self.says:
             self.transport.write(self.says)
 
     def dataReceived(self, data: bytes) -> None:
-        self.heard.append(data)
+        self.received.append(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.ended.append(reason)
-
-
-@pytest.fixture(scope="module")
-def authority() -> Pair:
-    return issue(None, None, common_name="authority")
-
-
-@pytest.fixture(scope="module")
-def server_tls(authority: Pair) -> SwappableServerTLS:
-    return SwappableServerTLS(issue(authority, [x509.DNSName(HOST)]).server_context())
-
-
-@pytest.fixture(scope="module")
-def client_tls(authority: Pair, tmp_path_factory: pytest.TempPathFactory) -> VerifiedHost:
-    file = tmp_path_factory.mktemp("ca") / "ca.pem"
-    file.write_bytes(authority.pem)
-    return VerifiedHost(HOST, trust_context(str(file)))
 
 
 class Pairing:
@@ -111,7 +127,7 @@ class Pairing:
         self.ends = [self._end(client_tls, self.client), self._end(server_tls, self.server)]
 
     def _end(self, tls: Any, speaker: Speaker) -> Wire:
-        self.factory = TLSFactory(tls, Factory.forProtocol(lambda: speaker))
+        self.factory = TLSFactory(tls, Factory.forProtocol(lambda: speaker), Reactor.batches)
         wire = Wire()
         wire.protocol = self.factory.buildProtocol(None)
         wire.protocol.makeConnection(wire)
@@ -161,11 +177,13 @@ def test_data_arrives_whole_and_in_order(
 
 def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
     """Records that arrive together are delivered together, as one piece. Data sent between two pieces follows."""
+    client, server = pairing.ends
+    sent = b""
     for word in (b"one", b"two", b"three"):
         pairing.client.transport.write(word)
-    client, server = pairing.ends
-    sent = client.take()
+        sent += client.take()
     server.protocol.dataReceived(sent[:-1])
+    assert pairing.server.heard == [b"onetwo"]
     server.protocol.dataReceived(sent[-1:])
     assert pairing.server.heard == [b"onetwo", b"three"]
 
@@ -417,6 +435,8 @@ def test_half_a_record_is_unread(pairing: Pairing) -> None:
         client.socket = near
         assert client.protocol.has_unread()
         client.protocol.dataReceived(record[-1:])
+        assert client.protocol.has_unread() == (Reactor.batches is not None)
+        assert pairing.client.heard == [b"late"]
         assert not client.protocol.has_unread()
 
 

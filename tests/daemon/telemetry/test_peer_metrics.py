@@ -61,7 +61,7 @@ def test_responses() -> None:
         UnavailableReason.STS_BAD_ANSWER,
     ):
         error = Unavailable(reason, "no")
-        measured = MeasuredSTS(lambda _, error=error: fail(error), metrics)
+        measured = MeasuredSTS(lambda _, error=error: fail(error), metrics, lambda: False)
         Deferred.fromCoroutine(measured(presigned())).addErrback(lambda _: None)
     counted = figures(metrics)
     assert counted['aws_iam_authenticator_sts_responses_total{ResponseCode="200"}'] == 1

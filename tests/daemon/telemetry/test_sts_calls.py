@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import LogEvent, globalLogPublisher
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import Unavailable, UnavailableReason
@@ -17,10 +18,23 @@ def test_success_and_failure_are_observed() -> None:
     metrics = Metrics()
     failure = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
     answers: list[Deferred[CallerIdentity]] = [succeed(identity()), fail(failure)]
-    measured = MeasuredSTS(lambda _: answers.pop(0), metrics)
+    measured = MeasuredSTS(lambda _: answers.pop(0), metrics, lambda: False)
     assert Deferred.fromCoroutine(measured(presigned())).result == identity()
     ended = Deferred.fromCoroutine(measured(presigned()))
     ended.addErrback(lambda reason: reason.value)
     assert ended.result is failure
     assert metrics.sts_durations.buckets[-1] == ("+Inf", 2.0)
     assert pytest.approx(metrics.sts_durations.total, abs=5) == 0
+
+
+@pytest.mark.parametrize("is_debug", [False, True])
+def test_a_call_is_logged_at_the_level_debug_alone(is_debug: bool) -> None:
+    """Without that level, no event is made at all."""
+    events: list[LogEvent] = []
+    measured = MeasuredSTS(lambda _: succeed(identity()), Metrics(), lambda: is_debug)
+    globalLogPublisher.addObserver(events.append)
+    try:
+        Deferred.fromCoroutine(measured(presigned()))
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert [event["outcome"] for event in events] == (["ok"] if is_debug else [])

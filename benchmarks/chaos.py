@@ -1,7 +1,8 @@
 """Chaos: hundreds of users log in while everything goes wrong at once, and each response is judged by the truth.
 
 The daemon is real and has its socket from a service manager. The emulated STS verifies signatures, one process for each
-host. The client behaves like kube-apiserver. Restarts, SIGKILL, good and broken settings, new certificates, faults of
+host. A fifth of the users log in through a real kube-apiserver if `make e2e-assets` has built one, and all others by a
+client that behaves like it. Restarts, SIGKILL, good and broken settings, new certificates, faults of
 each STS host, floods, clock jumps and a full disk come at random. From the project's root, as root for the full disk:
 
   python -m benchmarks.chaos --minutes 30
@@ -24,14 +25,19 @@ from pathlib import Path
 from authd.emulator.process import EmulatorProcess
 from benchmarks.chaotic.daemon import ChaosDaemon
 from benchmarks.chaotic.events import Chaos
-from benchmarks.chaotic.traffic import HOSTS, Traffic
+from benchmarks.chaotic.traffic import HOSTS, THROUGH_REAL, Traffic
 from benchmarks.chaotic.truth import Generation, Truth
 from benchmarks.clients.apiserver import APIServer
 from benchmarks.clients.company import STRANGERS_ACCOUNT, users, write_directory
+from benchmarks.clients.real_apiserver import RealAPIServer
 from benchmarks.processes import choose_cores
 from benchmarks.servers.daemon import SETTLE_SECONDS
+from tests.e2e.rig.assets import find_assets
+from tests.e2e.rig.control_plane import ControlPlane
 
 _STRANGERS, _UNMAPPED = 20, 50
+#: One of this many users logs in through a real kube-apiserver.
+_REAL_SHARE = 5
 #: Seconds between two looks at log, memory and descriptors, and for open connections to close at the end.
 _SAMPLE_SECONDS, _COOL_DOWN_SECONDS = 5.0, 15.0
 #: Seconds between two looks at the machine, and the delay of one that counts as a stall.
@@ -72,7 +78,11 @@ async def _run(arguments: argparse.Namespace, chaos: Chaos) -> tuple[int, int, f
     before = daemon.descriptors()
     supervision = asyncio.create_task(daemon.supervise())
     work = [_watch(chaos), chaos.run(), *(_watch_machine(chaos, host) for host in ("", *HOSTS))]
-    work += [traffic.known_user(user) for user in traffic.known]
+    if traffic.real is None:
+        work += [traffic.known_user(user) for user in traffic.known]
+    else:
+        work += [traffic.known_user_of(traffic.real, user) for user in traffic.known[::_REAL_SHARE]]
+        work += [traffic.known_user(user) for n, user in enumerate(traffic.known) if n % _REAL_SHARE]
     work += [traffic.stranger() for _ in range(_STRANGERS)]
     tasks = [asyncio.create_task(each) for each in work]
     done, _ = await asyncio.wait(tasks, timeout=arguments.minutes * 60, return_when=asyncio.FIRST_COMPLETED)
@@ -82,6 +92,8 @@ async def _run(arguments: argparse.Namespace, chaos: Chaos) -> tuple[int, int, f
     for task in done:
         task.result()  # they never end by themselves: this raises what went wrong
     traffic.api.close()
+    if traffic.real is not None:
+        traffic.real.close()
     chaos.flood_api.close()
     await asyncio.sleep(_COOL_DOWN_SECONDS)
     supervision.cancel()
@@ -110,8 +122,16 @@ async def _set_up(arguments: argparse.Namespace, folder: Path, core: int, stack:
     daemon.start()
     await daemon.wait_until_ready()
     trust.load_verify_locations(daemon.disk.folder / "ca.pem")
+    if (assets := find_assets()) is not None:
+        cluster = ControlPlane(_new(folder / "cluster"), assets, folder / "daemon" / "kubeconfig.yaml", "v1")
+        traffic.real = RealAPIServer(stack.enter_context(cluster))
     await asyncio.sleep(SETTLE_SECONDS)
     return chaos
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _report(arguments: argparse.Namespace, chaos: Chaos, at_rest: tuple[int, int, float]) -> bool:
@@ -121,9 +141,11 @@ def _report(arguments: argparse.Namespace, chaos: Chaos, at_rest: tuple[int, int
     journal_faults = [f"{journal.leaks} secrets in the log"] if journal.leaks else []
     journal_faults += [f"traceback: {line}" for line in list(journal.tracebacks)[:3]]
     journal_faults += journal.ends[:10]
+    through_real = truth.counts.pop(THROUGH_REAL, 0)
     grown = after > before + _MORE_DESCRIPTORS or resident > _MOST_RESIDENT_MB
     rows = {
         "logins": f"{truth.counts.total()} in {arguments.minutes:g} min, seed {arguments.seed}",
+        THROUGH_REAL: str(through_real),
         **{name: str(count) for name, count in sorted(truth.counts.items())},
         "events": ", ".join(f"{name} {count}" for name, count in sorted(chaos.done.items())),
         "stalls of this machine": str(truth.stalls),

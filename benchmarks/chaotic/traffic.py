@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from benchmarks.chaotic.truth import Truth
 from benchmarks.clients.apiserver import APIServer
 from benchmarks.clients.company import User
+from benchmarks.clients.real_apiserver import RealAPIServer
 from benchmarks.clients.tokens import FAST_HOST, SLOW_HOST, foreign
 
 HOSTS = (FAST_HOST, SLOW_HOST, "sts.eu-west-1.amazonaws.com")
@@ -18,18 +19,25 @@ _HOST_WEIGHTS = (70, 20, 10)
 #: Share of logins that repeat a token which was accepted before, and seconds for which one is repeated.
 _REPEATED, _REPEATED_SECONDS = 0.4, 120.0
 _FLOOD_WORKERS = 60
+#: The count of known users' logins through a real kube-apiserver. The others count them too.
+THROUGH_REAL = "of them through kube-apiserver"
 
 
 @dataclass(slots=True, kw_only=True)
 class Traffic:
-    """Known users and strangers who log in until cancelled. `pause` is the mean pause of one of them, in seconds."""
+    """Known users and strangers who log in until cancelled. `pause` is the mean pause of one of them, in seconds.
+
+    `real` is a real kube-apiserver, if there is one.
+    """
 
     api: APIServer
+    real: RealAPIServer | None = None
     truth: Truth
     known: list[User]
     unmapped: list[User]
     pause: float = 2.0
     _accepted: dict[str, tuple[float, str, str]] = field(default_factory=dict)
+    _used: set[str] = field(default_factory=set)
 
     async def known_user(self, user: User) -> None:
         """Log in again and again, by new tokens and by ones that were accepted before."""
@@ -43,6 +51,22 @@ class Traffic:
             self.truth.judge_known(user.name, host, login)
             if login.username is not None:
                 self._accepted[user.name] = (at, host, token)
+
+    async def known_user_of(self, real: RealAPIServer, user: User) -> None:
+        """Log in again and again through a real kube-apiserver, always by a new token."""
+        while True:
+            await asyncio.sleep(random.expovariate(1 / self.pause))
+            host = random.choices(HOSTS, _HOST_WEIGHTS)[0]
+            token = self._new_token(user, host)
+            self.truth.judge_known(user.name, host, await real.login(token))
+            self.truth.counts[THROUGH_REAL] += 1
+
+    def _new_token(self, user: User, host: str) -> str:
+        """Mint a token that no login has had. Those of one user, host and second are the same."""
+        while (token := user.token(host, seconds_ago=random.randrange(300))) in self._used:
+            pass
+        self._used.add(token)
+        return token
 
     async def stranger(self) -> None:
         """Try tokens that must not be accepted."""
@@ -58,7 +82,8 @@ class Traffic:
         while True:
             await asyncio.sleep(random.expovariate(1 / self.pause))
             kind = random.choice(list(kinds))
-            self.truth.judge_stranger(kind, await self.api.login(kinds[kind]()))
+            through = random.choice((self.api, self.real or self.api))
+            self.truth.judge_stranger(kind, await through.login(kinds[kind]()))
 
     def _forged(self) -> str:
         return next(random.choice(self.known).forgeries(1, random.choice(HOSTS)))

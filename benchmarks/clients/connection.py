@@ -1,4 +1,4 @@
-"""One keep-alive connection to the webhook for asyncio, with as much HTTP as its responses need."""
+"""One keep-alive connection to the webhook or an API server for asyncio, with as much HTTP as its responses need."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ class Answer:
 class Connection:
     """Sends requests on one connection, and opens another one after its end."""
 
-    def __init__(self, port: int, trust: ssl.SSLContext) -> None:
+    def __init__(self, port: int, trust: ssl.SSLContext, path: str = "/authenticate?timeout=30s") -> None:
+        self._target = path.encode()
         self._port = port
         self._trust = trust
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, body: bytes) -> Answer:
-        """Post a body to /authenticate. Raises `OSError`, `EOFError` or `TimeoutError` if no response arrives."""
+        """Post a TokenReview. Raises `OSError`, `EOFError` or `TimeoutError` if no response arrives."""
         async with asyncio.timeout(_SECONDS):
             reader, writer = self._streams or await self._open()
             try:
-                sent = b"POST /authenticate?timeout=30s HTTP/1.1\r\nHost: localhost\r\n"
+                sent = b"POST %b HTTP/1.1\r\nHost: localhost\r\n" % self._target
                 sent += b"Content-Length: %d\r\nContent-Type: application/json\r\n\r\n" % len(body)
                 writer.write(sent + body)  # in one piece, as Go does
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -45,7 +46,7 @@ class Connection:
             self.close()
         code = int(head.split(b" ", 2)[1])
         is_review = fields.get(b"content-type") == b"application/json"
-        return Answer(code=code, status=json.loads(content)["status"] if is_review else {})
+        return Answer(code=code, status=json.loads(content).get("status") if is_review else {})
 
     async def serial(self) -> str:
         """Return the serial number of the certificate on a new connection."""

@@ -89,8 +89,8 @@ class ControlPlane:
     ) -> None:
         self.folder = folder
         self.assets = assets
-        self._client, self._peer, self._port = free_ports(3)
-        self.url = f"https://127.0.0.1:{self._port}"
+        self._client, self._peer, self.port = free_ports(3)
+        self.url = f"https://127.0.0.1:{self.port}"
         self._webhook = (webhook_kubeconfig, webhook_version)
         self._arguments = list(arguments)
         self._make_certificates()
@@ -169,7 +169,7 @@ class ControlPlane:
             f"--etcd-servers=http://127.0.0.1:{self._client}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
-            f"--secure-port={self._port}",
+            f"--secure-port={self.port}",
             "--endpoint-reconciler-type=none",
             f"--tls-cert-file={self.folder / 'apiserver.crt'}",
             f"--tls-private-key-file={self.folder / 'apiserver.key'}",
@@ -203,7 +203,7 @@ class ControlPlane:
         context = ssl.create_default_context(cafile=str(self.ca_file))
         if not token:
             context.load_cert_chain(self.folder / "admin.crt", self.folder / "admin.key")
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=60)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=60)
         all_headers = {"Content-Type": "application/json"} | (headers or {})
         if token:
             all_headers["Authorization"] = f"Bearer {token}"

@@ -1,0 +1,75 @@
+"""Logins through a real kube-apiserver, which sends each token to its webhook with its own retries.
+
+The administrator posts TokenReviews to kube-apiserver. It answers them as it authenticates the holder of the token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+import time
+from typing import Any
+
+from authd.core.errors import DenialReason
+from benchmarks.clients.apiserver import NO_RESPONSE, Login
+from benchmarks.clients.connection import Connection
+from tests.e2e.rig.control_plane import ControlPlane
+
+_PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
+#: kube-apiserver wraps the webhook's message in its own.
+_REASON = re.compile(r"\[([a-z_]+), reference [0-9a-f]{8}\]")
+_FINAL, _TEMPORARY = 200, 503
+
+
+class RealAPIServer:
+    """Reviews tokens by a kube-apiserver, any number at once.
+
+    kube-apiserver keeps an accepted token for ten seconds, so that each token should be reviewed once.
+    """
+
+    def __init__(self, cluster: ControlPlane) -> None:
+        self._cluster = cluster
+        self._trust = ssl.create_default_context(cafile=str(cluster.ca_file))
+        self._trust.load_cert_chain(cluster.folder / "admin.crt", cluster.folder / "admin.key")
+        self._idle: list[Connection] = []
+
+    async def login(self, token: str) -> Login:
+        """Review a token. `codes` has one entry: 200 for a decision, 503 if kube-apiserver got none in time."""
+        began = time.monotonic()
+        status = await self._post(token)
+        error = str(status.get("error", ""))
+        if status:
+            found = _REASON.search(error)
+            reason = found[1] if found else ""
+            status["error"] = f"{error} [{reason}, found]"
+            code = _FINAL if status.get("authenticated") or _is_final(error, reason) else _TEMPORARY
+        else:
+            code = NO_RESPONSE
+        return Login(codes=(code,), status=status, began=began, seconds=time.monotonic() - began)
+
+    async def _post(self, token: str) -> dict[str, Any]:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        connection = self._idle.pop() if self._idle else Connection(self._cluster.port, self._trust, _PATH)
+        try:
+            answer = await connection.post(json.dumps(review).encode())
+        except (OSError, EOFError, TimeoutError):
+            connection.close()
+            return {}
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return answer.status
+
+    def close(self) -> None:
+        """End the API server, with its connections to the webhook."""
+        for connection in self._idle:
+            connection.close()
+        self._cluster.stop_apiserver()
+
+
+def _is_final(error: str, reason: str) -> bool:
+    """Return whether an error is a refusal. The webhook refuses some tokens without a reason."""
+    return reason in set(DenialReason) or error == "invalid bearer token"

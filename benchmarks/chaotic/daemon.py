@@ -15,44 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.servers.daemon import environment
+from tests.trouble.rig.mounts import SmallDisk
 
 _LAUNCHER = Path(__file__).with_name("activate.py")
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.05
-#: Enough for the state directory, and soon full.
+#: Enough for the state directory with the mappings of hundreds of users, and soon full.
 _DISK_SIZE = "512k"
 #: Text that is long enough for a secret key, a signature, and the beginning of tokens.
 _RUNS, _SIGNATURE, _TOKEN = re.compile(r"[A-Za-z0-9_-]{40,}"), re.compile(r"[0-9a-f]{64}"), "k8s-aws-v1."
-
-
-class SmallDisk:
-    """A file system in memory for the state directory. Without the right to mount one, it is a plain folder."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_SIZE},mode=700", "tmpfs", str(folder)]
-        self.mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-        self.folder = folder
-        self._filler = folder / "filler"
-
-    def fill(self) -> None:
-        """Write until no byte more fits."""
-        with self._filler.open("wb", buffering=0) as file:
-            size = 4_096
-            while size:
-                try:
-                    file.write(b"x" * size)
-                except OSError:
-                    size //= 2
-
-    def free(self) -> None:
-        """Make room again."""
-        self._filler.unlink()
-
-    def close(self) -> None:
-        """Unmount it."""
-        if self.mounted:
-            subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,7 +56,7 @@ class ChaosDaemon:
         self.folder = folder
         self.settings = folder / "etc" / "config.yaml"
         self.settings.parent.mkdir()
-        self.disk = SmallDisk(folder / "state")
+        self.disk = SmallDisk(folder / "state", _DISK_SIZE)
         self.journal = Journal()
         self.starts = 0
         #: When the present daemon was started, in monotonic seconds.

@@ -61,7 +61,7 @@ class Chaos:
     async def run(self) -> None:
         """Let one event after the other happen, while faults and floods come and go on their own."""
         events = [self.restart, self.kill, self.reload, self.reload, self.break_settings, self.replace_certificate]
-        events += [self.jump_clock, self.fill_disk] if self.daemon.disk.mounted else [self.jump_clock]
+        events += [self.jump_clock, self.fill_disk] if not self.daemon.disk.problem else [self.jump_clock]
         background = [self._every(self._flood, 12), *(self._every(self._fault(host), 15) for host in self.emulators)]
 
         async def happen() -> None:
@@ -148,7 +148,7 @@ class Chaos:
 
     async def fill_disk(self) -> None:
         """Fill the state directory's disk, and reload in the meantime. The next reload keeps its settings again."""
-        self.daemon.disk.fill()
+        self.daemon.disk.fill_up()
         await asyncio.sleep(1)
         await self._reload()
         self.daemon.disk.free()

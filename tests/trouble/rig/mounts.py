@@ -15,9 +15,16 @@ _SIZE = "256k"
 
 
 class SmallDisk:
-    """A file system of its own, in memory, at `folder`."""
+    """A file system of its own, in memory, at `folder`. Without the right to mount one, it is a plain folder.
 
-    def __init__(self, folder: Path) -> None:
+    `problem` is the reason for that.
+    """
+
+    def __init__(self, folder: Path, size: str = _SIZE) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.problem = done.stderr.strip() if done.returncode else ""
         self.folder = folder
         self._filler = folder / "filler"
 
@@ -25,15 +32,18 @@ class SmallDisk:
     @contextmanager
     def mounted(cls, folder: Path) -> Iterator[Self]:
         """Mount one for the block, or skip the test if that is not permitted."""
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=700", "tmpfs", str(folder)]
-        done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode:
-            pytest.skip(f"mounting a small disk needs root with the right to mount: {done.stderr.decode().strip()}")
+        disk = cls(folder)
+        if disk.problem:
+            pytest.skip(f"mounting a small disk needs root with the right to mount: {disk.problem}")
         try:
-            yield cls(folder)
+            yield disk
         finally:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+            disk.close()
+
+    def close(self) -> None:
+        """Unmount it."""
+        if not self.problem:
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
     def fill_up(self) -> None:
         """Write until no byte more goes in."""

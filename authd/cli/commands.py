@@ -59,7 +59,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             module="authd.cli.install_links", summary="link the names of aws-iam-authenticator to authd"
         ),
         "completion": Command(
-            module="authd.cli.completion", summary="print a completion script for bash, zsh or fish", is_direct=True
+            module="authd.cli.completion.command",
+            summary="print a completion script for bash, zsh or fish",
+            is_direct=True,
         ),
         "version": Command(module="authd.cli.version", summary="print the version", is_direct=True),
         "help": Command(module="authd.cli.help", summary="print the help of a command", is_direct=True),

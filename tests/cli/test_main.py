@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -239,31 +238,6 @@ def test_help_of_a_command(capsys):
     assert "usage: authd init" in capsys.readouterr().out
     assert cli.main(["help"]) == cli.main(["help", "-x"]) == 0
     assert "install-links" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_completion_in_a_shell(shell, capsys):
-    """The script of a shell completes commands and their flags in that shell."""
-    program = shutil.which(shell)
-    assert cli.main(["completion", shell]) == 0
-    script = capsys.readouterr().out
-    assert "install-links" in script
-    if shell != "bash" or program is None:
-        return
-    probe = script + 'COMP_WORDS=(authd -i c init --m); COMP_CWORD=4; _authd; echo "${COMPREPLY[@]}"\n'
-    probe = probe.replace("(authd -i c init --m); COMP_CWORD=4", "(authd init --m); COMP_CWORD=2")
-    ended = subprocess.run([program, "--norc", "-c", probe], capture_output=True, text=True, timeout=60, check=True)
-    assert ended.stdout == "--mutual-tls\n"
-
-
-def test_completion_for_fish(capsys):
-    """The script for fish has a line for each command and flag."""
-    assert cli.main(["completion", "fish"]) == 0
-    out = capsys.readouterr().out
-    assert "complete -c authd -n '__fish_seen_subcommand_from server' -l config\n" in out
-    assert (
-        "complete -c authd -n __fish_use_subcommand -f -a verify -d 'verify a token at STS, as the daemon does'" in out
-    )
 
 
 def test_links(tmp_path, capsys):

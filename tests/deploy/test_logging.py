@@ -37,6 +37,7 @@ def test_they_read_the_documented_file() -> None:
     assert vector["sources"]["authd_audit_file"]["include"] == [FILE]
     (collected,) = agent["logs"]["logs_collected"]["files"]["collect_list"]
     assert collected["file_path"] == FILE
+    assert f'file="{FILE}"' in (FOLDER / "rsyslog.conf").read_text("utf-8")
     assert FILE in (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 

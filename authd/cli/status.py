@@ -19,8 +19,6 @@ _EPILOG = """\
 examples:
   authd status
   authd status --watch
-
-exit status: 0 no problem, 1 the daemon reports a problem, 2 no daemon answers
 """
 _WATCH_SECONDS = 2.0
 #: Clears a terminal and moves to its first line (ECMA-48).
@@ -67,12 +65,13 @@ def _lines(state: Mapping[str, Any], now: float) -> Iterator[str]:
     yield "mappings in force"
     for source in state["sources"]:
         changed = f"changed {_duration(now - source['changed'])} ago" if source["changed"] else "never loaded"
-        yield visible(f"  {source['name']}: {counted(source['rules'], 'rule')}, {changed}")
-    yield visible(f"  settings file: {state['settings']['file']}")
+        yield visible(f"  {source['name']}: {counted(source['rules'], 'rule')}, {changed}, from {source['place']}")
     yield ""
     yield from _decisions(state, now)
     yield ""
     yield from _sts(state["sts"])
+    yield ""
+    yield from _limits(state["caches"], state["budgets"])
     if state["refused"]:
         yield ""
         yield "refused most"
@@ -99,6 +98,16 @@ def _sts(sts: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {counted(sts['in_flight'], 'call')} in flight, {sts['waiting']} waiting"
     for host, reason in sts["failing"].items():
         yield visible(f"  ✘ {host} fails: {reason}")
+
+
+def _limits(caches: Mapping[str, Any], budgets: Mapping[str, Any]) -> Iterator[str]:
+    yield "caches and budgets"
+    for kind, cache in caches.items():
+        yield f"  {kind}: {cache['entries']} of {counted(cache['most'], 'token')}, {counted(cache['hits'], 'hit')}"
+    calls = budgets["calls"]
+    yield f"  {counted(calls['total'], 'call')} may start at once, strangers may waste {calls['strangers']} of them"
+    known, exhausted = budgets["known_keys"], budgets["exhausted_keys"]
+    yield f"  {counted(known, 'known access key')}, {exhausted} of them with no budget left"
 
 
 def _duration(seconds: float) -> str:

@@ -18,6 +18,7 @@ from authd.cli.demo.webhook_client import Answer
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.settings_file import read_settings
 from authd.core.errors import ConfigError
+from tests.cli.shapes import parsed
 from tests.integration.rig.polling import wait_until
 
 AUTHD = str(Path(sys.executable).with_name("authd"))
@@ -81,6 +82,18 @@ def test_the_whole_demonstration(tmp_path):
     assert re.search(".*".join(fates), out.replace("\n    ", " "), re.DOTALL)
     assert "EXPECTED" not in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_json(tmp_path):
+    """With `--output json`, standard output has the outcomes alone."""
+    ended = subprocess.run(
+        [AUTHD, "demo", "--output", "json"], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True,
+        text=True, timeout=LIMIT, check=True,
+    )  # fmt: skip
+    told = parsed("demo", ended.stdout)
+    assert told["passed"]
+    assert {case["reason"] for case in told["cases"]} >= {"allowed", "identity_not_mapped", "sts_throttled"}
+    assert "who asks" in ended.stderr
 
 
 def test_serve(tmp_path):

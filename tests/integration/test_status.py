@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from authd.emulator.directory.sample import ALICE_KEY, MALLORY_KEY
+from tests.cli.shapes import parsed
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.minting import Mint, script
 from tests.integration.rig.settings import ALICE
@@ -19,7 +20,7 @@ def authd(daemon: DaemonProcess, command: str, *arguments: str) -> tuple[int, An
     done = subprocess.run(
         [script("authd"), command, *arguments, *options], capture_output=True, text=True, timeout=60, check=False
     )
-    return done.returncode, json.loads(done.stdout or "null"), done.stderr
+    return done.returncode, parsed(command, done.stdout) if done.stdout else None, done.stderr
 
 
 def test_the_state_of_a_daemon(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
@@ -27,12 +28,14 @@ def test_the_state_of_a_daemon(make_daemon: Callable[..., DaemonProcess], mint: 
     with make_daemon() as daemon:
         token = mint.by_signer(ALICE_KEY)
         daemon.review(token)
-        daemon.review(mint.by_signer(MALLORY_KEY))
+        unmapped = mint.by_signer(MALLORY_KEY)
+        daemon.review(unmapped)
+        daemon.review(unmapped)
         status, state, _ = authd(daemon, "status")
         assert (status, state["problems"]) == (0, {})
         assert [source["name"] for source in state["sources"]] == ["MountedFile"]
         assert state["sources"][0]["rules"] == 4
-        assert state["decisions"]["by_reason"] == {"allowed": 1, "identity_not_mapped": 1}
+        assert state["decisions"]["by_reason"] == {"identity_not_mapped": 2, "allowed": 1}
         assert state["sts"]["recent_calls"]["calls"] == 2
         assert [entry["reason"] for entry in state["refused"]] == ["identity_not_mapped"]
         assert token not in json.dumps(state)
@@ -41,7 +44,10 @@ def test_the_state_of_a_daemon(make_daemon: Callable[..., DaemonProcess], mint: 
             capture_output=True, text=True, timeout=60, check=True,
         ).stdout  # fmt: skip
         assert "MountedFile: 4 rules, changed" in text
-        assert "1 identity_not_mapped" in text
+        assert f" ago, from {daemon.settings}\n" in text
+        assert "  unmapped: 1 of 4096 tokens, 1 hit\n" in text
+        assert "  1 known access key, 0 of them with no budget left\n" in text
+        assert "2 identity_not_mapped" in text
     status, _, error = authd(daemon, "status")
     assert status == 2
     assert "no daemon answers" in error

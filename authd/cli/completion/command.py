@@ -9,6 +9,7 @@ from authd.cli.completion.bash import bash_script
 from authd.cli.completion.fish import fish_script
 from authd.cli.completion.syntax import Syntax, command_line_syntax
 from authd.cli.completion.zsh import zsh_script
+from authd.cli.reference import exits_text
 from authd.cli.shared.errors import CommandError
 from authd.daemon.command_line.flags import GLOBAL_FLAGS, FlagError, parse_flags
 from authd.daemon.command_line.program_name import Program
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str], program: Program) -> int:
     except FlagError:
         words = []
     if {"-h", "--help"} & set(arguments):
-        print(_HELP.format(program.name), end="")
+        print(_HELP.format(program.name) + "\n" + exits_text("completion"), end="")
         return 0
     script = _SCRIPTS.get(words[0]) if len(words) == 1 else None
     if script is None:

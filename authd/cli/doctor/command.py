@@ -49,10 +49,6 @@ _EPILOG = """\
 examples:
   sudo authd doctor
   sudo authd doctor -c /etc/authd/config.yaml --region eu-central-1 --output json
-
-JSON: {"status": 0, "findings": [{"group", "level": "ok" | "warning" | "error", "message", "fix"}]}
-
-exit status: 0 all is well, 1 warnings, 2 errors
 """
 
 
@@ -69,14 +65,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_config_option(parser)
     parser.add_argument(
         "--state-dir",
+        metavar="DIR",
         default=Settings(cluster_id="-").state_dir,
         help="the state directory, in case that the settings file is broken (%(default)s)",
     )
-    parser.add_argument("--manifest", default=_MANIFEST, help="kube-apiserver's static pod manifest (%(default)s)")
     parser.add_argument(
-        "--region", action="append", default=[], help="an STS region to try besides the configured ones; repeatable"
+        "--manifest", metavar="FILE", default=_MANIFEST, help="kube-apiserver's static pod manifest (%(default)s)"
     )
-    parser.add_argument("--timeout", type=float, default=5.0, help="seconds for each connection (%(default)s)")
+    parser.add_argument(
+        "--region",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="an STS region to try besides the configured ones; repeatable",
+    )
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=5.0, help="seconds for each connection (%(default)s)"
+    )
     add_output_option(parser)
 
 

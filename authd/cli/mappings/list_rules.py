@@ -11,8 +11,6 @@ from authd.kubernetes.client import APIClient
 
 _DESCRIPTION = """\
 Print the mappings in the ConfigMap aws-auth, or those of custom resources, with their places.
-
-Exit status: 0 done, 2 the cluster can't be used.
 """
 _EXAMPLES = """\
 examples:

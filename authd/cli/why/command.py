@@ -38,11 +38,6 @@ examples:
   sudo authd why 3f9a01c2
   sudo authd why --user alice --since yesterday
   kubectl -n kube-system logs ds/authd | authd why 3f9a01c2 --file -
-
-JSON: {"decisions": [...]}, each with the fields of its log record and settings_now, next_step,
-mapping_entry (YAML) and add_command (for mappings in the cluster).
-
-exit status: 0 found, 1 no such decision, 2 wrong usage or an unreadable log
 """
 
 

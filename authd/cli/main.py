@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 from authd import __version__
 from authd.cli.commands import COMMANDS, GROUPS, add_global_flags, command_of
-from authd.cli.reference import common_exits_text, exits_text, shape_text
+from authd.cli.reference import common_exits_text, exits_text, filled, shape_text
 from authd.cli.shared.errors import CommandError
 from authd.core.errors import ConfigError
 from authd.daemon.command_line.program_name import Program, called_as
@@ -115,8 +115,8 @@ def parser(program: Program, used: str = "", module: ParsedCommand | None = None
     top = argparse.ArgumentParser(
         prog=program.name,
         usage=f"{program.name} [-h] [--version] COMMAND ...",
-        description="Log in to Kubernetes with AWS IAM: the daemon, its tools and the credential plugin.",
-        epilog=f"{_groups()}\n{_EXAMPLES}\n{common_exits_text()}",
+        description=filled("Log in to Kubernetes with AWS IAM: the daemon, its tools and the credential plugin."),
+        epilog=filled(f"{_groups()}\n{_EXAMPLES}\n{common_exits_text()}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -147,7 +147,8 @@ def _groups() -> str:
 def _add_reference(name: str, command: argparse.ArgumentParser) -> None:
     """Add exit statuses and the shape of the JSON output to the help of a command."""
     command.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.epilog = "\n".join(part for part in (command.epilog, shape_text(name), exits_text(name)) if part)
+    command.description = filled(command.description or "")
+    command.epilog = filled("\n".join(part for part in (command.epilog, shape_text(name), exits_text(name)) if part))
 
 
 def _load(name: str, module: str) -> object:

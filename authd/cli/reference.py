@@ -7,6 +7,7 @@ element that stands for all. A member whose name ends in `?` may be absent or nu
 from __future__ import annotations
 
 import json
+import shutil
 import textwrap
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -164,6 +165,17 @@ SHAPES: Mapping[str, object] = MappingProxyType(
 )  # fmt: skip
 
 
+def filled(text: str) -> str:
+    """Wrap the paragraphs of a help text to the terminal. Sections and indented lines, such as examples, stay."""
+    width = max(40, shutil.get_terminal_size().columns - 2)
+    paragraphs = text.strip("\n").split("\n\n")
+    return "\n\n".join(each if _is_fixed(each) else textwrap.fill(" ".join(each.split()), width) for each in paragraphs)
+
+
+def _is_fixed(paragraph: str) -> bool:
+    return "\n " in paragraph or paragraph.startswith(" ")
+
+
 def common_exits_text() -> str:
     """Return the section about the exit statuses of all commands."""
     lines = [f"  {status:<4} {text}" for status, text in COMMON.items()]
@@ -183,5 +195,6 @@ def shape_text(name: str) -> str:
     lines = []
     for title, shape in shapes.items():
         lines += [f"  {title}:"] if title != name else []
-        lines.append(textwrap.fill(json.dumps(shape), 100, initial_indent="  ", subsequent_indent="  "))
+        width = shutil.get_terminal_size().columns - 2
+        lines.append(textwrap.fill(json.dumps(shape), width, initial_indent="  ", subsequent_indent="  "))
     return "\n".join(["JSON (`?` may be absent or null):", *lines, ""]) if shapes else ""

@@ -6,10 +6,11 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from authd.cli.shared.live import add_daemon_options, ask, socket_path
-from authd.cli.shared.output import add_output_option, counted, print_json, print_text, visible
+from authd.cli.shared.live import DaemonNotRunning, add_daemon_options, ask, socket_path
+from authd.cli.shared.output import add_output_option, counted, print_json, print_text, visible, warn, wrapped
 
 _DESCRIPTION = """\
 Show the state of the running daemon: the mappings in force with their age, recent decisions, STS, and the most refused
@@ -43,18 +44,33 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Print the state, and return 1 if it has a problem."""
     path = socket_path(args.config, args.state_dir)
-    while True:
-        state = ask(path, "status")
-        if args.watch and sys.stdout.isatty():
+    state = ask(path, "status")
+    while args.watch:
+        if sys.stdout.isatty():
             print(_CLEAR, end="")
-        if args.output == "json":
-            print_json(state)
-        else:
-            print_text("\n".join(_lines(state, time.time())))
-        if not args.watch:
-            return 1 if state["problems"] else 0
+        _print(args, state)
         sys.stdout.flush()
         time.sleep(_WATCH_SECONDS)
+        state = _ask_again(path)
+    _print(args, state)
+    return 1 if state["problems"] else 0
+
+
+def _ask_again(path: Path) -> dict[str, Any]:
+    """Return the state as soon as a daemon answers: it may be restarting."""
+    while True:
+        try:
+            return ask(path, "status")
+        except DaemonNotRunning as error:
+            warn(str(error))
+            time.sleep(_WATCH_SECONDS)
+
+
+def _print(args: argparse.Namespace, state: Mapping[str, Any]) -> None:
+    if args.output == "json":
+        print_json(state)
+    else:
+        print_text("\n".join(wrapped(line, 4) for line in _lines(state, time.time())))
 
 
 def _lines(state: Mapping[str, Any], now: float) -> Iterator[str]:

@@ -109,6 +109,8 @@ def test_serve(tmp_path):
         assert "decision      allowed\nusername      alice" in ran.stdout
         assert '"authenticated":true,"user":{"username":"alice"' in ran.stdout
         assert "username      bob" in ran.stdout
+        assert "mappings in force\n  MountedFile: 4 rules" in ran.stdout
+        assert re.search(r"identity_not_mapped +[0-9a-f]{8} +arn:aws:iam::111122223333:user/bob", ran.stdout)
         assert "ready\n" in ran.stdout
         assert '"decision":"allowed"' in ran.stdout
     finally:

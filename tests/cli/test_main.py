@@ -243,6 +243,17 @@ def test_help_of_a_command(capsys):
     assert "install-links" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", [(), *((name,) for name, each in cli.COMMANDS.items() if not each.is_direct)])
+def test_help_fits_a_terminal(command, monkeypatch, capsys):
+    """Help is wrapped to 80 columns, except for examples, which can be copied."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([*command, "--help"])
+    out = capsys.readouterr().out
+    before, _, after = out.partition("\nexamples:\n")
+    assert max(map(len, (before + after.partition("\n\n")[2]).splitlines())) <= 80
+
+
 def test_links(tmp_path, capsys):
     """Links are made once, and another program of that name is left alone."""
     assert cli.main(["install-links", str(tmp_path)]) == 0

@@ -22,9 +22,12 @@ _DESCRIPTION = """\
 Change the CA of the webhook without a refused login. Each run does the next of three steps and names the process to
 restart before the next run:
 
-  1. The kubeconfig trusts the old CA and a new one.          Then restart kube-apiserver.
-  2. The daemon serves a certificate of the new CA, at once.  Then restart kube-apiserver if you use mutual TLS.
-  3. The kubeconfig trusts the new CA alone.                  Then restart kube-apiserver when it suits you.
+  1. The kubeconfig trusts the old CA and a new one.
+     Then restart kube-apiserver.
+  2. The daemon serves a certificate of the new CA, at once.
+     Then restart kube-apiserver if you use mutual TLS.
+  3. The kubeconfig trusts the new CA alone.
+     Then restart kube-apiserver when it suits you.
 
 Do each step on all control-plane nodes that share a CA before the next one.
 """

@@ -69,6 +69,15 @@ class CallLimiter:
         """The number of waiting calls."""
         return sum(map(len, self._waiting.values()))
 
+    def budgets(self) -> dict[str, float]:
+        """Return the calls left of each budget. `strangers` is the part that unknown callers may waste."""
+        left = self._rate.left(self._clock.seconds())
+        return {"total": left["total"], "strained": left["strained"], "strangers": left["stranger"]}
+
+    def keys(self) -> tuple[int, int]:
+        """Return the number of known keys, and of those whose budget is used up."""
+        return self._callers.budgets()
+
     def is_known(self, request: Token) -> bool:
         """Return whether a request is in a lane that strangers can't enter at will."""
         return self._callers.standing(request, self._callers.known_key(request)) <= Standing.KNOWN

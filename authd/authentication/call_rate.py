@@ -43,6 +43,11 @@ class CallRate:
         if standing in self._wasted:
             self._wasted[standing].left -= 1
 
+    def left(self, now: float) -> dict[str, float]:
+        """Return the calls that may start at once, in total, and those that each lane open to strangers may waste."""
+        lanes = {str(standing.name).lower(): bucket.refilled(now) for standing, bucket in self._wasted.items()}
+        return {"total": self._calls.refilled(now), **lanes}
+
     def ended(self, standing: Standing, verdict: Verdict) -> None:
         """Count a call that has ended."""
         if standing in self._wasted and verdict not in _WASTED:

@@ -71,6 +71,11 @@ class Callers:
         self._known: OrderedDict[str, KnownKey] = OrderedDict()  # the least recently confirmed key first
         self._tokens = 0
 
+    def budgets(self) -> tuple[int, int]:
+        """Return the number of known keys, and of those whose budget is used up."""
+        now = self._seconds()
+        return len(self._known), sum(key.budget.refilled(now) < 1 for key in self._known.values())
+
     def known_key(self, request: Token) -> KnownKey | None:
         """Return the request's key if it is known."""
         key = self._known.get(request.credentials)

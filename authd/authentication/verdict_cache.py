@@ -44,10 +44,18 @@ class Unmapped(NamedTuple):
     rule: str = ""
 
 
+class CacheState(NamedTuple):
+    """The number of cached tokens of one kind, their bound, and the number of hits since the start."""
+
+    entries: int
+    most: int
+    hits: int
+
+
 class VerdictCache:
     """Caches refusals and unmapped identities always, and confirmed ones if `cache_ttl` or `stale_if_error` is set.
 
-    Both are in seconds, and 0 switches them off. `seconds` is a monotonic clock.
+    Both are in seconds, and 0 switches them off. `seconds` is a monotonic clock. `hits` counts uses by kind.
     """
 
     def __init__(self, *, seconds: Callable[[], float], cache_ttl: float = 0.0, stale_if_error: float = 0.0) -> None:
@@ -58,6 +66,17 @@ class VerdictCache:
         self._refused: OrderedDict[str, tuple[float, Denied]] = OrderedDict()
         self._unmapped: OrderedDict[str, Unmapped] = OrderedDict()
         self._tables: OrderedTables | None = None  # those that have refused the unmapped identities
+        self.hits = {"confirmed": 0, "stale": 0, "refused": 0, "unmapped": 0}
+
+    def state(self) -> dict[str, CacheState]:
+        """Return the state by kind. `stale` has the confirmed tokens too, which are used if STS fails."""
+        confirmed, hits = len(self._confirmed), self.hits
+        return {
+            "confirmed": CacheState(confirmed if self._cache_ttl else 0, _MOST_CONFIRMED, hits["confirmed"]),
+            "stale": CacheState(confirmed if self._stale_if_error else 0, _MOST_CONFIRMED, hits["stale"]),
+            "refused": CacheState(len(self._refused), _MOST_REFUSED, hits["refused"]),
+            "unmapped": CacheState(len(self._unmapped), _MOST_UNMAPPED, hits["unmapped"]),
+        }
 
     def confirm(self, request: Token, identity: CallerIdentity) -> None:
         """Cache the identity that STS confirmed for a token."""
@@ -86,25 +105,29 @@ class VerdictCache:
 
     def unmapped(self, digest: str, tables: OrderedTables) -> Unmapped | None:
         """Return the identity of a token that these tables don't map, or None. Any reload makes other tables."""
-        return self._unmapped.get(digest) if tables is self._tables else None
+        entry = self._unmapped.get(digest) if tables is self._tables else None
+        self.hits["unmapped"] += entry is not None
+        return entry
 
     def fresh(self, digest: str, now: float) -> Confirmed | None:
         """Return a confirmation younger than `cache_ttl`, or None. `now` is the wall-clock time in Unix seconds."""
-        return self._within(digest, now, self._cache_ttl) if self._cache_ttl else None
+        return self._within(digest, now, self._cache_ttl, "confirmed") if self._cache_ttl else None
 
     def stale(self, digest: str, now: float) -> Confirmed | None:
         """Return a confirmation younger than `stale_if_error`, or None."""
-        return self._within(digest, now, self._stale_if_error) if self._stale_if_error else None
+        return self._within(digest, now, self._stale_if_error, "stale") if self._stale_if_error else None
 
     def check_refused(self, digest: str) -> None:
         """Raise the cached refusal of a token, if there is one."""
         entry = self._refused.get(digest)
         if entry is not None and self._seconds() < entry[0]:
+            self.hits["refused"] += 1
             raise entry[1].copy()
 
-    def _within(self, digest: str, now: float, seconds: float) -> Confirmed | None:
+    def _within(self, digest: str, now: float, seconds: float, kind: str) -> Confirmed | None:
         entry = self._confirmed.get(digest)
         # The monotonic clock bounds the age, the wall clock the signature's lifetime.
         if entry is None or self._seconds() >= entry.at + seconds or now > entry.request.expiry:
             return None
+        self.hits[kind] += 1
         return entry

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from authd.cli.shared.live import add_config_option
 from authd.cli.shared.output import (
     add_output_option,
     counted,
@@ -37,10 +38,6 @@ _EPILOG = """\
 examples:
   authd check /etc/authd/config.yaml
   authd check --strict --output json mapping.yaml && kubectl apply -f mapping.yaml
-
-JSON: {"file", "usable", "errors": [{"line", "column", "message"}], "warnings": [...]}; several files give a list
-
-exit status: 0 usable, 1 usable with warnings (only with --strict), 2 not usable or not readable
 """
 
 
@@ -66,8 +63,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="a settings file, or a ConfigMap manifest with settings"
-    )
+        "files", metavar="FILE", nargs="*",
+        help="a settings file, or a ConfigMap manifest with settings; without any, that of --config",
+    )  # fmt: skip
+    add_config_option(parser)
     parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
     add_output_option(parser)
     parser.set_defaults(run=run)
@@ -75,7 +74,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Check the files, print the results, and return the worst exit status."""
-    reports = [_examine(file) for file in args.files]
+    reports = [_examine(file) for file in args.files or [args.config]]
     if args.output == "json":
         results = [_as_json(report) for report in reports]
         print_json(results if len(results) > 1 else results[0])

@@ -12,57 +12,97 @@ from authd.daemon.command_line.flags import GLOBAL_FLAGS, SERVER_FLAGS, Flag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command: its module, its line in `authd --help`, and whether it parses its arguments itself."""
+    """One command: its module, its group and line in `authd --help`, and whether it parses its arguments itself."""
 
     module: str
+    group: str
     summary: str
     is_direct: bool = False
 
 
+DAEMON, ANSWERS, MAPPINGS = "daemon", "troubleshooting", "mappings"
+CLIENTS, OTHER = "clients", "other"
+#: In the order of `authd --help`.
+GROUPS = (DAEMON, ANSWERS, MAPPINGS, CLIENTS, OTHER)
+
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
-        "server": Command(module="authd.cli.server", summary="run the daemon in this process", is_direct=True),
+        "server": Command(
+            module="authd.cli.server", group=DAEMON, summary="run the daemon in this process", is_direct=True
+        ),
         "token": Command(
-            module="authd.cli.token", summary="print a credential for kubectl, as authd-token", is_direct=True
+            module="authd.cli.token",
+            group=CLIENTS,
+            summary="print a credential for kubectl, as authd-token",
+            is_direct=True,
         ),
         "kubeconfig": Command(
-            module="authd.cli.kubeconfig.command", summary="write, convert and test kubeconfig users"
+            module="authd.cli.kubeconfig.command", group=CLIENTS, summary="write, convert and test kubeconfig users"
         ),
-        "init": Command(module="authd.cli.bootstrap.init", summary="make certificates and the webhook kubeconfig"),
+        "init": Command(
+            module="authd.cli.bootstrap.init", group=DAEMON, summary="make certificates and the webhook kubeconfig"
+        ),
         "rotate-ca": Command(
-            module="authd.cli.bootstrap.rotate_ca", summary="change the CA of the webhook without a refused login"
+            module="authd.cli.bootstrap.rotate_ca",
+            group=DAEMON,
+            summary="change the CA of the webhook without a refused login",
         ),
-        "check": Command(module="authd.cli.check", summary="print every error and warning of a settings file"),
-        "explain": Command(module="authd.cli.explain", summary="print the mapping that an ARN matches"),
+        "check": Command(
+            module="authd.cli.check", group=MAPPINGS, summary="print every error and warning of a settings file"
+        ),
+        "explain": Command(module="authd.cli.explain", group=MAPPINGS, summary="print the mapping that an ARN matches"),
         "doctor": Command(
-            module="authd.cli.doctor.command", summary="check the whole installation, with a fix for each fault"
+            module="authd.cli.doctor.command",
+            group=ANSWERS,
+            summary="check the whole installation, with a fix for each fault",
         ),
         "why": Command(
-            module="authd.cli.why.command", summary="show the decision behind a reference, and the next step"
+            module="authd.cli.why.command",
+            group=ANSWERS,
+            summary="show the decision behind a reference, and the next step",
         ),
         "diff": Command(
-            module="authd.cli.why.diff", summary="show the logins that a change of the mappings adds or removes"
+            module="authd.cli.why.diff",
+            group=MAPPINGS,
+            summary="show the logins that a change of the mappings adds or removes",
         ),
-        "verify": Command(module="authd.cli.verify.command", summary="verify a token at STS, as the daemon does"),
-        "add": Command(module="authd.cli.mappings.add", summary="add a mapping to aws-auth or custom resources"),
+        "verify": Command(
+            module="authd.cli.verify.command", group=ANSWERS, summary="verify a token at STS, as the daemon does"
+        ),
+        "add": Command(
+            module="authd.cli.mappings.add", group=MAPPINGS, summary="add a mapping to aws-auth or custom resources"
+        ),
         "remove": Command(
-            module="authd.cli.mappings.remove", summary="remove a mapping from aws-auth or custom resources"
+            module="authd.cli.mappings.remove",
+            group=MAPPINGS,
+            summary="remove a mapping from aws-auth or custom resources",
         ),
         "list": Command(
-            module="authd.cli.mappings.list_rules", summary="print the mappings in aws-auth or custom resources"
+            module="authd.cli.mappings.list_rules",
+            group=MAPPINGS,
+            summary="print the mappings in aws-auth or custom resources",
         ),
-        "migrate": Command(module="authd.cli.mappings.migrate", summary="copy mappings from one source to another"),
-        "reload": Command(module="authd.cli.reload", summary="make the daemon check its settings file now"),
-        "status": Command(module="authd.cli.status", summary="show the state of the running daemon"),
-        "demo": Command(module="authd.cli.demo.command", summary="show a login from end to end, without AWS"),
+        "migrate": Command(
+            module="authd.cli.mappings.migrate", group=MAPPINGS, summary="copy mappings from one source to another"
+        ),
+        "reload": Command(
+            module="authd.cli.reload", group=DAEMON, summary="make the daemon check its settings file now"
+        ),
+        "status": Command(module="authd.cli.status", group=ANSWERS, summary="show the state of the running daemon"),
+        "demo": Command(
+            module="authd.cli.demo.command", group=OTHER, summary="show a login from end to end, without AWS"
+        ),
         "install-links": Command(
-            module="authd.cli.install_links", summary="link the names of aws-iam-authenticator to authd"
+            module="authd.cli.install_links", group=OTHER, summary="link the names of aws-iam-authenticator to authd"
         ),
         "completion": Command(
-            module="authd.cli.completion", summary="print a completion script for bash, zsh or fish", is_direct=True
+            module="authd.cli.completion.command",
+            group=OTHER,
+            summary="print a completion script for bash, zsh or fish",
+            is_direct=True,
         ),
-        "version": Command(module="authd.cli.version", summary="print the version", is_direct=True),
-        "help": Command(module="authd.cli.help", summary="print the help of a command", is_direct=True),
+        "version": Command(module="authd.cli.version", group=OTHER, summary="print the version", is_direct=True),
+        "help": Command(module="authd.cli.help", group=OTHER, summary="print the help of a command", is_direct=True),
     }
 )
 

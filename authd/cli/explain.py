@@ -24,7 +24,6 @@ mapping and the difference. It needs the file alone: no network, no AWS, no clus
 daemon about the mappings in force, and warns if the file differs.
 
 Placeholders that only a login can fill stay: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
-The exit status is 0 if a mapping matches, 1 if none does.
 """
 
 
@@ -114,7 +113,7 @@ def _with_session(arn: PrincipalArn, session: str) -> PrincipalArn:
 
 
 def _mapping(user: KubernetesUser) -> dict[str, object]:
-    return {"matches": True, "username": user.username, "groups": list(user.groups), "mapping": user.rule}
+    return {"matches": True, "username": user.username, "groups": list(user.groups), "rule": user.rule}
 
 
 def _refusal(denied: Denied, table: MappingTable, identity: CallerIdentity) -> dict[str, object]:
@@ -125,7 +124,7 @@ def _refusal(denied: Denied, table: MappingTable, identity: CallerIdentity) -> d
 
 
 def _print(output: str, identity: CallerIdentity, outcome: dict[str, object]) -> None:
-    known = {"canonicalARN": identity.canonical_arn, **outcome}
+    known = {"canonical_arn": identity.canonical_arn, **outcome}
     if output == "json":
         print_json(known)
     else:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from authd import __version__
-from authd.cli.commands import COMMANDS, add_global_flags, command_of
+from authd.cli.commands import COMMANDS, GROUPS, add_global_flags, command_of
+from authd.cli.reference import common_exits_text, exits_text, filled, shape_text
 from authd.cli.shared.errors import CommandError
 from authd.core.errors import ConfigError
 from authd.daemon.command_line.program_name import Program, called_as
@@ -113,20 +114,41 @@ def parser(program: Program, used: str = "", module: ParsedCommand | None = None
     """Return the parser of the command line, with the own parser of the command that is used."""
     top = argparse.ArgumentParser(
         prog=program.name,
-        description="Log in to Kubernetes with AWS IAM: the daemon, its tools and the credential plugin.",
-        epilog=_EXAMPLES,
+        usage=f"{program.name} [-h] [--version] COMMAND ...",
+        description=filled("Log in to Kubernetes with AWS IAM: the daemon, its tools and the credential plugin."),
+        epilog=filled(f"{_groups()}\n{_EXAMPLES}\n{common_exits_text()}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"authd {__version__}")
-    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
-    for name, command in COMMANDS.items():
+    subparsers = top.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, help=argparse.SUPPRESS, prog=program.name
+    )
+    for name in COMMANDS:
         if name == used and module is not None:
             module.add_parser(subparsers)
             add_global_flags(subparsers.choices[name])
+            _add_reference(name, subparsers.choices[name])
         else:
-            subparsers.add_parser(name, help=command.summary, add_help=False)
+            subparsers.add_parser(name, add_help=False)
     return top
+
+
+def _groups() -> str:
+    """Return the commands by their groups, for the help."""
+    lines = []
+    for group in GROUPS:
+        lines.append(f"{group}:")
+        lines += [f"    {name:13} {each.summary}" for name, each in COMMANDS.items() if each.group == group]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _add_reference(name: str, command: argparse.ArgumentParser) -> None:
+    """Add exit statuses and the shape of the JSON output to the help of a command."""
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.description = filled(command.description or "")
+    command.epilog = filled("\n".join(part for part in (command.epilog, shape_text(name), exits_text(name)) if part))
 
 
 def _load(name: str, module: str) -> object:

@@ -23,8 +23,6 @@ example:
 
 The daemon reloads by itself when the file changes. It refuses a file that would remove every mapping, or lock out
 more than server.maxLockoutShare of the identities of the last hour. With --force it takes exactly this content.
-
-exit status: 0 in force, 1 refused by the daemon, 2 broken file or no daemon
 """
 #: The daemon polls every half minute in case it misses an event.
 _WAIT_SECONDS, _POLL_SECONDS = 40.0, 0.1

@@ -6,10 +6,11 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from authd.cli.shared.live import add_daemon_options, ask, socket_path
-from authd.cli.shared.output import add_output_option, counted, print_json, print_text, visible
+from authd.cli.shared.live import DaemonNotRunning, add_daemon_options, ask, socket_path
+from authd.cli.shared.output import add_output_option, counted, print_json, print_text, visible, warn, wrapped
 
 _DESCRIPTION = """\
 Show the state of the running daemon: the mappings in force with their age, recent decisions, STS, and the most refused
@@ -19,8 +20,6 @@ _EPILOG = """\
 examples:
   authd status
   authd status --watch
-
-exit status: 0 no problem, 1 the daemon reports a problem, 2 no daemon answers
 """
 _WATCH_SECONDS = 2.0
 #: Clears a terminal and moves to its first line (ECMA-48).
@@ -45,18 +44,33 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Print the state, and return 1 if it has a problem."""
     path = socket_path(args.config, args.state_dir)
-    while True:
-        state = ask(path, "status")
-        if args.watch and sys.stdout.isatty():
+    state = ask(path, "status")
+    while args.watch:
+        if sys.stdout.isatty():
             print(_CLEAR, end="")
-        if args.output == "json":
-            print_json(state)
-        else:
-            print_text("\n".join(_lines(state, time.time())))
-        if not args.watch:
-            return 1 if state["problems"] else 0
+        _print(args, state)
         sys.stdout.flush()
         time.sleep(_WATCH_SECONDS)
+        state = _ask_again(path)
+    _print(args, state)
+    return 1 if state["problems"] else 0
+
+
+def _ask_again(path: Path) -> dict[str, Any]:
+    """Return the state as soon as a daemon answers: it may be restarting."""
+    while True:
+        try:
+            return ask(path, "status")
+        except DaemonNotRunning as error:
+            warn(str(error))
+            time.sleep(_WATCH_SECONDS)
+
+
+def _print(args: argparse.Namespace, state: Mapping[str, Any]) -> None:
+    if args.output == "json":
+        print_json(state)
+    else:
+        print_text("\n".join(wrapped(line, 4) for line in _lines(state, time.time())))
 
 
 def _lines(state: Mapping[str, Any], now: float) -> Iterator[str]:
@@ -67,12 +81,13 @@ def _lines(state: Mapping[str, Any], now: float) -> Iterator[str]:
     yield "mappings in force"
     for source in state["sources"]:
         changed = f"changed {_duration(now - source['changed'])} ago" if source["changed"] else "never loaded"
-        yield visible(f"  {source['name']}: {counted(source['rules'], 'rule')}, {changed}")
-    yield visible(f"  settings file: {state['settings']['file']}")
+        yield visible(f"  {source['name']}: {counted(source['rules'], 'rule')}, {changed}, from {source['place']}")
     yield ""
     yield from _decisions(state, now)
     yield ""
     yield from _sts(state["sts"])
+    yield ""
+    yield from _limits(state["caches"], state["budgets"])
     if state["refused"]:
         yield ""
         yield "refused most"
@@ -99,6 +114,16 @@ def _sts(sts: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {counted(sts['in_flight'], 'call')} in flight, {sts['waiting']} waiting"
     for host, reason in sts["failing"].items():
         yield visible(f"  ✘ {host} fails: {reason}")
+
+
+def _limits(caches: Mapping[str, Any], budgets: Mapping[str, Any]) -> Iterator[str]:
+    yield "caches and budgets"
+    for kind, cache in caches.items():
+        yield f"  {kind}: {cache['entries']} of {counted(cache['most'], 'token')}, {counted(cache['hits'], 'hit')}"
+    calls = budgets["calls"]
+    yield f"  {counted(calls['total'], 'call')} may start at once, strangers may waste {calls['strangers']} of them"
+    known, exhausted = budgets["known_keys"], budgets["exhausted_keys"]
+    yield f"  {counted(known, 'known access key')}, {exhausted} of them with no budget left"
 
 
 def _duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from authd import __version__
+from authd.cli.reference import exits_text, shape_text
 from authd.cli.shared.errors import CommandError
 from authd.daemon.command_line.flags import GLOBAL_FLAGS, Flag, FlagError, parse_flags
 from authd.daemon.command_line.program_name import Program
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str], program: Program) -> int:
     if words or output not in {"text", "json", "yaml"}:
         raise CommandError(f"version takes -s and -o text, json or yaml; see {program.name} version --help")
     if values.get("help") == "true":
-        print(_HELP.format(program.name), end="")
+        print("\n".join([_HELP.format(program.name), shape_text("version"), exits_text("version")]), end="")
     else:
         print(_text(output, short=values.get("short") == "true"))
     return 0

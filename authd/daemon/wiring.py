@@ -26,6 +26,7 @@ from authd.core.token_review import ReviewEncoder
 from authd.daemon.certificates.serving_certificate import ServingCertificate
 from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig
 from authd.daemon.event_loop import Turns
+from authd.daemon.gauges import publish_caches, publish_calls
 from authd.daemon.health import Check, exposition
 from authd.daemon.listener import WebhookListener
 from authd.daemon.status.report import StatusReport
@@ -89,6 +90,7 @@ class Reviews(NamedTuple):
     factory: WebhookFactory
     limiter: CallLimiter
     breakers: CircuitBreakers
+    cache: VerdictCache
     decisions: DecisionLog
     audit: AuditLog | None
     recent: RecentDecisions
@@ -111,7 +113,11 @@ def webhook(
     settings = in_force.settings
     limiter = CallLimiter(clock=reactor, concurrency=settings.sts.concurrency, rate=settings.sts.calls_per_second)
     breakers = CircuitBreakers(seconds=reactor.seconds)
-    _publish_calls(metrics, limiter, breakers)
+    cache = VerdictCache(
+        seconds=reactor.seconds, cache_ttl=settings.sts.cache_ttl, stale_if_error=settings.sts.stale_if_error
+    )
+    publish_calls(metrics, limiter, breakers)
+    publish_caches(metrics, cache)
     sts.client.on_response = metrics.peer.responded
     names.called = partial(metrics.peer.count, "ec2_describe_instances_calls")
     measured = MeasuredSTS(sts.client.ask, metrics, is_debug)
@@ -122,11 +128,7 @@ def webhook(
         now=time.time,
         limiter=limiter,
         breakers=breakers,
-        verdict_cache=VerdictCache(
-            seconds=reactor.seconds,
-            cache_ttl=settings.sts.cache_ttl,
-            stale_if_error=settings.sts.stale_if_error,
-        ),
+        verdict_cache=cache,
         audiences=settings.audiences,
         observer=metrics,
         instance_name=names.name,
@@ -145,21 +147,7 @@ def webhook(
         turns=turns,
     )
     metrics.gauge("authd_reviews_in_flight", "Reviews that are not answered yet.", lambda: factory.under_review)
-    return Reviews(factory, limiter, breakers, decisions, audit, recent, measured.recent)
-
-
-def _publish_calls(metrics: Metrics, limiter: CallLimiter, breakers: CircuitBreakers) -> None:
-    metrics.gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: limiter.in_flight)
-    metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
-    metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
-    metrics.families.append(
-        LabelledGauge(
-            name="authd_sts_circuit_open",
-            help_text="STS hosts whose circuit is open now.",
-            label="sts_host",
-            values=lambda: dict.fromkeys(breakers.failing(), 1.0),
-        )
-    )
+    return Reviews(factory, limiter, breakers, cache, decisions, audit, recent, measured.recent)
 
 
 def _audit_log(settings: Settings, metrics: Metrics) -> AuditLog | None:
@@ -254,6 +242,7 @@ def status_queries(
         sources=sources,
         limiter=reviews.limiter,
         breakers=reviews.breakers,
+        cache=reviews.cache,
         durations=reviews.durations,
         decisions=reviews.recent,
         problems=lambda: {check.name: fault for check in checks if (fault := check.problem() or check.warning())},

@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from authd.cli import check
+from authd.cli import main as cli
 from authd.core.errors import ConfigError, Problem
 from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import webhook_kubeconfig
 from authd.state.x509 import new_ca
+from tests.cli.shapes import parsed
 
 GOOD = """\
 clusterID: c
@@ -92,7 +94,7 @@ def test_a_fault_in_a_last_line_without_an_end(run):
 def test_output_for_programs(run):
     """JSON holds the file's name, whether it can be used, and each problem with its place."""
     status, out = run(BROKEN, "--output", "json")
-    report = json.loads(out)
+    report = parsed("check", out)
     assert status == 2
     assert set(report) == {"file", "usable", "errors", "warnings"}
     assert report["usable"] is False
@@ -224,10 +226,10 @@ def test_a_terminal_with_few_letters(run, monkeypatch):
     assert b"clusterID: \\xe9\n" in written.buffer.getvalue()
 
 
-def test_help(run, capsys):
+def test_help(capsys):
     """The help has an example and the exit statuses."""
     with pytest.raises(SystemExit) as stopped:
-        run("", "--help")
+        cli.main(["check", "--help"])
     assert stopped.value.code == 0
     out = capsys.readouterr().out
     assert "authd check /etc/authd/config.yaml" in out
@@ -259,7 +261,7 @@ def test_settings_in_a_manifest(run):
     assert line == "     9 |       stateDir: state"
     assert line[caret.index("^") :] == "state"
     assert summary == "f.yaml: usable: 0 role rules, 0 user rules, 1 account; 1 warning"
-    assert "note" in json.loads(run(MANIFEST, "-o", "json")[1])
+    assert "note" in parsed("check", run(MANIFEST, "-o", "json")[1])
 
 
 def test_broken_settings_in_a_manifest(run):
@@ -318,4 +320,4 @@ def test_several_files(tmp_path, capsys):
     assert check.run(argparse.Namespace(files=[str(broken), str(good)], output="text", strict=False)) == 2
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{good}: usable")]
     assert check.run(argparse.Namespace(files=[str(good), str(broken)], output="json", strict=False)) == 2
-    assert [report["usable"] for report in json.loads(capsys.readouterr().out)] == [True, False]
+    assert [report["usable"] for report in parsed("check FILE FILE", capsys.readouterr().out)] == [True, False]

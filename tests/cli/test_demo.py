@@ -18,6 +18,7 @@ from authd.cli.demo.webhook_client import Answer
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.settings_file import read_settings
 from authd.core.errors import ConfigError
+from tests.cli.shapes import parsed
 from tests.integration.rig.polling import wait_until
 
 AUTHD = str(Path(sys.executable).with_name("authd"))
@@ -83,6 +84,18 @@ def test_the_whole_demonstration(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_json(tmp_path):
+    """With `--output json`, standard output has the outcomes alone."""
+    ended = subprocess.run(
+        [AUTHD, "demo", "--output", "json"], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True,
+        text=True, timeout=LIMIT, check=True,
+    )  # fmt: skip
+    told = parsed("demo", ended.stdout)
+    assert told["passed"]
+    assert {case["reason"] for case in told["cases"]} >= {"allowed", "identity_not_mapped", "sts_throttled"}
+    assert "who asks" in ended.stderr
+
+
 def test_serve(tmp_path):
     """With --serve it stays up, and the commands that it prints work when they are pasted; Ctrl-C ends it with 0."""
     process = begin(tmp_path, "--serve")
@@ -96,6 +109,8 @@ def test_serve(tmp_path):
         assert "decision      allowed\nusername      alice" in ran.stdout
         assert '"authenticated":true,"user":{"username":"alice"' in ran.stdout
         assert "username      bob" in ran.stdout
+        assert "mappings in force\n  MountedFile: 4 rules" in ran.stdout
+        assert re.search(r"identity_not_mapped +[0-9a-f]{8} +arn:aws:iam::111122223333:user/bob", ran.stdout)
         assert "ready\n" in ran.stdout
         assert '"decision":"allowed"' in ran.stdout
     finally:

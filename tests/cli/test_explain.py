@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from authd.cli.main import main
+from tests.cli.shapes import parsed
 
 SETTINGS = """\
 clusterID: c
@@ -44,7 +43,7 @@ def explain(tmp_path, capsys):
     def run(*arguments):
         status = main(["explain", "-c", str(file), "-o", "json", *arguments])
         captured = capsys.readouterr()
-        return status, json.loads(captured.out.replace(f"{tmp_path}/", "") or "{}"), captured.err
+        return status, parsed("explain", captured.out.replace(f"{tmp_path}/", "")) if captured.out else {}, captured.err
 
     return run
 
@@ -74,7 +73,7 @@ def test_a_match(explain, arguments, username, groups, where):
     status, told, err = explain(*arguments)
     assert (status, err) == (0, "")
     assert (told["matches"], told["username"], told["groups"]) == (True, username, groups)
-    assert told["mapping"].startswith(f"c.yaml:{where}:")
+    assert told["rule"].startswith(f"c.yaml:{where}:")
 
 
 @pytest.mark.parametrize(
@@ -136,8 +135,8 @@ def test_text_for_people(tmp_path, capsys):
     file.write_text(SETTINGS)
     assert main(["explain", "-c", str(file), f"{SESSION}/Admin/s"]) == 0
     assert capsys.readouterr().out == (
-        "canonicalARN  arn:aws:iam::111122223333:role/Admin\n"
+        "canonical_arn arn:aws:iam::111122223333:role/Admin\n"
         "username      admin:s\n"
         "groups        system:masters, account:111122223333\n"
-        f"mapping       {file}:5:5\n"
+        f"rule          {file}:5:5\n"
     )

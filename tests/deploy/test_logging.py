@@ -37,6 +37,7 @@ def test_they_read_the_documented_file() -> None:
     assert vector["sources"]["authd_audit_file"]["include"] == [FILE]
     (collected,) = agent["logs"]["logs_collected"]["files"]["collect_list"]
     assert collected["file_path"] == FILE
+    assert f'file="{FILE}"' in (FOLDER / "rsyslog.conf").read_text("utf-8")
     assert FILE in (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
@@ -50,5 +51,8 @@ def test_they_find_the_time(tmp_path: Path) -> None:
     assert abs(datetime.strptime(text, layout).replace(tzinfo=UTC).timestamp() - datetime.now(UTC).timestamp()) < 3_600
     agent = json.loads((FOLDER / "cloudwatch-agent.json").read_text("utf-8"))
     layout = agent["logs"]["logs_collected"]["files"]["collect_list"][0]["timestamp_format"]
-    pattern = re.sub("%[A-Za-z]", "[0-9]+", layout)
-    assert re.search(pattern, line)
+    # The agent makes a regular expression of the layout, and reads the first match by the layout.
+    pattern = re.sub("%[A-Za-z]", "[0-9]+", re.escape(layout))
+    found = re.search(pattern, line)
+    assert found is not None
+    assert datetime.strptime(found[0], layout).replace(tzinfo=UTC) == datetime.fromisoformat(text)

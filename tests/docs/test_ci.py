@@ -13,6 +13,7 @@ import yaml
 
 TEXT = (Path(__file__).parents[2] / "docs" / "ci.md").read_text("utf-8")
 PRE_COMMIT, GITHUB, GITLAB = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+PROGRAM = shutil.which("pre-commit", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 RULE = '  - {roleARN: arn:aws:iam::111122223333:role/Admin, username: "admin:{{SessionName}}"}\n'
 GOOD = f"clusterID: c\nserver:\n  mapRoles:\n{RULE}"
 WARNED = GOOD + RULE
@@ -97,11 +98,11 @@ def test_the_hook(repository, text, status):
     assert "clusters/two.yaml: usable" in out
 
 
-@pytest.mark.skipif(shutil.which("pre-commit") is None, reason="pre-commit is not installed")
+@pytest.mark.skipif(PROGRAM is None, reason="pre-commit is not installed")
 def test_pre_commit_itself(repository):
     """pre-commit accepts the hook's entry, and refuses a commit with a broken file."""
     (repository.folder / ".pre-commit-config.yaml").write_text(PRE_COMMIT)
-    assert repository(f"{shlex.quote(shutil.which('pre-commit'))} install && git add -A && git commit -qm good")[0] == 0
+    assert repository(f"{shlex.quote(PROGRAM)} install && git add -A && git commit -qm good")[0] == 0
     repository.file.write_text(BROKEN)
     status, out = repository("git add -A && git commit -qm broken")
     assert status == 1

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from authd.emulator.directory.sample import ALICE_KEY, MALLORY_KEY
+from tests.cli.shapes import parsed
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.minting import Mint, script
+from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE
 
 
@@ -19,7 +23,7 @@ def authd(daemon: DaemonProcess, command: str, *arguments: str) -> tuple[int, An
     done = subprocess.run(
         [script("authd"), command, *arguments, *options], capture_output=True, text=True, timeout=60, check=False
     )
-    return done.returncode, json.loads(done.stdout or "null"), done.stderr
+    return done.returncode, parsed(command, done.stdout) if done.stdout else None, done.stderr
 
 
 def test_the_state_of_a_daemon(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
@@ -27,12 +31,14 @@ def test_the_state_of_a_daemon(make_daemon: Callable[..., DaemonProcess], mint: 
     with make_daemon() as daemon:
         token = mint.by_signer(ALICE_KEY)
         daemon.review(token)
-        daemon.review(mint.by_signer(MALLORY_KEY))
+        unmapped = mint.by_signer(MALLORY_KEY)
+        daemon.review(unmapped)
+        daemon.review(unmapped)
         status, state, _ = authd(daemon, "status")
         assert (status, state["problems"]) == (0, {})
         assert [source["name"] for source in state["sources"]] == ["MountedFile"]
         assert state["sources"][0]["rules"] == 4
-        assert state["decisions"]["by_reason"] == {"allowed": 1, "identity_not_mapped": 1}
+        assert state["decisions"]["by_reason"] == {"identity_not_mapped": 2, "allowed": 1}
         assert state["sts"]["recent_calls"]["calls"] == 2
         assert [entry["reason"] for entry in state["refused"]] == ["identity_not_mapped"]
         assert token not in json.dumps(state)
@@ -41,10 +47,34 @@ def test_the_state_of_a_daemon(make_daemon: Callable[..., DaemonProcess], mint: 
             capture_output=True, text=True, timeout=60, check=True,
         ).stdout  # fmt: skip
         assert "MountedFile: 4 rules, changed" in text
-        assert "1 identity_not_mapped" in text
+        assert f" ago, from {daemon.settings}\n" in text
+        assert "  unmapped: 1 of 4096 tokens, 1 hit\n" in text
+        assert "  1 known access key, 0 of them with no budget left\n" in text
+        assert "2 identity_not_mapped" in text
     status, _, error = authd(daemon, "status")
     assert status == 2
     assert "no daemon answers" in error
+
+
+def test_watch(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
+    """`authd status --watch` refreshes, survives a restart of the daemon, and ends by Ctrl-C."""
+    shown = tmp_path / "shown"
+    daemon = make_daemon()
+    daemon.start()
+    with shown.open("w") as out:
+        watching = subprocess.Popen(
+            [script("authd"), "status", "--watch", "--state-dir", str(daemon.state)], stdout=out, stderr=out
+        )
+    try:
+        first = f"process {daemon.process.pid},"
+        wait_until(lambda: shown.read_text().count(first) >= 2, "a refresh")
+        daemon.stop()
+        wait_until(lambda: "no daemon answers" in shown.read_text(), "the end of the daemon")
+        daemon.start()
+        wait_until(lambda: f"process {daemon.process.pid}," in shown.read_text(), "the new daemon")
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == 130
 
 
 def test_explain_live(make_daemon: Callable[..., DaemonProcess]) -> None:
@@ -58,6 +88,29 @@ def test_explain_live(make_daemon: Callable[..., DaemonProcess]) -> None:
         assert (status, outcome["username"]) == (0, "alice")
         assert "on disk is not in force" in error
         assert authd(daemon, "explain", "arn:aws:iam::111122223333:user/nobody", "--live")[0] == 1
+
+
+def test_a_broken_file_leads_to_the_daemon(
+    make_daemon: Callable[..., DaemonProcess], tmp_path: Path, mint: Mint
+) -> None:
+    """With a broken file, the commands still find the daemon and its audit log by the paths in the file."""
+    audit = tmp_path / "audit.jsonl"
+    with make_daemon(auditLog=str(audit), stateDir=str(tmp_path / "daemon0" / "state")) as daemon:
+        daemon.review(mint.by_signer(MALLORY_KEY))
+        daemon.settings.write_text(daemon.settings.read_text().replace("username: alice", "usrname: alice"))
+        daemon.wait_for_message("can't be used")
+        commands = {
+            "status": (1, "✘ settings: the last good mappings are in force"),
+            f"explain --live {ALICE}": (0, "on disk is not in force"),
+            "why --since 1h": (0, "identity_not_mapped"),
+        }
+        for command, (status, part) in commands.items():
+            done = subprocess.run(
+                [script("authd"), *command.split(), "-c", str(daemon.settings)], capture_output=True, text=True,
+                timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == status, done.stderr
+            assert part in done.stdout + done.stderr
 
 
 def test_a_reload_tells_its_result(make_daemon: Callable[..., DaemonProcess]) -> None:

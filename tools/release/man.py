@@ -13,22 +13,21 @@ from pathlib import Path
 
 from authd import __version__
 from authd.cli.commands import COMMANDS
+from authd.cli.reference import exits_text
 
 #: The width that argparse wraps to; troff fills the lines again.
 _WIDTH = "100"
-_EXITS = (
-    ("0", "Success."),
-    ("1", "The command ran and its answer is no: errors in a file, a refused token."),
-    ("2", "A usage error, or a file that can't be used."),
-)
 
 
 def pages() -> dict[str, str]:
     """Return every page's text by its file name, such as `authd.1`."""
-    made = {"authd-token.1": _page("authd-token", "print a credential for kubectl", _help("client"), ["authd"])}
+    token = f"{_help('client')}\n{exits_text('token')}"
+    made = {"authd-token.1": _page("authd-token", "print a credential for kubectl", token, ["authd"])}
     names = [name for name in COMMANDS if name not in {"token", "help"}]
     for name in names:
-        made[f"authd-{name}.1"] = _page(f"authd-{name}", COMMANDS[name].summary, _help("cli.main", name), ["authd"])
+        text = _help("cli.main", name)
+        text += "" if "\nexit status:\n" in text else f"\n{exits_text(name)}"
+        made[f"authd-{name}.1"] = _page(f"authd-{name}", COMMANDS[name].summary, text, ["authd"])
     related = ["authd-token", *(f"authd-{name}" for name in names)]
     made["authd.1"] = _page("authd", "log in to Kubernetes with AWS IAM", _help("cli.main"), related)
     return made
@@ -52,15 +51,12 @@ def _page(name: str, summary: str, text: str, related: list[str]) -> str:
     ]  # fmt: skip
     for paragraph in rest.strip("\n").split("\n\n"):
         head, _, body = paragraph.partition("\n")
-        if body and re.fullmatch(r"[A-Za-z][\w ,]*:", head):
-            lines += [f".SH {_escape(head.removesuffix(':').upper())}", ".nf", _escape(body), ".fi"]
+        if body and re.fullmatch(r"[A-Za-z][\w ,]*(?:\(.*\))?:", head):
+            lines += [f".SH {_escape(head.partition('(')[0].rstrip(': ').upper())}", ".nf", _escape(body), ".fi"]
         elif paragraph.startswith(" "):
             lines += [".nf", _escape(paragraph), ".fi"]
         else:
             lines += [".PP", _escape(paragraph)]
-    lines += [".SH EXIT STATUS"]
-    for status, meaning in _EXITS:
-        lines += [".TP", status, _escape(meaning)]
     lines += [".SH SEE ALSO", ", ".join(f"\\fB{_escape(each)}\\fR(1)" for each in related)]
     return "\n".join(lines) + "\n"
 

@@ -13,8 +13,9 @@ from authd.cli.bootstrap.options import add_options, change_manifest, check_opti
 from authd.cli.bootstrap.shared_ca import adopt, ensure_shared
 from authd.cli.bootstrap.state_setup import Made, certificate_of, make, make_for_upload
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.live import DEFAULT_CONFIG
 from authd.cli.shared.output import add_output_option, print_json, print_text, warn
-from authd.cli.shared.settings_file import read_settings
+from authd.cli.shared.settings_file import config_file, read_settings
 from authd.config.settings import Settings
 from authd.daemon.command_line.program_name import CLUSTER_ID_VARIABLE, Program
 from authd.state.certificate_checks import name_problem, validity_of
@@ -24,8 +25,8 @@ _DESCRIPTION = """\
 Make the certificates by which the daemon and kube-apiserver trust each other: in the state directory a small CA and the
 server's certificate that it signed, and the webhook kubeconfig for kube-apiserver.
 
-Without --config it works from the options and the defaults. Existing files are kept, so that you can run it again. A
-cert.pem and key.pem of aws-iam-authenticator are used as they are.
+With --cluster-id and without --config it works from the options and the defaults. Existing files are kept, so that you
+can run it again. A cert.pem and key.pem of aws-iam-authenticator are used as they are.
 
 With --out the files are for upload to other machines: cert.pem and key.pem last ten years, and the CA's key is thrown
 away. Add --with-ca to upload the CA as well, and the daemon renews the certificate.
@@ -51,7 +52,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         allow_abbrev=False,
     )
     parser.add_argument("-i", "--cluster-id", metavar="ID", help="the cluster's ID, which tokens are signed for")
-    parser.add_argument("-c", "--config", metavar="FILE", help="the daemon's settings file; options override it")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE",
+        help=f"the daemon's settings file ({DEFAULT_CONFIG}, or none if -i is given); options override it",
+    )  # fmt: skip
     parser.add_argument("--state-dir", metavar="DIR", help="the folder of the certificates (/var/lib/authd)")
     parser.add_argument(
         "--generate-kubeconfig", metavar="FILE", help="the webhook kubeconfig (/etc/kubernetes/authd/kubeconfig.yaml)"
@@ -74,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     program: Program = args.program
     options = {setting: getattr(args, name) for name, setting in _OPTIONS.items()}
     options["clusterID"] = options["clusterID"] or os.environ.get(CLUSTER_ID_VARIABLE) or None
-    settings = read_settings(args.config, options, program.defaults).settings
+    config = config_file(args.config, options["clusterID"], program.config)
+    settings = read_settings(config, options, program.defaults).settings
     if settings.port == 0:
         raise CommandError("--port 0 stands for any free port: give the port that the daemon will have")
     mutual = args.mutual_tls or settings.require_client_certificate
@@ -82,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or ("." if program.is_alias else None)
     check_options(args)
     if only_manifest(args):
-        print(change_manifest(args, settings) or "nothing to change", end="")
+        _print_manifest(args, change_manifest(args, settings))
         return 0
     if out is not None:
         _upload(args, settings, Path(out), now, mutual_tls=mutual)
@@ -101,6 +106,13 @@ def run(args: argparse.Namespace) -> int:
         print_text(_as_text(settings, files, made, mutual_tls=mutual))
         print(diff, end="")
     return 0
+
+
+def _print_manifest(args: argparse.Namespace, diff: str) -> None:
+    if args.output == "json":
+        print_json({"manifestDiff": diff})
+    else:
+        print_text(diff.rstrip("\n") or "nothing to change")
 
 
 def _upload(args: argparse.Namespace, settings: Settings, folder: Path, now: datetime, *, mutual_tls: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 from authd.cli.bootstrap import processes
 from authd.cli.bootstrap.ca_rotation import Rotation, Step
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.live import add_config_option
+from authd.cli.shared.output import add_output_option, print_json
 from authd.cli.shared.settings_file import read_settings
 from authd.config.settings import Settings
 from authd.state.certificate_store import StateFiles
@@ -21,9 +22,12 @@ _DESCRIPTION = """\
 Change the CA of the webhook without a refused login. Each run does the next of three steps and names the process to
 restart before the next run:
 
-  1. The kubeconfig trusts the old CA and a new one.          Then restart kube-apiserver.
-  2. The daemon serves a certificate of the new CA, at once.  Then restart kube-apiserver if you use mutual TLS.
-  3. The kubeconfig trusts the new CA alone.                  Then restart kube-apiserver when it suits you.
+  1. The kubeconfig trusts the old CA and a new one.
+     Then restart kube-apiserver.
+  2. The daemon serves a certificate of the new CA, at once.
+     Then restart kube-apiserver if you use mutual TLS.
+  3. The kubeconfig trusts the new CA alone.
+     Then restart kube-apiserver when it suits you.
 
 Do each step on all control-plane nodes that share a CA before the next one.
 """
@@ -57,10 +61,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("-c", "--config", metavar="FILE", required=True, help="the daemon's settings file")
+    add_config_option(parser)
     parser.add_argument("--ca", metavar="DIR", help="take the new CA from DIR (ca.pem, ca-key.pem) in the first step")
     parser.add_argument("--force", action="store_true", help="go on although kube-apiserver was not restarted")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="format of the result")
+    add_output_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     settings = read_settings(args.config, {}).settings
     result = advance(settings, datetime.now(UTC), shared=args.ca, force=args.force)
     if args.output == "json":
-        print(json.dumps({"step": result.step, "next": _NEXT[result.step]}, indent=2))
+        print_json({"step": result.step, "next": _NEXT[result.step]})
     else:
         print(f"done  {_DONE[result.step]}")
         print(f"next  {_NEXT[result.step]}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 
 import twisted.python  # noqa: F401  # fails early, with a sentence, if the daemon's dependencies are missing
@@ -17,12 +18,13 @@ from authd.cli.demo.graceful_exit import GracefulExit
 from authd.cli.demo.hints import hints
 from authd.cli.demo.tokens import Mint
 from authd.cli.demo.webhook_client import Webhook
+from authd.cli.shared.output import add_output_option, print_json
 
 _DESCRIPTION = """\
 Show what authd does, without an AWS account and without a cluster: start an STS that really verifies signatures and
 the real daemon, both on loopback, mint real tokens with authd-token, post TokenReviews as kube-apiserver does, and
 show each caller's user name, or the reason of its denial. Then change, break and repair the mapping file under the
-running daemon. Ends by itself. The exit status is 0 only if every outcome was the expected one.
+running daemon. Ends by itself.
 """
 
 
@@ -35,20 +37,32 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_output_option(parser)
     parser.add_argument("--serve", action="store_true", help="stay up afterwards and print what to try next")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration and return 0 if all came out as it must."""
     with GracefulExit() as ending, ExitStack() as at_end:
-        demonstration = _begin(ending, at_end)
-        good = demonstration.run()
-        print("\nEverything came out as it must." if good else "\nSomething came out OTHER than it must, see above.")
+        with redirect_stdout(sys.stderr) if args.output == "json" else nullcontext():
+            demonstration = _begin(ending, at_end)
+            good = demonstration.run()
+            print(
+                "\nEverything came out as it must." if good else "\nSomething came out OTHER than it must, see above."
+            )
+        if args.output == "json":
+            print_json({"passed": good, "cases": [each.as_json() for each in demonstration.outcomes]})
+            sys.stdout.flush()
         if args.serve:
-            print(hints(demonstration), flush=True)
-            with suppress(SystemExit):
-                signal.pause()
+            _serve(args, demonstration)
     return 0 if good else 1
+
+
+def _serve(args: argparse.Namespace, demonstration: Demonstration) -> None:
+    """Print what to try, and wait for a signal."""
+    print(hints(demonstration), flush=True, file=sys.stderr if args.output == "json" else sys.stdout)
+    with suppress(SystemExit):
+        signal.pause()
 
 
 def _begin(ending: GracefulExit, at_end: ExitStack) -> Demonstration:

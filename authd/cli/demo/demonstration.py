@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from authd.cli.demo import scenario
@@ -29,7 +29,7 @@ _COLUMNS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demonstration:
-    """One run of the demonstration. The cases hold the expected outcomes."""
+    """One run of the demonstration. The cases hold the expected outcomes, and `outcomes` those so far."""
 
     settings: Path
     daemon: DaemonProcess
@@ -37,6 +37,7 @@ class Demonstration:
     webhook: Webhook
     mint: Mint
     health: str
+    outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self) -> bool:
         """Run all steps and return whether every outcome was the expected one."""
@@ -74,6 +75,7 @@ class Demonstration:
         answer = self.webhook.review(token)
         decisions = [str(event["reason"]) for event in self.daemon.events() if "decision" in event]
         outcome = Outcome(case=case, answer=answer, reason=" ".join(decisions))
+        self.outcomes.append(outcome)
         print(row(outcome), flush=True)
         return not outcome.surprise
 

@@ -31,6 +31,10 @@ It stays up until you press Ctrl-C. In another terminal:
   # the mapping of an identity, without a call to STS
   authd explain -c {settings} {bob}
 
+  # the daemon's state, and everybody who was refused
+  authd status -c {settings}
+  authd why --since 1h -c {settings} --file {folder}/log/daemon.log
+
   # readiness, the log, and the file to edit
   curl -s {health}/readyz
   tail -f {folder}/log/daemon.log

@@ -37,6 +37,17 @@ class Outcome:
             return ""
         return f"EXPECTED {expected.status} {expected.reason} {expected.username} {', '.join(expected.groups)}".rstrip()
 
+    def as_json(self) -> dict[str, object]:
+        """Return the outcome for programs."""
+        return {
+            "caller": self.case.caller,
+            "status": self.answer.status,
+            "reason": self.reason,
+            "username": self.answer.username,
+            "groups": list(self.answer.groups),
+            "passed": not self.surprise,
+        }
+
 
 def header() -> str:
     """Return the table's first two lines."""

@@ -20,10 +20,10 @@ from authd.cli.doctor.report import exit_status, print_report, report_as_json
 from authd.cli.doctor.settings import examine_settings
 from authd.cli.doctor.sts import examine_sts
 from authd.cli.doctor.subject import Subject
+from authd.cli.shared.broken_settings import path_in_broken_file
 from authd.cli.shared.errors import CommandError
-from authd.cli.shared.live import add_config_option
+from authd.cli.shared.live import DEFAULT_STATE_DIR, add_config_option
 from authd.cli.shared.output import add_output_option, print_json
-from authd.config.settings import Settings
 from authd.core.partitions import REGION
 
 _GROUPS: Mapping[str, Callable[[Subject], Iterator[Finding]]] = MappingProxyType(
@@ -49,10 +49,6 @@ _EPILOG = """\
 examples:
   sudo authd doctor
   sudo authd doctor -c /etc/authd/config.yaml --region eu-central-1 --output json
-
-JSON: {"status": 0, "findings": [{"group", "level": "ok" | "warning" | "error", "message", "fix"}]}
-
-exit status: 0 all is well, 1 warnings, 2 errors
 """
 
 
@@ -69,14 +65,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_config_option(parser)
     parser.add_argument(
         "--state-dir",
-        default=Settings(cluster_id="-").state_dir,
-        help="the state directory, in case that the settings file is broken (%(default)s)",
+        metavar="DIR",
+        help="the state directory, if the settings file is broken and does not name it",
     )
-    parser.add_argument("--manifest", default=_MANIFEST, help="kube-apiserver's static pod manifest (%(default)s)")
     parser.add_argument(
-        "--region", action="append", default=[], help="an STS region to try besides the configured ones; repeatable"
+        "--manifest", metavar="FILE", default=_MANIFEST, help="kube-apiserver's static pod manifest (%(default)s)"
     )
-    parser.add_argument("--timeout", type=float, default=5.0, help="seconds for each connection (%(default)s)")
+    parser.add_argument(
+        "--region",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="an STS region to try besides the configured ones; repeatable",
+    )
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=5.0, help="seconds for each connection (%(default)s)"
+    )
     add_output_option(parser)
 
 
@@ -96,7 +100,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _examine(args: argparse.Namespace) -> dict[str, tuple[Finding, ...]]:
     """Return the findings of each group. Without usable settings there are only those of the settings."""
-    settings = examine_settings(Path(args.config), Path(args.state_dir))
+    state_dir = args.state_dir or path_in_broken_file(args.config, "stateDir", DEFAULT_STATE_DIR)
+    settings = examine_settings(Path(args.config), Path(state_dir))
     report = {"settings": settings.findings}
     if settings.loaded is None:
         skipped = error("the other checks need usable settings", f"authd check {shlex.quote(args.config)}")

@@ -9,14 +9,26 @@ from typing import Any
 import yaml
 
 from authd.cli.kubeconfig.document import Document, child
-from authd.cli.kubeconfig.files import add_file_options, kubeconfig_paths, read_kubeconfig, save
+from authd.cli.kubeconfig.files import (
+    add_file_options,
+    kubeconfig_paths,
+    print_saved,
+    read_kubeconfig,
+    save,
+    saved_as_json,
+)
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.output import print_json, print_text
 
 _DESCRIPTION = """\
 Write the user of a cluster into the kubeconfig, or change the existing one. If the kubeconfig has the cluster, its
 context is written too. Comments and order of the file are kept. The changes are shown, and the old file is kept.
 """
 _INSTALL_HINT = "authd-token is missing; install authd from its clone or wheel (`pipx install .`)"
+_HINT = (
+    "the kubeconfig has no cluster for this user yet; run `kubectl config set-cluster {} --server=URL "
+    "--certificate-authority=FILE --embed-certs` and the command again"
+)
 #: Other ways to log in that a user can't have beside an exec plugin.
 _OTHER_LOGINS = ("token", "tokenFile", "client-certificate", "client-certificate-data", "username", "auth-provider")
 
@@ -62,13 +74,14 @@ def run(args: argparse.Namespace) -> int:
     if not document.text:
         document.set_root("apiVersion", "v1")
         document.set_root("kind", "Config")
-    if not save(path, document, args):
-        print(f"{path}: the user {name} is up to date")
-    if cluster is None:
-        print(
-            f"the kubeconfig has no cluster for this user yet; run `kubectl config set-cluster {name} --server=URL "
-            "--certificate-authority=FILE --embed-certs` and the command again"
-        )
+    saved = [each for each in (save(path, document, args),) if each is not None]
+    hint = "" if cluster is not None else _HINT.format(name)
+    if args.output == "json":
+        print_json({**saved_as_json(saved, args), "hint": hint or None})
+        return 0
+    print_saved(saved, args)
+    for line in ([] if saved else [f"{path}: the user {name} is up to date"]) + ([hint] if hint else []):
+        print_text(line)
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 from authd.cli.kubeconfig import add, convert, login_test
+from authd.cli.reference import filled, shape_text
 from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = "Write, convert and test the users of a kubeconfig that log in with authd-token."
@@ -44,5 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _add_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="kubeconfig_command", metavar="COMMAND", title="commands", required=True)
-    for module in _COMMANDS.values():
+    for name, module in _COMMANDS.items():
         module.add_parser(commands)
+        commands.choices[name].formatter_class = argparse.RawDescriptionHelpFormatter
+        commands.choices[name].description = filled(commands.choices[name].description or "")
+        commands.choices[name].epilog = shape_text(f"kubeconfig {name}")

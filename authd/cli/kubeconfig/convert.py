@@ -9,8 +9,17 @@ from pathlib import PurePosixPath
 import yaml
 
 from authd.cli.kubeconfig.document import Document, child
-from authd.cli.kubeconfig.files import add_file_options, kubeconfig_paths, read_kubeconfig, save
+from authd.cli.kubeconfig.files import (
+    Saved,
+    add_file_options,
+    kubeconfig_paths,
+    print_saved,
+    read_kubeconfig,
+    save,
+    saved_as_json,
+)
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.output import print_json, print_text
 from authd.client.fast.errors import UsageError
 from authd.client.fast.flags import parse_flags
 
@@ -18,6 +27,7 @@ _DESCRIPTION = """\
 Change users that run aws-iam-authenticator, heptio-authenticator-aws or `aws eks get-token` into users of authd-token:
 all of them, or those that are named. Arguments and env are kept. Anything without a counterpart is reported.
 """
+_NOTHING = "no user runs aws-iam-authenticator, heptio-authenticator-aws or `aws eks get-token`: nothing changed"
 _AUTHENTICATORS = ("aws-iam-authenticator", "heptio-authenticator-aws")
 _RENAMED = {"--cluster-name": "--cluster-id", "--role-arn": "--role"}
 #: Options of the AWS CLI that authd-token has too, with their values.
@@ -41,20 +51,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Convert the users of every kubeconfig file."""
-    missing, changed = set(args.users), False
+    missing, saved, notes = set(args.users), list[Saved](), list[str]()
     for path in kubeconfig_paths(args.kubeconfig):
-        document, notes = read_kubeconfig(path), list[str]()
+        document = read_kubeconfig(path)
         for name, entry in document.entries("users"):
             if not args.users or name in args.users:
                 missing.discard(name)
                 notes += [f"{document.place(entry)}: user {name}: {note}" for note in _convert(document, entry)]
-        changed |= save(path, document, args)
-        for note in notes:
-            print(note)
+        saved += [each for each in (save(path, document, args),) if each is not None]
+    if args.output == "json":
+        print_json({**saved_as_json(saved, args), "notes": notes})
+    else:
+        print_saved(saved, args)
+        for line in [*notes, *([] if saved or missing else [_NOTHING])]:
+            print_text(line)
     if missing:
         raise CommandError(f"the kubeconfig has no user {', '.join(sorted(missing))}; `kubectl config view` shows them")
-    if not changed:
-        print("no user runs aws-iam-authenticator, heptio-authenticator-aws or `aws eks get-token`: nothing changed")
     return 0
 
 

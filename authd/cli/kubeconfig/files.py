@@ -6,10 +6,13 @@ import argparse
 import difflib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from authd.cli.kubeconfig.document import Document
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.output import add_output_option, print_text
 from authd.state.atomic_file import write_atomically
 
 _MAX_BYTES = 16 * 1024 * 1024
@@ -20,6 +23,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     add_kubeconfig_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="show the changes and write nothing")
     parser.add_argument("--no-backup", action="store_true", help="keep no copy of the old file")
+    add_output_option(parser)
 
 
 def add_kubeconfig_option(parser: argparse.ArgumentParser) -> None:
@@ -50,35 +54,58 @@ def read_kubeconfig(path: Path) -> Document:
     return Document(text, str(path))
 
 
-def save(path: Path, document: Document, args: argparse.Namespace) -> bool:
-    """Print the changes as a diff, and write them with a backup unless `--dry-run`. Returns whether there were any."""
+class Saved(NamedTuple):
+    """A changed file: the changes as a diff, and the copy of the old file, if there is one."""
+
+    file: str
+    diff: str
+    backup: str | None = None
+
+
+def save(path: Path, document: Document, args: argparse.Namespace) -> Saved | None:
+    """Write the changes with a backup, unless `--dry-run`. Returns None if there are none."""
     text = document.edited()
     if text == document.text:
-        return False
+        return None
     lines = difflib.unified_diff(
         document.text.splitlines(keepends=True), text.splitlines(keepends=True), str(path), str(path)
     )
-    print("".join(line if line.endswith("\n") else f"{line}\n" for line in lines), end="")
+    diff = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
     if args.dry_run:
-        print("nothing was written (--dry-run)")
-        return True
+        return Saved(str(path), diff)
     try:
-        _write(path, text, backup=not args.no_backup)
+        return Saved(str(path), diff, _write(path, text, backup=not args.no_backup))
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
-    return True
 
 
-def _write(path: Path, text: str, *, backup: bool) -> None:
+def print_saved(saved: Sequence[Saved], args: argparse.Namespace) -> None:
+    """Print changes for people."""
+    for each in saved:
+        print_text(each.diff.rstrip("\n"))
+        if args.dry_run:
+            print_text("nothing was written (--dry-run)")
+        if each.backup:
+            print_text(f"kept the old file as {each.backup}")
+
+
+def saved_as_json(saved: Sequence[Saved], args: argparse.Namespace) -> dict[str, object]:
+    """Return changes for programs."""
+    return {"dryRun": args.dry_run, "files": [each._asdict() for each in saved]}
+
+
+def _write(path: Path, text: str, *, backup: bool) -> str | None:
+    """Write a file, and return the path of the backup, if one was made."""
     # A link stays a link.
     path = Path(os.path.realpath(path))
-    mode = 0o600
+    mode, kept = 0o600, None
     if path.exists():
         mode = path.stat().st_mode & 0o777
         if backup:
             copy = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}.bak")
             write_atomically(copy, path.read_bytes())
-            print(f"kept the old file as {copy}")
+            kept = str(copy)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode(), mode)
+    return kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from authd.cli.kubeconfig.context import find_context
@@ -11,10 +10,11 @@ from authd.cli.kubeconfig.files import add_kubeconfig_option
 from authd.cli.kubeconfig.plugin import run_plugin
 from authd.cli.kubeconfig.self_review import review_self
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.output import add_output_option, print_json
 
 _DESCRIPTION = """\
 Run the credential plugin of a context and ask the cluster for the identity that it sees (SelfSubjectReview). Print the
-identity, or the reason for the failure. The exit status is 0 if the login works and 1 if it is refused.
+identity, or the reason for the failure.
 """
 
 
@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "test", help="log in and print the identity", description=_DESCRIPTION, allow_abbrev=False
     )
     parser.add_argument("--context", metavar="NAME", help="the context (default: the current one)")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="for people or programs")
+    add_output_option(parser)
     add_kubeconfig_option(parser)
 
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         )
         return 1
     if args.output == "json":
-        print(json.dumps(identity, indent=2))
+        print_json(identity)
     else:
         _print_text(context.name, identity)
     return 0

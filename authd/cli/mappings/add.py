@@ -20,8 +20,6 @@ from authd.cli.shared.errors import CommandError
 _DESCRIPTION = """\
 Add a mapping of an IAM user or role to the ConfigMap aws-auth, or as a custom resource. The change is shown first, and
 made only if nobody else has changed the mappings in between. Comments and order of the ConfigMap stay.
-
-Exit status: 0 done (or nothing to do), 1 not confirmed, 2 the mapping or the cluster can't be used.
 """
 _EXAMPLES = """\
 examples:

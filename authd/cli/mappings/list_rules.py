@@ -6,13 +6,11 @@ import argparse
 
 from authd.cli.mappings.cluster import add_cluster_options, add_place_option, in_cluster, read_rules
 from authd.cli.mappings.plain_rule import PlainRule
-from authd.cli.shared.output import add_output_option, print_json, print_text, visible
+from authd.cli.shared.output import add_output_option, print_json, print_text, visible, wrapped
 from authd.kubernetes.client import APIClient
 
 _DESCRIPTION = """\
 Print the mappings in the ConfigMap aws-auth, or those of custom resources, with their places.
-
-Exit status: 0 done, 2 the cluster can't be used.
 """
 _EXAMPLES = """\
 examples:
@@ -46,5 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print_json([rule.as_json() for rule in rules])
     for rule in rules if args.output == "text" else ():
-        print_text(visible(f"{rule.subject}  {rule.username}  {','.join(rule.groups) or '-'}  ({rule.place})"))
+        print_text(
+            wrapped(visible(f"{rule.subject}  {rule.username}  {','.join(rule.groups) or '-'}  ({rule.place})"), 4)
+        )
     return 0

@@ -22,9 +22,6 @@ _DESCRIPTION = """\
 Copy mappings from a file, from EKS access entries, from aws-auth or from custom resources to another of these places.
 With --to file they are printed as the rules of a settings file. Mappings that the target has already are left alone.
 Everything that has no counterpart is reported on standard error.
-
-Exit status: 0 done, 1 not confirmed, or something has no counterpart (with --strict), 2 a source or the cluster
-can't be used.
 """
 _EXAMPLES = """\
 examples:

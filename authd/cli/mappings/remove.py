@@ -19,8 +19,6 @@ from authd.cli.shared.errors import CommandError
 _DESCRIPTION = """\
 Remove the mapping of an IAM user or role from the ConfigMap aws-auth, or delete its custom resource. The change is
 shown first, and made only if nobody else has changed the mappings in between.
-
-Exit status: 0 done, 1 not confirmed, 2 there is no such mapping, or the cluster can't be used.
 """
 _EXAMPLES = """\
 examples:

@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from authd.cli.shared.output import print_text, visible
+from authd.cli.shared.output import print_table, print_text, visible
 
 _GAP = "  "
 #: A wide column is cut no further than this.
@@ -14,22 +14,35 @@ _NARROWEST = 12
 
 
 def print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows below a header. On a terminal the widest columns are cut with `…` until each row fits a line."""
+    """Print rows below a header. On a terminal the widest columns are cut with `…` until each row fits a line.
+
+    On a terminal that is too narrow for that, each cell of a row has a line of its own.
+    """
     table = [list(header), *([visible(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    if sys.stdout.isatty():
-        _shrink(widths, shutil.get_terminal_size().columns)
+    if sys.stdout.isatty() and not _shrink(widths, shutil.get_terminal_size().columns):
+        _print_stacked(table)
+        return
     for row in table:
         cells = [_cut(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True)]
         print_text(_GAP.join(cells).rstrip())
 
 
-def _shrink(widths: list[int], columns: int) -> None:
+def _print_stacked(table: Sequence[Sequence[str]]) -> None:
+    header, *rows = table
+    for row in rows:
+        print_table((name, cell) for name, cell in zip(header, row, strict=True) if cell)
+        print_text("")
+
+
+def _shrink(widths: list[int], columns: int) -> bool:
+    """Shrink the widest columns until they fit. Returns whether they do."""
     while sum(widths) + len(_GAP) * (len(widths) - 1) > columns:
         widest = max(range(len(widths)), key=widths.__getitem__)
         if widths[widest] <= _NARROWEST:
-            return
+            return False
         widths[widest] -= 1
+    return True
 
 
 def _cut(cell: str, width: int) -> str:

@@ -8,13 +8,14 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from authd.cli.shared.broken_settings import path_in_broken_file
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.settings_file import read_settings
 from authd.core.errors import ConfigError
 from authd.state.state_dir import StateDir
 
 DEFAULT_CONFIG = "/etc/authd/config.yaml"
-_DEFAULT_STATE_DIR = "/var/lib/authd"
+DEFAULT_STATE_DIR = "/var/lib/authd"
 _TIMEOUT_SECONDS = 10.0
 _MOST_BYTES = 16 << 20
 
@@ -39,12 +40,12 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
 
 
 def socket_path(config: str, state_dir: str | None) -> Path:
-    """Return the status socket of a daemon with this settings file. A broken file counts as one without `stateDir`."""
+    """Return the status socket of a daemon with this settings file, which may be broken."""
     if state_dir is None:
         try:
             state_dir = read_settings(config, {}).settings.state_dir
         except (ConfigError, CommandError):
-            state_dir = _DEFAULT_STATE_DIR
+            state_dir = path_in_broken_file(config, "stateDir", DEFAULT_STATE_DIR)
     return StateDir(folder=Path(state_dir)).status_socket
 
 

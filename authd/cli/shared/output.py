@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from authd.core.errors import Problem
 
-#: Characters of a source line that are shown before and after the place of a problem.
+#: Characters of a source line that are shown before and after the place of a problem, if the terminal is wide enough.
 _SHOWN_BEFORE, _SHOWN_AFTER = 60, 40
+#: Below this width of a terminal a table has no columns.
+_NARROW = 60
+#: Width of the line number and the bar before a source line, and of two `…`.
+_MARGIN = 11
 #: Width of the first column of a table.
 _NAME_WIDTH = 13
 
@@ -29,6 +35,22 @@ def print_text(text: str) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def wrapped(text: str, indent: int) -> str:
+    """Wrap a line for a terminal, and indent its continuation. Paths and ARNs stay in one piece.
+
+    Other outputs get the line as it is.
+    """
+    if not sys.stdout.isatty():
+        return text
+    margin = " " * (len(text) - len(text.lstrip()))
+    width = max(2 * _NAME_WIDTH, shutil.get_terminal_size().columns)
+    lines = textwrap.wrap(
+        text, width, subsequent_indent=margin + " " * indent, break_long_words=False, break_on_hyphens=False,
+        replace_whitespace=False,
+    )  # fmt: skip
+    return "\n".join(lines) or text
+
+
 def print_json(value: object) -> None:
     """Print a value for programs."""
     print(json.dumps(value, indent=2))
@@ -38,7 +60,10 @@ def print_table(rows: Iterable[tuple[str, object]]) -> None:
     """Print names and values in two columns. Lists are separated by commas."""
     for name, value in rows:
         text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        print_text(f"{name:{_NAME_WIDTH}} {text}")
+        if sys.stdout.isatty() and shutil.get_terminal_size().columns < _NARROW:
+            print_text(wrapped(f"{name} {text}", 2))
+        else:
+            print_text(wrapped(f"{name:{_NAME_WIDTH}} {text}", _NAME_WIDTH + 1))
 
 
 def warn(message: str) -> None:
@@ -58,9 +83,10 @@ def problem_as_text(problem: Problem, kind: str, lines: Sequence[str]) -> str:
     if not 0 < problem.line <= len(lines):
         return sentence
     line, before = lines[problem.line - 1], problem.column - 1
-    first = max(0, before - _SHOWN_BEFORE)
+    shown_before, shown_after = _shown()
+    first = max(0, before - shown_before)
     left = ("…" if first else "") + visible(line[first:before])
-    right = visible(line[before : before + _SHOWN_AFTER]) + ("…" if len(line) > before + _SHOWN_AFTER else "")
+    right = visible(line[before : before + shown_after]) + ("…" if len(line) > before + shown_after else "")
     margin = f"{problem.line:6}"
     return f"{sentence}\n{margin} | {left}{right}\n{' ' * len(margin)} | {' ' * _columns(left)}^"
 
@@ -74,6 +100,14 @@ def visible(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun: `1 error`, `2 errors`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _shown() -> tuple[int, int]:
+    """Return how many characters before and after the place of a problem fit, so that the caret stays below it."""
+    if not sys.stdout.isatty():
+        return _SHOWN_BEFORE, _SHOWN_AFTER
+    width = max(2, shutil.get_terminal_size().columns - _MARGIN)
+    return min(_SHOWN_BEFORE, width * 3 // 5), min(_SHOWN_AFTER, width * 2 // 5)
 
 
 def _columns(text: str) -> int:

@@ -27,6 +27,11 @@ def read_settings(
     )
 
 
+def config_file(given: str | None, cluster: str | None, usual: str | None) -> str | None:
+    """Return the given settings file, or the usual one if it exists and nothing names the cluster."""
+    return given or (usual if not cluster and usual is not None and Path(usual).exists() else None)
+
+
 def _read(file: str) -> bytes:
     try:
         return Path(file).read_bytes()

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from authd.cli.shared.errors import CommandError
+from authd.cli.shared.live import DEFAULT_CONFIG
 from authd.cli.shared.output import add_output_option, print_json, print_table
 from authd.cli.shared.reactor_run import run_with_reactor
-from authd.cli.shared.settings_file import read_settings
+from authd.cli.shared.settings_file import config_file, read_settings
 from authd.cli.verify.verification import Verdict, Verification, verify_token
 from authd.config.settings import Loaded
 from authd.daemon.command_line.program_name import CLUSTER_ID_VARIABLE, Program
@@ -25,8 +26,6 @@ from authd.partition_data import load_partitions
 _DESCRIPTION = """\
 Verify a token as the daemon does: check it, ask STS for the caller's identity, and find the mapping if the settings
 file has any. Give the token on standard input (-t -), because everybody on the machine can read command lines.
-
-Exit status: 0 the token is good (and mapped), 1 refused, 2 no decision could be made: STS or the settings.
 """
 
 _EXAMPLES = """\
@@ -55,7 +54,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="the token, or - for standard input, also inside an ExecCredential",
     )  # fmt: skip
     parser.add_argument("-i", "--cluster-id", metavar="ID", help="the cluster that the token must be for (clusterID)")
-    parser.add_argument("-c", "--config", metavar="FILE", help="the daemon's settings file, with its mappings")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE",
+        help=f"the daemon's settings file, with its mappings ({DEFAULT_CONFIG}, or none if -i is given)",
+    )  # fmt: skip
     parser.add_argument("--partition", metavar="NAME", help="the AWS partition (server.partition, aws)")
     add_output_option(parser)
 
@@ -64,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     """Verify the token and print the result."""
     program: Program = args.program
     cluster = args.cluster_id or os.environ.get(CLUSTER_ID_VARIABLE) or None
-    loaded = read_settings(args.config, {"clusterID": cluster, "server.partition": args.partition})
+    config = config_file(args.config, cluster, program.config)
+    loaded = read_settings(config, {"clusterID": cluster, "server.partition": args.partition})
     given: str = args.token
     verification = verify_at_sts(_in_input(sys.stdin.read(_MAX_INPUT)) if given == "-" else given, loaded)
     # aws-iam-authenticator prints failures to standard error.
@@ -117,19 +120,21 @@ def _fields(found: Verification) -> Iterator[tuple[str, str, Any]]:
     if found.user is not None:
         yield "username", "username", found.user.username
         yield "groups", "groups", list(found.user.groups)
-        yield "mapping", "mapping", found.user.rule
+        yield "rule", "rule", found.user.rule
     if found.identity is not None:
         yield "arn", "ARN", found.identity.arn_text
-        yield "canonicalARN", "canonical ARN", found.identity.canonical_arn
+        yield "canonical_arn", "canonical ARN", found.identity.canonical_arn
         yield "account", "account", found.identity.arn.account
-        yield "principalID", "principal id", found.identity.principal_id
-        yield "requestID", "request id", found.identity.request_id
+        yield "principal_id", "principal id", found.identity.principal_id
+        uid = f"aws-iam-authenticator:{found.identity.arn.account}:{found.identity.principal_id}"
+        yield "uid", "uid", uid
+        yield "sts_request_id", "request id", found.identity.request_id
     if found.request is not None:
-        yield "accessKeyID", "access key", found.request.access_key_id
-        yield "stsHost", "STS host", found.request.host
-        yield "signed", "signed", _utc(found.request.date)
-        yield "goodUntil", "good until", _utc(found.request.expiry)
-        yield "tokenDigest", "token digest", found.request.digest[:12]
+        yield "access_key_id", "access key", found.request.access_key_id
+        yield "sts_host", "STS host", found.request.host
+        yield "signed_at", "signed", _utc(found.request.date)
+        yield "valid_until", "good until", _utc(found.request.expiry)
+        yield "token", "token digest", found.request.digest[:12]
 
 
 def _utc(seconds: int) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from authd.cli.shared.broken_settings import path_in_broken_file
 from authd.cli.shared.columns import print_columns
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.live import DEFAULT_CONFIG
-from authd.cli.shared.output import add_output_option, counted, print_json, print_table, print_text, visible
+from authd.cli.shared.output import add_output_option, counted, print_json, print_table, print_text, visible, warn
 from authd.cli.shared.settings_file import read_settings
 from authd.cli.why.explanation import Explanation, explain_record
 from authd.cli.why.log_lines import file_lines, journal_lines
@@ -38,11 +39,6 @@ examples:
   sudo authd why 3f9a01c2
   sudo authd why --user alice --since yesterday
   kubectl -n kube-system logs ds/authd | authd why 3f9a01c2 --file -
-
-JSON: {"decisions": [...]}, each with the fields of its log record and settings_now, next_step,
-mapping_entry (YAML) and add_command (for mappings in the cluster).
-
-exit status: 0 found, 1 no such decision, 2 wrong usage or an unreadable log
 """
 
 
@@ -76,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     """Find the decisions and print them."""
     selection = _selection(args)
     loaded = _settings(args.config)
-    files = args.file or _audit_log(loaded)
+    files = args.file or _audit_log(args.config or DEFAULT_CONFIG, loaded)
     lines = file_lines(files) if files else journal_lines(args.unit, selection.since)
     explained = [explain_record(record, loaded) for record in read_records(lines, selection)]
     if args.output == "json":
@@ -104,22 +100,25 @@ def _selection(args: argparse.Namespace) -> Selection:
 
 
 def _settings(config: str | None) -> Loaded | None:
-    """Load the settings file. The usual one may be missing or broken, for the log is enough to explain a decision."""
-    if config is not None:
-        return read_settings(config, {})
-    if not Path(DEFAULT_CONFIG).exists():
+    """Load the settings file. It may be broken, and the usual one missing: the log is enough to explain a decision."""
+    if config is None and not Path(DEFAULT_CONFIG).exists():
         return None
     try:
-        return read_settings(DEFAULT_CONFIG, {})
-    except (CommandError, ConfigError):
-        return None
+        return read_settings(config or DEFAULT_CONFIG, {})
+    except ConfigError:
+        warn(f"{config or DEFAULT_CONFIG} is broken, so the outcome today is unknown: see `authd check`")
+    except CommandError:
+        if config is not None:
+            raise
+    return None
 
 
-def _audit_log(loaded: Loaded | None) -> list[str]:
+def _audit_log(config: str, loaded: Loaded | None) -> list[str]:
     """Return the settings' audit log and its rotated files, the oldest first."""
-    if loaded is None or not loaded.settings.audit_log:
+    named = path_in_broken_file(config, "auditLog", "") if loaded is None else loaded.settings.audit_log
+    if not named:
         return []
-    path = Path(loaded.settings.audit_log)
+    path = Path(named)
     rotated = [path.with_name(f"{path.name}.{number}") for number in range(_MAX_ROTATED, 0, -1)]
     return [*(str(file) for file in rotated if file.exists()), str(path)]
 

@@ -34,12 +34,6 @@ _EPILOG = """\
 examples:
   authd diff /etc/authd/config.yaml new.yaml
   authd diff old.yaml new.yaml --identities /var/log/authd/audit.jsonl --fail-on losses
-
-JSON: {"rules": [{"change", "subject", "old", "new"}], "identities": [{"change", "arn", "old", "new"}],
-"settings": [{"setting", "old", "new"}]}. `old` and `new` have username, groups and where, or are null.
-
-exit status: 0 no difference, 1 differences (with --fail-on losses: only if a rule or identity is lost), 2 a file can't
-be used
 """
 
 

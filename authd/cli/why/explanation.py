@@ -31,7 +31,7 @@ class Explanation:
         """The next step as a sentence."""
         if self.record["reason"] == DenialReason.IDENTITY_NOT_MAPPED and self.now.get("matches"):
             return (
-                f"Log in again: {self.now['mapping']} maps the identity now. If that fails, the file is not in force: "
+                f"Log in again: {self.now['rule']} maps the identity now. If that fails, the file is not in force: "
                 "see /readyz."
             )
         return next_step(self.record["reason"])
@@ -99,7 +99,7 @@ def _lookup(arn: str, loaded: Loaded) -> dict[str, Any]:
         if loaded.settings.backend_mode != (MOUNTED_FILE,):
             return {}  # another source may have a mapping
         return {"matches": False, "reason": str(denied.reason), "message": denied.message}
-    return {"matches": True, "username": user.username, "groups": list(user.groups), "mapping": user.rule}
+    return {"matches": True, "username": user.username, "groups": list(user.groups), "rule": user.rule}
 
 
 def _now(now: dict[str, Any]) -> str:
@@ -108,7 +108,7 @@ def _now(now: dict[str, Any]) -> str:
     if not now["matches"]:
         return str(now["message"])
     groups = ", ".join(now["groups"]) or "none"
-    return f"{now['mapping']} gives the user name {now['username']} and the groups {groups}"
+    return f"{now['rule']} gives the user name {now['username']} and the groups {groups}"
 
 
 def _call(record: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from authd import __version__
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
+from authd.authentication.verdict_cache import VerdictCache
 from authd.core.arn import InvalidArn, parse_arn
 from authd.core.caller_identity import CallerIdentity, unconfirmed_identity
 from authd.core.errors import DenialReason, Denied, Problem
@@ -30,6 +31,7 @@ class StatusReport:
     sources: Sequence[Source]
     limiter: CallLimiter
     breakers: CircuitBreakers
+    cache: VerdictCache
     durations: RecentDurations
     decisions: RecentDecisions
     problems: Callable[[], dict[str, str]]
@@ -56,6 +58,8 @@ class StatusReport:
                 "failing": self.breakers.failing(),
                 "recent_calls": self.durations.summary(),
             },
+            "caches": {kind: state._asdict() for kind, state in self.cache.state().items()},
+            "budgets": self._budgets(),
             "reviews": {
                 "in_flight": self.under_review(),
                 "connections": self.connections(),
@@ -75,7 +79,7 @@ class StatusReport:
             identity = unconfirmed_identity(parse_arn(str(query.get("arn"))))
         except InvalidArn as error:
             raise InvalidQuery(f"the ARN is invalid: {error}") from None
-        known = {"canonicalARN": identity.canonical_arn}
+        known = {"canonical_arn": identity.canonical_arn}
         try:
             user = self.in_force.tables.explain(identity)
         except Denied as denied:
@@ -86,7 +90,7 @@ class StatusReport:
             "matches": True,
             "username": user.username,
             "groups": list(user.groups),
-            "mapping": user.rule,
+            "rule": user.rule,
             "source": "" if match is None else match.source,
         }
 
@@ -99,7 +103,24 @@ class StatusReport:
 
     def _source(self, name: str, rules: int) -> dict[str, object]:
         problems = [_as_json(problem) for source in self.sources if source.name == name for problem in source.problems]
-        return {"name": name, "rules": rules, "changed": self.in_force.changed[name], "problems": problems}
+        return {
+            "name": name,
+            "place": self._place(name),
+            "rules": rules,
+            "changed": self.in_force.changed[name],
+            "problems": problems,
+        }
+
+    def _place(self, name: str) -> str:
+        """Return the place of a source's mappings."""
+        path = self.in_force.settings.dynamic_file_path or ""
+        places = {"DynamicFile": path, "EKSConfigMap": "kube-system/aws-auth", "CRD": "iamidentitymappings"}
+        return places.get(name, self.file)
+
+    def _budgets(self) -> dict[str, object]:
+        known, exhausted = self.limiter.keys()
+        calls = {name: round(left) for name, left in self.limiter.budgets().items()}
+        return {"calls": calls, "known_keys": known, "exhausted_keys": exhausted}
 
 
 def _as_json(problem: Problem) -> dict[str, object]:

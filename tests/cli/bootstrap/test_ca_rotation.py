@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
 from datetime import UTC, datetime
 
@@ -17,6 +16,7 @@ from authd.config.settings import Settings
 from authd.state.certificate_checks import issuer_problem
 from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import ensure_kubeconfig
+from tests.cli.shapes import parsed
 
 NOW = datetime.now(UTC)
 
@@ -178,4 +178,4 @@ def test_the_command(settings, tmp_path, capsys):
     assert rotate_ca.run(parser.parse_args(["rotate-ca", "-c", str(file)])) == 0
     assert "next  restart kube-apiserver on this node, then run `authd rotate-ca` again" in capsys.readouterr().out
     assert rotate_ca.run(parser.parse_args(["rotate-ca", "-c", str(file), "-o", "json"])) == 0
-    assert json.loads(capsys.readouterr().out)["step"] == "sign-with-new"
+    assert parsed("rotate-ca", capsys.readouterr().out)["step"] == "sign-with-new"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import stat
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +11,7 @@ from cryptography import x509
 from authd.cli.main import main
 from authd.state.certificate_checks import names_of
 from authd.state.x509 import new_ca, new_client_leaf
+from tests.cli.shapes import parsed
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def init(tmp_path, capsys):
         ]
         status = main(["init", *cluster, *paths, "-o", "json", *options])
         captured = capsys.readouterr()
-        return status, json.loads(captured.out) if captured.out else {}, captured.err
+        return status, parsed("init", captured.out) if captured.out else {}, captured.err
 
     return run
 

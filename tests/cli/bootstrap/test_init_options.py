@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from authd.cli import main as cli
 from authd.state.certificate_store import StateFiles
 from tests.cli.bootstrap.test_static_pod import KUBEADM
+from tests.cli.shapes import parsed
 
 
 @pytest.fixture
@@ -24,10 +23,10 @@ def test_init_and_manifest_in_one_step(node, capsys):
     """One command makes the files and gives kube-apiserver the webhook. Another run changes nothing."""
     manifest, init = node
     assert cli.main([*init, "--patch-manifest", str(manifest), "-o", "json"]) == 0
-    first = json.loads(capsys.readouterr().out)
+    first = parsed("init", capsys.readouterr().out)
     assert "+    - --authentication-token-webhook-version=v1" in first["manifestDiff"]
     assert cli.main([*init, "--patch-manifest", str(manifest), "-o", "json"]) == 0
-    again = json.loads(capsys.readouterr().out)
+    again = parsed("init", capsys.readouterr().out)
     assert (again["written"], again["manifestDiff"]) == ([], "")
     assert cli.main([*init, "--patch-manifest", str(manifest), "--undo"]) == 0
     assert manifest.read_text() == KUBEADM

@@ -10,13 +10,14 @@ import yaml
 from authd.cli.main import main
 from tests.cli.doctor.conftest import write_kubeconfig
 from tests.cli.doctor.test_https import free_port
+from tests.cli.shapes import parsed
 
 
 def test_unusable_settings(tmp_path, capsys):
     """Without usable settings the report ends with them, and the exit status is 2."""
     config = tmp_path / "config.yaml"
     assert main(["doctor", "-c", str(config), "--state-dir", str(tmp_path), "-o", "json"]) == 2
-    report = json.loads(capsys.readouterr().out)
+    report = parsed("doctor", capsys.readouterr().out)
     assert {finding["group"] for finding in report["findings"]} == {"settings"}
     assert report["status"] == 2
 
@@ -67,4 +68,4 @@ def examine(subject, server):
     command = [sys.executable, "-m", "authd.cli.main", "doctor", "-c", str(subject.config), "-o", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (2, "")
-    return json.loads(done.stdout)["findings"]
+    return parsed("doctor", done.stdout)["findings"]

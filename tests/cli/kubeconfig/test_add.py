@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cli.shapes import parsed
+
 ROLE = "arn:aws:iam::123456789012:role/Admin"
 EXISTING = """\
 # my clusters
@@ -111,6 +113,17 @@ def test_a_dry_run_writes_nothing(run: Callable, kubeconfig: Path) -> None:
     assert "+      command: authd-token" in done.stdout
     assert kubeconfig.read_text() == EXISTING
     assert list(kubeconfig.parent.iterdir()) == [kubeconfig]
+
+
+def test_json(run: Callable, kubeconfig: Path) -> None:
+    """With `--output json` the changed file, its diff and its backup are members."""
+    kubeconfig.write_text(EXISTING)
+    told = parsed("kubeconfig add", run("add", "prod", "--output", "json").stdout)
+    (changed,) = told["files"]
+    assert (changed["file"], Path(changed["backup"]).read_text()) == (str(kubeconfig), EXISTING)
+    assert "+      command: authd-token" in changed["diff"]
+    assert parsed("kubeconfig add", run("add", "prod", "--output", "json").stdout)["files"] == []
+    assert "has no cluster" in parsed("kubeconfig add", run("add", "new", "-o", "json").stdout)["hint"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from authd.client.fast.flags import parse_flags
+from tests.cli.shapes import parsed
 
 ROLE = "arn:aws:iam::123456789012:role/Admin"
 USERS = f"""\
@@ -109,4 +110,7 @@ def test_a_dry_run_writes_nothing(run: Callable, kubeconfig: Path) -> None:
     """With --dry-run the diff is shown and the file stays."""
     kubeconfig.write_text(USERS)
     assert "+      command: authd-token" in run("convert", "--dry-run").stdout
+    told = parsed("kubeconfig convert", run("convert", "--dry-run", "-o", "json").stdout)
+    assert (told["dryRun"], told["files"][0]["backup"]) == (True, None)
+    assert told["notes"]
     assert kubeconfig.read_text() == USERS

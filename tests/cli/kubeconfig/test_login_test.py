@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.cli.shapes import parsed
 from tests.client.api_server import APIServer
 
 from .conftest import CLUSTER, KEY_ID
@@ -44,7 +44,7 @@ def test_the_identity_is_printed(run: Callable, write: Callable) -> None:
     assert done.returncode == 0, done.stderr
     assert f"username  aws:{KEY_ID}" in done.stdout
     assert "groups    developers, system:authenticated" in done.stdout
-    assert json.loads(run("test", "-o", "json").stdout)["username"] == f"aws:{KEY_ID}"
+    assert parsed("kubeconfig test", run("test", "-o", "json").stdout)["username"] == f"aws:{KEY_ID}"
     assert run("test", program="kubectl-authd").stdout == done.stdout
 
 

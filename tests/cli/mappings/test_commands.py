@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.cli.shapes import parsed
 from tests.kubernetes.api_server import CONFIG_MAPS, IDENTITIES, APIServer, status
 
 ADMIN = "arn:aws:iam::111122223333:role/Admin"
@@ -59,7 +60,7 @@ def test_add_to_aws_auth(server, authd):
 
 def test_add_to_nothing(server, authd):
     """The ConfigMap is created if there is none. A dry run changes nothing."""
-    dry = json.loads(add_alice(authd, "--dry-run", "-o", "json").stdout)
+    dry = parsed("add", add_alice(authd, "--dry-run", "-o", "json").stdout)
     assert (dry["changed"], dry["dryRun"]) == (False, True)
     assert server.get(CONFIG_MAPS, "aws-auth") is None
     add_alice(authd, "--prompt", "false")
@@ -83,9 +84,10 @@ def test_remove_and_list(server, authd):
     """Rules are listed with their places, and removed."""
     server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": ROLES})
     assert authd("list").stdout == (f"{ADMIN}  admin  system:masters  (configmap kube-system/aws-auth mapRoles:2:3)\n")
-    (rule,) = json.loads(authd("list", "-o", "json").stdout)
+    (rule,) = parsed("list", authd("list", "-o", "json").stdout)
     assert (rule["kind"], rule["arn"], rule["groups"]) == ("role", ADMIN, ["system:masters"])
-    authd("remove", "role", "--rolearn", ADMIN, "--prompt=false")
+    removed = authd("remove", "role", "--rolearn", ADMIN, "--prompt=false", "-o", "json").stdout
+    assert parsed("remove", removed)["changed"]
     assert data(server)["mapRoles"] == "# keep me\n[]\n"
     assert "there is no mapping" in authd("remove", "role", "--rolearn", ADMIN, code=2).stderr
 
@@ -106,6 +108,10 @@ def test_migrate(server, authd, tmp_path):
     run = authd("migrate", "--from", "aws-auth", "--to", "crd", "--prompt=false", "--strict", code=1)
     assert "mapAccounts has no counterpart" in run.stderr
     assert "nothing to change" in authd("migrate", "--from", "aws-auth", "--to", "crd", "--prompt=false").stdout
+    again = authd("migrate", "--from", "aws-auth", "--to", "crd", "--prompt=false", "-o", "json").stdout
+    assert not parsed("migrate", again)["changed"]
+    rules = parsed("migrate --to file", authd("migrate", "--from", "crd", "--to", "file", "-o", "json").stdout)
+    assert {rule["arn"] for rule in rules} == {ADMIN, ALICE}
     printed = authd("migrate", "--from", "crd", "--to", "file").stdout
     (tmp_path / "config.yaml").write_text("clusterID: c\n" + printed)
     checked = authd("check", str(tmp_path / "config.yaml"), cluster=False)

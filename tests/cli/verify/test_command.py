@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from authd.client.fast.sigv4 import token_of
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
+from tests.cli.shapes import parsed
 
 AUTHD = str(Path(sys.executable).with_name("authd"))
 TOKEN_SCRIPT = str(Path(sys.executable).with_name("authd-token"))
@@ -60,7 +60,7 @@ def run(text, *arguments):
     """Run `authd verify -t -` with a text on standard input."""
     command = [AUTHD, "verify", "-t", "-", "-o", "json", *arguments]
     ended = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
-    return ended.returncode, json.loads(ended.stdout or "{}"), ended.stderr
+    return ended.returncode, parsed("verify", ended.stdout) if ended.stdout else {}, ended.stderr
 
 
 def test_allowed(settings):
@@ -69,10 +69,10 @@ def test_allowed(settings):
     status, told, err = run(mint(ALICE_KEY, "--token-only"), "-c", file)
     assert (status, err) == (0, "")
     assert (told["decision"], told["username"], told["groups"]) == ("allowed", "alice", ["viewers", "testers"])
-    assert told["mapping"] == f"{file}:4:5"
-    assert told["arn"] == told["canonicalARN"] == "arn:aws:iam::111122223333:user/team/alice"
-    assert (told["stsHost"], told["accessKeyID"]) == ("sts.us-east-1.amazonaws.com", ALICE_KEY[0])
-    assert told["requestID"]
+    assert told["rule"] == f"{file}:4:5"
+    assert told["arn"] == told["canonical_arn"] == "arn:aws:iam::111122223333:user/team/alice"
+    assert (told["sts_host"], told["access_key_id"]) == ("sts.us-east-1.amazonaws.com", ALICE_KEY[0])
+    assert told["sts_request_id"]
 
 
 def test_an_exec_credential(settings):

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from authd.cli.main import main
+from tests.cli.shapes import parsed
 
 ROLE = "arn:aws:iam::111122223333:role/Dev"
 DENIED = {
@@ -78,7 +79,7 @@ def test_a_line_of_kube_apiserver(log, capsys):
 def test_json(log, settings, capsys):
     """JSON has the record's fields, and four more."""
     assert main(["why", "3f9a01c2", "-f", log, "-c", str(settings), "-o", "json"]) == 0
-    (decision,) = json.loads(capsys.readouterr().out)["decisions"]
+    (decision,) = parsed("why", capsys.readouterr().out)["decisions"]
     assert decision.items() >= DENIED.items()
     assert decision["settings_now"]["matches"] is False
     assert decision["next_step"]
@@ -141,7 +142,7 @@ def test_nothing_found(log, capsys):
     assert main(["why", "ffffffff", "-f", log]) == 1
     assert capsys.readouterr().out.startswith(f"no such decision in {log}\n")
     assert main(["why", "ffffffff", "-f", log, "-o", "json"]) == 1
-    assert json.loads(capsys.readouterr().out) == {"decisions": []}
+    assert parsed("why", capsys.readouterr().out) == {"decisions": []}
 
 
 @pytest.mark.parametrize(

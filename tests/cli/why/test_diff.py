@@ -5,6 +5,7 @@ import json
 import pytest
 
 from authd.cli.main import main
+from tests.cli.shapes import parsed
 
 OLD = """\
 clusterID: c
@@ -62,7 +63,7 @@ def test_text(files, capsys):
 def test_json(files, capsys):
     """JSON has the same in lists."""
     assert main(["diff", "old.yaml", "new.yaml", "--identities", "log", "-o", "json"]) == 1
-    found = json.loads(capsys.readouterr().out)
+    found = parsed("diff", capsys.readouterr().out)
     assert [rule["change"] for rule in found["rules"]] == ["changed", "lost", "lost", "gained"]
     assert found["identities"] == [
         {

@@ -45,7 +45,7 @@ class InForce:
         None allows every change.
         """
         if share is not None:
-            yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share)
+            yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share, time.time())
         self._put(source, table)  # computed again: another source may have changed meanwhile
 
     def _put(self, source: str, table: MappingTable) -> None:
@@ -71,7 +71,7 @@ class InForce:
         if share is not None:
             known = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
             new = OrderedTables(tables=tuple(SourceTable(name, known.get(name, _EMPTY)) for name in sources))
-            yield from self._seen.checking(new, self.tables, share)
+            yield from self._seen.checking(new, self.tables, share, time.time())
         self.set_order(sources)
 
     def forget(self, source: str) -> None:

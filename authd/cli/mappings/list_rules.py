@@ -46,5 +46,6 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print_json([rule.as_json() for rule in rules])
     for rule in rules if args.output == "text" else ():
-        print_text(visible(f"{rule.subject}  {rule.username}  {','.join(rule.groups) or '-'}  ({rule.place})"))
+        times = "".join(f"  {name} {text}" for name, text in rule.times)
+        print_text(visible(f"{rule.subject}  {rule.username}  {','.join(rule.groups) or '-'}{times}  ({rule.place})"))
     return 0

@@ -13,6 +13,8 @@ from authd.authentication.circuit_breaker import CircuitBreakers
 from authd.core.arn import InvalidArn, parse_arn
 from authd.core.caller_identity import CallerIdentity, unconfirmed_identity
 from authd.core.errors import DenialReason, Denied, Problem
+from authd.core.mapping.table import MappingTable
+from authd.daemon.status.rule_times import rule_times
 from authd.daemon.status.server import InvalidQuery, Query
 from authd.daemon.telemetry.recent_decisions import MINUTES, RecentDecisions
 from authd.daemon.telemetry.sts_calls import RecentDurations
@@ -47,7 +49,7 @@ class StatusReport:
             "started": self.started,
             "problems": self.problems(),
             "settings": self.settings({}),
-            "sources": [self._source(source, len(table)) for source, table in self.in_force.tables.tables],
+            "sources": [self._source(source, table) for source, table in self.in_force.tables.tables],
             "decisions": {"minutes": MINUTES, "by_reason": self.decisions.by_reason()},
             "refused": self.decisions.refused(self.in_force.settings.scrubbed_accounts),
             "sts": {
@@ -75,12 +77,13 @@ class StatusReport:
             identity = unconfirmed_identity(parse_arn(str(query.get("arn"))))
         except InvalidArn as error:
             raise InvalidQuery(f"the ARN is invalid: {error}") from None
-        known = {"canonicalARN": identity.canonical_arn}
+        known, now = {"canonicalARN": identity.canonical_arn}, time.time()
         try:
-            user = self.in_force.tables.explain(identity)
+            user = self.in_force.tables.explain(identity, now)
         except Denied as denied:
-            return {**known, "matches": False, "reason": str(denied.reason), "message": self._why(denied, identity)}
-        match = self.in_force.tables.find(identity)
+            message = self._why(denied, identity, now)
+            return {**known, "matches": False, "reason": str(denied.reason), "message": message}
+        match = self.in_force.tables.find(identity, now)
         return {
             **known,
             "matches": True,
@@ -88,18 +91,26 @@ class StatusReport:
             "groups": list(user.groups),
             "mapping": user.rule,
             "source": "" if match is None else match.source,
+            **({} if match is None else match.rule.validity.members()),
         }
 
-    def _why(self, denied: Denied, identity: CallerIdentity) -> str:
-        if denied.reason is not DenialReason.IDENTITY_NOT_MAPPED:
+    def _why(self, denied: Denied, identity: CallerIdentity, now: float) -> str:
+        tables = self.in_force.tables
+        if denied.reason is not DenialReason.IDENTITY_NOT_MAPPED or tables.rule_of_another_time(identity, now):
             return denied.message
         # A login compares no names, since that takes long.
-        nearest = [table.closest(identity) for _, table in self.in_force.tables.tables if len(table)]
+        nearest = [table.closest(identity, now) for _, table in self.in_force.tables.tables if len(table)]
         return f"no mapping matches: {'; '.join(nearest) or 'there are no mappings at all'}"
 
-    def _source(self, name: str, rules: int) -> dict[str, object]:
+    def _source(self, name: str, table: MappingTable) -> dict[str, object]:
         problems = [_as_json(problem) for source in self.sources if source.name == name for problem in source.problems]
-        return {"name": name, "rules": rules, "changed": self.in_force.changed[name], "problems": problems}
+        return {
+            "name": name,
+            "rules": len(table),
+            "changed": self.in_force.changed[name],
+            "problems": problems,
+            **rule_times(table, time.time()),
+        }
 
 
 def _as_json(problem: Problem) -> dict[str, object]:

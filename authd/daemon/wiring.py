@@ -275,4 +275,10 @@ def status_queries(
         under_review=lambda: reviews.factory.under_review,
         last_review=lambda: metrics.last_review,
     )
-    return {"status": report.status, "settings": report.settings, "explain": report.explain}
+    return {
+        "status": report.status,
+        "settings": report.settings,
+        "explain": report.explain,
+        "refusals": report.refusals,
+        "force": report.force,
+    }

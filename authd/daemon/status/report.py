@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from twisted.logger import Logger
+
 from authd import __version__
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
@@ -19,7 +21,10 @@ from authd.daemon.status.server import InvalidQuery, Query
 from authd.daemon.telemetry.recent_decisions import MINUTES, RecentDecisions
 from authd.daemon.telemetry.sts_calls import RecentDurations
 from authd.sources.in_force import InForce
+from authd.sources.refusals import NothingRefused
 from authd.sources.source import Source
+
+_log = Logger(namespace="authd.reload")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class StatusReport:
             "settings": self.settings({}),
             "sources": [self._source(source, table) for source, table in self.in_force.tables.tables],
             "decisions": {"minutes": MINUTES, "by_reason": self.decisions.by_reason()},
+            **self.refusals({}),
             "refused": self.decisions.refused(self.in_force.settings.scrubbed_accounts),
             "sts": {
                 "in_flight": self.limiter.in_flight,
@@ -70,6 +76,21 @@ class StatusReport:
         """Return the state of the settings file: the SHA-256 of the content that was last read, and its problems."""
         problems = [_as_json(problem) for source in self.sources for problem in source.problems]
         return {"file": self.file, "sha256": self.digest(), "rules": len(self.in_force.tables), "problems": problems}
+
+    def refusals(self, _: Query) -> dict[str, object]:
+        """Return the changes that the lock-out guard has refused, apart from those of the settings file."""
+        refusals = self.in_force.refusals.all
+        return {"refusals": [{"source": e.source, "reference": e.reference, "message": e.message} for e in refusals]}
+
+    def force(self, query: Query) -> dict[str, object]:
+        """Put the refused change of `source` in force that has the `reference`."""
+        source = str(query.get("source"))
+        try:
+            self.in_force.refusals.force(source, str(query.get("reference")))
+        except NothingRefused as error:
+            raise InvalidQuery(str(error)) from None
+        _log.warn("{source}: forced past the lock-out guard by `authd reload --force`", source=source)
+        return {"source": source, "rules": len(self.in_force.tables)}
 
     def explain(self, query: Query) -> dict[str, object]:
         """Return the rule in force for `arn`, or the nearest one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,8 +12,9 @@ from hypothesis import settings
 
 from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
-from authd.core.mapping.table import PermissionSet, RolePattern, Rule
+from authd.core.mapping.rules import PermissionSet, RolePattern, Rule, TimedRule
 from authd.core.mapping.templates import parse_template
+from authd.core.mapping.validity import Validity
 from authd.core.partitions import Partition, STSHosts
 from authd.partition_data import load_partitions
 
@@ -133,6 +135,11 @@ class Rules:
         """Map a permission set."""
         subject = PermissionSet(partition=partition, account=account, name=name)
         return self._rule(subject, username, groups, where)
+
+    def timed(self, rule: Rule, start: float = -math.inf, end: float = math.inf) -> TimedRule:
+        """Return a rule that is in force from `start` until `end`."""
+        time = Validity(start=start, end=end)
+        return TimedRule(subject=rule.subject, username=rule.username, groups=rule.groups, where=rule.where, time=time)
 
     def _rule(self, subject: object, username: str, groups: Sequence[str], where: str) -> Rule:
         return Rule(

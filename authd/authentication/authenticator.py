@@ -153,13 +153,13 @@ class Authenticator(Generic[TokenT]):
         if fresh is not None:
             progress.request, progress.source = fresh.request, Source.CACHE
             progress.audiences = common_audiences(review.audiences, self._audiences)
-            return _map(self._tables(), fresh.identity)
+            return _map(self._tables(), fresh.identity, now)
         request = self._tokens.parse(review.token, digest=progress.token_digest)
         progress.request = request
         self._tokens.check_window(request, now)
         progress.audiences = common_audiences(review.audiences, self._audiences)
         self._verdict_cache.check_refused(request.digest)
-        unmapped = self._verdict_cache.unmapped(request.digest, self._tables())
+        unmapped = self._verdict_cache.unmapped(request.digest, self._tables(), now)
         if unmapped is not None:
             progress.source = Source.CACHE
             return unmapped
@@ -167,14 +167,16 @@ class Authenticator(Generic[TokenT]):
         stale = self._verdict_cache.stale(request.digest, now) if isinstance(outcome, Unavailable) else None
         if stale is not None:
             progress.source = Source.STALE
-            return _map(self._tables(), stale.identity)
+            return _map(self._tables(), stale.identity, self._now())
         return outcome
 
     async def _named(self, outcome: AwaitsName) -> KubernetesUser:
         identity, match = outcome
         if self._instance_name is None:
             return match.render(identity)
-        return match.render(identity, await self._instance_name(identity.arn.session))
+        name = await self._instance_name(identity.arn.session)
+        match.check_time(self._now())  # the look-up may have taken seconds
+        return match.render(identity, name)
 
     async def _shared_call(self, request: TokenT) -> _Outcome:
         followers = self._flights.get(request.digest)
@@ -235,21 +237,22 @@ class Authenticator(Generic[TokenT]):
 
     def _confirmed(self, request: TokenT, identity: CallerIdentity) -> Mapped | AwaitsName | Unmapped:
         self._verdict_cache.confirm(request, identity)
-        tables = self._tables()
-        outcome = _map(tables, identity)
+        tables, now = self._tables(), self._now()
+        outcome = _map(tables, identity, now)
         if isinstance(outcome, Unmapped):
-            self._verdict_cache.set_unmapped(request, outcome, tables)
+            self._verdict_cache.set_unmapped(request, outcome, tables, now)
         return outcome
 
 
-def _map(tables: OrderedTables, identity: CallerIdentity) -> Mapped | AwaitsName | Unmapped:
+def _map(tables: OrderedTables, identity: CallerIdentity, now: float) -> Mapped | AwaitsName | Unmapped:
     rule = ""
     try:
-        match = tables.match(identity)
+        match = tables.match(identity, now)
         rule = match.rule.where
         return AwaitsName(identity, match) if match.needs_instance_name else Mapped(identity, match.render(identity))
     except Denied as denied:
-        return Unmapped(identity, denied, rule)
+        other = tables.rule_of_another_time(identity, now) if not rule else None
+        return Unmapped(identity, denied, rule if other is None else other.where)
 
 
 def _verdict(outcome: _Outcome) -> Verdict:

@@ -66,6 +66,7 @@ class VerdictCache:
         self._refused: OrderedDict[str, tuple[float, Denied]] = OrderedDict()
         self._unmapped: OrderedDict[str, Unmapped] = OrderedDict()
         self._tables: OrderedTables | None = None  # those that have refused the unmapped identities
+        self._period = 0  # of these tables, in which they have refused them
         self.hits = {"confirmed": 0, "stale": 0, "refused": 0, "unmapped": 0}
 
     def state(self) -> dict[str, CacheState]:
@@ -94,19 +95,25 @@ class VerdictCache:
             if len(self._refused) > _MOST_REFUSED:
                 self._refused.popitem(last=False)
 
-    def set_unmapped(self, request: Token, unmapped: Unmapped, tables: OrderedTables) -> None:
-        """Cache that no table maps the identity that STS confirmed for a token."""
-        if tables is not self._tables:
+    def set_unmapped(self, request: Token, unmapped: Unmapped, tables: OrderedTables, now: float) -> None:
+        """Cache that no table maps the identity that STS confirmed for a token. `now` is the Unix time in seconds."""
+        period = tables.period(now)
+        if tables is not self._tables or period != self._period:
             self._unmapped.clear()
-            self._tables = tables
+            self._tables, self._period = tables, period
         self._unmapped[request.digest] = unmapped._replace(denied=unmapped.denied.copy())  # as above
         if len(self._unmapped) > _MOST_UNMAPPED:
             self._unmapped.popitem(last=False)
 
-    def unmapped(self, digest: str, tables: OrderedTables) -> Unmapped | None:
-        """Return the identity of a token that these tables don't map, or None. Any reload makes other tables."""
+    def unmapped(self, digest: str, tables: OrderedTables, now: float) -> Unmapped | None:
+        """Return the identity of a token that these tables don't map, or None.
+
+        Any reload makes other tables, and another period begins whenever a rule begins or ends.
+        """
         entry = self._unmapped.get(digest) if tables is self._tables else None
-        self.hits["unmapped"] += entry is not None
+        if entry is None or tables.period(now) != self._period:
+            return None
+        self.hits["unmapped"] += 1
         return entry
 
     def fresh(self, digest: str, now: float) -> Confirmed | None:

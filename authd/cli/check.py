@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from authd.config.document.decoding import MAX_BYTES, source_lines
 from authd.config.document.problems import MAX_REPORTED, InvalidSettings
 from authd.config.load import load_settings
 from authd.config.manifests import Embedded, embedded_rules, embedded_settings, rule_problems
+from authd.config.rules.validity import time_warnings
 from authd.config.settings import Loaded, Settings
 from authd.core.arn import PrincipalArn, PrincipalKind
 from authd.core.errors import ConfigError, Problem
@@ -31,7 +33,8 @@ _USABLE, _WARNED, _UNUSABLE = 0, 1, 2
 
 _DESCRIPTION = """\
 Print every error and warning that the daemon would find in a settings file. The file may also be the manifest of a
-ConfigMap that holds the settings. If the certificate in the settings' state directory is readable, print also whether
+ConfigMap that holds the settings or the rules of aws-auth. A rule that has ended, or ends within a week, gives a
+warning. If the certificate in the settings' state directory is readable, print also whether
 kube-apiserver would refuse it.
 """
 _EPILOG = """\
@@ -108,7 +111,8 @@ def _load(data: bytes, file: str, lines: Sequence[str]) -> _Report:
         return _Report(file=file, loaded=None, errors=error.problems, warnings=error.warnings, lines=lines)
     except ConfigError as error:
         return _Report(file=file, loaded=None, errors=error.problems)
-    warnings = (*loaded.warnings, *_certificate_warnings(loaded.settings, file))
+    times = sorted(time_warnings(loaded.table.rules(), time.time()), key=lambda problem: problem.line)
+    warnings = (*loaded.warnings, *times, *_certificate_warnings(loaded.settings, file))
     return _Report(file=file, loaded=loaded, warnings=warnings, lines=lines)
 
 
@@ -122,7 +126,7 @@ def _examine_manifest(text: str, report: _Report) -> _Report:
     rules = embedded_rules(text)
     if not rules:
         return report
-    problems = [rule_problems(part, report.file, load_partitions()) for part in rules]
+    problems = [rule_problems(part, report.file, load_partitions(), time.time()) for part in rules]
     errors = tuple(error for each in problems for error in each.errors())
     warnings = tuple(warning for each in problems for warning in each.warnings())
     return replace(report, errors=(*report.errors, *errors), warnings=warnings)

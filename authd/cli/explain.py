@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,11 +18,14 @@ from authd.core.caller_identity import CallerIdentity, unconfirmed_identity
 from authd.core.errors import DenialReason, Denied
 from authd.core.kubernetes_user import KubernetesUser
 from authd.core.mapping.table import MappingTable
+from authd.core.mapping.validity import parse_time
 
 _DESCRIPTION = """\
 Print the mapping of a settings file that an ARN matches (file:line:column), its user name and groups, or the nearest
 mapping and the difference. It needs the file alone: no network, no AWS, no cluster. With --live, it asks the running
 daemon about the mappings in force, and warns if the file differs.
+
+A rule with validFrom or validUntil matches at that time only: --at asks about another time than now.
 
 Placeholders that only a login can fill stay: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
 """
@@ -40,22 +44,36 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_daemon_options(parser)
     parser.add_argument("--live", action="store_true", help="ask the running daemon about the mappings in force")
     parser.add_argument("--session", metavar="NAME", help="the session's name, for the ARN of a role")
+    parser.add_argument(
+        "--at", metavar="TIME", type=_time, help="the time of the login (now), such as 2030-12-31T18:00:00Z"
+    )
     add_output_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look the ARN up and print the result."""
+    if args.live and args.at is not None:
+        raise CommandError("--at does not go with --live: the daemon decides at its own time")
     if args.live:
         return _explain_live(args)
     loaded = read_settings(args.config, {})
     identity = identity_of(args.arn, args.session, loaded.settings)
+    now = time.time() if args.at is None else args.at
     try:
-        user = loaded.table.explain(identity)
+        user = loaded.table.explain(identity, now)
     except Denied as denied:
-        _print(args.output, identity, _refusal(denied, loaded.table, identity))
+        _print(args.output, identity, _refusal(denied, loaded.table, identity, now))
         return 1
-    _print(args.output, identity, _mapping(user))
+    rule = loaded.table.find(identity, now)
+    _print(args.output, identity, {**_mapping(user), **({} if rule is None else rule.validity.members())})
     return 0
+
+
+def _time(text: str) -> float:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"the time {error}") from None
 
 
 def _explain_live(args: argparse.Namespace) -> int:
@@ -116,10 +134,10 @@ def _mapping(user: KubernetesUser) -> dict[str, object]:
     return {"matches": True, "username": user.username, "groups": list(user.groups), "rule": user.rule}
 
 
-def _refusal(denied: Denied, table: MappingTable, identity: CallerIdentity) -> dict[str, object]:
+def _refusal(denied: Denied, table: MappingTable, identity: CallerIdentity, now: float) -> dict[str, object]:
     message = denied.message
     if denied.reason is DenialReason.IDENTITY_NOT_MAPPED:
-        message = f"no mapping matches: {table.closest(identity)}"  # a login compares no names
+        message = f"no mapping matches: {table.closest(identity, now)}"  # a login compares no names
     return {"matches": False, "reason": str(denied.reason), "message": message}
 
 

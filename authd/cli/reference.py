@@ -57,7 +57,9 @@ EXITS: Mapping[str, Exits] = MappingProxyType(
             "done", "not confirmed, or something has no counterpart (with --strict)",
             "a source or the cluster can't be used",
         ),
-        "reload": Exits("in force", "refused by the daemon", "the file is broken, or no daemon runs"),
+        "reload": Exits(
+            "in force", "refused by the daemon", "the file is broken, no daemon runs, or nothing was refused"
+        ),
         "status": Exits("no problem", "the daemon reports a problem", "no daemon answers"),
         "demo": Exits("every outcome was the expected one", "an outcome was another one"),
         "install-links": Exits("the links are there"),
@@ -70,13 +72,14 @@ EXITS: Mapping[str, Exits] = MappingProxyType(
 _PROBLEM = {"line": "number", "column": "number", "message": "string"}
 _PLACED = {"file": "string", **_PROBLEM}
 _MAPPED = {"username?": "string", "groups?": ["string"], "rule?": "string", "reason?": "string", "message?": "string"}
-_USER = {"username": "string", "groups": ["string"], "where": "string"}
+_TIMES = {"validFrom?": "string", "validUntil?": "string"}
+_USER = {"username": "string", "groups": ["string"], "where": "string", **_TIMES}
 _CHANGE = {"changed": "boolean", "dryRun": "boolean", "diff": "string"}
 _CHECKED = {"file": "string", "usable": "boolean", "errors": [_PROBLEM], "warnings": [_PROBLEM], "note?": "string"}
 _RULES = [
     {
         "kind": "string", "arn?": "string", "sso?": "any", "username": "string", "groups": ["string"],
-        "userId?": "string", "place": "string",
+        "userId?": "string", "place": "string", **_TIMES,
     }
 ]  # fmt: skip
 _EDITS = {"dryRun": "boolean", "files": [{"file": "string", "diff": "string", "backup?": "string"}]}
@@ -96,6 +99,7 @@ SHAPES: Mapping[str, object] = MappingProxyType(
         "check FILE FILE": [_CHECKED],
         "explain": {
             "canonical_arn": "string", "matches": "boolean", **_MAPPED, "source?": "string", "differs?": "string",
+            **_TIMES,
         },
         "doctor": {
             "status": "number",
@@ -125,7 +129,8 @@ SHAPES: Mapping[str, object] = MappingProxyType(
         "migrate": _CHANGE,
         "migrate --to file": _RULES,
         "reload": {
-            "file": "string", "rules": "number", "forced": "boolean", "result": "string", "problems": [_PLACED],
+            "forced": "boolean", "result": "string", "file?": "string", "rules?": "number", "problems?": [_PLACED],
+            "sources?": ["string"],
         },
         "status": {
             "version": "string", "pid": "number", "started": "number", "problems": {"*": "string"},
@@ -133,9 +138,10 @@ SHAPES: Mapping[str, object] = MappingProxyType(
             "sources": [
                 {
                     "name": "string", "place": "string", "rules": "number", "changed": "number",
-                    "problems": [_PLACED],
+                    "problems": [_PLACED], "ended": "number", "not_begun": "number", "next_end?": "number",
                 }
             ],
+            "refusals": [{"source": "string", "reference": "string", "message": "string"}],
             "decisions": {"minutes": "number", "by_reason": {"*": "number"}},
             "refused": [{"identity": "string", "reason": "string", "count": "number"}],
             "sts": {

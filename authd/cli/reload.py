@@ -1,4 +1,4 @@
-"""`authd reload`: the daemon checks its settings file now, or puts it in force even if it locks people out."""
+"""`authd reload`: the daemon checks its settings file now, or puts mappings in force even if they lock people out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from authd.cli.shared.errors import CommandError
-from authd.cli.shared.live import DaemonNotRunning, add_daemon_options, ask
+from authd.cli.shared.live import DaemonNotRunning, add_daemon_options, ask, socket_path
 from authd.cli.shared.output import add_output_option, counted, print_json, print_text
 from authd.config.load import load_settings
 from authd.core.errors import Problem
@@ -18,12 +18,16 @@ from authd.state.atomic_file import write_atomically
 from authd.state.certificate_store import StateFiles
 
 _EXAMPLE = """\
-example:
+examples:
   authd reload -c /etc/authd/config.yaml --force
+  authd reload --force --source EKSConfigMap
 
-The daemon reloads by itself when the file changes. It refuses a file that would remove every mapping, or lock out
-more than server.maxLockoutShare of the identities of the last hour. With --force it takes exactly this content.
+The daemon reloads by itself when a source changes. It refuses a change that would remove every mapping, or lock out
+more than server.maxLockoutShare of the identities of the last hour. With --force it takes exactly this content of the
+file, and exactly the changes of the other sources that it has refused. With --source it takes that source's alone.
 """
+#: The sources whose changes may be refused, apart from the settings file. The last one is `dynamicBackendModePath`.
+_SOURCES = ("DynamicFile", "EKSConfigMap", "CRD", "backendMode")
 #: The daemon polls every half minute in case it misses an event.
 _WAIT_SECONDS, _POLL_SECONDS = 40.0, 0.1
 #: The daemon notices the marker within this time. Before it, the state may be that of the last reload.
@@ -40,13 +44,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_daemon_options(parser)
-    parser.add_argument("--force", action="store_true", help="put the file in force even if it locks people out")
+    parser.add_argument("--force", action="store_true", help="put mappings in force even if they lock people out")
+    parser.add_argument(
+        "--source", metavar="NAME", choices=_SOURCES,
+        help=f"with --force, only the refused change of this source: {', '.join(_SOURCES)}",
+    )  # fmt: skip
     add_output_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the file, leave a marker in the state directory, which the daemon watches, and print the result."""
+    """Force refused changes of other sources, have the daemon check the file, and print the results."""
+    if args.source and not args.force:
+        raise CommandError("--source goes with --force: a source follows its changes by itself")
+    if args.source:
+        return _force_source(args)
     path = Path(args.config)
     try:
         text = path.read_bytes()
@@ -54,13 +66,47 @@ def run(args: argparse.Namespace) -> int:
         loaded = load_settings(text, file=str(path), partitions=load_partitions(), overrides=overrides)
         marker = StateFiles(folder=Path(loaded.settings.state_dir)).forced_reload
         digest = sha256(text).hexdigest()
+        forced = _forced(StateFiles(folder=Path(loaded.settings.state_dir)).status_socket) if args.force else []
         write_atomically(marker, digest.encode() if args.force else b"")
     except OSError as error:
         raise CommandError(
             f"{error.filename or path}: {error.strerror}; run this as the daemon's user or root"
         ) from None
     state = _wait_for(digest, StateFiles(folder=Path(loaded.settings.state_dir)).status_socket)
-    return _tell(args, path, len(loaded.table), state)
+    return _tell(args, path, len(loaded.table), state, forced)
+
+
+def _force_source(args: argparse.Namespace) -> int:
+    forced = _forced(socket_path(args.config, args.state_dir), args.source)
+    if not forced:
+        raise CommandError(f"{args.source}: the lock-out guard has refused nothing: see `authd status`")
+    if args.output == "json":
+        print_json({"forced": True, "result": "done", "sources": forced})
+    else:
+        _print_forced(forced)
+    return 0
+
+
+def _forced(socket: Path, source: str | None = None) -> list[str]:
+    """Force the refused changes of a source, or of all but the settings file. Returns the names of the sources.
+
+    Raises `DaemonNotRunning` if a source is named and no daemon runs.
+    """
+    try:
+        refusals = ask(socket, "refusals")["refusals"]
+    except DaemonNotRunning:
+        if source is not None:
+            raise
+        return []
+    chosen = [each for each in refusals if source in {None, each["source"]}]
+    for each in chosen:
+        ask(socket, "force", source=each["source"], reference=each["reference"])
+    return [each["source"] for each in chosen]
+
+
+def _print_forced(sources: list[str]) -> None:
+    for source in sources:
+        print_text(f"{source}: the refused change is in force")
 
 
 def _wait_for(digest: str, socket: Path) -> dict[str, Any] | None:
@@ -80,13 +126,15 @@ def _wait_for(digest: str, socket: Path) -> dict[str, Any] | None:
     raise CommandError(f"the daemon did not read the file within {_WAIT_SECONDS:.0f} s: see its log")
 
 
-def _tell(args: argparse.Namespace, path: Path, rules: int, state: dict[str, Any] | None) -> int:
+def _tell(args: argparse.Namespace, path: Path, rules: int, state: dict[str, Any] | None, forced: list[str]) -> int:
     problems = [] if state is None else state["problems"]
     result = "not running" if state is None else "refused" if problems else "done"
     if args.output == "json":
         members = {"file": str(path), "rules": rules, "forced": args.force, "result": result, "problems": problems}
-        print_json(members)
-    elif state is None:
+        print_json({**members, **({"sources": forced} if args.force else {})})
+        return _status(result)
+    _print_forced(forced)
+    if state is None:
         print_text(f"{path}: {counted(rules, 'mapping')}; no daemon is running, the next one takes them")
     elif problems:
         print_text(f"{path}: not in force:")
@@ -94,4 +142,8 @@ def _tell(args: argparse.Namespace, path: Path, rules: int, state: dict[str, Any
             print_text(str(Problem(**problem)))
     else:
         print_text(f"{path}: {counted(rules, 'mapping')} in force")
-    return 1 if result == "refused" else 2 if result == "not running" else 0
+    return _status(result)
+
+
+def _status(result: str) -> int:
+    return {"refused": 1, "not running": 2}.get(result, 0)

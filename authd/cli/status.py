@@ -81,7 +81,8 @@ def _lines(state: Mapping[str, Any], now: float) -> Iterator[str]:
     yield "mappings in force"
     for source in state["sources"]:
         changed = f"changed {_duration(now - source['changed'])} ago" if source["changed"] else "never loaded"
-        yield visible(f"  {source['name']}: {counted(source['rules'], 'rule')}, {changed}, from {source['place']}")
+        rules = f"{counted(source['rules'], 'rule')}, {changed}{_times(source, now)}"
+        yield visible(f"  {source['name']}: {rules}, from {source['place']}")
     yield ""
     yield from _decisions(state, now)
     yield ""
@@ -93,6 +94,14 @@ def _lines(state: Mapping[str, Any], now: float) -> Iterator[str]:
         yield "refused most"
         for entry in state["refused"]:
             yield visible(f"  {entry['count']:6} {entry['identity']} {entry['reason']}")
+
+
+def _times(source: Mapping[str, Any], now: float) -> str:
+    """Return what `validFrom` and `validUntil` mean for a source's rules just now."""
+    parts = [f"{source[key]} {words}" for key, words in (("ended", "ended"), ("not_begun", "not begun")) if source[key]]
+    if source["next_end"]:
+        parts.append(f"the next end in {_duration(source['next_end'] - now)}")
+    return "".join(f", {part}" for part in parts)
 
 
 def _decisions(state: Mapping[str, Any], now: float) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""`backendMode` and `reservedPrefixConfig`: the sources of mappings, and the user names that each may not give."""
+"""`backendMode` and `reservedPrefixConfig`: the sources of mappings, and the names that each may not give."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from authd.config.document.nodes import Broken, Node, Scalar
 from authd.config.fields.schema import RESERVED, SOURCE_OPTIONS
@@ -50,15 +51,28 @@ def _warn_if_set(server: Section, setting: str, backends: tuple[str, ...], users
     )
 
 
-def read_prefixes(server: Section, backends: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+class ReservedPrefixes(NamedTuple):
+    """The prefixes that each source may not give to user names and to groups."""
+
+    usernames: Mapping[str, tuple[str, ...]]
+    groups: Mapping[str, tuple[str, ...]]
+
+
+def read_prefixes(server: Section, backends: tuple[str, ...]) -> ReservedPrefixes:
     """Read `reservedPrefixConfig` and return the reserved prefixes of each source in use."""
     prefixes: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, tuple[str, ...]] = {}
     for node in server.items("reservedPrefixConfig"):
         entry = server.section_at(node, "reservedPrefixConfig", RESERVED)
         backend = entry and entry.required("backendMode", _backend, "the backend whose mappings are limited")
         if entry is not None and backend:
             _warn_of_backend(entry, backend, backends, prefixes)
             prefixes[backend] = tuple(text for _, text in entry.values("usernamePrefixReserveList", name))
+            groups[backend] = tuple(text for _, text in entry.values("groupPrefixReserveList", name))
+    return ReservedPrefixes(_in_use(prefixes, backends), _in_use(groups, backends))
+
+
+def _in_use(prefixes: Mapping[str, tuple[str, ...]], backends: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType({backend: prefixes[backend] for backend in backends if backend in prefixes})
 
 

@@ -12,8 +12,9 @@ from authd.config.document.nodes import Broken, MappingNode, Node, Scalar, is_ab
 from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
 from authd.config.rules.entries import EntryReader, items_of, read_accounts, user_id_of
-from authd.core.mapping.table import MappingTable, Rule, building_table
-from authd.core.mapping.user_ids import IdentifiedRule, UserIDTable, parse_user_id
+from authd.core.mapping.rules import Rule, TimedRule
+from authd.core.mapping.table import MappingTable, building_table
+from authd.core.mapping.user_ids import IdentifiedRule, UserIDTable, parse_user_id, timetable_by_id
 
 _LISTS = frozenset({"maproles", "mapusers", "mapaccounts"})
 _IGNORED = frozenset({"lastupdateddatetime", "version", "clusterid"})
@@ -34,6 +35,7 @@ def reading_dynamic_file(
     patterns: bool,
     strict: bool,
     reserved_prefixes: tuple[str, ...],
+    reserved_group_prefixes: tuple[str, ...] = (),
 ) -> Generator[None, None, MappingTable]:
     """Read the file in steps. `strict` matches by unique ID. Raises `InvalidSettings` with every error."""
     try:
@@ -59,8 +61,15 @@ def reading_dynamic_file(
     accounts = read_accounts(members.get("mapaccounts"), problems)
     problems.raise_errors()
     if strict:
-        return UserIDTable(exact={}, by_id=identified, accounts=accounts, reserved_prefixes=reserved_prefixes)
-    return (yield from building_table(rules, accounts, reserved_prefixes))
+        return UserIDTable(
+            exact={},
+            by_id=identified,
+            accounts=accounts,
+            reserved_prefixes=reserved_prefixes,
+            reserved_group_prefixes=reserved_group_prefixes,
+            timetable=timetable_by_id(identified),
+        )
+    return (yield from building_table(rules, accounts, reserved_prefixes, reserved_group_prefixes))
 
 
 def _members(root: Node, problems: Problems) -> dict[str, Node]:
@@ -96,10 +105,10 @@ def _identify(
     except ValueError as error:
         problems.error(node, f"userId {error}: server.dynamicFileUserIDStrict matches by it")
         return
-    if user_id in identified:
-        problems.warn(
-            node, f"userId {user_id} stands at {identified[user_id].rule.where} already: this rule replaces it"
-        )
+    earlier = identified.get(user_id)
+    if earlier is not None and not isinstance(rule, TimedRule):
+        problems.warn(node, f"userId {user_id} stands at {earlier.rule.where} already: this rule replaces it")
     _, written = node.entries.get(arn, (None, None)) if isinstance(node, MappingNode) else (None, None)
     has_arn = written is not None and not is_absent(written)
-    identified[user_id] = IdentifiedRule(rule, rule.subject.key if has_arn else "")
+    found = IdentifiedRule(rule, rule.subject.key if has_arn else "")
+    identified[user_id] = found.preceding(earlier)

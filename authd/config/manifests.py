@@ -15,7 +15,9 @@ from authd.config.fields.section import Section
 from authd.config.other_files import RULE_LISTS, is_aws_auth, manifests_of, member, settings_value, text_at
 from authd.config.rules.reader import RuleReader
 from authd.config.rules.table import reading_accounts
+from authd.config.rules.validity import time_warnings
 from authd.core.cooperative import finish
+from authd.core.mapping.validity import NO_TIME
 from authd.core.partitions import Partition
 
 #: The line that separates documents.
@@ -55,8 +57,8 @@ def embedded_rules(text: str) -> tuple[Embedded, ...]:
     return ()
 
 
-def rule_problems(part: Embedded, file: str, partitions: Mapping[str, Partition]) -> Problems:
-    """Return the errors and warnings of one rule list of aws-auth."""
+def rule_problems(part: Embedded, file: str, partitions: Mapping[str, Partition], now: float = NO_TIME) -> Problems:
+    """Return the errors and warnings of one rule list of aws-auth, also those of rules that end soon after `now`."""
     problems = Problems(file if part.exact else f"{file}, data / {part.key}")
     rules = RuleReader(problems, partitions, path="")
     try:
@@ -69,7 +71,9 @@ def rule_problems(part: Embedded, file: str, partitions: Mapping[str, Partition]
         finish(reading_accounts(section, part.key))
     for node in section.items(part.key) if part.key != "mapAccounts" else ():
         (rules.take_role if part.key == "mapRoles" else rules.take_user)(node)
-    finish(rules.choosing("aws", patterns=False))
+    chosen = finish(rules.choosing("aws", patterns=False))
+    for warning in time_warnings(chosen, now):
+        problems.warn(Scalar(warning.line, warning.column, ""), warning.message)
     return problems
 
 

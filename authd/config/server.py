@@ -53,7 +53,8 @@ def reading_settings(
     possible = BACKENDS if files["dynamic_backend_mode_path"] else backends
     prefixes = read_prefixes(server, possible)
     scrubbed = yield from reading_accounts(server, "scrubbedAccounts")
-    table = yield from reading_table(server, rules, partition, prefixes.get(MOUNTED_FILE, ()))
+    reserved = prefixes.usernames.get(MOUNTED_FILE, ()), prefixes.groups.get(MOUNTED_FILE, ())
+    table = yield from reading_table(server, rules, partition, *reserved)
     warn_of_idle_options(server, possible)
     _warn_of_no_mapping(problems, table, possible)
     settings = Settings(
@@ -62,7 +63,8 @@ def reading_settings(
         partition=partition,
         scrubbed_accounts=frozenset(scrubbed),
         backend_mode=backends,
-        reserved_prefixes=prefixes,
+        reserved_prefixes=prefixes.usernames,
+        reserved_group_prefixes=prefixes.groups,
         sts=read_sts(server, partitions[partition]),
         **_listening(server),
         **files,

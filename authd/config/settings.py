@@ -22,6 +22,7 @@ _SPELLED = MappingProxyType(
         "lockout_share": "server.maxLockoutShare",
         "dynamic_file_user_id_strict": "server.dynamicFileUserIDStrict",
         "reserved_prefixes": "server.reservedPrefixConfig",
+        "reserved_group_prefixes": "server.reservedPrefixConfig",
         "ec2_role_arn": "server.ec2DescribeInstancesRoleARN",
         "ec2_qps": "server.ec2DescribeInstancesQps",
         "ec2_burst": "server.ec2DescribeInstancesBurst",
@@ -53,7 +54,8 @@ class Settings:
     """The content of a settings file apart from its mappings, with defaults for absent settings.
 
     `address` and `health_address` may be host names. Port 0 stands for any free port. `backend_mode` has the sources in
-    their order, and `reserved_prefixes` the prefixes that each may not give. `lockout_share` is the share (0 to 1) of
+    their order, `reserved_prefixes` the prefixes of user names that each may not give, and `reserved_group_prefixes`
+    those of groups. `lockout_share` is the share (0 to 1) of
     the identities of the last hour that a reload may shut out, None for no limit. `ec2_qps` is per second.
     `audit_log` is a path, empty for no audit log.
     """
@@ -72,6 +74,7 @@ class Settings:
     scrubbed_accounts: frozenset[str] = frozenset()
     backend_mode: tuple[str, ...] = ("MountedFile",)
     reserved_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    reserved_group_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     role_patterns: bool = False
     dynamic_file_path: str | None = None
     dynamic_file_user_id_strict: bool = False

@@ -37,6 +37,7 @@ from authd.daemon.net.tls import TLSBatches
 from authd.daemon.other_sources import other_sources
 from authd.daemon.sighup import HangUps
 from authd.daemon.socket_activation import inherited_endpoint
+from authd.daemon.status.readiness import readiness_checks
 from authd.daemon.status.server import StatusFactory
 from authd.daemon.status.server import listen as listen_for_status
 from authd.daemon.sts.setup import sts_access
@@ -216,7 +217,7 @@ class AuthdService(MultiService):
         address: Any = self._listener.listen(endpoint).getHost()
         self._kubeconfig = wiring.webhook_kubeconfig(settings, address.port, self._certificate, self._metrics)
         self._kubeconfig.write()
-        checks = self._checks = wiring.readiness_checks(
+        checks = self._checks = readiness_checks(
             self._sources,
             self._certificate,
             self._kubeconfig,

@@ -30,6 +30,7 @@ from authd.daemon.gauges import publish_caches, publish_calls
 from authd.daemon.health import Check, exposition
 from authd.daemon.listener import WebhookListener
 from authd.daemon.status.report import StatusReport
+from authd.daemon.status.rule_times import ended_rules, next_ends
 from authd.daemon.status.server import Query
 from authd.daemon.sts.setup import STSAccess
 from authd.daemon.telemetry.audit_log import AuditLog
@@ -204,6 +205,18 @@ def publish_state(metrics: Metrics, in_force: InForce, sources: tuple[Source, ..
             label="source",
             values=lambda: in_force.changed,
         ),
+        LabelledGauge(
+            name="authd_source_next_end_timestamp_seconds",
+            help_text="Unix time at which the next mapping of a source ends by its validUntil.",
+            label="source",
+            values=partial(next_ends, in_force),
+        ),
+        LabelledGauge(
+            name="authd_source_ended_rules",
+            help_text="Mappings of a source that have ended by their validUntil.",
+            label="source",
+            values=partial(ended_rules, in_force),
+        ),
     ]
     metrics.gauge("authd_mapping_rules", "Mappings in force.", lambda: len(in_force.tables))
     metrics.gauge(
@@ -251,46 +264,10 @@ def status_queries(
         under_review=lambda: reviews.factory.under_review,
         last_review=lambda: metrics.last_review,
     )
-    return {"status": report.status, "settings": report.settings, "explain": report.explain}
-
-
-def readiness_checks(
-    sources: tuple[Source, ...],
-    certificate: ServingCertificate,
-    kubeconfig: WebhookKubeconfig,
-    *,
-    listening: Callable[[], bool],
-    breakers: CircuitBreakers,
-    metrics: Metrics,
-    audit: AuditLog | None = None,
-) -> tuple[Check, ...]:
-    """Return the checks of `/readyz`, in the order of its lines."""
-    return (
-        *(Check(name=_check_name(source), problem=partial(_problem, source)) for source in sources),
-        Check(name="certificate", problem=certificate.problem, detail=certificate.detail),
-        Check(name="kubeconfig", problem=kubeconfig.problem, detail=kubeconfig.detail),
-        Check(name="port", problem=lambda: "" if listening() else "closed"),
-        Check(name="sts", problem=str, warning=partial(_failing_hosts, breakers)),
-        *(() if audit is None else (Check(name="audit", problem=str, warning=audit.problem),)),
-        Check(name="reviews", problem=str, detail=partial(_last_review, metrics)),
-    )
-
-
-def _failing_hosts(breakers: CircuitBreakers) -> str:
-    hosts = ", ".join(f"{host} ({reason})" for host, reason in breakers.failing().items())
-    return f"failing: {hosts}; logins by it wait for the next successful probe" if hosts else ""
-
-
-def _last_review(metrics: Metrics) -> str:
-    if not metrics.last_review:
-        return "none yet: does kube-apiserver run with --authentication-token-webhook-config-file?"
-    return f"the last one {max(0, int(time.time() - metrics.last_review))} s ago"
-
-
-def _check_name(source: Source) -> str:
-    return "settings" if source.name == "MountedFile" else source.name
-
-
-def _problem(source: Source) -> str:
-    problems = source.problems
-    return f"the last good mappings are in force: {'; '.join(map(str, problems))}" if problems else ""
+    return {
+        "status": report.status,
+        "settings": report.settings,
+        "explain": report.explain,
+        "refusals": report.refusals,
+        "force": report.force,
+    }

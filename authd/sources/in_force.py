@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from twisted.logger import Logger
 
@@ -12,6 +12,7 @@ from authd.core.errors import Problem
 from authd.core.mapping.ordered_tables import OrderedTables, SourceTable
 from authd.core.mapping.table import MappingTable
 from authd.sources.lockout_guard import LockedOut, SeenIdentities
+from authd.sources.refusals import Refusals
 
 _log = Logger(namespace="authd.reload")
 
@@ -33,6 +34,7 @@ class InForce:
         self._seen = seen
         self._waiting: dict[str, MappingTable] = {}  # of sources that aren't in the order, or not yet
         self.changed = dict.fromkeys(sources, 0.0)
+        self.refusals = Refusals()
 
     def replace_at_once(self, source: str, table: MappingTable) -> None:
         """Put a source's first table in force."""
@@ -45,7 +47,7 @@ class InForce:
         None allows every change.
         """
         if share is not None:
-            yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share)
+            yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share, time.time())
         self._put(source, table)  # computed again: another source may have changed meanwhile
 
     def _put(self, source: str, table: MappingTable) -> None:
@@ -71,13 +73,19 @@ class InForce:
         if share is not None:
             known = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
             new = OrderedTables(tables=tuple(SourceTable(name, known.get(name, _EMPTY)) for name in sources))
-            yield from self._seen.checking(new, self.tables, share)
+            yield from self._seen.checking(new, self.tables, share, time.time())
         self.set_order(sources)
 
     def forget(self, source: str) -> None:
         """Drop the table of a source that was stopped."""
+        self.refusals.forget(source)
         self._waiting.pop(source, None)
         self.changed.pop(source, None)
+
+    def refused_source(self, error: LockedOut, source: str, place: str, accept: Callable[[], None]) -> Problem:
+        """Do as `refused`, and keep the change for `authd reload --force`. `accept` puts it in force."""
+        self.refusals.add(source, str(error), accept)
+        return self.refused(error, place, "run `authd reload --force` or restart authd if that is meant")
 
     def refused(
         self, error: LockedOut, place: str, advice: str = "run `authd reload --force` if that is meant"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from authd.core.caller_identity import CallerIdentity
 from authd.core.errors import AuthdError, Denied
 from authd.core.mapping.ordered_tables import OrderedTables
+from authd.core.mapping.validity import NO_TIME
 
 #: An identity counts for this long after its last login, in seconds.
 SEEN_SECONDS = 3_600.0
@@ -47,9 +48,12 @@ class SeenIdentities:
         """Return the unique IDs of the identities by the key of their ARN."""
         return {identity.key: identity.principal_id for _, identity in self._seen.values()}
 
-    def checking(self, new: OrderedTables, old: OrderedTables, share: float) -> Generator[None, None, None]:
+    def checking(
+        self, new: OrderedTables, old: OrderedTables, share: float, now: float = NO_TIME
+    ) -> Generator[None, None, None]:
         """Raise `LockedOut`, in steps, if `new` is empty or locks out more than `share` (0 to 1) of the identities.
 
+        Both are compared at the Unix time `now`. An identity whose rule has ended by itself is not locked out by `new`.
         A single identity may always go, and a share of 1 allows everything.
         """
         if share >= 1:
@@ -58,22 +62,23 @@ class SeenIdentities:
         lately = [identity for at, identity in self._seen.values() if at > limit]
         seen, lost = 0, []
         for count, identity in enumerate(lately, start=1):
-            if _maps(old, identity):
+            if _maps(old, identity, now):
                 seen += 1
-                if not _maps(new, identity):
+                if not _maps(new, identity, now):
                     lost.append(identity.canonical_arn)
             if count % _IDENTITIES_PER_STEP == 0:
                 yield
         names = tuple(dict.fromkeys(lost))
-        if len(old) and not len(new):
-            raise LockedOut("it would remove every mapping", names)
+        if old.in_force(now) and not new.in_force(now):
+            every = "it would remove every mapping" if not len(new) else "none of its rules is in force at this time"
+            raise LockedOut(every, names)
         if len(lost) >= FEWEST_LOST and len(lost) > share * seen:
             raise LockedOut(f"it would lock out {len(lost)} of the {seen} identities of the last hour", names)
 
 
-def _maps(tables: OrderedTables, identity: CallerIdentity) -> bool:
+def _maps(tables: OrderedTables, identity: CallerIdentity, now: float) -> bool:
     """Return whether the tables map an identity, without the slow search for the nearest rule."""
-    match = tables.find(identity)
+    match = tables.find(identity, now)
     try:
         return match is not None and bool(match.render(identity, _ANY_INSTANCE))
     except Denied:

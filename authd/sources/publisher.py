@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import NamedTuple
 
 from twisted.internet.task import Cooperator
@@ -16,9 +17,6 @@ from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import LockedOut
 
 _log = Logger(namespace="authd.reload")
-
-#: A refused table comes into force with a restart, after which nobody counts as seen.
-_ADVICE = "restart authd if that is meant"
 
 
 class Content(NamedTuple):
@@ -70,6 +68,7 @@ class Publisher:
         """Note why the table in force stays."""
         if problems == self.problems:
             return
+        self._in_force.refusals.forget(self._source)
         self.problems = problems
         for problem in problems:
             _log.error("{problem}", problem=str(problem))
@@ -79,6 +78,7 @@ class Publisher:
 
     def publishing(self) -> Generator[None, None, None]:
         """Build the table and bring it into force, in steps that the caller takes."""
+        self._in_force.refusals.forget(self._source)
         try:
             content = yield from self._build()
         except ConfigError as error:
@@ -91,9 +91,18 @@ class Publisher:
         try:
             yield from self._in_force.replace(self._source, content.table, self._in_force.settings.lockout_share)
         except LockedOut as error:
-            self.problems = (self._in_force.refused(error, self._source, _ADVICE),)
+            force = partial(self._force, content)
+            self.problems = (self._in_force.refused_source(error, self._source, self._source, force),)
             self._reloaded("refused")
             return
+        self._publish(content)
+
+    def _force(self, content: Content) -> None:
+        """Put a refused table in force after all."""
+        self._in_force.replace_at_once(self._source, content.table)
+        self._publish(content)
+
+    def _publish(self, content: Content) -> None:
         self.published = True
         self._note(content)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,13 @@ class SourceSet:
             return
         self._wanted = names
         self._fault = ()
+        self._in_force.refusals.forget(self.name)
         if not self._waiting.running:
             self._waiting.start(_WAIT_SECONDS)
 
     def _broken(self, problems: tuple[Problem, ...]) -> None:
         if problems != self._fault:
+            self._in_force.refusals.forget(self.name)
             self._fault = problems
             for problem in problems:
                 _log.error("{problem}", problem=str(problem))
@@ -139,9 +142,19 @@ class SourceSet:
         try:
             yield from self._in_force.reorder(names, self._in_force.settings.lockout_share)
         except LockedOut as error:
-            self._fault = (self._in_force.refused(error, str(self._path), "restart authd if that is meant"),)
+            force = partial(self._force, names)
+            self._fault = (self._in_force.refused_source(error, self.name, str(self._path), force),)
             self._reloaded("refused")
             return
+        self._swap_done(names)
+
+    def _force(self, names: tuple[str, ...]) -> None:
+        """Put a refused list in force after all."""
+        self._fault = ()
+        self._in_force.set_order(names)
+        self._swap_done(names)
+
+    def _swap_done(self, names: tuple[str, ...]) -> None:
         for name in [name for name in self._running if name not in {*names, *self._wanted}]:
             self._running.pop(name).stop()
             self._in_force.forget(name)

@@ -540,3 +540,75 @@ def test_no_look_up_of_names(desk: Desk, token: str, instance: Any) -> None:
     """An authenticator without the look-up refuses."""
     identity, desk.table = instance
     assert desk.decided(token, identity).reason == DenialReason.USERNAME_NOT_RENDERED
+
+
+def timed_alice(rules: Any, start: float, end: float) -> MappingTable:
+    """Return the table of a rule for Alice with a time, in seconds after the token was signed."""
+    return build_table([rules.timed(rules.arn(ALICE, "alice"), SIGNED + start, SIGNED + end)], {})
+
+
+def test_a_cached_identity_does_not_outlive_its_rule(make: Any, rules: Any, token: str, alice: CallerIdentity) -> None:
+    """With `cacheTTL`, the last second before the end is accepted, and the next one refused without a call."""
+    desk = make(cache_ttl=900.0)
+    desk.table = timed_alice(rules, 0, 60)
+    assert desk.decided(token, alice).reason == ALLOWED
+    desk.clock.advance(59.9)
+    assert desk.at_once(token).reason == ALLOWED
+    desk.clock.advance(0.1)
+    refused = desk.at_once(token)
+    assert (refused.reason, refused.rule) == (DenialReason.IDENTITY_NOT_MAPPED, "m.yaml:1:1")
+    assert "the rule at m.yaml:1:1 ended at 2026-03-01T12:01:00Z" in refused.message
+
+
+def test_a_stale_identity_does_not_outlive_its_rule(make: Any, rules: Any, token: str, alice: CallerIdentity) -> None:
+    """While STS fails, a rule ends on time too: also if it ends during the call."""
+    desk = make(stale_if_error=900.0)
+    desk.table = timed_alice(rules, 0, 60)
+    assert desk.decided(token, alice).reason == ALLOWED
+    desk.clock.advance(59.0)
+    decisions = desk.decide(token)
+    desk.clock.advance(1.0)
+    desk.pending.pop(0).errback(Unavailable(UnavailableReason.STS_TIMEOUT, "too late"))
+    assert [decision.reason for decision in decisions] == [DenialReason.IDENTITY_NOT_MAPPED]
+
+
+def test_a_rule_that_ends_during_the_call(make: Any, rules: Any, token: str, alice: CallerIdentity) -> None:
+    """The time of the decision counts, not that of the request."""
+    desk = make()
+    desk.table = timed_alice(rules, 0, 60)
+    desk.clock.advance(59.0)
+    decisions = desk.decide(token)
+    desk.clock.advance(1.0)
+    desk.pending.pop(0).callback(alice)
+    assert decisions[0].reason == DenialReason.IDENTITY_NOT_MAPPED
+
+
+def test_an_unmapped_identity_is_asked_again_once_its_rule_begins(
+    make: Any, rules: Any, token: str, alice: CallerIdentity
+) -> None:
+    """The memory of unmapped identities ends whenever a rule begins or ends."""
+    desk = make()
+    desk.table = timed_alice(rules, 60, 120)
+    refused = desk.decided(token, alice)
+    assert (refused.reason, refused.rule) == (DenialReason.IDENTITY_NOT_MAPPED, "m.yaml:1:1")
+    assert "begins at 2026-03-01T12:01:00Z" in refused.message
+    desk.clock.advance(59.0)
+    assert desk.at_once(token).reason == DenialReason.IDENTITY_NOT_MAPPED
+    desk.clock.advance(1.0)
+    assert desk.decided(token, alice).reason == ALLOWED
+    desk.clock.advance(60.0)
+    assert desk.decided(token, alice).reason == DenialReason.IDENTITY_NOT_MAPPED
+
+
+def test_a_rule_that_ends_while_the_name_is_looked_up(make: Any, rules: Any, token: str, identities: Any) -> None:
+    """The name of an instance that arrives after the end of the rule lets nobody in."""
+    name: Deferred[str] = Deferred()
+    desk = make(instance_name=lambda _: name)
+    role = rules.arn("arn:aws:iam::111122223333:role/Node", "system:node:{{EC2PrivateDNSName}}")
+    desk.table = build_table([rules.timed(role, end=SIGNED + 10)], {})
+    decisions = desk.decide(token)
+    desk.pending.pop(0).callback(identities.of("arn:aws:sts::111122223333:assumed-role/Node/i-0123456789abcdef0"))
+    desk.clock.advance(10)
+    name.callback("ip-10-0-0-1.ec2.internal")
+    assert decisions[0].reason == DenialReason.IDENTITY_NOT_MAPPED
+    assert "ended at" in decisions[0].message

@@ -321,3 +321,14 @@ def test_several_files(tmp_path, capsys):
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{good}: usable")]
     assert check.run(argparse.Namespace(files=[str(good), str(broken)], output="json", strict=False)) == 2
     assert [report["usable"] for report in parsed("check FILE FILE", capsys.readouterr().out)] == [True, False]
+
+
+def test_ends_of_rules(run):
+    """A rule that has ended is a warning at its place, which counts for the exit status with --strict."""
+    text = GOOD.replace("username: a}", "username: a, validUntil: 2020-01-01}")
+    status, out = run(text, "--strict")
+    assert status == 1
+    assert "f.yaml:4:5: warning: the rule ended at 2020-01-01T00:00:00Z: set another validUntil, or remove" in out
+    manifest = "kind: ConfigMap\nmetadata: {name: aws-auth}\ndata:\n  mapUsers: |\n    - userarn: "
+    manifest += "arn:aws:iam::111122223333:user/U\n      username: u\n      validFrom: 9999-01-01\n"
+    assert "f.yaml:5:7: warning: the rule begins at 9999-01-01T00:00:00Z" in run(manifest)[1]

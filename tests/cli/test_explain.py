@@ -140,3 +140,42 @@ def test_text_for_people(tmp_path, capsys):
         "groups        system:masters, account:111122223333\n"
         f"rule          {file}:5:5\n"
     )
+
+
+TIMED = """\
+clusterID: c
+server:
+  mapRoles:
+  - {roleARN: arn:aws:iam::111122223333:role/Dev, username: dev, validFrom: 2030-01-01, validUntil: 2030-12-31T18:00:00Z}
+"""
+
+
+def test_a_rule_with_a_time(tmp_path, capsys):
+    """A rule with a time is shown with it, and another time can be asked about."""
+    file = tmp_path / "c.yaml"
+    file.write_text(TIMED)
+
+    def explain(*arguments):
+        status = main(["explain", "-c", str(file), "-o", "json", f"{ACCOUNT}:role/Dev", *arguments])
+        return status, parsed("explain", capsys.readouterr().out)
+
+    status, told = explain("--at", "2030-06-01")
+    assert (status, told["username"]) == (0, "dev")
+    assert (told["validFrom"], told["validUntil"]) == ("2030-01-01T00:00:00Z", "2030-12-31T18:00:00Z")
+    status, told = explain("--at", "2030-12-31T18:00:00Z")
+    assert (status, told["reason"]) == (1, "identity_not_mapped")
+    assert told["message"].endswith("c.yaml:4:5 ended at 2030-12-31T18:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--at", "noon"], "the time must be a time in UTC"), (["--at", "2030-01-01", "--live"], "--at does not go with")],
+)
+def test_wrong_times(explain, capsys, arguments, message):
+    """A time that is none is a sentence."""
+    try:
+        status = main(["explain", f"{ACCOUNT}:role/Dev", *arguments])
+    except SystemExit as end:
+        status = end.code
+    assert status == 2
+    assert message in capsys.readouterr().err

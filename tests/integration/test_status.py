@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from authd.emulator.directory.sample import ALICE_KEY, MALLORY_KEY
+from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY, MALLORY_KEY
 from tests.cli.shapes import parsed
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.minting import Mint, script
 from tests.integration.rig.polling import wait_until
-from tests.integration.rig.settings import ALICE
+from tests.integration.rig.settings import ALICE, BOB
 
 
 def authd(daemon: DaemonProcess, command: str, *arguments: str) -> tuple[int, Any, str]:
@@ -130,3 +130,43 @@ def test_a_reload_tells_its_result(make_daemon: Callable[..., DaemonProcess]) ->
         daemon.settings.write_text(good)
     status, outcome, _ = authd(daemon, "reload")
     assert (status, outcome["result"]) == (2, "not running")
+
+
+def admitted(daemon: DaemonProcess, mint: Mint, key: Any) -> bool:
+    """Return whether a user of the emulator may log in."""
+    return bool(json.loads(daemon.review(mint.by_signer(key)).body)["status"]["authenticated"])
+
+
+def test_a_refused_change_of_another_source_is_forced(
+    make_daemon: Callable[..., DaemonProcess], mint: Mint, tmp_path: Path
+) -> None:
+    """`authd reload --force` brings a dynamic file into force that the guard has refused, with `--source` it alone."""
+    path = tmp_path / "dynamic.json"
+    rules = [{"userarn": ALICE, "username": "alice"}, {"userarn": BOB, "username": "bob"}]
+    path.write_text(json.dumps({"mapUsers": rules}))
+    daemon = make_daemon(backendMode=["DynamicFile"], dynamicFilePath=str(path), users=[], roles=[])
+    with daemon:
+        for key in (ALICE_KEY, BOB_KEY):
+            assert admitted(daemon, mint, key)
+        for arguments in ([], ["--source", "DynamicFile"]):
+            count = len(daemon.events())
+            path.write_text(json.dumps({"mapUsers": [], "Version": str(arguments)}))
+            daemon.wait_for_message("DynamicFile: the new mappings were refused", count)
+            assert admitted(daemon, mint, ALICE_KEY)
+            state = authd(daemon, "status")[1]
+            assert [each["source"] for each in state["refusals"]] == ["DynamicFile"]
+            status, outcome, error = authd(daemon, "reload", "--force", *arguments)
+            assert (status, outcome["sources"], error) == (0, ["DynamicFile"], "")
+            assert not admitted(daemon, mint, ALICE_KEY)
+            assert authd(daemon, "status")[1]["refusals"] == []
+            path.write_text(json.dumps({"mapUsers": rules}))
+            daemon.wait_for_message("DynamicFile: 2 rules in force", count)
+            for key in (ALICE_KEY, BOB_KEY):
+                assert admitted(daemon, mint, key)
+        status, _, error = authd(daemon, "reload", "--force", "--source", "DynamicFile")
+        assert status == 2
+        assert "DynamicFile: the lock-out guard has refused nothing" in error
+        status, _, error = authd(daemon, "reload", "--source", "DynamicFile")
+        assert (status, "--source goes with --force" in error) == (2, True)
+    status, _, error = authd(daemon, "reload", "--force", "--source", "DynamicFile")
+    assert (status, "no daemon answers" in error) == (2, True)

@@ -12,6 +12,7 @@ from authd.config.settings import Settings
 from authd.sources.dynamic_file import DynamicFile
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import SeenIdentities
+from authd.sources.refusals import NothingRefused
 from tests.daemon.fakes import identity
 
 ACCOUNT = "111122223333"
@@ -123,3 +124,36 @@ def test_strict(tmp_path, partitions):
     assert following.names("alice", principal_id="AIDAALICEALICEALICE0") == ["alice"]
     assert following.names("alice") == []
     following.source.stop()
+
+
+def test_a_forced_change(following):
+    """The refused content comes into force as it was refused, and only while nothing newer has come."""
+    for name in ("alice", "carol"):
+        following.seen.note(identity(arn(name)))
+    following.path.write_text('{"mapUsers": []}')
+    following.check()
+    (first,) = following.in_force.refusals.all
+    assert (first.source, first.message) == ("DynamicFile", "it would remove every mapping")
+    following.path.write_text('{"mapUsers": [], "mapRoles": []}')
+    following.check()
+    (second,) = following.in_force.refusals.all
+    with pytest.raises(NothingRefused, match="no such refused change any more"):
+        following.in_force.refusals.force("DynamicFile", first.reference)
+    assert following.names("alice") == ["alice"]
+    following.in_force.refusals.force("DynamicFile", second.reference)
+    assert following.names("alice") == []
+    assert (following.source.problems, following.in_force.refusals.all) == ((), ())
+    with pytest.raises(NothingRefused):
+        following.in_force.refusals.force("DynamicFile", second.reference)
+
+
+@pytest.mark.parametrize("content", ["", '{"mapUsers": [{"userarn": "arn:aws:iam::111122223333:user/alice"}]}'])
+def test_a_refused_change_is_forgotten(following, content):
+    """Neither a broken content nor a good one leaves the earlier refused content to be forced."""
+    for name in ("alice", "carol"):
+        following.seen.note(identity(arn(name)))
+    following.path.write_text('{"mapUsers": []}')
+    following.check()
+    following.path.write_text(content)
+    following.check()
+    assert following.in_force.refusals.all == ()

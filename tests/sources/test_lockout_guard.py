@@ -10,8 +10,10 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
 from authd.core.mapping.nearest import NearestIndex
 from authd.core.mapping.ordered_tables import OrderedTables, SourceTable
-from authd.core.mapping.table import Rule, build_table
+from authd.core.mapping.rules import Rule, TimedRule
+from authd.core.mapping.table import build_table
 from authd.core.mapping.templates import parse_template
+from authd.core.mapping.validity import Validity
 from authd.sources.lockout_guard import SEEN_SECONDS, LockedOut, SeenIdentities
 
 
@@ -124,3 +126,31 @@ def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_is_bounded() -> None:
     """The latest identities are kept."""
     assert len(seen(Clock(), *range(8_200))._seen) == 8_192
+
+
+def timed(*ends: float) -> OrderedTables:
+    rules = [
+        TimedRule(
+            subject=identity(n).arn, username=parse_template(f"user{n}"), groups=(), where=f"file:{n}:1",
+            time=Validity(start=0.0, end=end),
+        )
+        for n, end in enumerate(ends, start=1)
+    ]  # fmt: skip
+    return OrderedTables(tables=(SourceTable("MountedFile", build_table(rules, {})),))
+
+
+def test_rules_that_have_ended() -> None:
+    """A rule that ended by itself does not count as lost. A change that ends rules at once does."""
+    clock = Clock()
+    identities = SeenIdentities(clock.seconds)
+    for number in (1, 2, 3, 4):
+        identities.note(identity(number))
+    old = timed(99.0, 99.0, 200.0, 200.0)
+    finish(identities.checking(timed(1.0, 1.0, 200.0, 200.0), old, 0.5, 100.0))
+    finish(identities.checking(table(3, 4), old, 0.5, 100.0))
+    with pytest.raises(LockedOut, match="2 of the 2 identities"):
+        finish(identities.checking(table(1, 2), old, 0.5, 100.0))
+    with pytest.raises(LockedOut, match="none of its rules is in force at this time"):
+        finish(SeenIdentities(clock.seconds).checking(timed(100.0, 50.0), old, 0.5, 100.0))
+    finish(identities.checking(timed(1.0), timed(99.0), 0.5, 100.0))
+    finish(identities.checking(table(), timed(99.0), 0.5, 100.0))

@@ -199,3 +199,24 @@ def test_lock_out(make):
     assert "restart authd if that is meant" in str(it.sources.problems[0])
     assert it.order == ["MountedFile", "CRD"]
     assert it.results[-1] == "refused"
+    (refusal,) = it.in_force.refusals.all
+    assert refusal.source == "backendMode"
+    it.in_force.refusals.force("backendMode", refusal.reference)
+    assert it.order == ["CRD"]
+    assert it.results[-1] == "ok"
+    assert it.sources.problems == ()
+
+
+def test_a_newer_list_takes_the_place_of_a_refused_one(make):
+    """A refused list can't be forced any more once the file names another, or is broken."""
+    it = make('{"backendMode": "MountedFile CRD"}')
+    for name in ("alice", "bob"):
+        it.seen.note(identity(f"arn:aws:iam::111122223333:user/{name}"))
+    both = [it._rules.arn(f"arn:aws:iam::111122223333:user/{name}", name) for name in ("alice", "bob")]
+    it.in_force.replace_at_once("MountedFile", build_table(both, {}))
+    it.in_force.replace_at_once("CRD", build_table([], {"999988887777": "f:1:1"}))
+    for newer in ("Nonsense", "MountedFile CRD"):
+        it.write("CRD")
+        assert len(it.in_force.refusals.all) == 1
+        it.write(newer)
+        assert it.in_force.refusals.all == ()

@@ -76,6 +76,7 @@ def _dynamic_file(settings: Settings) -> Finding:
                 patterns=settings.role_patterns,
                 strict=settings.dynamic_file_user_id_strict,
                 reserved_prefixes=settings.reserved_prefixes.get("DynamicFile", ()),
+                reserved_group_prefixes=settings.reserved_group_prefixes.get("DynamicFile", ()),
             )
         )
     except OSError as problem:

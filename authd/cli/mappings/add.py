@@ -14,7 +14,7 @@ from authd.cli.mappings.cluster import (
     add_principal_options,
     in_cluster,
 )
-from authd.cli.mappings.plain_rule import USER, PlainRule, check_rule
+from authd.cli.mappings.plain_rule import TIMES, USER, PlainRule, check_rule
 from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = """\
@@ -26,6 +26,7 @@ examples:
   authd add role --rolearn arn:aws:iam::111122223333:role/Admin --username 'admin:{{SessionName}}' --groups admins
   authd add role --sso permissionSetName=Dev,accountID=111122223333 --username dev --groups devs --prompt=false
   authd add user --userarn arn:aws:iam::111122223333:user/alice --username alice --in crd --dry-run
+  authd add user --userarn arn:aws:iam::111122223333:user/bob --username bob --valid-until 2030-12-31T18:00:00Z
 """
 
 
@@ -46,6 +47,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     parser.add_argument("--username", metavar="NAME", required=True, help="the user name in the cluster")
     parser.add_argument("--groups", metavar="GROUPS", action="append", default=[], help="groups, separated by commas")
+    for flag, what in (("--valid-from", "begins"), ("--valid-until", "ends")):
+        parser.add_argument(
+            flag, metavar="TIME", default="",
+            help=f"when the mapping {what}, such as 2030-12-31T18:00:00Z, or a date for its beginning in UTC",
+        )  # fmt: skip
     add_place_option(parser)
     add_cluster_options(parser)
     add_change_options(parser)
@@ -77,6 +83,9 @@ def _rule(args: argparse.Namespace) -> PlainRule:
         sso=_permission_set(args.sso) if args.sso else (),
         username=args.username,
         groups=tuple(group.strip() for part in args.groups for group in part.split(",") if group.strip()),
+        times=tuple(
+            (name, text) for name, text in zip(TIMES, (args.valid_from, args.valid_until), strict=True) if text
+        ),
     )
 
 

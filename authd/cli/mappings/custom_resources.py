@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from authd.cli.mappings.change import Call, Change, text_diff
-from authd.cli.mappings.plain_rule import PlainRule, rule_of_spec
+from authd.cli.mappings.change import Call, Change, Creation, text_diff
+from authd.cli.mappings.plain_rule import TIMES, PlainRule, rule_of_spec
 from authd.cli.shared.errors import CommandError
 from authd.kubernetes.client import APIClient, JSONObject
 from authd.sources.cluster.identity_mapping import API_VERSION, COLLECTION, KIND
@@ -54,7 +54,7 @@ class CustomResourceRules:
         """Return the change that creates an object for each rule."""
         made = [_object(rule) for rule in rules]
         diffs = [text_diff(each["metadata"]["name"], "", yaml.safe_dump(each, sort_keys=False)) for each in made]
-        return Change("".join(diffs), tuple(Call("POST", COLLECTION, each) for each in made))
+        return Change("".join(diffs), tuple(_creation(each) for each in made))
 
     def remove(self, key: str) -> Change:
         """Return the change that deletes the objects for a subject, if they are still as they were read."""
@@ -72,8 +72,13 @@ def _object(rule: PlainRule) -> JSONObject:
         raise CommandError(f"custom resources have no permission sets: give the role's ARN instead of {rule.subject}")
     if rule.user_id:
         raise CommandError(f"custom resources have no userId: {rule.subject} can't be one")
-    spec = {"arn": rule.arn, "username": rule.username, "groups": list(rule.groups)}
+    spec = {"arn": rule.arn, "username": rule.username, "groups": list(rule.groups), **dict(rule.times)}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": _name_for(rule.arn)}, "spec": spec}
+
+
+def _creation(content: JSONObject) -> Call | Creation:
+    timed = any(name in content["spec"] for name in TIMES)
+    return Creation(COLLECTION, content) if timed else Call("POST", COLLECTION, content)
 
 
 def _name_for(arn: str) -> str:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print_json([rule.as_json() for rule in rules])
     for rule in rules if args.output == "text" else ():
-        print_text(
-            wrapped(visible(f"{rule.subject}  {rule.username}  {','.join(rule.groups) or '-'}  ({rule.place})"), 4)
-        )
+        times = "".join(f"  {name} {text}" for name, text in rule.times)
+        line = f"{rule.subject}  {rule.username}  {','.join(rule.groups) or '-'}{times}  ({rule.place})"
+        print_text(wrapped(visible(line), 4))
     return 0

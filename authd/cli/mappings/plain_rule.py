@@ -12,15 +12,20 @@ from authd.cli.shared.errors import CommandError
 from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent
 from authd.config.document.problems import Problems
 from authd.config.rules.entries import EntryReader, node_of_json
+from authd.config.rules.validity import VALID_FROM, VALID_UNTIL
 from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
 from authd.partition_data import load_partitions
 
 ROLE, USER = "role", "user"
+TIMES = (VALID_FROM, VALID_UNTIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainRule:
-    """A role's or user's mapping. Either `arn` or `sso` is set. `place` is where it was read, empty for a new one."""
+    """A role's or user's mapping. Either `arn` or `sso` is set. `place` is where it was read, empty for a new one.
+
+    `times` has `validFrom` and `validUntil` as they are written, if they are.
+    """
 
     kind: str
     arn: str = ""
@@ -28,6 +33,7 @@ class PlainRule:
     username: str = ""
     groups: tuple[str, ...] = ()
     user_id: str = ""
+    times: tuple[tuple[str, str], ...] = ()
     place: str = ""
 
     @property
@@ -47,13 +53,15 @@ class PlainRule:
         """Return the entry of `mapRoles` or `mapUsers`, with aws-auth's names."""
         subject = {"sso": dict(self.sso)} if self.sso else {f"{self.kind}arn": self.arn}
         groups = {"groups": list(self.groups)} if self.groups else {}
-        return {**subject, "username": self.username, **groups, **({"userid": self.user_id} if self.user_id else {})}
+        user_id = {"userid": self.user_id} if self.user_id else {}
+        return {**subject, "username": self.username, **groups, **user_id, **dict(self.times)}
 
     def as_json(self) -> dict[str, Any]:
         """Return the rule for programs."""
         subject: dict[str, Any] = {"sso": dict(self.sso)} if self.sso else {"arn": self.arn}
         return {
-            "kind": self.kind, **subject, "username": self.username, "groups": list(self.groups), "place": self.place,
+            "kind": self.kind, **subject, "username": self.username, "groups": list(self.groups), **dict(self.times),
+            "place": self.place,
         }  # fmt: skip
 
 
@@ -97,6 +105,7 @@ def rule_of_node(node: Node, kind: str, place: str) -> PlainRule | None:
         username=_text(_member(node, "username")),
         groups=tuple(map(_text, groups.nodes)) if isinstance(groups, SequenceNode) else (),
         user_id=_text(_member(node, "userid")),
+        times=_times({name: _text(_member(node, name.lower())) for name in TIMES}),
         place=place,
     )
 
@@ -109,8 +118,13 @@ def rule_of_spec(spec: Mapping[str, Any], place: str) -> PlainRule:
         arn=str(arn or ""),
         username=str(username or ""),
         groups=tuple(map(str, groups)) if isinstance(groups, list) else (),
+        times=_times({name: str(spec.get(name) or "") for name in TIMES}),
         place=place,
     )
+
+
+def _times(texts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, text) for name, text in texts.items() if text)
 
 
 def _member(node: MappingNode, key: str) -> Node | None:

@@ -46,7 +46,7 @@ async def verify_token(token: str, loaded: Loaded, hosts: STSHosts, ask: AskSTS,
         identity = await ask(request)
         if not len(loaded.table):
             return Verification(verdict=Verdict.VERIFIED, request=request, identity=identity)
-        user = loaded.table.explain(identity)
+        user = loaded.table.explain(identity, now)
     except (Denied, Unavailable) as error:
         return Verification(
             verdict=Verdict.REFUSED if isinstance(error, Denied) else Verdict.UNAVAILABLE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -16,7 +17,8 @@ from authd.cli.why.records import Selection, read_records
 from authd.config.settings import Loaded, Settings
 from authd.core.arn import PrincipalArn
 from authd.core.errors import Denied
-from authd.core.mapping.table import MappingTable, PermissionSet, RolePattern, Rule
+from authd.core.mapping.rules import PermissionSet, RolePattern, Rule
+from authd.core.mapping.table import MappingTable
 
 _SAME, _DIFFERENT = 0, 1
 #: The user name that an account's rule gives, and a rule without a user name.
@@ -76,17 +78,23 @@ def run(args: argparse.Namespace) -> int:
 
 def _rules(table: MappingTable) -> dict[str, Outcome]:
     """Return what each rule gives, by the ARN, pattern, permission set or account that it is for."""
-    rules: dict[str, Outcome] = {
-        _subject(rule): {
+    rules: dict[str, Outcome] = {}
+    for rule in table.rules():
+        rules[_unused(_subject(rule), rules)] = {
             "username": _ITS_ARN if rule.username is None else rule.username.text,
             "groups": [group.text for group in rule.groups],
             "where": rule.where,
+            **rule.validity.members(),
         }
-        for rule in [*table.exact.values(), *(rule for _, rule in table.patterns)]
-    }
     for account, where in table.accounts.items():
         rules[f"every role and user of account {account}"] = {"username": _ITS_ARN, "groups": [], "where": where}
     return rules
+
+
+def _unused(subject: str, rules: Mapping[str, Outcome]) -> str:
+    """Return a subject, with a number if it has a rule already: of several, each is in force at a time of its own."""
+    names = (subject, *(f"{subject} (rule {number})" for number in range(2, len(rules) + 2)))
+    return next(name for name in names if name not in rules)
 
 
 def _subject(rule: Rule) -> str:
@@ -101,12 +109,13 @@ def _subject(rule: Rule) -> str:
 
 def _outcomes(files: list[str], old: Loaded, new: Loaded) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
     """Return what both files give each identity of the logs. Identities of scrubbed accounts are unknown."""
+    now = time.time()
     arns = {str(record["arn"]) for record in read_records(file_lines(files), Selection()) if record.get("arn")}
     outcomes: tuple[dict[str, Outcome], dict[str, Outcome]] = ({}, {})
     for arn in sorted(arns):
         for loaded, found in zip((old, new), outcomes, strict=True):
             try:
-                user = loaded.table.explain(identity_of(arn, None, loaded.settings))
+                user = loaded.table.explain(identity_of(arn, None, loaded.settings), now)
             except (Denied, CommandError):
                 found[arn] = None
             else:
@@ -126,7 +135,9 @@ def _changes(kind: str, old: Mapping[str, Outcome], new: Mapping[str, Outcome]) 
 
 def _given(outcome: Outcome) -> object:
     """Return what counts in a comparison. The order of groups and the place of the rule do not."""
-    return None if outcome is None else (outcome["username"], frozenset(outcome["groups"]))
+    if outcome is None:
+        return None
+    return outcome["username"], frozenset(outcome["groups"]), outcome.get("validFrom"), outcome.get("validUntil")
 
 
 def _settings(old: Settings, new: Settings) -> list[dict[str, Any]]:
@@ -138,7 +149,10 @@ def _settings(old: Settings, new: Settings) -> list[dict[str, Any]]:
 
 def _values(settings: Settings) -> dict[str, str]:
     """Return the settings apart from mappings as texts, by their paths."""
-    values = {Settings.spelled(field.name): getattr(settings, field.name) for field in fields(settings)}
+    values: dict[str, Any] = {}
+    for field in fields(settings):
+        path, value = Settings.spelled(field.name), getattr(settings, field.name)
+        values[path] = (values[path], value) if path in values else value  # two fields of reservedPrefixConfig
     del values["server.sts"]
     for field in fields(settings.sts):
         path = Settings.spelled(f"sts_{field.name}").removeprefix("server.sts")
@@ -180,4 +194,5 @@ def _line(change: dict[str, Any], name: str) -> str:
 
 
 def _user(outcome: Mapping[str, Any]) -> str:
-    return f"{outcome['username']} [{', '.join(outcome['groups'])}]"
+    times = "".join(f" {name} {outcome[name]}" for name in ("validFrom", "validUntil") if name in outcome)
+    return f"{outcome['username']} [{', '.join(outcome['groups'])}]{times}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,7 @@ def explain_record(record: dict[str, Any], loaded: Loaded | None) -> Explanation
 
 def _lookup(arn: str, loaded: Loaded) -> dict[str, Any]:
     try:
-        user = loaded.table.explain(identity_of(arn, None, loaded.settings))
+        user = loaded.table.explain(identity_of(arn, None, loaded.settings), time.time())
     except CommandError:
         return {}  # the ARN is scrubbed, or of another partition
     except Denied as denied:

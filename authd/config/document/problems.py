@@ -94,6 +94,11 @@ class Problems:
         """Whether any error was noted."""
         return bool(self._errors.count)
 
+    @property
+    def error_count(self) -> int:
+        """The number of errors noted so far."""
+        return self._errors.count
+
     def warn(self, place: Place, message: str) -> None:
         """Note a value that is probably not intended."""
         self._warnings.add(self._problem(place, message))

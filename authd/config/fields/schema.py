@@ -45,10 +45,10 @@ STS = _names(
     "endpoints",
 )  # fmt: skip
 ENDPOINT = _names("host", "connect", "caFile", "signingRegion")
-ROLE = _names("roleARN", "sso", "username", "groups", "userId")
-USER = _names("userARN", "username", "groups", "userId")
+ROLE = _names("roleARN", "sso", "username", "groups", "userId", "validFrom", "validUntil")
+USER = _names("userARN", "username", "groups", "userId", "validFrom", "validUntil")
 SSO = _names("permissionSetName", "accountID", "partition")
-RESERVED = _names("backendMode", "usernamePrefixReserveList")
+RESERVED = _names("backendMode", "usernamePrefixReserveList", "groupPrefixReserveList")
 
 #: The section of each name that occurs in one section only, so that a misplaced name can be told its place.
 _HOMES = MappingProxyType(

@@ -64,6 +64,15 @@ class Section:
             return None
         return node
 
+    def has(self, name: str) -> bool:
+        """Return whether a name is written, with a value or without."""
+        return matched(name) in self._entries
+
+    def is_empty(self, name: str) -> bool:
+        """Return whether a name is written with nothing or an empty text for a value."""
+        entry = self._entries.get(matched(name))
+        return entry is not None and type(entry[1]) is Scalar and not entry[1].text
+
     def value(self, name: str, read: Callable[[str], Value], default: Default) -> Value | Default:
         """Read a setting. Returns the default if it is absent or wrong."""
         node = self.node_of(name)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from authd.config.fields.arn_faults import arn_fault
 from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
+from authd.core.mapping.validity import parse_time
 from authd.core.partitions import REGION
 
 #: Longer than any name in Kubernetes or AWS.
@@ -131,6 +132,14 @@ def account(text: str) -> str:
         lost = "; zeros at the beginning were lost" if _DIGITS.fullmatch(text) and len(text) < _ACCOUNT_DIGITS else ""
         raise InvalidValue(f"must be an AWS account's number of 12 digits{lost}")
     return text
+
+
+def utc_time(text: str) -> float:
+    """Read a time in UTC, or a date, which stands for its beginning. Returns Unix seconds."""
+    try:
+        return parse_time(text)
+    except ValueError as wrong:
+        raise InvalidValue(str(wrong)) from None
 
 
 def region(text: str) -> str:

@@ -5,7 +5,7 @@ Those are written for aws-iam-authenticator, which ignores keys that it does not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from authd.config.document.nodes import Broken, MappingNode, Node, Scalar, SequenceNode, is_absent, matched, shown
 from authd.config.document.problems import Problems
@@ -13,8 +13,9 @@ from authd.config.fields.schema import ROLE, USER, Names
 from authd.config.fields.section import Section
 from authd.config.fields.values import account
 from authd.config.rules.reader import RuleReader
+from authd.config.rules.validity import slip_for_validity, slip_message
 from authd.core.cooperative import finish
-from authd.core.mapping.table import Rule
+from authd.core.mapping.rules import Rule
 from authd.core.mapping.templates import Template
 
 _USER_ID = "userid"
@@ -43,16 +44,18 @@ class EntryReader:
 
     def role(self, node: Node) -> Rule | None:
         """Read an entry of `mapRoles`. Returns None if it is wrong."""
-        self._rules.take_role(self._known(node, ROLE))
-        return self._taken()
+        return self._read(self._rules.take_role, node, ROLE)
 
     def user(self, node: Node) -> Rule | None:
         """Read an entry of `mapUsers`. Returns None if it is wrong."""
-        self._rules.take_user(self._known(node, USER))
-        return self._taken()
+        return self._read(self._rules.take_user, node, USER)
 
-    def _taken(self) -> Rule | None:
-        return next(iter(finish(self._rules.choosing(self._partition, patterns=self._patterns))), None)
+    def _read(self, take: Callable[[Node], None], node: Node, names: Names) -> Rule | None:
+        errors = self._problems.error_count
+        take(self._known(node, names))
+        rules = finish(self._rules.choosing(self._partition, patterns=self._patterns))
+        # An entry with a wrong name or time must not come into force without it.
+        return next(iter(rules), None) if self._problems.error_count == errors else None
 
     def _known(self, node: Node, names: Names) -> Node:
         """Return the entry without unknown keys. Sources that use `userId` read it themselves."""
@@ -60,6 +63,10 @@ class EntryReader:
             return node
         unknown = [written for key, (written, _) in node.entries.items() if key not in names]
         for written in unknown:
+            meant = slip_for_validity(written.text)
+            if meant:
+                self._problems.error(written, slip_message(written.text, meant))
+                continue
             self._problems.warn(written, f"{shown(written.text)} has no effect: no rule has such a key")
         kept = {key: entry for key, entry in node.entries.items() if key in names and key != _USER_ID}
         return node._replace(entries=kept)

@@ -12,7 +12,7 @@ from authd.config.fields.schema import SSO
 from authd.config.fields.section import Section
 from authd.config.fields.values import InvalidValue, account, one_of
 from authd.core.arn import InvalidArn, LiteralArn, PrincipalArn, PrincipalKind, parse_arn
-from authd.core.mapping.table import PermissionSet, RolePattern
+from authd.core.mapping.rules import PermissionSet, RolePattern
 
 #: Source: AWS, IAM Identity Center API reference, CreatePermissionSet (Name).
 _PERMISSION_SET = re.compile(r"[A-Za-z0-9_+=,.@-]{1,32}")

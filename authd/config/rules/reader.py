@@ -13,6 +13,7 @@ from authd.config.fields.section import Section, section_at
 from authd.config.fields.values import InvalidValue, name
 from authd.config.rules.principals import Principal, WildcardArn, read_role, read_user
 from authd.config.rules.same_names import SameNames
+from authd.config.rules.validity import read_validity
 from authd.config.rules.warnings import (
     ADMINISTRATORS,
     SYSTEM,
@@ -23,8 +24,9 @@ from authd.config.rules.warnings import (
     warn_of_username,
 )
 from authd.core.arn import LiteralArn, PrincipalArn
-from authd.core.mapping.table import PermissionSet, RolePattern, Rule
+from authd.core.mapping.rules import PermissionSet, RolePattern, Rule, TimedRule, chain, chained
 from authd.core.mapping.templates import InvalidTemplate, Template, parse_template
+from authd.core.mapping.validity import ALWAYS, Validity
 
 #: Rules between two pauses: under 1 ms.
 _RULES_PER_STEP = 100
@@ -40,6 +42,7 @@ class _Draft(NamedTuple):
     username: Template | None
     groups: tuple[Template, ...]
     administrators: Node | None
+    validity: Validity
 
 
 class RuleReader:
@@ -79,12 +82,18 @@ class RuleReader:
             self._read(rule, read_user(rule), self._users)
 
     def choosing(
-        self, partition: str, *, patterns: bool, reserved: tuple[str, ...] = ()
+        self,
+        partition: str,
+        *,
+        patterns: bool,
+        reserved: tuple[str, ...] = (),
+        reserved_groups: tuple[str, ...] = (),
     ) -> Generator[None, None, tuple[Rule, ...]]:
-        """Return in steps the rules in force, users first. Of two rules for one principal the later one is in force.
+        """Return in steps the usable rules, users first. Of two rules for one principal the later one is in force.
 
-        If a role's and a user's rule have the same ARN, the role's is in force. `patterns` is `server.rolePatterns`,
-        `reserved` has the prefixes that user names may not have.
+        A later rule with a time leaves the earlier one in place, which is in force at all other times. If a role's and
+        a user's rule have the same ARN, the role's is the later one. `patterns` is `server.rolePatterns`, `reserved`
+        and `reserved_groups` have the prefixes that user and group names may not have.
         """
         rules: dict[str, Rule] = {}
         lines: dict[str, int] = {}
@@ -94,16 +103,23 @@ class RuleReader:
             if rule is not None:
                 key = rule.subject.key
                 if key in rules:
-                    del rules[key]
-                    earlier = f"in line {lines[key]} already: this rule replaces that one"
-                    self._problems.warn(draft, f"the same role or user is mapped {earlier}")
+                    rule = self._preceding(rule, rules.pop(key), draft, lines[key])
                 rules[key], lines[key] = rule, draft.line
                 same_names.note(draft.username, key, draft)
-                warn_of_reserved(self._problems, draft, draft.username, reserved)
+                names = () if draft.username is None else (draft.username,)
+                warn_of_reserved(self._problems, draft, "user name", names, reserved)
+                warn_of_reserved(self._problems, draft, "group", draft.groups, reserved_groups)
             if count % _RULES_PER_STEP == 0:
                 yield
         same_names.warn(self._problems)
-        return tuple(rules.values())
+        return tuple(each for rule in rules.values() for each in _in_order(rule))
+
+    def _preceding(self, rule: Rule, earlier: Rule, draft: _Draft, line: int) -> Rule:
+        """Return a rule in front of an earlier one for the same principal, after a warning if it replaces that one."""
+        if not isinstance(rule, TimedRule):
+            message = f"the same role or user is mapped in line {line} already: this rule replaces that one"
+            self._problems.warn(draft, message)
+        return chained(rule, earlier)
 
     def _read(self, rule: Section, principal: Principal | None, drafts: list[_Draft]) -> None:
         username = self._username(rule)
@@ -114,12 +130,13 @@ class RuleReader:
         user_id = rule.node_of("userId")
         if user_id is not None:
             rule.problems.warn(user_id, "userId has no effect: the backend DynamicFile alone looks at it")
-        if principal is None:
+        validity = read_validity(rule)
+        if principal is None or validity is None:
             return
         administrators = next((place for place, group in found if group.text == ADMINISTRATORS), None)
         line, column, _, origin = rule.node
         groups = tuple([group for _, group in found])
-        drafts.append(_Draft(line, column, origin, principal, username, groups, administrators))
+        drafts.append(_Draft(line, column, origin, principal, username, groups, administrators, validity))
 
     def _username(self, rule: Section) -> Template | None:
         node = rule.node_of("username")
@@ -147,7 +164,11 @@ class RuleReader:
             never = f"but the daemon works in {partition}, so that it never matches"
             self._problems.warn(draft, f"the rule is for the partition {subject.partition}, {never}")
         where = self._problems.where(draft)
-        return Rule(subject=subject, username=draft.username, groups=draft.groups, where=where)
+        if draft.validity is ALWAYS:
+            return Rule(subject=subject, username=draft.username, groups=draft.groups, where=where)
+        return TimedRule(
+            subject=subject, username=draft.username, groups=draft.groups, where=where, time=draft.validity
+        )
 
     def _subject(
         self, draft: _Draft, *, patterns: bool
@@ -183,6 +204,14 @@ def _read_template(text: str) -> Template:
         return parse_template(name(text))
     except InvalidTemplate as error:
         raise InvalidValue(f"can't be filled in: {error}") from None
+
+
+def _in_order(rule: Rule) -> Iterable[Rule]:
+    """Return the rules for one principal as `building_table` takes them: of names the last one precedes."""
+    if not isinstance(rule, TimedRule):
+        return (rule,)
+    rules = list(chain(rule))
+    return rules if isinstance(rule.subject, RolePattern) else reversed(rules)
 
 
 def _taken(*lists: list[_Draft]) -> Iterator[_Draft]:

@@ -14,7 +14,11 @@ _ACCOUNTS_PER_STEP = 500
 
 
 def reading_table(
-    server: Section, rules: RuleReader, partition: str, reserved_prefixes: tuple[str, ...]
+    server: Section,
+    rules: RuleReader,
+    partition: str,
+    reserved_prefixes: tuple[str, ...],
+    reserved_group_prefixes: tuple[str, ...] = (),
 ) -> Generator[None, None, MappingTable]:
     """Build the table in steps from the rules read so far and the settings of the section."""
     for node in server.items("mapUsers"):
@@ -22,9 +26,11 @@ def reading_table(
     for node in server.items("mapRoles"):
         rules.take_role(node)
     patterns = server.value("rolePatterns", boolean, default=False)
-    chosen = yield from rules.choosing(partition, patterns=patterns, reserved=reserved_prefixes)
+    chosen = yield from rules.choosing(
+        partition, patterns=patterns, reserved=reserved_prefixes, reserved_groups=reserved_group_prefixes
+    )
     accounts = yield from reading_accounts(server, "mapAccounts")
-    return (yield from building_table(chosen, accounts, reserved_prefixes))
+    return (yield from building_table(chosen, accounts, reserved_prefixes, reserved_group_prefixes))
 
 
 def reading_accounts(server: Section, setting: str) -> Generator[None, None, dict[str, str]]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from authd.config.document.nodes import Node
 from authd.config.document.problems import Place, Problems
 from authd.config.fields.section import Section
-from authd.core.mapping.table import RolePattern
-from authd.core.mapping.templates import Template
+from authd.core.mapping.rules import RolePattern
+from authd.core.mapping.templates import CHOSEN_BY_CALLER, Template
 
 #: Prefix of names with a meaning of their own in Kubernetes.
 #: Source: Kubernetes, "Using RBAC Authorization", default roles and role bindings.
 SYSTEM = "system:"
 ADMINISTRATORS = "system:masters"
-#: Values that the caller of AssumeRole chooses freely.
-_CHOSEN_BY_CALLER = frozenset({"SessionName", "SessionNameRaw"})
 #: A role name that matches every role.
 _EVERY_ROLE = re.compile(r"[*?]*\*[*?]*")
 
@@ -25,8 +24,8 @@ def warn_of_username(rule: Section, username: Template) -> None:
     if _lets_choose(username):
         rule.problems.warn(
             rule.node_of("username") or rule.node,
-            "username: callers choose the name of their session, so anyone who can assume the role can be "
-            f"any such user, {_example(username)} for one",
+            "username: callers choose the name of their session, so anyone who can assume the role "
+            f"{_could(username, f'be any such user, {_example(username)} for one')}",
         )
 
 
@@ -35,8 +34,8 @@ def warn_of_group(rule: Section, place: Node, group: Template) -> None:
     if _lets_choose(group):
         rule.problems.warn(
             place,
-            "groups: callers choose the name of their session, so anyone who can assume the role can be in "
-            f"any such group, {ADMINISTRATORS} for one",
+            "groups: callers choose the name of their session, so anyone who can assume the role "
+            f"{_could(group, f'be in any such group, {ADMINISTRATORS} for one')}",
         )
 
 
@@ -69,13 +68,16 @@ def warn_of_literal(problems: Problems, place: Place, setting: str) -> None:
     )
 
 
-def warn_of_reserved(problems: Problems, place: Place, username: Template | None, reserved: tuple[str, ...]) -> None:
-    """Warn of a rule that lets nobody in, because its user name begins with a reserved prefix."""
-    for prefix in reserved:
-        if username is not None and username.pieces[0].startswith(prefix):
+def warn_of_reserved(
+    problems: Problems, place: Place, kind: str, names: Iterable[Template], reserved: tuple[str, ...]
+) -> None:
+    """Warn of a rule that lets nobody in, because a name of this kind begins with a reserved prefix."""
+    for template in names if reserved else ():
+        prefix = next((each for each in reserved if template.pieces[0].startswith(each)), None)
+        if prefix is not None:
             problems.warn(
                 place,
-                f"the user name begins with {prefix!r}, which reservedPrefixConfig reserves, so that every login by "
+                f"the {kind} begins with {prefix!r}, which reservedPrefixConfig reserves, so that every login by "
                 "this rule is refused",
             )
             return
@@ -83,7 +85,13 @@ def warn_of_reserved(problems: Problems, place: Place, username: Template | None
 
 def _lets_choose(template: Template) -> frozenset[str]:
     """Return the values chosen by the caller that complete a system name. A session's name has no colon in it."""
-    return template.placeholders & _CHOSEN_BY_CALLER if template.text.startswith(SYSTEM) else frozenset()
+    return template.placeholders & CHOSEN_BY_CALLER if template.text.startswith(SYSTEM) else frozenset()
+
+
+def _could(template: Template, what: str) -> str:
+    if template.lets_choose_system_name:
+        return f"could {what}: every login by this rule is refused; write the whole name"
+    return f"can {what}"
 
 
 def _example(username: Template) -> str:

@@ -7,133 +7,109 @@ wildcards in the file's order, then whole accounts.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
-from typing import NamedTuple
 
-from authd.core.arn import LiteralArn, PrincipalArn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.cooperative import finish
 from authd.core.errors import DenialReason, Denied
 from authd.core.kubernetes_user import KubernetesUser
 from authd.core.mapping.nearest import IndexedRule, NearestIndex, describe_closest
-from authd.core.mapping.templates import INSTANCE_NAME, UNRESOLVED, MissingValue, Template
+from authd.core.mapping.rules import (
+    HEX_DIGITS,
+    AccountRule,
+    PermissionSet,
+    RolePattern,
+    Rule,
+    TimedRule,
+    chain,
+    chained,
+)
+from authd.core.mapping.templates import UNRESOLVED, MissingValue, Template
+from authd.core.mapping.validity import NO_TIME, Timetable, timetable_of
+
+__all__ = ["AccountRule", "MappingTable", "PermissionSet", "RolePattern", "Rule", "build_table", "building_table"]
 
 _NO_VALUES: Mapping[str, str] = MappingProxyType({})
 #: Kubernetes reserves names of users and groups that begin so. A rule may give one by writing the prefix itself.
 _SYSTEM = "system:"
 
+#: Rules of another time that a refusal names.
+_MAX_DESCRIBED = 3
 #: Rules that `building_table` adds between two turns of the reactor. Compiling a wildcard takes 0.1 ms, so this bounds
 #: a stall to 5 ms.
 RULES_PER_STEP = 50
 
-#: The end of a permission set's key. No role's name has these characters, so no role without hex digits has this key.
-_HEX_DIGITS = "<16 hex digits>"
 #: The key of a permission set's role. AWS chooses the hex digits.
 _PERMISSION_SET_ROLE = re.compile(r"(arn:[a-z0-9-]+:iam::[0-9]{12}:role/awsreservedsso_.+_)[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PermissionSet:
-    """An IAM Identity Center permission set in one account, whose roles end in 16 hex digits.
-
-    Source: AWS, "Referencing permission sets in resource policies, Amazon EKS, and AWS KMS".
-    """
-
-    partition: str
-    account: str
-    name: str
-
-    @property
-    def key(self) -> str:
-        """The canonical ARN of the set's roles in lower case, with `_HEX_DIGITS` in place of their hex digits."""
-        return f"arn:{self.partition}:iam::{self.account}:role/AWSReservedSSO_{self.name}_{_HEX_DIGITS}".lower()
-
-    @property
-    def shown(self) -> str:
-        """The name for messages."""
-        return f"the permission set {self.name}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolePattern:
-    """Roles of one account by a name with `*` (any characters) and `?` (any one). The path is ignored."""
-
-    partition: str
-    account: str
-    name: str
-
-    @property
-    def key(self) -> str:
-        """The pattern as an ARN in lower case."""
-        return f"arn:{self.partition}:iam::{self.account}:role/{self.name}".lower()
-
-    @property
-    def shown(self) -> str:
-        """The pattern for messages, without its account."""
-        return f"role/{self.name}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One entry of `mapRoles` or `mapUsers`. `where` is its place, `file:line:column`.
-
-    `subject` is a principal's ARN (a role's path is ignored), a permission set, or a pattern for names of roles with
-    the wildcards `*` and `?` of IAM policies.
-    """
-
-    subject: PrincipalArn | PermissionSet | RolePattern | LiteralArn
-    username: Template | None
-    groups: tuple[Template, ...]
-    where: str
-
-    @property
-    def needs_instance_name(self) -> bool:
-        """Whether the name of the caller's EC2 instance is part of the user or group names."""
-        templates = self.groups if self.username is None else (self.username, *self.groups)
-        return any(INSTANCE_NAME in template.pieces[1::2] for template in templates)
-
-
-class AccountRule(NamedTuple):
-    """A whole account, mapped by `mapAccounts`. `where` is its place, `file:line:column`."""
-
-    where: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MappingTable:
-    """The mappings in force, immutable. A reload builds another table."""
+    """The mappings in force, immutable. A reload builds another table.
+
+    `reserved_prefixes` are those of user names. `timetable` is None if no rule has a time, so that looking one up
+    costs nothing more then. `now` is the Unix time of the review, and without it only rules without times match.
+    """
 
     exact: Mapping[str, Rule]
     patterns: Sequence[tuple[re.Pattern[str], Rule]] = ()
     accounts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     reserved_prefixes: tuple[str, ...] = ()
+    reserved_group_prefixes: tuple[str, ...] = ()
+    timetable: Timetable | None = None
     index: NearestIndex = field(default_factory=NearestIndex, repr=False, compare=False)
 
-    def lookup(self, identity: CallerIdentity) -> KubernetesUser:
+    def lookup(self, identity: CallerIdentity, now: float = NO_TIME) -> KubernetesUser:
         """Map an identity.
 
         Raises `Denied`: `identity_not_mapped` (with the nearest rule and the difference), `username_not_rendered` or
         `username_reserved`.
         """
-        rule = self.find(identity)
+        rule = self.find(identity, now)
         if rule is None:
-            raise Denied(DenialReason.IDENTITY_NOT_MAPPED, f"no mapping matches: {self.nearest(identity)}")
+            raise Denied(DenialReason.IDENTITY_NOT_MAPPED, f"no mapping matches: {self.nearest(identity, now)}")
         return self.render(rule, identity)
 
-    def explain(self, identity: CallerIdentity) -> KubernetesUser:
+    def explain(self, identity: CallerIdentity, now: float = NO_TIME) -> KubernetesUser:
         """Map an identity without a call to EC2. `{{EC2PrivateDNSName}}` stays in the names. Raises as `lookup`."""
-        rule = self.find(identity)
-        return self.lookup(identity) if rule is None else self.render(rule, identity, UNRESOLVED)
+        rule = self.find(identity, now)
+        return self.lookup(identity, now) if rule is None else self.render(rule, identity, UNRESOLVED)
 
-    def find(self, identity: CallerIdentity) -> Rule | AccountRule | None:
+    def find(self, identity: CallerIdentity, now: float = NO_TIME) -> Rule | AccountRule | None:
         """Return the rule that decides about an identity, or None. Cheap, and independent of templates."""
+        if self.timetable is not None:
+            return next((rule for rule in self.candidates(identity) if rule.validity.includes(now)), None)
         rule = self.exact.get(identity.key) or self._by_name(identity.key)
         if rule is not None:
             return rule
         where = self.accounts.get(identity.arn.account)
         return None if where is None else AccountRule(where)
+
+    def candidates(self, identity: CallerIdentity) -> Iterator[Rule | AccountRule]:
+        """Yield the rules for an identity in their order, whatever the time."""
+        yield from chain(self.exact.get(identity.key))
+        permission_set = _PERMISSION_SET_ROLE.fullmatch(identity.key)
+        if permission_set:
+            yield from chain(self.exact.get(permission_set[1] + HEX_DIGITS))
+        yield from (rule for pattern, rule in self.patterns if pattern.fullmatch(identity.key))
+        where = self.accounts.get(identity.arn.account)
+        if where is not None:
+            yield AccountRule(where)
+
+    def rules_of_another_time(self, identity: CallerIdentity, now: float) -> Iterator[Rule]:
+        """Yield the rules for an identity that are not in force at `now`."""
+        if self.timetable is not None:
+            timed = (rule for rule in self.candidates(identity) if isinstance(rule, TimedRule))
+            yield from (rule for rule in timed if not rule.validity.includes(now))
+
+    def rules(self) -> Iterator[Rule]:
+        """Yield all rules, those of one principal in the order in which `building_table` takes them."""
+        for rule in self.exact.values():
+            yield from reversed(list(chain(rule)))
+        yield from (rule for _, rule in self.patterns)
 
     def render(
         self, rule: Rule | AccountRule, identity: CallerIdentity, values: Mapping[str, str] = _NO_VALUES
@@ -149,32 +125,49 @@ class MappingTable:
         return self._allowed(_render(rule, identity, values))
 
     def __len__(self) -> int:
-        return len(self.exact) + len(self.patterns) + len(self.accounts)
+        fallbacks = 0 if self.timetable is None else self.timetable.fallbacks
+        return len(self.exact) + len(self.patterns) + len(self.accounts) + fallbacks
 
-    def nearest(self, identity: CallerIdentity) -> str:
+    def in_force(self, now: float) -> int:
+        """Return the number of rules that are in force at `now`."""
+        return len(self) if self.timetable is None else len(self) - self.timetable.idle(now)
+
+    def nearest(self, identity: CallerIdentity, now: float = NO_TIME) -> str:
         """Describe the nearest rule to an identity that no rule matches, and the difference, in some microseconds."""
         if not len(self):
             return "there are no mappings at all"
-        return self.index.describe(identity)
+        return self.other_time(identity, now) or self.index.describe(identity)
 
-    def closest(self, identity: CallerIdentity) -> str:
+    def closest(self, identity: CallerIdentity, now: float = NO_TIME) -> str:
         """Describe the nearest rule like `nearest`, but compare names too. For tools: it takes up to 0.1 ms a name."""
-        return describe_closest(self.index, identity) if len(self) else self.nearest(identity)
+        if not len(self):
+            return self.nearest(identity)
+        return self.other_time(identity, now) or describe_closest(self.index, identity)
+
+    def other_time(self, identity: CallerIdentity, now: float) -> str:
+        """Describe the first rules for an identity that are not in force at `now`. Empty if there are none."""
+        rules = islice(self.rules_of_another_time(identity, now), _MAX_DESCRIBED)
+        return "; ".join(f"the rule at {rule.where} {rule.validity.fault_at(now)}" for rule in rules)
 
     def _by_name(self, key: str) -> Rule | None:
         permission_set = _PERMISSION_SET_ROLE.fullmatch(key)
-        if permission_set and permission_set[1] + _HEX_DIGITS in self.exact:
-            return self.exact[permission_set[1] + _HEX_DIGITS]
+        if permission_set and permission_set[1] + HEX_DIGITS in self.exact:
+            return self.exact[permission_set[1] + HEX_DIGITS]
         return next((rule for pattern, rule in self.patterns if pattern.fullmatch(key)), None)
 
     def _allowed(self, user: KubernetesUser) -> KubernetesUser:
-        for prefix in self.reserved_prefixes:
-            if user.username.startswith(prefix):
-                raise Denied(
-                    DenialReason.USERNAME_RESERVED,
-                    f"the mapping at {user.rule} gives a user name with the reserved prefix {prefix!r}",
-                )
+        if self.reserved_prefixes:
+            _refuse_prefixes("user name", [user.username], self.reserved_prefixes, user.rule)
+        if self.reserved_group_prefixes:
+            _refuse_prefixes("group", user.groups, self.reserved_group_prefixes, user.rule)
         return user
+
+
+def _refuse_prefixes(kind: str, names: Sequence[str], prefixes: Sequence[str], where: str) -> None:
+    for prefix in prefixes:
+        if any(name.startswith(prefix) for name in names):
+            message = f"the mapping at {where} gives a {kind} with the reserved prefix {prefix!r}"
+            raise Denied(DenialReason.USERNAME_RESERVED, message)
 
 
 def _render(rule: Rule, identity: CallerIdentity, more: Mapping[str, str]) -> KubernetesUser:
@@ -189,25 +182,36 @@ def _render(rule: Rule, identity: CallerIdentity, more: Mapping[str, str]) -> Ku
 
 
 def _filled(template: Template, values: Mapping[str, str], rule: Rule) -> str:
-    """Fill a template in. Values that callers choose must not make a system name of it."""
+    """Fill a template in. Values that callers choose must not make a system name of it, nor choose which one."""
     name = template.render(values)
-    if name.startswith(_SYSTEM) and not template.text.startswith(_SYSTEM):
+    if not name.startswith(_SYSTEM):
+        return name
+    if not template.text.startswith(_SYSTEM):
         message = f"the mapping at {rule.where} gives a name that begins with {_SYSTEM!r} only by the caller's values"
+        raise Denied(DenialReason.USERNAME_RESERVED, message)
+    if template.lets_choose_system_name:
+        message = f"the mapping at {rule.where} lets the caller choose a name that begins with {_SYSTEM!r}"
         raise Denied(DenialReason.USERNAME_RESERVED, message)
     return name
 
 
 def build_table(
-    rules: Sequence[Rule], accounts: Mapping[str, str], reserved_prefixes: tuple[str, ...] = ()
+    rules: Sequence[Rule],
+    accounts: Mapping[str, str],
+    reserved_prefixes: tuple[str, ...] = (),
+    reserved_group_prefixes: tuple[str, ...] = (),
 ) -> MappingTable:
     """Build the table at once. See `building_table`."""
-    return finish(building_table(rules, accounts, reserved_prefixes))
+    return finish(building_table(rules, accounts, reserved_prefixes, reserved_group_prefixes))
 
 
 def building_table(
-    rules: Sequence[Rule], accounts: Mapping[str, str], reserved_prefixes: tuple[str, ...] = ()
+    rules: Sequence[Rule],
+    accounts: Mapping[str, str],
+    reserved_prefixes: tuple[str, ...] = (),
+    reserved_group_prefixes: tuple[str, ...] = (),
 ) -> Generator[None, None, MappingTable]:
-    """Build the table in steps. If two rules have the same principal, the later one wins.
+    """Build the table in steps. If two rules have the same principal, the later one that is in force wins.
 
     `accounts` has the place of the entry for each account number.
     """
@@ -219,17 +223,36 @@ def building_table(
         if isinstance(rule.subject, RolePattern):
             patterns.append((_pattern(rule.subject), rule))
         else:
-            exact[key] = rule
+            exact[key] = chained(rule, exact[key]) if key in exact else rule
         index.add(IndexedRule(rule.where, key, rule.subject.shown))
         if count % RULES_PER_STEP == 0:
             yield
+    timed = any(isinstance(rule, TimedRule) for rule in rules)
+    timetable = (yield from _timetable(exact, patterns)) if timed else None
     return MappingTable(
         exact=MappingProxyType(exact),
         patterns=tuple(patterns),
         accounts=MappingProxyType(dict(accounts)),
         reserved_prefixes=reserved_prefixes,
+        reserved_group_prefixes=reserved_group_prefixes,
+        timetable=timetable,
         index=index,
     )
+
+
+def _timetable(
+    exact: Mapping[str, Rule], patterns: Sequence[tuple[re.Pattern[str], Rule]]
+) -> Generator[None, None, Timetable]:
+    """Return the times of all rules, and of those that they precede, in steps."""
+    validities = [rule.validity for _, rule in patterns if isinstance(rule, TimedRule)]
+    fallbacks = 0
+    for count, head in enumerate(exact.values(), start=1):
+        rules = list(chain(head))
+        fallbacks += len(rules) - 1
+        validities += [rule.validity for rule in rules if isinstance(rule, TimedRule)]
+        if count % RULES_PER_STEP == 0:
+            yield
+    return timetable_of(validities, fallbacks)
 
 
 def _pattern(subject: RolePattern) -> re.Pattern[str]:

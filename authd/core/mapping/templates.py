@@ -13,6 +13,10 @@ INSTANCE_NAME = "EC2PrivateDNSName"
 #: Its value for explanations, which make no call.
 UNRESOLVED: Mapping[str, str] = MappingProxyType({INSTANCE_NAME: f"{{{{{INSTANCE_NAME}}}}}"})
 PLACEHOLDERS = ("AccountID", "SessionName", "SessionNameRaw", "AccessKeyID", INSTANCE_NAME)
+#: Those whose values the caller of AssumeRole chooses freely.
+CHOSEN_BY_CALLER = frozenset({"SessionName", "SessionNameRaw"})
+#: The beginning of the names that Kubernetes reserves, up to the second colon: `system:node:` is a kind of its own.
+_SYSTEM_KIND = re.compile(r"system:[^:]*:")
 
 _PIECE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
@@ -36,6 +40,16 @@ class Template:
     def placeholders(self) -> frozenset[str]:
         """The names of the template's placeholders."""
         return frozenset(self.pieces[1::2])
+
+    @property
+    def lets_choose_system_name(self) -> bool:
+        """Whether callers choose what follows `system:`, such as `system:{{SessionName}}` for `system:masters`.
+
+        Within a kind that the template names, they may choose: a node's name in `system:node:{{SessionName}}`.
+        """
+        if len(self.pieces) == 1 or not self.text.startswith("system:") or _SYSTEM_KIND.match(self.pieces[0]):
+            return False
+        return not CHOSEN_BY_CALLER.isdisjoint(self.pieces[1::2])
 
     def render(self, values: Mapping[str, str]) -> str:
         """Fill in the values. Raises `MissingValue` if one is absent or empty."""

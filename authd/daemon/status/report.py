@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from twisted.logger import Logger
+
 from authd import __version__
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
@@ -14,11 +16,16 @@ from authd.authentication.verdict_cache import VerdictCache
 from authd.core.arn import InvalidArn, parse_arn
 from authd.core.caller_identity import CallerIdentity, unconfirmed_identity
 from authd.core.errors import DenialReason, Denied, Problem
+from authd.core.mapping.table import MappingTable
+from authd.daemon.status.rule_times import rule_times
 from authd.daemon.status.server import InvalidQuery, Query
 from authd.daemon.telemetry.recent_decisions import MINUTES, RecentDecisions
 from authd.daemon.telemetry.sts_calls import RecentDurations
 from authd.sources.in_force import InForce
+from authd.sources.refusals import NothingRefused
 from authd.sources.source import Source
+
+_log = Logger(namespace="authd.reload")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +56,9 @@ class StatusReport:
             "started": self.started,
             "problems": self.problems(),
             "settings": self.settings({}),
-            "sources": [self._source(source, len(table)) for source, table in self.in_force.tables.tables],
+            "sources": [self._source(source, table) for source, table in self.in_force.tables.tables],
             "decisions": {"minutes": MINUTES, "by_reason": self.decisions.by_reason()},
+            **self.refusals({}),
             "refused": self.decisions.refused(self.in_force.settings.scrubbed_accounts),
             "sts": {
                 "in_flight": self.limiter.in_flight,
@@ -73,18 +81,34 @@ class StatusReport:
         problems = [_as_json(problem) for source in self.sources for problem in source.problems]
         return {"file": self.file, "sha256": self.digest(), "rules": len(self.in_force.tables), "problems": problems}
 
+    def refusals(self, _: Query) -> dict[str, object]:
+        """Return the changes that the lock-out guard has refused, apart from those of the settings file."""
+        refusals = self.in_force.refusals.all
+        return {"refusals": [{"source": e.source, "reference": e.reference, "message": e.message} for e in refusals]}
+
+    def force(self, query: Query) -> dict[str, object]:
+        """Put the refused change of `source` in force that has the `reference`."""
+        source = str(query.get("source"))
+        try:
+            self.in_force.refusals.force(source, str(query.get("reference")))
+        except NothingRefused as error:
+            raise InvalidQuery(str(error)) from None
+        _log.warn("{source}: forced past the lock-out guard by `authd reload --force`", source=source)
+        return {"source": source, "rules": len(self.in_force.tables)}
+
     def explain(self, query: Query) -> dict[str, object]:
         """Return the rule in force for `arn`, or the nearest one."""
         try:
             identity = unconfirmed_identity(parse_arn(str(query.get("arn"))))
         except InvalidArn as error:
             raise InvalidQuery(f"the ARN is invalid: {error}") from None
-        known = {"canonical_arn": identity.canonical_arn}
+        known, now = {"canonical_arn": identity.canonical_arn}, time.time()
         try:
-            user = self.in_force.tables.explain(identity)
+            user = self.in_force.tables.explain(identity, now)
         except Denied as denied:
-            return {**known, "matches": False, "reason": str(denied.reason), "message": self._why(denied, identity)}
-        match = self.in_force.tables.find(identity)
+            message = self._why(denied, identity, now)
+            return {**known, "matches": False, "reason": str(denied.reason), "message": message}
+        match = self.in_force.tables.find(identity, now)
         return {
             **known,
             "matches": True,
@@ -92,23 +116,26 @@ class StatusReport:
             "groups": list(user.groups),
             "rule": user.rule,
             "source": "" if match is None else match.source,
+            **({} if match is None else match.rule.validity.members()),
         }
 
-    def _why(self, denied: Denied, identity: CallerIdentity) -> str:
-        if denied.reason is not DenialReason.IDENTITY_NOT_MAPPED:
+    def _why(self, denied: Denied, identity: CallerIdentity, now: float) -> str:
+        tables = self.in_force.tables
+        if denied.reason is not DenialReason.IDENTITY_NOT_MAPPED or tables.rule_of_another_time(identity, now):
             return denied.message
         # A login compares no names, since that takes long.
-        nearest = [table.closest(identity) for _, table in self.in_force.tables.tables if len(table)]
+        nearest = [table.closest(identity, now) for _, table in self.in_force.tables.tables if len(table)]
         return f"no mapping matches: {'; '.join(nearest) or 'there are no mappings at all'}"
 
-    def _source(self, name: str, rules: int) -> dict[str, object]:
+    def _source(self, name: str, table: MappingTable) -> dict[str, object]:
         problems = [_as_json(problem) for source in self.sources if source.name == name for problem in source.problems]
         return {
             "name": name,
             "place": self._place(name),
-            "rules": rules,
+            "rules": len(table),
             "changed": self.in_force.changed[name],
             "problems": problems,
+            **rule_times(table, time.time()),
         }
 
     def _place(self, name: str) -> str:

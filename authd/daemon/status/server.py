@@ -1,7 +1,7 @@
 """The status socket: answers one JSON query per connection, for root and the daemon's own user.
 
 The socket is in the state directory, with mode 0600. The kernel reports the peer's user ID (SO_PEERCRED, see unix(7)),
-which is checked too. Queries only read.
+which is checked too. Queries only read, except for `force`.
 """
 
 from __future__ import annotations

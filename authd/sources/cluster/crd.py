@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from itertools import islice
 from typing import Any
 
 from twisted.internet.task import Cooperator
 
 from authd.core.arn import PrincipalArn
 from authd.core.errors import Problem
-from authd.core.mapping.table import MappingTable, Rule, building_table
+from authd.core.mapping.rules import Rule
+from authd.core.mapping.table import MappingTable, building_table
 from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.object_cache import ObjectCache, name_of
 from authd.kubernetes.reflector import Reflector, Resource
@@ -104,13 +106,14 @@ class CRD:
                 mapping.read_rule(context)
             if count % _OBJECTS_PER_STEP == 0:
                 yield
-        prefixes = settings.reserved_prefixes.get(self.name, ())
-        return (yield from self._collecting_rules(mappings, prefixes))
+        names = settings.reserved_prefixes.get(self.name, ())
+        groups = settings.reserved_group_prefixes.get(self.name, ())
+        return (yield from self._collecting_rules(mappings, names, groups))
 
     def _collecting_rules(
-        self, mappings: list[IdentityMapping], prefixes: tuple[str, ...]
+        self, mappings: list[IdentityMapping], *prefixes: tuple[str, ...]
     ) -> Generator[None, None, Content]:
-        winners: dict[str, tuple[IdentityMapping, Rule]] = {}
+        by_arn: dict[str, list[tuple[IdentityMapping, Rule]]] = {}
         errors: list[Problem] = []
         warnings: list[Problem] = []
         user_ids = self._user_ids()
@@ -120,15 +123,24 @@ class CRD:
                 errors.append(mapping.problem)
                 self._reports.warn(mapping, "InvalidMapping", mapping.error)
             if mapping.rule is not None:
-                older, _ = winners.setdefault(mapping.rule.subject.key, (mapping, mapping.rule))
-                if older is not mapping:
-                    errors.append(self._duplicate(older, mapping))
+                older = by_arn.setdefault(mapping.rule.subject.key, [])
+                errors += self._duplicates(older, mapping, mapping.rule)
+                older.append((mapping, mapping.rule))
             if not mapping.error:
                 self._write_status(mapping, user_ids)
             if count % _OBJECTS_PER_STEP == 0:
                 yield
-        table: MappingTable = yield from building_table([rule for _, rule in winners.values()], {}, prefixes)
+        # Of the rules for one ARN the last one precedes, which must be the oldest.
+        rules = [rule for each in by_arn.values() for _, rule in reversed(each)]
+        table: MappingTable = yield from building_table(rules, {}, *prefixes)
         return Content(table, _shortened(errors), _shortened(warnings), usable=True)
+
+    def _duplicates(
+        self, older: list[tuple[IdentityMapping, Rule]], mapping: IdentityMapping, rule: Rule
+    ) -> list[Problem]:
+        """Report an object that has the ARN of an older one at the same time."""
+        same_time = (each for each, other in older if other.validity.overlaps(rule.validity))
+        return [self._duplicate(each, mapping) for each in islice(same_time, 1)]
 
     def _duplicate(self, older: IdentityMapping, younger: IdentityMapping) -> Problem:
         self._reports.warn(younger, "DuplicateARN", f"no effect: the older {older.place} has the same ARN")

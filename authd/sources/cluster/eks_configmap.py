@@ -79,6 +79,7 @@ class EKSConfigMap:
             partition=settings.partition,
             patterns=settings.role_patterns,
             reserved_prefixes=settings.reserved_prefixes.get(self.name, ()),
+            reserved_group_prefixes=settings.reserved_group_prefixes.get(self.name, ()),
         )
         return Content(found.table, found.errors, found.warnings)
 

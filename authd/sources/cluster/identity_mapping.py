@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 from authd.config.document.problems import Problems
 from authd.config.rules.entries import EntryReader, node_of_json
+from authd.config.rules.validity import VALID_FROM, VALID_UNTIL, slip_for_validity
 from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
 from authd.core.errors import Problem
-from authd.core.mapping.table import Rule
+from authd.core.mapping.rules import Rule
 from authd.core.mapping.templates import Template
 from authd.kubernetes.client import JSONObject
 
 API_VERSION = "iamauthenticator.k8s.aws/v1alpha1"
 KIND = "IAMIdentityMapping"
+_TIMES = frozenset({VALID_FROM, VALID_UNTIL})
 COLLECTION = f"/apis/{API_VERSION}/iamidentitymappings"
 
 
@@ -97,8 +99,10 @@ def _rule(spec: JSONObject, problems: Problems, context: RuleContext) -> Rule | 
     )
     arn = spec.get("arn")
     is_role = _is_role(arn)
-    entry = {("rolearn" if is_role else "userarn"): arn, "username": spec.get("username"), "groups": spec.get("groups")}
-    node = node_of_json(entry)
+    # All keys for a time, also misspelled ones: clusters whose definition has no schema store every key.
+    times = {key: spec[key] for key in spec if key in _TIMES or slip_for_validity(key)}
+    subject = {("rolearn" if is_role else "userarn"): arn}
+    node = node_of_json({**subject, "username": spec.get("username"), "groups": spec.get("groups"), **times})
     return reader.role(node) if is_role else reader.user(node)
 
 

@@ -163,3 +163,59 @@ def test_credential_plugin(server, tmp_path):
         run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert run.returncode == code, run.stderr
         assert ("credential plugin" in run.stderr) == bool(code)
+
+
+UNTIL = "2030-12-31T18:00:00Z"
+
+
+@pytest.mark.parametrize("place", ["aws-auth", "crd"])
+def test_times(server, authd, tmp_path, place):
+    """A mapping with a time is added, listed, and copied with it."""
+    add_alice(authd, "--in", place, "--prompt=false", "--valid-from", "2030-01-01", "--valid-until", UNTIL)
+    listed = authd("list", "--in", place).stdout
+    assert f"{ALICE}  alice  a,b  validFrom 2030-01-01  validUntil {UNTIL}  (" in listed
+    (rule,) = json.loads(authd("list", "--in", place, "-o", "json").stdout)
+    assert (rule["validFrom"], rule["validUntil"]) == ("2030-01-01", UNTIL)
+    other = "crd" if place == "aws-auth" else "aws-auth"
+    authd("migrate", "--from", place, "--to", other, "--prompt=false")
+    assert f"validUntil {UNTIL}" in authd("list", "--in", other).stdout
+    printed = authd("migrate", "--from", other, "--to", "file").stdout
+    (tmp_path / "config.yaml").write_text("clusterID: c\n" + printed)
+    assert f"validUntil: '{UNTIL}'" in printed
+    told = authd("explain", "-c", str(tmp_path / "config.yaml"), ALICE, "--at", "2030-06-01", cluster=False).stdout
+    assert f"validUntil    {UNTIL}" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--valid-until", "tomorrow"], "validUntil must be a time in UTC, such as 2030-12-31T18:00:00Z"),
+        (["--valid-from", "2031-01-01", "--valid-until", "2030-01-01"], "validUntil must be after validFrom"),
+    ],
+)
+def test_wrong_times(server, authd, arguments, message):
+    """A wrong time changes nothing."""
+    assert message in add_alice(authd, "--prompt=false", *arguments, code=2).stderr
+    assert server.get(CONFIG_MAPS, "aws-auth") is None
+
+
+def test_an_old_definition_of_the_custom_resource(server, authd):
+    """If the API server drops the end of a mapping, no mapping without it is left behind."""
+
+    def drop(connection) -> bool:
+        content = json.loads(connection.body)
+        del content["spec"]["validUntil"]
+        connection.answer(201, server.put(IDENTITIES, content["metadata"]["name"], spec=content["spec"]))
+        return False
+
+    server.faults += [lambda _: True, drop]
+    run = add_alice(authd, "--in", "crd", "--prompt=false", "--valid-until", UNTIL, code=2)
+    assert "the API server dropped validUntil, so nothing was created: the cluster's definition" in run.stderr
+    assert authd("list", "--in", "crd").stdout == ""
+    refusal = status(400, "BadRequest", 'strict decoding error: unknown field "spec.validUntil"')
+    server.faults += [lambda _: True, lambda connection: connection.answer(400, refusal)]
+    run = add_alice(authd, "--in", "crd", "--prompt=false", "--valid-until", UNTIL, code=2)
+    assert "apply deploy/kubernetes/crd.yaml first" in run.stderr
+    server.faults += [lambda _: True, lambda connection: connection.answer(403, status(403, "Forbidden", "no"))]
+    run = add_alice(authd, "--in", "crd", "--prompt=false", "--valid-until", UNTIL, code=2)
+    assert "the API server answered 403" in run.stderr

@@ -107,3 +107,30 @@ def test_a_broken_file(files, capsys):
     (files / "new.yaml").write_text("clusterID: c\nserver: {mapRole: []}\n")
     assert main(["diff", "old.yaml", "new.yaml"]) == 2
     assert "new.yaml:2:10: unknown setting server.mapRole" in capsys.readouterr().err
+
+
+def test_times_of_rules(files, capsys):
+    """A rule that ends is another one, and two rules for one role are compared one by one."""
+    head = "clusterID: c\nserver:\n  mapRoles:\n"
+    rule = "  - {{roleARN: arn:aws:iam::111122223333:role/A, username: {}}}\n"
+    (files / "old.yaml").write_text(head + rule.format("a"))
+    (files / "new.yaml").write_text(head + rule.format("a") + rule.format("b, validUntil: 2030-01-01"))
+    assert main(["diff", "old.yaml", "new.yaml"]) == 1
+    assert (
+        "  + arn:aws:iam::111122223333:role/A (rule 2): b [] validUntil 2030-01-01T00:00:00Z (new.yaml:5:5)\n"
+        in capsys.readouterr().out
+    )
+    (files / "old.yaml").write_text(head + rule.format("a, validFrom: 2020-01-01"))
+    (files / "new.yaml").write_text(head + rule.format("a"))
+    assert main(["diff", "old.yaml", "new.yaml", "-o", "json"]) == 1
+    (change,) = json.loads(capsys.readouterr().out)["rules"]
+    assert (change["change"], change["old"]["validFrom"]) == ("changed", "2020-01-01T00:00:00Z")
+
+
+def test_reserved_prefixes(files, capsys):
+    """Prefixes of user names and of groups are one setting."""
+    head = "clusterID: c\nserver:\n  reservedPrefixConfig: [{{backendMode: MountedFile, {}: [x]}}]\n"
+    (files / "old.yaml").write_text(head.format("usernamePrefixReserveList"))
+    (files / "new.yaml").write_text(head.format("groupPrefixReserveList"))
+    assert main(["diff", "old.yaml", "new.yaml"]) == 1
+    assert capsys.readouterr().out.count("server.reservedPrefixConfig") == 1

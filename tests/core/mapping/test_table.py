@@ -261,21 +261,43 @@ def test_reserved_prefixes_are_refused(rules, identities, username, caller):
         ("{{SessionName}}:kube-scheduler", (), False),
         ("{{SessionNameRaw}}:masters", (), False),
         ("u", ("{{SessionName}}:masters",), False),
-        ("system:node:{{SessionName}}", ("system:{{SessionName}}",), True),
+        ("u", ("system:{{SessionName}}",), False),
+        ("system:{{SessionNameRaw}}", (), False),
+        ("system:kube-{{SessionName}}", (), False),
+        ("system:{{AccountID}}:{{SessionName}}", (), False),
+        ("system:node:{{SessionName}}", ("system:x:{{SessionName}}", "system:{{AccountID}}"), True),
         ("x{{SessionName}}:masters", ("a-{{SessionName}}:masters",), True),
     ],
 )
 def test_system_names_are_not_the_callers_choice(rules, identities, username, groups, allowed):
-    """A name begins with system: only if the rule says so, and never because a session is called system."""
+    """A name begins with system: only if the rule says so, and no session's name chooses what follows it."""
     role = f"arn:aws:iam::{A}:role/Admin"
     table = build_table([rules.arn(role, username, groups=groups, where="m.yaml:7:3")], {})
     caller = identities.of(f"arn:aws:sts::{A}:assumed-role/Admin/system")
     if allowed:
         assert table.lookup(caller).rule == "m.yaml:7:3"
         return
-    with pytest.raises(Denied, match=r"m\.yaml:7:3 gives a name that begins with 'system:' only by the") as caught:
+    with pytest.raises(Denied, match=r"m\.yaml:7:3 .* name that begins with 'system:'") as caught:
         table.lookup(caller)
     assert caught.value.reason is DenialReason.USERNAME_RESERVED
+
+
+@pytest.mark.parametrize(
+    ("groups", "prefix"),
+    [(("a", "eks:x"), "eks:"), (("{{SessionName}}",), "eks-"), (("a",), None), (("x-eks:a", "EKS:b"), None)],
+)
+def test_reserved_prefixes_of_groups(rules, identities, groups, prefix):
+    """A group with a reserved prefix is refused, whether written or rendered. User names have prefixes of their own."""
+    chosen = [rules.arn(f"arn:aws:iam::{A}:role/Admin", "eks:admin", groups, where="m.yaml:7:3")]
+    table = build_table(chosen, {}, ("aws:",), ("aws:", "eks:", "eks-"))
+    caller = identities.of(session("Admin", name="eks-admin"))
+    if prefix is None:
+        assert table.lookup(caller).groups == groups
+        return
+    with pytest.raises(Denied) as caught:
+        table.lookup(caller)
+    assert caught.value.reason is DenialReason.USERNAME_RESERVED
+    assert caught.value.message == f"the mapping at m.yaml:7:3 gives a group with the reserved prefix {prefix!r}"
 
 
 def test_a_prefix_is_a_beginning(rules, identities):

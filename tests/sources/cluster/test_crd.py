@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from authd.core.mapping.validity import parse_time
 from authd.kubernetes.reflector import PAGE_SIZE
 from authd.sources.cluster import crd, reports
 from authd.sources.cluster.crd import CRD
@@ -184,3 +185,47 @@ def test_many_broken(rig, start):
     source = start()
     wait_until(lambda: len(source.problems) == 21)
     assert "and 5 more objects" in str(source.problems[-1])
+
+
+def timed(rig, name, username, *, until="", start="", created="2026-01-01T00:00:00Z"):
+    times = {key: text for key, text in (("validFrom", start), ("validUntil", until)) if text}
+    rig.server.put(
+        IDENTITIES, name, spec={"arn": ALICE, "username": username, **times}, metadata={"creationTimestamp": created}
+    )
+
+
+def test_times(rig, start):
+    """An object is in force in its time, and of two for one ARN the older one that is."""
+    timed(rig, "old", "ended", until="2020-01-01")
+    timed(rig, "young", "now", start="2020-01-01", created="2026-02-01T00:00:00Z")
+    source = start()
+    wait_until(lambda: rig.in_force.has_table("CRD"))
+    tables = rig.in_force.tables
+    times = [parse_time("2019-12-31T23:59:59Z"), parse_time("2020-01-01")]
+    assert [tables.lookup(identity(ALICE), now).username for now in times] == ["ended", "now"]
+    assert source.problems == ()
+    timed(rig, "young", "now", start="2019-12-31", created="2026-02-01T00:00:00Z")
+    wait_until(lambda: source.problems)
+    assert "it has the ARN of the older iamidentitymapping old" in str(source.problems[0])
+    assert [rig.in_force.tables.lookup(identity(ALICE), now).username for now in times] == ["ended", "now"]
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ({"validUntil": "soon"}, "validUntil must be a time in UTC"),
+        ({"validUntil": 7}, "validUntil must be a time in UTC"),
+        ({"validUntil": ""}, "validUntil is empty"),
+        ({"validuntil": "2030-02-30"}, "is no time of the calendar"),
+        ({"validTill": "2030-01-01"}, "validTill is no key of a rule: did you mean validUntil?"),
+        ({"validUntil": "2030-01-01", "validFrom": "2030-01-01"}, "must be after validFrom"),
+    ],
+)
+def test_wrong_times(rig, start, times, message):
+    """An object with a wrong time maps nobody and has an Event, also if the cluster's definition has no schema."""
+    rig.server.put(IDENTITIES, "bad", spec={"arn": ALICE, "username": "a", **times})
+    source = start()
+    wait_until(lambda: rig.server.posted)
+    assert message in rig.server.posted[0]["message"]
+    assert any(message in str(problem) for problem in source.problems)
+    assert rig.name_of(ALICE) == ""

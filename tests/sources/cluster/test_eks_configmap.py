@@ -118,3 +118,20 @@ def test_lying_server(rig):
     wait_until(lambda: not rig.server.faults)
     rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "c")))
     assert rig.name_of(BOB) == ""
+
+
+def test_a_forced_change(rig):
+    """A refused ConfigMap comes into force if it is meant, and the next one is judged by it."""
+    rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "a"), (BOB, "b")))
+    source = rig.start(EKSConfigMap)
+    rig.until(ALICE, "a")
+    for arn in (ALICE, BOB):
+        rig.seen.note(identity(arn))
+    rig.server.put(CONFIG_MAPS, "aws-auth", data={"mapUsers": ""})
+    wait_until(lambda: rig.in_force.refusals.all)
+    (refusal,) = rig.in_force.refusals.all
+    rig.thread.call(lambda: rig.in_force.refusals.force("EKSConfigMap", refusal.reference))
+    assert rig.name_of(ALICE) == ""
+    assert (source.problems, rig.results[-1]) == ((), "ok")
+    rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "a2")))
+    rig.until(ALICE, "a2")

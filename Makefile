@@ -21,7 +21,7 @@ help:
 	@echo 'make format  format the code and sort imports'
 	@echo 'make words   count the words that CONTRIBUTING.md limits'
 	@echo 'make bench   benchmarks of the token plugin and the daemon'
-	@echo 'make dist    build wheel, sdist, bill of materials and checksums into dist/'
+	@echo 'make dist    build wheel, sdist, single file, bill of materials and checksums into dist/'
 	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
 	@echo 'make site    build the documentation site into site/, with checked links'
 	@echo 'make oldest  test with the oldest dependencies that pyproject.toml names'
@@ -80,7 +80,8 @@ lock: $(VENV)/installed-uv
 dist: $(VENV)/installed-test
 	rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
-	$(BIN)/python tools/release/sbom.py dist/authd.cdx.json
+	$(BIN)/python -m tools.release.pyz dist/authd-token.pyz
+	$(BIN)/python -m tools.release.sbom dist/authd.cdx.json dist/authd-token.pyz
 	cd dist && sha256sum -- * > SHA256SUMS
 
 deb: dist

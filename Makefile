@@ -9,8 +9,11 @@ PIP := $(BIN)/pip --disable-pip-version-check
 # An editable installation uses changed sources at once. Changed scripts and metadata need a new installation.
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
+# The checksums of all files in dist/.
+SUMS = cd dist && rm -f SHA256SUMS && sha256sum -- * > SHA256SUMS
+
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test site oldest release-check clean
+.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test site oldest audit release-check clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -21,10 +24,11 @@ help:
 	@echo 'make format  format the code and sort imports'
 	@echo 'make words   count the words that CONTRIBUTING.md limits'
 	@echo 'make bench   benchmarks of the token plugin and the daemon'
-	@echo 'make dist    build wheel, sdist, bill of materials and checksums into dist/'
+	@echo 'make dist    build wheel, sdist, single file, bill of materials and checksums into dist/'
 	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
 	@echo 'make site    build the documentation site into site/, with checked links'
 	@echo 'make oldest  test with the oldest dependencies that pyproject.toml names'
+	@echo 'make audit   search requirements.txt for known vulnerabilities'
 	@echo 'make release-check  everything that a release needs except publishing'
 	@echo 'make lock    renew requirements.txt from constraints.txt'
 	@echo 'make clean   remove everything that the others made'
@@ -79,12 +83,16 @@ lock: $(VENV)/installed-uv
 
 dist: $(VENV)/installed-test
 	rm -rf dist
+	mkdir dist
 	$(BIN)/python -m hatchling build -d dist
-	$(BIN)/python tools/release/sbom.py dist/authd.cdx.json
-	cd dist && sha256sum -- * > SHA256SUMS
+	$(BIN)/python -m tools.release.pyz dist/authd-token.pyz
+	$(BIN)/python -m tools.release.sbom dist/authd.cdx.json dist/authd-token.pyz
+	$(BIN)/python tools/release/krew.py dist
+	$(SUMS)
 
 deb: dist
 	$(BIN)/python -m tools.release.deb dist/*.whl
+	$(SUMS)
 
 deb-test:
 	AUTHD_DEB=$$(realpath dist/authd_*.deb) $(BIN)/python -m pytest tests/packaging/test_deb.py
@@ -93,15 +101,18 @@ oldest: $(VENV)/installed-test
 	AUTHD_OLDEST=1 $(BIN)/python -m pytest tests/packaging/test_oldest.py
 
 # Everything except publishing. deb-test needs root and debootstrap, so it runs by itself.
-release-check: test dist deb site oldest $(VENV)/installed-audit
-	$(BIN)/python tools/release/check.py
-	$(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip
+release-check: test deb site oldest audit
+	$(BIN)/python -m tools.release.check
+
+# PyPI's vulnerability service. Without --strict, a package that the service can't be asked about would count as good.
+audit: $(VENV)/installed-audit
+	$(VENV)-audit/bin/pip-audit --strict --requirement requirements.txt --require-hashes --disable-pip
 
 site: $(VENV)/installed-site $(VENV)/installed-daemon
 	AUTHD_PYTHON=$(abspath $(BIN)/python) NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) $(VENV)-site site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build
+	rm -rf $(VENV) $(VENV)-site $(VENV)-audit site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build
 
 $(VENV)/installed-daemon: $(VENV)/made $(INSTALLED_FROM)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon]'
@@ -115,8 +126,10 @@ $(VENV)/installed-uv: $(VENV)/made
 	$(PIP) install --quiet --constraint constraints.txt uv
 	@touch $@
 
+# An environment of its own, because its packages must not change those of the tests.
 $(VENV)/installed-audit: $(VENV)/made
-	$(PIP) install --quiet pip-audit
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/pip --disable-pip-version-check install --quiet 'pip-audit>=2.10,<3'
 	@touch $@
 
 # An environment of its own, because the site's packages are no part of the tests.

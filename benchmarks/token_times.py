@@ -106,6 +106,14 @@ def _installed(folder: Path) -> str:
     return str(prefix / "bin" / "authd-token")
 
 
+def _single_file(folder: Path) -> str:
+    """Write authd-token as a single file, and return its path."""
+    path = folder / "authd-token.pyz"
+    command = [sys.executable, "-m", "tools.release.pyz", str(path), "--python", sys.executable]
+    subprocess.run(command, cwd=_ROOT, check=True, stdout=sys.stderr)
+    return str(path)
+
+
 @contextlib.contextmanager
 def _emulator() -> Iterator[dict[str, str]]:
     with subprocess.Popen(
@@ -123,10 +131,12 @@ def _cases(token: str, folder: Path, calls: dict[str, str]) -> list[Case]:
     keys = {**nothing, "AWS_ACCESS_KEY_ID": _KEY_ID, "AWS_SECRET_ACCESS_KEY": _SECRET, "AWS_REGION": "us-east-1"}
     profile, cluster = {**nothing, "AWS_PROFILE": "work"}, ("-i", "prod")
     role = ("-r", _ROLE)
+    single = {**keys, "AUTHD_PYTHON": sys.executable}
     aws = str(Path(sys.executable).with_name("aws"))
     return [
         Case(name=_FLOOR, command=(sys.executable, "-I", "-S", "-c", "pass"), environ=nothing),
         Case(name="authd-token: environment", command=(token, *cluster), environ=keys, limit=1.6),
+        Case(name="authd-token.pyz: environment", command=(_single_file(folder), *cluster), environ=single, limit=1.6),
         Case(name=_CACHED, command=(token, *cluster, *role, "--cache"), environ={**keys, **calls}, limit=1.6),
         Case(name="authd-token: named profile", command=(token, *cluster), environ=profile, limit=2),
         Case(

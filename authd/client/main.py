@@ -72,6 +72,11 @@ def _full_path_output(options: Options) -> str:
 
     if options.clear_cache:
         return full_path.clear_cache()
+    loader = __spec__.loader if __spec__ else None
+    if hasattr(loader, "archive"):  # the loader of zip archives, whose import takes time
+        from authd.client.bundle import use_bundled_packages
+
+        use_bundled_packages(loader)
     info = parse_exec_info(os.environb.get(b"KUBERNETES_EXEC_INFO"))
     if options.why is not None:
         from authd.client.why import explain_login

@@ -11,8 +11,8 @@ def restore_site_packages() -> None:
 
     `-I` stays in force: the working directory and PYTHON* variables add nothing.
     """
-    if not sys.flags.no_site:
-        return
+    if not sys.flags.no_site or not Path(__file__).is_file():
+        return  # the single file has packages of its own
     import site
 
     own = str(Path(__file__).parents[2])

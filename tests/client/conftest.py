@@ -58,7 +58,12 @@ def write_aws(home: Path) -> Callable[[str, str], Path]:
 
 @pytest.fixture(scope="session")
 def command(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Lay out authd-token as installed, compiled, and give the path of the command."""
+    """Lay out authd-token as installed, compiled, and give the path of the command.
+
+    AUTHD_TOKEN names another form of it to test, such as the single file in `dist`.
+    """
+    if form := os.environ.get("AUTHD_TOKEN"):
+        return str(Path(form).resolve())
     return str(install(tmp_path_factory.mktemp("usr"), f"lib/{VERSIONED}/site-packages", shebang=BASE_PYTHON))
 
 

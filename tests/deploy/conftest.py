@@ -9,15 +9,21 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.e2e.assets.programs import TOOLS, cache_folder
+
 ROOT = Path(__file__).parents[2]
 #: The oldest kubectl with a kustomize that knows patches of all kinds.
 KUSTOMIZE_SINCE = (1, 27)
 
 
 def programs(name):
-    """Return the paths of a program in this environment and on PATH."""
-    beside = Path(sys.executable).with_name(name)
-    return [str(path) for path in (beside, shutil.which(name)) if path and Path(path).exists()]
+    """Return the paths of a program: of `make e2e-assets`, in this environment and on PATH."""
+    folders = (cache_folder(TOOLS), Path(sys.executable).parent)
+    return [
+        str(path)
+        for path in (*(folder / name for folder in folders), shutil.which(name))
+        if path and Path(path).exists()
+    ]
 
 
 def version(kubectl):
@@ -48,7 +54,7 @@ def helm():
     """Return a function that runs helm. Without helm the test is skipped."""
     found = programs("helm")
     if not found:
-        pytest.skip("needs helm")
+        pytest.skip("needs helm: `make e2e-assets` builds it with Go")
 
     def run(*arguments):
         return subprocess.run([found[0], *arguments], capture_output=True, text=True, check=False)

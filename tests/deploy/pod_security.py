@@ -37,5 +37,8 @@ def _faults(container: dict[str, Any], security: dict[str, Any]) -> Iterator[str
         yield "seccomp"
     if capabilities.get("drop") != ["ALL"] or not set(capabilities.get("add", ())) <= {"NET_BIND_SERVICE"}:
         yield "capabilities"
+    probes = [container.get(name, {}) for name in ("startupProbe", "livenessProbe", "readinessProbe")]
+    if any(probe.get(kind, {}).get("host") for probe in probes for kind in ("httpGet", "tcpSocket")):
+        yield "probe host"  # since Kubernetes 1.34
     if any(port.get("hostPort") for port in container.get("ports", ())):
         yield "hostPort"

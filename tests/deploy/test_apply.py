@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 import subprocess
 from datetime import UTC, datetime
 
@@ -62,7 +64,86 @@ def test_chart(kubectl, helm, tmp_path, values):
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump({**VALUES, **values}))
     rendered = helm("template", "authd", str(CHART), "--namespace", "authd", "--values", str(file))
+    assert rendered.returncode == 0, rendered.stderr
     accepted(kubectl, rendered.stdout)
+
+
+def pod_of(objects, namespace):
+    """Return the DaemonSet's pod as an object of its own, as the controller would create it."""
+    template = objects["DaemonSet"]["spec"]["template"]
+    metadata = {**template["metadata"], "name": "authd", "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+@pytest.fixture(scope="module")
+def create_pod(kubectl):
+    """Return a function that has a pod admitted or not, in a namespace with one level of PodSecurity."""
+
+    def create(objects, level):
+        namespace = f"security-{level}"
+        label = {"pod-security.kubernetes.io/enforce": level, "pod-security.kubernetes.io/enforce-version": "latest"}
+        metadata = {"name": namespace, "labels": label}
+        account = {"kind": "ServiceAccount", "metadata": {"name": "authd", "namespace": namespace}}
+        for needed in ({"kind": "Namespace", "metadata": metadata}, account):
+            ended = kubectl("apply", "--server-side", "-f", "-", text=yaml.safe_dump({"apiVersion": "v1", **needed}))
+            assert ended.returncode == 0, ended.stderr
+        text = yaml.safe_dump(pod_of(objects, namespace))
+        return kubectl("create", "--dry-run=server", "-f", "-", text=text)
+
+    return create
+
+
+def without_exceptions(objects):
+    """Return the objects without host network, its ports and probes, and the folder of the node."""
+    changed = copy.deepcopy(objects)
+    pod = changed["DaemonSet"]["spec"]["template"]["spec"]
+    del pod["hostNetwork"]
+    for container in pod["containers"]:
+        container["ports"] = [
+            {"name": each["name"], "containerPort": each["containerPort"]} for each in container["ports"]
+        ]
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            del container[probe]["httpGet"]["host"]
+    (state,) = (volume for volume in pod["volumes"] if volume["name"] == "state")
+    del state["hostPath"]
+    state["emptyDir"] = {}
+    return changed
+
+
+def is_restricted_but_for_the_exceptions(create_pod, objects):
+    """Assert that the server refuses host network, its ports and probes and one hostPath, and nothing else."""
+    refused = create_pod(objects, "restricted")
+    assert refused.returncode == 1
+    violations = refused.stderr.partition('violates PodSecurity "restricted:latest": ')[2]
+    found = re.findall(r"(?:^|, )(\w[\w ]*?) \(", violations)
+    assert found == ["host namespaces", "hostPort", "probe or lifecycle host", "restricted volume types"], violations
+    assert 'volume "state" uses restricted volume type "hostPath"' in violations
+    admitted = create_pod(without_exceptions(objects), "restricted")
+    assert admitted.returncode == 0, admitted.stderr
+
+
+@pytest.mark.parametrize("overlay", ["restricted", "kops"])
+def test_pod_security_of_overlays(kubectl, create_pod, kustomize, overlay):
+    """Without the init container, the exceptions from `restricted` are host network and one hostPath."""
+    is_restricted_but_for_the_exceptions(create_pod, kustomize(f"overlays/{overlay}"))
+
+
+def test_pod_security_of_the_chart(kubectl, create_pod, helm, tmp_path):
+    """So it is with the chart."""
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump({**VALUES, "init": {"enabled": False}}))
+    rendered = helm("template", "authd", str(CHART), "--namespace", "authd", "--values", str(file))
+    objects = {each["kind"]: each for each in yaml.safe_load_all(rendered.stdout) if each}
+    is_restricted_but_for_the_exceptions(create_pod, objects)
+
+
+@pytest.mark.parametrize("overlay", ["base", *(f"overlays/{name}" for name in OVERLAYS)])
+def test_the_label_of_the_namespace(create_pod, kustomize, overlay):
+    """The level in the namespace's labels admits the pod of the base and of each overlay."""
+    objects = kustomize(overlay)
+    level = objects["Namespace"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+    admitted = create_pod(objects, level)
+    assert admitted.returncode == 0, admitted.stderr
 
 
 def test_unknown_fields_are_noticed(kubectl, kustomize):

@@ -20,7 +20,7 @@ VALUES = {
     "mapAccounts": ["111122223333"],
     "server": {"sts": {"timeout": "3s"}},
 }
-ALLOWED = {"hostNetwork", "authd: hostPort", "hostPath state"}
+ALLOWED = {"hostNetwork", "authd: hostPort", "authd: probe host", "hostPath state"}
 
 
 @pytest.fixture

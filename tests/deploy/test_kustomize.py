@@ -14,8 +14,8 @@ from tests.deploy.pod_security import violations
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kustomize"
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
-#: Host network and its ports are the webhook's purpose. The state stays on the node.
-ALLOWED = {"hostNetwork", "authd: hostPort", "hostPath state"}
+#: Host network, its ports and probes on its loopback are the webhook's purpose. The state stays on the node.
+ALLOWED = {"hostNetwork", "authd: hostPort", "authd: probe host", "hostPath state"}
 
 
 def pod(objects):

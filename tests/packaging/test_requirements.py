@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from authd import __version__
-from tools.release import sbom
+from tools.release import pyz, sbom
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -44,10 +46,18 @@ def test_pins(pin):
 
 
 @pytest.fixture(scope="module")
-def bill(tmp_path_factory):
+def single_file(tmp_path_factory):
+    """authd-token as a single file, with bytecode for this Python."""
+    path = tmp_path_factory.mktemp("pyz") / "authd-token.pyz"
+    path.write_bytes(pyz.build([sys.executable])[0])
+    return path
+
+
+@pytest.fixture(scope="module")
+def bill(tmp_path_factory, single_file):
     """The bill of materials as the tool writes it."""
     output = tmp_path_factory.mktemp("sbom") / "authd.cdx.json"
-    subprocess.run([sys.executable, ROOT / "tools/release/sbom.py", output], check=True)
+    subprocess.run([sys.executable, "-m", "tools.release.sbom", output, single_file], cwd=ROOT, check=True)
     return output.read_text()
 
 
@@ -56,21 +66,26 @@ def test_the_bill_is_valid(bill):
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
 
 
-def test_content_of_the_bill(bill):
+def test_content_of_the_bill(bill, single_file):
     """It names authd, each pinned package with a licence and hashes, and no reference leads nowhere."""
     content = json.loads(bill)
     assert content["metadata"]["component"]["version"] == __version__
-    assert [part["name"] for part in content["components"]] == [pin.name for pin in PINS]
-    assert all(part["licenses"] and part["externalReferences"] for part in content["components"])
-    known = {part["bom-ref"] for part in content["components"]}
+    *libraries, file = content["components"]
+    assert [part["name"] for part in libraries] == [pin.name for pin in PINS]
+    assert all(part["licenses"] and part["externalReferences"] for part in libraries)
+    assert file["hashes"][0]["content"] == hashlib.sha256(single_file.read_bytes()).hexdigest()
+    assert file["properties"] == [{"name": "authd:bytecode", "value": f"CPython-{platform.python_version()}"}]
+    known = {part["bom-ref"] for part in libraries}
     own, *others = content["dependencies"]
+    assert {sbom.canonical(each) for each in pyz.BUNDLED} == set(sbom.bundled_names(single_file))
+    assert len(others[-1]["dependsOn"]) == len(pyz.BUNDLED)
     assert len(own["dependsOn"]) == len(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["daemon"])
     assert {reference for each in (own, *others) for reference in each["dependsOn"]} <= known
 
 
-def test_the_bill_is_reproducible(bill):
+def test_the_bill_is_reproducible(bill, single_file):
     """Two bills of the same packages are equal."""
-    assert sbom.document((ROOT / "requirements.txt").read_text()) == json.loads(bill)
+    assert sbom.document((ROOT / "requirements.txt").read_text(), single_file) == json.loads(bill)
 
 
 def test_a_package_of_another_version():

@@ -1,20 +1,23 @@
-"""Check that the tree is ready for a release: versions, changelog, pins and files agree.
+"""Check that the tree and dist/ are ready for a release: versions, changelog, checksums and files agree.
 
-    python tools/release/check.py
+    python -m tools.release.check
 
 Prints each fault with its place and the next step. Exits with 1 if there is one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from authd import __version__
+from tools.release import pyz
 
 ROOT = Path(__file__).parents[2]
 #: Files that name the version, and the text in front of it.
@@ -25,9 +28,46 @@ _NAMED = (
     ("Containerfile", "localhost/authd:"),
 )
 
+#: The files of a release. The Debian package is made on a machine of each architecture; one is enough here.
+_FILES = (
+    "authd-{version}-py3-none-any.whl",
+    "authd-{version}.tar.gz",
+    "authd-token.pyz",
+    "authd.cdx.json",
+    "authd_{version}_amd64.deb",
+    "kubectl-authd.tar.gz",
+    "SHA256SUMS",
+)
+
 
 def faults() -> Iterator[str]:
     """Yield each fault as one sentence."""
+    yield from tree_faults()
+    yield from dist_faults(ROOT / "dist")
+
+
+def dist_faults(folder: Path) -> Iterator[str]:
+    """Yield the faults of the built files: missing or unknown ones, wrong checksums, and bytecode that is missing."""
+    expected = {name.format(version=__version__) for name in _FILES}
+    found = {path.name: path for path in folder.glob("*")}
+    yield from (f"dist/{name} is missing: run `make deb`" for name in sorted(expected - found.keys()))
+    found.pop("SHA256SUMS.asc", None)  # the signature
+    yield from (f"dist/{name} is no file of a release: remove it" for name in sorted(found.keys() - expected))
+    if sums := found.pop("SHA256SUMS", None):
+        listed = {line.split()[1]: line.split()[0] for line in sums.read_text("utf-8").splitlines()}
+        for name, path in sorted(found.items()):
+            if listed.get(name) != hashlib.sha256(path.read_bytes()).hexdigest():
+                yield f"dist/{name} differs from SHA256SUMS: run `make deb`"
+    if single := found.get("authd-token.pyz"):
+        with zipfile.ZipFile(single) as archive:
+            tags = {name.partition("/")[0] for name in archive.namelist()}
+        for minor in (each for each in pyz.MINORS if f"cpython-3{each}" not in tags):
+            next_step = f"put python3.{minor} on PATH, and run `make deb`"
+            yield f"dist/authd-token.pyz has no bytecode for Python 3.{minor}: {next_step}"
+
+
+def tree_faults() -> Iterator[str]:
+    """Yield the faults of the source tree."""
     for name, before in _NAMED:
         versions = set(re.findall(rf"(?m){re.escape(before)}([0-9][\w.]*)", (ROOT / name).read_text("utf-8")))
         if versions != {__version__}:

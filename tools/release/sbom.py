@@ -1,17 +1,21 @@
-"""Write a CycloneDX 1.6 bill of materials of the daemon's installation.
+"""Write a CycloneDX 1.6 bill of materials of the daemon's installation and of authd-token as a single file.
 
-    python tools/release/sbom.py OUTPUT
+    python -m tools.release.sbom OUTPUT [PYZ]
 
 Names, versions and file hashes come from requirements.txt, licences and dependencies from the installed packages.
+PYZ is the file of `tools.release.pyz`. Its component has its SHA-256 and the interpreters that compiled its bytecode.
 The result is the same for the same input: its serial number is derived from its content.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
 import sys
 import uuid
+import zipfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -55,8 +59,8 @@ def pins(text: str) -> list[Pin]:
     )
 
 
-def document(text: str) -> dict[str, Any]:
-    """Return the bill of materials for a requirements file.
+def document(text: str, single_file: Path | None = None) -> dict[str, Any]:
+    """Return the bill of materials for a requirements file, and for authd-token as a single file.
 
     Raises `LookupError` if an installed package is missing or has another version.
     """
@@ -67,8 +71,32 @@ def document(text: str) -> dict[str, Any]:
         "components": [_component(pin, "library") for pin in known.values()],
         "dependencies": [_dependencies(pin, known) for pin in (own, *known.values())],
     }
+    if single_file is not None:
+        body["components"].append(_single_file(single_file, own.version))
+        bundled = [known[name].purl for name in bundled_names(single_file) if name in known]
+        body["dependencies"].append({"ref": single_file.name, "dependsOn": bundled})
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(body, sort_keys=True))
     return {"bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": f"urn:uuid:{serial}", "version": 1, **body}
+
+
+def bundled_names(path: Path) -> list[str]:
+    """Return the packages in authd-token as a single file, by the metadata in it."""
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(io.BytesIO(archive.read("packages.zip"))) as packages:
+        folders = {name.partition(".dist-info/")[0] for name in packages.namelist() if name.endswith("/METADATA")}
+    return sorted(canonical(folder.rpartition("-")[0]) for folder in folders)
+
+
+def _single_file(path: Path, version: str) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as archive:
+        compilers = archive.read("interpreters.txt").decode().split()
+    return {
+        "type": "file",
+        "bom-ref": path.name,
+        "name": path.name,
+        "version": version,
+        "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}],
+        "properties": [{"name": "authd:bytecode", "value": each} for each in compilers],
+    }
 
 
 def _component(pin: Pin, kind: str) -> dict[str, Any]:
@@ -120,11 +148,11 @@ def _dependencies(pin: Pin, known: dict[str, Pin]) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Write the bill of materials to the named file."""
-    if len(arguments) != 1:
-        print("usage: python tools/release/sbom.py OUTPUT", file=sys.stderr)
+    if len(arguments) not in {1, 2}:
+        print("usage: python -m tools.release.sbom OUTPUT [PYZ]", file=sys.stderr)
         return 2
     try:
-        content = document((ROOT / "requirements.txt").read_text("utf-8"))
+        content = document((ROOT / "requirements.txt").read_text("utf-8"), *map(Path, arguments[1:]))
     except LookupError as error:
         print(f"sbom: {error}", file=sys.stderr)
         return 1

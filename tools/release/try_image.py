@@ -1,4 +1,4 @@
-"""Run the steps of the Containerfile without a container engine, and start the result as its user.
+"""Run the steps of the Containerfile without a container engine, and start the result as its user, read-only.
 
     python tools/release/try_image.py BASE WORK [CERTIFICATES]
 
@@ -9,11 +9,15 @@ and CMD. CERTIFICATES is a PEM file for pip, if the index is behind a proxy with
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +115,8 @@ def faults(stage: Stage) -> Iterator[str]:
                 yield f"{' '.join(command)} as {user}: {ended.stderr.strip()[-300:]}"
     if stage.user.startswith("0:"):
         yield "the image's user is root"
+    if stage.run([f"{stage.environ['PATH'].partition(':')[0]}/python3", "-c", "import pip"]).returncode == 0:
+        yield "the image has pip, which the daemon does not need"
     writable = stage.run(["find", "/opt/authd", "-writable", "-not", "-type", "l"], stage.user)
     if writable.stdout:
         yield f"the image's user can write {writable.stdout.splitlines()[0]}"
@@ -119,13 +125,58 @@ def faults(stage: Stage) -> Iterator[str]:
         yield f"without settings it does not name the missing file: {started.stderr.strip()[-300:]}"
 
 
+#: Runs in a mount namespace of its own: the root is read-only but for the volume of the daemon's state.
+_READ_ONLY = """
+set -e
+mount --bind "$1" "$1"
+mount -o remount,bind,ro "$1"
+mount -t tmpfs -o "mode=0700,uid=${2%:*},gid=${2#*:}" tmpfs "$1/var/lib/authd"
+root=$1 user=$2
+shift 2
+exec chroot --userspec="$user" "$root" env -i "$@"
+"""
+
+
+def read_only_faults(stage: Stage, seconds: float = 60) -> Iterator[str]:
+    """Start the daemon on a read-only root, and yield why it does not become ready or the root is not read-only."""
+    (stage.root / "var" / "lib" / "authd").mkdir(exist_ok=True)
+    port = _free_port()
+    files = ["--state-dir=/var/lib/authd", "--generate-kubeconfig=/var/lib/authd/kubeconfig.yaml"]
+    daemon = [*stage.entrypoint, "server", "--cluster-id=c", "--port=0", f"--health-port={port}", *files]
+    wrapped = ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh", str(stage.root), stage.user]
+    environ = [f"{name}={value}" for name, value in stage.environ.items()]
+    touched = subprocess.run([*wrapped, "touch", "/tmp/x"], check=False, capture_output=True, text=True)
+    if "Read-only file system" not in touched.stderr:
+        yield f"the root is not read-only: {touched.stderr.strip()[-300:]}"
+    with subprocess.Popen([*wrapped, *environ, *daemon], stderr=subprocess.PIPE, text=True) as process:
+        ready = _becomes_ready(process, port, seconds)
+        process.terminate()
+        _, log = process.communicate()
+    if not ready:
+        yield f"it is not ready on a read-only root: {log.strip()[-300:]}"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _becomes_ready(process: subprocess.Popen[str], port: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
+            return True
+        time.sleep(0.2)
+    return False
+
+
 def main() -> int:
     """Build, check and report."""
     base, work = map(Path, sys.argv[1:3])
     work.mkdir(parents=True)
     certificates = Path(sys.argv[3]) if len(sys.argv) > 3 else None
     stage = build((ROOT / "Containerfile").read_text("utf-8"), base, work, certificates)
-    found = list(faults(stage))
+    found = [*faults(stage), *read_only_faults(stage)]
     size = sum(path.lstat().st_size for path in (stage.root / "opt" / "authd").rglob("*")) // 1_000_000
     print("\n".join(found) or f"the image is good: /opt/authd has {size} MB, and runs as {stage.user}")
     return int(bool(found))

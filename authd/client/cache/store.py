@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 
@@ -20,6 +21,8 @@ from authd.client.fast.token_cache import folder_path, open_entry, open_folder
 _LOCK_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.02
 _PREFIXES = ("token-", "role-", "lock-", "temp-")
+#: Folders with the packages of the single file, see `bundle`.
+UNPACKED_PREFIX = "packages-"
 # Far more clusters and roles than people use at once.
 _MAX_ENTRIES = 256
 # Every entry has expired by this age: a role session lasts 12 hours at most.
@@ -127,6 +130,8 @@ class Store:
         for name in names:
             if name.startswith(_PREFIXES):
                 self._discard(name)
+            elif name.startswith(UNPACKED_PREFIX):
+                shutil.rmtree(name, ignore_errors=True, dir_fd=self._folder)
         gone = names.difference(os.listdir(self._folder))
         return sum(name.startswith(("token-", "role-")) for name in gone)
 

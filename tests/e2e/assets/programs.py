@@ -1,9 +1,10 @@
-"""The Go programs of the end-to-end tests: their modules, pinned versions and the cache folder."""
+"""The Go programs of the tests: their modules, pinned versions and the cache folders."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,14 +63,17 @@ PROGRAMS = (
         version_package="k8s.io/component-base/version",
     ),
 )
+#: Programs of tests/deploy. They have a folder of their own, so that a new version of one rebuilds nothing else.
+TOOLS = (Program(name="helm", package="helm.sh/helm/v4/cmd/helm", folder="helm", requirement="helm.sh/helm/v4"),)
 
 
-def cache_folder() -> Path:
+def cache_folder(programs: Sequence[Program] = PROGRAMS) -> Path:
     """Return the folder for programs of these versions, which may not exist yet."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return caches / "authd-e2e" / "_".join(f"{program.name}-{program.version}" for program in PROGRAMS)
+    return caches / "authd-e2e" / "_".join(f"{program.name}-{program.version}" for program in programs)
 
 
-def missing_programs(folder: Path) -> list[Program]:
-    """Return the programs that are not in a folder."""
-    return [program for program in PROGRAMS if not os.access(folder / program.name, os.X_OK)]
+def missing_programs(programs: Sequence[Program] = PROGRAMS) -> list[Program]:
+    """Return the programs that are not in their folder."""
+    folder = cache_folder(programs)
+    return [program for program in programs if not os.access(folder / program.name, os.X_OK)]

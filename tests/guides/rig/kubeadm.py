@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tests.e2e.rig.assets import Assets
-from tests.e2e.rig.control_plane import ControlPlane, Program, free_ports
+from tests.e2e.rig.control_plane import ControlPlane
 
 _API = "kubeadm.k8s.io/v1beta4"
 
@@ -27,10 +27,15 @@ class KubeadmControlPlane(ControlPlane):
 
     def write_manifest(self, apiserver: dict[str, Any] | None = None) -> None:
         """Let kubeadm write the manifest, with `apiServer` of a ClusterConfiguration."""
-        dry = self.folder / "dry-run"
+        dry = self.made_manifest.parent
         dry.mkdir(exist_ok=True)
         self._run("control-plane", "apiserver", "--dry-run", apiserver=apiserver, KUBEADM_INIT_DRYRUN_DIR=str(dry))
-        self.manifest.write_bytes((dry / "kube-apiserver.yaml").read_bytes())
+        self.manifest.write_bytes(self.made_manifest.read_bytes())
+
+    @property
+    def made_manifest(self) -> Path:
+        """The manifest as kubeadm made it."""
+        return self.folder / "dry-run" / "kube-apiserver.yaml"
 
     def _make_certificates(self) -> None:
         self.ca_file = self.folder / "pki" / "ca.crt"
@@ -56,7 +61,7 @@ class KubeadmControlPlane(ControlPlane):
         init = {
             "apiVersion": _API,
             "kind": "InitConfiguration",
-            "localAPIEndpoint": {"advertiseAddress": "192.0.2.1", "bindPort": self._port},
+            "localAPIEndpoint": {"advertiseAddress": "192.0.2.1", "bindPort": self.port},
             "nodeRegistration": {"name": "node", "criSocket": "unix:///run/containerd/containerd.sock"},
         }
         cluster = {
@@ -102,6 +107,3 @@ def new_control_plane(folder: Path, assets: Assets, kubeadm: str, version: str, 
     made.make_certificates()
     made.write_manifest()
     return made
-
-
-__all__ = ["KubeadmControlPlane", "Program", "check_mounts", "free_ports", "new_control_plane"]

@@ -158,13 +158,14 @@ class Machine:
         """Replace the pages' paths, ports and addresses with the real ones, or back."""
         pairs = [
             ("/etc/authd/", f"{self.settings.parent}/"),
+            ("/usr/share/doc/authd/examples/", f"{ROOT}/deploy/debian/"),
             ("/var/lib/authd", str(self.state)),
             ("/etc/kubernetes/", f"{self.manifest.parents[1]}/"),
             ("/etc/rancher/", f"{self.folder}/rancher/"),
             ("/srv/kubernetes", f"{self.folder}/srv"),
             ("/var/etc/authd", f"{self.folder}/var-etc"),
             ("/var/aws-iam-authenticator", f"{self.folder}/srv/aws-iam-authenticator"),
-            ("/root/", f"{self.folder}/root/"),
+            ("/root/authd-ca", f"{self.folder}/root/authd-ca"),
             (":21362", f":{self.port}"),
             (":21363", f":{self.health_port}"),
         ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 _STEP = re.compile(
     r"^ *<!-- state: (?P<state>[a-z0-9-]+) -->$"
+    r"|^<!-- run -->\n\n(?P<run>(?: {4}[^\n]*\n)+)"
     r'|^(?P<indent> *)```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<body>.*?)^(?P=indent)```$',
     re.MULTILINE | re.DOTALL,
 )
@@ -55,10 +56,16 @@ Step = State | File | Script
 
 
 def steps(page: Path) -> Iterator[Step]:
-    """Yield the steps of a page. YAML without a title is an excerpt, and no step."""
+    """Yield the steps of a page: fenced blocks, and indented ones after a comment `run`.
+
+    YAML without a title is an excerpt, and no step.
+    """
     for match in _STEP.finditer(page.read_text("utf-8")):
         if match["state"]:
             yield State(match["state"])
+            continue
+        if match["run"]:
+            yield Script(textwrap.dedent(match["run"]))
             continue
         body = textwrap.dedent(match["body"])
         if match["language"] == "sh":

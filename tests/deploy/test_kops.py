@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import base64
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cryptography import x509
 
 from authd.client.fast.flags import parse_flags
-from authd.state.certificate_checks import issuer_problem, name_problem
 from authd.state.certificate_store import StateFiles
+from tests.guides.rig.kops import run_unit
 
 ROOT = Path(__file__).parents[2]
 KOPS = ROOT / "deploy" / "kops"
-NODE = "/srv/kubernetes/authd"
+NODE = "/srv/kubernetes"
 #: An `aws` that knows `s3 cp` between a bucket, here a folder, and files.
 AWS = """#!/bin/sh
 [ "$1 $2" = "s3 cp" ] || exit 2
@@ -50,46 +49,55 @@ def environment(tmp_path):
 
 
 def test_from_the_laptop_to_the_node(environment, tmp_path):
-    """The upload and the hook bring a pair to the node that its kubeconfig trusts and that the daemon can renew."""
+    """The upload and the hook bring the CA to the node, and the kubeconfig that trusts it to kube-apiserver's folder."""
     command = [KOPS / "upload.sh", "my-cluster.example.com"]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
     node = tmp_path / "node"
-    node.mkdir()
-    for line in re.findall(r"^ExecStart=(.+)$", hook()["manifest"], re.MULTILINE):
-        if "chown" not in line or os.geteuid() == 0:
-            here = line.replace(NODE, str(node / "authd"))
-            subprocess.run(["sh", "-ec", here], env=environment, check=True, capture_output=True)
+    run_unit(hook()["manifest"], tmp_path, environment, lambda line: line.replace(NODE, str(node)))
     files = StateFiles(folder=node / "authd")
-    authority, leaf = (
-        x509.load_pem_x509_certificate(path.read_bytes()) for path in (files.authority, files.certificate)
-    )
-    assert not issuer_problem(leaf, authority)
-    assert not name_problem(leaf, "localhost")
     assert files.can_sign
+    assert not files.certificate.exists()  # each daemon signs its own
     assert {stat.S_IMODE(path.stat().st_mode) for path in files.folder.iterdir()} == {0o600}
-    cluster = yaml.safe_load((files.folder / "kubeconfig.yaml").read_text())["clusters"][0]["cluster"]
+    assert stat.S_IMODE(files.folder.stat().st_mode) == 0o700
+    written = node / "kube-apiserver" / "authd.yaml"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    cluster = yaml.safe_load(written.read_text())["clusters"][0]["cluster"]
     assert cluster["server"] == "https://localhost:21362/authenticate"
+    assert base64.b64decode(cluster["certificate-authority-data"]) == files.authority.read_bytes()
+
+
+def test_a_cut_off_download(environment, tmp_path):
+    """If the state store has no files yet, the unit fails before kube-apiserver's file exists, and begins again."""
+    with pytest.raises(AssertionError, match="s3 cp"):
+        run_unit(hook()["manifest"], tmp_path, environment, lambda line: line.replace(NODE, str(tmp_path / "node")))
+    assert list((tmp_path / "node" / "kube-apiserver").iterdir()) == []
 
 
 def test_the_hook(tmp_path):
-    """The hook is a valid unit, and runs before kubelet on control-plane nodes alone."""
-    assert (hook()["before"], hook()["roles"]) == (["kubelet.service"], ["Master"])
+    """The hook is a valid unit, which systemd starts after the network and before kubelet, and again if it fails."""
+    assert hook()["roles"] == ["Master"]
+    assert hook()["useRawManifest"] is True  # kops would set neither After= nor a condition
     unit = tmp_path / hook()["name"]
-    unit.write_text(f"[Service]\n{hook()['manifest']}")
+    unit.write_text(hook()["manifest"])
+    lines = set(hook()["manifest"].splitlines())
+    assert lines >= {"Before=kubelet.service", "After=network-online.target containerd.service", "Restart=on-failure"}
     if shutil.which("systemd-analyze"):
         ended = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
-        assert [line for line in ended.stderr.splitlines() if str(unit) in line or unit.name in line] == []
+        complaints = [line for line in ended.stderr.splitlines() if str(unit) in line or unit.name in line]
+        # Programs and units of the node are no part of this machine.
+        assert [line for line in complaints if "ctr" not in line and "containerd" not in line] == []
 
 
 def test_paths(kustomize):
-    """The flag, the hook and the DaemonSet name one folder of the node, which belongs to the daemon's user."""
+    """The flag, the hook and the DaemonSet name the folders of the node, and the state belongs to the daemon's user."""
     flag = load("cluster.yaml")["spec"]["kubeAPIServer"]["authenticationTokenWebhookConfigFile"]
-    assert flag == f"{NODE}/kubeconfig.yaml"
+    assert flag == f"{NODE}/kube-apiserver/authd.yaml"
+    assert f"ConditionPathExists=!{flag}\n" in hook()["manifest"]
     pod = kustomize("overlays/kops")["DaemonSet"]["spec"]["template"]["spec"]
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
-    assert volumes["state"]["hostPath"]["path"] == NODE
+    assert volumes["state"]["hostPath"]["path"] == f"{NODE}/authd"
     user = pod["containers"][0]["securityContext"]["runAsUser"]
-    assert f"chown -R {user}:{user} {NODE}" in hook()["manifest"]
+    assert f"cd {NODE}/authd && chmod 0600 * && chown -R {user}:{user} ." in hook()["manifest"]
 
 
 def test_cluster_ids(kustomize):
@@ -97,6 +105,7 @@ def test_cluster_ids(kustomize):
     settings = yaml.safe_load(kustomize("overlays/kops")["ConfigMap"]["data"]["config.yaml"])
     (user,) = load("kubeconfig.yaml")["users"]
     clusters = {load(name)["metadata"]["name"] for name in ("cluster.yaml", "cluster-managed.yaml")}
+    clusters.add(yaml.safe_load(load("configmap.yaml")["data"]["config.yaml"])["clusterID"])
     assert clusters == {settings["clusterID"]} == {user["name"]}
     assert parse_flags(user["user"]["exec"]["args"]).cluster_id == user["name"]
 
@@ -104,6 +113,6 @@ def test_cluster_ids(kustomize):
 def test_the_managed_addon():
     """Kops' own addon takes another image and mappings, by the names of its API."""
     aws = load("cluster-managed.yaml")["spec"]["authentication"]["aws"]
-    assert aws.keys() == {"image", "backendMode", "identityMappings"}
+    assert aws.keys() == {"image", "memoryRequest", "memoryLimit", "backendMode", "identityMappings"}
     assert all(mapping.keys() == {"arn", "username", "groups"} for mapping in aws["identityMappings"])
     assert load("identity-mapping.yaml")["spec"].keys() == {"arn", "username", "groups"}

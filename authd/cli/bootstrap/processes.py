@@ -7,23 +7,37 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 _PROC = Path("/proc")
 
 
-def started_before(name: str, moment: float, proc: Path = _PROC) -> list[int]:
+def started_before(name: str, moment: float, argument: str, proc: Path = _PROC) -> list[int]:
     """Return the PIDs of processes of this name that started before `moment`, in seconds of the Unix epoch.
 
-    Empty if there is none, also if another PID namespace hides them.
+    If some of them have `argument` in their command line, only these count: a machine with clusters in containers has
+    several kube-apiservers. Empty if there is none, also if another PID namespace hides them.
     """
-    return [pid for pid, started in _started(name, proc) if started < moment]
+    found = list(_started(name, proc, argument))
+    concerned = [each for each in found if each.named] or found
+    return [each.pid for each in concerned if each.started < moment]
 
 
-def _started(name: str, proc: Path) -> Iterator[tuple[int, float]]:
+class _Process(NamedTuple):
+    """A process, the Unix time of its start, and whether its command line has the argument."""
+
+    pid: int
+    started: float
+    named: bool
+
+
+def _started(name: str, proc: Path, argument: str) -> Iterator[_Process]:
     booted = time.time() - float((proc / "uptime").read_text("ascii").split()[0])
     for folder in proc.glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):  # it has just ended
             if (folder / "comm").read_text().strip() == name[:15]:  # the kernel keeps 15 characters
                 # proc_pid_stat(5): field 22 is the start in clock ticks, and the name in parentheses may have blanks.
                 ticks = int((folder / "stat").read_text().rpartition(")")[2].split()[19])
-                yield int(folder.name), booted + ticks / os.sysconf("SC_CLK_TCK")
+                started = booted + ticks / os.sysconf("SC_CLK_TCK")
+                named = argument.encode() in (folder / "cmdline").read_bytes()
+                yield _Process(int(folder.name), started, named)

@@ -116,7 +116,7 @@ def _shared_ca(folder: Path, files: StateFiles) -> CertifiedKey:
 
 def _require_restart(kubeconfig: Path) -> None:
     """Raise `CommandError` if a kube-apiserver of this machine has not read the present kubeconfig."""
-    stale = processes.started_before("kube-apiserver", kubeconfig.stat().st_mtime)
+    stale = processes.started_before("kube-apiserver", kubeconfig.stat().st_mtime, str(kubeconfig))
     if stale:
         raise CommandError(
             f"kube-apiserver (PID {stale[0]}) has not read {kubeconfig} since the last step, and would refuse every "

@@ -24,7 +24,7 @@ NOW = datetime.now(UTC)
 @pytest.fixture(autouse=True)
 def no_kube_apiserver(monkeypatch):
     """A kube-apiserver that happens to run on this machine does not count."""
-    monkeypatch.setattr(processes, "started_before", lambda _name, _moment: [])
+    monkeypatch.setattr(processes, "started_before", lambda *_: [])
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_crash_in_any_write(settings, monkeypatch, failing):
 
 def test_a_kube_apiserver_that_was_not_restarted(settings, monkeypatch):
     """If kube-apiserver has not read the kubeconfig since the last step, the next one is refused, unless forced."""
-    monkeypatch.setattr(processes, "started_before", lambda _name, _moment: [4711])
+    monkeypatch.setattr(processes, "started_before", lambda *_: [4711])
     assert advance(settings) is Step.TRUST_BOTH
     with pytest.raises(CommandError, match=r"PID 4711.*restart it first, or use --force"):
         advance(settings)
@@ -162,7 +162,11 @@ def test_processes(tmp_path):
         folder.mkdir()
         (folder / "comm").write_text(f"{name}\n")
         (folder / "stat").write_text(f"{pid} ({name}) S {' '.join('0' * 18)} {ticks} 0\n")
-    assert started_before("kube-apiserver", time.time() - 500, tmp_path) == [1]
+        (folder / "cmdline").write_bytes(b"kube-apiserver\0--authentication-token-webhook-config-file=/k%d\0" % pid)
+    assert started_before("kube-apiserver", time.time() - 500, "/k", tmp_path) == [1]
+    # Another cluster's kube-apiserver does not count, unless none names this file: kubelet may mount it elsewhere.
+    assert started_before("kube-apiserver", time.time() - 500, "/k2", tmp_path) == []
+    assert started_before("kube-apiserver", time.time() - 500, "/elsewhere", tmp_path) == [1]
 
 
 def test_the_command(settings, tmp_path, capsys):

@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
+# The packages of `make deb`: requirements-otel.txt adds those for server.tracing.
+REQUIREMENTS ?= requirements.txt
+
 # An editable installation uses changed sources at once. Changed scripts and metadata need a new installation.
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
@@ -26,7 +29,7 @@ help:
 	@echo 'make site    build the documentation site into site/, with checked links'
 	@echo 'make oldest  test with the oldest dependencies that pyproject.toml names'
 	@echo 'make release-check  everything that a release needs except publishing'
-	@echo 'make lock    renew requirements.txt from constraints.txt'
+	@echo 'make lock    renew requirements.txt and requirements-otel.txt from constraints.txt'
 	@echo 'make clean   remove everything that the others made'
 
 demo: $(VENV)/installed-daemon
@@ -76,15 +79,21 @@ lock: $(VENV)/installed-uv
 	  '# pip install --require-hashes --requirement requirements.txt' > requirements.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --extra daemon \
 	  --constraint constraints.txt --no-header --no-annotate pyproject.toml >> requirements.txt
+	@printf '%s\n' \
+	  '# The same with the packages of the extra `otel`, for `server.tracing` (docs/tracing.md):' \
+	  '# pip install --require-hashes --requirement requirements-otel.txt' > requirements-otel.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --extra daemon --extra otel \
+	  --constraint constraints.txt --no-header --no-annotate pyproject.toml >> requirements-otel.txt
 
 dist: $(VENV)/installed-test
 	rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/python tools/release/sbom.py dist/authd.cdx.json
+	$(BIN)/python tools/release/sbom.py dist/authd-otel.cdx.json requirements-otel.txt
 	cd dist && sha256sum -- * > SHA256SUMS
 
 deb: dist
-	$(BIN)/python -m tools.release.deb dist/*.whl
+	$(BIN)/python -m tools.release.deb --requirements $(REQUIREMENTS) dist/*.whl
 
 deb-test:
 	AUTHD_DEB=$$(realpath dist/authd_*.deb) $(BIN)/python -m pytest tests/packaging/test_deb.py
@@ -95,7 +104,7 @@ oldest: $(VENV)/installed-test
 # Everything except publishing. deb-test needs root and debootstrap, so it runs by itself.
 release-check: test dist deb site oldest $(VENV)/installed-audit
 	$(BIN)/python tools/release/check.py
-	$(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip
+	$(BIN)/pip-audit --requirement requirements-otel.txt --require-hashes --disable-pip
 
 site: $(VENV)/installed-site $(VENV)/installed-daemon
 	AUTHD_PYTHON=$(abspath $(BIN)/python) NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict

@@ -49,13 +49,27 @@ class STSSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TracingSettings:
+    """The export of spans by OTLP over HTTP. `endpoint` is the whole URL. `headers_file` holds secret headers.
+
+    `ca_file` None means requests' trust store. `sample_ratio` is a share (0 to 1) of the reviews without a
+    `traceparent`, None for the SDK's own choice.
+    """
+
+    endpoint: str
+    headers_file: str | None = None
+    ca_file: str | None = None
+    sample_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The content of a settings file apart from its mappings, with defaults for absent settings.
 
     `address` and `health_address` may be host names. Port 0 stands for any free port. `backend_mode` has the sources in
     their order, and `reserved_prefixes` the prefixes that each may not give. `lockout_share` is the share (0 to 1) of
     the identities of the last hour that a reload may shut out, None for no limit. `ec2_qps` is per second.
-    `audit_log` is a path, empty for no audit log.
+    `audit_log` is a path, empty for no audit log. `tracing` is None if no spans are exported.
     """
 
     cluster_id: str
@@ -91,6 +105,7 @@ class Settings:
     lockout_share: float | None = 0.5
     audit_log: str = ""
     audit_log_max_megabytes: int = 100
+    tracing: TracingSettings | None = None
     sts: STSSettings = field(default_factory=STSSettings)
 
     @property

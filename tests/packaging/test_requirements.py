@@ -17,7 +17,15 @@ from tools.release import sbom
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINS = sbom.pins((ROOT / "requirements.txt").read_text())
+#: By each file with hashes: the extras that it is for.
+FILES = {"requirements.txt": ("daemon",), "requirements-otel.txt": ("daemon", "otel")}
+PINS = {name: sbom.pins((ROOT / name).read_text()) for name in FILES}
+
+
+def dependencies(file):
+    """Return the dependencies that a file must pin."""
+    extras = PROJECT["optional-dependencies"]
+    return [*PROJECT["dependencies"], *(each for extra in FILES[file] for each in extras[extra])]
 
 
 def constraints():
@@ -27,15 +35,20 @@ def constraints():
     return {sbom.canonical(name): version for name, version in pairs}
 
 
-@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["daemon"]])
-def test_every_dependency_is_pinned(requirement):
-    """requirements.txt has a version of each dependency of the daemon that pyproject.toml allows."""
+@pytest.mark.parametrize(("file", "requirement"), [(file, each) for file in FILES for each in dependencies(file)])
+def test_every_dependency_is_pinned(file, requirement):
+    """Each file has a version of each of its dependencies that pyproject.toml allows."""
     wanted = Requirement(requirement)
-    versions = {pin.name: pin.version for pin in PINS}
+    versions = {pin.name: pin.version for pin in PINS[file]}
     assert wanted.specifier.contains(versions[sbom.canonical(wanted.name)])
 
 
-@pytest.mark.parametrize("pin", PINS, ids=lambda pin: pin.name)
+def test_the_extra_only_adds():
+    """The daemon's own packages are the same in both files."""
+    assert set(PINS["requirements.txt"]) < set(PINS["requirements-otel.txt"])
+
+
+@pytest.mark.parametrize("pin", PINS["requirements-otel.txt"], ids=lambda pin: pin.name)
 def test_pins(pin):
     """Each package has hashes, and the version of constraints.txt, which the tests run with."""
     assert pin.hashes
@@ -43,11 +56,18 @@ def test_pins(pin):
     assert constraints()[pin.name] == pin.version
 
 
+@pytest.fixture(scope="module", params=FILES)
+def file(request):
+    """The name of a file with hashes."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def bill(tmp_path_factory):
+def bill(file, tmp_path_factory):
     """The bill of materials as the tool writes it."""
     output = tmp_path_factory.mktemp("sbom") / "authd.cdx.json"
-    subprocess.run([sys.executable, ROOT / "tools/release/sbom.py", output], check=True)
+    given = [] if file == "requirements.txt" else [file]
+    subprocess.run([sys.executable, ROOT / "tools/release/sbom.py", output, *given], check=True)
     return output.read_text()
 
 
@@ -56,21 +76,21 @@ def test_the_bill_is_valid(bill):
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
 
 
-def test_content_of_the_bill(bill):
+def test_content_of_the_bill(bill, file):
     """It names authd, each pinned package with a licence and hashes, and no reference leads nowhere."""
     content = json.loads(bill)
     assert content["metadata"]["component"]["version"] == __version__
-    assert [part["name"] for part in content["components"]] == [pin.name for pin in PINS]
+    assert [part["name"] for part in content["components"]] == [pin.name for pin in PINS[file]]
     assert all(part["licenses"] and part["externalReferences"] for part in content["components"])
     known = {part["bom-ref"] for part in content["components"]}
     own, *others = content["dependencies"]
-    assert len(own["dependsOn"]) == len(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["daemon"])
+    assert len(own["dependsOn"]) == len(dependencies(file))
     assert {reference for each in (own, *others) for reference in each["dependsOn"]} <= known
 
 
-def test_the_bill_is_reproducible(bill):
+def test_the_bill_is_reproducible(bill, file):
     """Two bills of the same packages are equal."""
-    assert sbom.document((ROOT / "requirements.txt").read_text()) == json.loads(bill)
+    assert sbom.document((ROOT / file).read_text()) == json.loads(bill)
 
 
 def test_a_package_of_another_version():

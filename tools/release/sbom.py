@@ -1,9 +1,9 @@
 """Write a CycloneDX 1.6 bill of materials of the daemon's installation.
 
-    python tools/release/sbom.py OUTPUT
+    python tools/release/sbom.py OUTPUT [REQUIREMENTS]
 
-Names, versions and file hashes come from requirements.txt, licences and dependencies from the installed packages.
-The result is the same for the same input: its serial number is derived from its content.
+Names, versions and file hashes come from requirements.txt or the named file, licences and dependencies from the
+installed packages. The result is the same for the same input: its serial number is derived from its content.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+#: A package of an extra counts only if the requirements have it.
+_EXTRAS = ("daemon", "otel")
 _REQUIREMENT = re.compile(r"^[A-Za-z0-9._-]+")
 
 
@@ -109,7 +111,7 @@ def _licences(package: metadata.PackageMetadata) -> list[dict[str, Any]]:
 
 
 def _dependencies(pin: Pin, known: dict[str, Pin]) -> dict[str, Any]:
-    extras = ('extra == "daemon"', "extra == 'daemon'") if pin.name == "authd" else ()
+    extras = [f"extra == {quote}{extra}{quote}" for extra in _EXTRAS for quote in "\"'"] if pin.name == "authd" else ()
     needed = set()
     for requirement in metadata.requires(pin.name) or ():
         name = _REQUIREMENT.match(requirement)
@@ -120,11 +122,11 @@ def _dependencies(pin: Pin, known: dict[str, Pin]) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Write the bill of materials to the named file."""
-    if len(arguments) != 1:
-        print("usage: python tools/release/sbom.py OUTPUT", file=sys.stderr)
+    if len(arguments) not in {1, 2}:
+        print("usage: python tools/release/sbom.py OUTPUT [REQUIREMENTS]", file=sys.stderr)
         return 2
     try:
-        content = document((ROOT / "requirements.txt").read_text("utf-8"))
+        content = document((ROOT / (arguments[1:] or ["requirements.txt"])[0]).read_text("utf-8"))
     except LookupError as error:
         print(f"sbom: {error}", file=sys.stderr)
         return 1

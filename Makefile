@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
+# The packages of `make deb`: requirements-otel.txt adds those for server.tracing.
+REQUIREMENTS ?= requirements.txt
+
 # An editable installation uses changed sources at once. Changed scripts and metadata need a new installation.
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
@@ -31,7 +34,7 @@ help:
 	@echo 'make oldest  test with the oldest dependencies that pyproject.toml names'
 	@echo 'make audit   search requirements.txt for known vulnerabilities'
 	@echo 'make release-check  everything that a release needs except publishing'
-	@echo 'make lock    renew requirements.txt from constraints.txt'
+	@echo 'make lock    renew requirements.txt and requirements-otel.txt from constraints.txt'
 	@echo 'make clean   remove everything that the others made'
 
 demo: $(VENV)/installed-daemon
@@ -85,18 +88,24 @@ lock: $(VENV)/installed-uv
 	  '# pip install --require-hashes --requirement requirements.txt' > requirements.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --extra daemon \
 	  --constraint constraints.txt --no-header --no-annotate pyproject.toml >> requirements.txt
+	@printf '%s\n' \
+	  '# The same with the packages of the extra `otel`, for `server.tracing` (docs/tracing.md):' \
+	  '# pip install --require-hashes --requirement requirements-otel.txt' > requirements-otel.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --extra daemon --extra otel \
+	  --constraint constraints.txt --no-header --no-annotate pyproject.toml >> requirements-otel.txt
 
 dist: $(VENV)/installed-test
 	rm -rf dist
 	mkdir dist
 	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/python -m tools.release.pyz dist/authd-token.pyz
-	$(BIN)/python -m tools.release.sbom dist/authd.cdx.json dist/authd-token.pyz
+	$(BIN)/python -m tools.release.sbom dist/authd.cdx.json requirements.txt dist/authd-token.pyz
+	$(BIN)/python -m tools.release.sbom dist/authd-otel.cdx.json requirements-otel.txt
 	$(BIN)/python tools/release/krew.py dist
 	$(SUMS)
 
 deb: dist
-	$(BIN)/python -m tools.release.deb dist/*.whl
+	$(BIN)/python -m tools.release.deb --requirements $(REQUIREMENTS) dist/*.whl
 	$(SUMS)
 
 deb-test:
@@ -111,7 +120,7 @@ release-check: test deb site oldest audit
 
 # PyPI's vulnerability service. Without --strict, a package that the service can't be asked about would count as good.
 audit: $(VENV)/installed-audit
-	$(VENV)-audit/bin/pip-audit --strict --requirement requirements.txt --require-hashes --disable-pip
+	$(VENV)-audit/bin/pip-audit --strict --requirement requirements-otel.txt --require-hashes --disable-pip
 
 site: $(VENV)/installed-site $(VENV)/installed-daemon
 	AUTHD_PYTHON=$(abspath $(BIN)/python) NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict

@@ -25,6 +25,7 @@ from authd.core.kubernetes_user import KubernetesUser
 from authd.core.mapping.ordered_tables import Match, OrderedTables
 from authd.core.token import digest
 from authd.core.token_review import ReviewRequest, common_audiences
+from authd.core.trace_context import TraceContext
 
 _log = Logger(namespace="authd.authenticator")
 
@@ -118,7 +119,7 @@ class Authenticator(Generic[TokenT]):
 
     async def decide(self, review: ReviewRequest) -> Decision:
         """Decide about one token. Never raises, because every failure is a decision too."""
-        progress = _Progress()
+        progress = _Progress(review.trace)
         try:
             self._check_prefix(review.token)
             progress.token_digest = digest(review.token)
@@ -269,9 +270,10 @@ def _verdict(outcome: _Outcome) -> Verdict:
 class _Progress:
     """Facts about a review so far. `decision` makes a decision from them."""
 
-    __slots__ = ("audiences", "identity", "request", "rule", "source", "token_digest")
+    __slots__ = ("audiences", "identity", "request", "rule", "source", "token_digest", "trace")
 
-    def __init__(self) -> None:
+    def __init__(self, trace: TraceContext | None) -> None:
+        self.trace = trace
         self.token_digest = ""
         self.request: Token | None = None
         self.rule = ""
@@ -292,4 +294,5 @@ class _Progress:
             audiences=self.audiences,
             request=self.request,
             rule=self.rule,
+            trace=self.trace,
         )

@@ -111,6 +111,8 @@ def _load(data: bytes, file: str, lines: Sequence[str]) -> _Report:
         return _Report(file=file, loaded=None, errors=error.problems, warnings=error.warnings, lines=lines)
     except ConfigError as error:
         return _Report(file=file, loaded=None, errors=error.problems)
+    if missing := tuple(_missing_packages(loaded.settings, file)):
+        return _Report(file=file, loaded=None, errors=missing, warnings=loaded.warnings, lines=lines)
     times = sorted(time_warnings(loaded.table.rules(), time.time()), key=lambda problem: problem.line)
     warnings = (*loaded.warnings, *times, *_certificate_warnings(loaded.settings, file))
     return _Report(file=file, loaded=loaded, warnings=warnings, lines=lines)
@@ -138,6 +140,20 @@ def _note(file: str, found: Embedded) -> str:
         f"{visible(file)}: this is a manifest of the ConfigMap{name}: the settings are under data / "
         f"{visible(found.key)}, from line {found.line + 1}; the daemon reads them from the mounted file"
     )
+
+
+def _missing_packages(settings: Settings, file: str) -> Iterator[Problem]:
+    """Yield an error if the daemon of this installation can't start with the settings, because packages are missing."""
+    if settings.tracing is None:
+        return
+    try:
+        from authd.daemon.tracing.tracing import require_packages
+    except ModuleNotFoundError:
+        return  # an installation on a laptop has no daemon
+    try:
+        require_packages()
+    except ConfigError as error:
+        yield from (replace(problem, file=file, message=str(problem)) for problem in error.problems)
 
 
 def _certificate_warnings(settings: Settings, file: str) -> Iterator[Problem]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from authd.cli import main as command_line
+from authd.cli.shared.errors import CommandError
 from authd.daemon.command_line.flags import GLOBAL_FLAGS, FlagError, parse_flags
 from authd.daemon.command_line.program_name import Program
 
 
 def main(arguments: Sequence[str], program: Program) -> int:
-    """Print the help of a command, or the list of commands."""
+    """Print the help of a command, or the list of commands. Raises `CommandError` for a wrong command line."""
+    asked = {"-h", "--help"} & set(arguments)
     try:
-        words = parse_flags(arguments, GLOBAL_FLAGS).words
-    except FlagError:
-        words = []
-    if {"-h", "--help"} & set(arguments) or words[:1] == ["help"]:
+        words = [] if asked else parse_flags(arguments, GLOBAL_FLAGS).words
+    except FlagError as error:
+        raise CommandError(f"{error}; see {program.name} help --help") from None
+    if asked or words[:1] == ["help"]:
         print(f"usage: {program.name} help [COMMAND]\n\nPrint the help of a command, or the list of commands.")
         return 0
     if not words:

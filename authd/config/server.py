@@ -18,6 +18,7 @@ from authd.config.rules.reader import RuleReader
 from authd.config.rules.table import reading_accounts, reading_table
 from authd.config.settings import Settings
 from authd.config.sts import read_sts
+from authd.config.tracing import read_tracing
 from authd.core.arn import LiteralArn
 from authd.core.mapping.table import MappingTable
 from authd.core.partitions import Partition
@@ -66,6 +67,7 @@ def reading_settings(
         reserved_prefixes=prefixes.usernames,
         reserved_group_prefixes=prefixes.groups,
         sts=read_sts(server, partitions[partition]),
+        tracing=read_tracing(server),
         **_listening(server),
         **files,
         **_answers(server),

@@ -50,6 +50,20 @@ class STSSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TracingSettings:
+    """The export of spans by OTLP over HTTP. `endpoint` is the whole URL. `headers_file` holds secret headers.
+
+    `ca_file` None means requests' trust store. `sample_ratio` is a share (0 to 1) of the reviews without a
+    `traceparent`, None for the SDK's own choice.
+    """
+
+    endpoint: str
+    headers_file: str | None = None
+    ca_file: str | None = None
+    sample_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The content of a settings file apart from its mappings, with defaults for absent settings.
 
@@ -57,7 +71,7 @@ class Settings:
     their order, `reserved_prefixes` the prefixes of user names that each may not give, and `reserved_group_prefixes`
     those of groups. `lockout_share` is the share (0 to 1) of
     the identities of the last hour that a reload may shut out, None for no limit. `ec2_qps` is per second.
-    `audit_log` is a path, empty for no audit log.
+    `audit_log` is a path, empty for no audit log. `tracing` is None if no spans are exported.
     """
 
     cluster_id: str
@@ -94,6 +108,7 @@ class Settings:
     lockout_share: float | None = 0.5
     audit_log: str = ""
     audit_log_max_megabytes: int = 100
+    tracing: TracingSettings | None = None
     sts: STSSettings = field(default_factory=STSSettings)
 
     @property

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from authd.core.caller_identity import CallerIdentity
 from authd.core.kubernetes_user import KubernetesUser
+from authd.core.trace_context import TraceContext
 
 #: The reason of a decision that accepts the token.
 ALLOWED = "allowed"
@@ -46,7 +47,7 @@ class Decision(NamedTuple):
     `UnavailableReason`. `identity` is the one confirmed by STS, even if no mapping matches. `reference` is a short text
     that the response and the log share. `audiences` are the requested ones that the response repeats. `request` is the
     token's request, if it could be read. `rule` is the place of the deciding rule, also if its names could not be
-    rendered.
+    rendered. `trace` is the trace of the review, None without one.
     """
 
     reason: str
@@ -60,3 +61,4 @@ class Decision(NamedTuple):
     audiences: tuple[str, ...] = ()
     request: SignedRequest | None = None
     rule: str = ""
+    trace: TraceContext | None = None

@@ -16,6 +16,7 @@ from authd.core.decision import Decision
 from authd.core.errors import SILENT_REASONS, DenialReason, Denied
 from authd.core.kubernetes_user import KubernetesUser
 from authd.core.strict_json import InvalidJson, parse_object
+from authd.core.trace_context import TraceContext
 
 #: In bytes. A TokenReview adds about 200 to its token, and the setting for tokens ends at 16,384.
 MAX_REVIEW_LENGTH = 65_536
@@ -56,11 +57,12 @@ class UserExtra(StrEnum):
 
 
 class ReviewRequest(NamedTuple):
-    """The spec of one TokenReview. `token` is secret."""
+    """The spec of one TokenReview. `token` is secret. `trace` is the trace of its HTTP request, None without one."""
 
     api_version: str
     token: str
     audiences: tuple[str, ...]
+    trace: TraceContext | None = None
 
     def __repr__(self) -> str:
         return f"<ReviewRequest {self.api_version}>"

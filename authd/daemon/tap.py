@@ -281,6 +281,7 @@ class AuthdService(MultiService):
             closing = port.stopListening()
             if closing is not None:
                 await closing
+        await self._reviews.tracing.stop()
         self._sts.agent.close_idle()
         self._names.stop()
         if self._reviews.audit is not None:

@@ -25,6 +25,7 @@ from authd.core.token_review import (
     decode_review,
     error_text,
 )
+from authd.core.trace_context import parse_traceparent
 from authd.daemon.event_loop import TurnBatch, Turns
 from authd.daemon.http.server import JSON, TEXT, BoundedFactory, BoundedRequest
 
@@ -101,6 +102,8 @@ class WebhookRequest(BoundedRequest):
         except InvalidReview as error:
             self.refuse(400, str(error))
             return
+        if self.traceparent is not None:
+            review = review._replace(trace=parse_traceparent(self.traceparent))
         self._api_version, self._started = review.api_version, self.factory.seconds()
         self.factory.turns.reviews += 1
         deciding = Deferred.fromCoroutine(self.factory.authenticator.decide(review))

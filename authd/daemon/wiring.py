@@ -40,6 +40,7 @@ from authd.daemon.telemetry.metrics import Info, LabelledGauge, Metrics, Total
 from authd.daemon.telemetry.reactor_lag import ReactorLag
 from authd.daemon.telemetry.recent_decisions import RecentDecisions
 from authd.daemon.telemetry.sts_calls import MeasuredSTS, RecentDurations
+from authd.daemon.tracing.tracing import Tracing, tracing_of
 from authd.daemon.webhook import WebhookFactory
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import SeenIdentities
@@ -96,6 +97,7 @@ class Reviews(NamedTuple):
     audit: AuditLog | None
     recent: RecentDecisions
     durations: RecentDurations
+    tracing: Tracing
 
 
 def webhook(
@@ -119,12 +121,13 @@ def webhook(
     )
     publish_calls(metrics, limiter, breakers)
     publish_caches(metrics, cache)
-    sts.client.on_response = metrics.peer.responded
+    tracing = tracing_of(reactor, in_force, metrics)
+    sts.client.on_response = tracing.of_responses(metrics.peer.responded)
     names.called = partial(metrics.peer.count, "ec2_describe_instances_calls")
     measured = MeasuredSTS(sts.client.ask, metrics, is_debug)
     authenticator = Authenticator(
         tokens=PresignedTokens(hosts=sts.hosts, max_length=settings.max_token_length),
-        ask_sts=measured,
+        ask_sts=tracing.of_calls(measured),
         tables=lambda: in_force.tables,
         now=time.time,
         limiter=limiter,
@@ -132,7 +135,7 @@ def webhook(
         verdict_cache=cache,
         audiences=settings.audiences,
         observer=metrics,
-        instance_name=names.name,
+        instance_name=tracing.of_names(names.name),
     )
     audit = _audit_log(settings, metrics)
     recent = RecentDecisions(reactor.seconds)
@@ -141,14 +144,14 @@ def webhook(
     )
     factory = WebhookFactory(
         reactor,
-        authenticator,
+        tracing.of_reviews(authenticator),
         decisions,
         lambda: _encoder(in_force.settings),
         metrics=partial(exposition, metrics) if settings.webhook_metrics else None,
         turns=turns,
     )
     metrics.gauge("authd_reviews_in_flight", "Reviews that are not answered yet.", lambda: factory.under_review)
-    return Reviews(factory, limiter, breakers, cache, decisions, audit, recent, measured.recent)
+    return Reviews(factory, limiter, breakers, cache, decisions, audit, recent, measured.recent, tracing)
 
 
 def _audit_log(settings: Settings, metrics: Metrics) -> AuditLog | None:

@@ -23,6 +23,7 @@ from authd.core.mapping.table import MappingTable, build_table
 from authd.core.partitions import STSHosts
 from authd.core.token import PresignedRequest, PresignedTokens
 from authd.core.token_review import ReviewRequest
+from authd.core.trace_context import TraceContext
 
 #: When the tokens of the shared fixture were signed.
 SIGNED = 1_772_366_400
@@ -158,6 +159,18 @@ def test_a_mapped_caller_is_let_in(desk: Desk, token: str, alice: CallerIdentity
     assert decision.source is Source.STS
     assert len(decision.token_digest) == 64
     assert desk.outcomes == ["ok"]
+
+
+def test_each_decision_has_the_trace_of_its_review(desk: Desk, token: str) -> None:
+    """Reviews of one token that share a call to STS keep traces of their own, also if the call fails."""
+    traces = [TraceContext(f"{number:032x}", f"{number:016x}", sampled=True) for number in (1, 2)]
+    decisions: list[Decision] = []
+    for trace in (*traces, None):
+        review = ReviewRequest(api_version="authentication.k8s.io/v1", token=token, audiences=(), trace=trace)
+        Deferred.fromCoroutine(desk.authenticator.decide(review)).addCallback(decisions.append)
+    (call,) = desk.pending
+    call.errback(LATE)
+    assert {decision.trace for decision in decisions} == {*traces, None}
 
 
 def test_references_differ(desk: Desk) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from authd.config.fields.schema import SERVER, TOP
 from authd.config.load import load_settings
-from authd.config.settings import Settings, STSSettings
+from authd.config.settings import Settings, STSSettings, TracingSettings
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra
 
@@ -52,6 +52,7 @@ def test_defaults(load):
         max_token_length=4096,
         start_from_last_good=False,
         lockout_share=0.5,
+        tracing=None,
         sts=STSSettings(
             timeout=5.0,
             concurrency=64,
@@ -139,6 +140,22 @@ GOOD = {
     "maxLockoutShare off": (C + "server: {maxLockoutShare: off}", "lockout_share", None),
     "auditLog": (C + "server: {auditLog: /var/log/a.jsonl}", "audit_log", "/var/log/a.jsonl"),
     "auditLogMaxMegabytes": (C + "server: {auditLogMaxMegabytes: 5}", "audit_log_max_megabytes", 5),
+    "tracing": (
+        C + "server: {tracing: {endpoint: 'https://otel.example.org', headersFile: /h, caFile: /c, sampleRatio: 0.25}}",
+        "tracing",
+        TracingSettings(
+            endpoint="https://otel.example.org/v1/traces", headers_file="/h", ca_file="/c", sample_ratio=0.25
+        ),
+    ),
+    "tracing of a path": (
+        C + "server: {tracing: {endpoint: 'http://LOCALHOST:4318/otlp/v1/traces/'}}", "tracing",
+        TracingSettings(endpoint="http://localhost:4318/otlp/v1/traces"),
+    ),
+    "tracing by IPv6": (
+        C + "server: {tracing: {endpoint: 'http://[::1]:4318/', sampleRatio: 1.0}}", "tracing",
+        TracingSettings(endpoint="http://[::1]:4318/v1/traces", sample_ratio=1.0),
+    ),
+    "no tracing": (C + "server: {tracing: ~}", "tracing", None),
     "case of keys": (C + "SERVER: {PORT: 1}", "port", 1),
     "sources' options unset": (
         C + "server: {kubeconfig: '', master: ~, dynamicFileUserIDStrict: false, sourceARN: ''}", "master", None,
@@ -410,6 +427,44 @@ def test_fields_are_named_as_files_spell_them():
     spelled = {Settings.spelled(name) for name in Settings.restart_fields()}
     assert spelled <= known
     assert {"clusterID", "server.stateDir", "server.maxLockoutShare", "server.sts"} <= spelled
+
+
+@pytest.mark.parametrize(
+    ("tracing", "problem"),
+    [
+        ("{}", "server.tracing.endpoint is missing: the collector's URL, such as http://127.0.0.1:4318"),
+        ("http://127.0.0.1:4318", "server.tracing must be a mapping"),
+        ("{endpoint: '127.0.0.1:4318'}", "server.tracing.endpoint must be http://host:port or https://host:port"),
+        ("{endpoint: 'grpc://127.0.0.1:4317'}", "server.tracing.endpoint must be http://host:port"),
+        ("{endpoint: 'http://127.0.0.1:99999'}", "server.tracing.endpoint must be http://host:port"),
+        ("{endpoint: 'http://h:1/v1/traces?key=1'}", "server.tracing.endpoint must be http://host:port"),
+        ("{endpoint: 'http://h:1:2'}", "server.tracing.endpoint must be http://host:port"),
+        ("{endpoint: 'https://u:p@h:1'}", "server.tracing.endpoint must not hold a user name or password"),
+        ("{endpoint: 'http://h:1', headersFile: h}", "server.tracing.headersFile must be an absolute path"),
+        ("{endpoint: 'http://h:1', sampleRatio: 2}", "server.tracing.sampleRatio must be a number from 0 to 1"),
+        ("{endpoint: 'http://h:1', sampleRatio: off}", "server.tracing.sampleRatio must be a number from 0 to 1"),
+        ("{endpiont: 'http://h:1'}", "unknown setting server.tracing.endpiont: did you mean endpoint?"),
+    ],
+)
+def test_wrong_tracing(refuse, tracing, problem):
+    """Each wrong setting of the section is an error that names it."""
+    assert any(problem in str(each) for each in refuse(f"{C}server: {{tracing: {tracing}}}"))
+
+
+@pytest.mark.parametrize(
+    ("tracing", "warning"),
+    [
+        ("{endpoint: 'http://127.0.0.1:4318'}", ""),
+        ("{endpoint: 'http://localhost:4318'}", ""),
+        ("{endpoint: 'https://otel.example.org', caFile: /c}", ""),
+        ("{endpoint: 'http://otel.example.org'}", "ARNs would cross the network as plain text: use https"),
+        ("{endpoint: 'http://127.0.0.1:4318', caFile: /c}", "caFile has no effect, because the endpoint is plain http"),
+    ],
+)
+def test_tracing_in_plain_text(load, tracing, warning):
+    """Plain HTTP is for loopback, and needs no certificate authorities."""
+    found = [str(each) for each in notable(load(f"{C}server: {{tracing: {tracing}}}"))]
+    assert [warning in each for each in found] == ([True] if warning else [])
 
 
 def sts(text):

@@ -15,6 +15,7 @@ from twisted.logger import capturedLogs
 from authd.core.decision import ALLOWED, Decision
 from authd.core.errors import SILENT_REASONS, DenialReason, UnavailableReason
 from authd.core.token_review import MAX_REVIEW_LENGTH, ReviewEncoder
+from authd.core.trace_context import TraceContext
 from authd.daemon.http.server import BODY_SECONDS, IDLE_SECONDS, REQUEST_SECONDS
 from authd.daemon.webhook import WebhookFactory
 from tests.daemon.fakes import (
@@ -141,6 +142,23 @@ def test_only_the_exact_path_and_method_lead_anywhere(webhook: Webhook, request_
     assert webhook.authenticator.reviews == []
     assert [refusal[0] for refusal in webhook.records.refusals] == [status]
     assert (b"Allow: POST\r\n" in answer) == (status == 405)
+
+
+TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", sampled=True)
+TRACEPARENT = b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "trace"), [(b"", None), (TRACEPARENT, TRACE), (TRACEPARENT * 2, None), (TRACEPARENT.upper(), None)]
+)
+def test_a_review_belongs_to_the_trace_of_its_request(
+    webhook: Webhook, headers: bytes, trace: TraceContext | None
+) -> None:
+    """A valid traceparent goes to the authenticator. A repeated or a wrong one is ignored, and the review answered."""
+    for _ in range(2):
+        assert parts(webhook.send(post(review_bytes(), headers=headers)))[0] == 200
+        assert parts(webhook.send(post(review_bytes())))[0] == 200
+    assert [review.trace for review in webhook.authenticator.reviews] == [trace, None, trace, None]
 
 
 def test_health_is_told_without_a_record(webhook: Webhook) -> None:

@@ -23,8 +23,9 @@ INLINE = [*names.USER.values(), *names.SSO.values(), *names.RESERVED.values()]
 def known():
     """Return every setting's path."""
     return [
-        *names.TOP.values(), *(f"server.{name}" for name in names.SERVER.values() if name != "sts"),
+        *names.TOP.values(), *(f"server.{name}" for name in names.SERVER.values() if name not in {"sts", "tracing"}),
         *(f"server.sts.{name}" for name in names.STS.values()),
+        *(f"server.tracing.{name}" for name in names.TRACING.values()),
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from authd.emulator.directory.sample import ACCOUNT, ALICE_KEY
+from authd.emulator.kube_apiserver import token_review
 from authd.emulator.process import EmulatorProcess
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.minting import Mint
@@ -82,6 +83,23 @@ def test_a_decision_is_one_event_in_the_log(daemon: DaemonProcess, mint: Mint) -
     assert event["status"] == 200
     assert len(event["token"]) == 12
     assert [e["reference"] for e in daemon.events()[before:] if "decision" in e] == [event["reference"]]
+
+
+def test_a_decision_has_the_trace_of_its_request(daemon: DaemonProcess, mint: Mint) -> None:
+    """A review with `traceparent` has the IDs of trace and span in its line. A line without it lacks the fields."""
+    before = len(daemon.events())
+    token = mint.by_signer(ALICE_KEY)
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    with daemon.client() as client:
+        for headers in ({"Traceparent": f"00-{trace}-{span}-01"}, {"Traceparent": f"00-{trace}-{span}-zz"}, {}):
+            body = token_review(token, version="v1")
+            assert client.request("POST", client.url.path, body, headers).user["username"] == "alice"
+    events = [event for event in daemon.events()[before:] if "decision" in event]
+    assert [(event.get("trace_id"), event.get("span_id")) for event in events] == [
+        (trace, span),
+        (None, None),
+        (None, None),
+    ]
 
 
 def test_many_reviews_pass_one_connection(daemon: DaemonProcess, mint: Mint) -> None:

@@ -17,11 +17,14 @@ TOOLS = ("pytest>=8", "hypothesis>=6.100")
 
 def requirements() -> list[str]:
     """Return the requirements; each dependency has a lower bound."""
+    return [_at_lower_bound(Requirement(each)) for each in dependencies()]
+
+
+def dependencies() -> list[str]:
+    """Return the dependencies of the daemon and of its extra for tracing, as pyproject.toml has them."""
     project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
-    return [
-        _at_lower_bound(Requirement(each))
-        for each in [*project["dependencies"], *project["optional-dependencies"]["daemon"]]
-    ]
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *extras["daemon"], *extras["otel"]]
 
 
 def _at_lower_bound(requirement: Requirement) -> str:

@@ -13,7 +13,7 @@ STEPS = list(try_image.instructions(TEXT))
 
 def test_the_tool_knows_every_instruction():
     """The Containerfile has no instruction that `try_image` would refuse."""
-    known = {"FROM", "RUN", "COPY", "ENV", "WORKDIR", "USER", "ENTRYPOINT", "CMD"}
+    known = {"FROM", "ARG", "RUN", "COPY", "ENV", "WORKDIR", "USER", "ENTRYPOINT", "CMD"}
     assert {name for name, _ in STEPS} <= known
 
 

@@ -3,21 +3,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from tests.packaging.oldest import PYPROJECT, TOOLS, requirements
+from tests.packaging.oldest import TOOLS, dependencies, requirements
 
 ROOT = Path(__file__).parents[2]
-#: Rooms that use each dependency: botocore's data and signer, YAML, TLS, certificates, HTTP and treq.
+#: Rooms that use each dependency: botocore's data and signer, YAML, TLS, certificates, HTTP, treq and tracing.
 ROOMS = (
     "tests/core/test_partitions.py",
     "tests/config/document",
     "tests/daemon/net",
     "tests/daemon/sts",
+    "tests/daemon/tracing",
     "tests/state",
 )
 #: Starts the daemon's parts without a port, and mints a token.
@@ -31,10 +31,9 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEMULATORALICE000", "AWS_SECRET_ACCESS_KEY": "s
 
 def test_each_dependency_has_a_lower_bound():
     """Every dependency of the daemon names its oldest version, and nothing else."""
-    project = tomllib.loads(PYPROJECT.read_text())["project"]
-    for each in [*project["dependencies"], *project["optional-dependencies"]["daemon"]]:
+    for each in dependencies():
         assert [bound.operator for bound in Requirement(each).specifier] == [">="], each
-    assert len(requirements()) == len(project["dependencies"] + project["optional-dependencies"]["daemon"])
+    assert len(requirements()) == len(dependencies())
 
 
 @pytest.mark.skipif("AUTHD_OLDEST" not in os.environ, reason="needs a package index: `make oldest`, about two minutes")

@@ -19,7 +19,15 @@ from tools.release import pyz, sbom
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINS = sbom.pins((ROOT / "requirements.txt").read_text())
+#: By each file with hashes: the extras that it is for.
+FILES = {"requirements.txt": ("daemon",), "requirements-otel.txt": ("daemon", "otel")}
+PINS = {name: sbom.pins((ROOT / name).read_text()) for name in FILES}
+
+
+def dependencies(file):
+    """Return the dependencies that a file must pin."""
+    extras = PROJECT["optional-dependencies"]
+    return [*PROJECT["dependencies"], *(each for extra in FILES[file] for each in extras[extra])]
 
 
 def constraints():
@@ -29,20 +37,31 @@ def constraints():
     return {sbom.canonical(name): version for name, version in pairs}
 
 
-@pytest.mark.parametrize("requirement", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["daemon"]])
-def test_every_dependency_is_pinned(requirement):
-    """requirements.txt has a version of each dependency of the daemon that pyproject.toml allows."""
+@pytest.mark.parametrize(("file", "requirement"), [(file, each) for file in FILES for each in dependencies(file)])
+def test_every_dependency_is_pinned(file, requirement):
+    """Each file has a version of each of its dependencies that pyproject.toml allows."""
     wanted = Requirement(requirement)
-    versions = {pin.name: pin.version for pin in PINS}
+    versions = {pin.name: pin.version for pin in PINS[file]}
     assert wanted.specifier.contains(versions[sbom.canonical(wanted.name)])
 
 
-@pytest.mark.parametrize("pin", PINS, ids=lambda pin: pin.name)
+def test_the_extra_only_adds():
+    """The daemon's own packages are the same in both files."""
+    assert set(PINS["requirements.txt"]) < set(PINS["requirements-otel.txt"])
+
+
+@pytest.mark.parametrize("pin", PINS["requirements-otel.txt"], ids=lambda pin: pin.name)
 def test_pins(pin):
     """Each package has hashes, and the version of constraints.txt, which the tests run with."""
     assert pin.hashes
     assert all(re.fullmatch("[0-9a-f]{64}", each) for each in pin.hashes)
     assert constraints()[pin.name] == pin.version
+
+
+@pytest.fixture(scope="module", params=FILES)
+def file(request):
+    """The name of a file with hashes."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +73,10 @@ def single_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bill(tmp_path_factory, single_file):
+def bill(file, single_file, tmp_path_factory):
     """The bill of materials as the tool writes it."""
     output = tmp_path_factory.mktemp("sbom") / "authd.cdx.json"
-    subprocess.run([sys.executable, "-m", "tools.release.sbom", output, single_file], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "tools.release.sbom", output, file, single_file], cwd=ROOT, check=True)
     return output.read_text()
 
 
@@ -66,26 +85,26 @@ def test_the_bill_is_valid(bill):
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
 
 
-def test_content_of_the_bill(bill, single_file):
+def test_content_of_the_bill(bill, file, single_file):
     """It names authd, each pinned package with a licence and hashes, and no reference leads nowhere."""
     content = json.loads(bill)
     assert content["metadata"]["component"]["version"] == __version__
-    *libraries, file = content["components"]
-    assert [part["name"] for part in libraries] == [pin.name for pin in PINS]
+    *libraries, bundle = content["components"]
+    assert [part["name"] for part in libraries] == [pin.name for pin in PINS[file]]
     assert all(part["licenses"] and part["externalReferences"] for part in libraries)
-    assert file["hashes"][0]["content"] == hashlib.sha256(single_file.read_bytes()).hexdigest()
-    assert file["properties"] == [{"name": "authd:bytecode", "value": f"CPython-{platform.python_version()}"}]
+    assert bundle["hashes"][0]["content"] == hashlib.sha256(single_file.read_bytes()).hexdigest()
+    assert bundle["properties"] == [{"name": "authd:bytecode", "value": f"CPython-{platform.python_version()}"}]
     known = {part["bom-ref"] for part in libraries}
     own, *others = content["dependencies"]
     assert {sbom.canonical(each) for each in pyz.BUNDLED} == set(sbom.bundled_names(single_file))
     assert len(others[-1]["dependsOn"]) == len(pyz.BUNDLED)
-    assert len(own["dependsOn"]) == len(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["daemon"])
+    assert len(own["dependsOn"]) == len(dependencies(file))
     assert {reference for each in (own, *others) for reference in each["dependsOn"]} <= known
 
 
-def test_the_bill_is_reproducible(bill, single_file):
+def test_the_bill_is_reproducible(bill, file, single_file):
     """Two bills of the same packages are equal."""
-    assert sbom.document((ROOT / "requirements.txt").read_text(), single_file) == json.loads(bill)
+    assert sbom.document((ROOT / file).read_text(), single_file) == json.loads(bill)
 
 
 def test_a_package_of_another_version():

@@ -1,10 +1,10 @@
 """Build the Debian package: the daemon and the plugin with their own copies of all Python packages.
 
-    python tools/release/deb.py [--output dist] [--arch amd64] WHEEL
+    python tools/release/deb.py [--output dist] [--arch amd64] [--requirements requirements.txt] WHEEL
 
 The package holds a virtual environment in /usr/lib/authd for each of PYTHONS, so that it installs on each Debian
 release with one of them and survives the upgrade to the next. Files that all of them share are stored once. Needs pip,
-dpkg-deb and an index with the packages of requirements.txt.
+dpkg-deb and an index with the packages of the requirements.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ Description: log in to Kubernetes with AWS IAM
 """
 
 
-def install_packages(stage: Path, wheel: Path, machine: str) -> None:
-    """Install the wheel and the packages of requirements.txt for each Python version, and link equal files."""
+def install_packages(stage: Path, wheel: Path, machine: str, locked: Path) -> None:
+    """Install the wheel and the packages of the file `locked` for each Python version, and link equal files."""
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     requirements = stage.parent / "requirements.txt"
-    pinned = (ROOT / "requirements.txt").read_text("utf-8")
+    pinned = locked.read_text("utf-8")
     requirements.write_text(f"{pinned}\n{wheel.resolve()} --hash=sha256:{digest}\n")
     platforms = [f"--platform={glibc}_{machine}" for glibc in _GLIBCS]
     sites = []
@@ -194,11 +194,15 @@ def main() -> int:
     parser.add_argument("wheel", type=Path, metavar="WHEEL", help="authd's wheel, from `make dist`")
     parser.add_argument("--arch", choices=sorted(MACHINES), default="amd64", help="Debian's architecture")
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder for the package")
+    parser.add_argument(
+        "--requirements", type=Path, default=ROOT / "requirements.txt",
+        help="the packages with their hashes; requirements-otel.txt has those for server.tracing too",
+    )  # fmt: skip
     options = parser.parse_args()
     stage = ROOT / "build" / "deb" / options.arch
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)
-    install_packages(stage, options.wheel, MACHINES[options.arch])
+    install_packages(stage, options.wheel, MACHINES[options.arch], options.requirements)
     install_commands(stage)
     install_files(stage)
     finish(stage, options.arch)

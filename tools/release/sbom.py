@@ -1,8 +1,8 @@
 """Write a CycloneDX 1.6 bill of materials of the daemon's installation and of authd-token as a single file.
 
-    python -m tools.release.sbom OUTPUT [PYZ]
+    python -m tools.release.sbom OUTPUT REQUIREMENTS [PYZ]
 
-Names, versions and file hashes come from requirements.txt, licences and dependencies from the installed packages.
+Names, versions and file hashes come from the requirements file, licences and dependencies from the installed packages.
 PYZ is the file of `tools.release.pyz`. Its component has its SHA-256 and the interpreters that compiled its bytecode.
 The result is the same for the same input: its serial number is derived from its content.
 """
@@ -24,6 +24,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+#: A package of an extra counts only if the requirements have it.
+_EXTRAS = ("daemon", "otel")
 _REQUIREMENT = re.compile(r"^[A-Za-z0-9._-]+")
 
 
@@ -137,7 +139,7 @@ def _licences(package: metadata.PackageMetadata) -> list[dict[str, Any]]:
 
 
 def _dependencies(pin: Pin, known: dict[str, Pin]) -> dict[str, Any]:
-    extras = ('extra == "daemon"', "extra == 'daemon'") if pin.name == "authd" else ()
+    extras = [f"extra == {quote}{extra}{quote}" for extra in _EXTRAS for quote in "\"'"] if pin.name == "authd" else ()
     needed = set()
     for requirement in metadata.requires(pin.name) or ():
         name = _REQUIREMENT.match(requirement)
@@ -148,11 +150,11 @@ def _dependencies(pin: Pin, known: dict[str, Pin]) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Write the bill of materials to the named file."""
-    if len(arguments) not in {1, 2}:
-        print("usage: python -m tools.release.sbom OUTPUT [PYZ]", file=sys.stderr)
+    if len(arguments) not in {2, 3}:
+        print("usage: python -m tools.release.sbom OUTPUT REQUIREMENTS [PYZ]", file=sys.stderr)
         return 2
     try:
-        content = document((ROOT / "requirements.txt").read_text("utf-8"), *map(Path, arguments[1:]))
+        content = document((ROOT / arguments[1]).read_text("utf-8"), *map(Path, arguments[2:]))
     except LookupError as error:
         print(f"sbom: {error}", file=sys.stderr)
         return 1

@@ -3,8 +3,8 @@
     python tools/release/try_image.py BASE WORK [CERTIFICATES]
 
 BASE is a root of the release that the Containerfile names, from `debootstrap --variant=minbase`. WORK is a new folder
-for the stages. Needs root. Knows the instructions of our Containerfile: FROM, RUN, COPY, ENV, WORKDIR, USER, ENTRYPOINT
-and CMD. CERTIFICATES is a PEM file for pip, if the index is behind a proxy with a CA of its own.
+for the stages. Needs root. Knows the instructions of our Containerfile: FROM, ARG, RUN, COPY, ENV, WORKDIR, USER,
+ENTRYPOINT and CMD. CERTIFICATES is a PEM file for pip, if the index is behind a proxy with a CA of its own.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _copy(words: list[str], stage: Stage, stages: dict[str, Stage]) -> None:
 
 def _configure(name: str, arguments: str, stage: Stage) -> None:
     match name:
-        case "ENV":
+        case "ENV" | "ARG":  # an argument has its default
             stage.environ |= dict(pair.split("=", 1) for pair in arguments.split())
         case "WORKDIR":
             stage.folder = arguments

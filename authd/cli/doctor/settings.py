@@ -16,6 +16,7 @@ from authd.config.load import load_settings
 from authd.config.settings import Loaded, Settings
 from authd.core.cooperative import finish
 from authd.core.errors import ConfigError, Problem
+from authd.daemon.tracing.tracing import require_packages
 from authd.partition_data import load_partitions
 from authd.state.atomic_file import read_regular
 from authd.state.certificate_store import StateFiles
@@ -59,6 +60,15 @@ def _findings(config: Path, check: str, loaded: Loaded) -> Iterator[Finding]:
         yield error("there is no mapping, so nobody can log in", f"add server.mapRoles to {config}")
     if "DynamicFile" in loaded.settings.backend_mode:
         yield _dynamic_file(loaded.settings)
+    if loaded.settings.tracing is not None:
+        yield from _tracing()
+
+
+def _tracing() -> Iterator[Finding]:
+    try:
+        require_packages()
+    except ConfigError as missing:
+        yield error(str(missing), "install the packages, or remove server.tracing")
 
 
 def _dynamic_file(settings: Settings) -> Finding:

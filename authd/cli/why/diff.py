@@ -143,7 +143,9 @@ def _given(outcome: Outcome) -> object:
 def _settings(old: Settings, new: Settings) -> list[dict[str, Any]]:
     before, after = _values(old), _values(new)
     return [
-        {"setting": name, "old": before[name], "new": after[name]} for name in before if before[name] != after[name]
+        {"setting": name, "old": before.get(name, ""), "new": after.get(name, "")}
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name, "") != after.get(name, "")
     ]
 
 
@@ -153,11 +155,18 @@ def _values(settings: Settings) -> dict[str, str]:
     for field in fields(settings):
         path, value = Settings.spelled(field.name), getattr(settings, field.name)
         values[path] = (values[path], value) if path in values else value  # two fields of reservedPrefixConfig
-    del values["server.sts"]
-    for field in fields(settings.sts):
-        path = Settings.spelled(f"sts_{field.name}").removeprefix("server.sts")
-        values[f"server.sts.{path[0].lower()}{path[1:]}".replace("Ttl", "TTL")] = getattr(settings.sts, field.name)
+    for section in ("sts", "tracing"):
+        values |= _section_values(section, values.pop(f"server.{section}"))
     return {path: _text(value) for path, value in values.items()}
+
+
+def _section_values(section: str, settings: Any) -> dict[str, Any]:
+    """Return the settings of a section by their paths, none if it is absent."""
+    values = {}
+    for field in fields(settings) if settings is not None else ():
+        path = Settings.spelled(f"{section}_{field.name}").removeprefix(f"server.{section}")
+        values[f"server.{section}.{path[0].lower()}{path[1:]}".replace("Ttl", "TTL")] = getattr(settings, field.name)
+    return values
 
 
 def _text(value: object) -> str:

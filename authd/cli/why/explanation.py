@@ -77,6 +77,7 @@ class Explanation:
         yield "access key", record.get("access_key_id", "")
         yield "signed at", record.get("signed_at", "")
         yield "STS", _call(record)
+        yield "trace", _trace(record)
         yield "settings now", _now(self.now)
         yield "next step", self.next_step
 
@@ -116,3 +117,8 @@ def _call(record: dict[str, Any]) -> str:
     host, request_id = record.get("sts_host", ""), record.get("sts_request_id", "")
     known = {"cache": "from the cache", "stale": "from the cache, since STS failed"}.get(str(record.get("source")), "")
     return ", ".join(part for part in (host, request_id and f"request ID {request_id}", known) if part)
+
+
+def _trace(record: dict[str, Any]) -> str:
+    trace, span = record.get("trace_id", ""), record.get("span_id", "")
+    return f"{trace}, span {span}" if trace else ""

@@ -17,6 +17,10 @@ _LOCAL_HOST = re.compile(rf"(?:{_LOCAL_LABEL}\.)*(?![0-9]+\Z){_LOCAL_LABEL}")
 _HOST = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
 _AUTHORITY = re.compile(r"(?:\[([0-9a-fA-F:.]{2,45})\]|([^\[\]:/@]{1,253})):([0-9]{1,5})")
 
+_COLLECTOR = re.compile(r"(https?)://([^/?#]{1,300}?)(:[0-9]{1,5})?((?:/[A-Za-z0-9._~-]+)*)/?")
+#: The path of traces at a collector. Source: OTLP specification, "OTLP/HTTP Request".
+_TRACES_PATH = "/v1/traces"
+
 #: A port to listen on. 0 leaves the choice to the system, which only tests need.
 port = integer(0, 65535)
 
@@ -90,3 +94,33 @@ def proxy(text: str) -> tuple[str, int]:
         return host_and_port(authority.removesuffix("/"))
     except InvalidValue:
         raise InvalidValue("must be http://host:port, such as http://proxy.example.com:3128") from None
+
+
+def collector_url(text: str) -> str:
+    """Read the URL of an OTLP collector. Returns it with the path of traces if it has no path."""
+    match = _COLLECTOR.fullmatch(text)
+    if "@" in text:
+        raise InvalidValue("must not hold a user name or password: put a header into headersFile")
+    try:
+        if match is None:
+            raise InvalidValue("shape")
+        scheme, name, number, path = match.groups()
+        host_and_port(f"{name}{number or ':443'}")
+    except InvalidValue:
+        raise InvalidValue("must be http://host:port or https://host:port, such as http://127.0.0.1:4318") from None
+    return f"{scheme}://{name.lower()}{number or ''}{path or _TRACES_PATH}"
+
+
+def is_plain(url: str) -> bool:
+    """Return whether a collector's URL is one of plain HTTP."""
+    return url.startswith("http:")
+
+
+def is_local(url: str) -> bool:
+    """Return whether a collector's URL leads to this machine's loopback, by its name or address."""
+    match = _COLLECTOR.fullmatch(url)
+    name = "" if match is None else match[2].strip("[]")
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

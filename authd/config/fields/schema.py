@@ -37,13 +37,14 @@ SERVER = _names(
     "generateKubeconfig", "kubeconfigPregenerated", "partition", "mapRoles", "mapUsers", "mapAccounts",
     "rolePatterns", "scrubbedAccounts", "backendMode", "dynamicBackendModePath", "reservedPrefixConfig",
     "requireClientCertificate", "audiences", "userExtra", "maxTokenLength", "startFromLastGood", "maxLockoutShare",
-    "auditLog", "auditLogMaxMegabytes", "sts", *SOURCE_OPTIONS, *EC2_OPTIONS,
+    "auditLog", "auditLogMaxMegabytes", "sts", "tracing", *SOURCE_OPTIONS, *EC2_OPTIONS,
 )  # fmt: skip
 
 STS = _names(
     "timeout", "concurrency", "callsPerSecond", "cacheTTL", "staleIfError", "caFile", "proxy", "extraRegions",
     "endpoints",
 )  # fmt: skip
+TRACING = _names("endpoint", "headersFile", "caFile", "sampleRatio")
 ENDPOINT = _names("host", "connect", "caFile", "signingRegion")
 ROLE = _names("roleARN", "sso", "username", "groups", "userId", "validFrom", "validUntil")
 USER = _names("userARN", "username", "groups", "userId", "validFrom", "validUntil")
@@ -56,6 +57,7 @@ _HOMES = MappingProxyType(
         "rolearn": "server.mapRoles",
         "sso": "server.mapRoles",
         "userarn": "server.mapUsers",
+        **dict.fromkeys(TRACING, "server.tracing"),
         **dict.fromkeys(STS, "server.sts"),
         **dict.fromkeys(SERVER, "server"),
         **dict.fromkeys(TOP, ""),

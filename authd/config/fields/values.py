@@ -104,6 +104,13 @@ def share(text: str) -> float | None:
     return float(text)
 
 
+def ratio(text: str) -> float:
+    """Read a number from 0 to 1."""
+    if not _SHARE.fullmatch(text):
+        raise InvalidValue("must be a number from 0 to 1, such as 0.1")
+    return float(text)
+
+
 def one_of(choices: Iterable[Choice]) -> Callable[[str], Choice]:
     """Return a reader of one of several words, such as an enumeration's."""
     by_word = {str(choice): choice for choice in choices}

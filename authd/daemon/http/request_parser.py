@@ -1,6 +1,6 @@
 """Requests off the wire, within bounds: framing is llhttp's (RFC 9112), without leniency.
 
-Nobody here reads headers but those that frame a request, so no others are kept.
+Only the headers that frame a request and `traceparent` are kept. Nothing reads any other.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ class IncomingRequest:
     """One request as it was read.
 
     `expects_continue` says that its client wants to be told before it sends the body, and `persistent` whether the
-    connection may outlive the answer.
+    connection may outlive the answer. `traceparent` is that header's value, None if there is none, empty if there are
+    several.
     """
 
-    __slots__ = ("body", "expects_continue", "method", "persistent", "target")
+    __slots__ = ("body", "expects_continue", "method", "persistent", "target", "traceparent")
 
     def __init__(
         self, method: bytes = b"", target: bytes = b"", body: bytes = b"", *, persistent: bool = False
@@ -41,6 +42,7 @@ class IncomingRequest:
         self.body = body
         self.expects_continue = False
         self.persistent = persistent
+        self.traceparent: bytes | None = None
 
 
 class RequestParser:
@@ -119,10 +121,10 @@ class RequestParser:
         self._head += len(name) + len(value) + _AROUND_HEADER
         if self._head > MAX_OVERHEAD:
             raise BadRequest(400, _LONG_HEAD)
-        if len(name) in _FRAMING_LENGTHS:
-            self._frame(name.lower(), value)
+        if len(name) in _READ_LENGTHS:
+            self._read(name.lower(), value)
 
-    def _frame(self, name: bytes, value: bytes) -> None:
+    def _read(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
             self._length = int(value)
         if name == b"transfer-encoding":
@@ -131,6 +133,8 @@ class RequestParser:
             self._chunked = True
         if name == b"expect":
             self._expects = value.lower() == b"100-continue"
+        if name == b"traceparent" and not self._head_complete:  # a field behind the last chunk comes too late
+            self.current.traceparent = value.strip(b" \t") if self.current.traceparent is None else b""
 
     def on_headers_complete(self) -> None:
         """Note that the head is complete."""
@@ -166,5 +170,5 @@ _TOO_LONG = "the body is too long"
 _LONG_HEAD = "the head is too long"
 _AROUND_HEADER = len(": \r\n")
 
-#: Headers that frame a request are told from most others by the length of their names.
-_FRAMING_LENGTHS = frozenset({len("content-length"), len("transfer-encoding"), len("expect")})
+#: The headers that are read are told from most others by the length of their names.
+_READ_LENGTHS = frozenset(map(len, ("content-length", "transfer-encoding", "expect", "traceparent")))

@@ -51,7 +51,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class BoundedRequest:
     """One request. The channel calls `process` once, which responds exactly once, at once or later.
 
-    `path` excludes the query.
+    `path` excludes the query. `traceparent` is the header's value, None if it is absent.
     """
 
     #: The longest body in bytes, and the only method of `path`.
@@ -63,6 +63,7 @@ class BoundedRequest:
         self.factory = channel.factory
         self.method, self.body = incoming.method, incoming.body
         self.path = incoming.target.partition(b"?")[0]
+        self.traceparent = incoming.traceparent
         self.answered = False
         self._persistent = incoming.persistent
 

@@ -134,6 +134,8 @@ class DecisionLog:
             f'"reference":"{decision.reference}","token":"{decision.token_digest[:12]}","sts_host":"{decision.host}",'
             f'"elapsed_ms":{round(elapsed * 1000, 3)},"status":{status}'
         )
+        if decision.trace is not None:
+            members += f',"trace_id":"{decision.trace.trace_id}","span_id":"{decision.trace.span_id}"'
         if decision.request is not None:
             members += self._signer_fields(decision.request, decision.identity)
         return members if decision.identity is None else members + self._identity_fields(decision, decision.identity)

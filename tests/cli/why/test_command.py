@@ -26,6 +26,8 @@ DENIED = {
     "arn": "arn:aws:sts::111122223333:assumed-role/Dev/alice",
     "canonical_arn": ROLE,
     "account": "111122223333",
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "span_id": "00f067aa0ba902b7",
 }
 ALLOWED = {
     **DENIED, "decision": "allowed", "reason": "allowed", "message": "", "reference": "00000001", "username": "dev",
@@ -55,6 +57,7 @@ def test_a_refused_login(log, settings, capsys):
     assert "decision      denied: identity_not_mapped, reference 3f9a01c2\n" in out
     assert "ARN           arn:aws:sts::111122223333:assumed-role/Dev/alice\n" in out
     assert "STS           sts.us-east-1.amazonaws.com, request ID f00-1\n" in out
+    assert "trace         4bf92f3577b34da6a3ce929d0e0e4736, span 00f067aa0ba902b7\n" in out
     assert "settings now  no mapping matches: there are no mappings at all\n" in out
     assert f'  mapRoles:\n  - roleARN: {ROLE}\n    username: "Dev:{{{{SessionName}}}}"\n    groups: []' in out
 

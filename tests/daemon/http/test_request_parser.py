@@ -121,6 +121,31 @@ def test_leave_is_asked_for_before_the_body() -> None:
     assert refusal(head(b"Expect: 100-continue", b"Content-Length: 500"))[0] == 413
 
 
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [
+        ([], None),
+        ([b"Traceparent: 00-a"], b"00-a"),
+        ([b"TRACEPARENT: \t 00-a \t"], b"00-a"),
+        ([b"traceparent:"], b""),
+        ([b"traceparent: 00-a", b"traceparent: 00-a"], b""),
+        ([b"traceparent:", b"traceparent: 00-a"], b""),
+        ([b"traceparent: a", b"traceparent: b", b"Traceparent: c"], b""),
+        ([b"x-tracepare: 00-a", b"tracestate: 00-a"], None),
+    ],
+)
+def test_traceparent_is_kept(headers: list[bytes], kept: bytes | None) -> None:
+    """The header's value is kept without the blanks around it. A repeated header counts as an empty one."""
+    reader = reader_of(head(*headers) + head())
+    assert [request.traceparent for request in reader.complete] == [kept, None]
+
+
+def test_traceparent_behind_the_body_is_too_late() -> None:
+    """A trailer field is no header."""
+    reader = reader_of(head(b"Transfer-Encoding: chunked") + b"1\r\na\r\n0\r\ntraceparent: 00-a\r\n\r\n")
+    assert [request.traceparent for request in reader.complete] == [None]
+
+
 def test_a_reader_that_is_closed_is_gone_at_once() -> None:
     """Reader and parser refer to each other until `close`. After it no garbage collection is needed."""
     gc.disable()

@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason
 from authd.core.kubernetes_user import KubernetesUser
+from authd.core.trace_context import TraceContext
 from authd.daemon.telemetry.audit_log import AuditLog
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.metrics import Metrics
@@ -134,13 +135,18 @@ def test_each_record_fits_the_schema(path: Path) -> None:
     )  # fmt: skip
     unmapped = decision(DenialReason.IDENTITY_NOT_MAPPED, "no", identity())._replace(request=presigned())
     mismatch = decision(DenialReason.SIGNATURE_MISMATCH)._replace(request=presigned())
+    traced = allowed._replace(trace=TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", sampled=False))
     foreign = [decision(DenialReason.FOREIGN_TOKEN)] * 150
-    written = records(AuditLog(path, 1_000_000), path, allowed, unmapped, mismatch, *foreign)
+    written = records(AuditLog(path, 1_000_000), path, allowed, unmapped, mismatch, traced, *foreign)
     validator = jsonschema.Draft202012Validator(SCHEMA)
     for record in written:
         validator.validate(record)
     assert {record["decision"] for record in written} == {"allowed", "denied", "omitted"}
     assert validator.is_valid({**written[0], "token_text": "x"}) is False
+    assert (written[3]["trace_id"], written[3]["span_id"]) == ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+    assert validator.is_valid({**written[3], "trace_id": "0" * 32}) is False
+    del written[3]["span_id"]
+    assert validator.is_valid(written[3]) is False
 
 
 def test_a_scrubbed_account_is_in_no_record(path: Path) -> None:

@@ -15,6 +15,7 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
 from authd.core.kubernetes_user import KubernetesUser
+from authd.core.trace_context import TraceContext
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.log_output import log_observer
 from authd.daemon.telemetry.metrics import Metrics
@@ -32,6 +33,9 @@ WITH_IDENTITY = (
     *EVERY_RECORD, "source", "sts_request_id", "arn", "canonical_arn", "account", "principal_id", "uid", "rule",
 )  # fmt: skip
 ALLOWED_RECORD = (*WITH_IDENTITY, "access_key_id", "signed_at", "username", "groups")
+
+TRACED = ("trace_id", "span_id")
+TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", sampled=True)
 
 
 class Audited:
@@ -117,8 +121,10 @@ def test_an_accepted_token_has_a_full_record(audited: Audited) -> None:
         (decision(DenialReason.IDENTITY_NOT_MAPPED, "no", identity()), 200, WITH_IDENTITY),
         (decision(DenialReason.MALFORMED_TOKEN, "no"), 200, EVERY_RECORD),
         (decision(UnavailableReason.STS_TIMEOUT, "later"), 504, EVERY_RECORD),
+        (accepted()._replace(trace=TRACE), 200, (*ALLOWED_RECORD, *TRACED)),
+        (decision(DenialReason.FOREIGN_TOKEN)._replace(trace=TRACE), 200, (*EVERY_RECORD, *TRACED)),
     ],
-    ids=["allowed", "denied with an identity", "denied without one", "unavailable"],
+    ids=["allowed", "denied with an identity", "denied without one", "unavailable", "traced", "traced denial"],
 )
 def test_the_fields_of_a_decision_are_fixed(
     audited: Audited, decided: Decision, status: int, fields: tuple[str, ...]
@@ -127,6 +133,13 @@ def test_the_fields_of_a_decision_are_fixed(
     line, _ = audited.lines(decided, status=status)
     assert sorted(line) == sorted(fields)
     assert line["logger"] == "authd.decisions"
+
+
+def test_the_trace_is_that_of_the_request(audited: Audited) -> None:
+    """The IDs of the trace and its span are fields of the line, in JSON and as text."""
+    line, text = audited.lines(accepted()._replace(trace=TRACE))
+    assert (line["trace_id"], line["span_id"]) == TRACE[:2]
+    assert f"trace_id={TRACE.trace_id} span_id={TRACE.span_id}" in text
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,12 @@ class WebhookClient:
             self._connection.close()
         return answer
 
-    def request(self, method: str, target: str, body: bytes | None = None) -> Answer:
-        """Send any request."""
+    def request(
+        self, method: str, target: str, body: bytes | None = None, more: dict[str, str] | None = None
+    ) -> Answer:
+        """Send any request, with more headers."""
         headers = {"User-Agent": "Go-http-client/1.1", "Accept": "application/json, */*", "Accept-Encoding": "gzip"}
+        headers |= more or {}
         if body is not None:
             headers["Content-Type"] = "application/json"
         self._connection.request(method, target, body, headers)

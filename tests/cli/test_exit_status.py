@@ -1,0 +1,61 @@
+"""Usage errors end with 2 under every command and name, as docs/commands.md says."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from authd.cli.commands import COMMANDS
+from authd.daemon.command_line.program_name import ALIASES
+from tests.integration.rig.minting import bare_environment, script
+
+WRONG = "--no-such-option"
+
+
+def run(folder, *command):
+    """Run a program without settings, and return its status and standard error."""
+    ended = subprocess.run(
+        command, env=bare_environment(folder), capture_output=True, text=True, timeout=60, check=False, cwd=folder
+    )
+    assert "Traceback" not in ended.stderr + ended.stdout
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_wrong_option(name, tmp_path):
+    """Every command ends with 2 for an unknown option, and with 1 under the names of the other program."""
+    status, said = run(tmp_path, script("authd"), name, WRONG)
+    assert (status, said.count("\n") > 0) == (2, True)
+
+
+@pytest.mark.parametrize("alias", [program.name for program in ALIASES])
+@pytest.mark.parametrize(
+    "arguments", [(), (WRONG,), ("nonsense",), ("server", WRONG), ("token", WRONG), ("verify", WRONG)]
+)
+def test_under_an_old_name(alias, arguments, tmp_path):
+    """A usage error has the other program's status under its names."""
+    (tmp_path / alias).symlink_to(script("authd"))
+    assert run(tmp_path, str(tmp_path / alias), *arguments)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(WRONG,), ("--config",), ("--log-format=x",), ("nonsense",), ("-x",), ("--kubeconfig-pregenerated=maybe",)],
+)
+def test_under_twistd(arguments, tmp_path):
+    """`twistd authd` names the fault in one line, the next step in another, and ends with 2, as `authd server` does."""
+    status, said = run(tmp_path, script("twistd"), "--nodaemon", "--pidfile=", "authd", *arguments)
+    fault, next_step = said.splitlines()
+    assert (status, next_step) == (2, "Try `authd server --help`.")
+    assert fault.startswith("authd: ")
+    status, said = run(tmp_path, script("authd"), "server", *arguments)
+    assert (status, said.splitlines()) == (2, [f"{fault}; see authd server --help"])
+
+
+@pytest.mark.parametrize("arguments", [(WRONG,), ("nonsense",), ("-i",), ()])
+def test_authd_token(arguments, tmp_path):
+    """The plugin names the fault in one line, and ends with 2."""
+    status, said = run(tmp_path, script("authd-token"), *arguments)
+    assert (status, len(said.splitlines())) == (2, 1)
+    assert said.startswith("authd-token: ")

@@ -1,0 +1,20 @@
+"""Run `twistd` with the other arguments, and write the names of all imported modules to the first one's file at the end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.scripts.twistd import run
+
+
+def main() -> None:
+    """Be twistd."""
+    path = Path(sys.argv.pop(1))
+    reactor.addSystemEventTrigger("after", "shutdown", lambda: path.write_text("\n".join(sys.modules)))
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -78,8 +78,10 @@ class Reports:
         self._add(reason, mapping, message, "")
 
     def stop(self) -> None:
-        """Send no more."""
+        """Send no more, and forget what waits."""
         self._stopped = True
+        self._waiting.clear()
+        self._warned.clear()
         if self._running is not None:
             self._running.cancel()
 

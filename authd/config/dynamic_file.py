@@ -11,7 +11,7 @@ from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import Broken, MappingNode, Node, Scalar, is_absent, shown
 from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
-from authd.config.rules.entries import EntryReader, items_of, read_accounts, user_id_of
+from authd.config.rules.entries import EntryReader, items_of, reading_accounts, user_id_of
 from authd.core.mapping.rules import Rule, TimedRule
 from authd.core.mapping.table import MappingTable, building_table
 from authd.core.mapping.user_ids import IdentifiedRule, UserIDTable, parse_user_id, timetable_by_id
@@ -58,7 +58,7 @@ def reading_dynamic_file(
                 rules += [rule] if rule is not None else []
             if count % _RULES_PER_STEP == 0:
                 yield
-    accounts = read_accounts(members.get("mapaccounts"), problems)
+    accounts = yield from reading_accounts(members.get("mapaccounts"), problems)
     problems.raise_errors()
     if strict:
         return UserIDTable(

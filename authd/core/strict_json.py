@@ -1,4 +1,4 @@
-"""Strict JSON: one object in UTF-8, of bounded size, without duplicate keys or NaN.
+"""Strict JSON: an object in UTF-8, of bounded size, without duplicate keys or NaN.
 
 Source: RFC 8259. If it leaves a choice to the parser (section 4, duplicate names), this parser refuses.
 """
@@ -39,6 +39,20 @@ def parse_object(body: bytes, limit: int) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InvalidJson("not a JSON object")
     return value
+
+
+def decode_value(text: str, place: int) -> tuple[object, int]:
+    """Parse the value that begins at a place of a text, and return it with the place behind it.
+
+    Raises `InvalidJson` as `parse_object` does, apart from bounds: the caller has bounded the text.
+    """
+    try:
+        value, end = _DECODER.raw_decode(text, place)
+        if text.find("\\u", place, end) >= 0:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails for an escaped lone surrogate
+    except (ValueError, RecursionError):
+        raise InvalidJson("not strict JSON in UTF-8") from None
+    return value, end
 
 
 def _nests_deeper(value: object) -> bool:

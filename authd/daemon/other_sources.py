@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,16 @@ def other_sources(
         from authd.sources.source_set import SourceSet
 
         path = Path(settings.dynamic_backend_mode_path).absolute()
+        _import_sources()
         return (SourceSet(reactor, path, make=lambda name: makers[name]() if name in makers else None, **shared),)
     return tuple(makers[name]() for name in settings.backend_mode if name in makers)
+
+
+def _import_sources() -> None:
+    """Import every source: at run time that would hold up the reviews for 30 ms."""
+    for module in ("dynamic_file", "cluster.eks_configmap", "cluster.crd"):
+        import_module(f"authd.sources.{module}")
+    import_module("authd.daemon.net.api_tls")
 
 
 def _reloaded(reloaded: Callable[[str], None], count: Callable[[str], None], result: str) -> None:
@@ -72,7 +81,8 @@ def _dynamic_file(reactor: Any, settings: Settings, more: dict[str, Any]) -> Sou
     if not settings.dynamic_file_path:
         message = "it is missing: the source DynamicFile reads its mappings from there"
         raise ConfigError((Problem(file="server.dynamicFilePath", line=0, column=0, message=message),))
-    return DynamicFile(reactor, Path(settings.dynamic_file_path).absolute(), **more)
+    path = Path(settings.dynamic_file_path).absolute()
+    return DynamicFile(reactor, path, at_once=not reactor.running, **more)  # a daemon that serves must not stall
 
 
 def _eks_configmap(reactor: Any, settings: Settings, more: dict[str, Any]) -> Source:

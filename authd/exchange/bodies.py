@@ -10,7 +10,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from authd.exchange.errors import BadAnswer, Unreachable
+from authd.exchange.errors import TooLong, Unreachable
 
 
 class BodyReceiver(Protocol):
@@ -48,10 +48,10 @@ class Collector:
         self._parts: list[bytes] = []
 
     def receive(self, data: bytes) -> None:
-        """Take a part; raises `BadAnswer` beyond the limit."""
+        """Take a part; raises `TooLong` beyond the limit."""
         self._size += len(data)
         if self._size > self._limit:
-            raise BadAnswer(f"the response is longer than {self._limit} bytes")
+            raise TooLong(f"the response is longer than {self._limit} bytes")
         self._parts.append(data)
 
     @property

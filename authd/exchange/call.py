@@ -64,7 +64,7 @@ async def send(
 
 
 async def collect(response: IResponse, limit: int) -> bytes:
-    """Return the whole body. Raises `BadAnswer` if it has more than `limit` bytes."""
+    """Return the whole body. Raises `TooLong` if it has more than `limit` bytes."""
     collector = Collector(limit)
     body = BodyReceiver(collector.receive)
     response.deliverBody(body)

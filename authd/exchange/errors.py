@@ -22,3 +22,7 @@ class TimedOut(Unreachable):
 
 class BadAnswer(ExchangeError):
     """The response isn't one that such a server sends."""
+
+
+class TooLong(BadAnswer):
+    """The response is longer than it may be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -13,19 +14,23 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
+from authd.core.strict_json import InvalidJson, decode_value
 from authd.exchange.agent import Exchange
 from authd.exchange.bodies import BodyReceiver, SilenceTimer
 from authd.exchange.call import collect, exchanging, send, within
 from authd.exchange.errors import BadAnswer
 from authd.kubernetes.access import ClusterAccess
 from authd.kubernetes.errors import StatusError
-from authd.kubernetes.status import status_error
+from authd.kubernetes.status import error_of_status, status_error
 
 JSONObject = dict[str, Any]
 
 #: A page of a list, or one object. etcd takes objects of 1.5 MiB by default.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
+_JSON = re.compile(rb"\s*application/(?:[a-z.-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
+_MAX_SHOWN = 100
+_SPACE = " \t\r\n"
 _SERVER = "the API server"
 
 
@@ -41,7 +46,7 @@ class APIClient:
     """Talks to one API server; `timeout` is in seconds, for everything but a stream's body."""
 
     def __init__(self, reactor: Any, access: ClusterAccess, connector: Connector, *, timeout: float = 15.0) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
         self._connector = connector
         self._timeout = timeout
         self.access = access
@@ -57,9 +62,14 @@ class APIClient:
     ) -> JSONObject:
         """Send a request and return the object of the response; raises `ExchangeError` or `ConfigError`."""
         sent = None if body is None else json.dumps(body).encode()
-        call = Deferred.fromCoroutine(self._call(method, _target(path, query), sent, content_type))
-        answer: JSONObject = await within(self._reactor, self._timeout, call)
+        answer = parse_object(await self._whole(method, _target(path, query), sent, content_type))
+        if answer.get("kind") == "Status" and answer.get("status") != "Success":
+            raise error_of_status(answer)
         return answer
+
+    async def fetch(self, path: str, query: Mapping[str, str]) -> bytes:
+        """Send a GET and return the response's body, which is JSON; raises `ExchangeError` or `ConfigError`."""
+        return await self._whole("GET", _target(path, query), None, "")
 
     async def stream(
         self,
@@ -75,11 +85,10 @@ class APIClient:
         `opened` is called once the server has agreed. Raises `ExchangeError`, also if nothing arrives for `silence`
         seconds. What `receive` raises ends the stream.
         """
-        async with exchanging(self._reactor, self._connector.endpoint(self.access), _SERVER) as exchange:
+        async with exchanging(self.reactor, self._connector.endpoint(self.access), _SERVER) as exchange:
             request = Deferred.fromCoroutine(self._send(exchange, "GET", _target(path, query), None, ""))
-            response = await within(self._reactor, self._timeout, request)
-            if response.code != HTTPStatus.OK:
-                raise await self._refusal(response)
+            response = await within(self.reactor, self._timeout, request)
+            await self._check(response, HTTPStatus.OK)
             opened()
             await self._deliver(response, receive, silence)
 
@@ -89,19 +98,31 @@ class APIClient:
             receive(data)
 
         body = BodyReceiver(heard)
-        timer = SilenceTimer(self._reactor, silence, body)
+        timer = SilenceTimer(self.reactor, silence, body)
         try:
             response.deliverBody(body)
             await body.ended
         finally:
             timer.stop()
 
-    async def _call(self, method: str, target: str, body: bytes | None, content_type: str) -> JSONObject:
-        async with exchanging(self._reactor, self._connector.endpoint(self.access), _SERVER) as exchange:
+    async def _whole(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
+        call = Deferred.fromCoroutine(self._call(method, target, body, content_type))
+        answer: bytes = await within(self.reactor, self._timeout, call)
+        return answer
+
+    async def _call(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
+        async with exchanging(self.reactor, self._connector.endpoint(self.access), _SERVER) as exchange:
             response = await self._send(exchange, method, target, body, content_type)
-            if response.code not in {HTTPStatus.OK, HTTPStatus.CREATED}:
-                raise await self._refusal(response)
-            return parse_object(await collect(response, MAX_BODY_BYTES))
+            await self._check(response, HTTPStatus.OK, HTTPStatus.CREATED)
+            return await collect(response, MAX_BODY_BYTES)
+
+    async def _check(self, response: IResponse, *successes: int) -> None:
+        if response.code not in successes:
+            raise await self._refusal(response)
+        types = response.headers.getRawHeaders(b"content-type") or []
+        if types and not _JSON.match(types[-1]):
+            kind = types[-1][:_MAX_SHOWN].decode("ascii", "replace")
+            raise BadAnswer(f"the API server sent {kind!r} in place of JSON: is it another server, or a proxy?")
 
     async def _send(
         self, exchange: Exchange, method: str, target: str, body: bytes | None, content_type: str
@@ -112,14 +133,14 @@ class APIClient:
         token = self._token()
         if token:
             headers.addRawHeader(b"Authorization", b"Bearer " + token)
-        return await send(self._reactor, exchange, method, self.access.url + target, headers, body=body)
+        return await send(self.reactor, exchange, method, self.access.url + target, headers, body=body)
 
     def _token(self) -> bytes:
         return self.access.token.read().strip() if self.access.token is not None else b""
 
     async def _refusal(self, response: IResponse) -> StatusError:
         reading = Deferred.fromCoroutine(collect(response, _MAX_ERROR_BYTES))
-        body = await within(self._reactor, self._timeout, reading)
+        body = await within(self.reactor, self._timeout, reading)
         retry_after = (response.headers.getRawHeaders(b"retry-after") or [b""])[0]
         return status_error(response.code, body, retry_after, self._token())
 
@@ -127,8 +148,11 @@ class APIClient:
 def parse_object(text: bytes) -> JSONObject:
     """Read one JSON object; raises `BadAnswer`."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        decoded = text.decode("utf-8").strip(_SPACE)
+        value, end = decode_value(decoded, 0)
+        if end != len(decoded):
+            raise InvalidJson("there is more than one value")
+    except ValueError:
         raise BadAnswer("the API server's answer is not JSON") from None
     if not isinstance(value, dict):
         raise BadAnswer("the API server's answer is not a JSON object")

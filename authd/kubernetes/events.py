@@ -5,6 +5,7 @@ Source: Kubernetes, "Efficient detection of changes" and "Watch bookmarks".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,6 +16,9 @@ from authd.kubernetes.status import error_of_status
 
 #: etcd takes objects of 1.5 MiB by default; as JSON they can be longer.
 MAX_EVENT_BYTES = 8 * 1024 * 1024
+#: It is sent back in the next request.
+_VERSION = re.compile(r"[!-~]{1,128}")
+_NUMBER = re.compile(r"[1-9][0-9]*")
 
 
 class EventType(StrEnum):
@@ -56,6 +60,11 @@ class EventDecoder:
                 yield _event(whole)
         self._keep(rest)
 
+    def end(self) -> None:
+        """Take the end of the stream; raises `BadAnswer` if it is within an event."""
+        if self._parts:
+            raise BadAnswer("the API server's watch ended within an event")
+
     def _keep(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > self._limit:
@@ -78,6 +87,15 @@ def version_of(content: JSONObject) -> str:
     """Return an object's or list's resourceVersion; raises `BadAnswer` if it has none."""
     metadata = content.get("metadata")
     version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
-    if not isinstance(version, str) or not version:
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise BadAnswer("an object has no resourceVersion")
     return version
+
+
+def is_older(version: str, than: str) -> bool:
+    """Tell whether a resourceVersion is older than another one. Only decimal numbers are compared.
+
+    Source: Kubernetes API concepts, "Resource versions": they are numbers that grow.
+    """
+    comparable = _NUMBER.fullmatch(version) and _NUMBER.fullmatch(than)
+    return bool(comparable) and (len(version), version) < (len(than), than)

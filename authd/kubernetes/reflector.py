@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from authd.core.errors import ConfigError
@@ -17,33 +15,21 @@ from authd.exchange.errors import BadAnswer, ExchangeError
 from authd.kubernetes.backoff import Backoff
 from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.errors import StatusError
-from authd.kubernetes.events import EventDecoder, EventType, version_of
+from authd.kubernetes.events import Event, EventDecoder, EventType, is_older
+from authd.kubernetes.listing import Listing, Resource
 
 _log = Logger(namespace="authd.kubernetes")
 
-#: Objects per page. One page takes some milliseconds to read, in one turn of the reactor.
-PAGE_SIZE = 250
-#: More than any cluster has: a lying server must not fill the memory.
-MAX_OBJECTS = 100_000
 #: The server ends a watch after this many seconds, up to twice as many, so that daemons don't return in step.
 _WATCH_SECONDS = 240
 #: Servers send a bookmark about every minute.
 SILENCE_SECONDS = 150.0
+#: Between two probes.
+PROBE_SECONDS = 30.0
 #: A watch that lasted this long was a good one.
 _GOOD_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """A kind of objects: the path of its collection, and the one object's name if only that is wanted."""
-
-    path: str
-    name: str = ""
-
-    @property
-    def selector(self) -> dict[str, str]:
-        """The query that selects the object; RBAC with resourceNames allows list and watch only with it."""
-        return {"fieldSelector": f"metadata.name={self.name}"} if self.name else {}
+#: So many watches in a row may end at once without an event. After that the objects are listed again.
+_MOST_FUTILE = 3
 
 
 class Cache(Protocol):
@@ -52,9 +38,8 @@ class Cache(Protocol):
     def begin_list(self) -> None:
         """Begin a new list."""
 
-    def add_listed(self, content: JSONObject, /) -> int:
+    def add_listed(self, content: JSONObject, /) -> None:
         """Take an object of the list."""
-        ...
 
     def end_list(self) -> None:
         """Put the list in force."""
@@ -92,21 +77,33 @@ class Reflector:
         self._silence = silence
         self._backoff = backoff or Backoff(random.random)
         self._version = ""
+        self._seen = ""  # the newest version, also after an error
+        self._futile = 0  # watches in a row that ended at once
+        self._expired = 0  # lists and watches in a row that were too old
         self._running: Deferred[None] | None = None
+        self._probes = LoopingCall(self._begin_probe)
+        self._probes.clock = reactor
+        self._probing: Deferred[None] | None = None
         self._stopped = False
+        self._fault = ""  # of list and watch
+        self._doubt = ""  # of the last probe
         self.problem = ""
         self.synced = False
 
     def start(self) -> None:
         """Begin."""
+        self._probes.start(PROBE_SECONDS, now=False)
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
     def stop(self) -> None:
         """End, with the connection."""
         self._stopped = True
-        if self._running is not None:
-            self._running.cancel()
+        if self._probes.running:
+            self._probes.stop()
+        for work in (self._running, self._probing):
+            if work is not None:
+                work.cancel()
 
     async def _run(self) -> None:
         while True:
@@ -125,9 +122,10 @@ class Reflector:
                 await self._list()
             await self._watch()
         except StatusError as error:
+            self._expired = self._expired + 1 if error.is_expired else 0
             if error.is_expired:
-                self._version = ""  # nothing is wrong: the history that we stopped at is gone
-            else:
+                self._version = ""  # nothing is wrong at first: the history that we stopped at is gone
+            if not 0 < self._expired < _MOST_FUTILE:
                 self._report(str(error))
             return error.retry_after
         except (ExchangeError, ConfigError) as error:
@@ -145,53 +143,21 @@ class Reflector:
         return 0.0
 
     async def _list(self) -> None:
-        gc.disable()  # full collections among thousands of new objects would stall the reactor
-        try:
-            await self._list_all()
-            gc.freeze()  # the objects stay until they change, so no collection needs to walk them
-        finally:
-            gc.enable()
-
-    async def _list_all(self) -> None:
         self._cache.begin_list()
-        token = ""
-        while True:
-            page = await self._client.call("GET", self._resource.path, self._page_query(token))
-            items = page.get("items")
-            version = version_of(page)
-            for item in items if isinstance(items, list) else ():
-                self._take_listed(item)
-            earlier, token = token, page["metadata"].get("continue") or ""
-            if not token:
-                break
-            if token == earlier or not items or not isinstance(token, str):
-                raise BadAnswer("the API server's list has no end")
+        version = await Listing(self._client, self._resource, self._cache.add_listed).read()
+        if is_older(version, self._seen):
+            _log.warn("{path}: the API server's history went back, as after a restore", path=self._resource.path)
         self._cache.end_list()
-        self._version = version
+        self._version = self._seen = version
         self.synced = True
-        self._report("")
-
-    def _take_listed(self, item: object) -> None:
-        if not isinstance(item, dict):
-            raise BadAnswer("the API server's list has something that is no object")
-        if self._cache.add_listed(item) > MAX_OBJECTS:
-            raise BadAnswer(f"the API server's list has more than {MAX_OBJECTS} objects")
-
-    def _page_query(self, token: str) -> dict[str, str]:
-        query = {**self._resource.selector, "limit": str(PAGE_SIZE)}
-        return {**query, "continue": token} if token else query
+        self._follows()
 
     async def _watch(self) -> None:
-        decoder = EventDecoder()
+        decoder, begun, before = EventDecoder(), self._reactor.seconds(), self._version
 
         def receive(data: bytes) -> None:
             for event in decoder.feed(data):
-                if event.type is EventType.DELETED:
-                    self._cache.remove(event.object)
-                elif event.type is not EventType.BOOKMARK:
-                    self._cache.put(event.object)
-                self._version = event.version
-                self._backoff.reset()
+                self._take(event)
 
         query = {
             **self._resource.selector,
@@ -200,11 +166,61 @@ class Reflector:
             "resourceVersion": self._version,
             "timeoutSeconds": str(int(_WATCH_SECONDS * (1 + random.random()))),  # it is only jitter
         }
-        await self._client.stream(
-            self._resource.path, query, receive, opened=lambda: self._report(""), silence=self._silence
-        )
+        await self._client.stream(self._resource.path, query, receive, opened=self._follows, silence=self._silence)
+        decoder.end()
+        at_once = self._version == before and self._reactor.seconds() - begun < _GOOD_SECONDS
+        self._futile = self._futile + 1 if at_once else 0
+        if self._futile >= _MOST_FUTILE:
+            raise BadAnswer("the API server ends each watch at once")
 
-    def _report(self, problem: str) -> None:
+    def _take(self, event: Event) -> None:
+        self._backoff.reset()
+        self._futile = 0
+        self._follows()
+        self._resource.check_kind(event.object)
+        late = is_older(event.version, self._version)
+        if event.type is EventType.DELETED:  # old servers send the version before the deletion
+            self._resource.check(event.object)
+            self._cache.remove(event.object)
+        elif late:
+            raise BadAnswer("the API server's events are out of order")
+        elif event.type is not EventType.BOOKMARK:
+            self._resource.check(event.object)
+            self._cache.put(event.object)
+        if not late:
+            self._version = self._seen = event.version
+
+    def _begin_probe(self) -> Deferred[None]:
+        self._probing = Deferred.fromCoroutine(self._probe())
+        return self._probing
+
+    async def _probe(self) -> None:
+        """Ask for one object beside the watch, which shows neither a hanging etcd nor credentials that were revoked."""
+        if not self.synced or self._fault:
+            return
+        doubt = ""
+        try:
+            await self._client.fetch(self._resource.path, {**self._resource.selector, "limit": "1"})
+        except (ExchangeError, ConfigError) as error:
+            doubt = str(error)
+        except Exception as error:  # it must not end the probes, and a cancelled connection has errors of its own
+            doubt = f"internal error ({type(error).__name__})"
+        self._doubt = doubt
+        self._publish()
+
+    def _follows(self) -> None:
+        self._expired = 0
+        if self._futile < _MOST_FUTILE:
+            self._report("")
+
+    def _report(self, fault: str) -> None:
+        self._fault = fault
+        if fault:
+            self._doubt = ""  # it is of a connection that was thought good
+        self._publish()
+
+    def _publish(self) -> None:
+        problem = self._fault or self._doubt
         if problem != self.problem and not self._stopped:
             self.problem = problem
             if problem:

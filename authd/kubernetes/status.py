@@ -6,7 +6,9 @@ Source: Kubernetes API conventions, "Response Status Kind".
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
+from authd.exchange.errors import BadAnswer
 from authd.kubernetes.errors import StatusError
 
 _MAX_MESSAGE = 300
@@ -33,6 +35,18 @@ def error_of_status(status: object, code: int = 0, retry_after: float = 0.0, tok
     if token and token.decode("ascii", "replace") in message:
         message = ""
     return StatusError(code, _text(members.get("reason")), message, retry_after)
+
+
+def check_kind(content: Mapping[str, object], kind: str, suffix: str = "") -> None:
+    """Raise `StatusError` for a refusal under a successful HTTP status, and `BadAnswer` for another kind of object.
+
+    API servers leave the kind of a list's items out.
+    """
+    given = content.get("kind", "")
+    if given == "Status" and content.get("status") != "Success":
+        raise error_of_status(content)
+    if given not in ("", suffix, f"{kind}{suffix}"):  # it may be no text, and have no hash
+        raise BadAnswer(f"the API server sent a {_text(given) or 'thing'} in place of a {kind}{suffix}")
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Generator
 from hashlib import sha256
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 
 from authd.config.document.decoding import MAX_BYTES
 from authd.core.errors import ConfigError, Problem
+from authd.sources.young_garbage import collecting_young
 
 _log = Logger(namespace="authd.reload")
 
@@ -85,12 +85,11 @@ class ChangedFile:
         if again(digest) or digest != self._digest:
             self._digest = digest
             self._loading = True
-            gc.disable()  # a full collection among thousands of new rules would stall the reactor
-            self._cooperator.cooperate(self._load(content)).whenDone().addBoth(self._finished, again)
+            loading = collecting_young(self._load(content))
+            self._cooperator.cooperate(loading).whenDone().addBoth(self._finished, again)
 
     def _finished(self, result: Any, again: Callable[[str], bool]) -> None:
         self._loading = False
-        gc.enable()
         if isinstance(result, Failure):
             _log.failure("reloading failed; the mappings in force stay", failure=result)
         if self._again:

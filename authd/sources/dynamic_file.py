@@ -20,7 +20,10 @@ from authd.sources.publisher import Content, Publisher
 
 
 class DynamicFile:
-    """Follows the file. A broken, empty or deleted file changes no mapping."""
+    """Follows the file. A broken, empty or deleted file changes no mapping.
+
+    `at_once` has `start` load the file before it returns, which holds up the reviews of a daemon that serves already.
+    """
 
     name = "DynamicFile"
 
@@ -33,8 +36,10 @@ class DynamicFile:
         cooperator: Cooperator,
         partitions: Iterable[str],
         reloaded: Callable[[str], None] = lambda _: None,
+        at_once: bool = True,
     ) -> None:
         self._path = path
+        self._at_once = at_once
         self._in_force = in_force
         self._partitions = tuple(partitions)
         self._content = b""
@@ -50,7 +55,14 @@ class DynamicFile:
         return self._publisher.problems
 
     def start(self) -> None:
-        """Read the file for the first time, at once, and watch it."""
+        """Load the file for the first time, and watch it."""
+        if self._at_once:
+            self._load()
+        else:
+            self._file.check()
+        self._watcher.start()
+
+    def _load(self) -> None:
         try:
             self._content = self._read()
             content = finish(self._build())
@@ -60,7 +72,6 @@ class DynamicFile:
             self._file.loaded(self._content)
             self._in_force.replace_at_once(self.name, content.table)
             self._publisher.published = True
-        self._watcher.start()
 
     def check(self) -> None:
         """Load the file if it has changed."""
@@ -69,6 +80,7 @@ class DynamicFile:
     def stop(self) -> None:
         """Stop watching the file."""
         self._watcher.stop()
+        self._content = b""
 
     def _read(self) -> bytes:
         return read_bounded(self._path, "the dynamic file")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from authd.core.errors import ConfigError, Problem
 from authd.core.mapping.table import MappingTable
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import LockedOut
+from authd.sources.young_garbage import collecting_young, keep_first_table
 
 _log = Logger(namespace="authd.reload")
 
@@ -61,8 +61,7 @@ class Publisher:
             self._again = True
             return
         self._building = True
-        gc.disable()  # a full collection among thousands of new rules would stall the reactor
-        self._cooperator.cooperate(self.publishing()).whenDone().addBoth(self._finished)
+        self._cooperator.cooperate(collecting_young(self.publishing())).whenDone().addBoth(self._finished)
 
     def broken(self, problems: tuple[Problem, ...]) -> None:
         """Note why the table in force stays."""
@@ -103,8 +102,10 @@ class Publisher:
         self._publish(content)
 
     def _publish(self, content: Content) -> None:
-        self.published = True
         self._note(content)
+        if not self.published:
+            self.published = True
+            keep_first_table()
 
     def _note(self, content: Content) -> None:
         for problem in content.errors:
@@ -122,7 +123,6 @@ class Publisher:
 
     def _finished(self, result: object) -> None:
         self._building = False
-        gc.enable()
         if isinstance(result, Failure):
             _log.failure("{source} failed; the mappings in force stay", failure=result, source=self._source)
         if self._again:

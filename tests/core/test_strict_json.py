@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authd.core.strict_json import InvalidJson, parse_object
+from authd.core.strict_json import InvalidJson, decode_value, parse_object
 
 NOT_STRICT = "not strict JSON in UTF-8"
 
@@ -147,3 +147,27 @@ def test_nothing_but_invalid_json_is_ever_raised(body, limit):
         return
     assert len(body) <= limit
     json.dumps(value, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(("text", "place", "value", "end"), [
+    ('{"a":1}', 0, {"a": 1}, 7),
+    ('[{"a":1},2]', 1, {"a": 1}, 8),
+    ('[{"a":1},2]', 9, 2, 10),
+    ('["\\ud83d\\ude00"]x', 0, ["\N{GRINNING FACE}"], 16),
+    ('1,"\\ud800"', 0, 1, 1),
+])  # fmt: skip
+def test_one_value_of_a_longer_text(text, place, value, end):
+    """A value is read from a place on, whatever follows it."""
+    assert decode_value(text, place) == (value, end)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[{"a":1,"a":2}]', "[NaN]", '["\\ud800"]', "[1", "", "[" * 100_000, "[" + "1" * 5000 + "]", "[01]", "['a']"],
+)
+def test_a_value_that_is_not_strict(text):
+    """A single value is read as strictly as a whole document."""
+    with pytest.raises(InvalidJson, match=r"^not strict JSON in UTF-8$") as caught:
+        decode_value(text, 0)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__

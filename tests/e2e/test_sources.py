@@ -15,6 +15,8 @@ from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from authd.emulator.process import EmulatorProcess
 from tests.e2e.rig.assets import find_assets
 from tests.e2e.rig.control_plane import ControlPlane
+from tests.e2e.rig.identities import create_identities
+from tests.e2e.rig.service_account import sign_token
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint, bare_environment, script
@@ -70,7 +72,17 @@ class Cluster:
             "kind": "TokenRequest",
             "spec": {"expirationSeconds": 3600},
         }
-        self.token_file.write_text(self.call("POST", path, request)["status"]["token"])
+        self._write_token(self.call("POST", path, request)["status"]["token"])
+
+    def use_token_for(self, seconds: int) -> str:
+        """Give the daemon a token that ends soon."""
+        account = self.call("GET", f"{IN_KUBE_SYSTEM}/serviceaccounts/authd")
+        return self._write_token(sign_token(self.plane.folder / "sa.key", account, seconds))
+
+    def _write_token(self, token: str) -> str:
+        self._mint.evidence.secret(token, "a service account's token")
+        self.token_file.write_text(token)
+        return token
 
     def put_aws_auth(self, name: str) -> None:
         data = {"mapUsers": f"- userarn: {BOB}\n  username: {name}\n"}
@@ -194,22 +206,37 @@ def test_restart_of_the_api_server(cluster: Cluster) -> None:
 
 
 def test_paused_etcd(cluster: Cluster) -> None:
-    """While etcd hangs, reviews are decided as before."""
+    """While etcd hangs, reviews are decided as before, and it is reported although the watch stays open."""
     cluster.put_aws_auth("before")
     cluster.until("before")
     with cluster.plane.etcd.paused():
+        cluster.problem("did not answer in time")
         assert cluster.name_of() == "before"
     wait_until(cluster.plane._is_ready, "the API server to be ready", seconds=120)
     cluster.put_aws_auth("after")
     cluster.until("after")
+    cluster.ready()
 
 
 def test_revoked_permissions(cluster: Cluster) -> None:
-    """Revoked permissions are reported, nothing is lost, and granted ones are used."""
+    """Revoked permissions are reported while the watch goes on, nothing is lost, and granted ones are used."""
     cluster.put_aws_auth("before")
     cluster.until("before")
     cluster.call("DELETE", f"{BINDINGS}/authd-aws-auth")
-    cluster.plane.stop_apiserver()  # ends the watch, which was allowed when it began
+    cluster.problem("configmap kube-system/aws-auth: the API server answered 403")
+    assert cluster.name_of() == "before"
+    cluster.apply("rbac-eks-configmap.yaml", "RoleBinding")
+    cluster.put_aws_auth("after")
+    cluster.until("after")
+    cluster.ready()
+
+
+def test_revoked_permissions_at_a_new_watch(cluster: Cluster) -> None:
+    """If the API server comes back without the permissions, the mappings stay and this is reported."""
+    cluster.put_aws_auth("before")
+    cluster.until("before")
+    cluster.call("DELETE", f"{BINDINGS}/authd-aws-auth")
+    cluster.plane.stop_apiserver()
     cluster.plane.start_apiserver()
     cluster.problem("403")
     assert cluster.name_of() == "before"
@@ -220,17 +247,22 @@ def test_revoked_permissions(cluster: Cluster) -> None:
 
 
 def test_expired_token(cluster: Cluster) -> None:
-    """A token that has expired is reported, nothing is lost, and the next one is used."""
+    """A token that expires is reported, nothing is lost, and the next one is used."""
     cluster.put_aws_auth("before")
     cluster.until("before")
-    cluster.token_file.write_text("expired")
+    token = cluster.use_token_for(seconds=15)
+    assert cluster.plane.request("GET", AWS_AUTH, token=token)[0] == 200
+    cluster.problem("the API server answered 401")
+    assert cluster.plane.request("GET", AWS_AUTH, token=token)[0] == 401
+    assert cluster.name_of() == "before"
     cluster.plane.stop_apiserver()
     cluster.plane.start_apiserver()
-    cluster.problem("401")
+    cluster.problem("the API server answered 401")
     assert cluster.name_of() == "before"
     cluster.renew_token()
     cluster.put_aws_auth("after")
     cluster.until("after")
+    cluster.ready()
 
 
 def test_commands(cluster: Cluster, tmp_path: Path) -> None:
@@ -256,3 +288,24 @@ def test_commands(cluster: Cluster, tmp_path: Path) -> None:
         assert role in authd("list", "--in", place)
         authd("remove", "role", "--rolearn", role, "--in", place, "--prompt=false")
         assert role not in authd("list", "--in", place)
+
+
+def test_ten_thousand_objects(cluster: Cluster, tmp_path: Path, evidence: Evidence) -> None:
+    """Ten thousand objects come into force by the watch, and by the list of a new daemon, while reviews are decided.
+
+    It is the last test, because deleting them takes a minute.
+    """
+    cluster.put_aws_auth("bob")
+    cluster.until("bob")
+    create_identities(cluster.plane, 10_000)
+
+    def in_force(daemon: DaemonProcess) -> bool:
+        assert cluster.name_of() == "bob"
+        return any(event["message"] == "CRD: 10000 rules in force" for event in daemon.events())
+
+    wait_until(lambda: in_force(cluster.daemon), "the watch to bring all objects", seconds=120)
+    second = DaemonProcess(tmp_path / "second", evidence)
+    second.settings.write_text(cluster.daemon.settings.read_text())
+    with second:
+        wait_until(lambda: in_force(second), "the list to bring all objects", seconds=120)
+        assert not any(event["level"] in ("error", "critical") for event in second.events())

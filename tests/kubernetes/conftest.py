@@ -10,7 +10,9 @@ import pytest
 from authd.daemon.net.api_tls import APIConnector
 from authd.kubernetes.client import APIClient
 from authd.kubernetes.kubeconfig import load_kubeconfig
-from tests.kubernetes.api_server import APIServer
+from authd.kubernetes.listing import Resource
+from tests.kubernetes.api_server import CONFIG_MAPS, APIServer
+from tests.kubernetes.following import Following
 from tests.kubernetes.reactor_thread import ReactorThread
 
 
@@ -30,3 +32,8 @@ def thread() -> Iterator[ReactorThread]:
 def client(server: APIServer, thread: ReactorThread, tmp_path: Path) -> APIClient:
     access = load_kubeconfig(str(server.kubeconfig(tmp_path)))
     return APIClient(thread.reactor, access, APIConnector(thread.reactor), timeout=5.0)
+
+
+@pytest.fixture
+def follow(thread, client):
+    return lambda silence=30.0: Following(thread, client, Resource(path=CONFIG_MAPS, kind="ConfigMap"), silence)

@@ -4,52 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from authd.kubernetes.backoff import Backoff
-from authd.kubernetes.object_cache import ObjectCache
-from authd.kubernetes.reflector import PAGE_SIZE, Reflector, Resource
+from authd.kubernetes import reflector
+from authd.kubernetes.listing import PAGE_SIZE, Resource
 from tests.kubernetes.api_server import CONFIG_MAPS, IDENTITIES, status
+from tests.kubernetes.following import Following
 from tests.kubernetes.reactor_thread import wait_until
-
-
-class Following:
-    """A reflector at work; `values` is its cache."""
-
-    def __init__(self, thread, client, resource, silence=30.0) -> None:
-        self.changes = 0
-        self.problems: list[str] = []
-        self.cache = ObjectCache(lambda content: content["data"]["n"], self._changed)
-        self.reflector = Reflector(
-            thread.reactor,
-            client,
-            resource,
-            self.cache,
-            reported=lambda: self.problems.append(self.reflector.problem),
-            silence=silence,
-            backoff=Backoff(lambda: 0.0, first=0.02, longest=0.1),
-        )
-        self._thread = thread
-
-    def __enter__(self):
-        self._thread.call(self.reflector.start)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.call(self.reflector.stop)
-
-    def _changed(self) -> None:
-        self.changes += 1
-
-    @property
-    def values(self) -> dict[str, str]:
-        return dict(self.cache.objects)
-
-    def until(self, **values: str) -> None:
-        wait_until(lambda: self.values == {f"kube-system/{name}": value for name, value in values.items()})
-
-
-@pytest.fixture
-def follow(thread, client):
-    return lambda silence=30.0: Following(thread, client, Resource(path=CONFIG_MAPS), silence)
 
 
 def test_follows(server, follow):
@@ -72,7 +31,7 @@ def test_one_object(server, thread, client):
     """One object is asked for by name, in list and watch, and others stay outside."""
     server.put(CONFIG_MAPS, "aws-auth", data={"n": "1"})
     server.put(CONFIG_MAPS, "other", data={"n": "x"})
-    with Following(thread, client, Resource(path=CONFIG_MAPS, name="aws-auth")) as it:
+    with Following(thread, client, Resource(path=CONFIG_MAPS, kind="ConfigMap", name="aws-auth")) as it:
         it.until(**{"aws-auth": "1"})
         wait_until(lambda: server.watchers == 1)
         server.put(CONFIG_MAPS, "other", data={"n": "y"})
@@ -85,7 +44,7 @@ def test_pages(server, thread, client):
     """A long list comes page by page, and is used when it is complete."""
     for number in range(PAGE_SIZE * 2 + 1):
         server.put(IDENTITIES, f"m{number:05}", data={"n": str(number)})
-    with Following(thread, client, Resource(path=IDENTITIES)) as it:
+    with Following(thread, client, Resource(path=IDENTITIES, kind="IAMIdentityMapping")) as it:
         wait_until(lambda: len(it.values) == PAGE_SIZE * 2 + 1)
         assert it.changes == 1
     lists = [target for _, target in server.requests if "watch" not in target]
@@ -98,7 +57,7 @@ def test_expired_page(server, thread, client):
     for number in range(PAGE_SIZE + 1):
         server.put(IDENTITIES, f"m{number:05}", data={"n": str(number)})
     server.faults += [lambda it: True, lambda it: it.answer(410, status(410, "Expired", "too old"))]
-    with Following(thread, client, Resource(path=IDENTITIES)) as it:
+    with Following(thread, client, Resource(path=IDENTITIES, kind="IAMIdentityMapping")) as it:
         wait_until(lambda: len(it.values) == PAGE_SIZE + 1)
     assert it.problems == []
 
@@ -239,3 +198,33 @@ def test_silence(server, follow):
         server.put(CONFIG_MAPS, "a", data={"n": "2"})
         it.until(a="2")
     assert sum("watch" not in target for _, target in server.requests) == 1
+
+
+def test_probes(server, follow, monkeypatch):
+    """While a watch is silent, a request beside it shows that the server refuses or hangs. The watch goes on."""
+    monkeypatch.setattr(reflector, "PROBE_SECONDS", 0.05)
+    server.put(CONFIG_MAPS, "a", data={"n": "1"})
+    with follow() as it:
+        wait_until(lambda: server.watchers == 1)
+        server.faults.extend([lambda c: c.answer(403, status(403, "Forbidden", "revoked"))] * 4)
+        wait_until(lambda: "answered 403 (revoked)" in it.reflector.problem)
+        server.put(CONFIG_MAPS, "a", data={"n": "2"})
+        it.until(a="2")
+        wait_until(lambda: it.reflector.problem == "")
+        server.faults.append(lambda c: bool(c.stream.recv(1)))
+        wait_until(lambda: "did not answer in time" in it.reflector.problem)
+        assert it.values == {"kube-system/a": "2"}
+        wait_until(lambda: it.reflector.problem == "")
+    assert sum("watch" in target for _, target in server.requests) == 1
+    probes = [target for _, target in server.requests if target.endswith("limit=1")]
+    assert probes
+
+
+def test_no_probes_without_a_watch(server, follow, monkeypatch):
+    """Nothing is probed while the list itself fails: it is tried again anyway."""
+    monkeypatch.setattr(reflector, "PROBE_SECONDS", 0.01)
+    server.faults.extend([lambda c: c.answer(503, status(503, "", "away"))] * 4)
+    with follow() as it:
+        wait_until(lambda: not server.faults)
+        assert not any(target.endswith("limit=1") for _, target in server.requests[:4])
+        wait_until(lambda: it.reflector.problem == "")

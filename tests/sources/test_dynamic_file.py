@@ -23,7 +23,7 @@ def arn(name):
 
 
 class Following:
-    def __init__(self, folder, partitions, **settings) -> None:
+    def __init__(self, folder, partitions, *, at_once=True, **settings) -> None:
         self.path = folder / "dynamic.json"
         self.reactor = MemoryReactorClock()
         self.seen = SeenIdentities(self.reactor.seconds)
@@ -32,8 +32,12 @@ class Following:
             self.reactor,
             self.path,
             in_force=self.in_force,
-            cooperator=Cooperator(scheduler=lambda work: self.reactor.callLater(0.001, work)),
+            cooperator=Cooperator(
+                terminationPredicateFactory=lambda: lambda: True,  # one step a turn
+                scheduler=lambda work: self.reactor.callLater(0.001, work),
+            ),
             partitions=partitions,
+            at_once=at_once,
         )
 
     def write(self, *names, **more):
@@ -62,6 +66,35 @@ def test_start(following):
     """The file's mappings are in force before anything else happens."""
     assert following.names("alice", "bob") == ["alice"]
     assert following.source.problems == ()
+
+
+def test_start_in_steps(tmp_path, partitions):
+    """In a daemon that serves already, the file is loaded in steps, between which the reactor turns."""
+    following = Following(tmp_path, partitions, at_once=False)
+    following.write(*(f"user{number}" for number in range(500)))
+    following.source.start()
+    turns = 0
+    while not following.names("user0"):
+        following.reactor.advance(0.001)
+        turns += 1
+        assert turns < 1000
+    assert turns > 5
+    assert following.source.problems == ()
+    following.source.stop()
+
+
+def test_broken_start_in_steps(tmp_path, partitions):
+    """A broken file at such a start is reported, and has no table until it is mended."""
+    following = Following(tmp_path, partitions, at_once=False)
+    following.path.write_text("{")
+    following.source.start()
+    following.check()
+    assert following.source.problems
+    assert not following.in_force.has_table("DynamicFile")
+    following.write("alice")
+    following.check()
+    assert following.names("alice") == ["alice"]
+    following.source.stop()
 
 
 def test_change(following):

@@ -13,9 +13,9 @@ from authd.cli.mappings.change import Call, Change, Creation, text_diff
 from authd.cli.mappings.plain_rule import TIMES, PlainRule, rule_of_spec
 from authd.cli.shared.errors import CommandError
 from authd.kubernetes.client import APIClient, JSONObject
+from authd.kubernetes.listing import Listing, Resource
 from authd.sources.cluster.identity_mapping import API_VERSION, COLLECTION, KIND
 
-_PAGE_SIZE = 500
 _UNFIT = re.compile(r"[^a-z0-9]+")
 #: Names of objects have up to 253 characters.
 _MAX_NAME = 200
@@ -31,14 +31,8 @@ class CustomResourceRules:
     async def read(cls, client: APIClient) -> CustomResourceRules:
         """Read all objects."""
         objects: list[JSONObject] = []
-        token = ""
-        while True:
-            query = {"limit": str(_PAGE_SIZE), **({"continue": token} if token else {})}
-            page = await client.call("GET", COLLECTION, query)
-            objects += page.get("items") or []
-            token = page.get("metadata", {}).get("continue") or ""
-            if not token:
-                return cls(objects)
+        await Listing(client, Resource(path=COLLECTION, kind=KIND), objects.append).read()
+        return cls(objects)
 
     @property
     def rules(self) -> list[PlainRule]:

@@ -12,7 +12,7 @@ from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import Node, Scalar
 from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
-from authd.config.rules.entries import EntryReader, items_of, read_accounts
+from authd.config.rules.entries import EntryReader, items_of, reading_accounts
 from authd.core.errors import Problem
 from authd.core.mapping.rules import Rule
 from authd.core.mapping.table import MappingTable, building_table
@@ -55,7 +55,7 @@ def reading_aws_auth(
                 yield
     problems = found["mapAccounts"] = Problems(f"{PLACE} mapAccounts")
     root = yield from _reading(data.get("mapAccounts", ""), problems)
-    accounts = read_accounts(root, problems)
+    accounts = yield from reading_accounts(root, problems)
     table = yield from building_table(rules, accounts, reserved_prefixes, reserved_group_prefixes)
     return AwsAuth(
         table,

@@ -5,7 +5,7 @@ Those are written for aws-iam-authenticator, which ignores keys that it does not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 from authd.config.document.nodes import Broken, MappingNode, Node, Scalar, SequenceNode, is_absent, matched, shown
 from authd.config.document.problems import Problems
@@ -20,6 +20,8 @@ from authd.core.mapping.templates import Template
 
 _USER_ID = "userid"
 _MAX_DEPTH = 20
+#: Accounts between two pauses: under 2 ms.
+_ACCOUNTS_PER_STEP = 500
 
 
 class EntryReader:
@@ -78,23 +80,29 @@ def user_id_of(node: Node) -> str:
     return value.text if isinstance(value, Scalar) and not is_absent(value) else ""
 
 
-def items_of(node: Node | None, name: str, problems: Problems) -> list[Node]:
-    """Return the entries of a list. An absent one is empty."""
+def items_of(node: Node | None, name: str, problems: Problems) -> Iterator[Node]:
+    """Take the entries out of a list, one by one: freeing thousands at once would hold up the reviews.
+
+    An absent list is empty.
+    """
     if isinstance(node, SequenceNode):
-        return node.nodes
-    if node is not None and not isinstance(node, Broken) and not is_absent(node):
+        node.nodes.reverse()
+        while node.nodes:
+            yield node.nodes.pop()
+    elif node is not None and not isinstance(node, Broken) and not is_absent(node):
         problems.error(node, f"{name} must be a list: write each entry as `- …` below it")
-    return []
 
 
-def read_accounts(node: Node | None, problems: Problems) -> dict[str, str]:
-    """Return the place of each account number in `mapAccounts`."""
+def reading_accounts(node: Node | None, problems: Problems) -> Generator[None, None, dict[str, str]]:
+    """Return, in steps, the place of each account number in `mapAccounts`."""
     section = Section(MappingNode(0, 0, {}), "", {}, problems)
     accounts: dict[str, str] = {}
-    for item in items_of(node, "mapAccounts", problems):
+    for count, item in enumerate(items_of(node, "mapAccounts", problems), start=1):
         number = section.read(item, "mapAccounts", account, None)
         if number is not None:
             accounts[number] = problems.where(item)
+        if count % _ACCOUNTS_PER_STEP == 0:
+            yield
     return accounts
 
 

@@ -38,7 +38,8 @@ class NearestIndex:
     def __init__(self) -> None:
         self.by_account: dict[str, dict[str, IndexedRule]] = {}
         self.by_name: dict[str, IndexedRule] = {}
-        self._by_half: dict[str, list[IndexedRule]] = {}
+        #: A list only if there are several: thousands of lists would occupy the garbage collector.
+        self._by_half: dict[str, IndexedRule | list[IndexedRule]] = {}
 
     def add(self, rule: IndexedRule) -> None:
         """Add a rule. Of several with the same name the first one counts, of several with the same key the last one."""
@@ -49,9 +50,15 @@ class NearestIndex:
                 rules[name] = rule
         middle = len(name) // 2
         for half in (f"{account}<{len(name)}<{name[:middle]}", f"{account}>{len(name)}>{name[middle:]}"):
-            similar = self._by_half.setdefault(half, [])
+            self._add_half(half, rule)
+
+    def _add_half(self, half: str, rule: IndexedRule) -> None:
+        similar = self._by_half.setdefault(half, rule)
+        if isinstance(similar, list):
             if len(similar) < _MAX_COMPARED:
                 similar.append(rule)
+        elif similar is not rule:
+            self._by_half[half] = [similar, rule]
 
     def describe(self, identity: CallerIdentity) -> str:
         """Describe the nearest rule and the difference. `describe_closest` finds less similar names, too."""
@@ -70,8 +77,12 @@ class NearestIndex:
         """Yield rules of the account that share a half of a name: all names with one slip are among them."""
         for length in (len(name) + 1, len(name), len(name) - 1):
             middle = length // 2
-            yield from self._by_half.get(f"{account}<{length}<{name[:middle]}", ())
-            yield from self._by_half.get(f"{account}>{length}>{name[len(name) - (length - middle) :]}", ())
+            yield from self._with_half(f"{account}<{length}<{name[:middle]}")
+            yield from self._with_half(f"{account}>{length}>{name[len(name) - (length - middle) :]}")
+
+    def _with_half(self, half: str) -> list[IndexedRule]:
+        similar = self._by_half.get(half, [])
+        return similar if isinstance(similar, list) else [similar]
 
 
 def describe_closest(index: NearestIndex, identity: CallerIdentity) -> str:

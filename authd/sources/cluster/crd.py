@@ -13,10 +13,11 @@ from authd.core.errors import Problem
 from authd.core.mapping.rules import Rule
 from authd.core.mapping.table import MappingTable, building_table
 from authd.kubernetes.client import APIClient, JSONObject
+from authd.kubernetes.listing import Resource
 from authd.kubernetes.object_cache import ObjectCache, name_of
-from authd.kubernetes.reflector import Reflector, Resource
+from authd.kubernetes.reflector import Reflector
 from authd.sources.cluster.eks_configmap import reachability
-from authd.sources.cluster.identity_mapping import COLLECTION, IdentityMapping, RuleContext, oldest_first
+from authd.sources.cluster.identity_mapping import COLLECTION, KIND, IdentityMapping, RuleContext, oldest_first
 from authd.sources.cluster.reports import Reports
 from authd.sources.in_force import InForce
 from authd.sources.publisher import Content, Publisher
@@ -55,7 +56,7 @@ class CRD:
         self._user_ids = user_ids
         self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded)
         self._cache: ObjectCache[IdentityMapping] = ObjectCache(self._read, self._changed)
-        self._reflector = Reflector(reactor, client, Resource(path=COLLECTION), self._cache)
+        self._reflector = Reflector(reactor, client, Resource(path=COLLECTION, kind=KIND), self._cache)
         self._reports = Reports(reactor, client, now)
         self._collecting: Any = None
 
@@ -74,6 +75,7 @@ class CRD:
     def stop(self) -> None:
         """Stop following the objects."""
         self._reflector.stop()
+        self._cache.clear()  # the collector may never find this source, see `keep_first_table`
         self._reports.stop()
         if self._collecting is not None:
             self._collecting.cancel()
@@ -157,12 +159,12 @@ class CRD:
         subject = mapping.rule.subject if mapping.rule is not None else None
         if not isinstance(subject, PrincipalArn):
             return
-        user_id = user_ids.get(subject.key, mapping.user_id)
-        status = {"canonicalARN": subject.key, **({"userID": user_id} if user_id else {})}
-        if (mapping.canonical_arn, mapping.user_id) == (subject.key, user_id):
+        key = subject.key
+        user_id = user_ids.get(key, mapping.user_id)
+        if (mapping.canonical_arn, mapping.user_id) == (key, user_id):
             self._reports.forget_status(mapping)
         else:
-            self._reports.write_status(mapping, status)
+            self._reports.write_status(mapping, key, user_id)
 
 
 def _shortened(problems: list[Problem]) -> tuple[Problem, ...]:

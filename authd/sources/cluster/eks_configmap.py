@@ -9,13 +9,16 @@ from twisted.internet.task import Cooperator
 
 from authd.config.rules.aws_auth import PLACE, reading_aws_auth
 from authd.core.errors import Problem
+from authd.exchange.errors import BadAnswer
 from authd.kubernetes.client import APIClient, JSONObject
+from authd.kubernetes.listing import Resource
 from authd.kubernetes.object_cache import ObjectCache
-from authd.kubernetes.reflector import Reflector, Resource
+from authd.kubernetes.reflector import Reflector
 from authd.sources.in_force import InForce
 from authd.sources.publisher import Content, Publisher
 
 NAMESPACE, NAME = "kube-system", "aws-auth"
+_FULL_NAME = f"{NAMESPACE}/{NAME}"
 COLLECTION = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
 
@@ -39,10 +42,9 @@ class EKSConfigMap:
         self._watch_failed = watch_failed
         self._partitions = tuple(partitions)
         self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded)
-        self._cache: ObjectCache[Mapping[str, str]] = ObjectCache(_data_of, self._changed)
-        self._reflector = Reflector(
-            reactor, client, Resource(path=COLLECTION, name=NAME), self._cache, reported=self._reported
-        )
+        self._cache: ObjectCache[Mapping[str, str]] = ObjectCache(self._read, self._changed)
+        resource = Resource(path=COLLECTION, kind="ConfigMap", name=NAME)
+        self._reflector = Reflector(reactor, client, resource, self._cache, reported=self._reported)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -59,13 +61,19 @@ class EKSConfigMap:
     def stop(self) -> None:
         """Stop following the ConfigMap."""
         self._reflector.stop()
+        self._cache.clear()  # the collector may never find this source, see `keep_first_table`
 
     def _reported(self) -> None:
         if self._reflector.problem:
             self._watch_failed()
 
+    def _read(self, content: JSONObject) -> Mapping[str, str]:
+        """Return the data, or the earlier one if it is the same: labels may have changed alone."""
+        data, earlier = _data_of(content), self._cache.objects.get(_FULL_NAME)
+        return earlier if earlier is not None and data == earlier else data
+
     def _changed(self) -> None:
-        if f"{NAMESPACE}/{NAME}" in self._cache.objects:
+        if _FULL_NAME in self._cache.objects:
             self._publisher.publish()
         elif self._publisher.published:
             message = "it was deleted; create it again, or remove EKSConfigMap from server.backendMode"
@@ -74,7 +82,7 @@ class EKSConfigMap:
     def _build(self) -> Generator[None, None, Content]:
         settings = self._in_force.settings
         found = yield from reading_aws_auth(
-            self._cache.objects.get(f"{NAMESPACE}/{NAME}", {}),
+            self._cache.objects.get(_FULL_NAME, {}),
             self._partitions,
             partition=settings.partition,
             patterns=settings.role_patterns,
@@ -92,4 +100,7 @@ def reachability(reflector: Reflector, place: str) -> tuple[Problem, ...]:
 
 def _data_of(config_map: JSONObject) -> Mapping[str, str]:
     data = config_map.get("data")
-    return {key: text for key, text in data.items() if isinstance(text, str)} if isinstance(data, dict) else {}
+    texts: Mapping[str, str] = data if isinstance(data, dict) else {}
+    if (data is not None and not isinstance(data, dict)) or not all(isinstance(text, str) for text in texts.values()):
+        raise BadAnswer(f"the API server sent {PLACE} with data that is no text")
+    return texts

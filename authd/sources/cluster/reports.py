@@ -29,6 +29,13 @@ _FORBIDDEN_SECONDS = 600.0
 _EVENTS = "/api/v1/namespaces/default/events"
 _MAX_EVENTS_REMEMBERED = 10_000
 _MAX_MESSAGE = 1000
+#: Beside the reasons of Events.
+_STATUS = "status"
+
+#: What is to be written (the status, or the reason of an Event), and the object's uid.
+_Key = tuple[str, str]
+#: The object, the canonical ARN or the Event's message, and the unique ID.
+_Waiting = tuple[IdentityMapping, str, str]
 
 
 class Write(NamedTuple):
@@ -47,20 +54,19 @@ class Reports:
         self._reactor = reactor
         self._client = client
         self._now = now
-        self._waiting: OrderedDict[tuple[str, str], Write] = OrderedDict()
+        #: Texts alone, since thousands may wait: the write itself is made when it is sent.
+        self._waiting: OrderedDict[_Key, _Waiting] = OrderedDict()
         self._warned: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._running: Deferred[None] | None = None
         self._stopped = False
 
-    def write_status(self, mapping: IdentityMapping, status: dict[str, str]) -> None:
+    def write_status(self, mapping: IdentityMapping, canonical_arn: str, user_id: str) -> None:
         """Have the status of an object set, unless the object changes in between."""
-        body = {"metadata": {"resourceVersion": mapping.version}, "status": status}
-        path = f"{COLLECTION}/{mapping.name}/status"
-        self._add("status", mapping, Write("PATCH", path, body, "application/merge-patch+json"))
+        self._add(_STATUS, mapping, canonical_arn, user_id)
 
     def forget_status(self, mapping: IdentityMapping) -> None:
         """Leave the status of an object as it is."""
-        self._waiting.pop(("status", mapping.uid), None)
+        self._waiting.pop((_STATUS, mapping.uid), None)
 
     def warn(self, mapping: IdentityMapping, reason: str, message: str) -> None:
         """Have an Event about an object emitted, once for each message."""
@@ -69,46 +75,59 @@ class Reports:
         self._warned[mapping.uid, reason] = message
         if len(self._warned) > _MAX_EVENTS_REMEMBERED:
             self._warned.popitem(last=False)
-        self._add(reason, mapping, Write("POST", _EVENTS, self._event(mapping, reason, message), "application/json"))
+        self._add(reason, mapping, message, "")
 
     def stop(self) -> None:
-        """Send no more."""
+        """Send no more, and forget what waits."""
         self._stopped = True
+        self._waiting.clear()
+        self._warned.clear()
         if self._running is not None:
             self._running.cancel()
 
-    def _add(self, what: str, mapping: IdentityMapping, write: Write) -> None:
-        self._waiting[what, mapping.uid] = write
+    def _add(self, what: str, mapping: IdentityMapping, text: str, user_id: str) -> None:
+        self._waiting[what, mapping.uid] = (mapping, text, user_id)
         if self._running is None and not self._stopped:
             self._running = Deferred.fromCoroutine(self._send_all())
             self._running.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
+    def _write(self, what: str, mapping: IdentityMapping, text: str, user_id: str) -> Write:
+        if what != _STATUS:
+            return Write("POST", _EVENTS, self._event(mapping, what, text), "application/json")
+        status = {"canonicalARN": text, **({"userID": user_id} if user_id else {})}
+        body = {"metadata": {"resourceVersion": mapping.version}, "status": status}
+        return Write("PATCH", f"{COLLECTION}/{mapping.name}/status", body, "application/merge-patch+json")
+
     async def _send_all(self) -> None:
         try:
             while self._waiting and not self._stopped:
-                await deferLater(self._reactor, _PAUSE_SECONDS, lambda: None)
+                await self._pause(_PAUSE_SECONDS)
                 if self._waiting:  # one may have been forgotten meanwhile
                     await self._send(*self._waiting.popitem(last=False))
         finally:
             self._running = None
 
-    async def _send(self, key: tuple[str, str], write: Write) -> None:
+    async def _send(self, key: _Key, content: _Waiting) -> None:
+        write = self._write(key[0], *content)
         try:
             await self._client.call(write.method, write.path, body=write.body, content_type=write.content_type)
         except StatusError as error:
             if error.code in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
                 return  # the object is gone or newer, which the watch reports too
             forbidden = error.code == HTTPStatus.FORBIDDEN
-            await self._failed(key, write, error, _FORBIDDEN_SECONDS if forbidden else _RETRY_SECONDS)
+            self._failed(key, content, f"{write.path} can't be written: {error}")
+            await self._pause(_FORBIDDEN_SECONDS if forbidden else _RETRY_SECONDS)
         except (ExchangeError, ConfigError) as error:
-            await self._failed(key, write, error, _RETRY_SECONDS)
+            self._failed(key, content, f"{write.path} can't be written: {error}")
+            await self._pause(_RETRY_SECONDS)
 
-    async def _failed(self, key: tuple[str, str], write: Write, error: Exception, pause: float) -> None:
-        if self._stopped:
-            return
-        _log.warn("{path} can't be written: {error}", path=write.path, error=str(error))
-        self._waiting.setdefault(key, write)
-        await deferLater(self._reactor, pause, lambda: None)
+    def _failed(self, key: _Key, content: _Waiting, message: str) -> None:
+        if not self._stopped:
+            _log.warn("{message}", message=message)
+            self._waiting.setdefault(key, content)
+
+    async def _pause(self, seconds: float) -> None:
+        await deferLater(self._reactor, 0 if self._stopped else seconds, lambda: None)
 
     def _event(self, mapping: IdentityMapping, reason: str, message: str) -> dict[str, Any]:
         at = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

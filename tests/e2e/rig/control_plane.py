@@ -50,6 +50,11 @@ class Program:
             )
         os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICENESS)
 
+    @property
+    def pid(self) -> int:
+        """The process's ID."""
+        return self._process.pid
+
     def check_alive(self) -> None:
         """Fail with the end of its log if it has ended."""
         assert self._process.poll() is None, self.log.read_text(errors="replace")[-4000:]
@@ -133,6 +138,16 @@ class ControlPlane:
     def etcd(self) -> Program:
         """The running etcd."""
         return self._programs[0]
+
+    @property
+    def etcd_address(self) -> str:
+        """Host and port of etcd, which speaks plain HTTP here."""
+        return f"127.0.0.1:{self._client}"
+
+    @property
+    def apiserver(self) -> Program:
+        """The running API server."""
+        return self._programs[1]
 
     def stop_apiserver(self) -> None:
         """End the API server, with its connections."""

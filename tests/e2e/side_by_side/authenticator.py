@@ -6,8 +6,10 @@ import http.client
 import socket
 import ssl
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from authd.emulator.kube_apiserver import post, token_review
@@ -17,6 +19,7 @@ from tests.integration.rig.polling import wait_until
 from tests.integration.rig.webhook_client import Answer
 
 _HEALTH_PORT = 21363
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class AuthenticatorProcess:
@@ -27,7 +30,9 @@ class AuthenticatorProcess:
     setting for it either. So the port is taken before its start, and the program goes on without it.
     """
 
-    def __init__(self, binary: str, folder: Path, *, proxy_port: int, ca_file: str) -> None:
+    def __init__(
+        self, binary: str, folder: Path, *, proxy_port: int, ca_file: str, environment: Mapping[str, str] = NOTHING
+    ) -> None:
         self.folder = folder
         self.settings = folder / "config.yaml"
         self.log = folder / "log"
@@ -40,7 +45,11 @@ class AuthenticatorProcess:
             f"--generate-kubeconfig={folder / 'kubeconfig.yaml'}",
         ]
         self._environment = bare_environment(
-            folder, HTTPS_PROXY=f"http://127.0.0.1:{proxy_port}", SSL_CERT_FILE=ca_file, SSL_CERT_DIR=str(folder)
+            folder,
+            HTTPS_PROXY=f"http://127.0.0.1:{proxy_port}",
+            SSL_CERT_FILE=ca_file,
+            SSL_CERT_DIR=str(folder),
+            **environment,
         )
         self._process: subprocess.Popen[bytes]
         self._connection: http.client.HTTPSConnection

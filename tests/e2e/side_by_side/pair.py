@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ class Company:
     evidence: Evidence
     #: The STS host of the tokens, if the usual settings don't lead to it.
     host: str = ""
+    #: The host of EC2, and the variables with both programs' own AWS credentials, if they need them.
+    ec2_host: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +114,20 @@ def both(company: Company, folder: Path, server: str) -> Iterator[Pair]:
     sts = sts_at(emulator.port, emulator.ca)
     if company.host:
         sts["endpoints"] = [{"host": company.host, "connect": f"127.0.0.1:{emulator.port}"}]
+    if company.ec2_host:
+        address = {"connect": f"127.0.0.1:{emulator.port}", "signingRegion": "us-east-1"}
+        sts["endpoints"].append({"host": company.ec2_host, **address})
     ours_alone = yaml.safe_dump({"sts": sts, "healthPort": 0})
     (folder / "go").mkdir()
     with connect_proxy(emulator.port) as (proxy_port, _):
-        theirs = AuthenticatorProcess(company.binary, folder / "go", proxy_port=proxy_port, ca_file=emulator.ca)
-        ours = DaemonProcess(folder / "authd", company.evidence)
+        theirs = AuthenticatorProcess(
+            company.binary,
+            folder / "go",
+            proxy_port=proxy_port,
+            ca_file=emulator.ca,
+            environment=company.environment,
+        )
+        ours = DaemonProcess(folder / "authd", company.evidence, environment=dict(company.environment))
         theirs.settings.write_text(settings_file(server, theirs.port))
         ours.settings.write_text(settings_file(server, theirs.port, sts=ours_alone))
         with theirs, ours, ours.client() as client:

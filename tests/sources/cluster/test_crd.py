@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from authd.core.mapping.validity import parse_time
-from authd.kubernetes.reflector import PAGE_SIZE
+from authd.kubernetes.listing import PAGE_SIZE
 from authd.sources.cluster import crd, reports
 from authd.sources.cluster.crd import CRD
+from authd.sources.cluster.identity_mapping import IdentityMapping
 from tests.daemon.fakes import identity
 from tests.kubernetes.api_server import IDENTITIES, status
 from tests.kubernetes.reactor_thread import wait_until
@@ -229,3 +230,33 @@ def test_wrong_times(rig, start, times, message):
     assert message in rig.server.posted[0]["message"]
     assert any(message in str(problem) for problem in source.problems)
     assert rig.name_of(ALICE) == ""
+
+
+def test_an_edit_reads_one_rule(rig, start, monkeypatch):
+    """Among many objects, an edit reads the rule of its object alone."""
+    read: list[str] = []
+    read_rule = IdentityMapping.read_rule
+
+    def counted(mapping, context) -> None:
+        read.append(mapping.name)
+        read_rule(mapping, context)
+
+    monkeypatch.setattr(IdentityMapping, "read_rule", counted)
+    for number in range(50):
+        put(rig, f"u{number}", f"arn:aws:iam::{ACCOUNT}:user/u{number}")
+    start()
+    rig.until(f"arn:aws:iam::{ACCOUNT}:user/u49", "u49")
+    assert len(read) == 50
+    put(rig, "u7", f"arn:aws:iam::{ACCOUNT}:user/u7", "seven")
+    rig.until(f"arn:aws:iam::{ACCOUNT}:user/u7", "seven")
+    assert read[50:] == ["u7"]
+
+
+def test_stopped(rig, start):
+    """A source that was stopped holds no objects any more. Its mappings stay until the order of the sources changes."""
+    put(rig, "alice", ALICE)
+    source = start()
+    rig.until(ALICE, "alice")
+    rig.thread.call(source.stop)
+    assert not source._cache.objects
+    assert rig.name_of(ALICE) == "alice"

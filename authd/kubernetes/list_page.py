@@ -1,0 +1,96 @@
+"""The body of a list's response, read object by object, so that a long one can be taken in short steps.
+
+Source: Kubernetes API concepts, "Retrieving large results sets in chunks".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+
+from authd.core.strict_json import InvalidJson, decode_value
+from authd.exchange.errors import BadAnswer
+from authd.kubernetes.client import JSONObject
+from authd.kubernetes.events import version_of
+from authd.kubernetes.status import check_kind
+
+#: A token has a resourceVersion and the last object's name, together some hundred characters.
+MAX_TOKEN = 8192
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+class ListPage:
+    """One page of a list of `kind`. `version` and `token` are read once `items` has ended."""
+
+    def __init__(self, body: bytes, kind: str) -> None:
+        self._body = body
+        self._kind = kind
+        self._members: JSONObject = {}
+        self._has_items = False
+        self.version = ""
+        self.token = ""
+
+    def items(self) -> Iterator[JSONObject]:
+        """Yield the objects. Raises `BadAnswer` for what is no list, and `StatusError` for a refusal."""
+        try:
+            text = self._body.decode("utf-8")
+            end = yield from self._read(text)
+            if _behind(text, end) != len(text):
+                raise InvalidJson("there is more than one value")
+        except (ValueError, IndexError):
+            raise BadAnswer("the API server's list is not JSON") from None
+        self._check()
+
+    def _read(self, text: str) -> Generator[JSONObject, None, int]:
+        place = _expect(text, 0, "{")
+        while True:
+            key, place = decode_value(text, place)
+            if not isinstance(key, str) or key in self._members:
+                raise InvalidJson("a key is no text or stands twice")
+            place = _expect(text, place, ":")
+            if key == "items" and text[place] == "[":
+                self._members[key] = self._has_items = True
+                place = yield from _items(text, place + 1)
+            else:
+                self._members[key], place = decode_value(text, place)
+            place = _behind(text, place)
+            if text[place] == "}":
+                return place + 1
+            place = _expect(text, place, ",")
+
+    def _check(self) -> None:
+        check_kind(self._members, self._kind, "List")
+        if not self._has_items and self._members.get("items", "") is not None:
+            raise BadAnswer("the API server's answer has no list of items")
+        self.version = version_of(self._members)
+        token = self._members["metadata"].get("continue") or ""
+        if not isinstance(token, str) or len(token) > MAX_TOKEN:
+            raise BadAnswer("the API server's list has no usable token for its next page")
+        self.token = token
+
+
+def _items(text: str, place: int) -> Generator[JSONObject, None, int]:
+    place = _behind(text, place)
+    while text[place] != "]":
+        item, place = decode_value(text, place)
+        if not isinstance(item, dict):
+            raise BadAnswer("the API server's list has something that is no object")
+        yield item
+        place = _behind(text, place)
+        if text[place] != "]":
+            place = _expect(text, place, ",")
+    return place + 1
+
+
+def _behind(text: str, place: int) -> int:
+    """Return the place behind white space."""
+    match = _SPACE.match(text, place)
+    return match.end() if match else place
+
+
+def _expect(text: str, place: int, mark: str) -> int:
+    """Return the place behind a mark and the white space around it. Raises `InvalidJson` if another one is there."""
+    place = _behind(text, place)
+    if not text.startswith(mark, place):
+        raise InvalidJson("a mark is missing")
+    return _behind(text, place + 1)

@@ -1,0 +1,83 @@
+"""Garbage collection beside long builds."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from authd.core.cooperative import finish
+from authd.sources.young_garbage import collecting_young, keep_first_table
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+def build(steps, result="table"):
+    for _ in range(steps):
+        yield
+    return result
+
+
+class Cycle:
+    """An object that only the collector frees."""
+
+    freed = 0
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        Cycle.freed += 1
+
+
+def test_result():
+    """The result and every step of the build are passed on."""
+    steps = collecting_young(build(7))
+    assert [next(steps) for _ in range(7)] == [None] * 7
+    assert finish(steps) == "table"
+
+
+def test_no_full_collection():
+    """Automatic collection is off until the last of several builds has ended, also by an error."""
+
+    def broken():
+        yield
+        raise ValueError
+
+    first, second = collecting_young(build(3)), collecting_young(broken())
+    next(first)
+    next(second)
+    assert not gc.isenabled()
+    finish(first)
+    assert not gc.isenabled()
+    with pytest.raises(ValueError):
+        next(second)
+    assert gc.isenabled()
+
+
+def test_new_garbage_is_collected_meanwhile():
+    """Cycles that reviews leave during a long build are freed before its end."""
+    before = Cycle.freed
+    steps = collecting_young(build(100))
+    for _ in range(50):
+        Cycle()
+        next(steps)
+    assert Cycle.freed - before >= 40
+    finish(steps)
+    assert Cycle.freed - before == 50
+
+
+def test_first_table():
+    """What lives when a first table is in force is not walked any more, and garbage of that moment is freed first."""
+    before, frozen = Cycle.freed, gc.get_freeze_count()
+    Cycle()
+    table = [[number] for number in range(1000)]
+    keep_first_table()
+    assert Cycle.freed == before + 1
+    assert gc.get_freeze_count() >= frozen + len(table)

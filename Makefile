@@ -16,8 +16,8 @@ INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 SUMS = cd dist && rm -f SHA256SUMS && sha256sum -- * > SHA256SUMS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test e2e e2e-assets installer-assets lint format words bench lock dist deb deb-test site oldest audit \
-  release-check clean
+.PHONY: help demo serve test e2e e2e-assets installer-assets lint format words bench lock dist deb deb-test boot-test site \
+  oldest audit release-check clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -30,6 +30,7 @@ help:
 	@echo 'make bench   benchmarks of the token plugin and the daemon'
 	@echo 'make dist    build wheel, sdist, single file, bill of materials and checksums into dist/'
 	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
+	@echo 'make boot-test  boot the package and the README'"'"'s installation under systemd, as root with debootstrap and nspawn'
 	@echo 'make site    build the documentation site into site/, with checked links'
 	@echo 'make oldest  test with the oldest dependencies that pyproject.toml names'
 	@echo 'make audit   search requirements.txt for known vulnerabilities'
@@ -110,6 +111,10 @@ deb: dist
 
 deb-test:
 	AUTHD_DEB=$$(realpath dist/authd_*.deb) $(BIN)/python -m pytest tests/packaging/test_deb.py
+
+# kube-apiserver, etcd and kubectl come from `make e2e-assets`. Without them there is no login through kubectl.
+boot-test: $(VENV)/installed-test
+	AUTHD_DEB=$$(realpath dist/authd_*.deb) $(BIN)/python -m pytest -s tests/boot
 
 oldest: $(VENV)/installed-test
 	AUTHD_OLDEST=1 $(BIN)/python -m pytest tests/packaging/test_oldest.py

@@ -32,21 +32,25 @@ def test_scripts(name):
 
 @pytest.mark.parametrize("name", ["authd.service", "authd.socket"])
 def test_units(name):
-    """The package's units use its own folder and user, and need settings."""
+    """The package's units use its own folder and user, and need settings that are there or were in force once."""
     source = (ROOT / "systemd" / name).read_text()
     unit = deb.unit(source)
     assert "/opt/authd" not in unit
     assert "DynamicUser" not in unit
-    assert "ConditionPathExists=/etc/authd/config.yaml" in unit
+    for path in ("/etc/authd/config.yaml", "/var/lib/authd/last-good.yaml"):
+        assert f"\nConditionPathExists=|{path}\n" in unit
     settings = {line for line in source.splitlines() if re.match(r"\w+=", line) and "/opt/authd" not in line}
     assert settings - {"DynamicUser=yes"} <= set(unit.splitlines())
 
 
-def test_the_package_keeps_out_of_opt():
-    """The daemon starts from the package's own folder."""
+def test_the_package_keeps_out_of_opt(tmp_path):
+    """The units run programs from the package's own folder, which has each of them."""
     unit = deb.unit((ROOT / "systemd" / "authd.service").read_text())
     assert "\nExecStart=/usr/lib/authd/bin/twistd " in unit
     assert "\nUser=authd\n" in unit
+    deb.install_commands(tmp_path)
+    for program in re.findall(rf"/{deb.PREFIX}/bin/\S+", unit):
+        assert os.path.lexists(tmp_path / program.lstrip("/")), program
 
 
 def test_the_example_settings():

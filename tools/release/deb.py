@@ -35,6 +35,14 @@ _MAINTAINER = "The authd authors <authors@authd.example.com>"
 #: The time of every file, as hatchling has it: the package is the same for the same input.
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1580601600"))
 
+#: A daemon that had settings once starts without them, fails, and tries again until they are back. If a condition
+#: stopped it instead, the first connection would stop the socket as well, by its TriggerLimitBurst=.
+_CONDITIONS = """\
+# Without settings there is no daemon, until they have been in force once.
+ConditionPathExists=|/etc/authd/config.yaml
+ConditionPathExists=|/var/lib/authd/last-good.yaml
+"""
+
 _COMMAND = """#!/{prefix}/bin/python3 -I
 import sys
 
@@ -48,9 +56,7 @@ def unit(text: str) -> str:
     """Return a unit of systemd/ for this package: its own folder and user, and no start without settings."""
     text = text.replace("/opt/authd", f"/{PREFIX}")
     text = re.sub(r"(?m)^# The user exists only(?:.*\n)*?DynamicUser=yes\n", "# The package makes this user.\n", text)
-    return text.replace(
-        "[Unit]\n", "[Unit]\n# Without settings there is no daemon.\nConditionPathExists=/etc/authd/config.yaml\n", 1
-    )
+    return text.replace("[Unit]\n", f"[Unit]\n{_CONDITIONS}", 1)
 
 
 def control(arch: str, size: int) -> str:
@@ -117,7 +123,7 @@ def _content(path: Path) -> dict[str, bytes]:
 def install_commands(stage: Path) -> None:
     """Add the interpreter's link, the commands and their links in /usr/bin."""
     folder = stage / PREFIX / "bin"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (stage / PREFIX / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
     (folder / "python3").symlink_to("../../../bin/python3")
     for name, module, function in (("authd", "authd.cli.main", "main"), ("twistd", "twisted.scripts.twistd", "run")):

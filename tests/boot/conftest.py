@@ -1,0 +1,97 @@
+"""Nodes with a real systemd, on which the daemon was installed as the documents tell it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.boot.rig.aws import ALICE
+from tests.boot.rig.control_plane import ControlPlane
+from tests.boot.rig.documents import ROOT
+from tests.boot.rig.machine import Machine, missing_program
+from tests.boot.rig.node import Node
+from tests.boot.rig.roots import RELEASES, Release, base_root, kept, writable
+from tests.boot.rig.ways import FromClone, FromPackage, Way
+from tests.e2e.rig.assets import find_assets
+from tests.integration.rig.polling import wait_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """A node with the daemon, and kube-apiserver if its programs are here."""
+
+    node: Node
+    way: Way
+    plane: ControlPlane | None
+
+    def kubectl(self, arguments: str) -> str:
+        """Run kubectl as Alice in the role that the settings map, with the README's user."""
+        if self.plane is None:
+            pytest.skip("needs kube-apiserver, etcd and kubectl: `make e2e-assets`")
+        text = (ROOT / "README.md").read_text("utf-8")
+        user = yaml.safe_load(text[text.index("    users:\n") : text.index("\n\nIf a login is refused")])["users"][0]
+        path = self.plane.kubeconfig(user["user"], "/root/me.kubeconfig")
+        env = {**ALICE.environment, "PATH": f"{self.way.bin}:/usr/local/bin:/usr/bin:/bin"}
+        env["XDG_CACHE_HOME"] = "/run/cache"  # the STS forgets its sessions at a reboot
+        return self.node.machine.run(f"kubectl --kubeconfig {path} {arguments}", **env)
+
+
+def _ways() -> list[Way]:
+    return [FromClone(), FromPackage(package=Path(os.environ.get("AUTHD_DEB", "")))]
+
+
+@pytest.fixture(scope="module", params=_ways(), ids=lambda way: way.name)
+def way(request: pytest.FixtureRequest) -> Way:
+    if reason := missing_program():
+        pytest.skip(reason)
+    return request.param
+
+
+@pytest.fixture(scope="module", params=RELEASES, ids=lambda release: release.suite)
+def release(request: pytest.FixtureRequest) -> Release:
+    if not request.param.keyring.exists():
+        pytest.skip(f"needs {request.param.keyring}")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def installation(release: Release, way: Way, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A node where everything up to the first login was done."""
+    programs = find_assets()
+    binds = ControlPlane.binds(programs.apiserver, programs.etcd, programs.kubectl) if programs else {}
+    caches = {"/var/cache/apt/archives": kept(f"apt-{release.suite}"), "/root/.cache/pip": kept("pip")}
+    name = f"{release.suite}-{way.name}"
+    with ExitStack() as at_end:
+        root = at_end.enter_context(writable(base_root(release), tmp_path_factory.mktemp(name)))
+        way.bring(root)
+        # The user's answer to apt's question.
+        (root / "etc/apt/apt.conf.d/90yes").write_text('APT::Get::Assume-Yes "true";\n')
+        machine = at_end.enter_context(Machine(root, name, binds, caches))
+        plane = ControlPlane(machine) if programs else None
+        if plane is not None:
+            plane.start()
+        node = Node(machine=machine, suite=name, bin=way.bin, python=way.python)
+        made = Installation(node=node, way=way, plane=plane)
+        way.install(node)
+        node.wait_until_ready()
+        node.step("ready")
+        if plane is not None:
+            way.add_webhook(node, plane)
+            node.step("kube-apiserver has its flags")
+            made.kubectl("get namespaces")
+            node.step("first login")
+        node.map_user(ALICE)
+        token = node.token()
+        wait_until(lambda: "authenticated" in node.review(token), "the mapping of a user")
+        yield made
+
+
+@pytest.fixture
+def node(installation: Installation) -> Node:
+    return installation.node

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from authd.daemon.http.server import TEXT, BoundedFactory, BoundedRequest
-from authd.daemon.telemetry.metrics import Metrics
+from authd.daemon.telemetry.metrics import Family, Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +51,12 @@ class HealthRequest(BoundedRequest):
         self.respond(200 if ready else 503, TEXT, text.encode())
 
 
-def exposition(metrics: Metrics) -> tuple[bytes, bytes]:
-    """Return the content type and the body of a scrape."""
+def exposition(metrics: Metrics, more: Sequence[Family] = ()) -> tuple[bytes, bytes]:
+    """Return the content type and the body of a scrape, with more families at its end."""
     # prometheus-client takes 12 ms to import and a megabyte of memory, which only a scraped daemon needs.
     from authd.daemon.telemetry.prometheus import CONTENT_TYPE, render
 
-    return CONTENT_TYPE, render(metrics.families)
+    return CONTENT_TYPE, render([*metrics.families, *more])
 
 
 def _passed(check: Check) -> str:

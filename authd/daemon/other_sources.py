@@ -29,36 +29,52 @@ def other_sources(
     partitions: Iterable[str],
     *,
     seen: SeenIdentities,
-    reloaded: Callable[[str], None],
+    reloads_of: Callable[[str], Callable[[str], None]],
     count: Callable[[str], None] = lambda _: None,
 ) -> tuple[Source, ...]:
     """Return the sources beside the settings file, in their order, or one that follows `dynamicBackendModePath`.
 
-    `count` receives the names of aws-iam-authenticator's counters for failures of sources. Raises `ConfigError` if a
-    source lacks a setting, or if no API server can be found.
+    `reloads_of` returns the receiver of the results of a source's reloads. `count` receives the names of
+    aws-iam-authenticator's counters for failures of sources. Raises `ConfigError` if a source lacks a setting, or if no
+    API server can be found.
     """
     settings = in_force.settings
     shared: dict[str, Any] = {
         "in_force": in_force,
         "cooperator": Cooperator(terminationPredicateFactory=short_slice),
-        "reloaded": reloaded,
     }
     more = {**shared, "partitions": partitions}
     makers: dict[str, Callable[[], Source]] = {
         "DynamicFile": lambda: _dynamic_file(
-            reactor, settings, {**more, "reloaded": partial(_reloaded, reloaded, count)}
+            reactor, settings, {**more, "reloaded": partial(_reloaded, reloads_of("DynamicFile"), count)}
         ),
         "EKSConfigMap": lambda: _eks_configmap(
-            reactor, settings, {**more, "watch_failed": partial(count, "configmap_watch_failures")}
+            reactor,
+            settings,
+            {
+                **more,
+                "reloaded": reloads_of("EKSConfigMap"),
+                "watch_failed": partial(count, "configmap_watch_failures"),
+            },
         ),
-        "CRD": lambda: _crd(reactor, settings, {**more, "now": time.time, "user_ids": seen.principal_ids}),
+        "CRD": lambda: _crd(
+            reactor, settings, {**more, "reloaded": reloads_of("CRD"), "now": time.time, "user_ids": seen.principal_ids}
+        ),
     }
     if settings.dynamic_backend_mode_path:
         from authd.sources.source_set import SourceSet
 
         path = Path(settings.dynamic_backend_mode_path).absolute()
         _import_sources()
-        return (SourceSet(reactor, path, make=lambda name: makers[name]() if name in makers else None, **shared),)
+        return (
+            SourceSet(
+                reactor,
+                path,
+                make=lambda name: makers[name]() if name in makers else None,
+                reloaded=reloads_of(SourceSet.name),
+                **shared,
+            ),
+        )
     return tuple(makers[name]() for name in settings.backend_mode if name in makers)
 
 

@@ -19,6 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 
+from authd.config.backends import MOUNTED_FILE
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError
 from authd.core.partitions import Partition
@@ -151,7 +152,7 @@ class AuthdService(MultiService):
             cooperator=task.Cooperator(terminationPredicateFactory=short_slice),
             last_good=LastGoodFile(self._in_thread),
             seen=self._seen,
-            reloaded=self._metrics.reloaded,
+            reloaded=self._metrics.reloads_of(MOUNTED_FILE),
         )
         mounted_file.start()
         self._in_force = mounted_file.in_force
@@ -160,7 +161,7 @@ class AuthdService(MultiService):
             self._in_force,
             partitions,
             seen=self._seen,
-            reloaded=self._metrics.reloaded,
+            reloads_of=self._metrics.reloads_of,
             count=self._metrics.peer.count,
         )
         for source in others:

@@ -147,7 +147,7 @@ def webhook(
         tracing.of_reviews(authenticator),
         decisions,
         lambda: _encoder(in_force.settings),
-        metrics=partial(exposition, metrics) if settings.webhook_metrics else None,
+        metrics=partial(exposition, metrics, metrics.peer.webhook_families) if settings.webhook_metrics else None,
         turns=turns,
     )
     metrics.gauge("authd_reviews_in_flight", "Reviews that are not answered yet.", lambda: factory.under_review)

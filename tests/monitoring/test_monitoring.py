@@ -12,6 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from authd.core.decision import ALLOWED
+from authd.core.errors import DenialReason, UnavailableReason
+from authd.core.foreign_token import ForeignToken
+from authd.daemon import health
+from authd.daemon.telemetry.handshake_log import HandshakeLog
+from authd.daemon.telemetry.metrics import Metrics
+from tests.daemon.fakes import decision
 from tests.integration.rig.daemon import DaemonProcess
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +50,20 @@ def exposition(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
 def test_the_metrics_are_clean(exposition: str) -> None:
     """`promtool check metrics` has no complaint about a real daemon's metrics."""
     ended = promtool("check", "metrics", text=exposition)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@needs_promtool
+def test_the_metrics_stay_clean() -> None:
+    """There is no complaint after every event either, when each labelled metric has its series."""
+    metrics = Metrics()
+    for reason in (ALLOWED, *DenialReason, *UnavailableReason):
+        metrics.decided(decision(reason), 0.2)
+    metrics.peer.responded(200)
+    metrics.reloads_of("MountedFile")("ok")
+    metrics.foreign(ForeignToken.OIDC)
+    HandshakeLog(metrics)
+    ended = promtool("check", "metrics", text=health.exposition(metrics)[1].decode())
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
@@ -61,6 +62,12 @@ class Info:
     labels: Mapping[str, str]
 
 
+#: The outcome of a review by the reason of its decision.
+_OUTCOMES: Mapping[str, str] = MappingProxyType(
+    {ALLOWED: "allowed", **dict.fromkeys(DenialReason, "denied"), **dict.fromkeys(UnavailableReason, "unavailable")}
+)
+_RELOAD_RESULTS = ("ok", "broken", "refused")
+
 Family = Counter | Histogram | Gauge | LabelledGauge | Total | Info | CounterTable | HistogramTable
 
 
@@ -74,14 +81,21 @@ class Metrics:
             self.families.append(Total(name=name, help_text=help_text, value=value))
         reasons = [*DenialReason, *UnavailableReason]
         self._decisions = self.counter("authd_decisions", "Decisions by reason.", "reason", [ALLOWED, *reasons])
+        self._reviews = self.counter(
+            "authd_reviews", "Reviews by outcome.", "outcome", dict.fromkeys(_OUTCOMES.values())
+        )
         self._sources = self.counter("authd_identities", "Accepted identities by source.", "source", Source)
         self._calls = self.counter("authd_sts_calls", "Calls to STS by outcome.", "outcome", ["ok", *reasons])
         self._refused = self.counter(
             "authd_refused_requests", "Requests that were no TokenReview, by status.", "status", (400, 404, 405, 413)
         )
         self._reloads = self.counter(
-            "authd_reloads", "Reloads of the settings file by result.", "result", ("ok", "broken", "refused")
+            "authd_reloads", "Reloads of mappings by result, of all sources.", "result", _RELOAD_RESULTS
         )
+        self._source_reloads = CounterTable(
+            "authd_source_reloads", "Reloads of mappings by source and result.", "source", "result"
+        )
+        self.families.append(self._source_reloads)
         self._times = Histogram("authd_review_seconds", "Time to a decision.")
         self.sts_durations = Histogram("authd_sts_call_seconds", "Duration of calls to STS.")
         self._foreign = self.counter(
@@ -106,6 +120,7 @@ class Metrics:
     def decided(self, decision: Decision, elapsed: float) -> None:
         """Count a decision that took `elapsed` seconds."""
         self._decisions[decision.reason] += 1
+        self._reviews[_OUTCOMES[decision.reason]] += 1
         self._times.observe(elapsed)
         self.peer.decided(decision.reason, elapsed)
         self.last_review = time.time()
@@ -132,6 +147,17 @@ class Metrics:
     def reloaded(self, result: str) -> None:
         """Count a reload: `ok`, `broken` or `refused`."""
         self._reloads[result] += 1
+
+    def reloads_of(self, source: str) -> Callable[[str], None]:
+        """Return a receiver of the results of one source's reloads. Each result has a series from now on."""
+        for result in _RELOAD_RESULTS:
+            self._source_reloads.counts.setdefault((source, result), 0)  # a source that comes again goes on counting
+
+        def reloaded(result: str) -> None:
+            self.reloaded(result)
+            self._source_reloads.add(source, result)
+
+        return reloaded
 
     def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """Publish a value that is read at each scrape."""

@@ -75,7 +75,10 @@ class PeerMetrics:
         )
         self._responses = CounterTable(f"{_PREFIX}sts_responses", "Responses of STS by status.", "ResponseCode")
         self._counts = dict.fromkeys(_COUNTS, 0)
-        self.families = (self._latency, self._responses)
+        self.families = (self._latency,)
+        # promtool objects to the label's name, which is the other program's. That program has metrics on the webhook's
+        # port alone, so its dashboards lose nothing.
+        self.webhook_families = (self._responses,)
 
     @property
     def totals(self) -> Mapping[str, tuple[str, Callable[[], float]]]:

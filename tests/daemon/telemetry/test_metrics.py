@@ -46,6 +46,33 @@ def test_no_series_is_added_by_use() -> None:
         metrics.sts_called("a-token")
 
 
+def test_reviews_have_one_of_three_outcomes() -> None:
+    """Each reason counts as an outcome, and the outcomes add up to the decisions."""
+    metrics = Metrics()
+    for reason in (ALLOWED, *DenialReason, *UnavailableReason):
+        metrics.decided(decision(reason), 0.2)
+    counted = figures(metrics)
+    outcomes = {
+        name: counted[f'authd_reviews_total{{outcome="{name}"}}'] for name in ("allowed", "denied", "unavailable")
+    }
+    assert outcomes == {"allowed": 1, "denied": len(DenialReason), "unavailable": len(UnavailableReason)}
+
+
+def test_reloads_by_source() -> None:
+    """Each source has a series for each result from its start, and the total counts all of them."""
+    metrics = Metrics()
+    reloaded = metrics.reloads_of("CRD")
+    metrics.reloads_of("MountedFile")("ok")
+    reloaded("broken")
+    metrics.reloads_of("CRD")
+    counted = figures(metrics)
+    by_source = {name: value for name, value in counted.items() if name.startswith("authd_source_reloads_total")}
+    assert len(by_source) == 6
+    assert sum(by_source.values()) == 2
+    assert by_source['authd_source_reloads_total{result="broken",source="CRD"}'] == 1
+    assert (counted['authd_reloads_total{result="ok"}'], counted['authd_reloads_total{result="broken"}']) == (1, 1)
+
+
 def test_a_gauge_is_read_when_it_is_scraped() -> None:
     """A gauge gives the current value."""
     metrics = Metrics()

@@ -16,7 +16,11 @@ LATENCY = "aws_iam_authenticator_authenticate_latency_seconds"
 
 
 def figures(metrics: Metrics) -> dict[str, float]:
-    lines = [line for line in render(metrics.families).decode().splitlines() if not line.startswith("#")]
+    lines = [
+        line
+        for line in render([*metrics.families, *metrics.peer.webhook_families]).decode().splitlines()
+        if not line.startswith("#")
+    ]
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 

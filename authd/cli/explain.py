@@ -23,7 +23,7 @@ Print the mapping of a settings file that an ARN matches (file:line:column), its
 mapping and the difference. It needs the file alone: no network, no AWS, no cluster. With --live, it asks the running
 daemon about the mappings in force, and warns if the file differs.
 
-Placeholders that only a login can fill stay: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
+Placeholders that need a real login stay unfilled: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
 """
 
 

@@ -40,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_daemon_options(parser)
-    parser.add_argument("--force", action="store_true", help="put the file in force even if it locks people out")
+    parser.add_argument("--force", action="store_true", help="apply the file even if it locks out callers")
     add_output_option(parser)
     parser.set_defaults(run=run)
 
@@ -87,7 +87,7 @@ def _tell(args: argparse.Namespace, path: Path, rules: int, state: dict[str, Any
         members = {"file": str(path), "rules": rules, "forced": args.force, "result": result, "problems": problems}
         print_json(members)
     elif state is None:
-        print_text(f"{path}: {counted(rules, 'mapping')}; no daemon is running, the next one takes them")
+        print_text(f"{path}: {counted(rules, 'mapping')}; no daemon is running: they apply at its next start")
     elif problems:
         print_text(f"{path}: not in force:")
         for problem in problems:

@@ -165,7 +165,7 @@ class Reflector:
             if not token:
                 break
             if token == earlier or not items or not isinstance(token, str):
-                raise BadAnswer("the API server's list has no end")
+                raise BadAnswer("the API server's list does not end")
         self._cache.end_list()
         self._version = version
         self.synced = True
@@ -173,7 +173,7 @@ class Reflector:
 
     def _take_listed(self, item: object) -> None:
         if not isinstance(item, dict):
-            raise BadAnswer("the API server's list has something that is no object")
+            raise BadAnswer("the API server's list has an item that is not an object")
         if self._cache.add_listed(item) > MAX_OBJECTS:
             raise BadAnswer(f"the API server's list has more than {MAX_OBJECTS} objects")
 

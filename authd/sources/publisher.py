@@ -18,7 +18,7 @@ from authd.sources.lockout_guard import LockedOut
 _log = Logger(namespace="authd.reload")
 
 #: A refused table comes into force with a restart, after which nobody counts as seen.
-_ADVICE = "restart authd if that is meant"
+_ADVICE = "restart authd if you mean it"
 
 
 class Content(NamedTuple):

@@ -61,7 +61,7 @@ class SourceSet:
     def problems(self) -> tuple[Problem, ...]:
         """The faults of the file and of every source."""
         missing = self._missing() if self._waiting.running else []
-        message = f"it is waiting for the mappings of {', '.join(missing)}"
+        message = f"waiting for the mappings of {', '.join(missing)}"
         waiting = (Problem(file=str(self._path), line=0, column=0, message=message),) if missing else ()
         return (*self._fault, *waiting, *(each for source in self._running.values() for each in source.problems))
 
@@ -139,7 +139,7 @@ class SourceSet:
         try:
             yield from self._in_force.reorder(names, self._in_force.settings.lockout_share)
         except LockedOut as error:
-            self._fault = (self._in_force.refused(error, str(self._path), "restart authd if that is meant"),)
+            self._fault = (self._in_force.refused(error, str(self._path), "restart authd if you mean it"),)
             self._reloaded("refused")
             return
         for name in [name for name in self._running if name not in {*names, *self._wanted}]:

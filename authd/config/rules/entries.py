@@ -60,7 +60,7 @@ class EntryReader:
             return node
         unknown = [written for key, (written, _) in node.entries.items() if key not in names]
         for written in unknown:
-            self._problems.warn(written, f"{shown(written.text)} has no effect: no rule has such a key")
+            self._problems.warn(written, f"{shown(written.text)} has no effect: rules have no such key")
         kept = {key: entry for key, entry in node.entries.items() if key in names and key != _USER_ID}
         return node._replace(entries=kept)
 

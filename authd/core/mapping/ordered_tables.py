@@ -79,7 +79,7 @@ class OrderedTables:
         if len(filled) == 1:
             return filled[0].table.nearest(identity)
         descriptions = [f"{source}: {table.nearest(identity)}" for source, table in filled]
-        return "; ".join(descriptions) or "there are no mappings at all"
+        return "; ".join(descriptions) or "there are no mappings"
 
     def replaced(self, source: str, table: MappingTable) -> OrderedTables:
         """Return the same tables with another one for one source."""

@@ -154,7 +154,7 @@ class MappingTable:
     def nearest(self, identity: CallerIdentity) -> str:
         """Describe the nearest rule to an identity that no rule matches, and the difference, in some microseconds."""
         if not len(self):
-            return "there are no mappings at all"
+            return "there are no mappings"
         return self.index.describe(identity)
 
     def closest(self, identity: CallerIdentity) -> str:
@@ -192,7 +192,7 @@ def _filled(template: Template, values: Mapping[str, str], rule: Rule) -> str:
     """Fill a template in. Values that callers choose must not make a system name of it."""
     name = template.render(values)
     if name.startswith(_SYSTEM) and not template.text.startswith(_SYSTEM):
-        message = f"the mapping at {rule.where} gives a name that begins with {_SYSTEM!r} only by the caller's values"
+        message = f"the mapping at {rule.where} gives a name with the prefix {_SYSTEM!r} from the caller's values"
         raise Denied(DenialReason.USERNAME_RESERVED, message)
     return name
 

@@ -273,7 +273,7 @@ def test_system_names_are_not_the_callers_choice(rules, identities, username, gr
     if allowed:
         assert table.lookup(caller).rule == "m.yaml:7:3"
         return
-    with pytest.raises(Denied, match=r"m\.yaml:7:3 gives a name that begins with 'system:' only by the") as caught:
+    with pytest.raises(Denied, match=r"m\.yaml:7:3 gives a name with the prefix 'system:' from the") as caught:
         table.lookup(caller)
     assert caught.value.reason is DenialReason.USERNAME_RESERVED
 

@@ -10,7 +10,8 @@ PIP := $(BIN)/pip --disable-pip-version-check
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test site oldest release-check clean
+.PHONY: help demo serve test e2e e2e-assets lint format words bench lock dist deb deb-test site reference recording \
+  oldest release-check clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -24,6 +25,8 @@ help:
 	@echo 'make dist    build wheel, sdist, bill of materials and checksums into dist/'
 	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
 	@echo 'make site    build the documentation site into site/, with checked links'
+	@echo 'make reference  renew the tables of settings and reasons in docs/ from the code'
+	@echo 'make recording  record the terminal session of the demo again, for docs/'
 	@echo 'make oldest  test with the oldest dependencies that pyproject.toml names'
 	@echo 'make release-check  everything that a release needs except publishing'
 	@echo 'make lock    renew requirements.txt from constraints.txt'
@@ -99,6 +102,12 @@ release-check: test dist deb site oldest $(VENV)/installed-audit
 
 site: $(VENV)/installed-site $(VENV)/installed-daemon
 	AUTHD_PYTHON=$(abspath $(BIN)/python) NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict
+
+reference: $(VENV)/installed-daemon
+	$(BIN)/python -m tools.site.reference
+
+recording: $(VENV)/installed-daemon
+	$(BIN)/python tools/site/terminal.py docs
 
 clean:
 	rm -rf $(VENV) $(VENV)-site site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build

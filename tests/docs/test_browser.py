@@ -130,6 +130,15 @@ def test_copy_buttons(site, browser):
     assert browser.run(missing) == 0
 
 
+def test_code_in_lists(site, browser):
+    """Commands below a numbered step are blocks of code, and keep their lines."""
+    browser.size(*DESKTOP)
+    browser.open(f"{site.url}guides/systemd/")
+    blocks = browser.run("[...document.querySelectorAll('article ol > li pre')].map(p => p.innerText)")
+    assert len(blocks) == 5
+    assert "\nclusterID: my-cluster" in blocks[1]
+
+
 def test_landing_page(site, browser):
     """The landing page tells the product's purpose first, and plays the recorded demo."""
     browser.size(*DESKTOP)

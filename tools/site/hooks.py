@@ -32,6 +32,7 @@ _WITHOUT = {
     "reference/audit.md": ["toc"],
     "reasons.md": ["toc"],
 }
+_ITEM = re.compile(r"(?:-|[0-9]\.) ")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
 
 
@@ -54,7 +55,21 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     if source in _WITHOUT:
         page.meta["hide"] = _WITHOUT[source]
     folder = posixpath.dirname(source.removeprefix("project/") if source.startswith("project/") else f"docs/{source}")
-    return _LINK.sub(lambda match: _link(match, folder, posixpath.dirname(source), files), markdown)
+    return _LINK.sub(lambda match: _link(match, folder, posixpath.dirname(source), files), _indented(markdown))
+
+
+def _indented(markdown: str) -> str:
+    """Indent the content of list items by four columns, as Python-Markdown needs. CommonMark needs two or three."""
+    lines, extra, fenced = [], 0, False
+    for line in markdown.split("\n"):
+        fenced ^= line.startswith("```")
+        item = None if fenced else _ITEM.match(line)
+        if item:
+            extra = 4 - len(item[0])
+        elif line and not line.startswith(" " * (4 - extra)):
+            extra = 0
+        lines.append(line if item or not line else " " * extra + line)
+    return "\n".join(lines)
 
 
 def _link(match: re.Match[str], folder: str, page_folder: str, files: Files) -> str:

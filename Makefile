@@ -17,7 +17,7 @@ SUMS = cd dist && rm -f SHA256SUMS && sha256sum -- * > SHA256SUMS
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test e2e e2e-assets installer-assets lint format words bench lock dist deb deb-test boot-test site \
-  oldest audit release-check clean
+  reference recording oldest audit release-check clean
 
 help:
 	@echo 'make demo    show a login from end to end on loopback, without an AWS account'
@@ -32,6 +32,8 @@ help:
 	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
 	@echo 'make boot-test  boot the package and the README'"'"'s installation under systemd, as root with debootstrap and nspawn'
 	@echo 'make site    build the documentation site into site/, with checked links'
+	@echo 'make reference  renew the tables of settings and reasons in docs/ from the code'
+	@echo 'make recording  record the terminal session of the demo again, for docs/'
 	@echo 'make oldest  test with the oldest dependencies that pyproject.toml names'
 	@echo 'make audit   search requirements.txt for known vulnerabilities'
 	@echo 'make release-check  everything that a release needs except publishing'
@@ -129,6 +131,12 @@ audit: $(VENV)/installed-audit
 
 site: $(VENV)/installed-site $(VENV)/installed-daemon
 	AUTHD_PYTHON=$(abspath $(BIN)/python) NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict
+
+reference: $(VENV)/installed-daemon
+	$(BIN)/python -m tools.site.reference
+
+recording: $(VENV)/installed-daemon
+	$(BIN)/python tools/site/terminal.py docs
 
 clean:
 	rm -rf $(VENV) $(VENV)-site $(VENV)-audit site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist build

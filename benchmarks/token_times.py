@@ -242,8 +242,9 @@ def _figure(results: list[Result]) -> str:
     most, row, left, width = max(each.milliseconds for each in results), 26, 250, 430
     box = f"0 0 760 {row * len(results) + 10}"
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" font-family="sans-serif" font-size="13" fill="#888">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" font-family="sans-serif" font-size="13" role="img">',
         "<title>Median time of whole processes in milliseconds</title>",
+        "<style>text{fill:#444}@media (prefers-color-scheme:dark){text{fill:#ccc}}</style>",
     ]
     for number, each in enumerate(results):
         top, length = 5 + number * row, max(1, round(width * each.milliseconds / most))

@@ -89,4 +89,6 @@ def _read(body: bytes) -> Credentials:
         read_xml(body, element)
         return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
     except (InvalidXML, KeyError):
-        raise Unavailable(UnavailableReason.INSTANCE_LOOKUP_FAILED, "STS's response to AssumeRole is not one") from None
+        raise Unavailable(
+            UnavailableReason.INSTANCE_LOOKUP_FAILED, "STS's response to AssumeRole is not valid"
+        ) from None

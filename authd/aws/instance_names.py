@@ -77,7 +77,7 @@ class InstanceNames:
 
     def _look_up(self, instance_id: str) -> Deferred[_Outcome]:
         if len(self._waiting) >= _MAX_WAITING:
-            raise Unavailable(UnavailableReason.OVERLOADED, "too many names of instances are being looked up")
+            raise Unavailable(UnavailableReason.OVERLOADED, "too many look-ups of instance names are in progress")
         waiter: Deferred[_Outcome] = Deferred()
         waiters = self._waiting.setdefault(instance_id, [])
         waiters.append(waiter)
@@ -135,5 +135,5 @@ class InstanceNames:
 
 
 def _late(_result: object, seconds: float) -> None:
-    message = f"EC2 did not give the name of the caller's instance within {seconds:.0f} seconds"
+    message = f"EC2 did not return the name of the caller's instance within {seconds:.0f} seconds"
     raise Unavailable(UnavailableReason.INSTANCE_LOOKUP_TIMEOUT, message)

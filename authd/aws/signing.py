@@ -121,5 +121,5 @@ class Signer:
 
 
 def _late(_result: object, seconds: float) -> None:
-    message = f"the daemon's AWS credentials were not there within {seconds:.0f} seconds"
+    message = f"the daemon's AWS credentials were not available within {seconds:.0f} seconds"
     raise Unavailable(UnavailableReason.INSTANCE_LOOKUP_TIMEOUT, message)

@@ -27,7 +27,7 @@ daemon about the mappings in force, and warns if the file differs.
 
 A rule with validFrom or validUntil matches at that time only: --at asks about another time than now.
 
-Placeholders that only a login can fill stay: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
+Placeholders that need a real login stay unfilled: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
 """
 
 

@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("folder", metavar="DIR", help="the folder of the links, best one on PATH")
+    parser.add_argument("folder", metavar="DIR", help="the folder of the links, preferably on PATH")
     add_output_option(parser)
 
 
@@ -60,7 +60,7 @@ def _link(link: Path, target: Path) -> bool:
             raise CommandError(f"{link} exists and is not this authd: remove it first, or choose another folder")
         link.symlink_to(target)
     except OSError as error:
-        raise CommandError(f"{link}: {error.strerror}: choose a folder that exists and that you may write") from None
+        raise CommandError(f"{link}: {error.strerror}: choose an existing folder that you can write to") from None
     return True
 
 
@@ -71,4 +71,4 @@ def _this_program() -> Path:
     for candidate in (called.resolve() if called.name != "main.py" else beside, beside, shutil.which("authd")):
         if candidate is not None and Path(candidate).name == "authd" and Path(candidate).is_file():
             return Path(candidate).absolute()
-    raise CommandError("the script authd is nowhere beside the interpreter or on PATH: install authd first")
+    raise CommandError("the command authd is neither beside the interpreter nor on PATH: install authd first")

@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_daemon_options(parser)
-    parser.add_argument("--force", action="store_true", help="put mappings in force even if they lock people out")
+    parser.add_argument("--force", action="store_true", help="apply the mappings even if they lock out callers")
     parser.add_argument(
         "--source", metavar="NAME", choices=_SOURCES,
         help=f"with --force, only the refused change of this source: {', '.join(_SOURCES)}",
@@ -135,7 +135,7 @@ def _tell(args: argparse.Namespace, path: Path, rules: int, state: dict[str, Any
         return _status(result)
     _print_forced(forced)
     if state is None:
-        print_text(f"{path}: {counted(rules, 'mapping')}; no daemon is running, the next one takes them")
+        print_text(f"{path}: {counted(rules, 'mapping')}; no daemon is running: they apply at its next start")
     elif problems:
         print_text(f"{path}: not in force:")
         for problem in problems:

@@ -24,7 +24,7 @@ def read_backends(server: Section) -> tuple[str, ...]:
     lines: dict[str, int] = {}
     for node, backend in server.values("backendMode", _backend, words=True):
         if backend in lines:
-            server.problems.warn(node, f"{backend} stands in server.backendMode twice: the first one counts; keep one")
+            server.problems.warn(node, f"{backend} appears twice in server.backendMode: remove the second one")
             continue
         lines[backend] = node.line
     return tuple(lines) or (MOUNTED_FILE,)
@@ -81,7 +81,7 @@ def _warn_of_backend(
 ) -> None:
     place: Node = entry.node
     if backend in earlier:
-        entry.problems.warn(place, f"{backend} has reserved prefixes already: these replace the earlier ones")
+        entry.problems.warn(place, f"{backend} already has reserved prefixes: these replace them")
     if backend not in backends:
         entry.problems.warn(place, f"the prefixes have no effect: {backend} is not among server.backendMode")
 

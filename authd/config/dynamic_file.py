@@ -103,11 +103,11 @@ def _identify(
     try:
         user_id = parse_user_id(user_id_of(node))
     except ValueError as error:
-        problems.error(node, f"userId {error}: server.dynamicFileUserIDStrict matches by it")
+        problems.error(node, f"userId {error}: server.dynamicFileUserIDStrict needs it")
         return
     earlier = identified.get(user_id)
     if earlier is not None and not isinstance(rule, TimedRule):
-        problems.warn(node, f"userId {user_id} stands at {earlier.rule.where} already: this rule replaces it")
+        problems.warn(node, f"userId {user_id} is already used at {earlier.rule.where}: this rule replaces it")
     _, written = node.entries.get(arn, (None, None)) if isinstance(node, MappingNode) else (None, None)
     has_arn = written is not None and not is_absent(written)
     found = IdentifiedRule(rule, rule.subject.key if has_arn else "")

@@ -17,8 +17,7 @@ _HELM_KEYS = frozenset(
 )  # fmt: skip
 _FEW_HELM_KEYS = 2
 _CHART_AT_TOP = (
-    "this looks like the values of a Helm chart: the settings are among its top names; give the daemon the file that "
-    "the chart makes of them"
+    "this looks like the values of a Helm chart, with the settings at its top: use the file that the chart renders"
 )
 RULE_LISTS = ("mapRoles", "mapUsers", "mapAccounts")
 _RULE_KEYS = frozenset(name.lower() for name in RULE_LISTS)
@@ -87,14 +86,14 @@ def _config_map(root: MappingNode) -> tuple[Node, str]:
         key, value = found
         return root, (
             f"this is a Kubernetes ConfigMap: the settings are under data / {shown(key)}, in line {value.line}; mount "
-            "it and give the daemon that file, or save the value as a file of its own"
+            "it and use that file, or save the value as a file"
         )
     if is_aws_auth(root):
         return root, (
             "this is the ConfigMap aws-auth of EKS: its rules (mapRoles, mapUsers, mapAccounts) go under server in a "
             "settings file, or stay there for server.backendMode: [EKSConfigMap]"
         )
-    return root, "this is a Kubernetes ConfigMap without settings: none of its data has clusterID or server"
+    return root, "this is a Kubernetes ConfigMap without settings: no key of its data has clusterID or server"
 
 
 def _helm_values(root: MappingNode) -> tuple[Node, str] | None:
@@ -102,7 +101,7 @@ def _helm_values(root: MappingNode) -> tuple[Node, str] | None:
         if path and _holds_settings(node):
             return root, (
                 f"this looks like the values of a Helm chart: the settings are under {' / '.join(path)}, in line "
-                f"{node.line}; give the daemon the file that the chart makes of them"
+                f"{node.line}; use the file that the chart renders"
             )
     if len(_HELM_KEYS & root.entries.keys()) >= _FEW_HELM_KEYS:
         return root, (

@@ -60,7 +60,7 @@ def reading_settings(
     _warn_of_no_mapping(problems, table, possible)
     settings = Settings(
         cluster_id=cluster or "",
-        default_role=_unused(top, "defaultRole", role_arn, None, reason="the daemon has no use for it"),
+        default_role=_unused(top, "defaultRole", role_arn, None, reason="the daemon does not use it"),
         partition=partition,
         scrubbed_accounts=frozenset(scrubbed),
         backend_mode=backends,
@@ -140,7 +140,7 @@ def _unused(
     try:
         return read(node.text)
     except InvalidValue as wrong:
-        section.problems.warn(node, f"{section.path}{setting} {wrong}; it is left out, since {reason}")
+        section.problems.warn(node, f"{section.path}{setting} {wrong}; it is ignored, since {reason}")
         return default
 
 
@@ -152,12 +152,12 @@ def _warn_of_no_mapping(problems: Problems, table: MappingTable, backends: tuple
         return
     problems.warn(
         Scalar(0, 0, ""),
-        "no mapping can match, so that nobody can log in: add server.mapRoles, mapUsers or mapAccounts",
+        "no mapping can match, so nobody can log in: add server.mapRoles, mapUsers or mapAccounts",
     )
 
 
 def _path(server: Section, setting: str, default: Default) -> str | Default:
     value, node = server.value(setting, path, default), server.node_of(setting)
     if node is not None and node.origin is None and not str(value).startswith("/"):
-        server.problems.warn(node, f"server.{setting} depends on the directory that the daemon is started in")
+        server.problems.warn(node, f"server.{setting} is relative to the daemon's directory: write an absolute path")
     return value

@@ -1,4 +1,7 @@
-"""The settings of the daemon, as checked values."""
+"""The settings of the daemon, as checked values.
+
+docs/settings.md has the `#:` comments of the fields: `make reference` copies them.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +41,29 @@ class STSSettings:
     `ca_file` None means the system's trust store. `proxy` is a host and a port for CONNECT.
     """
 
+    #: One deadline for the connection, the request and the whole response.
     timeout: float = 5.0
+    #: Calls in flight to each STS host. Known users get a quarter more, and tokens that STS has confirmed before twice
+    #: as many.
     concurrency: int = 64
+    #: Calls per second to all STS hosts together, after a burst of two seconds' worth. The default is more than one
+    #: process makes, so that no login of a mapped user waits for it. Set a lower value if the daemon shares AWS's quota
+    #: with others: by default an account may make 600 calls per second to STS in each Region. In any case, strangers
+    #: may waste at most 100 calls per second on tokens that STS refuses or no mapping matches, or a third of this rate
+    #: if that is less. The same holds for forgeries under the key of a known user.
     calls_per_second: int = 10_000
+    #: How long STS's response for exactly this token is used again. `0s` switches the cache off. Mappings are applied
+    #: anew each time.
     cache_ttl: float = 0.0
+    #: How long it may be used again if STS can't be reached. Log and metrics mark such logins.
     stale_if_error: float = 0.0
+    #: PEM file of the certificate authorities to trust for STS. By default these are the system's.
     ca_file: str | None = None
+    #: An HTTP proxy through which STS is reached (CONNECT).
     proxy: tuple[str, int] | None = None
+    #: Regions that botocore does not know yet.
     extra_regions: frozenset[str] = frozenset()
+    #: More hosts that tokens may name, or other addresses for known hosts, see below.
     endpoints: tuple[ExtraEndpoint, ...] = ()
 
 
@@ -69,46 +87,92 @@ class Settings:
 
     `address` and `health_address` may be host names. Port 0 stands for any free port. `backend_mode` has the sources in
     their order, `reserved_prefixes` the prefixes of user names that each may not give, and `reserved_group_prefixes`
-    those of groups. `lockout_share` is the share (0 to 1) of
-    the identities of the last hour that a reload may shut out, None for no limit. `ec2_qps` is per second.
-    `audit_log` is a path, empty for no audit log. `tracing` is None if no spans are exported.
+    those of groups. `lockout_share` is the share (0 to 1) of the identities of the last hour that a reload may shut
+    out, None for no limit. `ec2_qps` is per second. `audit_log` is a path, empty for no audit log. `tracing` is None if
+    no spans are exported.
     """
 
+    #: The ID that tokens are signed for. Each of your clusters needs its own.
     cluster_id: str
+    #: For `authd-token --config`: the role to assume if you name no other. The daemon ignores it.
     default_role: str | None = None
+    #: The address of the webhook, or a host name of this machine. If `authd.socket` runs, systemd decides.
     address: str = "127.0.0.1"
+    #: The port of the webhook. `0` is any free port.
     port: int = 21362
+    #: The name or address by which kube-apiserver calls the webhook, for the certificate and the kubeconfig.
     hostname: str = "localhost"
+    #: The address of `/livez`, `/readyz`, `/healthz` and `/metrics`, in plain HTTP. `0.0.0.0` is every interface.
     health_address: str = "127.0.0.1"
+    #: The port of health and metrics. `0` is any free port.
     health_port: int = 21363
+    #: The folder of the certificates, the last good certificate and the last good settings.
     state_dir: str = "/var/lib/authd"
+    #: The webhook kubeconfig that the daemon or `authd init` writes.
     generate_kubeconfig: str = "/etc/kubernetes/authd/kubeconfig.yaml"
+    #: `true`: the daemon does not write the webhook kubeconfig, because `authd init` already did.
     kubeconfig_pregenerated: bool = False
+    #: The AWS partition of the callers and of STS.
     partition: str = "aws"
+    #: Accounts that appear neither in the log nor in responses.
     scrubbed_accounts: frozenset[str] = frozenset()
+    #: The sources of mappings in their order, see [below](#other-sources).
     backend_mode: tuple[str, ...] = ("MountedFile",)
+    #: Prefixes that mappings of a source may not give to user names and groups: `{backendMode: MountedFile,
+    #: usernamePrefixReserveList: ["eks:"], groupPrefixReserveList: ["eks:"]}`. The names are checked after placeholders
+    #: are filled in.
     reserved_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     reserved_group_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    #: `true`: `*` (any characters) and `?` (one) in the name of a role are wildcards. Otherwise they are literal
+    #: characters, as in aws-iam-authenticator, and such a rule matches nobody.
     role_patterns: bool = False
+    #: The file of `DynamicFile`.
     dynamic_file_path: str | None = None
+    #: `true`: `DynamicFile` matches callers by `userId`, their unique ID (`AROA…`, `AIDA…`), and by the ARN too if the
+    #: rule has one.
     dynamic_file_user_id_strict: bool = False
+    #: A JSON or YAML file with `backendMode`, such as `{"backendMode": "DynamicFile EKSConfigMap"}`. Its list replaces
+    #: `server.backendMode` at run time, once all new sources have their mappings. A broken or deleted file changes
+    #: nothing.
     dynamic_backend_mode_path: str | None = None
+    #: The kubeconfig of `EKSConfigMap` and `CRD`. Without it, the pod's service account is used.
     kubeconfig: str | None = None
+    #: The API server's address, instead of the kubeconfig's or the pod's.
     master: str | None = None
+    #: A role to assume for the look-ups.
     ec2_role_arn: str | None = None
+    #: Calls per second, each for up to 100 instances.
     ec2_qps: int = 15
+    #: Calls at once.
     ec2_burst: int = 5
+    #: Sent with AssumeRole as `x-amz-source-arn`, with its account, for the role's trust policy.
     source_arn: str | None = None
+    #: `true`: `/metrics` is also served on the webhook's port, as aws-iam-authenticator does. `false`: on the health
+    #: port only.
     webhook_metrics: bool = True
+    #: `true`: only clients with a certificate of the state directory's CA may connect, see [mutual
+    #: TLS](operations.md#mutual-tls).
     require_client_certificate: bool = False
+    #: The audiences that tokens are good for. You need them only if kube-apiserver's `--api-audiences` must match.
     audiences: tuple[str, ...] = ()
+    #: The keys of the response's `extra`: aws-iam-authenticator's, the same in `lowercase` (they survive
+    #: impersonation), or `none`.
     user_extra: UserExtra = UserExtra.STANDARD
+    #: The longest token, in characters.
     max_token_length: int = 4096
+    #: `true`: start with the last good settings if the file is broken.
     start_from_last_good: bool = False
+    #: A reload that locks out more than this share of the identities of the last hour, or removes every mapping, is
+    #: refused until `authd reload --force`. A single identity may always be removed. `off`: never refuse.
     lockout_share: float | None = 0.5
+    #: The path of the [audit log](operations.md#audit-log), such as `/var/log/authd/audit.jsonl`. Without it, there is
+    #: none.
     audit_log: str = ""
+    #: The audit log rotates at this size. The last nine files stay beside it, as `FILE.1` to `FILE.9`.
     audit_log_max_megabytes: int = 100
+    #: The export of spans, see [tracing](tracing.md). Without it, there is none.
     tracing: TracingSettings | None = None
+    #: The settings of the calls to STS, see below.
     sts: STSSettings = field(default_factory=STSSettings)
 
     @property

@@ -47,7 +47,7 @@ def _endpoints(sts: Section, partition: Partition, regions: frozenset[str]) -> t
         if section is None or endpoint is None:
             continue
         if endpoint.host in endpoints:
-            section.problems.error(node, f"the host {endpoint.host} stands in server.sts.endpoints twice: keep one")
+            section.problems.error(node, f"the host {endpoint.host} appears twice in server.sts.endpoints: remove one")
         _check_region(section, endpoint, known)
         endpoints[endpoint.host] = endpoint
     return tuple(endpoints.values())
@@ -77,5 +77,5 @@ def _check_region(section: Section, endpoint: ExtraEndpoint, known: STSHosts) ->
         try:
             known.partition.check_region(given)
         except UnknownHost:
-            here = f"is no region of the partition {known.partition.name}"
+            here = f"is not a region of the partition {known.partition.name}"
             section.problems.error(place, f"signingRegion {here}: add it to server.sts.extraRegions if it is new")

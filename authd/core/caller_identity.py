@@ -51,7 +51,7 @@ _REFUSALS: Mapping[str, tuple[DenialReason, str]] = {
         "STS does not know the access key or its session token: deleted, inactive, or of another partition"),
     "SignatureDoesNotMatch": (
         DenialReason.SIGNATURE_MISMATCH,
-        "STS says the signature does not match: the token is for another cluster id, or its secret key is wrong"),
+        "STS says the signature does not match: the token is for another cluster ID, or the secret key is wrong"),
     "AccessDenied": (
         DenialReason.STS_ACCESS_DENIED, "STS denies this caller GetCallerIdentity"),
     "RegionDisabledException": (
@@ -139,7 +139,7 @@ def _refusal(status: int, body: bytes) -> Denied | Unavailable:
     if code in _TRANSIENT:
         return Unavailable(UnavailableReason.STS_ERROR, f"STS answered {code}")
     if code == "SignatureDoesNotMatch" and str(error.get("Message")).startswith("Signature "):
-        return Denied(DenialReason.SIGNATURE_EXPIRED, "STS says the signature's time is over or yet to come")
+        return Denied(DenialReason.SIGNATURE_EXPIRED, "STS says the signature has expired or is not valid yet")
     other = (DenialReason.STS_REFUSED, f"STS refused the request with an error of status {status}")
     reason, message = _REFUSALS.get(str(code), other)
     return Denied(reason, message)
@@ -149,11 +149,11 @@ def _error(status: int, body: bytes) -> dict[str, object]:
     """Return the error object of STS. A response without one, such as a redirect, is not STS's."""
     try:
         if status not in _CLIENT_ERRORS:
-            raise InvalidJson("not the status of an error")
+            raise InvalidJson("an unexpected status")
         error = _member(parse_object(body, MAX_ANSWER_LENGTH), "Error")
         _text(error, "Code")
     except InvalidJson:
-        what = f"STS answered with status {status} and no error that STS gives"
+        what = f"STS answered with status {status} and a body that is not an STS error"
         raise Unavailable(UnavailableReason.STS_BAD_ANSWER, what) from None
     return error
 
@@ -167,7 +167,7 @@ def _identity(body: bytes, partition: str, access_key_id: str) -> CallerIdentity
         arn = parse_arn(arn_text)
         principal_id = _principal_id(arn, user_id)
         if account != arn.account or arn.partition != partition:
-            raise InvalidArn("the account or partition in the ARN is another")
+            raise InvalidArn("the ARN has another account or partition")
     except InvalidArn as error:
         # This depends on the caller's choice of credentials and says nothing about the health of STS: an EC2 instance's
         # own identity, for example, is valid at STS and unknown here.
@@ -216,9 +216,9 @@ def _request_id(answer: Mapping[str, object]) -> str:
 def _principal_id(arn: PrincipalArn, user_id: str) -> str:
     principal, separator, session = user_id.partition(":")
     if arn.kind is PrincipalKind.ROLE and not arn.session:
-        raise InvalidArn("a role signs no request, only its sessions do")
+        raise InvalidArn("it is a role, and only sessions of a role can sign requests")
     grammar = _PRINCIPAL_IDS.get(arn.kind)  # root and federated users have the account's number instead
     fits = principal == arn.account if grammar is None else grammar.fullmatch(principal) is not None
     if not fits or session != arn.session or bool(separator) != bool(arn.session):
-        raise InvalidArn("UserId does not belong to the ARN")
+        raise InvalidArn("UserId does not match the ARN")
     return user_id if arn.kind is PrincipalKind.FEDERATED_USER else principal

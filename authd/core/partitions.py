@@ -42,7 +42,7 @@ class Partition:
         """Raise `UnknownHost` unless the label is a region of the partition or could become one."""
         fits = REGION.fullmatch(label) and self.region_grammar.fullmatch(label)
         if not fits and label not in self.regions:
-            raise UnknownHost(f"the host names no region of the partition {self.name}")
+            raise UnknownHost(f"the host name has no region of the partition {self.name}")
 
 
 def read_partitions(partitions_json: bytes, endpoints_json: bytes) -> Mapping[str, Partition]:

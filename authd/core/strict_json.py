@@ -72,7 +72,7 @@ def _parts(value: object) -> Iterable[object]:
 def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise InvalidJson("a key stands twice")
+        raise InvalidJson("a key is duplicated")
     return result
 
 

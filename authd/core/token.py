@@ -41,7 +41,7 @@ _LAST_CHARACTERS = {0: _BASE64URL, 2: _BASE64URL[::16], 3: _BASE64URL[::4]}
 _TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/...")
 _URL = re.compile(rb"https://([a-z0-9.-]{1,253})/\?(.+)", re.DOTALL)
 _NOT_BASE64URL = "not canonical base64url without padding"
-_NOT_A_URL = "not an https URL of a plain lower-case host, the path / and a query"
+_NOT_A_URL = "not an https URL with a lower-case host name, the path / and a query"
 _PRINTABLE = re.compile(rb"[!-~]+")
 _DATE = struct.Struct("4s2s2sx2s2s2sx")
 
@@ -194,9 +194,9 @@ def _query_error(query: bytes) -> Denied:
         if name not in _GRAMMAR:
             return _malformed("a parameter that GetCallerIdentity does not take, or not in its canonical spelling")
         if name in seen:
-            return _malformed(f"the parameter {name.decode()} stands twice")
+            return _malformed(f"the parameter {name.decode()} is duplicated")
         if not re.fullmatch(_GRAMMAR[name], value):
-            return _malformed(f"the parameter {name.decode()} has a value that it can't have here")
+            return _malformed(f"the parameter {name.decode()} has a value that is not allowed here")
         seen.add(name)
     missing = next(name for name in _GRAMMAR if name not in seen and name != _OPTIONAL)
     return _malformed(f"the parameter {missing.decode()} is missing")

@@ -100,7 +100,7 @@ def common_audiences(requested: tuple[str, ...], configured: tuple[str, ...]) ->
         return ()
     common = tuple(audience for audience in requested if audience in configured)
     if not common:
-        raise Denied(DenialReason.AUDIENCE_MISMATCH, "none of the audiences asked for is configured here")
+        raise Denied(DenialReason.AUDIENCE_MISMATCH, "none of the requested audiences is in server.audiences")
     return common
 
 

@@ -28,11 +28,11 @@ class Descriptors:
             if error.errno in (errno.EMFILE, errno.ENFILE) and not self._used_up:
                 self._used_up = True
                 _log.error(
-                    "descriptors are used up (limit {limit}): open connections are served, new ones are closed "
-                    "until there are some again; raise LimitNOFILE, or look who holds so many",
+                    "file descriptors are exhausted (limit {limit}): open connections are served, new ones are closed; "
+                    "raise LimitNOFILE, or find the client with many connections",
                     limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
                 )
         else:
             if self._used_up:
-                _log.info("there are descriptors again")
+                _log.info("file descriptors are available again")
             self._used_up = False

@@ -41,7 +41,7 @@ class HealthRequest(BoundedRequest):
         elif self.path == b"/metrics":
             self.respond(200, *exposition(self.factory.metrics))
         else:
-            self.refuse(404, "no such path: there are /livez, /readyz, /healthz and /metrics")
+            self.refuse(404, "no such path: use /livez, /readyz, /healthz or /metrics")
 
     def _ready(self) -> None:
         problems = [(check, check.problem()) for check in self.factory.checks]

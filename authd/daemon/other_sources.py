@@ -95,7 +95,7 @@ def _dynamic_file(reactor: Any, settings: Settings, more: dict[str, Any]) -> Sou
     from authd.sources.dynamic_file import DynamicFile
 
     if not settings.dynamic_file_path:
-        message = "it is missing: the source DynamicFile reads its mappings from there"
+        message = "it is missing: the source DynamicFile needs it"
         raise ConfigError((Problem(file="server.dynamicFilePath", line=0, column=0, message=message),))
     path = Path(settings.dynamic_file_path).absolute()
     return DynamicFile(reactor, path, at_once=not reactor.running, **more)  # a daemon that serves must not stall

@@ -61,7 +61,7 @@ def serving_certificate(settings: Settings) -> ServingCertificate:
         files, settings.own_names, wall_clock, client_certificates=settings.require_client_certificate
     )
     if not settings.kubeconfig_pregenerated:
-        certificate.mend_authority()
+        certificate.repair_ca()
     certificate.load()
     return certificate
 

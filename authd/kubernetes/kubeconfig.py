@@ -26,8 +26,8 @@ _REFUSED_OF_CLUSTER = {
     "proxy-url": "a proxy towards the API server is not supported",
 }
 _REFUSED_OF_USER = {
-    "exec": "exec plugins are not run here: use a client certificate, a token or a tokenFile",
-    "auth-provider": "auth-provider plugins are not run here: use a client certificate, a token or a tokenFile",
+    "exec": "exec plugins are not supported: use a client certificate, a token or a tokenFile",
+    "auth-provider": "auth-provider plugins are not supported: use a client certificate, a token or a tokenFile",
     "username": "Kubernetes has dropped passwords: use a client certificate, a token or a tokenFile",
     "as": "impersonation is not supported: use the credentials of the user itself",
 }
@@ -109,7 +109,7 @@ class _Part:
             entry = _Part(node, f"an entry of {key}", self.problems)
             if entry.text("name") == name:
                 return _Part(entry.at(body) or MappingNode(node.line, node.column, {}), body, self.problems)
-        raise self.failure(f"{key} has no entry called {shown(name)}", nodes)
+        raise self.failure(f"{key} has no entry named {shown(name)}", nodes)
 
     def refuse(self, keys: dict[str, str]) -> None:
         """Raise the error of the first of these keys that is set."""

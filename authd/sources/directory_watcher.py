@@ -134,7 +134,7 @@ class DirectoryWatcher:
                 return
             self._complained = True
             _log.warn(
-                "can't watch {folder} ({error}): it is looked at every {seconds:.0f} seconds instead",
+                "can't watch {folder} ({error}): it is polled every {seconds:.0f} seconds instead",
                 folder=str(self._folder),
                 error=type(error).__name__,
                 seconds=POLL_SECONDS,

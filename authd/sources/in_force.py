@@ -88,7 +88,7 @@ class InForce:
         return self.refused(error, place, "run `authd reload --force` or restart authd if that is meant")
 
     def refused(
-        self, error: LockedOut, place: str, advice: str = "run `authd reload --force` if that is meant"
+        self, error: LockedOut, place: str, advice: str = "run `authd reload --force` if you mean it"
     ) -> Problem:
         """Log the identities that a refused table would lock out, and return the problem of its source."""
         message = f"the new mappings were refused, since {error}: {advice}"

@@ -142,7 +142,7 @@ class MountedFile:
         for name in Settings.restart_fields():
             if getattr(current, name) != getattr(new, name):
                 spelled = Settings.spelled(name)
-                _log.warn("the setting {name} has changed: restart authd to bring it into force", name=spelled)
+                _log.warn("the setting {name} has changed: restart authd to apply it", name=spelled)
         self.in_force.settings = replace(current, scrubbed_accounts=new.scrubbed_accounts)
         self.problems = ()
         _log.info("mappings reloaded: {rules} rules in force", rules=len(loaded.table))

@@ -62,7 +62,7 @@ class SourceSet:
     def problems(self) -> tuple[Problem, ...]:
         """The faults of the file and of every source."""
         missing = self._missing() if self._waiting.running else []
-        message = f"it is waiting for the mappings of {', '.join(missing)}"
+        message = f"waiting for the mappings of {', '.join(missing)}"
         waiting = (Problem(file=str(self._path), line=0, column=0, message=message),) if missing else ()
         return (*self._fault, *waiting, *(each for source in self._running.values() for each in source.problems))
 

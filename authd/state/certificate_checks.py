@@ -71,5 +71,5 @@ def issuer_problem(certificate: x509.Certificate, authority: x509.Certificate) -
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
-        return "not signed by the authority ca.pem"
+        return "not signed by the CA ca.pem"
     return ""

@@ -65,7 +65,7 @@ class StateFiles(StateDir):
             return ""
         files = ", ".join(f"{name} (mode {mode:04o})" for name, mode in exposed.items())
         return (
-            f"others than its owner may use {files}, a private key of the webhook: "
+            f"users other than the owner can read {files}, a private key of the webhook: "
             f"run `cd {self.folder} && chmod 600 {' '.join(exposed)}`"
         )
 
@@ -122,16 +122,16 @@ class StateFiles(StateDir):
         try:
             return new_client_leaf(self.read_authority(), "kube-apiserver", now)
         except ValueError as error:
-            raise self._unusable(f"the authority (ca.pem, ca-key.pem) can't sign: {error}") from None
+            raise self._unusable(f"the CA (ca.pem, ca-key.pem) can't sign: {error}") from None
 
     def read_authority(self) -> CertifiedKey:
         """Read the local CA and its key. Raises `ConfigError` if there is none."""
         try:
             return CertifiedKey(certificate_pem=read_regular(self.authority), key_pem=read_regular(self.authority_key))
         except OSError as error:
-            raise self._unusable(f"the authority (ca.pem, ca-key.pem) can't be read: {error.strerror}") from None
+            raise self._unusable(f"the CA (ca.pem, ca-key.pem) can't be read: {error.strerror}") from None
 
-    def mend_authority(self, now: datetime) -> str:
+    def repair_ca(self, now: datetime) -> str:
         """Sign the CA certificate again if it isn't valid now. Returns the problem it had, or an empty text.
 
         It keeps its key and name: clients that trust the old certificate also trust leaves under the new one, as long

@@ -144,7 +144,7 @@ def _refused(certificate: x509.Certificate, files: StateFiles, now: datetime) ->
     try:
         authority = x509.load_pem_x509_certificate(read_regular(files.authority))
     except (OSError, ValueError):
-        return "there is no authority"
+        return "there is no CA"
     return issuer_problem(certificate, authority) or validity_of(certificate).problem(now)
 
 

@@ -107,11 +107,11 @@ def _parse_ca(authority: CertifiedKey) -> tuple[x509.Certificate, _Signer]:
     try:
         key = serialization.load_pem_private_key(authority.key_pem, password=None)
     except TypeError:
-        raise ValueError("the authority's key is encrypted") from None
+        raise ValueError("the CA's key is encrypted") from None
     if not isinstance(key, _Signer):
-        raise ValueError("the authority's key is neither ECDSA nor RSA")  # noqa: TRY004  # the file is at fault
+        raise ValueError("the CA's key is neither ECDSA nor RSA")  # noqa: TRY004  # the file is at fault
     if key.public_key() != certificate.public_key():
-        raise ValueError("the authority's certificate and key are not each other's")
+        raise ValueError("the CA's certificate and key do not match")
     return certificate, key
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from benchmarks.figures.dark import DARK
+
 _COLUMNS, _WIDTH, _HEIGHT, _GAP = 3, 340, 190, 12
 _LEFT, _TOP, _BOTTOM = 46, 26, 44
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#999999")
@@ -45,6 +47,7 @@ def draw_dashboard(dashboard: Mapping[str, Any], server: Server) -> str:
     size = f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>authd in Grafana and Prometheus</title>',
+        DARK,
         f'<rect width="{width}" height="{height}" fill="#f4f5f5"/>',
     ]
     for place, panel in enumerate(panels):

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from benchmarks.figures.dark import DARK
+
 _WIDTH, _HEIGHT = 820, 430
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 230, 56, 50
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")  # colour-blind readers can tell them apart too
@@ -43,6 +45,7 @@ def line_chart(title: str, x: Axis, y: Axis, series: Mapping[str, Points]) -> st
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="12"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{escape(title)}</title>',
+        DARK,
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
         _text((_LEFT, 22), title, "start", 'font-size="15" font-weight="bold"'),
         _text(((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 10), x.label, "middle"),

@@ -55,7 +55,7 @@ def load_row(scenario: Scenario, samples: Sequence[Sample], floors: Mapping[str,
 
 def table(rows: Sequence[Row], floors: Sequence[str]) -> str:
     """Return the Markdown table. ✗ marks a missed target, percentages are of that floor's rate."""
-    head = ["figure", "reach", "measured", *(f"beside: {name}" for name in floors)]
+    head = ["figure", "goal", "measured", *floors]
     lines = [head, ["---"] * len(head), *(row.cells(floors) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -209,7 +209,7 @@ def test_slow_credentials(thread):
     from twisted.internet.defer import Deferred
 
     signer = Signer(thread.reactor, lambda *_: Deferred(), timeout=0.2)
-    with pytest.raises(Unavailable, match="not there within"):
+    with pytest.raises(Unavailable, match="not available within"):
         thread.run(signer.region)
 
 

@@ -9,17 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.boot.rig.aws import ALICE
 from tests.boot.rig.control_plane import ControlPlane
-from tests.boot.rig.documents import ROOT
 from tests.boot.rig.machine import Machine, missing_program
 from tests.boot.rig.node import Node
 from tests.boot.rig.roots import RELEASES, Release, base_root, kept, writable
 from tests.boot.rig.ways import FromClone, FromPackage, Way
 from tests.e2e.rig.assets import find_assets
 from tests.integration.rig.polling import wait_until
+
+#: The kubeconfig user of a role.
+_PLUGIN = {
+    "apiVersion": "client.authentication.k8s.io/v1",
+    "command": "authd-token",
+    "args": [
+        "--cluster-id", "my-cluster.example.com", "--role", "arn:aws:iam::111122223333:role/KubernetesAdmin", "--cache",
+    ],
+    "interactiveMode": "IfAvailable",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +39,10 @@ class Installation:
     plane: ControlPlane | None
 
     def kubectl(self, arguments: str) -> str:
-        """Run kubectl as Alice in the role that the settings map, with the README's user."""
+        """Run kubectl as Alice in the role that the settings map."""
         if self.plane is None:
             pytest.skip("needs kube-apiserver, etcd and kubectl: `make e2e-assets`")
-        text = (ROOT / "README.md").read_text("utf-8")
-        user = yaml.safe_load(text[text.index("    users:\n") : text.index("\n\nIf a login is refused")])["users"][0]
-        path = self.plane.kubeconfig(user["user"], "/root/me.kubeconfig")
+        path = self.plane.kubeconfig({"exec": _PLUGIN}, "/root/me.kubeconfig")
         env = {**ALICE.environment, "PATH": f"{self.way.bin}:/usr/local/bin:/usr/bin:/bin"}
         env["XDG_CACHE_HOME"] = "/run/cache"  # the STS forgets its sessions at a reboot
         return self.node.machine.run(f"kubectl --kubeconfig {path} {arguments}", **env)

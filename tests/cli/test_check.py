@@ -63,7 +63,7 @@ def test_a_file_with_warnings(run):
     status, out = run(WARNED)
     assert status == 0
     assert out == (
-        "f.yaml:12:13: warning: server.stateDir depends on the directory that the daemon is started in\n"
+        "f.yaml:12:13: warning: server.stateDir is relative to the daemon's directory: write an absolute path\n"
         "    12 |   stateDir: state\n"
         "       |             ^\n"
         "f.yaml: usable: 4 role rules, 1 user rule, 2 accounts; 1 warning\n"
@@ -78,7 +78,7 @@ def test_a_file_with_errors(run):
     assert [line for line in out.splitlines() if line.startswith("f.yaml")] == [
         'f.yaml:5:63: error: quote it: "{{SessionName}}" (YAML takes braces for a mapping)',
         "f.yaml:10:3: error: unknown setting server.mapAccount: did you mean mapAccounts?",
-        "f.yaml:12:13: warning: server.stateDir depends on the directory that the daemon is started in",
+        "f.yaml:12:13: warning: server.stateDir is relative to the daemon's directory: write an absolute path",
         "f.yaml: not usable: 2 errors, 1 warning",
     ]
     marked, caret = out.splitlines()[1:3]
@@ -119,8 +119,8 @@ def test_output_for_programs(run):
         ("localhost", 100, False, "not valid before"),
         ("other.example", 0, True, None),
         ("localhost", 100, True, "not valid before"),
-        (None, 0, False, "is no certificate"),
-        (None, 0, True, "is no certificate"),
+        (None, 0, False, "is not a certificate"),
+        (None, 0, True, "is not a certificate"),
     ],
 )
 def test_a_certificate_that_would_be_refused(run, tmp_path, host, days, own, says):
@@ -257,7 +257,7 @@ def test_settings_in_a_manifest(run):
     assert note.startswith(
         "f.yaml: this is a manifest of the ConfigMap mapping: the settings are under data / config.yaml"
     )
-    assert warning.startswith("f.yaml:9:17: warning: server.stateDir depends")
+    assert warning.startswith("f.yaml:9:17: warning: server.stateDir is relative")
     assert line == "     9 |       stateDir: state"
     assert line[caret.index("^") :] == "state"
     assert summary == "f.yaml: usable: 0 role rules, 0 user rules, 1 account; 1 warning"

@@ -27,7 +27,7 @@ LIMIT = 120
 
 def begin(folder, *options):
     """Start `authd demo` with its temporary files in a folder."""
-    # Whatever the tester's own AWS configuration says must have no say.
+    # The tester's own AWS configuration must have no effect.
     environment = {**os.environ, "TMPDIR": str(folder), "AWS_PROFILE": "nonexistent", "AWS_REGION": "nowhere"}
     return subprocess.Popen(
         [AUTHD, "demo", *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -57,29 +57,29 @@ def read_until(process, text):
 
 
 def test_the_whole_demonstration(tmp_path):
-    """The demonstration ends by itself with 0, shows everyone's fate within 100 columns, and leaves nothing behind."""
+    """The demonstration ends by itself with 0, shows each caller's outcome within 100 columns, and leaves nothing behind."""
     process = begin(tmp_path)
     out, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, out
     assert max(map(len, out.splitlines())) <= 100
-    fates = [
-        r"alice, an IAM user +200 +alice, in viewers",
-        r"alice with -r …role/Admin +200 +admin:alice, in system:masters",
-        r"alice with -r …role/team/Developer +200 +alice@example.com, in developers",
+    outcomes = [
+        r"alice, an IAM user +200 +alice, groups: viewers",
+        r"alice with -r …role/Admin +200 +admin:alice, groups: system:masters",
+        r"alice with -r …role/team/Developer +200 +alice@example.com, groups: developers",
         r"bob, an IAM user +200 +refused: identity_not_mapped",
-        r"alice, for another cluster +200 +refused: signature_mismatch",
-        r"a key that AWS does not know +200 +refused: unknown_access_key",
+        r"alice, token of another cluster +200 +refused: signature_mismatch",
+        r"an access key unknown to AWS +200 +refused: unknown_access_key",
         r"alice, signed 20 minutes ago +200 +refused: token_expired",
         r"alice, clock 10 minutes ahead +200 +refused: token_not_yet_valid",
-        r"alice, for another host than STS +200 +refused: malformed_token",
-        r"somebody's ServiceAccount +200 +refused: foreign_token",
+        r"alice, host is not an STS endpoint +200 +refused: malformed_token",
+        r"a ServiceAccount token +200 +refused: foreign_token",
         r"alice, while STS throttles +429 +no decision: sts_throttled",
-        r"bob, an IAM user +200 +bob, in viewers",
+        r"bob, an IAM user +200 +bob, groups: viewers",
         r"usrname: did you mean username",
-        r"bob, an IAM user +200 +bob, in viewers",
-        r"Everything came out as it must\.",
+        r"bob, an IAM user +200 +bob, groups: viewers",
+        r"All outcomes are as expected\.",
     ]
-    assert re.search(".*".join(fates), out.replace("\n    ", " "), re.DOTALL)
+    assert re.search(".*".join(outcomes), out.replace("\n    ", " "), re.DOTALL)
     assert "EXPECTED" not in out
     assert list(tmp_path.iterdir()) == []
 
@@ -93,7 +93,7 @@ def test_json(tmp_path):
     told = parsed("demo", ended.stdout)
     assert told["passed"]
     assert {case["reason"] for case in told["cases"]} >= {"allowed", "identity_not_mapped", "sts_throttled"}
-    assert "who asks" in ended.stderr
+    assert "caller" in ended.stderr
 
 
 def test_serve(tmp_path):
@@ -122,10 +122,10 @@ def test_serve(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "after"),
-    [(signal.SIGTERM, "Starting"), (signal.SIGINT, "who asks"), (signal.SIGTERM, "another cluster")],
+    [(signal.SIGTERM, "Starting"), (signal.SIGINT, "caller"), (signal.SIGTERM, "another cluster")],
 )
 def test_an_early_end(tmp_path, number, after):
-    """A signal at any moment ends the demonstration with what it has started; repeating it disturbs nothing."""
+    """A signal at any moment ends the demonstration and its child processes. A second signal changes nothing."""
     process = begin(tmp_path)
     read_until(process, after)
     started = children(process)
@@ -137,9 +137,9 @@ def test_an_early_end(tmp_path, number, after):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("after", ["Starting", "who asks"])
+@pytest.mark.parametrize("after", ["Starting", "caller"])
 def test_a_killed_demonstration(tmp_path, after):
-    """Where it is killed outright, what it has started ends with it."""
+    """If it is killed with SIGKILL, its child processes end too."""
     process = begin(tmp_path, "--serve")
     read_until(process, after)
     wait_until(lambda: children(process), "a child")
@@ -150,7 +150,7 @@ def test_a_killed_demonstration(tmp_path, after):
 
 
 def test_a_child_whose_parent_is_gone_already():
-    """A command that was to be ending_with_parent to another process than its parent is not run."""
+    """A command whose parent has already changed is not run."""
     command = ending_with_parent(["/bin/echo", "ran"])
     ran = subprocess.run([*command[:4], "1", *command[5:]], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
@@ -162,11 +162,11 @@ def outcome(answer, reason, expected):
     return Outcome(case=case, answer=answer, reason=reason)
 
 
-def test_a_surprise():
-    """What comes out otherwise than it must is a surprise, in whichever respect."""
+def test_an_unexpected_outcome():
+    """An outcome that differs in any respect from the expected one is marked."""
     expected = Expected(username="alice", groups=("viewers",))
     good = Answer(status=200, username="alice", groups=("viewers",))
-    assert outcome(good, "allowed", expected).surprise == ""
+    assert outcome(good, "allowed", expected).difference == ""
     for other in (
         outcome(Answer(status=200, username="bob", groups=("viewers",)), "allowed", expected),
         outcome(Answer(status=200, username="alice"), "allowed", expected),
@@ -174,12 +174,12 @@ def test_a_surprise():
         outcome(good, "allowed", Expected(reason="foreign_token")),
         outcome(good, "", expected),
     ):
-        assert other.surprise.startswith("EXPECTED 200 ")
+        assert other.difference.startswith("EXPECTED 200 ")
         assert "EXPECTED" in row(other)
 
 
 def test_columns():
-    """A row is as wide as the table's header however long the reason's words are."""
+    """A row is at most as wide as the table's header, even if the message is long."""
     error = "word " * 100 + "[identity_not_mapped, reference 01234567]"
     text = row(outcome(Answer(status=200, error=error), "identity_not_mapped", Expected()))
     assert max(map(len, text.splitlines())) <= max(map(len, header().splitlines())) <= 100
@@ -199,7 +199,7 @@ def test_its_settings(tmp_path):
 
 
 def test_a_daemon_that_does_not_start(tmp_path):
-    """A daemon that ends before it is ready is told with its own words, and not waited for."""
+    """If the daemon ends before it is ready, the error contains its own message."""
     (tmp_path / "c.yaml").write_text("clusterID: c\nserver: {nonsense: 1}\n")
     with (
         pytest.raises(CommandError, match=r"did not start:\n(.|\n)*unknown setting server.nonsense"),
@@ -209,6 +209,6 @@ def test_a_daemon_that_does_not_start(tmp_path):
 
 
 def test_a_script_that_is_not_installed():
-    """A command that isn't there is told with what to do."""
+    """A missing command is an error with the next step."""
     with pytest.raises(CommandError, match=r"install authd\[daemon\], see README\.md"):
         script("authd-nonexistent")

@@ -83,9 +83,9 @@ def test_a_match(explain, arguments, username, groups, where):
         (
             f"{ACCOUNT}:role/Admim",
             "identity_not_mapped",
-            "did you mean role/team/Admin, at c.yaml:5:5? It has one other letter",
+            "did you mean role/team/Admin, at c.yaml:5:5? It differs in one letter",
         ),
-        ("arn:aws:iam::999999999999:role/Admin", "identity_not_mapped", "c.yaml:5:5 is for the same name in another"),
+        ("arn:aws:iam::999999999999:role/Admin", "identity_not_mapped", "c.yaml:5:5 has the same name in another"),
         (f"{ACCOUNT}:user/eve", "username_reserved", "c.yaml:18:5 gives a user name with the reserved prefix 'eks:'"),
     ],
 )

@@ -122,7 +122,7 @@ def test_a_role_that_trusts_nobody(authd_token: Callable, alice: dict[str, str])
 def test_a_wrong_secret(authd_token: Callable, alice: dict[str, str]) -> None:
     """A secret that isn't the key's is called that, since the clock is right."""
     alice["AWS_SECRET_ACCESS_KEY"] = "wrong"
-    assert "secret access key does not belong" in authd_token("-i", "prod", "-r", f"{ROLES}/Admin").sentence()
+    assert "secret access key does not match" in authd_token("-i", "prod", "-r", f"{ROLES}/Admin").sentence()
 
 
 def test_why(authd_token: Callable, alice: dict[str, str]) -> None:

@@ -49,7 +49,7 @@ def _demand(answer: Answer, *words: str) -> None:
         (
             f"[default]\nrole_arn = {ROLE}\nsource_profile = b\n[profile b]\nrole_arn = {ROLE}\nsource_profile = default\n",
             {},
-            ("circle",),
+            ("cycle",),
         ),
         ("[default]\nweb_identity_token_file = /x\n", {}, ("'default'", "no role_arn")),
         ("[default]\nsso_session = nix\nsso_account_id = 1\nsso_role_name = x\n", {}, ("[sso-session nix]",)),

@@ -87,7 +87,7 @@ def test_strict_twice(read):
     rules = [{"userid": USER_ID, "username": "one"}, {"userid": USER_ID, "username": "two"}]
     table, warnings = read({"mapUsers": rules}, strict=True)
     assert names(table, identity(USER, USER_ID)) == ["two"]
-    assert warnings == [f"f:1:70: userId {USER_ID} stands at f:1:15 already: this rule replaces it"]
+    assert warnings == [f"f:1:70: userId {USER_ID} is already used at f:1:15: this rule replaces it"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_strict_twice(read):
         (b"{", False, "not YAML"),
         (b"\xff", False, "not text in UTF-8"),
         (b"- &a !x\n", False, "a dynamic file must be"),
-        (b"!!omap {}", False, "tags"),
+        (b"!!omap {}", False, "the tag"),
         ({"mapRoles": [{"rolearn": "x", "username": "y"}]}, False, "f:1:27: mapRoles.roleARN"),
         ({"mapRoles": ["x"]}, False, "mapRoles must be a mapping"),
         ({"mapRoles": "x"}, False, "f:1:14: mapRoles must be a list"),
@@ -124,7 +124,7 @@ def test_null_lists(read):
     )
     assert len(table) == 1
     assert warnings == [
-        "f:1:102: note has no effect: no rule has such a key",
+        "f:1:102: note has no effect: rules have no such key",
         "f:1:115: x has no effect in a dynamic file",
     ]
 

@@ -55,7 +55,7 @@ OTHERS = {
     "Helm values with a text": (
         "image: {tag: a}\nconfig: |\n  clusterID: c\n", "the settings are under config, in line 2",
     ),
-    "Helm values at the top": ("image: {tag: a}\nresources: {}\nclusterID: c", "the settings are among its top names"),
+    "Helm values at the top": ("image: {tag: a}\nresources: {}\nclusterID: c", "with the settings at its top"),
     "Helm values without settings": ("image: {tag: a}\nnodeSelector: {}", "the values of a Helm chart, without the daemon's"),
 }  # fmt: skip
 

@@ -194,7 +194,7 @@ BAD = {
     "kubeconfigPregenerated": (C + "server: {kubeconfigPregenerated: 2}", 2, 34, "must be true or false"),
     "account with hyphens": (C + "server: {mapAccounts: [1111-2222-3333]}", 2, 24, "without hyphens"),
     "names that are there": (
-        "clusterID: c\nclusterid2: d", 2, 1, "unknown setting clusterid2: known here are clusterID, defaultRole, server",
+        "clusterID: c\nclusterid2: d", 2, 1, "unknown setting clusterid2: the settings here are clusterID, defaultRole, server",
     ),
     "a free key below the top": (C + "server: {x-a: 1}", 2, 10, "unknown setting server.x-a"),
     "clusterID too long": (f"clusterID: {'x' * 1025}", 1, 12, "clusterID must be"),
@@ -236,10 +236,10 @@ BAD = {
     "maxLockoutShare": (C + "server: {maxLockoutShare: 1.5}", 2, 27, "must be a number from 0 to 1, such as 0.5, or off"),
     "maxLockoutShare percent": (C + "server: {maxLockoutShare: 50%}", 2, 27, "must be a number from 0 to 1"),
     "unknown": (C + "server: {mapRole: []}", 2, 10, "unknown setting server.mapRole: did you mean mapRoles?"),
-    "unknown, far from any": (C + "zzzz: 1", 2, 1, "unknown setting zzzz: known here are clusterID, defaultRole, server"),
-    "unknown, of below": (C + "mapRoles: []", 2, 1, "unknown setting mapRoles: it belongs under server"),
-    "unknown, of two below": (C + "cacheTTL: 1s", 2, 1, "unknown setting cacheTTL: it belongs under server.sts"),
-    "unknown, of above": (C + "server: {clusterID: c}", 2, 10, "it belongs to the top of the file"),
+    "unknown, far from any": (C + "zzzz: 1", 2, 1, "unknown setting zzzz: the settings here are clusterID, defaultRole, server"),
+    "unknown, of below": (C + "mapRoles: []", 2, 1, "unknown setting mapRoles: move it under server"),
+    "unknown, of two below": (C + "cacheTTL: 1s", 2, 1, "unknown setting cacheTTL: move it under server.sts"),
+    "unknown, of above": (C + "server: {clusterID: c}", 2, 10, "move it to the top of the file"),
     "unknown, other letters": (C + "\u212aubeconfig: 1", 2, 1, "unknown setting \u212aubeconfig"),
     "unknown, invisible": (C + '"a\\u202eb": 1', 2, 1, "unknown setting 'a\\u202eb'"),
     "unknown, endless": (C + f"? {'z' * 500}\n: 1", 2, 3, f"unknown setting {'z' * 64}…"),
@@ -275,15 +275,15 @@ def test_reserved_prefixes_count_for_backends_in_use(load):
     assert loaded.table.reserved_prefixes == ("b", "c")
     assert [(warning.line, warning.message) for warning in notable(loaded)] == [
         (4, "the prefixes have no effect: DynamicFile is not among server.backendMode"),
-        (6, "MountedFile has reserved prefixes already: these replace the earlier ones"),
+        (6, "MountedFile already has reserved prefixes: these replace them"),
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("server: {backendMode: [MountedFile, File]}", "MountedFile stands in server.backendMode twice"),
-        ("server: {ec2DescribeInstancesRoleARN: Describe}", "it is left out, since no rule has {{EC2PrivateDNSName}}"),
+        ("server: {backendMode: [MountedFile, File]}", "MountedFile appears twice in server.backendMode"),
+        ("server: {ec2DescribeInstancesRoleARN: Describe}", "it is ignored, since no rule has {{EC2PrivateDNSName}}"),
         ("server: {ec2DescribeInstancesQps: 0}", "server.ec2DescribeInstancesQps must be a whole number"),
         ("defaultRole: Admin", "defaultRole is not an ARN, which begins with arn:"),
         ("defaultRole: arn:aws:iam::111122223333:user/A", "defaultRole must be the ARN of an IAM role"),
@@ -307,15 +307,13 @@ def test_a_relative_path_is_warned_of(load):
     """A path that depends on where the daemon was started is used, with a warning."""
     loaded = load(C + "server: {stateDir: state}")
     assert loaded.settings.state_dir == "state"
-    assert notable(loaded)[0].message.startswith("server.stateDir depends on the directory")
+    assert notable(loaded)[0].message.startswith("server.stateDir is relative to the daemon's directory")
 
 
 def test_an_account_listed_twice_is_warned_of(load):
     """An account that stands twice in one list is told with both lines."""
     loaded = load(f"{C}server:\n  mapAccounts:\n  - '111122223333'\n  - 111122223333\n")
-    assert [str(warning) for warning in notable(loaded)] == [
-        "f:5:5: the account stands in mapAccounts already, in line 4"
-    ]
+    assert [str(warning) for warning in notable(loaded)] == ["f:5:5: the account is already in mapAccounts, in line 4"]
     assert loaded.table.accounts == {"111122223333": "f:5:5"}
 
 
@@ -373,7 +371,7 @@ def test_a_wrong_default_role_is_a_warning(load):
     """The daemon has no use for defaultRole, so that a wrong one does not keep it from starting."""
     loaded = load(C + "defaultRole: Admin")
     assert loaded.settings.default_role is None
-    assert any("since the daemon has no use for it" in str(warning) for warning in loaded.warnings)
+    assert any("since the daemon does not use it" in str(warning) for warning in loaded.warnings)
 
 
 def test_an_option_does_not_hide_a_broken_section(refuse):
@@ -532,7 +530,7 @@ STS_BAD = {
     "caFile": ("caFile: ca.pem", 13, "server.sts.caFile must be an absolute path"),
     "proxy TLS": ("proxy: https://p:1", 12, "must be http://host:port"),
     "proxy bare": ("proxy: p:1", 12, "must be http://host:port"),
-    "proxy user": ("proxy: http://u:p@h:1", 12, "must not hold a user name or password"),
+    "proxy user": ("proxy: http://u:p@h:1", 12, "must not have a user name or password"),
     "proxy path": ("proxy: http://h:1/x", 12, "such as http://proxy.example.com:3128"),
     "proxy port": ("proxy: http://h", 12, "such as http://proxy.example.com:3128"),
     "extraRegions": ("extraRegions: [Europe]", 20, "server.sts.extraRegions must be the name of an AWS region"),
@@ -555,13 +553,13 @@ STS_BAD = {
         "signingRegion must be eu-west-1: that is the region in the host's name",
     ),
     "endpoint of another partition": (
-        "endpoints: [{host: vpce.example.org, signingRegion: cn-north-1}]", 57, "is no region of the partition aws",
+        "endpoints: [{host: vpce.example.org, signingRegion: cn-north-1}]", 57, "is not a region of the partition aws",
     ),
     "endpoint wrong region": (
         "endpoints: [{host: vpce.example.org, signingRegion: x}]", 57, "signingRegion must be the name of an AWS region",
     ),
     "endpoint twice": (
-        "endpoints: [{host: sts.amazonaws.com}, {host: sts.amazonaws.com}]", 44, "stands in server.sts.endpoints twice",
+        "endpoints: [{host: sts.amazonaws.com}, {host: sts.amazonaws.com}]", 44, "appears twice in server.sts.endpoints",
     ),
     "unknown": ("timeouts: 1s", 5, "unknown setting server.sts.timeouts: did you mean timeout?"),
 }  # fmt: skip

@@ -85,7 +85,7 @@ def test_the_partition_is_the_daemons(partition):
     """In each partition only that partition's callers are taken."""
     arn = ROLE.replace("arn:aws:", f"arn:{partition}:")
     assert parse(body(arn), partition=partition).arn.partition == partition
-    wrong = (DenialReason.UNSUPPORTED_IDENTITY, f"{UNSUPPORTED}the account or partition in the ARN is another")
+    wrong = (DenialReason.UNSUPPORTED_IDENTITY, f"{UNSUPPORTED}the ARN has another account or partition")
     assert denied(body(arn)) == wrong
     assert denied(body(), partition=partition) == wrong
 
@@ -118,11 +118,11 @@ NO_ARN = (
     "not the ARN of an IAM role, user or account root, an assumed role or a federated user "
     "(such as arn:aws:iam::111122223333:role/Name)"
 )
-USER_ID = "UserId does not belong to the ARN"
+USER_ID = "UserId does not match the ARN"
 WRONG_IDENTITIES = [
-    (body(account="999999999999"), "the account or partition in the ARN is another"),
-    (body(account=""), "the account or partition in the ARN is another"),
-    (body(account=A + "\n"), "the account or partition in the ARN is another"),
+    (body(account="999999999999"), "the ARN has another account or partition"),
+    (body(account=""), "the ARN has another account or partition"),
+    (body(account=A + "\n"), "the ARN has another account or partition"),
     (body(account=int(A)), "Account is missing"),
     (body(account=None), "Account is missing"),
     (body(arn=None), "Arn is missing"),
@@ -158,8 +158,8 @@ WRONG_IDENTITIES = [
     (body(f"arn:aws:sts::{A}:federated-user/Bob", A), USER_ID),
     (body(f"arn:aws:sts::{A}:federated-user/Bob", "999999999999:Bob"), USER_ID),
     (body(f"arn:aws:sts::{A}:federated-user/B.b", f"{A}:Bob"), USER_ID),
-    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:"), "a role signs no request, only its sessions do"),
-    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:me"), "a role signs no request, only its sessions do"),
+    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:"), "it is a role, and only sessions of a role can sign requests"),
+    (body(f"arn:aws:iam::{A}:role/Admin", "AROAABCD:me"), "it is a role, and only sessions of a role can sign requests"),
     (body("Admin"), NO_ARN),
     (b"", "not strict JSON in UTF-8"),
     (b"<GetCallerIdentityResponse/>", "not strict JSON in UTF-8"),
@@ -212,7 +212,7 @@ REFUSALS = [
     ("InvalidClientTokenId", DenialReason.UNKNOWN_ACCESS_KEY,
      "does not know the access key or its session token: deleted, inactive, or of another partition"),
     ("SignatureDoesNotMatch", DenialReason.SIGNATURE_MISMATCH,
-     "says the signature does not match: the token is for another cluster id, or its secret key is wrong"),
+     "says the signature does not match: the token is for another cluster ID, or the secret key is wrong"),
     ("AccessDenied", DenialReason.STS_ACCESS_DENIED, "denies this caller GetCallerIdentity"),
     ("RegionDisabledException", DenialReason.STS_REGION_DISABLED,
      "is not activated in this region for the caller's account: activate it, or mint with another --region"),
@@ -234,7 +234,7 @@ def test_a_signature_whose_time_is_over_is_told_apart():
     """STS has one code for wrong and late signatures, so the message decides."""
     for words in ("Signature expired: 20260301T120000Z is now earlier than", "Signature not yet current: 2026"):
         content = json.dumps({"Error": {"Code": "SignatureDoesNotMatch", "Message": words}}).encode()
-        message = "STS says the signature's time is over or yet to come"
+        message = "STS says the signature has expired or is not valid yet"
         assert denied(content, status=403) == (DenialReason.SIGNATURE_EXPIRED, message)
     for words in ("The request signature we calculated does not match", "Signature", "", None, ["Signature expired"]):
         content = json.dumps({"Error": {"Code": "SignatureDoesNotMatch", "Message": words}}).encode()
@@ -279,7 +279,7 @@ def test_some_statuses_say_enough(content):
 @pytest.mark.parametrize("status", [0, 100, 199, 201, 202, 204, 206, 299, 300, 301, 302, 304, 307, 308, 399])
 def test_no_other_status_is_an_answer(status, content):
     """Neither an identity nor a refusal is taken from an answer with a status that STS doesn't give."""
-    message = f"STS answered with status {status} and no error that STS gives"
+    message = f"STS answered with status {status} and a body that is not an STS error"
     assert unavailable(content, status=status) == (UnavailableReason.STS_BAD_ANSWER, message)
 
 
@@ -293,7 +293,7 @@ NO_ERRORS = [b"", b"{}", b"[]", b"<ErrorResponse/>", b'{"Error":null}', b'{"Erro
 @pytest.mark.parametrize("status", [400, 401, 403, 407, 413, 431])
 def test_an_error_that_sts_does_not_give_is_no_refusal(status, content):
     """A proxy's or a liar's error page is a failure that may pass, never a definite no."""
-    message = f"STS answered with status {status} and no error that STS gives"
+    message = f"STS answered with status {status} and a body that is not an STS error"
     assert unavailable(content, status=status) == (UnavailableReason.STS_BAD_ANSWER, message)
 
 

@@ -132,7 +132,7 @@ def test_hosts_that_only_look_like_sts_are_refused(hosts, host):
         hosts.signing_region(host)
     assert str(caught.value) in (
         "the host is not an STS endpoint of the partition aws",
-        "the host names no region of the partition aws",
+        "the host name has no region of the partition aws",
     )
 
 
@@ -183,7 +183,7 @@ def test_a_partitions_sloppy_grammar_takes_no_newline_and_no_other_script():
     partition = read_partitions(_partitions(region_regex=r"^us\-\w+\-\d+$"), b"{}")["p"]
     partition.check_region("us-east-1")
     for label in ("us-east-1\n", "us-éast-1", "us-east-１", "us-e_t-1", "us-EAST-1", "us-east-123", "US-east-1"):
-        with pytest.raises(UnknownHost, match=r"^the host names no region of the partition p$"):
+        with pytest.raises(UnknownHost, match=r"^the host name has no region of the partition p$"):
             partition.check_region(label)
 
 

@@ -217,7 +217,7 @@ def test_the_length_is_bounded(tokens, hosts):
     assert refusal(PREFIX + "=" * 5000, hosts, tokens.now).message == "malformed token: longer than 4096 characters"
 
 
-NOT_A_URL = "malformed token: not an https URL of a plain lower-case host, the path / and a query"
+NOT_A_URL = "malformed token: not an https URL with a lower-case host name, the path / and a query"
 BEGINNINGS = ["http://sts.us-east-1.amazonaws.com/?", "HTTPS://sts.us-east-1.amazonaws.com/?",
     "https:sts.us-east-1.amazonaws.com/?", "https:/sts.us-east-1.amazonaws.com/?",
     "https:///sts.us-east-1.amazonaws.com/?", "//sts.us-east-1.amazonaws.com/?", "sts.us-east-1.amazonaws.com/?",
@@ -265,9 +265,9 @@ def test_no_parameter_is_added(tokens, hosts, end):
     """One parameter more, in whatever spelling, is refused."""
     message = refusal(tokens.token(end=end), hosts, tokens.now).message
     if end == "&X-Amz-Expires":
-        assert message == "malformed token: the parameter X-Amz-Expires stands twice"
+        assert message == "malformed token: the parameter X-Amz-Expires is duplicated"
     elif end.startswith(";"):
-        assert message == "malformed token: the parameter X-Amz-Signature has a value that it can't have here"
+        assert message == "malformed token: the parameter X-Amz-Signature has a value that is not allowed here"
     else:
         assert message == UNKNOWN
 
@@ -277,7 +277,7 @@ def test_every_parameter_stands_once(tokens, hosts):
     for name, value in tokens.parameters.items():
         for end in (f"&{name}={value}", f"&{name}=", f"&{name}"):
             message = refusal(tokens.token(end=end), hosts, tokens.now).message
-            assert message == f"malformed token: the parameter {name} stands twice"
+            assert message == f"malformed token: the parameter {name} is duplicated"
         message = refusal(tokens.token({name: None}), hosts, tokens.now).message
         assert message == f"malformed token: the parameter {name} is missing"
         for changed in (name.lower(), name.upper(), name.replace("-", "_"), name + "+", name.replace("A", "%41", 1)):
@@ -347,7 +347,7 @@ def test_every_value_has_a_grammar(tokens, hosts, name, values):
     """A value that STS, a signer or a proxy could read in two ways is refused, and never repeated."""
     for value in values:
         message = refusal(tokens.token({name: value}), hosts, tokens.now).message
-        assert message == f"malformed token: the parameter {name} has a value that it can't have here"
+        assert message == f"malformed token: the parameter {name} has a value that is not allowed here"
 
 
 @pytest.mark.parametrize("extra", ["x", "0", "A", "%20", ".", "-", "_", "~", "%2F", "=", "%3B"])
@@ -358,7 +358,7 @@ def test_nothing_stands_before_or_behind_a_value(tokens, hosts, name, extra):
     """A valid value with anything before or after it is invalid."""
     for changed in (extra + tokens.parameters[name], tokens.parameters[name] + extra):
         message = refusal(tokens.token({name: changed}), hosts, tokens.now).message
-        assert message == f"malformed token: the parameter {name} has a value that it can't have here"
+        assert message == f"malformed token: the parameter {name} has a value that is not allowed here"
 
 
 def test_expiry_is_at_most_the_signatures_lifetime(tokens, hosts):
@@ -399,7 +399,7 @@ def test_the_global_host_signs_as_us_east_1(tokens, hosts):
         ("evil.org", "malformed token: the host is not an STS endpoint of the partition aws"),
         ("sts.us-east-1.amazonaws.com.", "malformed token: the host is not an STS endpoint of the partition aws"),
         ("127.0.0.1", "malformed token: the host is not an STS endpoint of the partition aws"),
-        ("sts.moon-base-1.amazonaws.com", "malformed token: the host names no region of the partition aws"),
+        ("sts.moon-base-1.amazonaws.com", "malformed token: the host name has no region of the partition aws"),
     ],
 )
 def test_the_host_is_on_the_allow_list(tokens, hosts, host, message):
@@ -575,7 +575,7 @@ def test_each_character_of_a_query_is_printable(tokens, hosts):
             assert refusal(tokens.token(end=end), hosts, tokens.now).message == expected
 
 
-VALUE = "malformed token: the parameter {} has a value that it can't have here"
+VALUE = "malformed token: the parameter {} has a value that is not allowed here"
 OTHER_REGION = "malformed token: the credential scope's region is not that of the host"
 OTHER_DATE = "malformed token: the credential scope's date is not that of X-Amz-Date"
 #: The parts of a credential: its text, the characters of its grammar, and the meaning of others.
@@ -679,7 +679,7 @@ def test_each_character_of_a_date_is_a_digit_but_two(tokens, hosts):
 def test_each_part_of_a_date_has_its_length(tokens, hosts, date):
     """A digit more or less, wherever, is refused for its form."""
     message = refusal(tokens.token({"X-Amz-Date": date}), hosts, tokens.now).message
-    assert message == "malformed token: the parameter X-Amz-Date has a value that it can't have here"
+    assert message == "malformed token: the parameter X-Amz-Date has a value that is not allowed here"
 
 
 @pytest.mark.parametrize("extra", range(1, 4))

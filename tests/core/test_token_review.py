@@ -98,7 +98,7 @@ REFUSED = [
     (review(spec={"token": "t", "audiences": [["a"]]}), AUDIENCES),
     (review(spec={"token": "t", "audiences": ["a"] * 65}), AUDIENCES),
     (review().ljust(MAX_REVIEW_LENGTH + 1), "the body is not a TokenReview: longer than 65536 bytes"),
-    (b'{"kind":"TokenReview","kind":"TokenReview"}', "the body is not a TokenReview: a key stands twice"),
+    (b'{"kind":"TokenReview","kind":"TokenReview"}', "the body is not a TokenReview: a key is duplicated"),
     *((usual(audiences), "the body is not a TokenReview: not strict JSON in UTF-8") for audiences in BROKEN_LISTS),
 ]
 
@@ -140,7 +140,7 @@ def test_no_common_audience_is_a_refusal(asked):
     with pytest.raises(Denied) as caught:
         common_audiences(asked, ("a",))
     assert caught.value.reason is DenialReason.AUDIENCE_MISMATCH
-    assert caught.value.message == "none of the audiences asked for is configured here"
+    assert caught.value.message == "none of the requested audiences is in server.audiences"
 
 
 ROLE = "arn:aws:sts::111122223333:assumed-role/Admin/me@x.org"

@@ -26,7 +26,7 @@ def test_it_is_said_once_and_so_is_the_end(monkeypatch: pytest.MonkeyPatch) -> N
         descriptors.check()
         descriptors.check()
     assert [event["log_level"].name for event in events] == ["error", "info"]
-    assert formatEvent(events[0]).startswith("descriptors are used up (limit ")
+    assert formatEvent(events[0]).startswith("file descriptors are exhausted (limit ")
 
 
 def test_other_trouble_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ FILES = (
     "docs/settings.md",
     "docs/reasons.md",
 )
-README = (ROOT / "README.md").read_text("utf-8")
+SYSTEMD = (ROOT / "docs" / "guides" / "systemd.md").read_text("utf-8")
 #: Commands are in indented blocks, and in backquotes in the README's table. Elsewhere backquotes hold names.
 CODE = re.compile(r"^ {4,}(.+)$|`([^`\n]+)`", re.MULTILINE)
 
@@ -80,10 +80,12 @@ def test_commands_of_twistd(file, arguments):
 
 
 def test_the_settings_of_the_readme():
-    """The settings in the README load without a warning."""
-    lines = re.search(r"config\.yaml <<'EOF'\n(.*?)\n +EOF", README, re.DOTALL)[1]
-    settings = textwrap.dedent(lines)
-    assert load_settings(settings.encode(), file="README", partitions=load_partitions()).warnings == ()
+    """The settings in the README and in the first guide load without a warning."""
+    readme = re.search(r"^ +clusterID: .*\n(?: +.*\n)+", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)[0]
+    guide = re.search(r"config\.yaml <<'EOF'\n(.*?)\n +EOF", SYSTEMD, re.DOTALL)[1]
+    for text in (readme, guide):
+        settings = textwrap.dedent(text)
+        assert load_settings(settings.encode(), file="README", partitions=load_partitions()).warnings == ()
 
 
 SYMPTOMS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/symptoms/*.md"))

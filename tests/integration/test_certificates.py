@@ -66,7 +66,7 @@ def test_a_broken_pair_keeps_the_old_one_and_is_loud(make_daemon: Callable[..., 
         stranger = trustme.CA(key_type=trustme.KeyType.ECDSA).issue_cert("localhost")
         files.key.write_bytes(stranger.private_key_pem.bytes())
         daemon.hang_up()
-        daemon.wait_for_message("the certificate in use goes on serving")
+        daemon.wait_for_message("the current certificate stays in use")
         ready = daemon.health("/readyz")
         assert ready.status == 503
         assert b"[-] certificate: " in ready.body

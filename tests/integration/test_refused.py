@@ -100,7 +100,7 @@ def test_a_refusal_of_the_mapping_names_the_nearest_rule(make_daemon: Callable[.
         error = daemon.review(mint.by_signer(MALLORY_KEY)).error
         event = daemon.decision(error.rpartition("reference ")[2].rstrip("]"))
         line = 1 + daemon.settings.read_text().split("\n").index("  - userARN: arn:aws:iam::111122223333:user/mallory")
-        assert f"{daemon.settings}:{line}:5 is for the same name in another account" in error
+        assert f"{daemon.settings}:{line}:5 has the same name in another account" in error
     assert event["arn"] == "arn:aws:iam::444455556666:user/mallory"
 
 

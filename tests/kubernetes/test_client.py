@@ -54,7 +54,7 @@ def test_key_of_another_certificate(server, thread, tmp_path):
         pair.private_key_pem.write_to_path(str(tmp_path / f"{name}.key"))
         pair.cert_chain_pems[0].write_to_path(str(tmp_path / f"{name}.crt"))
     path = server.kubeconfig(tmp_path, "{client-certificate: one.crt, client-key: two.key}")
-    with pytest.raises(ConfigError, match=r"one\.crt.*not PEM that fits together"):
+    with pytest.raises(ConfigError, match=r"one\.crt.*certificate and key do not match"):
         get(thread, client_of(thread, path))
     assert server.requests == []
 

@@ -145,7 +145,7 @@ def test_lock_out(following):
         following.seen.note(identity(arn(name)))
     following.path.write_text('{"mapUsers": []}')
     following.check()
-    assert "restart authd if that is meant" in str(following.source.problems[0])
+    assert "restart authd if you mean it" in str(following.source.problems[0])
     assert following.names("alice") == ["alice"]
 
 

@@ -196,7 +196,7 @@ def test_lock_out(make):
     it.in_force.replace_at_once("MountedFile", build_table(both, {}))
     it.in_force.replace_at_once("CRD", build_table([], {"999988887777": "f:1:1"}))
     it.write("CRD")
-    assert "restart authd if that is meant" in str(it.sources.problems[0])
+    assert "restart authd if you mean it" in str(it.sources.problems[0])
     assert it.order == ["MountedFile", "CRD"]
     assert it.results[-1] == "refused"
     (refusal,) = it.in_force.refusals.all

@@ -65,7 +65,7 @@ def test_the_issuer_is_recognised() -> None:
     problems = [
         issuer_problem(certificate, x509.load_pem_x509_certificate(each.certificate_pem)) for each in authorities
     ]
-    assert problems == ["", "", "not signed by the authority ca.pem"]
+    assert problems == ["", "", "not signed by the CA ca.pem"]
 
 
 def test_a_span_counts_days_on_both_sides() -> None:

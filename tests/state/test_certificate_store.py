@@ -111,7 +111,7 @@ def test_a_foreign_certificate_is_trusted_itself(tmp_path: Path) -> None:
     files.ensure_pair(HOSTS, NOW)
     assert files.trusted_pem() == b"theirs"
     assert {path.name for path in tmp_path.iterdir()} == {"cert.pem", "key.pem"}
-    with pytest.raises(ConfigError, match=r"the authority .* can't be read: No such file"):
+    with pytest.raises(ConfigError, match=r"the CA .* can't be read: No such file"):
         files.client_leaf(NOW)
 
 
@@ -154,9 +154,9 @@ def test_another_authoritys_key_signs_nothing(tmp_path: Path) -> None:
     files.ensure_pair(HOSTS, NOW)
     before = files.read_pair()
     files.authority_key.write_bytes(new_ca("authd", NOW).key_pem)
-    with pytest.raises(ValueError, match="not each other's"):
+    with pytest.raises(ValueError, match="do not match"):
         files.issue_leaf(files.read_authority(), HOSTS, NOW)
-    with pytest.raises(ConfigError, match="not each other's"):
+    with pytest.raises(ConfigError, match="do not match"):
         files.client_leaf(NOW)
     assert files.read_pair() == before
 
@@ -196,7 +196,7 @@ def test_an_authority_with_wrong_dates_is_signed_anew_by_its_own_key(tmp_path: P
         files = StateFiles(folder=tmp_path / str(made.year))
         files.ensure_pair(HOSTS, made)
         old = x509.load_pem_x509_certificate(files.authority.read_bytes())
-        assert files.mend_authority(NOW)
+        assert files.repair_ca(NOW)
         new = x509.load_pem_x509_certificate(files.authority.read_bytes())
         assert new.not_valid_before_utc <= min(NOW, old.not_valid_before_utc)
         assert new.not_valid_after_utc >= max(NOW + AUTHORITY_LIFETIME, old.not_valid_after_utc)
@@ -205,23 +205,23 @@ def test_an_authority_with_wrong_dates_is_signed_anew_by_its_own_key(tmp_path: P
         leaf = x509.load_pem_x509_certificate(files.certificate.read_bytes())
         leaf.verify_directly_issued_by(old)
         leaf.verify_directly_issued_by(new)
-        assert not files.mend_authority(NOW)
+        assert not files.repair_ca(NOW)
 
 
 def test_valid_and_foreign_certificates_are_left_alone(tmp_path: Path) -> None:
     """A certificate that is valid, unsignable here, or signed by another CA stays byte for byte."""
     files = StateFiles(folder=tmp_path)
-    assert not files.mend_authority(NOW)
+    assert not files.repair_ca(NOW)
     files.ensure_pair(HOSTS, NOW)
     before = files.authority.read_bytes()
-    assert not files.mend_authority(NOW)
+    assert not files.repair_ca(NOW)
     late = NOW + timedelta(days=4_000)
     intermediate = new_leaf(files.read_authority(), HOSTS, NOW)
     files.authority.write_bytes(intermediate.certificate_pem)
-    assert not files.mend_authority(late)
+    assert not files.repair_ca(late)
     files.authority.write_bytes(before)
     files.authority_key.unlink()
-    assert not files.mend_authority(late)
+    assert not files.repair_ca(late)
     assert files.authority.read_bytes() == before
 
 

@@ -181,7 +181,7 @@ def test_a_client_certificate_that_does_not_open_is_replaced(tmp_path: Path, fil
     }
     now = NOW + timedelta(days=3_700) if what == "ended" else NOW
     if what == "ended":
-        files.mend_authority(now)
+        files.repair_ca(now)
     write_with(path, users[what])
     assert ensured(path, files, 21362, now, mutual_tls=True)
     certificate = x509.load_pem_x509_certificate(base64.b64decode(user_of(path)["client-certificate-data"]))

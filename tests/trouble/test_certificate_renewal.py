@@ -96,7 +96,7 @@ def test_a_state_directory_of_the_future_is_mended_at_the_start(
     files.ensure_pair(HOSTS, datetime.now(UTC) + FUTURE)
     key = files.authority_key.read_bytes()
     with daemon:
-        said = daemon.wait_for_message("it was signed anew by its own key; restart kube-apiserver")["message"]
+        said = daemon.wait_for_message("its own key has signed it again; restart kube-apiserver")["message"]
         assert "not valid before" in said
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
         assert readiness(daemon, "certificate").startswith("ok, ")

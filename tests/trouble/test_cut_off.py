@@ -97,11 +97,11 @@ def test_the_daemon_starts_on_a_full_disk_with_half_a_renewal(
     assert files.read_pair() == left
     state_disk.fill_up()
     with daemon:
-        daemon.wait_for_message("the last good one serves instead")
-        assert "not each other's" in readiness(daemon, "certificate")
+        daemon.wait_for_message("the last good certificate is in use")
+        assert "do not match" in readiness(daemon, "certificate")
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
         state_disk.free()
         daemon.hang_up()
-        daemon.wait_for_message("the last good one was put back")
+        daemon.wait_for_message("the last good certificate was restored")
         assert readiness(daemon, "certificate").startswith("ok, ")
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN

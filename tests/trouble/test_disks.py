@@ -90,7 +90,7 @@ def test_a_start_needs_no_room(
     with daemon:
         reason = "No space left on device" if trouble == "full" else "Read-only file system"
         assert reason in daemon.wait_for_message("the last good settings can't be kept")["message"]
-        assert reason in daemon.wait_for_message("the certificate in use goes on serving")["message"]
+        assert reason in daemon.wait_for_message("the current certificate stays in use")["message"]
         assert readiness(daemon, "certificate").startswith("expired at ")
         assert readable_pair(daemon) == pair
         (state_disk.free if trouble == "full" else state_disk.make_writable)()
@@ -182,7 +182,7 @@ def test_a_state_directory_that_vanishes_stops_nothing(
         away = daemon.state.with_name("away")
         daemon.state.rename(away)
         daemon.hang_up()
-        daemon.wait_for_message("the certificate in use goes on serving")
+        daemon.wait_for_message("the current certificate stays in use")
         assert "No such file" in readiness(daemon, "certificate")
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
         daemon.state.mkdir(exist_ok=True)

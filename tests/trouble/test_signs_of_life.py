@@ -37,10 +37,10 @@ def test_a_daemon_without_descriptors_is_no_dead_one(make_daemon: Callable[..., 
         heard.settimeout(GENEROUS_SECONDS)
         assert [heard.recv(100) for _ in range(5)] == [b"WATCHDOG=1"] * 5
         assert Usage.of(pid).descriptors >= limit - 1
-        daemon.wait_for_message("descriptors are used up")
+        daemon.wait_for_message("file descriptors are exhausted")
         for connection in connections:
             connection.close()
-        daemon.wait_for_message("there are descriptors again")
+        daemon.wait_for_message("file descriptors are available again")
         assert "Traceback" not in daemon.said()
 
 

@@ -35,7 +35,7 @@ def test_without_inotify_files_are_polled(
     """At inotify's limits the daemon starts, logs its fallback once, reloads, and leaks no descriptors."""
     launcher = [*limited(limit), *Clock(tmp_path / "clock").launcher]  # it looks at files every second
     with make_daemon(process={"launcher": launcher}) as daemon:
-        assert "can't watch" in daemon.wait_for_message("it is looked at every")["message"]
+        assert "can't watch" in daemon.wait_for_message("it is polled every")["message"]
         assert readiness(daemon, "settings") == "ok"  # the reactor has opened its descriptors by now
         before = Usage.of(daemon.process.pid).descriptors
         for number in range(1, 4):

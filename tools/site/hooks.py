@@ -1,6 +1,8 @@
-"""mkdocs hooks: pages made from the code, and the documents at the repository's root.
+"""mkdocs hooks: pages generated from the code, and the documents at the repository's root.
 
-Reference pages come from the commands' --help, from the table of metrics and from the audit log's schema.
+Pages come from the commands' --help, from the daemon's metrics and from the audit log's schema. reference.py generates
+the tables of settings and reasons.
+
 Links that leave docs/ lead to copies of the root's documents, and other files are shown by their path.
 """
 
@@ -23,12 +25,24 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 #: Documents of the root that are pages too.
 DOCUMENTS = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+#: The columns that pages do without: the landing page has its own links, and long tables need the width.
+_WITHOUT = {
+    "index.md": ["navigation", "toc"],
+    "reference/metrics.md": ["toc"],
+    "reference/audit.md": ["toc"],
+    "reasons.md": ["toc"],
+}
+_ITEM = re.compile(r"(?:-|[0-9]\.) ")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages and the root's documents."""
-    pages = {"reference/cli.md": cli_page(), "reference/metrics.md": metrics_page(), "reference/audit.md": audit_page()}
+    pages = {
+        "reference/cli.md": _run("-m", "tools.site.commands"),
+        "reference/metrics.md": _run("-m", "tools.site.metrics"),
+        "reference/audit.md": audit_page(),
+    }
     pages |= {f"project/{name}": (ROOT / name).read_text("utf-8") for name in DOCUMENTS}
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
@@ -38,8 +52,24 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Make every link lead to a page of the site, or show the path of a file that is none."""
     source = page.file.src_uri
+    if source in _WITHOUT:
+        page.meta["hide"] = _WITHOUT[source]
     folder = posixpath.dirname(source.removeprefix("project/") if source.startswith("project/") else f"docs/{source}")
-    return _LINK.sub(lambda match: _link(match, folder, posixpath.dirname(source), files), markdown)
+    return _LINK.sub(lambda match: _link(match, folder, posixpath.dirname(source), files), _indented(markdown))
+
+
+def _indented(markdown: str) -> str:
+    """Indent the content of list items by four columns, as Python-Markdown needs. CommonMark needs two or three."""
+    lines, extra, fenced = [], 0, False
+    for line in markdown.split("\n"):
+        fenced ^= line.startswith("```")
+        item = None if fenced else _ITEM.match(line)
+        if item:
+            extra = 4 - len(item[0])
+        elif line and not line.startswith(" " * (4 - extra)):
+            extra = 0
+        lines.append(line if item or not line else " " * extra + line)
+    return "\n".join(lines)
 
 
 def _link(match: re.Match[str], folder: str, page_folder: str, files: Files) -> str:
@@ -53,32 +83,20 @@ def _link(match: re.Match[str], folder: str, page_folder: str, files: Files) -> 
     return f"[{text}]({posixpath.relpath(own, page_folder or '.')}{anchor})"
 
 
-def cli_page() -> str:
-    """Return the page of all commands, as --help prints them."""
-    code = "import json; from authd.cli.commands import COMMANDS; print(json.dumps(list(COMMANDS)))"
-    names = json.loads(_run("-c", code))
-    parts = ["# Commands\n\nEach command with the text of its `--help`.\n"]
-    helps = [("authd", _help("authd.cli.main")), ("authd-token", _help("authd.client"))]
-    helps += [(f"authd {name}", _help("authd.cli.main", name)) for name in names if name not in {"token", "help"}]
-    parts += [f"## {name}\n\n```text\n{text.rstrip()}\n```\n" for name, text in helps]
-    return "\n".join(parts)
-
-
-def metrics_page() -> str:
-    """Return the page of the metrics by name: the rows of operations.md, which a test compares with the code."""
-    rows = re.findall(r"(?m)^\| `authd_.*\|$", (ROOT / "docs" / "operations.md").read_text("utf-8"))
-    head = "# Metrics\n\n[Operations](../operations.md) has them by purpose, with alerts.\n\n| metric | |\n|---|---|\n"
-    return head + "\n".join(sorted(rows)) + "\n"
-
-
 def audit_page() -> str:
     """Return the page of the audit log's fields, from its JSON Schema."""
     schema = json.loads((ROOT / "docs" / "audit.schema.json").read_text("utf-8"))
+    required = set(schema["required"])
     rows = [
-        f"| `{name}` | {_type(value)} | {value.get('description', '')} |"
-        for name, value in schema.get("properties", {}).items()
+        f"| `{name}` | {_type(value)} | {'yes' if name in required else ''} | {value['description']} |"
+        for name, value in schema["properties"].items()
     ]
-    head = f"# Audit log\n\n{schema.get('description', '')}\n\n| field | type | |\n|---|---|---|\n"
+    head = (
+        f"# Audit log\n\n{schema['description']} `server.auditLog` switches the log on, and [Operations]"
+        "(../operations.md#audit-log) shows how you rotate and ship it. This page is generated from "
+        "[audit.schema.json](../audit.schema.json), the JSON Schema of a record.\n\n"
+        "| field | type | always | meaning |\n|---|---|---|---|\n"
+    )
     return head + "\n".join(rows) + "\n"
 
 
@@ -87,14 +105,7 @@ def _type(value: Mapping[str, Any]) -> str:
     return " or ".join(kind) if isinstance(kind, list) else str(kind or value.get("const", ""))
 
 
-def _help(module: str, *arguments: str) -> str:
-    return _run("-m", module, *arguments, "--help")
-
-
 def _run(*arguments: str) -> str:
     # Another interpreter: the site's own environment need not have the daemon's packages.
     python = os.environ.get("AUTHD_PYTHON", sys.executable)
-    environ = {**os.environ, "COLUMNS": "100"}
-    return subprocess.run(
-        [python, *arguments], cwd=ROOT, env=environ, check=True, capture_output=True, text=True
-    ).stdout
+    return subprocess.run([python, *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout

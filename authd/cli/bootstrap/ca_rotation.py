@@ -74,7 +74,7 @@ class Rotation:
         public = load_pem_private_key(key, password=None).public_key()
         new = next((each for each in certificates if each.public_key() == public), None)
         if new is None:
-            raise ValueError(f"{self.next_key.name} belongs to none of its certificates")
+            raise ValueError(f"{self.next_key.name} does not match its certificates")
         self.files.issue_leaf(CertifiedKey(certificate_pem=new.public_bytes(Encoding.PEM), key_pem=key), hosts, now)
         write_atomically(self.files.authority_key, key)
         self._write([new, *(each for each in certificates if each != new)])

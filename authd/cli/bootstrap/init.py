@@ -28,8 +28,8 @@ server's certificate that it signed, and the webhook kubeconfig for kube-apiserv
 With --cluster-id and without --config it works from the options and the defaults. Existing files are kept, so that you
 can run it again. A cert.pem and key.pem of aws-iam-authenticator are used as they are.
 
-With --out the files are for upload to other machines: cert.pem and key.pem last ten years, and the CA's key is thrown
-away. Add --with-ca to upload the CA as well, and the daemon renews the certificate.
+With --out the files are for upload to other machines: cert.pem and key.pem last ten years, and the CA's key is
+deleted. Add --with-ca to upload the CA as well, and the daemon renews the certificate.
 """
 
 _OPTIONS = {
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     config = config_file(args.config, options["clusterID"], program.config)
     settings = read_settings(config, options, program.defaults).settings
     if settings.port == 0:
-        raise CommandError("--port 0 stands for any free port: give the port that the daemon will have")
+        raise CommandError("--port 0 means any free port: give the daemon's actual port")
     mutual = args.mutual_tls or settings.require_client_certificate
     now = datetime.now(UTC)
     out = args.out or ("." if program.is_alias else None)
@@ -168,7 +168,7 @@ def _renewal(files: StateFiles) -> str:
             "stay beside it."
         )
     return (
-        f"The certificate ends at {_ends(files)}. Its CA's key is not here, so that the daemon can't renew it: make a "
+        f"The certificate ends at {_ends(files)}. Its CA's key is not here, so the daemon can't renew it: make a "
         "new pair and kubeconfig before that."
     )
 

@@ -94,7 +94,7 @@ def advance(settings: Settings, now: datetime, *, shared: str | None, force: boo
             f"{error.filename or files.folder}: {error.strerror}: run this as root, after `authd init`"
         ) from None
     except ValueError as error:
-        raise CommandError(f"{files.authority}: the CA is unusable ({error}): bring it back from a copy") from None
+        raise CommandError(f"{files.authority}: the CA is unusable ({error}): restore it from a backup") from None
     written = ensure_kubeconfig(
         kubeconfig, files, host=settings.hostname, port=settings.port, now=now,
         mutual_tls=settings.require_client_certificate,

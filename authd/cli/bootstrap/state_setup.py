@@ -33,14 +33,14 @@ def make(settings: Settings, files: StateFiles, now: datetime, *, mutual_tls: bo
     candidates = (files.authority, files.authority_key, files.certificate, files.key)
     before = {path: _content(path) for path in candidates}
     try:
-        files.mend_authority(now)
+        files.repair_ca(now)
         files.ensure_pair(settings.own_names, now)
         _correct_name(settings, files, now)
     except OSError as error:
         raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
     except ValueError as error:
         remedy = f"remove {files.authority} and {files.authority_key} to begin with a new one"
-        raise CommandError(f"the authority can't sign ({error}): {remedy}") from None
+        raise CommandError(f"the CA can't sign ({error}): {remedy}") from None
     written = [str(path) for path in candidates if _content(path) != before[path]]
     kept = [str(path) for path in candidates if before[path] and str(path) not in written]
     kubeconfig = Path(settings.generate_kubeconfig)
@@ -114,7 +114,7 @@ def certificate_of(files: StateFiles) -> x509.Certificate:
         return x509.load_pem_x509_certificate(read_regular(files.certificate))
     except ValueError:
         remedy = f"remove it and {files.key.name}, or put a good pair in their place"
-        raise CommandError(f"{files.certificate}: this is no certificate: {remedy}") from None
+        raise CommandError(f"{files.certificate}: this is not a certificate: {remedy}") from None
 
 
 def _correct_name(settings: Settings, files: StateFiles, now: datetime) -> None:

@@ -52,18 +52,18 @@ class StaticPod:
             root = yaml.compose(self.text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or _START
-            raise self._error(mark, f"this is no YAML: {error.problem}") from None
+            raise self._error(mark, f"this is not YAML: {error.problem}") from None
         except yaml.YAMLError:
-            raise self._error(_START, "this is no YAML") from None
+            raise self._error(_START, "this is not YAML") from None
         if not isinstance(root, yaml.MappingNode):
-            raise self._error(_START, "this is no manifest of a pod")
+            raise self._error(_START, "this is not a pod's manifest")
         return root
 
     def _spec(self) -> yaml.MappingNode:
         root = self._root()
         spec = _value(root, "spec")
         if not isinstance(spec, yaml.MappingNode) or spec.flow_style:
-            raise self._error(root.start_mark, "this is no manifest of a pod in YAML's block style: `spec` is missing")
+            raise self._error(root.start_mark, "this is not a pod's manifest in YAML's block style: `spec` is missing")
         return spec
 
     def _container(self) -> yaml.MappingNode:

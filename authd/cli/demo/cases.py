@@ -70,17 +70,17 @@ def first_cases(mint: Mint) -> tuple[Case, ...]:
         ),
         bob(mint, mapped=False),
         Case(
-            caller="alice, for another cluster",
+            caller="alice, token of another cluster",
             token=lambda: mint.token(ALICE_KEY, cluster_id=f"not-{CLUSTER_ID}"),
             expected=Expected(reason=DenialReason.SIGNATURE_MISMATCH),
         ),
         Case(
-            caller="a key that AWS does not know", token=lambda: mint.token(_LOST_KEY),
+            caller="an access key unknown to AWS", token=lambda: mint.token(_LOST_KEY),
             expected=Expected(reason=DenialReason.UNKNOWN_ACCESS_KEY),
         ),
         *_hand_signed(),
         Case(
-            caller="somebody's ServiceAccount", token=lambda: _FOREIGN_TOKEN,
+            caller="a ServiceAccount token", token=lambda: _FOREIGN_TOKEN,
             expected=Expected(reason=DenialReason.FOREIGN_TOKEN),
         ),
         Case(
@@ -104,7 +104,7 @@ def _hand_signed() -> tuple[Case, ...]:
             expected=Expected(reason=DenialReason.TOKEN_NOT_YET_VALID),
         ),
         Case(
-            caller="alice, for another host than STS", token=elsewhere.token,
+            caller="alice, host is not an STS endpoint", token=elsewhere.token,
             expected=Expected(reason=DenialReason.MALFORMED_TOKEN),
         ),
     )  # fmt: skip

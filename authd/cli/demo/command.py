@@ -21,10 +21,10 @@ from authd.cli.demo.webhook_client import Webhook
 from authd.cli.shared.output import add_output_option, print_json
 
 _DESCRIPTION = """\
-Show what authd does, without an AWS account and without a cluster: start an STS that really verifies signatures and
-the real daemon, both on loopback, mint real tokens with authd-token, post TokenReviews as kube-apiserver does, and
-show each caller's user name, or the reason of its denial. Then change, break and repair the mapping file under the
-running daemon. Ends by itself.
+Show logins from end to end, without an AWS account and without a cluster. The command starts the daemon and an STS
+emulator that verifies signatures, both on loopback. It mints tokens with authd-token, posts TokenReviews as
+kube-apiserver does, and shows the Kubernetes user or the reason of the refusal for each caller. Then it changes, breaks
+and repairs the settings file while the daemon runs. It ends by itself.
 """
 
 
@@ -42,14 +42,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demonstration and return 0 if all came out as it must."""
+    """Run the demonstration and return 0 if every outcome was the expected one."""
     with GracefulExit() as ending, ExitStack() as at_end:
         with redirect_stdout(sys.stderr) if args.output == "json" else nullcontext():
             demonstration = _begin(ending, at_end)
             good = demonstration.run()
-            print(
-                "\nEverything came out as it must." if good else "\nSomething came out OTHER than it must, see above."
-            )
+            print("\nAll outcomes are as expected." if good else "\nSome outcomes DIFFER: see EXPECTED.")
         if args.output == "json":
             print_json({"passed": good, "cases": [each.as_json() for each in demonstration.outcomes]})
             sys.stdout.flush()

@@ -41,30 +41,30 @@ class Demonstration:
 
     def run(self) -> bool:
         """Run all steps and return whether every outcome was the expected one."""
-        print(f"The daemon answers at {self.webhook.url}.\nSTS is emulated, and verifies signatures for real.\n")
+        print(f"Webhook: {self.webhook.url}\nSTS is emulated. It verifies every signature.\n")
         print(header())
         good = [self._show(case) for case in first_cases(self.mint)]
         original = self.settings.read_text("utf-8")
         edited = scenario.with_bob(original)
 
-        print("\nNow the mapping file is edited while the daemon runs: bob is mapped too.")
+        print("\nReload: add a mapping for bob to the settings file while the daemon runs.")
         token = bob(self.mint, mapped=True).token()
-        took = self._put_in_place(edited, lambda: bool(self.webhook.review(token).username))
-        print(f"He got in after {took:.1f} s:\n")
+        took = self._replace_settings(edited, lambda: bool(self.webhook.review(token).username))
+        print(f"In force after {took:.1f} s:\n")
         print(header())
         good.append(self._show(bob(self.mint, mapped=True)))
 
-        print("\nNow it is broken: a typo in the same mapping.")
-        self._put_in_place(scenario.with_typo(edited), lambda: "not ready" in self._readiness())
-        print(f"Readiness says where, at {self.health}/readyz:\n")
+        print("\nBroken file: make a typo in that mapping.")
+        self._replace_settings(scenario.with_typo(edited), lambda: "not ready" in self._readiness())
+        print(f"{self.health}/readyz names the line:\n")
         print(_wrapped(self._readiness()))
-        print("\nand what was good before stays in force:\n")
+        print("\nThe last good mappings stay in force:\n")
         print(header())
         good += [self._show(alice(self.mint)), self._show(bob(self.mint, mapped=True))]
 
-        print("\nNow it is mended.")
-        took = self._put_in_place(edited, lambda: "not ready" not in self._readiness())
-        print(f"Readiness after {took:.1f} s:\n\n{_wrapped(self._readiness())}")
+        print("\nRepair: correct the typo.")
+        took = self._replace_settings(edited, lambda: "not ready" not in self._readiness())
+        print(f"Ready again after {took:.1f} s:\n\n{_wrapped(self._readiness())}")
         return all(good)
 
     def _show(self, case: Case) -> bool:
@@ -77,7 +77,7 @@ class Demonstration:
         outcome = Outcome(case=case, answer=answer, reason=" ".join(decisions))
         self.outcomes.append(outcome)
         print(row(outcome), flush=True)
-        return not outcome.surprise
+        return not outcome.difference
 
     def _readiness(self) -> str:
         try:
@@ -87,17 +87,20 @@ class Demonstration:
             with error:
                 return error.read().decode()
 
-    def _put_in_place(self, text: str, noticed: Callable[[], bool]) -> float:
-        """Replace the settings file as an editor does, and return how many seconds the daemon took to notice."""
+    def _replace_settings(self, text: str, in_force: Callable[[], bool]) -> float:
+        """Replace the settings file as an editor does, and return the seconds until the daemon has reloaded it."""
         begun = time.monotonic()
         temporary = self.settings.with_suffix(".new")
         temporary.write_text(text, "utf-8")
         os.replace(temporary, self.settings)  # noqa: PTH105  # the name of the system call
         while time.monotonic() < begun + _RELOAD_SECONDS:
-            if noticed():
+            if in_force():
                 return time.monotonic() - begun
             time.sleep(_POLL_SECONDS)
-        raise CommandError(f"the daemon did not notice within {_RELOAD_SECONDS:.0f} s that {self.settings} has changed")
+        raise CommandError(
+            f"the daemon did not reload the settings file within {_RELOAD_SECONDS:.0f} s: if the machine is "
+            "under heavy load, run the demonstration again later"
+        )
 
 
 def _wrapped(text: str) -> str:

@@ -11,31 +11,31 @@ from authd.cli.demo.scenario import ADMIN_ROLE, BOB, CLUSTER_ID
 from authd.emulator.directory.sample import ALICE_KEY
 
 _HINTS = """
-It stays up until you press Ctrl-C. In another terminal:
+The daemon runs until you press Ctrl-C. In another terminal:
 
-  # these keys sign as alice for the emulator, and open nothing else
+  # alice's keys, which are valid at the emulator only
   export {variables}
   export PATH={scripts}:$PATH
 
-  # a credential as kubectl gets it, and one with a role
+  # a credential as kubectl gets it, then one for an assumed role
   authd-token -i {cluster_id}
   authd-token -i {cluster_id} -r {admin_role}
 
-  # the verification alone, step by step
+  # verify a token step by step
   authd-token -i {cluster_id} --token-only | authd verify -c {settings} -t -
 
   # a TokenReview as kube-apiserver posts it
   curl -s --cacert {folder}/state/ca.pem {url} -d '{{"apiVersion": "authentication.k8s.io/v1",
     "kind": "TokenReview", "spec": {{"token": "'$(authd-token -i {cluster_id} --token-only)'"}}}}'; echo
 
-  # the mapping of an identity, without a call to STS
+  # show the mapping of an ARN, without a call to STS
   authd explain -c {settings} {bob}
 
-  # the daemon's state, and everybody who was refused
+  # the daemon's state, and the refused logins
   authd status -c {settings}
   authd why --since 1h -c {settings} --file {folder}/log/daemon.log
 
-  # readiness, the log, and the file to edit
+  # readiness, the log, and the settings file to edit
   curl -s {health}/readyz
   tail -f {folder}/log/daemon.log
   ${{EDITOR:-vi}} {settings}

@@ -15,9 +15,9 @@ _HTTP = 5
 _OUTCOME = 57
 
 #: Effect of a denial without an error text on kube-apiserver.
-_SILENT = "(silently: kube-apiserver remembers it for 2 minutes)"
+_SILENT = "(no error text: kube-apiserver caches it for 2 minutes)"
 #: Effect of a response without a decision.
-_RETRIED = "(kube-apiserver asks again)"
+_RETRIED = "(kube-apiserver retries)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Outcome:
     reason: str
 
     @property
-    def surprise(self) -> str:
+    def difference(self) -> str:
         """The expected outcome if it differs, otherwise an empty text."""
         expected, answer = self.case.expected, self.answer
         actual = (answer.status, self.reason, answer.username, answer.groups)
@@ -45,13 +45,13 @@ class Outcome:
             "reason": self.reason,
             "username": self.answer.username,
             "groups": list(self.answer.groups),
-            "passed": not self.surprise,
+            "passed": not self.difference,
         }
 
 
 def header() -> str:
     """Return the table's first two lines."""
-    titles = f"{'who asks':{_CALLER}} {'HTTP':{_HTTP}} who that is in the cluster, or why not"
+    titles = f"{'caller':{_CALLER}} {'HTTP':{_HTTP}} Kubernetes user, or reason of the refusal"
     return f"{titles}\n{'─' * _CALLER} {'─' * (_HTTP - 1)}  {'─' * _OUTCOME}"
 
 
@@ -66,15 +66,15 @@ def row(outcome: Outcome) -> str:
 def _texts(outcome: Outcome) -> Iterator[str]:
     answer = outcome.answer
     if answer.username:
-        yield f"{answer.username}, in {', '.join(answer.groups) or 'no group'}"
+        yield f"{answer.username}, groups: {', '.join(answer.groups) or 'none'}"
     elif answer.status == HTTPStatus.OK:
         yield f"refused: {outcome.reason}"
         yield _words(answer.error) or _SILENT
     else:
         yield f"no decision: {outcome.reason}"
         yield f"{_words(answer.error)} {_RETRIED}"
-    if outcome.surprise:
-        yield outcome.surprise
+    if outcome.difference:
+        yield outcome.difference
 
 
 def _words(error: str) -> str:

@@ -26,12 +26,12 @@ def examine_certificate(subject: Subject) -> Iterator[Finding]:
         yield error(f"there is no certificate {path}: {failure.strerror}", subject.init_command)
         return
     except ValueError:
-        yield error(f"{path} is no certificate", f"rm {path}, then {subject.init_command}")
+        yield error(f"{path} is not a certificate", f"rm {path}, then {subject.init_command}")
         return
     if problem := certificate_problem(subject.settings, subject.files, subject.now):
         yield warning(problem, f"replace {path}, or remove it and run {subject.init_command}")
     else:
-        renewal = "authd renews it" if subject.files.can_sign else "nobody renews it"
+        renewal = "authd renews it" if subject.files.can_sign else "nothing renews it"
         yield ok(f"{path} is valid for {validity_of(certificate).days_left(subject.now):.0f} more days, {renewal}")
     yield _trust(subject)
 

@@ -41,9 +41,10 @@ _MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 _MAX_TIMEOUT = 60.0
 
 _DESCRIPTION = """\
-Check the whole installation on a control-plane node: settings and sources, certificate, files, ports, the way to STS,
-the clock, inotify, kube-apiserver's flags and start, and permissions at the Kubernetes API. Each fault has the command
-that fixes it. Nothing is changed. The webhook gets one test request, and each STS endpoint one without credentials.
+Check the whole installation on a control-plane node: settings and sources, certificate, files, ports, the connection
+to STS, the clock, inotify, kube-apiserver's flags and start, and permissions at the Kubernetes API. Each fault has the
+command that fixes it. Nothing is changed. The webhook gets one test request, and each STS endpoint one
+without credentials.
 """
 _EPILOG = """\
 examples:

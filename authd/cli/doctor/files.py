@@ -37,10 +37,10 @@ def _settings(subject: Subject, uid: int) -> Iterator[Finding]:
         except OSError:
             continue  # the settings' own check reports it
         if status.st_mode & _WRITE_BY_OTHERS and not status.st_mode & stat.S_ISVTX:
-            message = f"others than its owner may write {path}: anybody who can is cluster-admin"
+            message = f"users other than the owner can write {path}, and so become cluster-admin"
             yield error(message, f"chmod go-w {shlex.quote(str(path))}")
         if status.st_uid not in {0, os.geteuid()}:
-            message = f"{path} belongs to {_name(status.st_uid)}, who can become cluster-admin by it"
+            message = f"{path} belongs to {_name(status.st_uid)}, who can become cluster-admin with it"
             yield warning(message, f"chown root {shlex.quote(str(path))}")
         if not _readable(status, uid):
             yield error(f"the daemon's user {_name(uid)} can't read {path}", f"chmod a+rX {shlex.quote(str(path))}")
@@ -53,7 +53,7 @@ def _state(subject: Subject, state: os.stat_result, uid: int) -> Iterator[Findin
         message = f"{folder} belongs to {_name(state.st_uid)}, but the daemon runs as {_name(uid)}"
         yield error(message, f"chown -R {_name(uid)} {quoted}")
     if state.st_mode & _ALL_OF_OTHERS:
-        yield warning(f"others than its owner may enter {folder}, which has private keys", f"chmod 700 {quoted}")
+        yield warning(f"users other than the owner can enter {folder}, which has private keys", f"chmod 700 {quoted}")
     if exposed := subject.files.exposed_keys():
         message, _, fix = exposed.partition(": run ")
         yield error(message, fix.strip("`"))
@@ -74,10 +74,10 @@ def _kubeconfig(subject: Subject) -> Iterator[Finding]:
     except OSError:
         return  # the certificate's check reports it
     if mode & _WRITE_BY_OTHERS:
-        message = f"others than its owner may write {path}, and so decide whom kube-apiserver asks"
+        message = f"users other than the owner can write {path}, and so choose kube-apiserver's authenticator"
         yield error(message, f"chmod 600 {shlex.quote(str(path))}")
     elif mode & _ALL_OF_OTHERS:
-        yield warning(f"others than its owner may read {path}", f"chmod 600 {shlex.quote(str(path))}")
+        yield warning(f"users other than the owner can read {path}", f"chmod 600 {shlex.quote(str(path))}")
 
 
 def _readable(status: os.stat_result, uid: int) -> bool:

@@ -100,7 +100,7 @@ def _connect(address: tuple[str, int], timeout: float, role: str) -> socket.sock
     except socket.gaierror as error:
         raise ProbeError(f"the name of {place} can't be resolved: {error.strerror}") from None
     except ConnectionRefusedError:
-        raise ConnectionRefused(f"nobody listens at {place}") from None
+        raise ConnectionRefused(f"no process listens on {place}") from None
     except TimeoutError:
         raise ProbeError(
             f"no connection to {place} within {timeout:g} s: a firewall drops it, or there is no route"

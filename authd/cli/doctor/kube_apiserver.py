@@ -29,7 +29,7 @@ def examine_kube_apiserver(subject: Subject) -> Iterator[Finding]:
         yield warning(f"{subject.manifest} can't be read: {problem.strerror}", "run authd doctor with sudo")
         return
     except (ValueError, yaml.YAMLError):
-        yield error(f"{subject.manifest} is no manifest of kube-apiserver", "restore it from a copy")
+        yield error(f"{subject.manifest} is not a manifest of kube-apiserver", "restore it from a backup")
         return
     running = find_kube_apiservers(subject.proc)
     if pod is None and not running:
@@ -86,7 +86,7 @@ def _flags(subject: Subject, command: Sequence[str], pod: dict[str, Any] | None)
     if host_path is None:
         folder = subject.kubeconfig.parent
         message = f"{place} mounts no folder of the host at {given}"
-        yield error(message, f"add a hostPath volume {folder} with mountPath {folder}, see README.md")
+        yield error(message, f"add a hostPath volume {folder} with mountPath {folder}, see docs/guides/systemd.md")
     elif Path(host_path).resolve() != subject.kubeconfig.resolve():
         message = f"kube-apiserver reads {host_path}, but authd writes {subject.kubeconfig}"
         yield error(message, f"set server.generateKubeconfig: {host_path}, or the flag {_CONFIG_FLAG}")

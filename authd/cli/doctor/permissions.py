@@ -68,7 +68,7 @@ def examine_permissions(subject: Subject) -> Iterator[Finding]:
         )
         reviews = _ask_all(access, [each for source in sources for each in _NEEDED[source]], subject.timeout)
     except (ConfigError, ExchangeError) as problem:
-        yield error(f"the Kubernetes API can't be asked: {problem}", "correct server.kubeconfig or server.master")
+        yield error(f"the Kubernetes API can't be called: {problem}", "correct server.kubeconfig or server.master")
         return
     for source in sources:
         yield from _judge(source, reviews)

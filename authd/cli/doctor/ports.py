@@ -37,7 +37,7 @@ def examine_ports(subject: Subject) -> Iterator[Finding]:
 
 
 def _webhook(subject: Subject) -> Finding:
-    way = _way(subject)
+    way = _webhook_access(subject)
     if isinstance(way, Finding):
         return way
     access, context = way
@@ -53,7 +53,7 @@ def _webhook(subject: Subject) -> Finding:
         return error(f"the webhook does not answer: {problem}", f"systemctl restart authd, and see {_LOG}")
 
 
-def _way(subject: Subject) -> tuple[ClusterAccess, ssl.SSLContext] | Finding:
+def _webhook_access(subject: Subject) -> tuple[ClusterAccess, ssl.SSLContext] | Finding:
     """Return the address and the certificates of the webhook kubeconfig, or what is wrong with it."""
     path = subject.kubeconfig
     try:
@@ -80,7 +80,7 @@ def _client_certificate(access: ClusterAccess) -> bytes:
 def _judge(url: str, reply: Reply) -> Finding:
     status = _review_status(reply.body)
     if status is None:
-        message = f"something else than a webhook answers at {url}, with status {reply.status}"
+        message = f"another program than a webhook responds at {url}, with status {reply.status}"
         return error(message, "ss -ltnp, then stop that program or change server.port")
     if reply.status == HTTPStatus.FORBIDDEN:
         message = f"aws-iam-authenticator answers at {url}, not authd"
@@ -111,7 +111,7 @@ def _health(subject: Subject) -> Iterator[Finding]:
         _, lines = _get(subject, "/readyz")
         alive, _ = _get(subject, "/livez")
     except ConnectionRefusedError:
-        yield error(f"nobody listens at the health port {place}", _START)
+        yield error(f"no process listens on the health port {place}", _START)
         return
     except (OSError, http.client.HTTPException) as problem:
         yield error(f"the health port {place} does not answer: {problem}", f"systemctl restart authd, and see {_LOG}")

@@ -81,7 +81,7 @@ def _route(endpoint: ExtraEndpoint, proxy: tuple[str, int] | None) -> Route:
 def _judge(host: str, reply: Reply, now: float) -> _Result:
     headers = {name.lower(): value for name, value in reply.headers.items()}
     if "x-amzn-requestid" not in headers:
-        message = f"{host}: something else than STS answers, with status {reply.status}"
+        message = f"{host}: another server than STS responds, with status {reply.status}"
         return _Result(error(message, "look for a proxy or captive portal, or a wrong `connect`"))
     try:
         skew: float | None = now - parsedate_to_datetime(headers.get("date", "")).timestamp()

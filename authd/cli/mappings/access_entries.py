@@ -46,7 +46,7 @@ def convert_entries(text: str) -> Converted:
             names = [str(each.get("policyArn", "")) for each in policies if isinstance(each, dict)]
             missing += [f"{arn}: the access policy {name} has no counterpart: bind RBAC roles" for name in names]
         else:
-            raise CommandError("the input has JSON that is no output of `aws eks describe-access-entry`")
+            raise CommandError("the input has JSON that is not an output of `aws eks describe-access-entry`")
     return Converted(rules, missing)
 
 
@@ -65,7 +65,7 @@ def _convert(entry: dict[str, Any], rules: list[PlainRule], missing: list[str]) 
     if entry.get("tags"):
         missing.append(f"{arn}: tags have no counterpart")
     if not groups:
-        missing.append(f"{arn}: it has no groups, so that its rights came from access policies: bind RBAC roles to it")
+        missing.append(f"{arn}: it has no groups, so its permissions came from access policies: bind RBAC roles to it")
     rules.append(PlainRule(kind=kind_of(arn), arn=arn, username=username, groups=tuple(dict.fromkeys(groups))))
 
 

@@ -45,9 +45,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--from", dest="source", required=True, choices=(FILE, ENTRIES, AWS_AUTH, CRD), help="where the mappings are"
+        "--from", dest="source", required=True, choices=(FILE, ENTRIES, AWS_AUTH, CRD), help="the source"
     )
-    parser.add_argument("--to", dest="target", required=True, choices=(FILE, AWS_AUTH, CRD), help="where they shall be")
+    parser.add_argument("--to", dest="target", required=True, choices=(FILE, AWS_AUTH, CRD), help="the target")
     parser.add_argument("--file", metavar="FILE", default="", help="the file to read, - for standard input")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if something has no counterpart")
     add_cluster_options(parser)
@@ -89,7 +89,7 @@ def _is_usable(rule: PlainRule, target: str, missing: list[str]) -> bool:
         return False
     if target == CRD and (rule.sso or rule.user_id):
         what = "permission sets" if rule.sso else "userId"
-        missing.append(f"{rule.place or rule.subject}: {what} have no counterpart in custom resources")
+        missing.append(f"{rule.place or rule.subject}: {what} can't be expressed in custom resources")
         return False
     return True
 

@@ -42,7 +42,7 @@ def rules_of_file(file: str) -> Converted:
         for node in _items(_member(lists, name)):
             rule = rule_of_node(node, kind, f"{file}:{node.line}:{node.column}")
             if rule is None:
-                missing.append(f"{file}:{node.line}:{node.column}: this is no rule")
+                missing.append(f"{file}:{node.line}:{node.column}: this is not a rule")
             else:
                 rules.append(rule)
     if _items(_member(lists, "mapaccounts")):

@@ -63,7 +63,7 @@ class YAMLList:
             raise CommandError(f"{self._place}:{fault.line}:{fault.column}: {fault.message}") from None
         problems.raise_errors()
         if not isinstance(root, SequenceNode) and not is_absent(root):
-            raise CommandError(f"{self._place} is not a list: mend it first")
+            raise CommandError(f"{self._place} is not a list: correct it first")
         return root
 
     def _refuse_brackets(self) -> None:

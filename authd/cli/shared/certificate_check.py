@@ -36,7 +36,7 @@ def certificate_problem(settings: Settings, files: StateFiles, now: datetime) ->
     except OSError:
         return ""
     except ValueError:
-        return f"{files.certificate} is no certificate"
+        return f"{files.certificate} is not a certificate"
     problem = validity_of(certificate).problem(now) or name_problem(certificate, settings.hostname)
     authority = _signer(certificate, files)
     if authority is not None:
@@ -47,15 +47,15 @@ def certificate_problem(settings: Settings, files: StateFiles, now: datetime) ->
             return ""
     if problem:
         return f"{files.certificate} is {problem}: kube-apiserver would refuse it as {settings.hostname}"
-    return _soon(files.certificate, validity_of(certificate), now)
+    return _expiry_warning(files.certificate, validity_of(certificate), now)
 
 
-def _soon(path: Path, validity: Validity, now: datetime) -> str:
+def _expiry_warning(path: Path, validity: Validity, now: datetime) -> str:
     days = validity.days_left(now)
     if days > _SOON_DAYS:
         return ""
     return (
-        f"{path} ends in {days:.0f} days, at {validity.ends.isoformat()}, and nobody renews it: replace it and its "
+        f"{path} ends in {days:.0f} days, at {validity.ends.isoformat()}, and nothing renews it: replace it and its "
         "key, or remove both and run `authd init`"
     )
 

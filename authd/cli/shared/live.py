@@ -63,7 +63,7 @@ def ask(path: Path, query: str, **members: str) -> dict[str, Any]:
     except PermissionError:
         raise CommandError(f"{path}: permission denied: run this as root or as the daemon's user") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "no whole answer"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "an incomplete response"
         raise CommandError(f"{path}: the daemon did not answer: {reason}") from None
     if "error" in answer:
         raise CommandError(f"the daemon refused the query: {answer['error']}")

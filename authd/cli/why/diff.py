@@ -43,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the parser of `authd diff`."""
     parser = subparsers.add_parser(
         "diff",
-        help="show whom a change of the mappings admits, shuts out or changes",
+        help="show the logins that a change of the mappings adds, removes or changes",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

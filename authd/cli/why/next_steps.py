@@ -38,12 +38,12 @@ NEXT_STEPS: Mapping[str, str] = MappingProxyType(
         UnavailableReason.STS_ERROR: "Wait: STS answered with an error of its own. See the AWS Health Dashboard.",
         UnavailableReason.STS_BAD_ANSWER: "Look for a proxy or captive portal between the control plane and STS.",
         UnavailableReason.STS_UNREACHABLE: "Run `authd doctor`: it tries DNS, routing, proxy and certificate of STS.",
-        UnavailableReason.STS_TIMEOUT: "Run `authd doctor`: it measures the way to STS. Look for a dropping firewall.",
-        UnavailableReason.INSTANCE_LOOKUP_FAILED: "Read the message. Check the way to EC2 and authd's credentials.",
-        UnavailableReason.INSTANCE_LOOKUP_TIMEOUT: "Check the way to EC2: routes, firewall and server.sts.proxy.",
+        UnavailableReason.STS_TIMEOUT: "Run `authd doctor`: it tests the network. A firewall may drop packets.",
+        UnavailableReason.INSTANCE_LOOKUP_FAILED: "Read the message. Check the network to EC2 and authd's credentials.",
+        UnavailableReason.INSTANCE_LOOKUP_TIMEOUT: "Check the network to EC2: routes, firewall and server.sts.proxy.",
         UnavailableReason.INSTANCE_LOOKUP_THROTTLED: "Wait, or lower server.ec2DescribeInstancesQps: EC2 throttles the "
         "account.",
-        UnavailableReason.OVERLOADED: "Look for the access key that asks too often, or raise sts.concurrency.",
+        UnavailableReason.OVERLOADED: "Look for the access key with the most requests, or raise sts.concurrency.",
         UnavailableReason.CIRCUIT_OPEN: "Run `authd doctor`. As soon as STS answers, authd uses it again by itself.",
     }
 )

@@ -89,7 +89,7 @@ class BoundedProcess:
                 raise self._failure(f"printed JSON without {name}; run it by hand to see")
         for name in ("SessionToken", "Expiration"):
             if not isinstance(document.get(name), str | None):
-                raise self._failure(f"printed JSON in which {name} is not a text; run it by hand to see")
+                raise self._failure(f"printed JSON in which {name} is not a string; run it by hand to see")
 
     def _read(self, deadline: float) -> bytes:
         assert self._process.stdout is not None

@@ -27,7 +27,7 @@ def _fault(value: str, *, optional: bool) -> str | None:
     if value != value.strip():
         return "begins or ends with whitespace"
     if " #" in value or " ;" in value:
-        return "has a comment behind it, which belongs on a line of its own"
+        return "is followed by a comment: move it to a line of its own"
     if value[0] in "\"'" or value[-1] in "\"'":
         return "has quotes around it"
     if not (value.isascii() and value.isprintable()) or " " in value:

@@ -42,12 +42,12 @@ def ask_for_code(info: ExecInfo) -> Callable[[str], str]:
 def _require_interaction(info: ExecInfo) -> None:
     if not info.present or info.problem is not None:
         raise ClientError(
-            f"{_WANTED}it is asked for only where kubectl says that somebody can be asked: run this through kubectl, "
+            f"{_WANTED}it can be entered only if kubectl says that its input is interactive: run this through kubectl, "
             f"with `interactiveMode: IfAvailable` for authd-token in the kubeconfig, {_INSTEAD}"
         )
     if not info.interactive:
         raise ClientError(
-            f"{_WANTED}kubectl says that nobody can be asked: run kubectl in a terminal, "
+            f"{_WANTED}kubectl says that its input is not interactive: run kubectl in a terminal, "
             f"with `interactiveMode: IfAvailable` for authd-token in the kubeconfig, {_INSTEAD}"
         )
 
@@ -60,4 +60,4 @@ def _require_terminal() -> None:
     except OSError:
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None:
             return
-    raise ClientError(f"{_WANTED}there is no terminal to ask on: run kubectl in one, {_INSTEAD}")
+    raise ClientError(f"{_WANTED}there is no terminal: run kubectl in a terminal, {_INSTEAD}")

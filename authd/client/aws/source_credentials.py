@@ -44,7 +44,7 @@ def checked_credentials(session: AWSSession, found: Any) -> Credentials:
     )
     check_keys(session.botocore, str(found.method), (keys.access_key, keys.secret_key, keys.session_token))
     if keys.expires_at is not None and keys.expires_at <= time.time():
-        raise ClientError("the AWS credentials have expired; get new ones from where these came from")
+        raise ClientError("the AWS credentials have expired; renew them at their source")
     return keys
 
 

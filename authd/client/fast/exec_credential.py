@@ -73,7 +73,7 @@ def _parse_document(raw: bytes) -> ExecInfo:
     try:
         cluster_id, role_arn = _text(extension.get("clusterID")), _text(extension.get("roleARN"))
     except UnicodeEncodeError:
-        return ExecInfo(problem="KUBERNETES_EXEC_INFO has half of a character in clusterID or roleARN")
+        return ExecInfo(problem="KUBERNETES_EXEC_INFO has an incomplete character in clusterID or roleARN")
     version = document.get("apiVersion")
     known = version in (V1, V1BETA1, V1ALPHA1)
     return ExecInfo(
@@ -101,7 +101,7 @@ def _decode_json(text: str) -> object:
     scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]
     value, end = scan(text, len(text) - len(text.lstrip()))
     if text[end:].strip():
-        raise ValueError("something follows the JSON document")
+        raise ValueError("there is text after the JSON document")
     return value
 
 

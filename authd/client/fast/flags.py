@@ -114,7 +114,7 @@ def parse_flags(arguments: list[str]) -> Options:
     if options.output not in (None, "json"):
         raise UsageError(f"--output can only be json, not {options.output!r}: kubectl reads no other format")
     if options.forward_session_name and options.session_name:
-        raise UsageError("--forward-session-name and --session-name exclude each other; give only one of them")
+        raise UsageError("--forward-session-name and --session-name exclude each other: give one of them")
     return options
 
 

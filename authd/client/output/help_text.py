@@ -25,13 +25,13 @@ With which credentials, and where:
 What to print:
   --token-only            the bare token instead of an ExecCredential
   --cache                 keep tokens and role credentials in ~/.kube/cache/authd (or AUTHD_CACHE_DIR)
-  --clear-cache           forget them
+  --clear-cache           delete them
   --why[=REFERENCE]       explain a refused login; REFERENCE is the code from authd's log, if you were given it
   -l, --log-format FORMAT text or json, for what is written to stderr
   -h, --help              this text
   --version               the version
 
-Accepted from kubeconfigs of other programs: `eks get-token --cluster-name NAME --role-arn ARN --output json` as of the
+Accepted from kubeconfigs of other programs: `eks get-token --cluster-name NAME --role-arn ARN --output json` as in the
 AWS CLI, and without effect -v, --log-verbosity and --feature-gates as of aws-iam-authenticator.
 
 Example, as the user of a kubeconfig:

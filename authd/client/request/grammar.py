@@ -88,7 +88,7 @@ def region(text: str, source: str) -> str:
     plain = text.strip().lower().replace("_", "-").replace(" ", "-")
     zone = _ZONE.fullmatch(plain)
     if "#" in text or ";" in text:
-        raise UsageError(f"{source} is {text!r}: a comment belongs on a line of its own; write the region alone")
+        raise UsageError(f"{source} is {text!r}: move the comment to a line of its own")
     if text != text.strip():
         fault = "begins or ends with whitespace"
     elif zone:

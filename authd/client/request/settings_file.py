@@ -41,7 +41,7 @@ def _text(node: yaml.Node | None, name: str, path: str) -> str | None:
     if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
         return None
     if not isinstance(node, yaml.ScalarNode):
-        raise UsageError(f"{path}:{node.start_mark.line + 1}: {name} must be a text")
+        raise UsageError(f"{path}:{node.start_mark.line + 1}: {name} must be a string")
     return str(node.value)
 
 

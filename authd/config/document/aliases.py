@@ -39,7 +39,7 @@ class Aliases:
         value = self._values.get(event.anchor)
         if value is None:
             place = Broken(line, column)
-            self._problems.error(place, f"*{shown(event.anchor)} names no anchor above: write &name at the value first")
+            self._problems.error(place, f"*{shown(event.anchor)} has no anchor above: write &name at the value first")
             return place
         copy = _Copy(Origin(alias=event.anchor, line=line, column=column), self._max_depth)
         try:

@@ -44,7 +44,7 @@ def decoding(data: bytes) -> Generator[None, None, str]:
     Raises `Unreadable` for a file over `MAX_BYTES`, for bytes that aren't UTF-8 and for control characters.
     """
     if len(data) > MAX_BYTES:
-        raise Unreadable(0, 0, f"larger than {MAX_BYTES // 1024**2} MiB: no settings file is")
+        raise Unreadable(0, 0, f"larger than {MAX_BYTES // 1024**2} MiB, the limit for settings files")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -54,7 +54,7 @@ def decoding(data: bytes) -> Generator[None, None, str]:
         place = _forbidden(text, start, start + _STEP)
         if place is not None:
             code = f"U+{ord(text[place]):04X}"
-            raise _unreadable(text[:place], f"the control character {code} can't stand here: remove it")
+            raise _unreadable(text[:place], f"the control character {code} is not allowed here: remove it")
         yield
     return text
 

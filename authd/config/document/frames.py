@@ -103,7 +103,7 @@ class OpenMapping:
         Two spellings are an error, because chance decides there, and so are two sections, which may be read already.
         """
         earlier, value = self._entries[name]
-        twice = f"{shown(key.text)} stands twice here, first in line {earlier.line}"
+        twice = f"{shown(key.text)} is duplicated, first in line {earlier.line}"
         if earlier.text == key.text != _MERGE and type(value) is type(node) is Scalar:
             self._problems.warn(key, f"{twice}: the later one is in force; keep one")
             self._entries[name] = (key, node)
@@ -121,10 +121,10 @@ class OpenMapping:
 
     def _refuse(self, key: Node) -> None:
         if isinstance(key, Scalar):
-            self._problems.error(key, "the name of a setting is missing here")
+            self._problems.error(key, "a setting's name is missing here")
         elif isinstance(key, MappingNode) and (key.line, key.column) == (self.node.line, self.node.column + 1):
             self._broken = True
             name = next((entry.text for entry, _ in key.entries.values()), "SessionName")
             self._problems.error(self.node, f'quote it: "{{{{{shown(name)}}}}}" (YAML takes braces for a mapping)')
         elif not isinstance(key, Broken):
-            self._problems.error(key, "the name of a setting must be a text, not a list or a mapping")
+            self._problems.error(key, "the name of a setting must be a string, not a list or a mapping")

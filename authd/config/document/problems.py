@@ -40,7 +40,7 @@ class InvalidSettings(ConfigError):
         self.warnings = warnings
 
 
-class _Pile:
+class _ProblemList:
     """Problems of one kind, sorted by place on demand."""
 
     def __init__(self) -> None:
@@ -73,8 +73,8 @@ class Problems:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self._errors = _Pile()
-        self._warnings = _Pile()
+        self._errors = _ProblemList()
+        self._warnings = _ProblemList()
 
     def where(self, place: Place) -> str:
         """Return a place in words: `file:line:column`, or the file alone if there is no line."""

@@ -79,7 +79,7 @@ def reading_tree(text: str, problems: Problems, takers: Takers) -> Generator[Non
 
 def _check_documents(next_event: Callable[[], Any], problems: Problems) -> None:
     """Warn of content after the first document, which aws-iam-authenticator's loader ignores without a word."""
-    message = "a second document begins: it is ignored, because settings are the first document of a file"
+    message = "a second YAML document begins: it is ignored, because the settings are the first document of the file"
     try:
         for _ in range(_MAX_DOCUMENTS * 3):
             event = next_event()
@@ -144,7 +144,7 @@ class _Builder:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         is_mapping = type(event) is MappingStartEvent
         if len(self._below) >= MAX_DEPTH:
-            raise Unreadable(line, column, f"nested more than {MAX_DEPTH} deep: no setting is")
+            raise Unreadable(line, column, f"nested more than {MAX_DEPTH} levels deep, the limit for settings")
         known_tags = _MAPPING_TAGS if is_mapping else _SEQUENCE_TAGS
         if event.tag is not None and event.tag not in known_tags and not self._ignores_tag(event):
             self._refuse_tag(event)
@@ -192,5 +192,5 @@ class _Builder:
     def _refuse_tag(self, event: Any) -> Broken:
         place = Broken(event.start_mark.line + 1, event.start_mark.column + 1)
         tag = event.tag.replace(_YAML_TAGS, "!!")
-        self._problems.error(place, f"tags ({shown(tag)}) are not read: remove it")
+        self._problems.error(place, f"the tag {shown(tag)} is not supported: remove it")
         return place

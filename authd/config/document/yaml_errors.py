@@ -31,7 +31,7 @@ def _hint(text: str, line: int, column: int) -> str:
     if _TEMPLATE_FIRST.search(here):
         return '; quote texts that begin with braces, such as "{{SessionName}}"'
     if "\t" in here[: column + 1]:
-        return "; indent with spaces, YAML takes no tabs for that"
+        return "; indent with spaces: YAML does not allow tabs"
     if here[column : column + 1] in _RESERVED:
         return "; quote texts that begin with this character"
     return ""

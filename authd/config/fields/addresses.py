@@ -87,7 +87,7 @@ def proxy(text: str) -> tuple[str, int]:
     """Read the address of an HTTP proxy, `http://host:port`."""
     scheme, separator, authority = text.partition("://")
     if "@" in text:
-        raise InvalidValue("must not hold a user name or password: authd does not log in to proxies")
+        raise InvalidValue("must not have a user name or password: authd can't log in to proxies")
     if not separator or scheme.lower() != "http":
         raise InvalidValue("must be http://host:port: the proxy speaks plain HTTP, and TLS to STS goes through it")
     try:

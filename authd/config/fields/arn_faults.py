@@ -28,13 +28,13 @@ _CLOUD_PARTITION = re.compile(r"aws(?:-[a-z]+)*")
 
 #: IAM resources that sign no requests, and the remedy for each.
 _NO_PRINCIPALS = {
-    "instance-profile": "is an instance profile: name the role in it, arn:{0}:iam::{1}:role/{2}",
-    "group": "is an IAM group, which signs no requests: name its users under mapUsers, or a role that they assume",
-    "policy": "is a policy: name the role or user that has it",
-    "saml-provider": "is a SAML provider: name the role that its users assume",
-    "oidc-provider": "is an OIDC provider: name the role that its users assume",
-    "server-certificate": "is a server certificate: name a role or user",
-    "mfa": "is an MFA device: name its user, arn:{0}:iam::{1}:user/{2}",
+    "instance-profile": "is an instance profile: write the role in it, arn:{0}:iam::{1}:role/{2}",
+    "group": "is an IAM group, which can't sign requests: write its users under mapUsers, or a role that they assume",
+    "policy": "is a policy: write the role or user that has it",
+    "saml-provider": "is a SAML provider: write the role that its users assume",
+    "oidc-provider": "is an OIDC provider: write the role that its users assume",
+    "server-certificate": "is a server certificate: write a role or user",
+    "mfa": "is an MFA device: write its user, arn:{0}:iam::{1}:user/{2}",
 }
 
 
@@ -86,7 +86,7 @@ def _prefix(text: str) -> str:
     if text.lower().startswith("arn:"):
         return "must begin with arn: in lower case"
     if text.isdigit():
-        return "is a number, not an ARN: accounts as a whole belong under mapAccounts, by their 12 digits"
+        return "is a number, not an ARN: write the 12 digits of a whole account under mapAccounts"
     return f"is not an ARN, which begins with arn: ({_EXAMPLE})"
 
 
@@ -106,9 +106,9 @@ def _shape(text: str) -> str:
     if service not in {"iam", "sts"}:
         return _service(service)
     if len(fields) < _FIELDS:
-        return f"has {len(fields) - 1} colons of {_FIELDS - 1}: the account follows two of them ({_EXAMPLE})"
+        return f"has {len(fields) - 1} colons instead of {_FIELDS - 1}: the account comes after `::` ({_EXAMPLE})"
     if fields[3]:
-        return f"has {shown(fields[3])} in the place of a region: IAM's ARNs have none, two colons come first"
+        return f"has {shown(fields[3])} in place of a region: IAM's ARNs have `::` there"
     return ""
 
 
@@ -123,7 +123,7 @@ def _service(service: str) -> str:
 def _account(text: str) -> str:
     account = text.split(":")[4]
     if not account:
-        return "has no account: 12 digits stand before the last colon"
+        return "has no account: write its 12 digits before the last colon"
     if _HYPHENATED_ACCOUNT.fullmatch(account):
         return f"has the account {account}: write its number without hyphens"
     if not (account.isascii() and account.isdigit()):
@@ -153,8 +153,8 @@ def _unknown_kind(kind: str) -> str:
     if kind.lower() != kind and kind.lower() in {"role", "user", "root", *_NO_PRINCIPALS}:
         return f"must have {kind.lower()} in lower case"
     if kind.partition(":")[0] in {"role", "user"}:
-        return "has a colon where a slash belongs: write role/Name or user/Name"
-    return f"names {shown(kind) if kind else 'nothing'}, which is no kind of principal: write role/Name or user/Name"
+        return "has a colon instead of a slash: write role/Name or user/Name"
+    return f"names {shown(kind) if kind else 'nothing'}, which is not a kind of principal: write role/Name or user/Name"
 
 
 def _session(partition: str, service: str, account: str, rest: str) -> str:

@@ -1,4 +1,7 @@
-"""The names of all settings, section by section, and the best suggestion for an unknown name."""
+"""The names of all settings, section by section, and the best suggestion for an unknown name.
+
+docs/settings.md has the `#:` comments of names, and of the fields in settings.py: `make reference` copies them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,12 @@ def _names(*spelled: str) -> Names:
     return MappingProxyType({matched(name): name for name in spelled})
 
 
-TOP = _names("clusterID", "defaultRole", "server")
+TOP = _names(
+    "clusterID",
+    "defaultRole",
+    #: All settings below.
+    "server",
+)
 #: Keys at the top of a file that begin so are free, for values with anchors.
 FREE_PREFIX = "x-"
 
@@ -34,7 +42,13 @@ EC2_OPTIONS = ("ec2DescribeInstancesRoleARN", "ec2DescribeInstancesQps", "ec2Des
 
 SERVER = _names(
     "address", "port", "hostname", "healthAddress", "healthPort", "webhookMetrics", "stateDir",
-    "generateKubeconfig", "kubeconfigPregenerated", "partition", "mapRoles", "mapUsers", "mapAccounts",
+    "generateKubeconfig", "kubeconfigPregenerated", "partition",
+    #: Rules for roles, see below.
+    "mapRoles",
+    #: Rules for users, see below.
+    "mapUsers",
+    #: Every role and user of such an account may log in, with its canonical ARN as user name and no groups.
+    "mapAccounts",
     "rolePatterns", "scrubbedAccounts", "backendMode", "dynamicBackendModePath", "reservedPrefixConfig",
     "requireClientCertificate", "audiences", "userExtra", "maxTokenLength", "startFromLastGood", "maxLockoutShare",
     "auditLog", "auditLogMaxMegabytes", "sts", "tracing", *SOURCE_OPTIONS, *EC2_OPTIONS,
@@ -45,8 +59,34 @@ STS = _names(
     "endpoints",
 )  # fmt: skip
 TRACING = _names("endpoint", "headersFile", "caFile", "sampleRatio")
-ENDPOINT = _names("host", "connect", "caFile", "signingRegion")
-ROLE = _names("roleARN", "sso", "username", "groups", "userId", "validFrom", "validUntil")
+ENDPOINT = _names(
+    #: The name that the token has and that TLS verifies.
+    "host",
+    #: `host:port` to connect to, if it is another.
+    "connect",
+    #: The certificate authorities to trust for this host, a PEM file.
+    "caFile",
+    #: The region that requests are signed for, if the name does not contain it, as for VPC endpoints.
+    "signingRegion",
+)
+ROLE = _names(
+    #: The role, with or without its path. Sessions of the role match. With `server.rolePatterns` its name may have
+    #: wildcards.
+    "roleARN",
+    #: Instead of `roleARN`, a permission set of IAM Identity Center:
+    #: `{permissionSetName: Admin, accountID: "111122223333", partition: aws}`. You may leave out `partition`.
+    "sso",
+    #: The name in the cluster. If it is missing, callers get their canonical ARN, and you get a warning.
+    "username",
+    #: A list of groups in the cluster.
+    "groups",
+    #: Has no effect except a warning. Only rules of `DynamicFile` are matched by it.
+    "userId",
+    #: The rule matches from this time on: UTC such as `2030-12-31T18:00:00Z`, or a date.
+    "validFrom",
+    #: The rule matches until this time, written in the same way.
+    "validUntil",
+)
 USER = _names("userARN", "username", "groups", "userId", "validFrom", "validUntil")
 SSO = _names("permissionSetName", "accountID", "partition")
 RESERVED = _names("backendMode", "usernamePrefixReserveList", "groupPrefixReserveList")
@@ -80,5 +120,5 @@ def unknown(name: str, section: str, known: Names, present: Container[str] = ())
         return f"{says}: did you mean {known[near[0]]}?"
     home = _HOMES.get(matched(name))
     if home is not None:
-        return f"{says}: it belongs {f'under {home}' if home else 'to the top of the file, without indentation'}"
-    return f"{says}: known here are {', '.join(known.values())}"
+        return f"{says}: move it {f'under {home}' if home else 'to the top of the file, without indentation'}"
+    return f"{says}: the settings here are {', '.join(known.values())}"

@@ -69,7 +69,7 @@ class EntryReader:
             if meant:
                 self._problems.error(written, slip_message(written.text, meant))
                 continue
-            self._problems.warn(written, f"{shown(written.text)} has no effect: no rule has such a key")
+            self._problems.warn(written, f"{shown(written.text)} has no effect: rules have no such key")
         kept = {key: entry for key, entry in node.entries.items() if key in names and key != _USER_ID}
         return node._replace(entries=kept)
 

@@ -39,7 +39,7 @@ class WildcardArn(NamedTuple):
     def pattern(self) -> RolePattern:
         """Return the pattern. Raises `InvalidValue` for a wildcard anywhere but in the name of a role."""
         if self.setting == "userARN":
-            raise InvalidValue("must name one principal: only the names of roles under mapRoles may have * and ?")
+            raise InvalidValue("must be one principal: only names of roles under mapRoles may have * and ?")
         return _pattern(self.text)
 
 
@@ -56,7 +56,7 @@ def read_role(rule: Section, partitions: Iterable[str]) -> Principal | None:
         rule.problems.error(sso, "the rule has both roleARN and sso: keep one of them")
         return None
     if arn is None and sso is None:
-        rule.problems.error(rule.node, "the rule needs a roleARN or sso: the role that it is for")
+        rule.problems.error(rule.node, "the rule needs roleARN or sso")
         return None
     if sso is not None:
         return _permission_set(rule.section_at(sso, "sso", SSO), partitions)
@@ -68,7 +68,7 @@ def read_role(rule: Section, partitions: Iterable[str]) -> Principal | None:
 
 def _warn_of_role(rule: Section, arn: Node, principal: PrincipalArn) -> None:
     if principal.kind is not PrincipalKind.ROLE:
-        rule.problems.warn(arn, f"a {principal.kind}'s ARN under mapRoles: it works, but belongs under mapUsers")
+        rule.problems.warn(arn, f"a {principal.kind}'s ARN under mapRoles works, but move it to mapUsers")
     elif principal.session:
         rule.problems.warn(arn, "an assumed role's ARN stands for its role: every session of the role matches")
     elif principal.path != "/":
@@ -87,7 +87,7 @@ def read_user(rule: Section) -> Principal | None:
         return None
     principal = _principal(rule, arn, "userARN")
     if isinstance(principal, PrincipalArn) and principal.kind is PrincipalKind.ROLE:
-        rule.problems.warn(arn, "a role's ARN under mapUsers: it works, but belongs under mapRoles")
+        rule.problems.warn(arn, "a role's ARN under mapUsers works, but move it to mapRoles")
     return principal
 
 
@@ -121,11 +121,11 @@ def _pattern(text: str) -> RolePattern:
     if begin is None:
         raise InvalidValue(
             "may have * and ? in the role's name alone: with a wildcard before it, anyone could create a matching "
-            "role in an account of their own and would be let in"
+            "role in an account of their own and could log in"
         )
     if text[begin.end() :].startswith("role/") and text.count("/") > 1:
-        raise InvalidValue("with a wildcard must have no path: the ARNs of sessions have none")
-    raise InvalidValue("has a wildcard but is no role's ARN: write arn:aws:iam::111122223333:role/Name-*")
+        raise InvalidValue("with a wildcard must not have a path, because ARNs of sessions have none")
+    raise InvalidValue("has a wildcard but is not a role's ARN: write arn:aws:iam::111122223333:role/Name-*")
 
 
 def _permission_set(sso: Section | None, partitions: Iterable[str]) -> PermissionSet | None:

@@ -129,7 +129,7 @@ class RuleReader:
                 warn_of_group(rule, place, group)
         user_id = rule.node_of("userId")
         if user_id is not None:
-            rule.problems.warn(user_id, "userId has no effect: the backend DynamicFile alone looks at it")
+            rule.problems.warn(user_id, "userId has no effect: only the backend DynamicFile uses it")
         validity = read_validity(rule)
         if principal is None or validity is None:
             return
@@ -161,7 +161,7 @@ class RuleReader:
         if isinstance(subject, PermissionSet) and not subject.partition:
             subject = replace(subject, partition=partition)
         elif subject.partition != partition and not isinstance(subject, LiteralArn):
-            never = f"but the daemon works in {partition}, so that it never matches"
+            never = f"but the daemon's partition is {partition}, so it never matches"
             self._problems.warn(draft, f"the rule is for the partition {subject.partition}, {never}")
         where = self._problems.where(draft)
         if draft.validity is ALWAYS:

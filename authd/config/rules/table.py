@@ -39,7 +39,7 @@ def reading_accounts(server: Section, setting: str) -> Generator[None, None, dic
     places: dict[str, str] = {}
     for count, (node, number) in enumerate(server.values(setting, account, words=True), start=1):
         if number in lines:
-            server.problems.warn(node, f"the account stands in {setting} already, in line {lines[number]}")
+            server.problems.warn(node, f"the account is already in {setting}, in line {lines[number]}")
         lines[number] = node.line
         places[number] = server.problems.where(node)
         if count % _ACCOUNTS_PER_STEP == 0:

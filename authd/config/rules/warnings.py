@@ -21,7 +21,7 @@ _EVERY_ROLE = re.compile(r"[*?]*\*[*?]*")
 
 def warn_of_username(rule: Section, username: Template) -> None:
     """Warn of a user name that lets callers choose their own system user."""
-    if _lets_choose(username):
+    if _chosen_by_caller(username):
         rule.problems.warn(
             rule.node_of("username") or rule.node,
             "username: callers choose the name of their session, so anyone who can assume the role "
@@ -31,7 +31,7 @@ def warn_of_username(rule: Section, username: Template) -> None:
 
 def warn_of_group(rule: Section, place: Node, group: Template) -> None:
     """Warn of a group that lets callers choose their own system group."""
-    if _lets_choose(group):
+    if _chosen_by_caller(group):
         rule.problems.warn(
             place,
             "groups: callers choose the name of their session, so anyone who can assume the role "
@@ -44,8 +44,8 @@ def warn_of_pattern(problems: Problems, place: Place, pattern: RolePattern, admi
     if _EVERY_ROLE.fullmatch(pattern.name):
         problems.warn(
             place,
-            f"the pattern covers the whole account {pattern.account}: every role in it matches, also one that "
-            "somebody creates later",
+            f"the pattern covers the whole account {pattern.account}: every role in it matches, also roles "
+            "that are created later",
         )
     if administrators is not None:
         problems.warn(
@@ -83,7 +83,7 @@ def warn_of_reserved(
             return
 
 
-def _lets_choose(template: Template) -> frozenset[str]:
+def _chosen_by_caller(template: Template) -> frozenset[str]:
     """Return the values chosen by the caller that complete a system name. A session's name has no colon in it."""
     return template.placeholders & CHOSEN_BY_CALLER if template.text.startswith(SYSTEM) else frozenset()
 

@@ -65,13 +65,13 @@ class NearestIndex:
         account = self.by_account.get(identity.arn.account, {})
         same_name = _same_name(account, self.by_name, identity)
         if same_name or not account:
-            return same_name or "no rule is for the account"
+            return same_name or "no rule names this account"
         name = _name(identity.key)
         for rule in self._similar(identity.arn.account, name):
             difference = _one_edit(name, _name(rule.key))
             if difference:
                 return f"did you mean {rule.shown}, at {rule.where}? It {difference}"
-        return f"none of the names mapped in this account ({len(account)}) is this one: compare them by `authd explain`"
+        return f"{_others(len(account))}: compare them with `authd explain`"
 
     def _similar(self, account: str, name: str) -> Iterator[IndexedRule]:
         """Yield rules of the account that share a half of a name: all names with one slip are among them."""
@@ -97,8 +97,8 @@ def describe_closest(index: NearestIndex, identity: CallerIdentity) -> str:
         rule = account[near[0]]
         return f"did you mean {rule.shown}, at {rule.where}? It {_difference(name, near[0])}"
     if account:
-        return f"none of the names mapped in this account ({len(account)}) is like this one"
-    return "no rule is for the account"
+        return f"{_others(len(account))}, and none is similar"
+    return "no rule names this account"
 
 
 def _same_name(account: Mapping[str, IndexedRule], by_name: Mapping[str, IndexedRule], identity: CallerIdentity) -> str:
@@ -108,12 +108,12 @@ def _same_name(account: Mapping[str, IndexedRule], by_name: Mapping[str, Indexed
         return ""
     found = f"the rule for {rule.shown} at {rule.where}"
     if _account(rule.key) != identity.arn.account:
-        return f"{found} is for the same name in another account"
+        return f"{found} has the same name in another account"
     if rule.key.split(":")[1] != identity.arn.partition:
-        return f"{found} is for the same name in another partition"
+        return f"{found} has the same name in another partition"
     if name.startswith(_SSO):
-        return f"{found} is pinned to another suffix of the same permission set: write sso with permissionSetName there"
-    return f"{found} is for the same name but another kind of principal or another path"
+        return f"{found} has another suffix of the same permission set: write sso instead of roleARN"
+    return f"{found} has the same name, but another kind of principal or another path"
 
 
 def _one_edit(name: str, other: str) -> str:
@@ -125,10 +125,10 @@ def _one_edit(name: str, other: str) -> str:
     if right[1:] == left:
         return "has one more letter"
     if left[1:] == right:
-        return "has one letter less"
+        return "has one letter fewer"
     if left[1:] == right[1:]:
-        return "has one other letter"
-    return "has two letters in another order" if left[:2] == right[1::-1] and left[2:] == right[2:] else ""
+        return "differs in one letter"
+    return "has two letters swapped" if left[:2] == right[1::-1] and left[2:] == right[2:] else ""
 
 
 def _difference(name: str, other: str) -> str:
@@ -146,6 +146,12 @@ def _difference(name: str, other: str) -> str:
     parts = [f"has {_letters(more)} more"] if more else []
     parts += [f"lacks {_letters(less)} of this name"] if less else []
     return " and ".join(parts)
+
+
+def _others(count: int) -> str:
+    if count == 1:
+        return "the only rule for this account has another name"
+    return f"the {count} rules for this account have other names"
 
 
 def _letters(count: int) -> str:

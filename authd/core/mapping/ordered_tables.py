@@ -97,7 +97,7 @@ class OrderedTables:
         if len(filled) == 1:
             return filled[0].table.nearest(identity)
         descriptions = [f"{source}: {table.nearest(identity)}" for source, table in filled]
-        return "; ".join(descriptions) or "there are no mappings at all"
+        return "; ".join(descriptions) or "there are no mappings"
 
     def rule_of_another_time(self, identity: CallerIdentity, now: float) -> Rule | None:
         """Return the first rule for an identity that is not in force at `now`, None if there is none."""

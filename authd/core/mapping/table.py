@@ -135,7 +135,7 @@ class MappingTable:
     def nearest(self, identity: CallerIdentity, now: float = NO_TIME) -> str:
         """Describe the nearest rule to an identity that no rule matches, and the difference, in some microseconds."""
         if not len(self):
-            return "there are no mappings at all"
+            return "there are no mappings"
         return self.other_time(identity, now) or self.index.describe(identity)
 
     def closest(self, identity: CallerIdentity, now: float = NO_TIME) -> str:
@@ -187,7 +187,7 @@ def _filled(template: Template, values: Mapping[str, str], rule: Rule) -> str:
     if not name.startswith(_SYSTEM):
         return name
     if not template.text.startswith(_SYSTEM):
-        message = f"the mapping at {rule.where} gives a name that begins with {_SYSTEM!r} only by the caller's values"
+        message = f"the mapping at {rule.where} gives a name with the prefix {_SYSTEM!r} from the caller's values"
         raise Denied(DenialReason.USERNAME_RESERVED, message)
     if template.lets_choose_system_name:
         message = f"the mapping at {rule.where} lets the caller choose a name that begins with {_SYSTEM!r}"

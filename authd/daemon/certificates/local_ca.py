@@ -32,9 +32,9 @@ class LocalCA:
         except FileNotFoundError:
             return ""  # optional: an external pair has no CA here
         except OSError as error:
-            return f"{self._files.folder}: the authority ca.pem can't be read: {error.strerror}"
+            return f"{self._files.folder}: the CA ca.pem can't be read: {error.strerror}"
         except ValueError:
-            return f"{self._files.folder}: the authority ca.pem is broken: no certificate can be renewed"
+            return f"{self._files.folder}: the CA ca.pem is broken: no certificate can be renewed"
         return ""
 
     def validity_over(self, leaf: x509.Certificate) -> Validity | None:
@@ -46,14 +46,14 @@ class LocalCA:
     def extend(self, now: datetime) -> None:
         """Sign the CA certificate again if it isn't valid now, and log it. Never fails: readiness reports it too."""
         try:
-            problem = self._files.mend_authority(now)
+            problem = self._files.repair_ca(now)
         except (OSError, ValueError) as error:
             words = error.strerror if isinstance(error, OSError) else "broken"
-            _log.error("{file} can't be signed anew: {words}", file=str(self._files.authority), words=words)
+            _log.error("{file} can't be signed again: {words}", file=str(self._files.authority), words=words)
             return
         if problem:
             _log.warn(
-                "the authority {file} was {problem}: it was signed anew by its own key; restart kube-apiserver",
+                "the CA {file} was {problem}: its own key has signed it again; restart kube-apiserver",
                 file=str(self._files.authority),
                 problem=problem,
             )

@@ -61,14 +61,14 @@ class ServingCertificate:
         self.span: Validity
         self.tls: SwappableServerTLS
 
-    def mend_authority(self) -> None:
+    def repair_ca(self) -> None:
         """Sign the CA certificate again if it isn't valid now. Never fails."""
         self._ca.extend(self._now())
 
     def load(self) -> None:
         """Load the pair. Creates it if there is none, and renews it if it is due.
 
-        If the pair is unusable, the last good one serves instead. Raises `ConfigError` if that is unusable too.
+        If the pair is unusable, the last good certificate is in use. Raises `ConfigError` if that is unusable too.
         """
         self._starting = True
         self._files.sweep()
@@ -96,7 +96,7 @@ class ServingCertificate:
             self._save(self._unsaved)
         self._warn_of_modes()
         if failure and failure != self._failure:
-            _log.error("{failure}; the certificate in use goes on serving", failure=failure)
+            _log.error("{failure}; the current certificate stays in use", failure=failure)
         self._failure = failure
 
     def _warn_of_modes(self) -> None:
@@ -147,7 +147,7 @@ class ServingCertificate:
         if problem := self.span.problem(now):
             return problem + why
         if self._signer and (problem := self._signer.problem(now)):
-            return f"its authority ca.pem is {problem}; run `authd init` and restart kube-apiserver"
+            return f"its CA ca.pem is {problem}; run `authd init` and restart kube-apiserver"
         if self._chain_validity().ends - now < self._warn_before():
             return f"expires in {self.days_left:.1f} days and was not renewed{why or ': not signed here'}"
         return self._failure
@@ -191,7 +191,7 @@ class ServingCertificate:
         self._unfinished = pair if self._signer else None
         failure = self._finish_renewal(error)
         if failure:
-            _log.error("{failure}; the last good one serves instead", failure=failure)
+            _log.error("{failure}; the last good certificate is in use", failure=failure)
 
     def _finish_renewal(self, error: Exception) -> str:
         """Finish a renewal that was cut off. Returns the files' problem if there is nothing to finish."""
@@ -199,7 +199,7 @@ class ServingCertificate:
             with suppress(OSError):
                 self._files.put_pair(self._unfinished)
                 self._unfinished = None
-                _log.warn("{failure}: the last good one was put back", failure=self._unusable(error))
+                _log.warn("{failure}: the last good certificate was restored", failure=self._unusable(error))
                 return ""
         return self._unusable(error)
 

@@ -38,7 +38,7 @@ def _context(access: ClusterAccess) -> SSL.Context:
     except (ValueError, TypeError, SSL.Error, crypto.Error):
         files = (part.file for part in (access.ca, access.certificate, access.key) if isinstance(part, Content))
         place = ", ".join(file for file in files if file) or "kubeconfig"
-        message = "the API server's authority or the client's certificate and key are not PEM that fits together"
+        message = "the API server's CA is not PEM, or the client's certificate and key do not match"
         raise ConfigError((Problem(file=place, line=0, column=0, message=message),)) from None
 
 

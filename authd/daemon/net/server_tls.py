@@ -42,7 +42,7 @@ def pair_context(pair: CertifiedKey, client_ca_pem: bytes | None = None) -> SSL.
     if client_ca_pem is not None:
         store = context.get_cert_store()
         assert store is not None
-        for authority in _certificates(client_ca_pem, "the authority ca.pem"):
+        for authority in _certificates(client_ca_pem, "the CA ca.pem"):
             store.add_cert(X509.from_cryptography(authority))
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
     return context
@@ -52,7 +52,7 @@ def _use_pair(context: SSL.Context, pair: CertifiedKey) -> None:
     leaf, *between = _certificates(pair.certificate_pem, "the certificate")
     key = _private_key(pair.key_pem)
     if key.public_key() != leaf.public_key():
-        raise ValueError("the certificate and the key are not each other's")
+        raise ValueError("the certificate and the key do not match")
     try:
         context.use_certificate(leaf)
         for certificate in between:
@@ -60,7 +60,7 @@ def _use_pair(context: SSL.Context, pair: CertifiedKey) -> None:
         context.use_privatekey(key)
         context.check_privatekey()
     except SSL.Error:
-        raise ValueError("the certificate or the key is of a kind that TLS can't use, or too weak") from None
+        raise ValueError("TLS can't use the certificate or the key, or they are too weak") from None
 
 
 def _certificates(pem: bytes, what: str) -> list[x509.Certificate]:
@@ -78,7 +78,7 @@ def _private_key(pem: bytes) -> _Key:
     except Exception:  # of an unknown kind, too; an error's own text could show some of the key
         raise ValueError("the key is broken") from None
     if not isinstance(key, _Key):
-        raise ValueError("the key is of a kind that TLS can't use")  # noqa: TRY004  # the file is at fault
+        raise ValueError("TLS can't use this kind of key")  # noqa: TRY004  # the file is at fault
     return key
 
 

@@ -125,7 +125,7 @@ class StatusReport:
             return denied.message
         # A login compares no names, since that takes long.
         nearest = [table.closest(identity, now) for _, table in self.in_force.tables.tables if len(table)]
-        return f"no mapping matches: {'; '.join(nearest) or 'there are no mappings at all'}"
+        return f"no mapping matches: {'; '.join(nearest) or 'there are no mappings'}"
 
     def _source(self, name: str, table: MappingTable) -> dict[str, object]:
         problems = [_as_json(problem) for source in self.sources if source.name == name for problem in source.problems]

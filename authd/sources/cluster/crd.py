@@ -146,7 +146,7 @@ class CRD:
 
     def _duplicate(self, older: IdentityMapping, younger: IdentityMapping) -> Problem:
         self._reports.warn(younger, "DuplicateARN", f"no effect: the older {older.place} has the same ARN")
-        self._reports.warn(older, "DuplicateARN", f"the younger {younger.place} has the same ARN and has no effect")
+        self._reports.warn(older, "DuplicateARN", f"the newer {younger.place} has the same ARN and no effect")
         message = f"it has the ARN of the older {older.place}, which is in force: delete one of them"
         return Problem(file=younger.place, line=0, column=0, message=message)
 

@@ -1,4 +1,4 @@
-"""The two ways to install the daemon as a systemd service: the README's and the Debian package's, word for word."""
+"""The two ways to install the daemon as a systemd service: the guide's and the Debian package's, word for word."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.boot.rig.documents import ROOT, blocks, packages
 from tests.boot.rig.node import Node
 
 _KUBEADM = "docs/guides/kubeadm.md"
+_SYSTEMD = "docs/guides/systemd.md"
 _OPERATIONS, _UPGRADE = "docs/operations.md", "## Restart and upgrade"
 _NO_SOURCES = shutil.ignore_patterns(
     ".git", ".venv*", "dist", "build", "site", "__pycache__", ".*_cache", ".hypothesis", "dropin.cache"
@@ -45,7 +46,7 @@ class Way(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FromClone:
-    """The README's steps in a clone."""
+    """The guide's steps in a clone."""
 
     name: str = "clone"
     bin: str = "/opt/authd/bin"
@@ -56,10 +57,10 @@ class FromClone:
         shutil.copytree(ROOT, root / "root/authd", ignore=_NO_SOURCES)
 
     def install(self, node: Node) -> None:
-        """Follow the README from its first step to the fourth."""
-        install, settings, certificates, start = blocks("README.md", "## Install on a control-plane node")[:4]
+        """Follow the guide from its first step to the fourth."""
+        install, settings, certificates, start = blocks(_SYSTEMD, "## The daemon")[:4]
         node.machine.run("apt-get update --quiet", network=True)
-        node.machine.run(packages("README.md"), network=True)
+        node.machine.run(packages(_SYSTEMD), network=True)
         node.step("Debian's packages installed")
         node.machine.run(f"cd /root/authd\n{install}", network=True)
         node.step("installed")
@@ -69,8 +70,8 @@ class FromClone:
         node.machine.run(f"cd /root/authd\n{start}")
 
     def add_webhook(self, node: Node, plane: ControlPlane) -> None:
-        """Insert the README's lines into the manifest by hand."""
-        lines = blocks("README.md", "## Install on a control-plane node")[4].splitlines()
+        """Insert the guide's lines into the manifest by hand."""
+        lines = blocks(_SYSTEMD, "## The daemon")[4].splitlines()
         flags = [line.strip() for line in lines if line.strip().startswith("- --")]
         mount, volume = [line.strip() for line in lines if line.strip().startswith("- {") or "- name:" in line]
         source = next(line.strip() for line in lines if "hostPath:" in line)

@@ -100,7 +100,7 @@ def test_a_certificate_that_is_none(init, tmp_path):
     (tmp_path / "state" / "cert.pem").write_text("nonsense")
     status, told, err = init()
     assert (status, told) == (2, {})
-    assert err.startswith(f"authd: {tmp_path}/state/cert.pem: this is no certificate: remove it and key.pem")
+    assert err.startswith(f"authd: {tmp_path}/state/cert.pem: this is not a certificate: remove it and key.pem")
 
 
 def test_mutual_tls(init, kubeconfig, tmp_path):
@@ -152,8 +152,8 @@ def test_an_authority_that_can_not_sign(init, tmp_path):
     (tmp_path / "state" / "ca-key.pem").write_bytes(new_ca("x", datetime.now(UTC)).key_pem)
     status, _, err = init()
     assert status == 2
-    assert "authd: the authority can't sign (" in err
-    assert "not each other's): remove " in err
+    assert "authd: the CA can't sign (" in err
+    assert "do not match): remove " in err
 
 
 def test_mutual_tls_without_an_authority(init, tmp_path):
@@ -162,7 +162,7 @@ def test_mutual_tls_without_an_authority(init, tmp_path):
     (tmp_path / "state" / "ca-key.pem").unlink()
     status, _, err = init("--mutual-tls")
     assert status == 2
-    assert "the authority (ca.pem, ca-key.pem) can't be read" in err
+    assert "the CA (ca.pem, ca-key.pem) can't be read" in err
 
 
 def test_settings_file(init, kubeconfig, tmp_path):
@@ -181,7 +181,7 @@ def test_settings_file(init, kubeconfig, tmp_path):
         ({"cluster": ()}, "give the cluster's id with -i ID, or a settings file"),
         ({"cluster": ("-i", " ")}, "--cluster-id: clusterID must be 1 to 1024 printable"),
         ({"cluster": ("-c", "/nowhere/c.yaml")}, "/nowhere/c.yaml: the settings file can't be read: No such file"),
-        ({"cluster": ("-i", "c", "--port", "0")}, "--port 0 stands for any free port"),
+        ({"cluster": ("-i", "c", "--port", "0")}, "--port 0 means any free port"),
         ({"cluster": ("-i", "c", "--port", "x")}, "--port: server.port must be a whole number"),
         ({"cluster": ("-i", "c", "--hostname", "a b")}, "--hostname: server.hostname must be a DNS name"),
     ],

@@ -94,8 +94,8 @@ def test_again(text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a\n", "m.yaml:1:1: this is no manifest of a pod"),
-        ("spec: [\n", "m.yaml:2:1: this is no YAML"),
+        ("- a\n", "m.yaml:1:1: this is not a pod's manifest"),
+        ("spec: [\n", "m.yaml:2:1: this is not YAML"),
         ("kind: Pod\n", "`spec` is missing"),
         ("spec:\n  containers:\n  - name: etcd\n", "m.yaml:2:3: no container kube-apiserver here"),
         ("spec:\n  containers:\n  - name: kube-apiserver\n", "has no `command` in YAML's block style"),

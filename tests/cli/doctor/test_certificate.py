@@ -41,7 +41,7 @@ def test_a_certificate_that_ends(initialised):
     initialised.files.authority_key.unlink()
     later = replace(initialised, now=initialised.now + timedelta(days=80))
     assert found(later)[0][0] == "warning"
-    assert "nobody renews it" in found(later)[0][1]
+    assert "nothing renews it" in found(later)[0][1]
 
 
 def test_no_certificate(make_subject):
@@ -54,7 +54,7 @@ def test_no_certificate(make_subject):
 def test_a_broken_certificate(initialised):
     """A file that is no certificate is an error."""
     initialised.files.certificate.write_text("nonsense")
-    assert found(initialised) == [("error", f"{initialised.files.certificate} is no certificate")]
+    assert found(initialised) == [("error", f"{initialised.files.certificate} is not a certificate")]
 
 
 def test_no_kubeconfig(initialised):

@@ -54,9 +54,9 @@ def test_permissions(initialised, serve, tmp_path, allowed, level, says):
 
 
 def test_an_unreachable_api_server(initialised, tmp_path):
-    """An API server that can't be asked is an error."""
+    """An API server that can't be called is an error."""
     findings = examine(initialised, {"backendMode": ["CRD"], "kubeconfig": str(initialised.kubeconfig)})
-    assert "the Kubernetes API can't be asked" in findings[-1]["message"]
+    assert "the Kubernetes API can't be called" in findings[-1]["message"]
 
 
 def examine(subject, server):

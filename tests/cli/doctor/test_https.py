@@ -59,14 +59,14 @@ def test_a_proxy_that_refuses(server, context):
 def test_a_dead_proxy(context):
     """A proxy that does not run is named."""
     port = free_port()
-    with pytest.raises(ConnectionRefused, match=f"nobody listens at the proxy 127.0.0.1:{port}"):
+    with pytest.raises(ConnectionRefused, match=f"no process listens on the proxy 127.0.0.1:{port}"):
         probe(Route(host="localhost", address=("sts.example.com", 443), proxy=("127.0.0.1", port)), context, "/")
 
 
 def test_nobody_listens(context):
     """A closed port is named."""
     port = free_port()
-    with pytest.raises(ConnectionRefused, match=f"nobody listens at 127.0.0.1:{port}"):
+    with pytest.raises(ConnectionRefused, match=f"no process listens on 127.0.0.1:{port}"):
         probe(route_to(port), context, "/")
 
 

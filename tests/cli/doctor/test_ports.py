@@ -31,8 +31,8 @@ def subject(make_subject):
         (403, DENIED, "warning", "aws-iam-authenticator answers at"),
         (503, DENIED, "error", "answered a test with status 503"),
         (200, DENIED.replace(b"false", b"true"), "error", "answered a test with status 200"),
-        (200, b"hello", "error", "something else than a webhook answers"),
-        (200, b'{"kind":"Pod","status":{}}', "error", "something else than a webhook answers"),
+        (200, b"hello", "error", "another program than a webhook responds"),
+        (200, b'{"kind":"Pod","status":{}}', "error", "another program than a webhook responds"),
     ],
 )
 def test_the_webhook(subject, serve, status, body, level, says):
@@ -92,7 +92,7 @@ def test_no_health(subject):
     """A closed health port is an error."""
     ((level, message),) = health(subject)
     assert level == "error"
-    assert message.startswith("nobody listens at the health port")
+    assert message.startswith("no process listens on the health port")
 
 
 def test_any_health_port(make_subject):

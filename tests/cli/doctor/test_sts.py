@@ -58,7 +58,7 @@ def test_a_captive_portal(make_subject, serve, tmp_path):
     }
     (finding,) = examine_sts(make_subject({"sts": sts}))
     assert finding.level == "error"
-    assert "something else than STS answers, with status 200" in finding.message
+    assert "another server than STS responds, with status 200" in finding.message
 
 
 def test_a_date_that_can_not_be_read(examine):
@@ -73,7 +73,7 @@ def test_an_unreachable_endpoint(make_subject):
     sts = {"endpoints": [{"host": HOST, "connect": f"127.0.0.1:{port}"}]}
     (finding,) = examine_sts(make_subject({"sts": sts}))
     assert finding.level == "error"
-    assert finding.message == f"{HOST}: nobody listens at 127.0.0.1:{port}"
+    assert finding.message == f"{HOST}: no process listens on 127.0.0.1:{port}"
 
 
 def test_an_unusable_ca_file(make_subject):
@@ -99,4 +99,4 @@ def test_the_endpoints(make_subject, server, regions, hosts):
     subject = make_subject({**server, "sts": {**server.get("sts", {}), **proxy}}, regions=regions)
     findings = list(examine_sts(subject))
     assert [finding.message.split(":")[0] for finding in findings] == hosts
-    assert all("nobody listens at the proxy" in finding.message for finding in findings)
+    assert all("no process listens on the proxy" in finding.message for finding in findings)

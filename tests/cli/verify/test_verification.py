@@ -43,7 +43,7 @@ def test_a_mapped_identity(verify):
 
 
 def test_no_mappings(verify):
-    """Where there are no mappings at all, a token that STS confirms is verified."""
+    """Where there are no mappings, a token that STS confirms is verified."""
     found, _ = verify(ALICE, mapped=())
     assert (found.verdict, found.user, found.identity.arn_text) == (Verdict.VERIFIED, None, ALICE)
 

@@ -16,7 +16,7 @@ DENIED = {
     "logger": "authd.decisions",
     "decision": "denied",
     "reason": "identity_not_mapped",
-    "message": "no mapping matches: there are no mappings at all",
+    "message": "no mapping matches: there are no mappings",
     "reference": "3f9a01c2",
     "token": "0123456789ab",
     "sts_host": "sts.us-east-1.amazonaws.com",
@@ -58,7 +58,7 @@ def test_a_refused_login(log, settings, capsys):
     assert "ARN           arn:aws:sts::111122223333:assumed-role/Dev/alice\n" in out
     assert "STS           sts.us-east-1.amazonaws.com, request ID f00-1\n" in out
     assert "trace         4bf92f3577b34da6a3ce929d0e0e4736, span 00f067aa0ba902b7\n" in out
-    assert "settings now  no mapping matches: there are no mappings at all\n" in out
+    assert "settings now  no mapping matches: there are no mappings\n" in out
     assert f'  mapRoles:\n  - roleARN: {ROLE}\n    username: "Dev:{{{{SessionName}}}}"\n    groups: []' in out
 
 
@@ -74,7 +74,7 @@ def test_a_mapping_that_was_added_since(log, settings, capsys):
 
 def test_a_line_of_kube_apiserver(log, capsys):
     """The reference may be part of the line that kube-apiserver logs."""
-    line = "no mapping matches: no rule is for the account [identity_not_mapped, reference 3F9A01C2]"
+    line = "no mapping matches: no rule names this account [identity_not_mapped, reference 3F9A01C2]"
     assert main(["why", line, "--file", log]) == 0
     assert "reference 3f9a01c2" in capsys.readouterr().out
 

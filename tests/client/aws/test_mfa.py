@@ -59,7 +59,7 @@ def test_nobody_is_asked_where_kubectl_says_so(
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=False)
     status, printed, seen = in_terminal(b"778899\n", "-i", "prod")
     assert (status, printed) == (1, "")
-    assert b"kubectl says that nobody can be asked" in seen
+    assert b"kubectl says that its input is not interactive" in seen
     assert b"MFA code for" not in seen
     assert mfa_profile.calls("AssumeRole") == []
 
@@ -83,7 +83,7 @@ def test_without_a_terminal_it_fails_with_a_sentence(
 ) -> None:
     """Where kubectl says interactive and there is no terminal: one sentence and no waiting."""
     sentence = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=_exec_info(interactive=True)).sentence()
-    assert "there is no terminal to ask on" in sentence
+    assert "there is no terminal: run kubectl in a terminal" in sentence
 
 
 @pytest.mark.parametrize(("typed", "expected"), [(b"\x04", 1), (b"\x03", 130)])

@@ -9,12 +9,12 @@ from authd.config.document.decoding import MAX_BYTES
 C = "clusterID: c\n"
 
 REFUSED = {
-    "alias of nothing": (C + "server: *s", 2, 9, "*s names no anchor above"),
-    "alias of what comes later": (C + "server: *s\nx-s: &s {}", 2, 9, "*s names no anchor above"),
-    "alias of itself": (C + "x-a: &a [*a]", 2, 10, "*a names no anchor above"),
+    "alias of nothing": (C + "server: *s", 2, 9, "*s has no anchor above"),
+    "alias of what comes later": (C + "server: *s\nx-s: &s {}", 2, 9, "*s has no anchor above"),
+    "alias of itself": (C + "x-a: &a [*a]", 2, 10, "*a has no anchor above"),
     "merge of a text": (C + "server: {<<: a}", 2, 14, "a merge key (<<) takes a mapping or a list of mappings"),
-    "two merge keys": (C + "server: {<<: {port: 1}, <<: {port: 2}}", 2, 25, "<< stands twice here, first in line 2"),
-    "key that is an unknown alias": (C + "*a : b", 2, 1, "*a names no anchor above"),
+    "two merge keys": (C + "server: {<<: {port: 1}, <<: {port: 2}}", 2, 25, "<< is duplicated, first in line 2"),
+    "key that is an unknown alias": (C + "*a : b", 2, 1, "*a has no anchor above"),
     "a value by an alias": (
         C + "x-p: &p a\nserver: {port: *p}", 2, 6,
         "server.port must be a whole number from 0 to 65535 (used by the alias *p in line 3, column 16)",
@@ -32,21 +32,21 @@ REFUSED = {
     "aliases for too much": (
         C + "x-0: &a0 [" + "1," * 4000 + "]\nx-1: [" + "*a0," * 50 + "]", 3, 203, "more than 200000 values",
     ),
-    "an alias of a broken value": ("x-a: &a [!!binary YQ==]\nclusterID: c\nserver: {audiences: *a}", 1, 10, "tags (!!binary)"),
-    "tag of a list for a text": ("clusterID: !!seq c", 1, 12, "tags (!!seq) are not read"),
-    "duplicate section": (C + "server: {}\nserver: {}", 3, 1, "server stands twice here, first in line 2"),
-    "duplicate key in another case": (C + "CLUSTERID: d", 2, 1, "CLUSTERID stands twice here, first in line 1"),
+    "an alias of a broken value": ("x-a: &a [!!binary YQ==]\nclusterID: c\nserver: {audiences: *a}", 1, 10, "the tag !!binary"),
+    "tag of a list for a text": ("clusterID: !!seq c", 1, 12, "the tag !!seq is not supported"),
+    "duplicate section": (C + "server: {}\nserver: {}", 3, 1, "server is duplicated, first in line 2"),
+    "duplicate key in another case": (C + "CLUSTERID: d", 2, 1, "CLUSTERID is duplicated, first in line 1"),
     "duplicate keys of a rule": (
         C + "server:\n  mapRoles:\n  - roleARN: arn:aws:iam::111122223333:role/A\n    username: u\n    rolearn: x",
-        6, 5, "rolearn stands twice here, first in line 4",
+        6, 5, "rolearn is duplicated, first in line 4",
     ),
-    "tag of a mapping": (C + "server: !!omap {}", 2, 9, "tags (!!omap) are not read"),
-    "tag of a list": (C + "server: {audiences: !!set []}", 2, 21, "tags (!!set) are not read"),
-    "key that is a list": (C + "? [a]\n: b", 2, 3, "the name of a setting must be a text"),
-    "key that is a mapping": (C + "? {a: b}\n: b", 2, 3, "the name of a setting must be a text"),
-    "key that is empty": (C + '"": b', 2, 1, "the name of a setting is missing"),
-    "too deep": ("[" * 30, 1, 21, "nested more than 20 deep"),
-    "too deep in a rule": (C + "server: {mapRoles: [{groups: " + "[" * 30, 2, 46, "nested more than 20 deep"),
+    "tag of a mapping": (C + "server: !!omap {}", 2, 9, "the tag !!omap is not supported"),
+    "tag of a list": (C + "server: {audiences: !!set []}", 2, 21, "the tag !!set is not supported"),
+    "key that is a list": (C + "? [a]\n: b", 2, 3, "the name of a setting must be a string"),
+    "key that is a mapping": (C + "? {a: b}\n: b", 2, 3, "the name of a setting must be a string"),
+    "key that is empty": (C + '"": b', 2, 1, "a setting's name is missing"),
+    "too deep": ("[" * 30, 1, 21, "nested more than 20 levels deep"),
+    "too deep in a rule": (C + "server: {mapRoles: [{groups: " + "[" * 30, 2, 46, "nested more than 20 levels deep"),
     "unquoted template": (
         C + "server: {mapUsers: [{userARN: 'arn:aws:iam::111122223333:user/A', username: {{SessionName}}}]}",
         2, 77, 'quote it: "{{SessionName}}"',
@@ -59,7 +59,7 @@ REFUSED = {
     "template as the name of a setting": (C + "{{a}}: b", 2, 1, 'quote it: "{{a}}"'),
     "a list as the file": ("- a", 1, 1, "a settings file must be a mapping"),
     "a text as the file": ("a", 1, 1, "a settings file must be a mapping"),
-    "a tagged text as the file": ("!!binary YQ==", 1, 1, "tags (!!binary) are not read"),
+    "a tagged text as the file": ("!!binary YQ==", 1, 1, "the tag !!binary is not supported"),
     "an unquoted template as the file": ("{{a}}", 1, 1, 'quote it: "{{a}}"'),
 }  # fmt: skip
 
@@ -123,19 +123,19 @@ UNREADABLE = {
     "UTF-16": ("clusterID: c".encode("utf-16"), 1, 1, "not text in UTF-8"),
     "not UTF-8 after other letters": ("#éé".encode() + b"\xc3", 1, 4, "not text in UTF-8"),
     "surrogates": (b"#\xed\xa0\x80", 1, 2, "not text in UTF-8"),
-    "NUL": (b"clusterID: c\n \0", 2, 2, "the control character U+0000 can't stand here"),
-    "escape": (b"clusterID: \x1b[2J", 1, 12, "the control character U+001B can't stand here"),
-    "byte order mark inside": ("clusterID: \ufeff".encode(), 1, 12, "the control character U+FEFF can't stand here"),
-    "no character": ("#\U0001f512\ufffe".encode(), 1, 3, "the control character U+FFFE can't stand here"),
-    "the first of several": ("#\uffff\x7f\ufeff".encode(), 1, 2, "the control character U+FFFF can't stand here"),
-    "the first of others": ("#\x7f\uffff\ufeff".encode(), 1, 2, "the control character U+007F can't stand here"),
-    "C1 control": ("\r\n\r#\x90".encode(), 3, 2, "the control character U+0090 can't stand here"),
-    "late": (b"#" * 70_000 + b"\0", 1, 70_001, "the control character U+0000 can't stand here"),
+    "NUL": (b"clusterID: c\n \0", 2, 2, "the control character U+0000 is not allowed here"),
+    "escape": (b"clusterID: \x1b[2J", 1, 12, "the control character U+001B is not allowed here"),
+    "byte order mark inside": ("clusterID: \ufeff".encode(), 1, 12, "the control character U+FEFF is not allowed here"),
+    "no character": ("#\U0001f512\ufffe".encode(), 1, 3, "the control character U+FFFE is not allowed here"),
+    "the first of several": ("#\uffff\x7f\ufeff".encode(), 1, 2, "the control character U+FFFF is not allowed here"),
+    "the first of others": ("#\x7f\uffff\ufeff".encode(), 1, 2, "the control character U+007F is not allowed here"),
+    "C1 control": ("\r\n\r#\x90".encode(), 3, 2, "the control character U+0090 is not allowed here"),
+    "late": (b"#" * 70_000 + b"\0", 1, 70_001, "the control character U+0000 is not allowed here"),
     "late, no character": (
         b"#" * 70_000 + "\ufeff".encode(),
         1,
         70_001,
-        "the control character U+FEFF can't stand here",
+        "the control character U+FEFF is not allowed here",
     ),
 }
 
@@ -244,7 +244,7 @@ def test_a_list_of_rules_by_an_alias(load):
 def test_further_documents(load, rest, warned):
     """Settings are the first document. Content after it is ignored, with a warning."""
     loaded = load(f"{C}server: {{mapAccounts: ['111122223333']}}\n{rest}")
-    assert [warning.message.split(":")[0] for warning in loaded.warnings] == ["a second document begins"] * warned
+    assert [warning.message.split(":")[0] for warning in loaded.warnings] == ["a second YAML document begins"] * warned
 
 
 @pytest.mark.usefixtures("parser")

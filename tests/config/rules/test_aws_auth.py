@@ -75,7 +75,7 @@ def test_unknown_keys(read):
     found = read({"mapUsers": USERS + "  team: a\n", "mapRoles": ""})
     assert (len(found.table), found.errors) == (1, ())
     assert [str(warning) for warning in found.warnings] == [
-        "configmap kube-system/aws-auth mapUsers:4:3: team has no effect: no rule has such a key"
+        "configmap kube-system/aws-auth mapUsers:4:3: team has no effect: rules have no such key"
     ]
 
 

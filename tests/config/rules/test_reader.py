@@ -112,10 +112,10 @@ WARNED = {
     ),
     "another partition": (
         roles("- {roleARN: 'arn:aws-cn:iam::111122223333:role/A', username: u}"), 5,
-        "for the partition aws-cn, but the daemon works in aws, so that it never matches",
+        "for the partition aws-cn, but the daemon's partition is aws, so it never matches",
     ),
     "a pattern of another partition": (
-        patterns("- {roleARN: 'arn:aws-cn:iam::111122223333:role/A*', username: u}"), 5, "so that it never matches",
+        patterns("- {roleARN: 'arn:aws-cn:iam::111122223333:role/A*', username: u}"), 5, "so it never matches",
     ),
     "userId": (users(f"- {{userARN: '{ACCOUNT}:user/A', username: u, userid: AIDA}}"), 72, "userId has no effect"),
     "system user": (
@@ -186,22 +186,22 @@ REFUSED = {
     "no list": ("clusterID: c\nserver:\n\n  mapRoles: a", 13, "server.mapRoles must be a list"),
     "no ARN": (roles("- {username: u, roleARN: Admin}"), 28, "server.mapRoles.roleARN is not an ARN"),
     "no ARN of a user": (users("- {username: u, userARN: Alice}"), 28, "server.mapUsers.userARN is not an ARN"),
-    "wildcard account": (patterns("- {username: u, roleARN: 'arn:aws:iam::*:role/A'}"), 28, "and would be let in"),
-    "wildcard partition": (patterns("- {username: u, roleARN: 'arn:*:iam::111122223333:role/A'}"), 28, "would be let in"),
+    "wildcard account": (patterns("- {username: u, roleARN: 'arn:aws:iam::*:role/A'}"), 28, "and could log in"),
+    "wildcard partition": (patterns("- {username: u, roleARN: 'arn:*:iam::111122223333:role/A'}"), 28, "could log in"),
     "wildcard alone": (patterns("- {username: u, roleARN: '*'}"), 28, "is not an ARN"),
-    "wildcard path": (patterns(f"- {{username: u, roleARN: '{ACCOUNT}:role/team/*'}}"), 28, "must have no path"),
-    "wildcard kind": (patterns(f"- {{username: u, roleARN: '{ACCOUNT}:user/A*'}}"), 28, "is no role's ARN"),
+    "wildcard path": (patterns(f"- {{username: u, roleARN: '{ACCOUNT}:role/team/*'}}"), 28, "must not have a path"),
+    "wildcard kind": (patterns(f"- {{username: u, roleARN: '{ACCOUNT}:user/A*'}}"), 28, "is not a role's ARN"),
     "wildcards many": (patterns(f"- {{username: u, roleARN: '{ACCOUNT}:role/*a*b*c*'}}"), 28, "more than 3 asterisks"),
     "wildcard letters": (patterns(f"- {{username: u, roleARN: '{ACCOUNT}:role/A b*'}}"), 28, "has a space inside"),
     "wildcard user": (
         users(f"- {{username: u, userARN: '{ACCOUNT}:user/*'}}") + "  rolePatterns: true\n", 28,
-        "server.mapUsers.userARN must name one principal",
+        "server.mapUsers.userARN must be one principal",
     ),
     "sso unknown": (
         roles("- {username: u, sso: {permissionSetName: a, accountID: '111122223333', account: x}}"), 74,
-        "unknown setting server.mapRoles.sso.account: known here are permissionSetName, accountID, partition",
+        "unknown setting server.mapRoles.sso.account: the settings here are permissionSetName, accountID, partition",
     ),
-    "neither": (roles("- {username: u}"), 5, "the rule needs a roleARN or sso"),
+    "neither": (roles("- {username: u}"), 5, "the rule needs roleARN or sso"),
     "both": (
         roles(f"- {{username: u, roleARN: '{ACCOUNT}:role/A', sso: {{permissionSetName: A, accountID: '111122223333'}}}}"),
         69, "the rule has both roleARN and sso",
@@ -223,7 +223,7 @@ REFUSED = {
     ),
     "key of the other list": (
         users(f"- {{username: u, userARN: '{ACCOUNT}:user/A', roleARN: x}}"), 64,
-        "unknown setting server.mapUsers.roleARN: it belongs under server.mapRoles",
+        "unknown setting server.mapUsers.roleARN: move it under server.mapRoles",
     ),
     "sso text": (roles("- {username: u, sso: Admin}"), 24, "server.mapRoles.sso must be a mapping"),
     "sso name": (

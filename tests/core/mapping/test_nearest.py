@@ -19,32 +19,32 @@ def said(rules, identities, arns, caller, accounts=()):
 
 
 CASES = [
-    ([], session("Admin"), "there are no mappings at all"),
+    ([], session("Admin"), "there are no mappings"),
     ([f"arn:aws:iam::{B}:role/Admin"], session("Admin"),
-     "the rule for role/Admin at m.yaml:1:3 is for the same name in another account"),
+     "the rule for role/Admin at m.yaml:1:3 has the same name in another account"),
     ([f"arn:aws:iam::{B}:role/X", f"arn:aws:iam::{B}:role/x/ADMIN"], session("Admin"),
-     "the rule for role/x/ADMIN at m.yaml:2:3 is for the same name in another account"),
+     "the rule for role/x/ADMIN at m.yaml:2:3 has the same name in another account"),
     ([f"arn:aws-cn:iam::{A}:role/Admin"], session("Admin"),
-     "the rule for role/Admin at m.yaml:1:3 is for the same name in another partition"),
+     "the rule for role/Admin at m.yaml:1:3 has the same name in another partition"),
     ([f"arn:aws-cn:iam::{B}:role/Admin"], session("Admin"),
-     "the rule for role/Admin at m.yaml:1:3 is for the same name in another account"),
+     "the rule for role/Admin at m.yaml:1:3 has the same name in another account"),
     ([f"arn:aws:iam::{A}:user/dev/Al"], f"arn:aws:iam::{A}:user/Al",
-     "the rule for user/dev/Al at m.yaml:1:3 is for the same name but another kind of principal or another path"),
+     "the rule for user/dev/Al at m.yaml:1:3 has the same name, but another kind of principal or another path"),
     ([f"arn:aws:iam::{A}:role/AWSReservedSSO_Admin_0123456789abcdef"], session("AWSReservedSSO_Admin_fedcba9876543210"),
-     ("the rule for role/AWSReservedSSO_Admin_0123456789abcdef at m.yaml:1:3 is pinned to another suffix of the same "
-      "permission set: write sso with permissionSetName there")),
+     ("the rule for role/AWSReservedSSO_Admin_0123456789abcdef at m.yaml:1:3 has another suffix of the same "
+      "permission set: write sso instead of roleARN")),
     ([f"arn:aws:iam::{A}:role/Zebra", f"arn:aws:iam::{A}:role/Admins"], session("Admin"),
      "did you mean role/Admins, at m.yaml:2:3? It has one more letter"),
     ([f"arn:aws:iam::{A}:role/KubernetesAdmin"], session("KubernetsAdmin"),
      "did you mean role/KubernetesAdmin, at m.yaml:1:3? It has one more letter"),
-    ([f"arn:aws:iam::{A}:role/Admin"], session("Admins"), "did you mean role/Admin, at m.yaml:1:3? It has one letter less"),
-    ([f"arn:aws:iam::{A}:role/Admin"], session("Adm1n"), "did you mean role/Admin, at m.yaml:1:3? It has one other letter"),
+    ([f"arn:aws:iam::{A}:role/Admin"], session("Admins"), "did you mean role/Admin, at m.yaml:1:3? It has one letter fewer"),
+    ([f"arn:aws:iam::{A}:role/Admin"], session("Adm1n"), "did you mean role/Admin, at m.yaml:1:3? It differs in one letter"),
     ([f"arn:aws:iam::{A}:role/Admin"], session("Admni"),
-     "did you mean role/Admin, at m.yaml:1:3? It has two letters in another order"),
+     "did you mean role/Admin, at m.yaml:1:3? It has two letters swapped"),
     ([f"arn:aws:iam::{A}:user/a/long/path/of/its/own/Admins"], session("Admin"),
      "did you mean user/a/long/path/of/its/own/Admins, at m.yaml:1:3? It has one more letter"),
-    ([f"arn:aws:iam::{B}:user/{A}:/::{A}/Admins"], session("Admin"), "no rule is for the account"),
-    ([f"arn:aws:iam::{B}:role/Admins", f"arn:aws:iam::{B}:role/Adm*"], session("Admin"), "no rule is for the account"),
+    ([f"arn:aws:iam::{B}:user/{A}:/::{A}/Admins"], session("Admin"), "no rule names this account"),
+    ([f"arn:aws:iam::{B}:role/Admins", f"arn:aws:iam::{B}:role/Adm*"], session("Admin"), "no rule names this account"),
 ]  # fmt: skip
 
 #: Names that only the comparison of all names finds.
@@ -58,7 +58,7 @@ CLOSEST = [
     ([f"arn:aws:iam::{A}:role/Admin-*"], session("Admin"),
      "did you mean role/Admin-*, at m.yaml:1:3? It has 2 letters more"),
     ([f"arn:aws:iam::{A}:role/Zebra", f"arn:aws:iam::{A}:role/Y*"], session("Admin"),
-     "none of the names mapped in this account (2) is like this one"),
+     "the 2 rules for this account have other names, and none is similar"),
 ]  # fmt: skip
 
 
@@ -76,18 +76,18 @@ def test_a_permission_set_is_near_to_its_roles(rules, identities):
         table.closest(caller) == "did you mean the permission set Admin, at m.yaml:4:3? It lacks 6 letters of this name"
     )
     slip = identities.of(session("AWSReservedSSO_Admins_0123456789abcdef"))
-    assert table.nearest(slip) == "did you mean the permission set Admin, at m.yaml:4:3? It has one letter less"
+    assert table.nearest(slip) == "did you mean the permission set Admin, at m.yaml:4:3? It has one letter fewer"
 
 
 def test_accounts_alone_are_mappings(rules, identities):
     """A table that maps only accounts is not called empty."""
-    assert said(rules, identities, [], session("Admin"), accounts=[B]) == "no rule is for the account"
+    assert said(rules, identities, [], session("Admin"), accounts=[B]) == "no rule names this account"
 
 
 LOGIN_CASES = [
     *CASES,
     ([f"arn:aws:iam::{A}:role/Zebra", f"arn:aws:iam::{A}:role/Admin-Others"], session("Admin"),
-     "none of the names mapped in this account (2) is this one: compare them by `authd explain`"),
+     "the 2 rules for this account have other names: compare them with `authd explain`"),
 ]  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_one_slip_is_always_found(rules, identities, name, data):
     slip = data.draw(st.sampled_from([name[:place] + name[place + 1 :], name[:place] + "x" + name[place:],
                                       name[:place] + "x" + name[place + 1 :]]))  # fmt: skip
     table = build_table([rules.arn(f"arn:aws:iam::{A}:role/{name}", where="m.yaml:1:3")], {})
-    assert table.nearest(identities.of(session(slip))).startswith(f"did you mean role/{name}, at m.yaml:1:3? It has ")
+    assert table.nearest(identities.of(session(slip))).startswith(f"did you mean role/{name}, at m.yaml:1:3? It ")
 
 
 def test_the_same_account_is_nearer_than_another(rules, identities):
@@ -114,7 +114,7 @@ def test_the_same_account_is_nearer_than_another(rules, identities):
     sentence = said(rules, identities, arns, session("Admin"))
     assert (
         sentence
-        == "the rule for user/Admin at m.yaml:2:3 is for the same name but another kind of principal or another path"
+        == "the rule for user/Admin at m.yaml:2:3 has the same name, but another kind of principal or another path"
     )
 
 
@@ -122,7 +122,7 @@ def test_of_two_rules_for_one_principal_the_later_one_counts(rules, identities):
     """The place is that of the rule in force."""
     arns = [f"arn:aws:iam::{B}:role/Admin", f"arn:aws:iam::{B}:role/x/ADMIN", f"arn:aws:iam::{'7' * 12}:role/Admin"]
     sentence = said(rules, identities, arns, session("Admin"))
-    assert sentence == "the rule for role/x/ADMIN at m.yaml:2:3 is for the same name in another account"
+    assert sentence == "the rule for role/x/ADMIN at m.yaml:2:3 has the same name in another account"
 
 
 def test_the_description_is_right_in_large_tables(rules, identities):
@@ -131,12 +131,12 @@ def test_the_description_is_right_in_large_tables(rules, identities):
     for last, sentence in [
         (
             f"arn:aws:iam::{'7' * 12}:role/Admin",
-            "the rule for role/Admin at m.yaml:20001:3 is for the same name in another account",
+            "the rule for role/Admin at m.yaml:20001:3 has the same name in another account",
         ),
-        (f"arn:aws:iam::{A}:role/Zebra", "none of the names mapped in this account (1) is like this one"),
+        (f"arn:aws:iam::{A}:role/Zebra", "the only rule for this account has another name, and none is similar"),
         (
             f"arn:aws:iam::{A}:role/Adm1n",
-            "did you mean role/Adm1n, at m.yaml:20001:3? It has one other letter",
+            "did you mean role/Adm1n, at m.yaml:20001:3? It differs in one letter",
         ),
     ]:
         assert said(rules, identities, [*far, last], session("Admin")) == sentence

@@ -43,7 +43,7 @@ def test_an_unmapped_identity_gets_the_nearest_rule_of_each_source(tables: Order
 
 def test_no_mappings_at_all() -> None:
     """Without any rule there is no nearest one."""
-    with pytest.raises(Denied, match="there are no mappings at all"):
+    with pytest.raises(Denied, match="there are no mappings"):
         OrderedTables().lookup(identity(ALICE))
 
 

@@ -316,7 +316,7 @@ def test_with_mutual_tls_a_mended_authority_is_taken(tmp_path: Path) -> None:
     pair = ServingCertificate(served.files, HOSTS, lambda: served.now, client_certificates=True)
     pair.load()
     context, leaf = pair.tls.current, served.files.certificate.read_bytes()
-    assert served.files.mend_authority(served.now)
+    assert served.files.repair_ca(served.now)
     pair.check()
     assert pair.tls.current is not context
     assert served.files.certificate.read_bytes() == leaf
@@ -378,11 +378,11 @@ def test_an_authority_that_is_not_valid_yet_is_told(served: Served, tmp_path: Pa
     files.issue_leaf(files.read_authority(), HOSTS, served.now)
     pair = ServingCertificate(files, HOSTS, lambda: served.now, client_certificates=False)
     pair.load()
-    assert "its authority ca.pem is not valid before 2026-06-08T23:00:00+00:00: the clock is" in pair.problem()
+    assert "its CA ca.pem is not valid before 2026-06-08T23:00:00+00:00: the clock is" in pair.problem()
     assert "run `authd init` and restart kube-apiserver" in pair.problem()
     assert -100 < pair.days_left < -99
     with capturedLogs() as events:
-        pair.mend_authority()
+        pair.repair_ca()
     assert [event["log_level"].name for event in events] == ["warn"]
     pair.check()
     assert pair.problem() == ""
@@ -395,7 +395,7 @@ def test_an_authority_that_has_ended_is_told(served: Served) -> None:
     assert served.check() == []
     assert served.pair.problem().startswith("expired at ")
     assert served.pair.days_left < 0
-    served.pair.mend_authority()
+    served.pair.repair_ca()
     assert served.check() == ["info"]
     assert served.pair.problem() == ""
 
@@ -405,10 +405,10 @@ def test_a_broken_authority_is_told_at_the_start(served: Served) -> None:
     served.files.authority.write_text("nonsense")
     served.pair = served.anew()
     with capturedLogs() as events:
-        served.pair.mend_authority()
+        served.pair.repair_ca()
         served.pair.load()
     assert "error" in [event["log_level"].name for event in events]
-    assert "the authority ca.pem is broken" in served.pair.problem()
+    assert "the CA ca.pem is broken" in served.pair.problem()
 
 
 def test_a_folder_that_can_not_be_read_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

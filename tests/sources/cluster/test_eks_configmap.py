@@ -96,7 +96,7 @@ def test_lock_out(rig):
         rig.seen.note(identity(arn))
     rig.server.put(CONFIG_MAPS, "aws-auth", data={"mapUsers": ""})
     wait_until(lambda: source.problems)
-    assert "restart authd if that is meant" in str(source.problems[0])
+    assert "restart authd if you mean it" in str(source.problems[0])
     assert rig.name_of(ALICE) == "a"
     assert rig.results[-1] == "refused"
 

@@ -113,7 +113,7 @@ class Profiles:
                 if following == visited[-1]:
                     has_keys = "aws_access_key_id" in self._profiles[following]
                     return None if has_keys else "is its own source_profile but has no keys; name another one"
-                return f"is its own source_profile by way of {' and '.join(visited)}; end the circle"
+                return f"is its own source_profile by way of {' and '.join(visited)}; break the cycle"
             visited.append(following)
             following = str(self._profiles[following].get("source_profile", ""))
         return None

@@ -38,7 +38,7 @@ _INVALID_SETTINGS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         "AWS_EC2_METADATA_SERVICE_ENDPOINT or …_MODE is invalid; correct or unset it",
     ),
 )
-_EXPIRED = "the AWS credentials have expired; get new ones from where these came from"
+_EXPIRED = "the AWS credentials have expired; renew them at their source"
 
 
 @contextlib.contextmanager
@@ -65,7 +65,7 @@ def explained(request: TokenRequest) -> Iterator[None]:
 
 def _malformed(error: Exception) -> str:
     if str(error).startswith("Invalid endpoint"):
-        return "an endpoint is no URL: check AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and the profile's endpoint_url"
+        return "an endpoint is not a URL: check AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and the profile's endpoint_url"
     if str(error).startswith("Unsupported host"):
         return (
             "AWS_CONTAINER_CREDENTIALS_FULL_URI is not allowed: its host must be a loopback address, that of "
@@ -132,13 +132,13 @@ def _settings_message(error: exceptions.BotoCoreError, profiles: Profiles) -> st
 
 def _source_message(error: exceptions.BotoCoreError, profiles: Profiles) -> str | None:
     if isinstance(error, exceptions.MetadataRetrievalError):
-        return "the instance or container metadata endpoint gave no credentials; check the role attached there"
+        return "the instance or container metadata endpoint returned no credentials; check the attached role"
     if isinstance(error, exceptions.RefreshWithMFAUnsupportedError):
         return _EXPIRED
     if isinstance(error, exceptions.CredentialRetrievalError):
         source = str(error.kwargs.get("provider", "")) or f"the profile {profiles.label!r}"
         if source == "container-role":
-            return f"the container's credential endpoint gave no credentials; check {_container_variable()}"
+            return f"the container's credential endpoint returned no credentials; check {_container_variable()}"
         if source in ("Ec2InstanceMetadata", "Environment", "EcsContainer"):
             return (
                 f"a profile takes its credentials from {source}, which has none here; correct the credential_source of "

@@ -25,10 +25,10 @@ def sts_message(error: exceptions.ClientError, request: TokenRequest) -> str:
     ahead = seconds_ahead(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
     if code in ("SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed", "InvalidSignatureException"):
         if "scoped to a valid region" in message:
-            return "STS wants a signature for its own region: give the region of the endpoint with --region"
+            return "STS requires a signature for its own region: give the region of the endpoint with --region"
         sentence = clock_sentence(ahead, "STS") if ahead is not None else None
         return sentence or (
-            "STS says that the signature is wrong: the secret access key does not belong to the access key id"
+            "STS says that the signature is wrong: the secret access key does not match the access key ID"
         )
     if code in ("AccessDenied", "AccessDeniedException", "Forbidden"):
         return _access_denied(error.operation_name, message, request)
@@ -37,10 +37,10 @@ def sts_message(error: exceptions.ClientError, request: TokenRequest) -> str:
 
 def _sts_error_by_code(operation: str, code: str, message: str) -> str:
     sentences = {
-        "ExpiredToken": "the AWS credentials have expired; get new ones from where these came from",
-        "ExpiredTokenException": "the AWS credentials have expired; get new ones from where these came from",
+        "ExpiredToken": "the AWS credentials have expired; renew them at their source",
+        "ExpiredTokenException": "the AWS credentials have expired; renew them at their source",
         "InvalidClientTokenId": (
-            "STS does not know the access key: it was deleted or deactivated, or belongs to another partition"
+            "STS does not know the access key: it was deleted or deactivated, or is of another partition"
         ),
         "UnrecognizedClientException": "AWS does not know the access key: it was deleted or deactivated",
         "InvalidIdentityToken": "STS does not accept the web identity token: its issuer or audience isn't the role's",

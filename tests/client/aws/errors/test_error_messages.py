@@ -105,7 +105,7 @@ def test_a_wrong_clock_is_found_by_instance_metadata(
 @pytest.mark.parametrize(
     ("code", "word"),
     [
-        ("SignatureDoesNotMatch", "secret access key does not belong"),
+        ("SignatureDoesNotMatch", "secret access key does not match"),
         ("InvalidClientTokenId", "does not know the access key"),
         ("ExpiredToken", "expired"),
         ("RegionDisabledException", "--region"),

@@ -129,7 +129,7 @@ release-check: test deb site oldest audit
 audit: $(VENV)/installed-audit
 	$(VENV)-audit/bin/pip-audit --strict --requirement requirements-otel.txt --require-hashes --disable-pip
 
-site: $(VENV)/installed-site $(VENV)/installed-daemon
+site: $(VENV)/installed-site $(VENV)/installed-test
 	AUTHD_PYTHON=$(abspath $(BIN)/python) NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict
 
 reference: $(VENV)/installed-daemon

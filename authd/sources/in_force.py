@@ -85,7 +85,7 @@ class InForce:
     def refused_source(self, error: LockedOut, source: str, place: str, accept: Callable[[], None]) -> Problem:
         """Do as `refused`, and keep the change for `authd reload --force`. `accept` puts it in force."""
         self.refusals.add(source, str(error), accept)
-        return self.refused(error, place, "run `authd reload --force` or restart authd if that is meant")
+        return self.refused(error, place, "run `authd reload --force` or restart authd if you mean it")
 
     def refused(
         self, error: LockedOut, place: str, advice: str = "run `authd reload --force` if you mean it"

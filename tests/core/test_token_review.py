@@ -313,7 +313,8 @@ def test_forms_of_kube_apiserver():
     for body in bodies:
         value = json.loads(body)
         asked = tuple(value["spec"].get("audiences", ()))
-        assert decode_review(body) == (value["apiVersion"], "k8s-aws-v1.e_Y-", asked)
+        review = decode_review(body)
+        assert (review.api_version, review.token, review.audiences) == (value["apiVersion"], "k8s-aws-v1.e_Y-", asked)
 
 
 USUAL_BYTES = compact(USUAL)

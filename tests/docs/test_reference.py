@@ -14,6 +14,7 @@ from authd.cli.commands import COMMANDS
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
 from authd.core.kubernetes_user import KubernetesUser
+from authd.core.trace_context import TraceContext
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.metrics import Metrics
 from authd.sources.lockout_guard import SeenIdentities
@@ -77,8 +78,9 @@ def test_audit_schema(identities):
     identity = identities.of("arn:aws:iam::111122223333:user/alice", principal_id="AIDA1")
     user = KubernetesUser(username="alice", groups=(), rule="c.yaml:1:1")
     decision = Decision(
-        reason=ALLOWED, message="", reference="01234567", user=user, identity=identity, request=presigned()
-    )
+        reason=ALLOWED, message="", reference="01234567", user=user, identity=identity, request=presigned(),
+        trace=TraceContext("1" * 32, "2" * 16, sampled=True),
+    )  # fmt: skip
     log = DecisionLog(frozenset, Metrics(), SeenIdentities(float))
     fields = set(json.loads(f"{{{log._record(decision, 0.1, 200)}}}"))
     properties = SCHEMA["properties"]

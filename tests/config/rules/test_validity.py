@@ -103,7 +103,7 @@ def test_aws_auth(partitions):
     place = "configmap kube-system/aws-auth mapRoles"
     assert [str(error).split(": ")[0] for error in found.errors] == [f"{place}:6:15", f"{place}:9:3", f"{place}:11:13"]
     assert "valid_until is no key of a rule: did you mean validUntil? Without it" in str(found.errors[1])
-    assert [warning.message for warning in found.warnings] == ["note has no effect: no rule has such a key"]
+    assert [warning.message for warning in found.warnings] == ["note has no effect: rules have no such key"]
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def test_a_page_begins_with_a_state_and_ends_with_the_solution(page):
     assert isinstance(found[0], State)
     assert isinstance(found[-1], Command)
     assert found[-1].output
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_command_is_left_out(page):
+    """Every block of code on a page is a console, whose commands are run."""
+    text = page.read_text("utf-8")
+    blocks = re.findall(r"(?m)^```(\w*)\n.*?^```$", text, re.DOTALL)
+    assert set(blocks) == {"console"}
+    outside = re.sub(r"(?m)^```\w*\n.*?^```$", "", text, flags=re.DOTALL)
+    assert not re.search(r"(?m)^( {4}|\t)", outside)
 
 
 def test_every_state_is_used():

@@ -67,7 +67,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--state-dir",
         metavar="DIR",
-        help="the state directory, if the settings file is broken and does not name it",
+        help="the daemon's state directory, if it isn't the settings' stateDir",
+    )
+    parser.add_argument(
+        "--generate-kubeconfig",
+        metavar="FILE",
+        help="the webhook kubeconfig, if it isn't the settings' generateKubeconfig",
     )
     parser.add_argument(
         "--manifest", metavar="FILE", default=_MANIFEST, help="kube-apiserver's static pod manifest (%(default)s)"
@@ -102,7 +107,9 @@ def run(args: argparse.Namespace) -> int:
 def _examine(args: argparse.Namespace) -> dict[str, tuple[Finding, ...]]:
     """Return the findings of each group. Without usable settings there are only those of the settings."""
     state_dir = args.state_dir or path_in_broken_file(args.config, "stateDir", DEFAULT_STATE_DIR)
-    settings = examine_settings(Path(args.config), Path(state_dir))
+    given = {"server.stateDir": args.state_dir, "server.generateKubeconfig": args.generate_kubeconfig}
+    overrides = {setting: value for setting, value in given.items() if value}
+    settings = examine_settings(Path(args.config), Path(state_dir), overrides)
     report = {"settings": settings.findings}
     if settings.loaded is None:
         skipped = error("the other checks need usable settings", f"authd check {shlex.quote(args.config)}")

@@ -20,7 +20,9 @@ def examine_limits(subject: Subject) -> Iterator[Finding]:
     limits = {name: _limit(subject.proc, name) for name in (_INSTANCES, _WATCHES)}
     instances, watches = limits[_INSTANCES], limits[_WATCHES]
     if instances is None or watches is None:
-        yield warning("there is no inotify here: changed files are noticed by polling, within half a minute", "none")
+        yield warning(
+            "there is no inotify here: changed files are noticed by polling, within half a minute", "authd reload"
+        )
         return
     uid = daemon_uid(subject.proc, subject.config)
     used = _used(subject.proc, 0 if uid is None else uid)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
 from authd.cli.shared.output import counted
@@ -33,18 +34,23 @@ class SettingsResult:
     loaded: Loaded | None
 
 
-def examine_settings(config: Path, state_dir: Path) -> SettingsResult:
-    """Load the settings. If the file is broken, go on with the last good one of `state_dir`, as the daemon does."""
+def examine_settings(
+    config: Path, state_dir: Path, overrides: Mapping[str, str] = MappingProxyType({})
+) -> SettingsResult:
+    """Load the settings. If the file is broken, go on with the last good one of `state_dir`, as the daemon does.
+
+    `overrides` are options by the path of their setting.
+    """
     check = f"authd check {shlex.quote(str(config))}"
     try:
-        loaded = load_settings(read_regular(config), file=str(config), partitions=load_partitions())
+        loaded = _load(config, overrides)
     except OSError as problem:
         fix = "run authd doctor with sudo, or name the file with -c"
         found = error(f"{config} can't be read: {problem.strerror}", fix)
-        return SettingsResult(findings=(found,), loaded=_last_good(state_dir))
+        return SettingsResult(findings=(found,), loaded=_last_good(state_dir, overrides))
     except InvalidSettings as broken:
         findings = [error(str(problem), check) for problem in broken.problems[:_MAX_SHOWN]]
-        loaded_before = _last_good(state_dir)
+        loaded_before = _last_good(state_dir, overrides)
         if loaded_before is not None:
             findings.append(warning("the checks below use the last good settings, as a running daemon does", check))
         return SettingsResult(findings=tuple(findings), loaded=loaded_before)
@@ -97,9 +103,12 @@ def _dynamic_file(settings: Settings) -> Finding:
     return ok(f"the dynamic file {path} is usable: {counted(len(table), 'mapping')}")
 
 
-def _last_good(state_dir: Path) -> Loaded | None:
-    path = StateFiles(folder=state_dir).last_good
+def _load(path: Path, overrides: Mapping[str, str]) -> Loaded:
+    return load_settings(read_regular(path), file=str(path), partitions=load_partitions(), overrides=overrides)
+
+
+def _last_good(state_dir: Path, overrides: Mapping[str, str]) -> Loaded | None:
     try:
-        return load_settings(read_regular(path), file=str(path), partitions=load_partitions())
+        return _load(StateFiles(folder=state_dir).last_good, overrides)
     except (OSError, ConfigError):
         return None

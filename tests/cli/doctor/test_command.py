@@ -53,19 +53,32 @@ def test_permissions(initialised, serve, tmp_path, allowed, level, says):
     assert len(permissions) == (2 if allowed else 8)
 
 
+def test_places_of_the_command_line(initialised, tmp_path):
+    """If the daemon got its state directory and kubeconfig by options, doctor takes the same options."""
+    settings = yaml.safe_load(initialised.config.read_text())
+    places = {"--state-dir": settings["server"].pop("stateDir"), "--generate-kubeconfig": str(initialised.kubeconfig)}
+    settings["server"].pop("generateKubeconfig")
+    initialised.config.write_text(yaml.safe_dump(settings))
+    options = [word for option in places.items() for word in option]
+    findings = examine(initialised, {}, *options)
+    certificate = [finding["message"] for finding in findings if finding["group"] == "certificate"]
+    assert certificate[0].startswith(f"{places['--state-dir']}/cert.pem is valid for")
+    assert certificate[1] == f"{initialised.kubeconfig} trusts the certificate"
+
+
 def test_an_unreachable_api_server(initialised, tmp_path):
     """An API server that can't be called is an error."""
     findings = examine(initialised, {"backendMode": ["CRD"], "kubeconfig": str(initialised.kubeconfig)})
     assert "the Kubernetes API can't be called" in findings[-1]["message"]
 
 
-def examine(subject, server):
+def examine(subject, server, *options):
     """Run the command in a process of its own, because its reactor can't run twice."""
     settings = yaml.safe_load(subject.config.read_text())
     sts = {"endpoints": [{"host": "sts.us-east-1.amazonaws.com", "connect": f"127.0.0.1:{free_port()}"}]}
     settings["server"] |= {"healthPort": free_port(), "sts": sts, **server}
     subject.config.write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "authd.cli.main", "doctor", "-c", str(subject.config), "-o", "json"]
+    command = [sys.executable, "-m", "authd.cli.main", "doctor", "-c", str(subject.config), "-o", "json", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (2, "")
     return parsed("doctor", done.stdout)["findings"]

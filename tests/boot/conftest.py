@@ -44,7 +44,7 @@ class Installation:
             pytest.skip("needs kube-apiserver, etcd and kubectl: `make e2e-assets`")
         path = self.plane.kubeconfig({"exec": _PLUGIN}, "/root/me.kubeconfig")
         env = {**ALICE.environment, "PATH": f"{self.way.bin}:/usr/local/bin:/usr/bin:/bin"}
-        env["XDG_CACHE_HOME"] = "/run/cache"  # the STS forgets its sessions at a reboot
+        env["AUTHD_CACHE_DIR"] = "/run/cache"  # the STS forgets its sessions at a reboot
         return self.node.machine.run(f"kubectl --kubeconfig {path} {arguments}", **env)
 
 

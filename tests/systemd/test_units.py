@@ -97,6 +97,12 @@ def test_no_memory_deny_write_execute():
     assert values(SERVICE, "MemoryDenyWriteExecute") == []
 
 
+def test_the_journal_drops_nothing():
+    """The unit has a rate limit of its own. 0 would stand for journald's default, which drops lines in a flood."""
+    (seconds,), (lines,) = values(SERVICE, "LogRateLimitIntervalSec"), values(SERVICE, "LogRateLimitBurst")
+    assert int(lines) / int(seconds) > 100_000
+
+
 def test_the_socket():
     """Systemd holds the kubeconfig's port, with a backlog for the connections of a restart."""
     settings = Settings(cluster_id="c")

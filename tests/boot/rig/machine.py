@@ -143,7 +143,7 @@ class Machine:
 
 def _cgroup(name: str) -> Path:
     unified = _CGROUPS / "unified"
-    return (unified if unified.is_dir() else _CGROUPS) / f"authd-boot-{name}"
+    return (unified if unified.is_dir() else _CGROUPS) / f"authd-boot-{name}-{os.getpid()}"
 
 
 def _in_own_cgroup(name: str, command: list[str]) -> list[str]:

@@ -47,6 +47,7 @@ def test_the_rooms_values_are_found():
         "KubernetesUser",
         "Decision",
         "ReviewRequest",
+        "TraceContext",
     }
     assert {value.__name__ for value in TUPLES} == names
 

@@ -69,7 +69,7 @@ def test_the_first_container(pod):
     assert set(container["securityContext"]["capabilities"]["add"]) == {"CHOWN", "DAC_OVERRIDE", "FOWNER"}
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     user = pod["containers"][0]["securityContext"]["runAsUser"]
-    assert f"chown {user}:{user} /var/lib/authd" in container["args"][0]
+    assert f"chown -R {user}:{user} /var/lib/authd" in container["args"][0]
     kubeconfig = Path(Settings(cluster_id="c").generate_kubeconfig)
     assert str(kubeconfig.parent) in [mount["mountPath"] for mount in container["volumeMounts"]]
 

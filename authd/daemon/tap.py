@@ -162,6 +162,7 @@ class AuthdService(MultiService):
             seen=self._seen,
             reloaded=self._metrics.reloaded,
             count=self._metrics.peer.count,
+            in_thread=self._in_thread,
         )
         for source in others:
             source.start()

@@ -188,8 +188,8 @@ def test_the_time_of_the_copy(rig, state, monkeypatch):
     wait_until(lambda: path.stat().st_mtime > 1000)
     rig.server.faults += [down] * 1000
     rig.server.cut()
-    wait_until(lambda: source.problems)
+    wait_until(lambda: source._reflector.problem)
+    wait_until(lambda: not source._copy._due)
     os.utime(path, (0, 1000))
     rig.thread.call(source.check)
     assert source._copy._due is None
-    rig.server.faults.clear()

@@ -139,6 +139,7 @@ SHAPES: Mapping[str, object] = MappingProxyType(
                 {
                     "name": "string", "place": "string", "rules": "number", "changed": "number",
                     "problems": [_PLACED], "ended": "number", "not_begun": "number", "next_end?": "number",
+                    "copy?": {"origin": "string", "saved": "number"},
                 }
             ],
             "refusals": [{"source": "string", "reference": "string", "message": "string"}],

@@ -81,8 +81,11 @@ def _lines(state: Mapping[str, Any], now: float) -> Iterator[str]:
     yield "mappings in force"
     for source in state["sources"]:
         changed = f"changed {_duration(now - source['changed'])} ago" if source["changed"] else "never loaded"
+        place = source["place"]
+        if copy := source["copy"]:
+            changed, place = f"a copy that is {_duration(now - copy['saved'])} old", copy["origin"]
         rules = f"{counted(source['rules'], 'rule')}, {changed}{_times(source, now)}"
-        yield visible(f"  {source['name']}: {rules}, from {source['place']}")
+        yield visible(f"  {source['name']}: {rules}, from {place}")
     yield ""
     yield from _decisions(state, now)
     yield ""

@@ -106,7 +106,8 @@ class Settings:
     health_address: str = "127.0.0.1"
     #: The port of health and metrics. `0` is any free port.
     health_port: int = 21363
-    #: The folder of the certificates, the last good certificate and the last good settings.
+    #: The folder of the certificates (the last good one too), the last good settings and the last good mappings of the
+    #: cluster.
     state_dir: str = "/var/lib/authd"
     #: The webhook kubeconfig that the daemon or `authd init` writes.
     generate_kubeconfig: str = "/etc/kubernetes/authd/kubeconfig.yaml"

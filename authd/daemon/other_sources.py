@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Cooperator
 
 from authd.config.settings import Settings
@@ -31,12 +32,13 @@ def other_sources(
     seen: SeenIdentities,
     reloads_of: Callable[[str], Callable[[str], None]],
     count: Callable[[str], None] = lambda _: None,
+    in_thread: Callable[..., Deferred[Any]] = maybeDeferred,
 ) -> tuple[Source, ...]:
     """Return the sources beside the settings file, in their order, or one that follows `dynamicBackendModePath`.
 
     `reloads_of` returns the receiver of the results of a source's reloads. `count` receives the names of
-    aws-iam-authenticator's counters for failures of sources. Raises `ConfigError` if a source lacks a setting, or if no
-    API server can be found.
+    aws-iam-authenticator's counters for failures of sources. `in_thread` calls a function in a thread. Raises
+    `ConfigError` if a source lacks a setting, or if no API server can be found.
     """
     settings = in_force.settings
     shared: dict[str, Any] = {
@@ -44,6 +46,7 @@ def other_sources(
         "cooperator": Cooperator(terminationPredicateFactory=short_slice),
     }
     more = {**shared, "partitions": partitions}
+    in_cluster = {**more, "in_thread": in_thread}
     makers: dict[str, Callable[[], Source]] = {
         "DynamicFile": lambda: _dynamic_file(
             reactor, settings, {**more, "reloaded": partial(_reloaded, reloads_of("DynamicFile"), count)}
@@ -52,13 +55,15 @@ def other_sources(
             reactor,
             settings,
             {
-                **more,
+                **in_cluster,
                 "reloaded": reloads_of("EKSConfigMap"),
                 "watch_failed": partial(count, "configmap_watch_failures"),
             },
         ),
         "CRD": lambda: _crd(
-            reactor, settings, {**more, "reloaded": reloads_of("CRD"), "now": time.time, "user_ids": seen.principal_ids}
+            reactor,
+            settings,
+            {**in_cluster, "reloaded": reloads_of("CRD"), "now": time.time, "user_ids": seen.principal_ids},
         ),
     }
     if settings.dynamic_backend_mode_path:
@@ -104,13 +109,26 @@ def _dynamic_file(reactor: Any, settings: Settings, more: dict[str, Any]) -> Sou
 def _eks_configmap(reactor: Any, settings: Settings, more: dict[str, Any]) -> Source:
     from authd.sources.cluster.eks_configmap import EKSConfigMap
 
-    return EKSConfigMap(reactor, _client(reactor, settings), **more)
+    client = _client(reactor, settings)
+    return EKSConfigMap(reactor, client, copy=_copy(reactor, EKSConfigMap.name, client, more), **_but_thread(more))
 
 
 def _crd(reactor: Any, settings: Settings, more: dict[str, Any]) -> Source:
     from authd.sources.cluster.crd import CRD
 
-    return CRD(reactor, _client(reactor, settings), **more)
+    client = _client(reactor, settings)
+    return CRD(reactor, client, copy=_copy(reactor, CRD.name, client, more), **_but_thread(more))
+
+
+def _copy(reactor: Any, source: str, client: Any, more: dict[str, Any]) -> Any:
+    from authd.sources.cluster.table_copy import TableCopy
+
+    shared = {name: more[name] for name in ("in_force", "cooperator", "partitions", "in_thread")}
+    return TableCopy(reactor, source, client.access.url, **shared)
+
+
+def _but_thread(more: dict[str, Any]) -> dict[str, Any]:
+    return {name: part for name, part in more.items() if name != "in_thread"}
 
 
 def _client(reactor: Any, settings: Settings) -> Any:

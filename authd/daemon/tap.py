@@ -163,6 +163,7 @@ class AuthdService(MultiService):
             seen=self._seen,
             reloads_of=self._metrics.reloads_of,
             count=self._metrics.peer.count,
+            in_thread=self._in_thread,
         )
         for source in others:
             source.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
@@ -11,6 +12,7 @@ from authd.config.settings import Settings
 from authd.core.errors import Problem
 from authd.core.mapping.ordered_tables import OrderedTables, SourceTable
 from authd.core.mapping.table import MappingTable
+from authd.core.mapping.validity import time_text
 from authd.sources.lockout_guard import LockedOut, SeenIdentities
 from authd.sources.refusals import Refusals
 
@@ -19,6 +21,19 @@ _log = Logger(namespace="authd.reload")
 #: The log names at most this many locked-out identities.
 _MAX_NAMES = 50
 _EMPTY = MappingTable(exact={})
+
+
+class Copy(NamedTuple):
+    """A table that was kept on disk: the URL that it came from, and the Unix time at which it was last in force."""
+
+    origin: str
+    saved: float
+
+    def described(self) -> str:
+        """Return the copy in words."""
+        age = max(0, int(time.time() - self.saved))
+        hours = f"{age // 3600} h {age % 3600 // 60} min"
+        return f"a copy of {time_text(int(self.saved))} ({hours} old) from {self.origin}"
 
 
 class InForce:
@@ -35,18 +50,30 @@ class InForce:
         self._waiting: dict[str, MappingTable] = {}  # of sources that aren't in the order, or not yet
         self.changed = dict.fromkeys(sources, 0.0)
         self.refusals = Refusals()
+        self.copies: dict[str, Copy] = {}  # of sources whose table is one
 
     def replace_at_once(self, source: str, table: MappingTable) -> None:
         """Put a source's first table in force."""
         self._put(source, table)
 
+    def use_copy(self, source: str, table: MappingTable, copy: Copy) -> None:
+        """Put a kept table in force, which counts as no table of the source yet."""
+        self._put(source, table)
+        self.copies[source] = copy
+        self.changed[source] = 0.0
+
+    def table_of(self, source: str) -> MappingTable:
+        """Return the table of a source, which may not be in the order yet."""
+        tables = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
+        return tables.get(source, _EMPTY)
+
     def replace(self, source: str, table: MappingTable, share: float | None) -> Generator[None, None, None]:
         """Put a source's new table in force, in steps.
 
         Raises `LockedOut` if the change would lock out more than `share` (0 to 1) of the identities of the last hour.
-        None allows every change.
+        None allows every change, and so does a copy: it must not outlast what the source says itself.
         """
-        if share is not None:
+        if share is not None and source not in self.copies:
             yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share, time.time())
         self._put(source, table)  # computed again: another source may have changed meanwhile
 
@@ -55,6 +82,7 @@ class InForce:
             self.tables = self.tables.replaced(source, table)
         else:
             self._waiting[source] = table
+        self.copies.pop(source, None)
         self.changed[source] = time.time()
 
     def has_table(self, source: str) -> bool:
@@ -80,6 +108,7 @@ class InForce:
         """Drop the table of a source that was stopped."""
         self.refusals.forget(source)
         self._waiting.pop(source, None)
+        self.copies.pop(source, None)
         self.changed.pop(source, None)
 
     def refused_source(self, error: LockedOut, source: str, place: str, accept: Callable[[], None]) -> Problem:

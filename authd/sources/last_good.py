@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,16 @@ _log = Logger(namespace="authd.reload")
 
 
 class LastGoodFile:
-    """Writes last good contents to disk. A failure is only a warning.
+    """Writes last good contents to disk. A failure is only a warning, which says `what` can't be kept.
 
-    `in_thread` calls a function with arguments in a thread, because a slow disk must not block the reactor.
+    `in_thread` calls a function with arguments in a thread, because a slow disk must not block the reactor. With
+    `touch`, a content that is there already gets a new time.
     """
 
-    def __init__(self, in_thread: Callable[..., Deferred[Any]]) -> None:
+    def __init__(self, in_thread: Callable[..., Deferred[Any]], *, what: str = "settings", touch: bool = False) -> None:
         self._in_thread = in_thread
+        self._what = what
+        self._touch = touch
         self._writing = False
         self._next: tuple[Path, bytes] | None = None
         self._unwritten: tuple[Path, bytes] | None = None
@@ -30,7 +34,7 @@ class LastGoodFile:
     def keep_now(self, path: Path, content: bytes) -> None:
         """Write a content at once."""
         try:
-            _keep(path, content)
+            self._keep(path, content)
         except OSError:
             self._failed(Failure(), path, content)
 
@@ -51,7 +55,7 @@ class LastGoodFile:
             return
         (path, content), self._next = self._next, None
         self._writing = True
-        self._in_thread(_keep, path, content).addErrback(self._failed, path, content).addBoth(self._written)
+        self._in_thread(self._keep, path, content).addErrback(self._failed, path, content).addBoth(self._written)
 
     def _written(self, _: object) -> None:
         self._writing = False
@@ -61,9 +65,10 @@ class LastGoodFile:
         if self._next is None:  # a newer content follows at once
             self._unwritten = path, content
         error = failure.getErrorMessage()
-        _log.warn("the last good settings can't be kept in {path}: {error}", path=str(path), error=error)
+        message = "the last good {what} can't be kept in {path}: {error}"
+        _log.warn(message, what=self._what, path=str(path), error=error)
 
-
-def _keep(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_if_changed(path, content)
+    def _keep(self, path: Path, content: bytes) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not write_if_changed(path, content) and self._touch:
+            os.utime(path)

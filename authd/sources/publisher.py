@@ -32,6 +32,7 @@ class Publisher:
     """Keeps one source's table in `in_force`.
 
     `build` returns the content as it is now, or raises `ConfigError`. `reloaded` receives `ok`, `broken` or `refused`.
+    `changed` is called after each table that may be kept for the next start.
     Before anything was published, a content with faults is published without the faulty entries: there is no last good
     table that could stay.
     """
@@ -43,7 +44,10 @@ class Publisher:
         cooperator: Cooperator,
         build: Callable[[], Generator[None, None, Content]],
         reloaded: Callable[[str], None] = lambda _: None,
+        *,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        self._changed = changed
         self._source = source
         self._in_force = in_force
         self._cooperator = cooperator
@@ -52,6 +56,7 @@ class Publisher:
         self._building = False
         self._again = False
         self._warnings: tuple[Problem, ...] = ()
+        self._first = True  # also after a copy, which does not stay
         self.published = False
         self.problems: tuple[Problem, ...] = ()
 
@@ -103,9 +108,12 @@ class Publisher:
 
     def _publish(self, content: Content) -> None:
         self._note(content)
-        if not self.published:
-            self.published = True
+        self.published = True
+        if self._first:
+            self._first = False
             keep_first_table()
+        if content.usable or not content.errors:
+            self._changed()
 
     def _note(self, content: Content) -> None:
         for problem in content.errors:

@@ -29,7 +29,7 @@ _OTHERS = 0o077
 _KEY_FOLLOWS = b"\nIts private key:\n"
 
 #: Names that `write_atomically` makes, and the age in seconds at which one is left over from a killed writer.
-_TEMPORARY = re.compile(r"\.[a-z-]+\.(?:pem|yaml)\.\w{8}")
+_TEMPORARY = re.compile(r"\.[a-z-]+\.(?:pem|yaml|json)\.\w{8}")
 _ABANDONED_SECONDS = 60.0
 
 

@@ -49,6 +49,10 @@ class StateDir:
         """The content of the settings file that was last put in force."""
         return self.folder / "last-good.yaml"
 
+    def table_copy(self, source: str) -> Path:
+        """Return the path of the last good mappings of a source in the cluster."""
+        return self.folder / f"last-good-{source.lower()}.json"
+
     @property
     def status_socket(self) -> Path:
         """The socket for `authd status`."""

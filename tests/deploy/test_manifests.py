@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from authd.config.fields.schema import SSO
 from authd.sources.cluster import crd, eks_configmap
 from authd.sources.cluster.identity_mapping import API_VERSION, COLLECTION, KIND, IdentityMapping, RuleContext
 
@@ -69,6 +70,30 @@ def test_unusable_objects(schema, partitions, arn):
     mapping = IdentityMapping({"metadata": {"name": "n"}, "spec": {"arn": arn, "username": "u"}}, None)
     mapping.read_rule(RuleContext(tuple(partitions), "aws", patterns=False, templates={}))
     assert mapping.error
+
+
+@pytest.mark.parametrize("time", ["2030-12-31", "2030-12-31T18:00:00Z"])
+def test_times(schema, time):
+    """Times that can be used are accepted, and other texts are not."""
+    for name in ("validFrom", "validUntil"):
+        pattern = schema[name]["pattern"]
+        assert re.search(pattern, time)
+        for other in ("", "soon", f"{time} ", f"{time[:-1]}", "2030-12-31T18:00:00+01:00"):
+            assert not re.search(pattern, other)
+
+
+def test_permission_sets(schema):
+    """A permission set has the members that rules elsewhere have, and a whole name and account."""
+    members = schema["sso"]["properties"]
+    assert {name.lower() for name in members} == set(SSO)
+    assert schema["sso"]["required"] == ["permissionSetName", "accountID"]
+    for name, good, bad in (
+        ("permissionSetName", "Dev+1", "a b"),
+        ("accountID", ACCOUNT, "1"),
+        ("partition", "aws-cn", "x"),
+    ):
+        assert re.search(members[name]["pattern"], good)
+        assert not re.search(members[name]["pattern"], bad)
 
 
 def test_permissions():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
+from tests.integration.rig.minting import script
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE, BOB, user
-from tests.kubernetes.api_server import CONFIG_MAPS, IDENTITIES, APIServer
+from tests.kubernetes.api_server import CONFIG_MAPS, IDENTITIES, APIServer, status
 
 
 @pytest.fixture
@@ -106,3 +108,40 @@ def test_no_cluster(make_daemon):
     daemon = make_daemon(backendMode=["MountedFile", "CRD"]).launch()
     assert daemon.wait() != 0
     assert "server.kubeconfig: it is not set" in daemon.said()
+
+
+def test_a_restart_without_the_api_server(make_daemon, mint, api_server, tmp_path):
+    """A daemon that starts while the API server is away knows its users, says how old they are, and follows it again."""
+    bob, alice = mint.by_signer(BOB_KEY, expires=700), mint.by_signer(ALICE_KEY, expires=700)
+    api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "bob-1"))
+    daemon = make_daemon(
+        backendMode=["MountedFile", "EKSConfigMap"],
+        kubeconfig=str(api_server.kubeconfig(tmp_path)),
+        users=[],
+        roles=[],
+    )
+    copy = daemon.state / "last-good-eksconfigmap.json"
+    with daemon:
+        wait_until(lambda: name_of(daemon, bob) == "bob-1", "the ConfigMap to come into force")
+        wait_until(copy.exists, "the copy")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    api_server.put(CONFIG_MAPS, "aws-auth", data=users(ALICE, "alice"))
+    api_server.faults += [lambda it: it.answer(503, status(503, "ServiceUnavailable", "etcd is away"))] * 1000
+    with daemon:
+        assert name_of(daemon, bob) == "bob-1"
+        ready = daemon.health("/readyz")
+        assert ready.status == 503
+        assert b"in force is a copy of " in ready.body
+        assert f"from {api_server.url}".encode() in ready.body
+        daemon.wait_for_message("EKSConfigMap: 1 rules in force, a copy of ")
+        command = [script("authd"), "status", "-c", str(daemon.settings), "--state-dir", str(daemon.state)]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert "EKSConfigMap: 1 rule, a copy that is " in told.stdout
+        api_server.faults.clear()
+        wait_until(lambda: name_of(daemon, alice) == "alice", "the first list to come into force")
+        assert name_of(daemon, bob) == ""
+        wait_until(lambda: daemon.health("/readyz").status == 200, "the daemon to be ready")
+    daemon.settings.write_text(daemon.settings.read_text().replace("clusterID: ", "clusterID: another-"))
+    api_server.faults += [lambda it: it.answer(503, status(503, "ServiceUnavailable", "etcd is away"))] * 1000
+    with daemon:
+        daemon.wait_for_message("is discarded: it was made with other settings or for another API server")

@@ -163,6 +163,10 @@ class APIServer:
         with self._changed:
             return copy.deepcopy(self._objects.get(collection, {}).get(name))
 
+    def get_all(self, collection: str) -> list[dict[str, Any]]:
+        with self._changed:
+            return copy.deepcopy(list(self._objects.get(collection, {}).values()))
+
     def compact(self) -> None:
         """Forget the history, so that earlier watches must list again."""
         with self._changed:

@@ -62,24 +62,23 @@ class CustomResourceRules:
 
 
 def _object(rule: PlainRule) -> JSONObject:
-    if rule.sso:
-        raise CommandError(f"custom resources have no permission sets: give the role's ARN instead of {rule.subject}")
     if rule.user_id:
         raise CommandError(f"custom resources have no userId: {rule.subject} can't be one")
-    spec = {"arn": rule.arn, "username": rule.username, "groups": list(rule.groups), **dict(rule.times)}
-    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": _name_for(rule.arn)}, "spec": spec}
+    subject: dict[str, Any] = {"sso": dict(rule.sso)} if rule.sso else {"arn": rule.arn}
+    spec = {**subject, "username": rule.username, "groups": list(rule.groups), **dict(rule.times)}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": _name_for(rule)}, "spec": spec}
 
 
 def _creation(content: JSONObject) -> Call | Creation:
-    timed = any(name in content["spec"] for name in TIMES)
-    return Creation(COLLECTION, content) if timed else Call("POST", COLLECTION, content)
+    recent = any(name in content["spec"] for name in ("sso", *TIMES))  # members that older definitions lack
+    return Creation(COLLECTION, content) if recent else Call("POST", COLLECTION, content)
 
 
-def _name_for(arn: str) -> str:
-    """Return a name that says whom the object is for, and that no other ARN has."""
-    resource = arn.rpartition(":")[2]
+def _name_for(rule: PlainRule) -> str:
+    """Return a name that says whom the object is for, and that no other ARN or permission set has."""
+    resource = f"sso-{dict(rule.sso).get('permissionSetName')}" if rule.sso else rule.arn.rpartition(":")[2]
     words = _UNFIT.sub("-", resource.lower()).strip("-")[:_MAX_NAME].strip("-")
-    return f"{words}-{sha256(arn.lower().encode()).hexdigest()[:8]}"
+    return f"{words}-{sha256((rule.arn or rule.key).lower().encode()).hexdigest()[:8]}"
 
 
 def _deletion(content: JSONObject) -> Call:

@@ -87,9 +87,8 @@ def _is_usable(rule: PlainRule, target: str, missing: list[str]) -> bool:
     except CommandError as error:
         missing.append(f"{rule.place or rule.subject}: left out: {error}")
         return False
-    if target == CRD and (rule.sso or rule.user_id):
-        what = "permission sets" if rule.sso else "userId"
-        missing.append(f"{rule.place or rule.subject}: {what} can't be expressed in custom resources")
+    if target == CRD and rule.user_id:
+        missing.append(f"{rule.place or rule.subject}: userId can't be expressed in custom resources")
         return False
     return True
 

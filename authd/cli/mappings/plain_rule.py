@@ -45,7 +45,7 @@ class PlainRule:
     def key(self) -> str:
         """The form in which subjects are compared."""
         try:
-            return parse_arn(self.arn).key if self.arn else self.subject.lower()
+            return parse_arn(self.arn).key if self.arn else f"sso {sorted(self.sso)}".lower()
         except InvalidArn:
             return self.arn.lower()
 
@@ -112,10 +112,11 @@ def rule_of_node(node: Node, kind: str, place: str) -> PlainRule | None:
 
 def rule_of_spec(spec: Mapping[str, Any], place: str) -> PlainRule:
     """Return the rule of an IAMIdentityMapping's spec."""
-    arn, username, groups = spec.get("arn"), spec.get("username"), spec.get("groups")
+    arn, sso, username, groups = (spec.get(name) for name in ("arn", "sso", "username", "groups"))
     return PlainRule(
-        kind=kind_of(str(arn)),
+        kind=ROLE if sso and not arn else kind_of(str(arn)),
         arn=str(arn or ""),
+        sso=tuple((str(name), str(value)) for name, value in sso.items()) if isinstance(sso, dict) else (),
         username=str(username or ""),
         groups=tuple(map(str, groups)) if isinstance(groups, list) else (),
         times=_times({name: str(spec.get(name) or "") for name in TIMES}),

@@ -35,12 +35,24 @@ class Explanation:
                 f"Log in again: {self.now['rule']} maps the identity now. If that fails, the file is not in force: "
                 "see /readyz."
             )
+        if self._has_rule_of_another_time:
+            return (
+                f"None, if the time of {self.record['rule']} is right. Otherwise change its validFrom or validUntil, "
+                "or add another mapping."
+            )
         return next_step(self.record["reason"])
 
     @property
+    def _has_rule_of_another_time(self) -> bool:
+        """Whether the identity has a rule that had ended or not begun: it is the deciding one of the record."""
+        return self.record["reason"] == DenialReason.IDENTITY_NOT_MAPPED and bool(self.record.get("rule"))
+
+    @property
     def missing(self) -> MissingMapping | None:
-        """The missing mapping, None if none is missing."""
+        """The missing mapping, None if none is missing, or one of another time is there."""
         if self.record["reason"] != DenialReason.IDENTITY_NOT_MAPPED or self.now.get("matches"):
+            return None
+        if self._has_rule_of_another_time:
             return None
         return missing_mapping(str(self.record.get("arn", "")))
 

@@ -46,7 +46,7 @@ class MissingMapping:
         """Return the command that adds the mapping to a source in the cluster."""
         is_role, place = self.arn.kind is PrincipalKind.ROLE, _IN_CLUSTER[source]
         subject = ["--rolearn" if is_role else "--userarn", self.arn.canonical]
-        if self.permission_set and place == "aws-auth":
+        if self.permission_set:
             subject = ["--sso", f"permissionSetName={self.permission_set},accountID={self.arn.account}"]
         words = ["authd", "add", "role" if is_role else "user", *subject, "--username", self.username]
         return shlex.join([*words, "--groups", ",".join(self.groups) or "GROUPS", "--in", place])

@@ -129,12 +129,14 @@ class StatusReport:
 
     def _source(self, name: str, table: MappingTable) -> dict[str, object]:
         problems = [_as_json(problem) for source in self.sources if source.name == name for problem in source.problems]
+        copy = self.in_force.copies.get(name)
         return {
             "name": name,
             "place": self._place(name),
             "rules": len(table),
             "changed": self.in_force.changed[name],
             "problems": problems,
+            "copy": None if copy is None else {"origin": copy.origin, "saved": copy.saved},
             **rule_times(table, time.time()),
         }
 

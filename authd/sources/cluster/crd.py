@@ -16,9 +16,10 @@ from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.listing import Resource
 from authd.kubernetes.object_cache import ObjectCache, name_of
 from authd.kubernetes.reflector import Reflector
-from authd.sources.cluster.eks_configmap import reachability
+from authd.sources.cluster.eks_configmap import copy_in_force, reachability
 from authd.sources.cluster.identity_mapping import COLLECTION, KIND, IdentityMapping, RuleContext, oldest_first
 from authd.sources.cluster.reports import Reports
+from authd.sources.cluster.table_copy import NO_COPY, Kept
 from authd.sources.in_force import InForce
 from authd.sources.publisher import Content, Publisher
 
@@ -48,13 +49,15 @@ class CRD:
         partitions: Iterable[str],
         now: Callable[[], float],
         reloaded: Callable[[str], None] = lambda _: None,
+        copy: Kept = NO_COPY,
         user_ids: Callable[[], dict[str, str]] = dict,
     ) -> None:
         self._reactor = reactor
         self._in_force = in_force
         self._partitions = tuple(partitions)
         self._user_ids = user_ids
-        self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded)
+        self._copy = copy
+        self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded, changed=copy.changed)
         self._cache: ObjectCache[IdentityMapping] = ObjectCache(self._read, self._changed)
         self._reflector = Reflector(reactor, client, Resource(path=COLLECTION, kind=KIND), self._cache)
         self._reports = Reports(reactor, client, now)
@@ -63,19 +66,25 @@ class CRD:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The faults that keep the latest content out of force."""
-        return (*reachability(self._reflector, "iamidentitymappings"), *self._publisher.problems)
+        place = "iamidentitymappings"
+        copied = copy_in_force(self._in_force, self.name, place)
+        return (*reachability(self._reflector, place), *copied, *self._publisher.problems)
 
     def start(self) -> None:
-        """Begin to follow the objects."""
+        """Begin to follow the objects, with the mappings of the copy on disk until the first list."""
+        self._publisher.published = self._copy.load()
         self._reflector.start()
 
     def check(self) -> None:
-        """Do nothing: the API server reports changes by itself."""
+        """Renew the time of the copy on disk. The API server reports changes by itself."""
+        if not self._reflector.problem:
+            self._copy.confirm()
 
     def stop(self) -> None:
         """Stop following the objects."""
         self._reflector.stop()
         self._cache.clear()  # the collector may never find this source, see `keep_first_table`
+        self._copy.stop()
         self._reports.stop()
         if self._collecting is not None:
             self._collecting.cancel()

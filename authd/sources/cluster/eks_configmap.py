@@ -14,6 +14,7 @@ from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.listing import Resource
 from authd.kubernetes.object_cache import ObjectCache
 from authd.kubernetes.reflector import Reflector
+from authd.sources.cluster.table_copy import NO_COPY, Kept
 from authd.sources.in_force import InForce
 from authd.sources.publisher import Content, Publisher
 
@@ -36,12 +37,14 @@ class EKSConfigMap:
         cooperator: Cooperator,
         partitions: Iterable[str],
         reloaded: Callable[[str], None] = lambda _: None,
+        copy: Kept = NO_COPY,
         watch_failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._in_force = in_force
         self._watch_failed = watch_failed
         self._partitions = tuple(partitions)
-        self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded)
+        self._copy = copy
+        self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded, changed=copy.changed)
         self._cache: ObjectCache[Mapping[str, str]] = ObjectCache(self._read, self._changed)
         resource = Resource(path=COLLECTION, kind="ConfigMap", name=NAME)
         self._reflector = Reflector(reactor, client, resource, self._cache, reported=self._reported)
@@ -49,19 +52,24 @@ class EKSConfigMap:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The faults that keep the latest content out of force."""
-        return (*reachability(self._reflector, PLACE), *self._publisher.problems)
+        copied = copy_in_force(self._in_force, self.name, PLACE)
+        return (*reachability(self._reflector, PLACE), *copied, *self._publisher.problems)
 
     def start(self) -> None:
-        """Begin to follow the ConfigMap."""
+        """Begin to follow the ConfigMap, with the mappings of the copy on disk until the first list."""
+        self._publisher.published = self._copy.load()
         self._reflector.start()
 
     def check(self) -> None:
-        """Do nothing: the API server reports changes by itself."""
+        """Renew the time of the copy on disk. The API server reports changes by itself."""
+        if not self._reflector.problem:
+            self._copy.confirm()
 
     def stop(self) -> None:
         """Stop following the ConfigMap."""
         self._reflector.stop()
         self._cache.clear()  # the collector may never find this source, see `keep_first_table`
+        self._copy.stop()
 
     def _reported(self) -> None:
         if self._reflector.problem:
@@ -73,7 +81,8 @@ class EKSConfigMap:
         return earlier if earlier is not None and data == earlier else data
 
     def _changed(self) -> None:
-        if _FULL_NAME in self._cache.objects:
+        # A copy does not outlast a ConfigMap that was deleted before the start.
+        if _FULL_NAME in self._cache.objects or self.name in self._in_force.copies:
             self._publisher.publish()
         elif self._publisher.published:
             message = "it was deleted; create it again, or remove EKSConfigMap from server.backendMode"
@@ -96,6 +105,12 @@ def reachability(reflector: Reflector, place: str) -> tuple[Problem, ...]:
     """Return why a source does not follow the API server just now, nothing if it does."""
     message = reflector.problem or ("" if reflector.synced else "the API server has not answered yet")
     return (Problem(file=place, line=0, column=0, message=message),) if message else ()
+
+
+def copy_in_force(in_force: InForce, source: str, place: str) -> tuple[Problem, ...]:
+    """Return that the mappings of a source are a copy, nothing if they are not."""
+    copy = in_force.copies.get(source)
+    return () if copy is None else (Problem(file=place, line=0, column=0, message=f"in force is {copy.described()}"),)
 
 
 def _data_of(config_map: JSONObject) -> Mapping[str, str]:

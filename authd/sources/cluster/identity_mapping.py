@@ -97,13 +97,17 @@ def _rule(spec: JSONObject, problems: Problems, context: RuleContext) -> Rule | 
     reader = EntryReader(
         problems, context.partitions, context.partition, patterns=context.patterns, templates=context.templates
     )
-    arn = spec.get("arn")
-    is_role = _is_role(arn)
+    arn, sso = spec.get("arn"), spec.get("sso")
+    is_role = _is_role(arn) or (arn is None and sso is not None)
     # All keys for a time, also misspelled ones: clusters whose definition has no schema store every key.
     times = {key: spec[key] for key in spec if key in _TIMES or slip_for_validity(key)}
-    subject = {("rolearn" if is_role else "userarn"): arn}
+    subject = {**_present("rolearn" if is_role else "userarn", arn), **_present("sso", sso)}
     node = node_of_json({**subject, "username": spec.get("username"), "groups": spec.get("groups"), **times})
     return reader.role(node) if is_role else reader.user(node)
+
+
+def _present(key: str, value: object) -> dict[str, object]:
+    return {} if value is None else {key: value}
 
 
 def _is_role(arn: object) -> bool:

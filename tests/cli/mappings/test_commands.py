@@ -219,3 +219,19 @@ def test_an_old_definition_of_the_custom_resource(server, authd):
     server.faults += [lambda _: True, lambda connection: connection.answer(403, status(403, "Forbidden", "no"))]
     run = add_alice(authd, "--in", "crd", "--prompt=false", "--valid-until", UNTIL, code=2)
     assert "the API server answered 403" in run.stderr
+
+
+def test_permission_sets(server, authd):
+    """A permission set is mapped by a custom resource as in aws-auth, and found again whatever the order of its keys."""
+    sso = "permissionSetName=Dev,accountID=111122223333"
+    arguments = ["add", "role", "--sso", sso, "--username", "dev", "--prompt=false"]
+    authd(*arguments, "--in", "crd")
+    (content,) = server.get_all(IDENTITIES)
+    assert content["metadata"]["name"].startswith("sso-dev-")
+    assert content["spec"]["sso"] == {"permissionSetName": "Dev", "accountID": "111122223333"}
+    assert "is mapped already" in authd(*arguments, "--in", "crd", code=2).stderr
+    authd("migrate", "--from", "crd", "--to", "aws-auth", "--prompt=false")
+    assert "permissionSetName: Dev" in data(server)["mapRoles"]
+    sorted_keys = {"accountID": "111122223333", "permissionSetName": "Dev"}
+    server.put(IDENTITIES, content["metadata"]["name"], spec={"sso": sorted_keys, "username": "dev"})
+    assert "nothing to change" in authd("migrate", "--from", "aws-auth", "--to", "crd", "--prompt=false").stdout

@@ -187,3 +187,15 @@ def test_control_characters_are_escaped(tmp_path, capsys):
     file.write_text(json.dumps({**ALLOWED, "username": "a\x1b[2Jb"}))
     assert main(["why", "--user", "alice", "-f", str(file)]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_mapping_that_has_ended(tmp_path, capsys):
+    """If a rule is there but had ended, its time is what to look at, and no other mapping is proposed."""
+    message = "no mapping matches: the rule at c.yaml:4:5 ended at 2030-12-31T18:00:00Z"
+    log = tmp_path / "log"
+    log.write_text(json.dumps({**DENIED, "message": message, "rule": "c.yaml:4:5"}) + "\n")
+    assert main(["why", "3f9a01c2", "--file", str(log)]) == 0
+    out = capsys.readouterr().out
+    assert f"message       {message}\n" in out
+    assert "next step     None, if the time of c.yaml:4:5 is right. Otherwise change its validFrom or validUntil" in out
+    assert "mapRoles:" not in out

@@ -28,6 +28,7 @@ _MOUNTED_FILE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             f"{PARTNER}:role/Auditor/audit-2026.11",
         ),
     },
+    "system names that callers choose": {"System names that callers choose": _ADMINS},
     "roles by their ARNs with paths": {"Roles with a path": (*_DEVELOPERS, _OPERATOR)},
     "lists with blanks around commas": {"Blanks around the commas of a list": _ADMINS},
     "numbers and booleans as names": {"Words that YAML reads as booleans": (f"{ACCOUNT}:user/bob",)},

@@ -293,6 +293,15 @@ mapRoles:
   username: auditor
   groups: [viewers]
 """,
+    "system names that callers choose": """\
+mapRoles:
+- roleARN: arn:aws:iam::111122223333:role/Admin
+  username: admin
+  groups: ["system:{{SessionName}}"]
+- roleARN: arn:aws:iam::444455556666:role/Auditor
+  username: system:node:{{SessionName}}
+  groups: [system:nodes]
+""",
     "old name of the source": "backendMode: [File]\n" + _ROLES_AND_USERS,
     "names with special characters": """\
 mapRoles:

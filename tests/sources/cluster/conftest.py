@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Cooperator
 
 from authd.config.settings import Settings
@@ -14,6 +15,7 @@ from authd.daemon.net.api_tls import APIConnector
 from authd.kubernetes.client import APIClient
 from authd.kubernetes.kubeconfig import load_kubeconfig
 from authd.sources.changed_file import short_slice
+from authd.sources.cluster.table_copy import TableCopy
 from authd.sources.in_force import InForce
 from authd.sources.lockout_guard import SeenIdentities
 from tests.daemon.fakes import identity
@@ -33,20 +35,28 @@ class Rig:
         self._partitions = partitions
         self._running: list = []
 
-    def start(self, kind, **more):
-        self.in_force = InForce(Settings(cluster_id="c"), (kind.name,), self.seen)
+    def start(self, kind, *, state: Path | None = None, settings: dict | None = None, **more):
+        """Start a source. With a state directory, its table is kept there."""
+        chosen = Settings(cluster_id="c", **({} if state is None else {"state_dir": str(state)}), **(settings or {}))
+        self.in_force = InForce(chosen, (kind.name,), self.seen)
         client = APIClient(
             self.thread.reactor, load_kubeconfig(str(self._kubeconfig)), APIConnector(self.thread.reactor), timeout=5.0
         )
-        source = kind(
-            self.thread.reactor,
-            client,
-            in_force=self.in_force,
-            cooperator=Cooperator(
+        shared = {
+            "in_force": self.in_force,
+            "cooperator": Cooperator(
                 terminationPredicateFactory=short_slice,
                 scheduler=lambda work: self.thread.reactor.callLater(0.0001, work),
             ),
-            partitions=self._partitions,
+            "partitions": self._partitions,
+        }
+        if state is not None:
+            in_thread = {"in_thread": maybeDeferred}
+            more["copy"] = TableCopy(self.thread.reactor, kind.name, client.access.url, **shared, **in_thread)
+        source = kind(
+            self.thread.reactor,
+            client,
+            **shared,
             reloaded=self.results.append,
             **more,
         )
@@ -66,6 +76,7 @@ class Rig:
     def stop(self) -> None:
         for source in self._running:
             self.thread.call(source.stop)
+        self._running.clear()
 
 
 @pytest.fixture

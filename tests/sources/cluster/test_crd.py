@@ -260,3 +260,16 @@ def test_stopped(rig, start):
     rig.thread.call(source.stop)
     assert not source._cache.objects
     assert rig.name_of(ALICE) == "alice"
+
+
+def test_permission_sets(rig, start):
+    """An object may be for a permission set, as rules elsewhere. One with an ARN too is reported."""
+    sso = {"permissionSetName": "Dev", "accountID": ACCOUNT}
+    rig.server.put(IDENTITIES, "dev", spec={"sso": sso, "username": "dev"})
+    rig.server.put(IDENTITIES, "both", spec={"sso": sso, "arn": f"arn:aws:iam::{ACCOUNT}:role/X", "username": "x"})
+    rig.server.put(IDENTITIES, "half", spec={"sso": {"permissionSetName": "Ops"}, "username": "x"})
+    source = start()
+    rig.until(f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Dev_0123456789abcdef/me", "dev")
+    problems = "".join(map(str, source.problems))
+    assert "iamidentitymapping both: the rule has both roleARN and sso" in problems
+    assert "iamidentitymapping half: mapRoles.sso.accountID is missing" in problems

@@ -55,6 +55,7 @@ def collecting_young(steps: Generator[None, None, Result]) -> Generator[None, No
             except StopIteration as done:
                 result: Result = done.value
                 gc.collect(1)
+                yield  # the last step has freed an old table, and the collection that follows takes as long
                 return result
             if count % _STEPS == 0:
                 gc.collect(1)

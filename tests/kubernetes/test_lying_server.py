@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from authd.exchange.errors import BadAnswer, ExchangeError, Unreachable
 from authd.kubernetes import listing, object_cache
@@ -375,3 +378,33 @@ def test_white_space_in_a_list():
     read = ListPage(f"\n{text}\r\n".encode(), "ConfigMap")
     assert [item["metadata"]["name"] for item in read.items()] == ["a", "b"]
     assert (read.version, read.token) == ("2000", "")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('ab\\"{}[]:,', max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["metadata", "spec", "items"]), VALUES), max_size=4), VALUES)
+def test_any_objects(items, other):
+    """Whatever JSON the objects of a list have, they come as they are, before or behind the other keys."""
+    before = {"items": items, "x": other, "metadata": {"resourceVersion": "7", "continue": "t"}}
+    for content in (before, dict(reversed(before.items()))):
+        read = ListPage(json.dumps(content).encode(), "ConfigMap")
+        assert list(read.items()) == items
+        assert (read.version, read.token) == ("7", "t")
+
+
+@given(st.data())
+def test_any_bytes(data):
+    """Bytes that are no list raise nothing but the error for it."""
+    text = json.dumps(page(config_map("a"), config_map("b"))).encode()
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    changed = (
+        text[:start] + data.draw(st.binary(max_size=6) | st.sampled_from([b"{", b"]", b'"', b",", b":"])) + text[end:]
+    )
+    with suppress(BadAnswer, StatusError):
+        list(ListPage(changed, "ConfigMap").items())

@@ -37,10 +37,15 @@ class Cycle:
 
 
 def test_result():
-    """The result and every step of the build are passed on."""
+    """The result and every step of the build are passed on, and the collector runs again in a step of its own."""
     steps = collecting_young(build(7))
     assert [next(steps) for _ in range(7)] == [None] * 7
-    assert finish(steps) == "table"
+    next(steps)
+    assert not gc.isenabled()
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    assert end.value.value == "table"
+    assert gc.isenabled()
 
 
 def test_no_full_collection():

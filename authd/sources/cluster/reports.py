@@ -56,7 +56,7 @@ class Reports:
         self._now = now
         #: Texts alone, since thousands may wait: the write itself is made when it is sent.
         self._waiting: OrderedDict[_Key, _Waiting] = OrderedDict()
-        self._warned: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._warned: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._running: Deferred[None] | None = None
         self._stopped = False
 
@@ -70,9 +70,9 @@ class Reports:
 
     def warn(self, mapping: IdentityMapping, reason: str, message: str) -> None:
         """Have an Event about an object emitted, once for each message."""
-        if self._warned.get((mapping.uid, reason)) == message:
+        if (mapping.uid, reason, message) in self._warned:
             return
-        self._warned[mapping.uid, reason] = message
+        self._warned[mapping.uid, reason, message] = None
         if len(self._warned) > _MAX_EVENTS_REMEMBERED:
             self._warned.popitem(last=False)
         self._add(reason, mapping, message, "")

@@ -111,6 +111,20 @@ def test_duplicates(rig, start):
     rig.until(ALICE, "young")
 
 
+def test_events_once(rig, start):
+    """Of three objects for one ARN each is reported once, however often other objects change."""
+    for count, name in enumerate(("a", "b", "c"), start=1):
+        put(rig, name, ALICE, name, creationTimestamp=f"2026-01-0{count}T00:00:00Z")
+    start()
+    rig.until(ALICE, "a")
+    for name in ("x", "y", "z"):
+        arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"
+        put(rig, name, arn)
+        rig.until(arn, name)
+        wait_until(lambda name=name: rig.server.get(IDENTITIES, name).get("status"))
+    assert sorted(event["involvedObject"]["name"] for event in rig.server.posted) == ["a", "b", "c"]
+
+
 def test_status_once(rig, start):
     """A status that is right already is not written."""
     rig.server.put(IDENTITIES, "alice", spec={"arn": ALICE, "username": "a"}, status={"canonicalARN": ALICE})

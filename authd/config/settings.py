@@ -75,9 +75,15 @@ class TracingSettings:
     `traceparent`, None for the SDK's own choice.
     """
 
+    #: The URL of a collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`. Without a path, spans go to
+    #: `/v1/traces`. Use `https` for another host. It is required if the section is there.
     endpoint: str
+    #: A file with headers for the collector, such as an API key: one `Name: value` a line. It is read at the start.
     headers_file: str | None = None
+    #: PEM file of the certificate authorities to trust for the collector. By default these are certifi's.
     ca_file: str | None = None
+    #: The share of reviews without a `traceparent` that have spans. By default `OTEL_TRACES_SAMPLER` decides, or all
+    #: have.
     sample_ratio: float | None = None
 
 
@@ -117,9 +123,9 @@ class Settings:
     partition: str = "aws"
     #: Accounts that appear neither in the log nor in responses.
     scrubbed_accounts: frozenset[str] = frozenset()
-    #: The sources of mappings in their order, see [below](#other-sources).
+    #: The sources of mappings in their order, see [below](#other-sources). `MountedFile` is this file.
     backend_mode: tuple[str, ...] = ("MountedFile",)
-    #: Prefixes that mappings of a source may not give to user names and groups: `{backendMode: MountedFile,
+    #: Prefixes that the mappings of a source may not give to user names and groups: `{backendMode: MountedFile,
     #: usernamePrefixReserveList: ["eks:"], groupPrefixReserveList: ["eks:"]}`. The names are checked after placeholders
     #: are filled in.
     reserved_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
@@ -171,7 +177,7 @@ class Settings:
     audit_log: str = ""
     #: The audit log rotates at this size. The last nine files stay beside it, as `FILE.1` to `FILE.9`.
     audit_log_max_megabytes: int = 100
-    #: The export of spans, see [tracing](tracing.md). Without it, there is none.
+    #: The export of spans, see below. Without it, nothing is traced.
     tracing: TracingSettings | None = None
     #: The settings of the calls to STS, see below.
     sts: STSSettings = field(default_factory=STSSettings)

@@ -40,8 +40,8 @@ class DenialReason(StrEnum):
     #: STS confirms the caller, but the principal can't be mapped, such as an EC2 instance's own identity
     #: (`assumed-role/aws:ec2-instance/…`) or a principal of another partition.
     UNSUPPORTED_IDENTITY = "unsupported_identity"
-    #: STS confirms the caller, but no rule matches. `message` names the nearest rule, or the one that has ended or has
-    #: not begun.
+    #: STS confirms the caller, but no rule matches. `message` names the nearest rule, or the rule that has ended or not
+    #: begun.
     IDENTITY_NOT_MAPPED = "identity_not_mapped"
     #: The rule has a placeholder, and the caller has no value for it: a user has no session name.
     USERNAME_NOT_RENDERED = "username_not_rendered"

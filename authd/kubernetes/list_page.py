@@ -74,7 +74,7 @@ def _items(text: str, place: int) -> Generator[JSONObject, None, int]:
     while text[place] != "]":
         item, place = decode_value(text, place)
         if not isinstance(item, dict):
-            raise BadAnswer("the API server's list has something that is no object")
+            raise BadAnswer("the API server's list has an item that is not an object")
         yield item
         place = _behind(text, place)
         if text[place] != "]":

@@ -71,7 +71,7 @@ class Listing:
             if not page.token:
                 return page.version
             if page.token == token or self._reactor.seconds() - begun > _MAX_SECONDS:
-                raise BadAnswer("the API server's list has no end")
+                raise BadAnswer("the API server's list does not end")
             token = page.token
 
     async def _page(self, token: str) -> ListPage:
@@ -87,7 +87,7 @@ class Listing:
                 await deferLater(self._reactor, 0, lambda: None)
                 end = time.monotonic() + _SLICE_SECONDS
         if page.token and self._count == before:
-            raise BadAnswer("the API server's list has no end")
+            raise BadAnswer("the API server's list does not end")
         return page
 
     async def _body(self, token: str) -> bytes:

@@ -44,7 +44,8 @@ def test_tables(file, page, current, outdated):
 def test_each_setting_and_reason_is_described():
     """Every setting and every reason has a description in the code."""
     meanings = reference.descriptions("core/errors.py")
-    assert [reason for reason in (*DenialReason, *UnavailableReason) if not meanings.get(reason.name)] == []
+    reasons = (*DenialReason, *UnavailableReason)
+    assert [each for each in reasons if not meanings.get(f"{type(each).__name__}.{each.name}")] == []
     known = reference._descriptions()
     assert [path for path in reference.setting_paths() if not known.get(path.lower())] == []
 

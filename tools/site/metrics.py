@@ -23,6 +23,7 @@ _HEAD = """\
 This page lists every metric of `/metrics`, generated from the daemon's code. [Operations](../operations.md) has them by
 purpose, with alerts and a dashboard. `authd_audit_records_lost_total` needs `server.auditLog`, and
 `authd_trace_spans_total` needs `server.tracing`. The usual `process_…` metrics come in addition.
+`aws_iam_authenticator_sts_responses_total` is on the webhook's port only.
 
 | metric | type | meaning |
 |---|---|---|

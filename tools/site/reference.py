@@ -22,7 +22,7 @@ import yaml
 from authd.cli.why.next_steps import NEXT_STEPS
 from authd.config.fields import schema
 from authd.config.load import load_settings
-from authd.config.settings import Settings
+from authd.config.settings import Settings, STSSettings, TracingSettings
 from authd.core.errors import SILENT_REASONS, ConfigError, DenialReason, UnavailableReason
 from authd.daemon.command_line.flags import SERVER_FLAGS
 from authd.daemon.webhook import STATUS
@@ -36,6 +36,11 @@ _REACTIONS = {200: "logs the error", 429: "retries", 502: "retries", 503: "does 
 _CACHES = "caches, no error"
 #: Texts that no setting accepts, each of which makes the settings' readers state the values that they accept.
 _PROBES = ("é ~,", "1000h")
+#: The sections below `server`: their names, and the class of their values.
+_SECTIONS: Mapping[str, tuple[schema.Names, type[object]]] = {
+    "sts": (schema.STS, STSSettings),
+    "tracing": (schema.TRACING, TracingSettings),
+}
 _ROW = re.compile(r"^\| `(\w[\w.]*)` \|.*\|$", re.MULTILINE)
 
 
@@ -57,27 +62,39 @@ def settings_page(text: str) -> str:
 def reasons_page(text: str) -> str:
     """Return the page with the rows of all reasons."""
     meanings = descriptions("core/errors.py")
-    rows = {reason.value: _reason_row(reason, meanings[reason.name]) for reason in (*DenialReason, *UnavailableReason)}
+    reasons = (*DenialReason, *UnavailableReason)
+    rows = {each.value: _reason_row(each, meanings[f"{type(each).__name__}.{each.name}"]) for each in reasons}
     return _ROW.sub(lambda match: rows.get(match[1], match[0]), text)
 
 
 def setting_paths() -> tuple[str, ...]:
     """Return the path of every setting, such as `server.sts.timeout`."""
-    server = (f"server.{name}" for name in schema.SERVER.values() if name != "sts")
-    return *schema.TOP.values(), *server, *(f"server.sts.{name}" for name in schema.STS.values())
+    server = (f"server.{name}" for name in schema.SERVER.values() if name not in _SECTIONS)
+    below = (f"server.{section}.{name}" for section, (names, _) in _SECTIONS.items() for name in names.values())
+    return *schema.TOP.values(), *server, *below
 
 
 def descriptions(module: str) -> Mapping[str, str]:
-    """Return the `#:` comments of a module of authd, by the name or the string that follows each."""
+    """Return the `#:` comments of a module of authd, by the name or the string that follows each.
+
+    A name in a class is given as `Class.name`.
+    """
     found: dict[str, str] = {}
+    owner, before = "", ""
     comment: list[str] = []
     source = (ROOT / "authd" / module).read_text("utf-8")
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and token.string.startswith("#:"):
             comment.append(token.string.removeprefix("#:").strip())
-        elif token.type in {tokenize.NAME, tokenize.STRING} and comment:
-            found[token.string.strip('"')] = " ".join(comment)
-            comment = []
+        elif token.type in {tokenize.NAME, tokenize.STRING}:
+            if before == "class":
+                owner = f"{token.string}."
+            elif token.start[1] == 0:
+                owner = ""
+            before = token.string
+            if comment:
+                found[owner + token.string.strip('"')] = " ".join(comment)
+                comment = []
     return found
 
 
@@ -89,9 +106,13 @@ def _setting_row(path: str) -> str:
 
 def _descriptions() -> Mapping[str, str]:
     """Return the description of each setting by its path in lower case."""
-    comments = descriptions("config/settings.py")
-    found = {Settings.spelled(name): text for name, text in comments.items()}
-    found |= {f"server.sts.{name.replace('_', '')}": text for name, text in comments.items()}
+    owners = {"Settings": "", **{owner.__name__: f"server.{name}." for name, (_, owner) in _SECTIONS.items()}}
+    found: dict[str, str] = {}
+    for entry, text in descriptions("config/settings.py").items():
+        owner, _, name = entry.partition(".")
+        if not name:
+            continue
+        found[owners[owner] + name.replace("_", "") if owners[owner] else Settings.spelled(name)] = text
     names = descriptions("config/fields/schema.py")
     found |= {f"server.{name}": names[name] for name in ("mapRoles", "mapUsers", "mapAccounts")}
     return {path.lower(): text for path, text in {**found, "server": names["server"]}.items()}
@@ -99,7 +120,7 @@ def _descriptions() -> Mapping[str, str]:
 
 def _default(path: str) -> str:
     """Return the default of a setting as it is written in a file."""
-    if path == "clusterID":
+    if path in {"clusterID", "server.tracing.endpoint"}:
         return "required"
     settings = Settings(cluster_id="c")
     paths = {Settings.spelled(field.name): getattr(settings, field.name) for field in fields(settings)}

@@ -63,7 +63,7 @@ def _findings(config: Path, check: str, loaded: Loaded) -> Iterator[Finding]:
     for problem in loaded.warnings[:_MAX_SHOWN]:
         yield warning(str(problem), check)
     if loaded.settings.backend_mode == (MOUNTED_FILE,) and not len(loaded.table):
-        yield error("there is no mapping, so no one can log in", f"add server.mapRoles to {config}")
+        yield error("there is no mapping, so nobody can log in", f"add server.mapRoles to {config}")
     if "DynamicFile" in loaded.settings.backend_mode:
         yield _dynamic_file(loaded.settings)
     if loaded.settings.tracing is not None:

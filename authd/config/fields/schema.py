@@ -80,11 +80,11 @@ ROLE = _names(
     "username",
     #: A list of groups in the cluster.
     "groups",
-    #: Has no effect except a warning. Only rules of `DynamicFile` are matched by it.
+    #: Has no effect except a warning: it is for `server.dynamicFileUserIDStrict`.
     "userId",
-    #: The rule matches from this time on: UTC such as `2030-12-31T18:00:00Z`, or a date.
+    #: The time at which the rule begins, in UTC: `2030-12-31T18:00:00Z`, or a date for its first second, `2030-12-31`.
     "validFrom",
-    #: The rule matches until this time, written in the same way.
+    #: The time at which it ends. At this second it no longer matches.
     "validUntil",
 )
 USER = _names("userARN", "username", "groups", "userId", "validFrom", "validUntil")

@@ -39,7 +39,7 @@ def readiness_checks(
 
 def _failing_hosts(breakers: CircuitBreakers) -> str:
     hosts = ", ".join(f"{host} ({reason})" for host, reason in breakers.failing().items())
-    return f"failing: {hosts}; logins by it wait for the next successful probe" if hosts else ""
+    return f"failing: {hosts}; logins through it fail until a probe succeeds" if hosts else ""
 
 
 def _last_review(metrics: Metrics) -> str:

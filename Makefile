@@ -30,7 +30,7 @@ help:
 	@echo 'make bench   benchmarks of the token plugin and the daemon'
 	@echo 'make dist    build wheel, sdist, single file, bill of materials and checksums into dist/'
 	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
-	@echo 'make boot-test  boot the package and the guide'"'"'s installation under systemd, as root with debootstrap and nspawn'
+	@echo 'make boot-test  boot a node from a clone and one from the package under systemd, as root with debootstrap and nspawn'
 	@echo 'make site    build the documentation site into site/, with checked links'
 	@echo 'make reference  renew the tables of settings and reasons in docs/ from the code'
 	@echo 'make recording  record the terminal session of the demo again, for docs/'

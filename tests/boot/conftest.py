@@ -12,22 +12,13 @@ import pytest
 
 from tests.boot.rig.aws import ALICE
 from tests.boot.rig.control_plane import ControlPlane
+from tests.boot.rig.documents import blocks
 from tests.boot.rig.machine import Machine, missing_program
 from tests.boot.rig.node import Node
 from tests.boot.rig.roots import RELEASES, Release, base_root, kept, writable
 from tests.boot.rig.ways import FromClone, FromPackage, Way
 from tests.e2e.rig.assets import find_assets
 from tests.integration.rig.polling import wait_until
-
-#: The kubeconfig user of a role.
-_PLUGIN = {
-    "apiVersion": "client.authentication.k8s.io/v1",
-    "command": "authd-token",
-    "args": [
-        "--cluster-id", "my-cluster.example.com", "--role", "arn:aws:iam::111122223333:role/KubernetesAdmin", "--cache",
-    ],
-    "interactiveMode": "IfAvailable",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +29,22 @@ class Installation:
     way: Way
     plane: ControlPlane | None
 
+    def log_in(self) -> None:
+        """Follow the guide on the machine that runs kubectl, as Alice."""
+        assert self.plane is not None
+        self.plane.write_kubeconfig()
+        self._as_alice(blocks("docs/guides/systemd.md", "## The first login")[1])
+
     def kubectl(self, arguments: str) -> str:
         """Run kubectl as Alice in the role that the settings map."""
         if self.plane is None:
             pytest.skip("needs kube-apiserver, etcd and kubectl: `make e2e-assets`")
-        path = self.plane.kubeconfig({"exec": _PLUGIN}, "/root/me.kubeconfig")
-        env = {**ALICE.environment, "PATH": f"{self.way.bin}:/usr/local/bin:/usr/bin:/bin"}
-        env["AUTHD_CACHE_DIR"] = "/run/cache"  # the STS forgets its sessions at a reboot
-        return self.node.machine.run(f"kubectl --kubeconfig {path} {arguments}", **env)
+        return self._as_alice(f"kubectl {arguments}")
+
+    def _as_alice(self, script: str) -> str:
+        # The STS forgets its sessions at a reboot, so the plugin's cache must not last longer.
+        places = {"PATH": f"{self.way.bin}:/usr/local/bin:/usr/bin:/bin", "AUTHD_CACHE_DIR": "/run/cache"}
+        return self.node.machine.run(script, **ALICE.environment, **places)
 
 
 def _ways() -> list[Way]:
@@ -90,7 +89,7 @@ def installation(release: Release, way: Way, tmp_path_factory: pytest.TempPathFa
         if plane is not None:
             way.add_webhook(node, plane)
             node.step("kube-apiserver has its flags")
-            made.kubectl("get namespaces")
+            made.log_in()
             node.step("first login")
         node.map_user(ALICE)
         token = node.token()

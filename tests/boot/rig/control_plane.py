@@ -20,6 +20,8 @@ MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 ADMIN = "/etc/kubernetes/admin.conf"
 _PKI = "etc/kubernetes/pki"
 _URL = "https://127.0.0.1:6443"
+#: The cluster in kubeconfigs.
+_NAME = "my-cluster"
 #: The image has no more than the program.
 _IMAGE = "/var/lib/image/kube-apiserver"
 #: As kubeadm writes it, but for etcd without TLS, and loopback's address, which allows no reconciler of endpoints.
@@ -146,11 +148,10 @@ class ControlPlane:
             """
         )
 
-    def kubeconfig(self, user: dict[str, Any], path: str) -> str:
-        """Write a user's kubeconfig for this cluster, and return its path."""
+    def write_kubeconfig(self) -> None:
+        """Write root's kubeconfig with the cluster alone, as the administrator of a cluster hands it out."""
         authority = (self.machine.root / _PKI / "ca.crt").read_bytes()
-        _write_kubeconfig(self.machine.root / path.lstrip("/"), authority, user)
-        return path
+        _write_kubeconfig(self.machine.root / "root/.kube/config", authority, None)
 
 
 def _write_pki(folder: Path, admin: Path) -> None:
@@ -176,16 +177,19 @@ def _write_pki(folder: Path, admin: Path) -> None:
     _write_kubeconfig(admin, (folder / "ca.crt").read_bytes(), user)
 
 
-def _write_kubeconfig(path: Path, authority: bytes, user: dict[str, Any]) -> None:
+def _write_kubeconfig(path: Path, authority: bytes, user: dict[str, Any] | None) -> None:
     cluster = {"server": _URL, "certificate-authority-data": base64.b64encode(authority).decode()}
-    config = {
+    config: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "kubernetes", "cluster": cluster}],
-        "users": [{"name": "me", "user": user}],
-        "contexts": [{"name": "me", "context": {"cluster": "kubernetes", "user": "me"}}],
-        "current-context": "me",
+        "clusters": [{"name": _NAME, "cluster": cluster}],
     }
+    if user is not None:
+        config |= {
+            "users": [{"name": "admin", "user": user}],
+            "contexts": [{"name": "admin", "context": {"cluster": _NAME, "user": "admin"}}],
+            "current-context": "admin",
+        }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(config))
     path.chmod(0o600)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -48,6 +50,7 @@ class Machine:
         self._binds = [f"--bind-ro={source}:{place}" for place, source in binds.items()]
         self._binds += [f"--bind={source}:{place}" for place, source in caches.items()]
         self._console = root.parent / "console"
+        self._init = 0
         shutil.copy(_HOST_CAS, root / _CAS)
 
     def __enter__(self) -> Self:
@@ -79,7 +82,7 @@ class Machine:
         try:
             self._process.wait(90)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.kill(self._init or self._process.pid, signal.SIGKILL)
             self._process.wait()
         for folder in sorted([*_cgroup(self.name).rglob("*/"), _cgroup(self.name)], reverse=True):
             with suppress(OSError):  # systemd made and removes its own
@@ -127,6 +130,14 @@ class Machine:
         )
         return done.stdout
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the machine's services, and of every command that was run so far, in any machine."""
+        commands = resource.getrusage(resource.RUSAGE_CHILDREN)
+        place = Path(f"/proc/{self._init}/cgroup").read_text().rpartition("0::/")[2].strip()
+        statistics = (_unified() / place).parent / "cpu.stat"
+        services = int(statistics.read_text().split()[1]) / 1e6  # the first line is usage_usec
+        return commands.ru_utime + commands.ru_stime + services
+
     def in_network(self, *words: str) -> list[str]:
         """Return the command that runs a program of the host in the machine's network."""
         return ["nsenter", f"--target={self._init}", "--net", "--", *words]
@@ -141,9 +152,13 @@ class Machine:
         return state in {"running", "degraded"}
 
 
+def _unified() -> Path:
+    beside_others = _CGROUPS / "unified"
+    return beside_others if beside_others.is_dir() else _CGROUPS
+
+
 def _cgroup(name: str) -> Path:
-    unified = _CGROUPS / "unified"
-    return (unified if unified.is_dir() else _CGROUPS) / f"authd-boot-{name}-{os.getpid()}"
+    return _unified() / f"authd-boot-{name}-{os.getpid()}"
 
 
 def _in_own_cgroup(name: str, command: list[str]) -> list[str]:

@@ -34,11 +34,16 @@ class Node:
     suite: str
     bin: str
     python: str
-    begun: float = field(default_factory=time.monotonic)
+    _begun: float = field(init=False)
+    _cpu: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._begun, self._cpu = time.monotonic(), self.machine.cpu_seconds()
 
     def step(self, what: str) -> None:
-        """Print the seconds since the installation began."""
-        print(f"{self.suite}: {time.monotonic() - self.begun:.0f} s: {what}", flush=True)
+        """Print the seconds since the installation began, and the CPU time of everything on the node."""
+        elapsed, cpu = time.monotonic() - self._begun, self.machine.cpu_seconds() - self._cpu
+        print(f"{self.suite}: {elapsed:.0f} s, CPU {cpu:.0f} s: {what}", flush=True)
 
     def authd(self, arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of authd's as root."""
@@ -120,9 +125,15 @@ class Node:
         path.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def map_user(self, person: Person) -> None:
-        """Add a mapping for a person."""
+        """Add a mapping for a person, unless there is one."""
         user = {"userARN": f"arn:aws:iam::{ACCOUNT}:user/{person.name}", "username": person.name}
-        self.change_settings(lambda content: content["server"].setdefault("mapUsers", []).append(user))
+
+        def add(content: dict[str, Any]) -> None:
+            users = content["server"].setdefault("mapUsers", [])
+            if user["userARN"] not in [each["userARN"] for each in users]:
+                users.append(user)
+
+        self.change_settings(add)
 
     def journal(self, options: str) -> list[dict[str, Any]]:
         """Return entries of the journal."""

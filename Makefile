@@ -35,7 +35,7 @@ help:
 	@echo 'make reference  renew the tables of settings and reasons in docs/ from the code'
 	@echo 'make recording  record the terminal session of the demo again, for docs/'
 	@echo 'make oldest  test with the oldest dependencies that pyproject.toml names'
-	@echo 'make audit   search requirements.txt for known vulnerabilities'
+	@echo 'make audit   search the pinned packages for known vulnerabilities'
 	@echo 'make release-check  everything that a release needs except publishing'
 	@echo 'make lock    renew requirements.txt and requirements-otel.txt from constraints.txt'
 	@echo 'make clean   remove everything that the others made'

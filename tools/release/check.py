@@ -34,6 +34,7 @@ _FILES = (
     "authd-{version}.tar.gz",
     "authd-token.pyz",
     "authd.cdx.json",
+    "authd-otel.cdx.json",
     "authd_{version}_amd64.deb",
     "kubectl-authd.tar.gz",
     "SHA256SUMS",

@@ -148,10 +148,11 @@ def read_only_faults(stage: Stage, seconds: float = 60) -> Iterator[str]:
     touched = subprocess.run([*wrapped, "touch", "/tmp/x"], check=False, capture_output=True, text=True)
     if "Read-only file system" not in touched.stderr:
         yield f"the root is not read-only: {touched.stderr.strip()[-300:]}"
-    with subprocess.Popen([*wrapped, *environ, *daemon], stderr=subprocess.PIPE, text=True) as process:
+    command = [*wrapped, *environ, *daemon]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         ready = _becomes_ready(process, port, seconds)
         process.terminate()
-        _, log = process.communicate()
+        log, _ = process.communicate()
     if not ready:
         yield f"it is not ready on a read-only root: {log.strip()[-300:]}"
 

@@ -69,15 +69,20 @@ class STSSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracingSettings:
-    """The export of spans by OTLP over HTTP. `endpoint` is the whole URL. `headers_file` holds secret headers.
+    """The export of spans by OTLP over HTTP. `endpoint` is the whole URL, with the path of traces.
 
-    `ca_file` None means requests' trust store. `sample_ratio` is a share (0 to 1) of the reviews without a
-    `traceparent`, None for the SDK's own choice.
+    `ca_file` None means certifi's trust store, and `sample_ratio` None the SDK's own choice.
     """
 
+    #: The URL of a collector that takes OTLP over HTTP. Without a path, spans go to `/v1/traces`. Use `https` for
+    #: another host.
     endpoint: str
+    #: A file with headers for the collector, one `Name: value` a line, such as an API key. It is read at the start.
     headers_file: str | None = None
+    #: PEM file of the certificate authorities to trust for the collector. By default these are certifi's.
     ca_file: str | None = None
+    #: The share of the reviews without a `traceparent` that have spans. By default `OTEL_TRACES_SAMPLER` decides, or
+    #: all have spans.
     sample_ratio: float | None = None
 
 

@@ -16,13 +16,15 @@ from authd.daemon.command_line.options import Options
 from authd.daemon.tap import AuthdService
 from authd.daemon.telemetry.metrics import Counter, Family, Gauge, Info, LabelledGauge, Total
 from authd.daemon.telemetry.peer_metrics import CounterTable, HistogramTable
+from authd.daemon.tracing.outcomes import publish_spans
 
 _HEAD = """\
 # Metrics
 
 This page lists every metric of `/metrics`, generated from the daemon's code. [Operations](../operations.md) has them by
 purpose, with alerts and a dashboard. `authd_audit_records_lost_total` needs `server.auditLog`, and
-`authd_trace_spans_total` needs `server.tracing`. The usual `process_…` metrics come in addition.
+`authd_trace_spans_total` needs `server.tracing`. `aws_iam_authenticator_sts_responses_total` is on the webhook's port
+alone. The usual `process_…` metrics come in addition.
 
 | metric | type | meaning |
 |---|---|---|
@@ -36,19 +38,23 @@ def page() -> str:
 
 
 def families() -> list[Family]:
-    """Return the metrics of a daemon with an audit log and tracing. It starts on free ports; its reactor never runs."""
+    """Return the metrics of a daemon with an audit log and tracing, of both ports.
+
+    It starts on free ports, and its reactor never runs.
+    """
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder, "config.yaml")
         settings.write_text(
             f"clusterID: c\nserver: {{port: 0, healthPort: 0, stateDir: {folder}/state, "
-            f"generateKubeconfig: {folder}/kubeconfig.yaml, auditLog: {folder}/audit.jsonl, "
-            "tracing: {endpoint: 'http://127.0.0.1:4318'}}\n"
+            f"generateKubeconfig: {folder}/kubeconfig.yaml, auditLog: {folder}/audit.jsonl}}\n"
         )
         options = Options()
         options.parseOptions(["--config", str(settings)])
         service = AuthdService(reactor, options)
         service.startService()
-        return [*service._metrics.families, *service._metrics.peer.webhook_families]
+        metrics = service._metrics
+        publish_spans(metrics)
+        return [*metrics.families, *metrics.peer.webhook_families]
 
 
 def name_of(family: Family) -> str:

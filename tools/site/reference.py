@@ -36,6 +36,8 @@ _REACTIONS = {200: "logs the error", 429: "retries", 502: "retries", 503: "does 
 _CACHES = "caches, no error"
 #: Texts that no setting accepts, each of which makes the settings' readers state the values that they accept.
 _PROBES = ("é ~,", "1000h")
+#: Sections with rows of their own.
+_SECTIONS = (("sts", schema.STS), ("tracing", schema.TRACING))
 _ROW = re.compile(r"^\| `(\w[\w.]*)` \|.*\|$", re.MULTILINE)
 
 
@@ -63,20 +65,26 @@ def reasons_page(text: str) -> str:
 
 def setting_paths() -> tuple[str, ...]:
     """Return the path of every setting, such as `server.sts.timeout`."""
-    server = (f"server.{name}" for name in schema.SERVER.values() if name != "sts")
-    return *schema.TOP.values(), *server, *(f"server.sts.{name}" for name in schema.STS.values())
+    server = (f"server.{name}" for name in schema.SERVER.values() if name not in {"sts", "tracing"})
+    inner = (f"server.{section}.{name}" for section, names in _SECTIONS for name in names.values())
+    return *schema.TOP.values(), *server, *inner
 
 
-def descriptions(module: str) -> Mapping[str, str]:
-    """Return the `#:` comments of a module of authd, by the name or the string that follows each."""
+def descriptions(module: str, owner: str = "") -> Mapping[str, str]:
+    """Return the `#:` comments of a module of authd, or of one of its classes, by the name or string after each."""
     found: dict[str, str] = {}
     comment: list[str] = []
+    inside = before = ""
     source = (ROOT / "authd" / module).read_text("utf-8")
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and token.string.startswith("#:"):
             comment.append(token.string.removeprefix("#:").strip())
-        elif token.type in {tokenize.NAME, tokenize.STRING} and comment:
-            found[token.string.strip('"')] = " ".join(comment)
+        elif token.type in {tokenize.NAME, tokenize.STRING}:
+            if before == "class":
+                inside = token.string
+            before = token.string
+            if comment and owner in {"", inside}:
+                found[token.string.strip('"')] = " ".join(comment)
             comment = []
     return found
 
@@ -89,9 +97,10 @@ def _setting_row(path: str) -> str:
 
 def _descriptions() -> Mapping[str, str]:
     """Return the description of each setting by its path in lower case."""
-    comments = descriptions("config/settings.py")
-    found = {Settings.spelled(name): text for name, text in comments.items()}
-    found |= {f"server.sts.{name.replace('_', '')}": text for name, text in comments.items()}
+    found = {Settings.spelled(name): text for name, text in descriptions("config/settings.py", "Settings").items()}
+    for section, owner in (("sts", "STSSettings"), ("tracing", "TracingSettings")):
+        comments = descriptions("config/settings.py", owner)
+        found |= {f"server.{section}.{name.replace('_', '')}": text for name, text in comments.items()}
     names = descriptions("config/fields/schema.py")
     found |= {f"server.{name}": names[name] for name in ("mapRoles", "mapUsers", "mapAccounts")}
     return {path.lower(): text for path, text in {**found, "server": names["server"]}.items()}
@@ -99,7 +108,7 @@ def _descriptions() -> Mapping[str, str]:
 
 def _default(path: str) -> str:
     """Return the default of a setting as it is written in a file."""
-    if path == "clusterID":
+    if path in {"clusterID", "server.tracing.endpoint"}:
         return "required"
     settings = Settings(cluster_id="c")
     paths = {Settings.spelled(field.name): getattr(settings, field.name) for field in fields(settings)}

@@ -69,10 +69,9 @@ class STSSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracingSettings:
-    """The export of spans by OTLP over HTTP. `endpoint` is the whole URL. `headers_file` holds secret headers.
+    """The export of spans by OTLP over HTTP. `endpoint` is the whole URL, with the path of traces.
 
-    `ca_file` None means requests' trust store. `sample_ratio` is a share (0 to 1) of the reviews without a
-    `traceparent`, None for the SDK's own choice.
+    `ca_file` None means certifi's trust store, and `sample_ratio` None the SDK's own choice.
     """
 
     #: The URL of a collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`. Without a path, spans go to

@@ -15,7 +15,7 @@ from authd.sources.lockout_guard import SeenIdentities
 from tests.daemon.fakes import presigned
 
 ROOT = Path(__file__).parents[2]
-OTEL = ROOT / "authd" / "daemon" / "tracing" / "otel.py"
+SPANS = ROOT / "authd" / "daemon" / "tracing" / "outcomes.py"
 TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
@@ -43,7 +43,7 @@ def test_metrics():
     gauges = set(re.findall(r'gauge\(\s*"(authd_\w+)"|(?:LabelledGauge|Info)\(\s*name="(authd_\w+)"', wiring))
     gauges = {one or other for one, other in gauges}
     gauges |= {f"{name}_total" for name in re.findall(r'(?:Total\(\s*name=|Counter\(\s*)"(authd_\w+)"', wiring)}
-    gauges |= {f"{name}_total" for name in re.findall(r'counter\("(authd_\w+)"', OTEL.read_text("utf-8"))}
+    gauges |= {f"{name}_total" for name in re.findall(r'counter\("(authd_\w+)"', SPANS.read_text("utf-8"))}
     rows = set(
         re.findall(r"`(authd_\w+)(?:\{[\w,]+\})?`(?=.*\|$)", TEXT[: TEXT.index("deploy/monitoring")], re.MULTILINE)
     )

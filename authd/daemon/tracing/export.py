@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from authd.daemon.tracing.outcomes import SpanOutcome
+
 #: The SDK's own default and its variable. Source: OpenTelemetry specification, "Batch Span Processor".
 _MOST_WAITING, _MOST_WAITING_VARIABLE = 2_048, "OTEL_BSP_MAX_QUEUE_SIZE"
-
-
-class SpanOutcome(StrEnum):
-    """What became of a span. The values are labels of a metric."""
-
-    EXPORTED = "exported"
-    EXPORT_FAILED = "export_failed"
-    QUEUE_FULL = "queue_full"
-    FLOOD = "flood"
 
 
 def most_waiting() -> int:

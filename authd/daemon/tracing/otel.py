@@ -28,8 +28,9 @@ from authd.core.errors import ConfigError, Problem
 from authd.core.token import PresignedRequest
 from authd.daemon.telemetry.bounded_lines import BoundedLines
 from authd.daemon.telemetry.metrics import Metrics
-from authd.daemon.tracing.export import BoundedQueue, CountedExporter, SpanOutcome
+from authd.daemon.tracing.export import BoundedQueue, CountedExporter
 from authd.daemon.tracing.headers_file import read_headers
+from authd.daemon.tracing.outcomes import SpanOutcome, publish_spans
 from authd.daemon.tracing.session import CollectorSession
 from authd.daemon.tracing.spans import TracedNames, TracedReviews, TracedSTS, add_status
 from authd.daemon.tracing.tracing import Tracing
@@ -59,7 +60,7 @@ class OpenTelemetry(Tracing):
         self._reactor = reactor
         self._scrubbed_accounts = scrubbed_accounts
         self._endpoint = settings.endpoint
-        self._counts = metrics.counter("authd_trace_spans", "Spans of tracing by outcome.", "outcome", SpanOutcome)
+        self._counts = publish_spans(metrics)
         self._lines = BoundedLines(burst=_LINES, rate=_LINES_PER_SECOND, now=time.monotonic())
         self._lost = 0
         self._session = CollectorSession()

@@ -190,6 +190,29 @@ def test_objects(cluster: Cluster) -> None:
     cluster.ready()
 
 
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [
+        ({"arn": BOB, "validFrom": "2020-01-01", "validUntil": "2999-12-31T18:00:00Z"}, 201),
+        ({"sso": {"permissionSetName": "Dev", "accountID": "111122223333"}}, 201),
+        ({"sso": {"permissionSetName": "Dev", "accountID": "111122223333", "partition": "aws"}}, 201),
+        ({"arn": BOB, "validUntil": "tomorrow"}, 422),
+        ({"arn": BOB, "validFrom": "2999-12-31 18:00:00"}, 422),
+        ({"arn": BOB, "sso": {"permissionSetName": "Dev", "accountID": "111122223333"}}, 422),
+        ({"sso": {"permissionSetName": "Dev"}}, 422),
+        ({"sso": {"permissionSetName": "a b", "accountID": "111122223333"}}, 422),
+        ({}, 422),
+    ],
+)
+def test_members_of_objects(cluster: Cluster, spec: dict[str, Any], code: int) -> None:
+    """The API server stores a permission set or an ARN with its time as they are, and rejects anything else."""
+    body = {**object_for("probe", BOB, "x"), "spec": {**spec, "username": "x"}}
+    stored = cluster.call("POST", OBJECTS, body, code=code)
+    if code == 201:
+        assert stored["spec"] == body["spec"]
+        cluster.call("DELETE", f"{OBJECTS}/probe")
+
+
 def test_restart_of_the_api_server(cluster: Cluster) -> None:
     """While the API server is away, the mappings stay and this is reported. Later edits come into force."""
     cluster.put_aws_auth("before")
@@ -198,6 +221,23 @@ def test_restart_of_the_api_server(cluster: Cluster) -> None:
     try:
         cluster.problem("EKSConfigMap")
         assert cluster.name_of() == "before"
+    finally:
+        cluster.plane.start_apiserver()
+    cluster.put_aws_auth("after")
+    cluster.until("after")
+    cluster.ready()
+
+
+def test_start_without_the_api_server(cluster: Cluster) -> None:
+    """A daemon that starts while the API server is away knows its users, and follows the API server once it is back."""
+    cluster.put_aws_auth("before")
+    cluster.until("before")
+    cluster.daemon.stop()
+    cluster.plane.stop_apiserver()
+    try:
+        cluster.daemon.start()
+        assert cluster.name_of() == "before"
+        cluster.problem("in force is a copy of")
     finally:
         cluster.plane.start_apiserver()
     cluster.put_aws_auth("after")
@@ -284,8 +324,9 @@ def test_commands(cluster: Cluster, tmp_path: Path) -> None:
 
     role = BOB.replace("user/bob", "role/Dev")
     for place in ("aws-auth", "crd"):
-        authd("add", "role", "--rolearn", role, "--username", "dev", "--groups", "g", "--in", place, "--prompt=false")
-        assert role in authd("list", "--in", place)
+        until = ("--valid-until", "2999-12-31")
+        authd("add", "role", "--rolearn", role, "--username", "dev", "--in", place, "--prompt=false", *until)
+        assert f"{role}  dev  -  validUntil 2999-12-31" in authd("list", "--in", place)
         authd("remove", "role", "--rolearn", role, "--in", place, "--prompt=false")
         assert role not in authd("list", "--in", place)
 

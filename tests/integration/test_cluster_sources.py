@@ -110,12 +110,16 @@ def test_no_cluster(make_daemon):
     assert "server.kubeconfig: it is not set" in daemon.said()
 
 
-def test_a_restart_without_the_api_server(make_daemon, mint, api_server, tmp_path):
+@pytest.mark.parametrize("listed_in", ["backendMode", "dynamicBackendModePath"])
+def test_a_restart_without_the_api_server(make_daemon, mint, api_server, tmp_path, listed_in):
     """A daemon that starts while the API server is away knows its users, says how old they are, and follows it again."""
     bob, alice = mint.by_signer(BOB_KEY, expires=700), mint.by_signer(ALICE_KEY, expires=700)
     api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "bob-1"))
+    modes = tmp_path / "modes.json"
+    modes.write_text('{"backendMode": "MountedFile EKSConfigMap"}')
+    order = {"backendMode": ["MountedFile", "EKSConfigMap"], "dynamicBackendModePath": str(modes)}
     daemon = make_daemon(
-        backendMode=["MountedFile", "EKSConfigMap"],
+        **{listed_in: order[listed_in]},
         kubeconfig=str(api_server.kubeconfig(tmp_path)),
         users=[],
         roles=[],

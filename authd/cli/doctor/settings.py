@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,6 +16,7 @@ from authd.config.backends import MOUNTED_FILE
 from authd.config.document.problems import InvalidSettings, Problems
 from authd.config.dynamic_file import reading_dynamic_file
 from authd.config.load import load_settings
+from authd.config.rules.validity import time_warnings
 from authd.config.settings import Loaded, Settings
 from authd.core.cooperative import finish
 from authd.core.errors import ConfigError, Problem
@@ -60,12 +63,13 @@ def examine_settings(
 def _findings(config: Path, check: str, loaded: Loaded) -> Iterator[Finding]:
     sources = ", ".join(loaded.settings.backend_mode)
     yield ok(f"{config} is usable: {counted(len(loaded.table), 'mapping')}, sources {sources}")
-    for problem in loaded.warnings[:_MAX_SHOWN]:
+    times = time_warnings(loaded.table.rules(), time.time())
+    for problem in (*loaded.warnings, *times)[:_MAX_SHOWN]:
         yield warning(str(problem), check)
     if loaded.settings.backend_mode == (MOUNTED_FILE,) and not len(loaded.table):
         yield error("there is no mapping, so nobody can log in", f"add server.mapRoles to {config}")
     if "DynamicFile" in loaded.settings.backend_mode:
-        yield _dynamic_file(loaded.settings)
+        yield from _dynamic_file(loaded.settings)
     if loaded.settings.tracing is not None:
         yield from _tracing()
 
@@ -77,10 +81,11 @@ def _tracing() -> Iterator[Finding]:
         yield error(str(missing), "install the packages, or remove server.tracing")
 
 
-def _dynamic_file(settings: Settings) -> Finding:
+def _dynamic_file(settings: Settings) -> Iterator[Finding]:
     path = settings.dynamic_file_path
     if not path:
-        return error("the source DynamicFile has no file", "set server.dynamicFilePath")
+        yield error("the source DynamicFile has no file", "set server.dynamicFilePath")
+        return
     reading = Problems(path)
     try:
         table = finish(
@@ -96,11 +101,14 @@ def _dynamic_file(settings: Settings) -> Finding:
             )
         )
     except OSError as problem:
-        return error(f"the dynamic file {path} can't be read: {problem.strerror}", "correct server.dynamicFilePath")
+        yield error(f"the dynamic file {path} can't be read: {problem.strerror}", "correct server.dynamicFilePath")
     except ConfigError as broken:
         first: Problem = broken.problems[0]
-        return error(str(first), f"correct the dynamic file {path}")
-    return ok(f"the dynamic file {path} is usable: {counted(len(table), 'mapping')}")
+        yield error(str(first), f"correct the dynamic file {path}")
+    else:
+        yield ok(f"the dynamic file {path} is usable: {counted(len(table), 'mapping')}")
+        for each in islice(time_warnings(table.rules(), time.time()), _MAX_SHOWN):
+            yield warning(str(each), f"correct the dynamic file {path}")
 
 
 def _load(path: Path, overrides: Mapping[str, str]) -> Loaded:

@@ -43,6 +43,19 @@ def test_warnings(examine):
     assert "mapped in line 2 already" in result.findings[1].message
 
 
+def test_ends_of_rules(examine, tmp_path):
+    """A rule that has ended is a warning, in the settings file and in the dynamic file."""
+    ended = RULE.replace("username: admin", "username: admin, validUntil: 2020-01-01")
+    dynamic = tmp_path / "dynamic.yaml"
+    dynamic.write_text(f"mapRoles: [{ended}]\n")
+    server = f"mapRoles: [{ended}], backendMode: [MountedFile, DynamicFile], dynamicFilePath: '{dynamic}'"
+    result = examine(f"clusterID: c\nserver: {{{server}}}\n")
+    assert levels(result) == ["ok", "warning", "ok", "warning"]
+    assert f"{tmp_path}/config.yaml:2:21: the rule ended at 2020-01-01T00:00:00Z" in result.findings[1].message
+    assert f"{dynamic}:1:12: the rule ended at 2020-01-01T00:00:00Z" in result.findings[3].message
+    assert result.findings[3].fix == f"correct the dynamic file {dynamic}"
+
+
 def test_a_broken_file(examine, tmp_path):
     """A broken file is told with its places, and the examination goes on with the last good copy."""
     assert examine("clusterID: c\nserver: {mapRole: []}\n").loaded is None

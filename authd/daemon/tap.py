@@ -221,6 +221,7 @@ class AuthdService(MultiService):
         self._kubeconfig.write()
         checks = self._checks = readiness_checks(
             self._sources,
+            self._in_force,
             self._certificate,
             self._kubeconfig,
             listening=lambda: bool(self.running),

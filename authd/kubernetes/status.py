@@ -46,7 +46,7 @@ def check_kind(content: Mapping[str, object], kind: str, suffix: str = "") -> No
     if given == "Status" and content.get("status") != "Success":
         raise error_of_status(content)
     if given not in ("", suffix, f"{kind}{suffix}"):  # it may be no text, and have no hash
-        raise BadAnswer(f"the API server sent a {_text(given) or 'thing'} in place of a {kind}{suffix}")
+        raise BadAnswer(f"the API server sent the kind {_text(given) or '?'} in place of {kind}{suffix}")
 
 
 def _text(value: object) -> str:

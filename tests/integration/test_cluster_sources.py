@@ -47,13 +47,16 @@ def test_bootstrap(make_daemon, mint, api_server, tmp_path):
         assert name_of(daemon, bob) == ""
         ready = daemon.health("/readyz")
         assert ready.status == 503
-        assert b"EKSConfigMap" in ready.body
+        assert b"[-] EKSConfigMap: it has no mappings yet: configmap kube-system/aws-auth: the API server" in ready.body
         assert b"401" in ready.body
         (tmp_path / "token").write_text("the-token")  # the kubelet rotates it
         wait_until(lambda: name_of(daemon, bob) == "bob-1", "the ConfigMap to come into force")
         api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "bob-2"))
         wait_until(lambda: name_of(daemon, bob) == "bob-2", "the change to come into force")
         assert daemon.health("/readyz").status == 200
+        api_server.delete(CONFIG_MAPS, "aws-auth")
+        wait_until(lambda: daemon.health("/readyz").status == 503, "the deletion to be reported")
+        assert b"[-] EKSConfigMap: the last good mappings are in force: " in daemon.health("/readyz").body
         assert "the-token" not in daemon.said()
 
 

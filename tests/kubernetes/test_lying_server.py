@@ -224,7 +224,7 @@ OUT_OF_ORDER = "events are out of order"
 EVENTS = {
     "an older version": (("MODIFIED", config_map(metadata={"resourceVersion": "5"})), OUT_OF_ORDER),
     "an older bookmark": (("BOOKMARK", config_map(metadata={"resourceVersion": "5"})), OUT_OF_ORDER),
-    "another kind": (("ADDED", config_map(kind="Secret")), "sent a Secret in place of a ConfigMap"),
+    "another kind": (("ADDED", config_map(kind="Secret")), "sent the kind Secret in place of ConfigMap"),
     "another namespace": (("ADDED", config_map(metadata={"namespace": "x"})), "which was not asked for"),
     "a name that is a path": (("ADDED", config_map("x/y")), "has no name"),
     "a deleted object of another namespace": (("DELETED", config_map(metadata={"namespace": "x"})), "not asked for"),

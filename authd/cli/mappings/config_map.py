@@ -11,6 +11,7 @@ from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule
 from authd.cli.mappings.yaml_list import YAMLList
 from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.errors import StatusError
+from authd.kubernetes.object_cache import check_object
 from authd.sources.cluster.eks_configmap import COLLECTION, NAME, NAMESPACE
 
 LISTS = {USER: "mapUsers", ROLE: "mapRoles"}
@@ -32,13 +33,15 @@ class ConfigMapRules:
 
     @classmethod
     async def read(cls, client: APIClient) -> ConfigMapRules:
-        """Read the ConfigMap, which may not exist yet."""
+        """Read the ConfigMap, which may not exist yet. Raises `BadAnswer` if the API server sends another object."""
         try:
-            return cls(await client.call("GET", f"{COLLECTION}/{NAME}"))
+            content = await client.call("GET", f"{COLLECTION}/{NAME}")
         except StatusError as error:
             if error.code != HTTPStatus.NOT_FOUND:
                 raise
             return cls(None)
+        check_object(content, "ConfigMap", NAMESPACE, NAME)
+        return cls(content)
 
     @property
     def rules(self) -> list[PlainRule]:

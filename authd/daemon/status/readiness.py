@@ -12,11 +12,13 @@ from authd.daemon.certificates.webhook_kubeconfig import WebhookKubeconfig
 from authd.daemon.health import Check
 from authd.daemon.telemetry.audit_log import AuditLog
 from authd.daemon.telemetry.metrics import Metrics
+from authd.sources.in_force import InForce
 from authd.sources.source import Source
 
 
 def readiness_checks(
     sources: tuple[Source, ...],
+    in_force: InForce,
     certificate: ServingCertificate,
     kubeconfig: WebhookKubeconfig,
     *,
@@ -27,7 +29,7 @@ def readiness_checks(
 ) -> tuple[Check, ...]:
     """Return the checks of `/readyz`, in the order of its lines."""
     return (
-        *(Check(name=_check_name(source), problem=partial(_problem, source)) for source in sources),
+        *(Check(name=_check_name(source), problem=partial(_problem, source, in_force)) for source in sources),
         Check(name="certificate", problem=certificate.problem, detail=certificate.detail),
         Check(name="kubeconfig", problem=kubeconfig.problem, detail=kubeconfig.detail),
         Check(name="port", problem=lambda: "" if listening() else "closed"),
@@ -52,6 +54,9 @@ def _check_name(source: Source) -> str:
     return "settings" if source.name == "MountedFile" else source.name
 
 
-def _problem(source: Source) -> str:
-    problems = source.problems
-    return f"the last good mappings are in force: {'; '.join(map(str, problems))}" if problems else ""
+def _problem(source: Source, in_force: InForce) -> str:
+    if not source.problems:
+        return ""
+    is_empty = source.name in in_force.changed and not in_force.has_table(source.name)
+    state = "it has no mappings yet" if is_empty else "the last good mappings are in force"
+    return f"{state}: {'; '.join(map(str, source.problems))}"

@@ -125,6 +125,16 @@ def test_migrate_entries(authd):
     assert f"- rolearn: {ADMIN}\n    username: a\n    groups:\n    - g\n" in run.stdout
 
 
+@pytest.mark.parametrize("metadata", [{"name": "other"}, {"namespace": "default"}, {}])
+def test_another_object(server, authd, metadata):
+    """An API server that sends another object than aws-auth is not written to."""
+    sent = {"name": "aws-auth", "namespace": "kube-system", "resourceVersion": "5", **metadata}
+    kind = "ConfigMap" if metadata else "Secret"
+    server.faults.append(lambda it: it.answer(200, {"kind": kind, "metadata": sent, "data": {}}))
+    assert "the API server sent " in add_alice(authd, "--prompt=false", code=2).stderr
+    assert [method for method, _ in server.requests] == ["GET"]
+
+
 def test_forbidden(server, authd):
     """A refusal of the API server is a sentence."""
     server.faults.append(lambda it: it.answer(403, status(403, "Forbidden", "no access")))

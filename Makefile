@@ -16,7 +16,7 @@ INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 SUMS = cd dist && rm -f SHA256SUMS && sha256sum -- * > SHA256SUMS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test e2e e2e-assets installer-assets lint format words bench lock dist deb deb-test boot-test site \
+.PHONY: help demo serve test e2e e2e-assets installer-assets lint format words bench lock dist deb deb-test ways-test boot-test site \
   reference recording oldest audit release-check clean
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make dist    build wheel, sdist, single file, bill of materials and checksums into dist/'
 	@echo 'make deb     build the Debian package; make deb-test tries it on Debian 12 and 13, as root with debootstrap'
 	@echo 'make boot-test  boot a node from a clone and one from the package under systemd, as root with debootstrap and nspawn'
+	@echo 'make ways-test  try the demo, the wheel and the image in new roots of Debian and Ubuntu, as root with debootstrap'
 	@echo 'make site    build the documentation site into site/, with checked links'
 	@echo 'make reference  renew the tables of settings and reasons in docs/ from the code'
 	@echo 'make recording  record the terminal session of the demo again, for docs/'
@@ -117,6 +118,10 @@ deb-test:
 # kube-apiserver, etcd and kubectl come from `make e2e-assets`. Without them there is no login through kubectl.
 boot-test: $(VENV)/installed-test
 	AUTHD_DEB=$$(realpath dist/authd_*.deb) $(BIN)/python -m pytest -s tests/boot
+
+# Debian 12 and 13 and Ubuntu 24.04. Needs root, debootstrap and a network.
+ways-test: $(VENV)/installed-test
+	$(BIN)/python -m tools.release.try_ways
 
 oldest: $(VENV)/installed-test
 	AUTHD_OLDEST=1 $(BIN)/python -m pytest tests/packaging/test_oldest.py

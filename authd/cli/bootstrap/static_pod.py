@@ -77,15 +77,9 @@ class StaticPod:
         raise self._error(spec.start_mark, f"no container {_CONTAINER} here: name the manifest of kube-apiserver")
 
     def _flags(self, container: yaml.MappingNode, flags: Mapping[str, str]) -> Iterator[_Edit]:
-        command = _value(container, "command")
-        arguments = _value(container, "args")
-        if not isinstance(command, yaml.SequenceNode) or command.flow_style or not command.value:
-            raise self._error(
-                container.start_mark, f"{_CONTAINER} has no `command` in YAML's block style: add the flags"
-            )
-        items = [*command.value, *(arguments.value if isinstance(arguments, yaml.SequenceNode) else ())]
-        first = command.value[0]
-        indent = " " * command.start_mark.column
+        lists = [each for key in ("command", "args") if isinstance(each := _value(container, key), yaml.SequenceNode)]
+        program, indent = self._program(container, lists)
+        items = [item for each in lists for item in each.value]
         missing = []
         for name, value in flags.items():
             wanted = f"--{name}={value}"
@@ -97,8 +91,20 @@ class StaticPod:
                     line = self.text.splitlines()[item.start_mark.line][: item.start_mark.column]
                     yield _Edit(start=item.start_mark.line, end=item.end_mark.line + 1, lines=(f"{line}{wanted}",))
         if missing:
-            after = first.end_mark.line + 1
+            after = program.end_mark.line + 1
             yield _Edit(start=after, end=after, lines=tuple(missing))
+
+    def _program(self, container: yaml.MappingNode, lists: list[yaml.SequenceNode]) -> tuple[yaml.Node, str]:
+        """Return the item that names kube-apiserver, and its indentation. Flags before it are another program's."""
+        for items in reversed(lists):
+            for item in items.value:
+                named = str(item.value).rpartition("/")[2] == _CONTAINER and not str(item.value).startswith("-")
+                if named and not items.flow_style:
+                    return item, " " * items.start_mark.column
+        raise self._error(
+            container.start_mark,
+            f"neither `command` nor `args` names {_CONTAINER} in a line of its own: add the flags by hand",
+        )
 
     def _mount(self, container: yaml.MappingNode, folder: str) -> Iterator[_Edit]:
         mounts = _value(container, "volumeMounts")

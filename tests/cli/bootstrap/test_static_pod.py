@@ -54,6 +54,19 @@ spec:
       - name: healthcheck
         image: registry.example.com/healthcheck
 """
+#: Another program starts kube-apiserver, as in the manifests of kops.
+RUNNER = """\
+spec:
+  containers:
+  - args:
+    - --log-file=/var/log/kube-apiserver.log
+    - --also-stdout
+    - /usr/local/bin/kube-apiserver
+    - --cert-dir=/srv/kubernetes/kube-apiserver
+    command:
+    - /go-runner
+    name: kube-apiserver
+"""
 
 
 def patched(text):
@@ -98,7 +111,7 @@ def test_again(text):
         ("spec: [\n", "m.yaml:2:1: this is not YAML"),
         ("kind: Pod\n", "`spec` is missing"),
         ("spec:\n  containers:\n  - name: etcd\n", "m.yaml:2:3: no container kube-apiserver here"),
-        ("spec:\n  containers:\n  - name: kube-apiserver\n", "has no `command` in YAML's block style"),
+        ("spec:\n  containers:\n  - name: kube-apiserver\n", "neither `command` nor `args` names kube-apiserver"),
         (
             KUBEADM.replace("volumeMounts:\n", "volumeMounts: [{name: a, mountPath: /a}]\n    x:\n"),
             "not in YAML's block",
@@ -110,3 +123,25 @@ def test_other_files(text, message):
     with pytest.raises(ConfigError) as caught:
         patched(text)
     assert message in str(caught.value)
+
+
+def test_flags_of_another_program():
+    """If another program starts kube-apiserver, the flags follow kube-apiserver's name, and that program gets none."""
+    (container,) = yaml.safe_load(patched(RUNNER))["spec"]["containers"]
+    assert container["command"] == ["/go-runner"]
+    assert container["args"][:3] == [
+        "--log-file=/var/log/kube-apiserver.log",
+        "--also-stdout",
+        "/usr/local/bin/kube-apiserver",
+    ]
+    assert container["args"][3:5] == [f"--{name}={value}" for name, value in FLAGS.items()]
+    assert patched(patched(RUNNER)) == patched(RUNNER)
+
+
+@pytest.mark.parametrize(
+    "command", ["[/bin/sh, -c, kube-apiserver --v=2]", "\n    - /bin/sh\n    - -c\n    - exec kube-apiserver --v=2"]
+)
+def test_a_shell(command):
+    """A shell's script is left alone."""
+    with pytest.raises(ConfigError, match="add the flags by hand"):
+        patched(f"spec:\n  containers:\n  - name: kube-apiserver\n    command: {command}\n")

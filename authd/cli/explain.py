@@ -29,6 +29,11 @@ A rule with validFrom or validUntil matches at that time only: --at asks about a
 
 Placeholders that need a real login stay unfilled: {{AccessKeyID}}, and {{SessionName}} for a role without --session.
 """
+_EXAMPLES = """\
+examples:
+  authd explain arn:aws:iam::111122223333:role/Admin --session alice
+  authd explain --live arn:aws:iam::111122223333:user/alice
+"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,6 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "explain",
         help="print the mapping that an ARN matches, with user name and groups",
         description=_DESCRIPTION,
+        epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

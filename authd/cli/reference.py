@@ -36,7 +36,10 @@ class Exits(NamedTuple):
 
 EXITS: Mapping[str, Exits] = MappingProxyType(
     {
-        "server": Exits("ended by SIGTERM or SIGINT", "the start failed, for example because a port is in use"),
+        "server": Exits(
+            "none: it ends by the signal that stops it, which shells show as 143 for SIGTERM",
+            "the start failed, for example because a port is in use",
+        ),
         "token": Exits("the credential is printed", "there is no token", "wrong usage"),
         "kubeconfig": Exits("done, or the login works", "test: the cluster refused the login"),
         "init": Exits("the files are there"),

@@ -26,6 +26,10 @@ options:
   -h, --help           show this help message and exit
   -s, --short          print the version alone
   -o, --output FORMAT  text, json or yaml
+
+examples:
+  {0} version
+  {0} version --output json
 """
 
 

@@ -53,6 +53,17 @@ def test_help_has_both(command, capsys):
     assert "\nJSON (" in out
 
 
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "token"])
+def test_help_has_an_example(command, capsys, monkeypatch):
+    """Each command shows how it is called."""
+    monkeypatch.setattr("sys.argv", ["authd", command, "--help"])
+    try:
+        cli.main([command, "--help"])
+    except SystemExit as end:
+        assert end.code == 0
+    assert re.search(rf"(?i)\bexamples?:\s.*authd {command}\b", capsys.readouterr().out, re.DOTALL)
+
+
 def test_the_page_has_the_exit_statuses():
     """The table on the page has every command's statuses."""
     rows = dict(re.findall(r"(?m)^\| `([a-z-]+)` (\|.*)$", PAGE.partition("## JSON")[0]))

@@ -77,6 +77,7 @@ def test_manual_pages(page, pages):
     """Every command has a page with a synopsis, and groff has no complaint about it."""
     text = pages[page]
     assert ".SH SYNOPSIS" in text
+    assert text.count(".SH EXIT STATUS") == 1
     if shutil.which("groff"):
         ended = subprocess.run(
             ["groff", "-Kutf8", "-man", "-Tutf8", "-ww", "-z"], input=text, text=True, capture_output=True, check=True

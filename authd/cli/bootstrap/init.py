@@ -31,6 +31,12 @@ can run it again. A cert.pem and key.pem of aws-iam-authenticator are used as th
 With --out the files are for upload to other machines: cert.pem and key.pem last ten years, and the CA's key is
 deleted. Add --with-ca to upload the CA as well, and the daemon renews the certificate.
 """
+_EXAMPLES = """\
+examples:
+  sudo authd init -c /etc/authd/config.yaml
+  sudo authd init --patch-manifest /etc/kubernetes/manifests/kube-apiserver.yaml
+  authd init -i my-cluster --out upload --with-ca
+"""
 
 _OPTIONS = {
     "cluster_id": "clusterID",
@@ -48,6 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "init",
         help="make certificates and the webhook kubeconfig",
         description=_DESCRIPTION,
+        epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

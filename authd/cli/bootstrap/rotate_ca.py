@@ -31,6 +31,11 @@ restart before the next run:
 
 Do each step on all control-plane nodes that share a CA before the next one.
 """
+_EXAMPLES = """\
+examples:
+  sudo authd rotate-ca
+  sudo authd rotate-ca --ca /root/new-ca
+"""
 
 _DONE = {
     Step.TRUST_BOTH: "the kubeconfig trusts the old CA and the new one",
@@ -58,6 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "rotate-ca",
         help="change the CA of the webhook without a refused login",
         description=_DESCRIPTION,
+        epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

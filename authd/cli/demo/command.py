@@ -26,6 +26,11 @@ emulator that verifies signatures, both on loopback. It mints tokens with authd-
 kube-apiserver does, and shows the Kubernetes user or the reason of the refusal for each caller. Then it changes, breaks
 and repairs the settings file while the daemon runs. It ends by itself.
 """
+_EXAMPLES = """\
+examples:
+  authd demo
+  authd demo --serve
+"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,6 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "demo",
         help="show the whole path on loopback, without AWS",
         description=_DESCRIPTION,
+        epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

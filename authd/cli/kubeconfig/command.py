@@ -12,6 +12,14 @@ from authd.cli.reference import filled, shape_text
 from authd.cli.shared.errors import CommandError
 
 _DESCRIPTION = "Write, convert and test the users of a kubeconfig that log in with authd-token."
+#: Arguments by command, for the examples of the help.
+_EXAMPLES = MappingProxyType(
+    {
+        "add": "my-cluster --role arn:aws:iam::111122223333:role/Admin --use",
+        "convert": "--dry-run",
+        "test": "--context my-cluster",
+    }
+)
 _COMMANDS = MappingProxyType({"add": add, "convert": convert, "test": login_test})
 _FAILED, _INTERRUPTED = 2, 130
 
@@ -44,9 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _add_commands(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _examples(parser.prog, *_COMMANDS)
     commands = parser.add_subparsers(dest="kubeconfig_command", metavar="COMMAND", title="commands", required=True)
     for name, module in _COMMANDS.items():
         module.add_parser(commands)
         commands.choices[name].formatter_class = argparse.RawDescriptionHelpFormatter
         commands.choices[name].description = filled(commands.choices[name].description or "")
-        commands.choices[name].epilog = shape_text(f"kubeconfig {name}")
+        commands.choices[name].epilog = f"{_examples(parser.prog, name)}\n{shape_text(f'kubeconfig {name}')}"
+
+
+def _examples(program: str, *commands: str) -> str:
+    return "\n".join(["examples:", *(f"  {program} {name} {_EXAMPLES[name]}" for name in commands), ""])

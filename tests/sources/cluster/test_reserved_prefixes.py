@@ -1,0 +1,38 @@
+"""Reserved prefixes of names that sources in the cluster give."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from authd.core.errors import DenialReason, Denied
+from authd.sources.cluster.crd import CRD
+from authd.sources.cluster.eks_configmap import EKSConfigMap
+from tests.daemon.fakes import identity
+from tests.kubernetes.api_server import CONFIG_MAPS, IDENTITIES
+from tests.kubernetes.reactor_thread import wait_until
+
+ARNS = {name: f"arn:aws:iam::111122223333:user/{name}" for name in ("alice", "bob", "carol")}
+GROUPS = {"alice": ["devs"], "bob": ["eks:admins"], "carol": ["devs", "system:masters"]}
+
+
+@pytest.mark.parametrize("kind", [EKSConfigMap, CRD])
+def test_each_source_has_its_own(rig, kind):
+    """User names and groups with a prefix of the source's own are refused, and those of another source don't count."""
+    lines = [f"- {{userarn: '{arn}', username: {name}, groups: {GROUPS[name]}}}\n" for name, arn in ARNS.items()]
+    rig.server.put(CONFIG_MAPS, "aws-auth", data={"mapUsers": "".join(lines)})
+    for name, arn in ARNS.items():
+        rig.server.put(IDENTITIES, name, spec={"arn": arn, "username": name, "groups": GROUPS[name]})
+    reserved = {
+        "reserved_prefixes": {"DynamicFile": ("alice",), kind.name: ("dave",)},
+        "reserved_group_prefixes": {"DynamicFile": ("devs",), kind.name: ("eks:", "system:")},
+    }
+    rig.start(kind, settings=reserved, **({"now": time.time} if kind is CRD else {}))
+    wait_until(lambda: rig.in_force.has_table(kind.name))
+    tables = rig.in_force.tables
+    assert tables.lookup(identity(ARNS["alice"])).groups == ("devs",)
+    for name, prefix in (("bob", "eks:"), ("carol", "system:")):
+        with pytest.raises(Denied, match=f"gives a group with the reserved prefix '{prefix}'") as caught:
+            tables.lookup(identity(ARNS[name]))
+        assert caught.value.reason is DenialReason.USERNAME_RESERVED

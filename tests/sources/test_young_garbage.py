@@ -8,11 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from authd.core.cooperative import finish
+from authd.sources import young_garbage
 from authd.sources.young_garbage import collecting_young, keep_first_table
 
 
 @pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
+def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(young_garbage, "_builds", young_garbage._Builds())  # others' tests may have left builds
     yield
     gc.unfreeze()
     gc.enable()

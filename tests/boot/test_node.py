@@ -96,7 +96,7 @@ def test_process_metrics(node):
 
 def test_reload_without_procps(node):
     """`systemctl reload` needs no kill(1) and restarts nothing. `test_audit_log` shows its effect."""
-    assert node.machine.try_to("command -v /bin/kill").returncode != 0
+    node.machine.run("rm -f /usr/bin/kill")  # Ubuntu's minimal system has it
     before = property_of(node, "MainPID")
     node.machine.run("systemctl reload authd")
     assert property_of(node, "MainPID") == before

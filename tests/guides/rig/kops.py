@@ -1,4 +1,4 @@
-"""Clusters of kops. Its own code validates the specs, and tells what nodeup and the addon would make of them."""
+"""Clusters of kops. Its own code reads the specs, and tells the flags, units and addon that it would make of them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import yaml
 
 from authd.cli.bootstrap.shared_ca import ensure_shared
 from authd.state.certificate_store import StateFiles
+from authd.state.kubeconfig import webhook_kubeconfig
 from authd.state.x509 import new_leaf
 from tests.guides.rig.clusters import CONFIG_FLAG, installer, start_with
-from tests.guides.rig.kubeadm import check_mounts
 from tests.guides.rig.machine import CLUSTER, ROOT, Machine, is_root
 from tests.guides.rig.pods import Pod
 
@@ -64,9 +64,9 @@ _CLUSTER: dict[str, Any] = {
 
 
 def check(part: Path, folder: Path) -> dict[str, Any]:
-    """Return the parts of a control-plane node that kops would make of a cluster with this part of a spec.
+    """Return the flags, units and addon that kops would make of a cluster with this part of a spec.
 
-    Fails if kops refuses the cluster.
+    Fails if kops does not know a field.
     """
     cluster = json.loads(json.dumps(_CLUSTER))
     cluster["spec"] |= yaml.safe_load(part.read_text())["spec"]
@@ -78,17 +78,14 @@ def check(part: Path, folder: Path) -> dict[str, Any]:
     return made
 
 
-def _flags(pod: dict[str, Any]) -> dict[str, str]:
-    (container,) = pod["spec"]["containers"]
-    check_mounts(pod, container["args"])
-    return dict(each.removeprefix("--").split("=", 1) for each in container["args"] if "=" in each)
-
-
 def kops(machine: Machine) -> None:
     """Kops has replaced the control-plane nodes: the hook has run, and kube-apiserver has its flags."""
     made = check(KOPS / "cluster.yaml", machine.folder)
     run_unit(made["units"]["authd-files.service"], machine.folder, machine.environment, machine.translated)
-    start_with(machine, _flags(yaml.safe_load(made["pod"])))
+    flags = dict(each.removeprefix("--").split("=", 1) for each in made["flags"])
+    # nodeup mounts this folder into kube-apiserver, and no other one of a user's.
+    assert Path(flags[CONFIG_FLAG]).parent == Path("/srv/kubernetes/kube-apiserver")
+    start_with(machine, flags)
 
 
 def run_unit(unit: str, folder: Path, environment: Mapping[str, str], translated: Callable[[str], str]) -> None:
@@ -121,6 +118,7 @@ def _in_container(command: list[str]) -> list[str]:
 
 def kops_addon(machine: Machine) -> None:
     """Kops has replaced the control-plane nodes of a cluster with its addon, whose files nodeup wrote."""
+    machine.stop_processes()
     made = check(KOPS / "cluster-managed.yaml", machine.folder)
     state = Path(machine.translated("/srv/kubernetes/aws-iam-authenticator"))
     state.mkdir(parents=True)
@@ -128,12 +126,10 @@ def kops_addon(machine: Machine) -> None:
     authority = machine.folder / "kops-ca"
     ensure_shared(authority, datetime.now(UTC))
     _sign(authority, state)
-    config = yaml.safe_load(made["config"])
-    config["clusters"][0]["cluster"]["certificate-authority"] = str(authority / "ca.pem")
+    # nodeup writes this kubeconfig to /etc/kubernetes/authn.config, with the name 127.0.0.1.
     file = machine.folder / "authn.config"
-    file.write_text(machine.translated(yaml.safe_dump(config)))
-    flags = _flags(yaml.safe_load(made["pod"]))
-    assert flags[CONFIG_FLAG] == "/etc/kubernetes/authn.config"
+    pem = (authority / "ca.pem").read_bytes()
+    file.write_bytes(webhook_kubeconfig(host="127.0.0.1", port=machine.port, authority_pem=pem))
     start_with(machine, {CONFIG_FLAG: str(file)})
     addon = machine.folder / "addon.yaml"
     addon.write_text(made["addon"])

@@ -213,12 +213,16 @@ class Machine:
             self.cluster.__exit__()
             self.cluster = None
 
-    def stop(self) -> None:
-        """End every process."""
+    def stop_processes(self) -> None:
+        """End the pods and other processes of this machine, except for the daemon and the cluster."""
         for process in self.processes:
             process.terminate()
             process.wait(60)
         self.processes.clear()
+
+    def stop(self) -> None:
+        """End every process."""
+        self.stop_processes()
         self.systemctl("stop")
         self.stop_cluster()
 

@@ -1,6 +1,5 @@
-// Reads a kops cluster as `kops replace` does, validates it, and prints as JSON the parts of a control-plane node that
-// nodeup would make of it: kube-apiserver's static pod, the units of the hooks, and the addon for AWS IAM logins.
-// Usage: kops-check CLUSTER.yaml
+// Reads a kops cluster as `kops replace` does, refuses unknown fields, and prints as JSON the flags that kops would give
+// kube-apiserver, the units of the hooks, and the addon for AWS IAM logins. Usage: kops-check CLUSTER.yaml
 package main
 
 import (
@@ -12,32 +11,23 @@ import (
 	"text/template"
 
 	"github.com/Masterminds/sprig/v3"
-	"k8s.io/kops/nodeup/pkg/model"
 	"k8s.io/kops/pkg/apis/kops"
 	"k8s.io/kops/pkg/apis/kops/v1alpha2"
-	"k8s.io/kops/pkg/apis/kops/validation"
-	"k8s.io/kops/pkg/apis/nodeup"
+	"k8s.io/kops/pkg/flagbuilder"
 	"k8s.io/kops/pkg/kopscodecs"
 	"k8s.io/kops/upup/models"
-	"k8s.io/kops/upup/pkg/fi"
-	"k8s.io/kops/upup/pkg/fi/nodeup/nodetasks"
-	"k8s.io/kops/util/pkg/distributions"
-	"k8s.io/kops/util/pkg/vfs"
 	"sigs.k8s.io/yaml"
 )
 
 const (
-	addon    = "cloudup/resources/addons/authentication.aws/k8s-1.12.yaml.template"
-	manifest = "/etc/kubernetes/manifests/kube-apiserver.manifest"
-	config   = "/etc/kubernetes/authn.config"
+	addon = "cloudup/resources/addons/authentication.aws/k8s-1.12.yaml.template"
 )
 
-// parts are what nodeup and the addon manager would make of a cluster.
+// parts are what kops would make of a cluster.
 type parts struct {
-	Pod    string            `json:"pod"`
-	Config string            `json:"config"`
-	Units  map[string]string `json:"units"`
-	Addon  string            `json:"addon"`
+	Flags []string          `json:"flags"`
+	Units map[string]string `json:"units"`
+	Addon string            `json:"addon"`
 }
 
 // read decodes a cluster, and refuses fields that kops does not know.
@@ -53,71 +43,20 @@ func read(text []byte) (*kops.Cluster, error) {
 	if !ok {
 		return nil, fmt.Errorf("not a cluster: %T", object)
 	}
-	return cluster, validation.ValidateCluster(cluster, false, vfs.NewVFSContext()).ToAggregate()
+	return cluster, nil
 }
 
-// node is the context of nodeup on a control-plane node, without keys.
-func node(cluster *kops.Cluster) (*model.NodeupModelContext, error) {
-	apiserver := cluster.Spec.KubeAPIServer
-	if apiserver == nil {
-		apiserver = &kops.KubeAPIServerConfig{}
-	}
-	signer := "/srv/kubernetes/kube-apiserver/service-account.key"
-	apiserver.ServiceAccountSigningKeyFile = &signer
-	node := &model.NodeupModelContext{
-		Architecture: "amd64",
-		Distribution: distributions.DistributionUbuntu2404,
-		BootConfig: &nodeup.BootConfig{
-			CloudProvider:     kops.CloudProviderAWS,
-			InstanceGroupRole: kops.InstanceGroupRoleControlPlane,
-		},
-		NodeupConfig: &nodeup.Config{
-			ClusterName:       cluster.Name,
-			KubernetesVersion: cluster.Spec.KubernetesVersion,
-			Networking:        cluster.Spec.Networking,
-			CAs:               map[string]string{},
-			KeypairIDs:        map[string]string{},
-			Hooks:             [][]kops.HookSpec{{}, cluster.Spec.Hooks},
-			APIServerConfig: &nodeup.APIServerConfig{
-				KubeAPIServer:  apiserver,
-				Authentication: cluster.Spec.Authentication,
-			},
-		},
-	}
-	return node, node.Init()
-}
-
-// build runs nodeup's builders and takes the parts from their tasks.
+// build takes the parts from the cluster.
 func build(cluster *kops.Cluster) (*parts, error) {
-	node, err := node(cluster)
-	if err != nil {
-		return nil, err
-	}
-	tasks := &fi.NodeupModelBuilderContext{Tasks: map[string]fi.NodeupTask{}}
-	if err := (&model.KubeAPIServerBuilder{NodeupModelContext: node}).Build(tasks); err != nil {
-		return nil, err
-	}
-	if err := (&model.HookBuilder{NodeupModelContext: node}).Build(tasks); err != nil {
-		return nil, err
-	}
 	made := &parts{Units: map[string]string{}}
-	for _, task := range tasks.Tasks {
-		switch task := task.(type) {
-		case *nodetasks.Service:
-			made.Units[task.Name] = fi.ValueOf(task.Definition)
-		case *nodetasks.File:
-			if task.Path != manifest && task.Path != config {
-				continue
-			}
-			text, err := fi.ResourceAsString(task.Contents)
-			if err != nil {
-				return nil, err
-			}
-			if task.Path == manifest {
-				made.Pod = text
-			} else {
-				made.Config = text
-			}
+	for _, hook := range cluster.Spec.Hooks {
+		made.Units[hook.Name] = hook.Manifest
+	}
+	var err error
+	if cluster.Spec.KubeAPIServer != nil {
+		made.Flags, err = flagbuilder.BuildFlagsList(cluster.Spec.KubeAPIServer)
+		if err != nil {
+			return nil, err
 		}
 	}
 	if cluster.Spec.Authentication != nil && cluster.Spec.Authentication.AWS != nil {

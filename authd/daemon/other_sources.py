@@ -124,7 +124,7 @@ def _copy(reactor: Any, source: str, client: Any, more: dict[str, Any]) -> Any:
     from authd.sources.cluster.table_copy import TableCopy
 
     shared = {name: more[name] for name in ("in_force", "cooperator", "partitions", "in_thread")}
-    return TableCopy(reactor, source, client.access.url, **shared)
+    return TableCopy(reactor, source, client.access.url, is_start=not reactor.running, **shared)
 
 
 def _but_thread(more: dict[str, Any]) -> dict[str, Any]:

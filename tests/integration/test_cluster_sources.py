@@ -104,6 +104,18 @@ def test_sources_at_run_time(make_daemon, mint, api_server, tmp_path):
         wait_until(asked, "the ConfigMap to come into force")
         assert names == {"by-file", "by-aws-auth"}
         assert daemon.health("/readyz").status == 200
+        modes.write_text('{"backendMode": "MountedFile"}')
+        wait_until(lambda: name_of(daemon, bob) == "by-file", "the ConfigMap to be switched off")
+        away = status(503, "ServiceUnavailable", "etcd is away")
+        api_server.faults.extend([lambda it: it.answer(503, away)] * 1000)
+        modes.write_text('{"backendMode": "EKSConfigMap MountedFile"}')
+        wait_until(lambda: daemon.health("/readyz").status == 503, "the API server's fault to be reported")
+        assert name_of(daemon, bob) == "by-file"
+        assert not any(
+            "until the API server answers" in event["message"] for event in daemon.events()
+        )  # no copy is used
+        api_server.faults.clear()
+        wait_until(lambda: name_of(daemon, bob) == "by-aws-auth", "the ConfigMap to come into force again")
 
 
 def test_no_cluster(make_daemon):

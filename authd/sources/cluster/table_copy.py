@@ -71,6 +71,8 @@ class TableCopy:
     """The copy of one source's table. `origin` is the URL of its API server.
 
     `in_thread` calls a function with arguments in a thread, because a slow disk must not block the reactor.
+    `is_start` is False for a source that is switched on at run time: the sources before it stay in force until its
+    first list, and loading thousands of rules at once would hold up the reviews.
     """
 
     def __init__(
@@ -83,7 +85,9 @@ class TableCopy:
         cooperator: Cooperator,
         partitions: Iterable[str],
         in_thread: Callable[..., Deferred[Any]],
+        is_start: bool = True,
     ) -> None:
+        self._is_start = is_start
         settings = in_force.settings
         self._reactor = reactor
         self._source = source
@@ -101,6 +105,8 @@ class TableCopy:
 
     def load(self) -> bool:
         """Put the copy in force if there is a good one. Returns whether it is."""
+        if not self._is_start:
+            return False
         try:
             content, saved = read_trusted(self._path)
             copy = parse_copy(content)

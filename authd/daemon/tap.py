@@ -12,9 +12,8 @@ from typing import Any
 from twisted.application.service import IService, MultiService
 from twisted.internet import task
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
@@ -32,7 +31,7 @@ from authd.daemon.fd_monitor import LOOK_SECONDS, Descriptors
 from authd.daemon.health import HealthFactory
 from authd.daemon.http.deadlines import SWEEP_SECONDS
 from authd.daemon.listener import WebhookListener
-from authd.daemon.net.local_address import local_address
+from authd.daemon.net.local_address import local_address, tcp_endpoint
 from authd.daemon.net.shared_resolver import SharedResolver
 from authd.daemon.net.tls import TLSBatches
 from authd.daemon.other_sources import other_sources
@@ -213,7 +212,7 @@ class AuthdService(MultiService):
         self._listener = WebhookListener(
             self._reactor, reviews.factory, self._certificate.tls, HandshakeLog(self._metrics), self._batches
         )
-        endpoint = inherited_endpoint(self._reactor) or _tcp(
+        endpoint = inherited_endpoint(self._reactor) or tcp_endpoint(
             self._reactor, settings.port, local_address("server.address", settings.address)
         )
         address: Any = self._listener.listen(endpoint).getHost()
@@ -296,9 +295,3 @@ class AuthdService(MultiService):
         """Stop listening, finish the reviews under way, and end."""
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
-
-
-def _tcp(reactor: Any, port: int, address: str) -> IStreamServerEndpoint:
-    kind = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
-    endpoint: IStreamServerEndpoint = kind(reactor, port, interface=address)
-    return endpoint

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import socket
 from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.interfaces import IStreamServerEndpoint
 
 from authd.core.errors import ConfigError, Problem
 
@@ -23,3 +27,10 @@ def local_address(setting: str, text: str) -> str:
         message = f"the host name {text} has no address ({error.strerror}): write an IP address, such as 127.0.0.1"
         raise ConfigError((Problem(file=setting, line=0, column=0, message=message),)) from None
     return str(min(found, key=lambda address: ":" in str(address)))
+
+
+def tcp_endpoint(reactor: Any, port: int, address: str) -> IStreamServerEndpoint:
+    """Return the endpoint that listens on an IP address."""
+    kind = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
+    endpoint: IStreamServerEndpoint = kind(reactor, port, interface=address)
+    return endpoint

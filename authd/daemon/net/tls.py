@@ -21,11 +21,11 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 
 from authd.daemon.event_loop import TurnBatch, Turns
+from authd.daemon.net.eager_writer import EagerWriter
+from authd.daemon.net.records import Records
 
 _log = Logger(namespace="authd.tls")
 
-#: Bytes of a record's header. The last two are the length of the rest (RFC 8446, section 5.1).
-_HEADER_SIZE = 5
 #: The largest plaintext of a record.
 _MAX_PLAINTEXT = 16_384
 #: Upper bound of a TLS record's overhead. A larger buffer than needed costs time and fragments memory.
@@ -42,59 +42,6 @@ class ConnectionCreator(Protocol):
     def connection(self) -> SSL.Connection:
         """Return a connection before its handshake."""
         ...
-
-
-class Records:
-    """Tracks record boundaries in a stream, as long as no record's header is split between two reads."""
-
-    __slots__ = ("_missing",)
-
-    def __init__(self) -> None:
-        self._missing = 0  # bytes of the last record; below 0 if a record's header was split
-
-    @property
-    def at_boundary(self) -> bool:
-        """Whether the last record is known to have arrived whole."""
-        return self._missing == 0
-
-    def is_one(self, data: bytes) -> bool:
-        """Return whether the next piece of the stream is one whole record and nothing else."""
-        size = len(data)
-        if self._missing == 0 and size > _HEADER_SIZE and _HEADER_SIZE + (data[3] << 8 | data[4]) == size:
-            return True
-        if self._missing >= 0:
-            place = self._missing
-            while place + _HEADER_SIZE <= size:
-                place += _HEADER_SIZE + (data[place + 3] << 8 | data[place + 4])
-            self._missing = place - size
-        return False
-
-
-class EagerWriter:
-    """Writes to a TCP connection's socket at once, which saves 9 % of a review's instructions.
-
-    After the first partial write the reactor writes everything, so that the order stays.
-    """
-
-    __slots__ = ("_reactor_sends", "_socket", "_transport")
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self._socket = transport.getHandle()
-        self._reactor_sends = False
-
-    def send(self, data: bytes) -> None:
-        """Send. The reactor handles errors, because it sees them too."""
-        if self._reactor_sends:
-            self._transport.write(data)
-            return
-        try:
-            sent = self._socket.send(data)
-        except OSError:
-            sent = 0
-        if sent < len(data):
-            self._reactor_sends = True
-            self._transport.write(data[sent:])
 
 
 class TLSBatches:

@@ -23,8 +23,10 @@ from twisted.python.failure import Failure
 
 from authd.daemon.event_loop import Turns
 from authd.daemon.net.client_tls import VerifiedHost
+from authd.daemon.net.eager_writer import EagerWriter
+from authd.daemon.net.records import Records
 from authd.daemon.net.server_tls import SwappableServerTLS
-from authd.daemon.net.tls import EagerWriter, Records, TLSBatches, TLSConnection, TLSFactory
+from authd.daemon.net.tls import TLSBatches, TLSConnection, TLSFactory
 from tests.daemon.fakes import StrictTransport
 from tests.daemon.tls import Pair, issue
 

@@ -23,14 +23,34 @@ from authd.client.request.environment import expanded_environment
 #: Entries of the archive: an archive of the packages, and the SHA-256 of its bytes in hex.
 PACKAGES = "packages.zip"
 DIGEST = "packages.sha256"
+#: The packages that authd-token itself imports.
+_IMPORTED = ("botocore", "yaml")
 
 
 def use_bundled_packages(loader: object) -> None:
-    """Make the packages of the single file importable. Raises ClientError if they can't be unpacked.
+    """Make the packages of the single file importable. `loader` is the loader of a module in that file.
 
-    `loader` is the loader of a module in that file.
+    They are unpacked if one of them is imported, because static credentials need none.
     """
     assert isinstance(loader, zipimporter)
+    sys.meta_path.insert(0, _FirstImport(loader))
+
+
+class _FirstImport:
+    """Finds no module, but unpacks the packages before the first of them is searched for."""
+
+    def __init__(self, archive: zipimporter) -> None:
+        self._archive = archive
+        self._unpacked = False
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
+        """Unpack if `name` is a package that authd-token imports. Raises ClientError if that fails."""
+        if name in _IMPORTED and not self._unpacked:
+            self._unpacked = True
+            _add_packages(self._archive)
+
+
+def _add_packages(loader: zipimporter) -> None:
     try:
         sys.path.insert(0, _unpacked(loader))
     except zipfile.BadZipFile:

@@ -110,6 +110,6 @@ def test_other_users_and_images(render):
     )["DaemonSet"]["spec"]["template"]["spec"]
     (init,), (daemon,) = pod["initContainers"], pod["containers"]
     assert init["image"] == daemon["image"] == f"registry.example.com/authd@{digest}"
-    assert "chown 10000:10000" in init["args"][0]
+    assert "chown -R 10000:10000 " in init["args"][0]
     assert daemon["securityContext"]["runAsUser"] == 10000
     assert [volume["hostPath"]["path"] for volume in pod["volumes"][1:]] == ["/srv/authd", "/srv/kubeconfig"]

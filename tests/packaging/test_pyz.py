@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -149,6 +148,13 @@ def test_no_place_to_unpack(host):
     assert "/nonexistent: there is no such home folder; set AUTHD_CACHE_DIR to a folder" in err
 
 
+def test_static_credentials_without_a_cache(host):
+    """With static credentials a cache that can't be used is a warning, as with the installed plugin."""
+    status, out, err = host("-i", "c", "--cache", "--token-only", HOME="/nonexistent")
+    assert (status, out[:11], err.count("\n")) == (0, "k8s-aws-v1.", 1)
+    assert "not using the cache" in err
+
+
 def test_a_foreign_folder(host, tmp_path):
     """Packages in a folder that others can write are not used."""
     assert host(*UNUSUAL)[0] == 0
@@ -211,12 +217,11 @@ def test_changed_packages(monkeypatch):
 
 
 def test_cached_tokens(host, tmp_path):
-    """A cached token is found without unpacking: removed packages stay removed."""
+    """A token of static credentials is cached and found without unpacking."""
     options = ("-i", "c", "--cache", "--token-only")
     first = host(*options)
     cache = tmp_path / ".kube" / "cache" / "authd"
-    for folder in cache.glob("packages-*"):
-        shutil.rmtree(folder)
+    assert first[0] == 0
     time.sleep(1.1)  # a new token would have another time
     assert host(*options) == first
     assert not list(cache.glob("packages-*"))

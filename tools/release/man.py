@@ -25,7 +25,7 @@ def pages() -> dict[str, str]:
     made = {"authd-token.1": _page("authd-token", "print a credential for kubectl", token, ["authd"])}
     names = [name for name in COMMANDS if name not in {"token", "help"}]
     for name in names:
-        text = _help("cli.main", name)
+        text = _help("cli.main", name).rstrip("\n") + "\n"  # Twisted's help ends with an empty line
         text += "" if "\nexit status:\n" in text else f"\n{exits_text(name)}"
         made[f"authd-{name}.1"] = _page(f"authd-{name}", COMMANDS[name].summary, text, ["authd"])
     related = ["authd-token", *(f"authd-{name}" for name in names)]

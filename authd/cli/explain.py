@@ -129,7 +129,7 @@ def identity_of(text: str, session: str | None, settings: Settings) -> CallerIde
 
 def _with_session(arn: PrincipalArn, session: str) -> PrincipalArn:
     if arn.kind is not PrincipalKind.ROLE:
-        raise CommandError(f"--session goes with a role's ARN, but this is the ARN of a {arn.kind}: leave it out")
+        raise CommandError(f"--session needs a role's ARN, but this is the ARN of a {arn.kind}: leave it out")
     try:
         return parse_arn(f"arn:{arn.partition}:sts::{arn.account}:assumed-role/{arn.name}/{session}")
     except InvalidArn:

@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Force refused changes of other sources, have the daemon check the file, and print the results."""
     if args.source and not args.force:
-        raise CommandError("--source goes with --force: a source follows its changes by itself")
+        raise CommandError("--source needs --force: a source follows its changes by itself")
     if args.source:
         return _force_source(args)
     path = Path(args.config)

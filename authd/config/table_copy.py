@@ -40,7 +40,7 @@ def parse_copy(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise InvalidCopy("it is not JSON") from None
     if not isinstance(copy, dict) or not isinstance(copy.get("rules"), list) or not _is_places(copy.get("accounts")):
-        raise InvalidCopy("it is no copy of mappings")
+        raise InvalidCopy("it is not a copy of mappings")
     return copy
 
 

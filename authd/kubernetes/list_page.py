@@ -46,7 +46,7 @@ class ListPage:
         while True:
             key, place = decode_value(text, place)
             if not isinstance(key, str) or key in self._members:
-                raise InvalidJson("a key is no text or stands twice")
+                raise InvalidJson("a key is not a string, or is duplicated")
             place = _expect(text, place, ":")
             if key == "items" and text[place] == "[":
                 self._members[key] = self._has_items = True

@@ -171,8 +171,8 @@ class StateFiles(StateDir):
         if there:
             # A new CA would invalidate the kubeconfig that kube-apiserver has read.
             raise self._unusable(
-                f"there is {', '.join(there)}, but not what belongs to it (cert.pem goes with key.pem, ca.pem with "
-                "ca-key.pem): bring it back, or remove these, run `authd init` and restart kube-apiserver"
+                f"there is {', '.join(there)}, but not its counterpart (cert.pem needs key.pem, ca.pem needs "
+                "ca-key.pem): restore it, or remove these, run `authd init` and restart kube-apiserver"
             )
         authority = new_ca("authd", now)
         self.put_authority(authority)

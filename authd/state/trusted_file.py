@@ -37,4 +37,4 @@ def _check(status: os.stat_result, path: Path, owners: set[int]) -> None:
         raise Untrusted(f"{path} belongs to uid {status.st_uid}, but this process runs as uid {user}")
     if stat.S_IMODE(status.st_mode) & _WRITERS:
         mode = stat.S_IMODE(status.st_mode)
-        raise Untrusted(f"others than its owner may write {path} (mode {mode:04o}): run `chmod go-w {path}`")
+        raise Untrusted(f"users other than the owner can write {path} (mode {mode:04o}): run `chmod go-w {path}`")

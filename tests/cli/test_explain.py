@@ -104,7 +104,7 @@ def test_no_match(explain, arn, reason, says):
         ([f"{ACCOUNT}:role/Admin", "--session", "a/b"], "--session must be a session's name"),
         (
             [f"{ACCOUNT}:user/alice", "--session", "a"],
-            "--session goes with a role's ARN, but this is the ARN of a user",
+            "--session needs a role's ARN, but this is the ARN of a user",
         ),
         (
             ["arn:aws-cn:iam::111122223333:user/alice"],

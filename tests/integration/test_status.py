@@ -167,6 +167,6 @@ def test_a_refused_change_of_another_source_is_forced(
         assert status == 2
         assert "DynamicFile: the lock-out guard has refused nothing" in error
         status, _, error = authd(daemon, "reload", "--source", "DynamicFile")
-        assert (status, "--source goes with --force" in error) == (2, True)
+        assert (status, "--source needs --force" in error) == (2, True)
     status, _, error = authd(daemon, "reload", "--force", "--source", "DynamicFile")
     assert (status, "no daemon answers" in error) == (2, True)

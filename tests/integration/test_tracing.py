@@ -316,7 +316,7 @@ def test_check_names_missing_packages(tmp_path) -> None:
     ("tracing", "text", "problem"),
     [
         ({"headersFile": "FILE"}, None, "the headers for the collector can't be read: No such file or directory"),
-        ({"headersFile": "FILE"}, f"x-api-key {API_KEY}\n", "FILE:1:1: this is no header: write `Name: value`"),
+        ({"headersFile": "FILE"}, f"x-api-key {API_KEY}\n", "FILE:1:1: this is not a header: write `Name: value`"),
         ({"headersFile": "FILE"}, "A: b\n\na: c\n", "FILE:3:1: the header a is there twice"),
         ({"headersFile": "FILE"}, "Content-Type: b\n", "FILE:1:1: the header content-type is set by authd"),
         ({"caFile": "FILE"}, None, "the certificate authorities for the collector can't be read: No such file"),

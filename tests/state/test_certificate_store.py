@@ -133,7 +133,7 @@ def test_half_of_a_foreign_pair_is_never_replaced(tmp_path: Path) -> None:
             if path.name != there:
                 path.unlink()
         before = (files.folder / there).read_bytes()
-        with pytest.raises(ConfigError, match=f"there is {there}, but not what belongs to it") as caught:
+        with pytest.raises(ConfigError, match=f"there is {there}, but not its counterpart") as caught:
             files.ensure_pair(HOSTS, NOW)
         assert missing in str(caught.value)
         assert (files.folder / there).read_bytes() == before

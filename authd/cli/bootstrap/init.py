@@ -74,7 +74,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--with-ca", action="store_true", help="with --out: write the CA too, for renewal")
     parser.add_argument(
         "--mutual-tls", action="store_true",
-        help="put a client certificate into the kubeconfig; goes with server.requireClientCertificate",
+        help="put a client certificate into the kubeconfig, for server.requireClientCertificate",
     )  # fmt: skip
     add_options(parser)
     add_output_option(parser)
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         _upload(args, settings, Path(out), now, mutual_tls=mutual)
         return 0
     if args.with_ca:
-        raise CommandError("--with-ca goes with --out DIR: without it, the CA is always kept")
+        raise CommandError("--with-ca needs --out DIR: without it, the CA is always kept")
     files = StateFiles(folder=Path(settings.state_dir))
     if args.ca:
         adopt(Path(args.ca), files, now)

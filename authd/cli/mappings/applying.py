@@ -36,7 +36,7 @@ async def change_rules(client: APIClient, args: argparse.Namespace, place: str, 
         except StatusError as error:
             if not error.is_conflict:
                 raise
-            raise CommandError("somebody else has changed the mappings in between: run the command again") from None
+            raise CommandError("another user has changed the mappings in between: run the command again") from None
     _print(args, change, done=done)
     return DONE if done or args.dry_run or not change.calls else NOT_DONE
 

@@ -46,13 +46,11 @@ class Aliases:
             node = copy.of(value, depth)
         except _OutOfBoundsError:
             limit = f"more than {MAX_VALUES} values, or nests more than {self._max_depth} deep"
-            raise Unreadable(
-                line, column, f"*{shown(event.anchor)} stands for {limit}: write less by aliases"
-            ) from None
+            raise Unreadable(line, column, f"*{shown(event.anchor)} expands to {limit}: use fewer aliases") from None
         self._copied += copy.count
         if self._copied > MAX_ALL_VALUES:
             raise Unreadable(
-                line, column, f"the aliases so far stand for more than {MAX_ALL_VALUES} values: write fewer"
+                line, column, f"the aliases so far expand to more than {MAX_ALL_VALUES} values: write fewer"
             )
         return node
 

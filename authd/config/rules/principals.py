@@ -70,7 +70,7 @@ def _warn_of_role(rule: Section, arn: Node, principal: PrincipalArn) -> None:
     if principal.kind is not PrincipalKind.ROLE:
         rule.problems.warn(arn, f"a {principal.kind}'s ARN under mapRoles works, but move it to mapUsers")
     elif principal.session:
-        rule.problems.warn(arn, "an assumed role's ARN stands for its role: every session of the role matches")
+        rule.problems.warn(arn, "an assumed role's ARN is read as its role: every session of the role matches")
     elif principal.path != "/":
         rule.problems.warn(
             arn,

@@ -74,4 +74,4 @@ def slip_for_validity(key: str) -> str:
 
 def slip_message(key: str, meant: str) -> str:
     """Return the error of such a key."""
-    return f"{shown(key)} is no key of a rule: did you mean {meant}? Without it the rule would have no limit in time"
+    return f"{shown(key)} is not a key of a rule: did you mean {meant}? Without it the rule would have no limit in time"

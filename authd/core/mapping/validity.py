@@ -58,7 +58,7 @@ def parse_time(text: str) -> float:
     try:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
     except ValueError:
-        raise ValueError("is no time of the calendar: write one such as 2030-12-31T18:00:00Z") from None
+        raise ValueError("is not a calendar time: write a time such as 2030-12-31T18:00:00Z") from None
 
 
 def time_text(time: float) -> str:

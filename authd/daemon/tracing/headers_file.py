@@ -42,7 +42,7 @@ def _parsed(file: str, text: bytes) -> dict[str, str]:
             continue
         match = _HEADER.fullmatch(line.strip())
         if match is None:
-            raise _wrong(file, number, "this is no header: write `Name: value` with printable ASCII characters")
+            raise _wrong(file, number, "this is not a header: write `Name: value` with printable ASCII characters")
         name = match[1].lower()
         if name in _OWN or name in headers:
             raise _wrong(

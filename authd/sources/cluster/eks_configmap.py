@@ -117,5 +117,5 @@ def _data_of(config_map: JSONObject) -> Mapping[str, str]:
     data = config_map.get("data")
     texts: Mapping[str, str] = data if isinstance(data, dict) else {}
     if (data is not None and not isinstance(data, dict)) or not all(isinstance(text, str) for text in texts.values()):
-        raise BadAnswer(f"the API server sent {PLACE} with data that is no text")
+        raise BadAnswer(f"the API server sent {PLACE} with data that is not text")
     return texts

@@ -241,7 +241,7 @@ def test_the_ca_travels_along(init, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--with-ca"], "--with-ca goes with --out DIR"),
+        (["--with-ca"], "--with-ca needs --out DIR"),
         (["--out", "OUT", "--mutual-tls"], "mutual TLS needs the CA in the state directory"),
     ],
 )

@@ -76,7 +76,7 @@ def test_conflict(server, authd):
         return True
 
     server.faults += [lambda _: True, change]
-    assert "somebody else has changed" in add_alice(authd, "--prompt=false", code=2).stderr
+    assert "another user has changed" in add_alice(authd, "--prompt=false", code=2).stderr
     assert data(server) == {"mapRoles": "[]"}
 
 

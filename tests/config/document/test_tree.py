@@ -27,7 +27,7 @@ REFUSED = {
         "nests more than 20 deep",
     ),
     "an alias for too much": (
-        C + "x-0: &a0 [" + "1," * 4000 + "]\nx-1: &a1 [*a0, *a0]\nx-2: *a1", 4, 6, "*a1 stands for more than 5000 values",
+        C + "x-0: &a0 [" + "1," * 4000 + "]\nx-1: &a1 [*a0, *a0]\nx-2: *a1", 4, 6, "*a1 expands to more than 5000 values",
     ),
     "aliases for too much": (
         C + "x-0: &a0 [" + "1," * 4000 + "]\nx-1: [" + "*a0," * 50 + "]", 3, 203, "more than 200000 values",

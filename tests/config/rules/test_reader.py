@@ -108,7 +108,7 @@ WARNED = {
     "root under mapRoles": (roles(f"- {{roleARN: '{ACCOUNT}:root', username: u}}"), 15, "a root's ARN under mapRoles"),
     "role under mapUsers": (users(f"- {{userARN: '{ACCOUNT}:role/A', username: u}}"), 15, "a role's ARN under mapUsers"),
     "session": (
-        roles("- {roleARN: 'arn:aws:sts::111122223333:assumed-role/A/me', username: u}"), 15, "stands for its role",
+        roles("- {roleARN: 'arn:aws:sts::111122223333:assumed-role/A/me', username: u}"), 15, "is read as its role",
     ),
     "another partition": (
         roles("- {roleARN: 'arn:aws-cn:iam::111122223333:role/A', username: u}"), 5,

@@ -43,7 +43,7 @@ def test_the_settings_file(load):
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        (", validUntil: 2030-02-29", "validUntil is no time of the calendar: write one such as 2030-12-31T18:00:00Z"),
+        (", validUntil: 2030-02-29", "validUntil is not a calendar time: write a time such as 2030-12-31T18:00:00Z"),
         (", validFrom: soon", "validFrom must be a time in UTC, such as 2030-12-31T18:00:00Z, or a date"),
         (", validUntil: [2030-01-01]", "validUntil must be a single value, not a list"),
         (", validUntil: ''", "validUntil is empty: write a time such as 2030-12-31T18:00:00Z, or null"),
@@ -102,7 +102,7 @@ def test_aws_auth(partitions):
     assert found.table.reserved_group_prefixes == ("g:",)
     place = "configmap kube-system/aws-auth mapRoles"
     assert [str(error).split(": ")[0] for error in found.errors] == [f"{place}:6:15", f"{place}:9:3", f"{place}:11:13"]
-    assert "valid_until is no key of a rule: did you mean validUntil? Without it" in str(found.errors[1])
+    assert "valid_until is not a key of a rule: did you mean validUntil? Without it" in str(found.errors[1])
     assert [warning.message for warning in found.warnings] == ["note has no effect: rules have no such key"]
 
 

@@ -61,7 +61,7 @@ def test_other_texts(text):
 )
 def test_times_that_do_not_exist(text):
     """A date or second that the calendar lacks is refused."""
-    with pytest.raises(ValueError, match="is no time of the calendar"):
+    with pytest.raises(ValueError, match="is not a calendar time"):
         parse_time(text)
 
 

@@ -231,8 +231,8 @@ def test_times(rig, start):
         ({"validUntil": "soon"}, "validUntil must be a time in UTC"),
         ({"validUntil": 7}, "validUntil must be a time in UTC"),
         ({"validUntil": ""}, "validUntil is empty"),
-        ({"validuntil": "2030-02-30"}, "is no time of the calendar"),
-        ({"validTill": "2030-01-01"}, "validTill is no key of a rule: did you mean validUntil?"),
+        ({"validuntil": "2030-02-30"}, "is not a calendar time"),
+        ({"validTill": "2030-01-01"}, "validTill is not a key of a rule: did you mean validUntil?"),
         ({"validUntil": "2030-01-01", "validFrom": "2030-01-01"}, "must be after validFrom"),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_dead_sts_is_a_note(make_daemon: Maker, emulator: EmulatorProcess, min
             assert daemon.review(mint.by_signer(ALICE_KEY, expires=expires)).status in (502, 503)
         assert readyz(daemon) == (
             200,
-            f"[!] sts: failing: {HOST} (sts_error); logins by it wait for the next successful probe",
+            f"[!] sts: failing: {HOST} (sts_error); logins through it fail until a probe succeeds",
         )
         opened = daemon.wait_for_message("times in a row")
         assert (opened["level"], opened["sts_host"], opened["reason"]) == ("warn", HOST, "sts_error")

@@ -63,7 +63,7 @@ class Traffic:
 
     def _new_token(self, user: User, host: str) -> str:
         """Mint a token that no login has had. Those of one user, host and second are the same."""
-        while (token := user.token(host, seconds_ago=random.randrange(300))) in self._used:
+        while (token := user.token(host)) in self._used:
             pass
         self._used.add(token)
         return token

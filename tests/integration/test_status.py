@@ -61,10 +61,13 @@ def test_watch(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> Non
     shown = tmp_path / "shown"
     daemon = make_daemon()
     daemon.start()
+    # A test run in the background of a shell ignores SIGINT, and would pass that on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with shown.open("w") as out:
         watching = subprocess.Popen(
             [script("authd"), "status", "--watch", "--state-dir", str(daemon.state)], stdout=out, stderr=out
         )
+    signal.signal(signal.SIGINT, before)
     try:
         first = f"process {daemon.process.pid},"
         wait_until(lambda: shown.read_text().count(first) >= 2, "a refresh")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from authd.core.caller_identity import CallerIdentity
+from authd.core.errors import DenialReason, UnavailableReason
 from authd.core.kubernetes_user import KubernetesUser
 from authd.core.trace_context import TraceContext
 
 #: The reason of a decision that accepts the token.
 ALLOWED = "allowed"
+
+#: The outcome of a review by the reason of its decision: `allowed`, `denied`, or `unavailable` for temporary trouble.
+OUTCOMES: Mapping[str, str] = MappingProxyType(
+    {ALLOWED: "allowed", **dict.fromkeys(DenialReason, "denied"), **dict.fromkeys(UnavailableReason, "unavailable")}
+)
 
 
 class Source(StrEnum):

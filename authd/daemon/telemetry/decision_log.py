@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from http import HTTPStatus
 from json.encoder import encode_basestring_ascii as _quoted
 
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 
 from authd.core.access_key import key_account
 from authd.core.caller_identity import CallerIdentity
-from authd.core.decision import ALLOWED, Decision, SignedRequest
+from authd.core.decision import ALLOWED, OUTCOMES, Decision, SignedRequest
 from authd.daemon.telemetry.audit_log import SCHEMA_VERSION, AuditLog
 from authd.daemon.telemetry.bounded_lines import BoundedLines
 from authd.daemon.telemetry.metrics import Metrics
@@ -128,9 +127,8 @@ class DecisionLog:
 
     def _record(self, decision: Decision, elapsed: float, status: int) -> str:
         """Return the members of a JSON object. Values that can't contain quotes by their grammar need no escapes."""
-        verdict = "allowed" if decision.user is not None else _verdict(status)
         members = (
-            f'"decision":"{verdict}","reason":"{decision.reason}","message":{_quoted(decision.message)},'
+            f'"decision":"{OUTCOMES[decision.reason]}","reason":"{decision.reason}","message":{_quoted(decision.message)},'
             f'"reference":"{decision.reference}","token":"{decision.token_digest[:12]}","sts_host":"{decision.host}",'
             f'"elapsed_ms":{round(elapsed * 1000, 3)},"status":{status}'
         )
@@ -176,7 +174,3 @@ def _text(record: str) -> str:
 @lru_cache(maxsize=64)  # many tokens share a second
 def _timestamp(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _verdict(status: int) -> str:
-    return "denied" if status == HTTPStatus.OK else "unavailable"

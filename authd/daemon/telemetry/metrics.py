@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from authd.core.decision import ALLOWED, Decision, Source
+from authd.core.decision import ALLOWED, OUTCOMES, Decision, Source
 from authd.core.errors import DenialReason, UnavailableReason
 from authd.core.foreign_token import ForeignToken
 from authd.daemon.telemetry.histogram import Histogram
@@ -62,10 +61,6 @@ class Info:
     labels: Mapping[str, str]
 
 
-#: The outcome of a review by the reason of its decision.
-_OUTCOMES: Mapping[str, str] = MappingProxyType(
-    {ALLOWED: "allowed", **dict.fromkeys(DenialReason, "denied"), **dict.fromkeys(UnavailableReason, "unavailable")}
-)
 _RELOAD_RESULTS = ("ok", "broken", "refused")
 
 Family = Counter | Histogram | Gauge | LabelledGauge | Total | Info | CounterTable | HistogramTable
@@ -81,9 +76,7 @@ class Metrics:
             self.families.append(Total(name=name, help_text=help_text, value=value))
         reasons = [*DenialReason, *UnavailableReason]
         self._decisions = self.counter("authd_decisions", "Decisions by reason.", "reason", [ALLOWED, *reasons])
-        self._reviews = self.counter(
-            "authd_reviews", "Reviews by outcome.", "outcome", dict.fromkeys(_OUTCOMES.values())
-        )
+        self._reviews = self.counter("authd_reviews", "Reviews by outcome.", "outcome", OUTCOMES.values())
         self._sources = self.counter("authd_identities", "Accepted identities by source.", "source", Source)
         self._calls = self.counter("authd_sts_calls", "Calls to STS by outcome.", "outcome", ["ok", *reasons])
         self._refused = self.counter(
@@ -120,7 +113,7 @@ class Metrics:
     def decided(self, decision: Decision, elapsed: float) -> None:
         """Count a decision that took `elapsed` seconds."""
         self._decisions[decision.reason] += 1
-        self._reviews[_OUTCOMES[decision.reason]] += 1
+        self._reviews[OUTCOMES[decision.reason]] += 1
         self._times.observe(elapsed)
         self.peer.decided(decision.reason, elapsed)
         self.last_review = time.time()

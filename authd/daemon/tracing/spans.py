@@ -25,7 +25,7 @@ from opentelemetry.trace import (
 
 from authd.authentication.authenticator import InstanceNamer, STSCaller
 from authd.core.caller_identity import CallerIdentity
-from authd.core.decision import ALLOWED, Decision
+from authd.core.decision import OUTCOMES, Decision
 from authd.core.errors import AuthdError, DenialReason
 from authd.core.token import PresignedRequest
 from authd.core.token_review import ReviewRequest
@@ -122,7 +122,7 @@ def _finish(span: Span, decision: Decision, scrubbed: frozenset[str]) -> None:
     span.set_attributes(
         {
             "http.response.status_code": status,
-            "authd.decision": _verdict(decision, status),
+            "authd.decision": OUTCOMES[decision.reason],
             "authd.reason": reason,
             "authd.reference": decision.reference,
         }
@@ -132,12 +132,6 @@ def _finish(span: Span, decision: Decision, scrubbed: frozenset[str]) -> None:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or reason == DenialReason.INTERNAL_ERROR:
         span.set_attribute("error.type", reason)
         span.set_status(Status(StatusCode.ERROR))
-
-
-def _verdict(decision: Decision, status: int) -> str:
-    if decision.reason == ALLOWED:
-        return "allowed"
-    return "denied" if status == HTTPStatus.OK else "unavailable"
 
 
 def _identity(decision: Decision, identity: CallerIdentity, scrubbed: frozenset[str]) -> Mapping[str, str]:

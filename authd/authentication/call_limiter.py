@@ -71,8 +71,7 @@ class CallLimiter:
 
     def budgets(self) -> dict[str, float]:
         """Return the calls left of each budget. `strangers` is the part that unknown callers may waste."""
-        left = self._rate.left(self._clock.seconds())
-        return {"total": left["total"], "strained": left["strained"], "strangers": left["stranger"]}
+        return self._rate.left(self._clock.seconds())
 
     def keys(self) -> tuple[int, int]:
         """Return the number of known keys, and of those whose budget is used up."""

@@ -45,8 +45,11 @@ class CallRate:
 
     def left(self, now: float) -> dict[str, float]:
         """Return the calls that may start at once, in total, and those that each lane open to strangers may waste."""
-        lanes = {str(standing.name).lower(): bucket.refilled(now) for standing, bucket in self._wasted.items()}
-        return {"total": self._calls.refilled(now), **lanes}
+        return {
+            "total": self._calls.refilled(now),
+            "strained": self._wasted[Standing.STRAINED].refilled(now),
+            "strangers": self._wasted[Standing.STRANGER].refilled(now),
+        }
 
     def ended(self, standing: Standing, verdict: Verdict) -> None:
         """Count a call that has ended."""

@@ -44,9 +44,8 @@ class _CappedTLS(TLSFactory):
         webhook: WebhookFactory,
         limit: int,
         handshakes: HandshakeRecorder | None,
-        batches: TLSBatches | None,
     ) -> None:
-        super().__init__(tls, webhook, batches)
+        super().__init__(tls, webhook, TLSBatches(webhook.turns))
         self._handshakes = handshakes
         self._webhook = webhook
         self._limit = limit
@@ -74,11 +73,10 @@ class WebhookListener:
         webhook: WebhookFactory,
         tls: SwappableServerTLS,
         handshakes: HandshakeRecorder | None = None,
-        batches: TLSBatches | None = None,
     ) -> None:
         self._reactor = reactor
         self._webhook = webhook
-        self._factory = _CappedTLS(tls, webhook, MAX_CONNECTIONS, handshakes, batches)
+        self._factory = _CappedTLS(tls, webhook, MAX_CONNECTIONS, handshakes)
         self._sweeping = task.LoopingCall(webhook.deadlines.sweep)
         self._sweeping.clock = reactor
         self._port: IListeningPort | None = None

@@ -33,7 +33,6 @@ from authd.daemon.http.deadlines import SWEEP_SECONDS
 from authd.daemon.listener import WebhookListener
 from authd.daemon.net.local_address import local_address, tcp_endpoint
 from authd.daemon.net.shared_resolver import SharedResolver
-from authd.daemon.net.tls import TLSBatches
 from authd.daemon.other_sources import other_sources
 from authd.daemon.sighup import HangUps
 from authd.daemon.socket_activation import inherited_endpoint
@@ -121,8 +120,7 @@ class AuthdService(MultiService):
         self._certificate = wiring.serving_certificate(settings)
         self._reactor.installNameResolver(SharedResolver(self._reactor.nameResolver, self._reactor.seconds))
         turns = Turns(self._reactor)
-        self._batches = TLSBatches(turns)
-        self._sts = sts_access(self._reactor, settings, partition, turns=turns, batches=TLSBatches(turns))
+        self._sts = sts_access(self._reactor, settings, partition, turns)
         self._names = instance_names(self._reactor, settings, partition, self._in_thread)
         reviews = self._reviews = wiring.webhook(
             self._reactor,
@@ -210,7 +208,7 @@ class AuthdService(MultiService):
         # One thread for each possible look-up of a host name, because a look-up can't be cancelled.
         self._reactor.suggestThreadPoolSize(max(10, min(settings.sts.concurrency, 64)))
         self._listener = WebhookListener(
-            self._reactor, reviews.factory, self._certificate.tls, HandshakeLog(self._metrics), self._batches
+            self._reactor, reviews.factory, self._certificate.tls, HandshakeLog(self._metrics)
         )
         endpoint = inherited_endpoint(self._reactor) or tcp_endpoint(
             self._reactor, settings.port, local_address("server.address", settings.address)

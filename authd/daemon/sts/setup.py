@@ -26,11 +26,12 @@ def sts_access(
     reactor: Any,
     settings: Settings,
     partition: Partition,
-    *,
     turns: Turns | None = None,
-    batches: TLSBatches | None = None,
 ) -> STSAccess:
-    """Build the access to STS. Connects to nothing. Raises `ConfigError` if a CA file is unusable."""
+    """Build the access to STS. Connects to nothing. Raises `ConfigError` if a CA file is unusable.
+
+    `turns` batches the calls of many reviews.
+    """
     sts = settings.sts
     hosts = STSHosts(partition=partition, extra_regions=sts.extra_regions, extra_endpoints=sts.endpoints)
     endpoints = STSEndpoints(
@@ -39,7 +40,7 @@ def sts_access(
         ca_file=sts.ca_file,
         proxy=sts.proxy,
         extra=sts.endpoints,
-        batches=batches,
+        batches=None if turns is None else TLSBatches(turns),
     )
     agent = STSAgent(reactor, endpoints)
     client = STSClient(

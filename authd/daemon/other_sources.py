@@ -16,7 +16,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Cooperator
 
-from authd.config.settings import Settings
 from authd.core.errors import ConfigError, Problem
 from authd.sources.changed_file import short_slice
 from authd.sources.in_force import InForce
@@ -40,47 +39,15 @@ def other_sources(
     aws-iam-authenticator's counters for failures of sources. `in_thread` calls a function in a thread. Raises
     `ConfigError` if a source lacks a setting, or if no API server can be found.
     """
-    settings = in_force.settings
-    shared: dict[str, Any] = {
-        "in_force": in_force,
-        "cooperator": Cooperator(terminationPredicateFactory=short_slice),
-    }
-    more = {**shared, "partitions": partitions}
-    in_cluster = {**more, "in_thread": in_thread}
-    makers: dict[str, Callable[[], Source]] = {
-        "DynamicFile": lambda: _dynamic_file(
-            reactor, settings, {**more, "reloaded": partial(_reloaded, reloads_of("DynamicFile"), count)}
-        ),
-        "EKSConfigMap": lambda: _eks_configmap(
-            reactor,
-            settings,
-            {
-                **in_cluster,
-                "reloaded": reloads_of("EKSConfigMap"),
-                "watch_failed": partial(count, "configmap_watch_failures"),
-            },
-        ),
-        "CRD": lambda: _crd(
-            reactor,
-            settings,
-            {**in_cluster, "reloaded": reloads_of("CRD"), "now": time.time, "user_ids": seen.principal_ids},
-        ),
-    }
-    if settings.dynamic_backend_mode_path:
-        from authd.sources.source_set import SourceSet
-
-        path = Path(settings.dynamic_backend_mode_path).absolute()
+    maker = _SourceMaker(
+        reactor, in_force, tuple(partitions), seen=seen, reloads_of=reloads_of, count=count, in_thread=in_thread
+    )
+    path = in_force.settings.dynamic_backend_mode_path
+    if path:
         _import_sources()
-        return (
-            SourceSet(
-                reactor,
-                path,
-                make=lambda name: makers[name]() if name in makers else None,
-                reloaded=reloads_of(SourceSet.name),
-                **shared,
-            ),
-        )
-    return tuple(makers[name]() for name in settings.backend_mode if name in makers)
+        return (maker.source_set(Path(path).absolute()),)
+    made = map(maker.make, in_force.settings.backend_mode)
+    return tuple(source for source in made if source is not None)
 
 
 def _import_sources() -> None:
@@ -90,51 +57,117 @@ def _import_sources() -> None:
     import_module("authd.daemon.net.api_tls")
 
 
-def _reloaded(reloaded: Callable[[str], None], count: Callable[[str], None], result: str) -> None:
-    reloaded(result)
-    if result == "broken":
-        count("dynamicfile_failures")
+class _SourceMaker:
+    """Makes sources by their names. See `other_sources` for the arguments."""
 
+    def __init__(
+        self,
+        reactor: Any,
+        in_force: InForce,
+        partitions: tuple[str, ...],
+        *,
+        seen: SeenIdentities,
+        reloads_of: Callable[[str], Callable[[str], None]],
+        count: Callable[[str], None],
+        in_thread: Callable[..., Deferred[Any]],
+    ) -> None:
+        self._reactor = reactor
+        self._settings = in_force.settings  # those of the start: another path or API server needs a restart
+        self._in_force = in_force
+        self._partitions = partitions
+        self._seen = seen
+        self._reloads_of = reloads_of
+        self._count = count
+        self._in_thread = in_thread
+        self._cooperator = Cooperator(terminationPredicateFactory=short_slice)
 
-def _dynamic_file(reactor: Any, settings: Settings, more: dict[str, Any]) -> Source:
-    from authd.sources.dynamic_file import DynamicFile
+    def make(self, name: str) -> Source | None:
+        """Return a new source, None for the settings file. Raises `ConfigError`."""
+        makers = {"DynamicFile": self._dynamic_file, "EKSConfigMap": self._eks_configmap, "CRD": self._crd}
+        maker = makers.get(name)
+        return None if maker is None else maker()
 
-    if not settings.dynamic_file_path:
-        message = "it is missing: the source DynamicFile needs it"
-        raise ConfigError((Problem(file="server.dynamicFilePath", line=0, column=0, message=message),))
-    path = Path(settings.dynamic_file_path).absolute()
-    return DynamicFile(reactor, path, at_once=not reactor.running, **more)  # a daemon that serves must not stall
+    def source_set(self, path: Path) -> Source:
+        """Return the source that follows the list of sources in a file."""
+        from authd.sources.source_set import SourceSet
 
+        return SourceSet(
+            self._reactor,
+            path,
+            make=self.make,
+            reloaded=self._reloads_of(SourceSet.name),
+            in_force=self._in_force,
+            cooperator=self._cooperator,
+        )
 
-def _eks_configmap(reactor: Any, settings: Settings, more: dict[str, Any]) -> Source:
-    from authd.sources.cluster.eks_configmap import EKSConfigMap
+    def _dynamic_file(self) -> Source:
+        from authd.sources.dynamic_file import DynamicFile
 
-    client = _client(reactor, settings)
-    return EKSConfigMap(reactor, client, copy=_copy(reactor, EKSConfigMap.name, client, more), **_but_thread(more))
+        file = self._settings.dynamic_file_path
+        if not file:
+            message = "it is missing: the source DynamicFile needs it"
+            raise ConfigError((Problem(file="server.dynamicFilePath", line=0, column=0, message=message),))
+        return DynamicFile(
+            self._reactor,
+            Path(file).absolute(),
+            at_once=not self._reactor.running,  # a daemon that serves must not stall
+            reloaded=partial(self._reloaded, self._reloads_of(DynamicFile.name)),
+            **self._shared(),
+        )
 
+    def _reloaded(self, reloaded: Callable[[str], None], result: str) -> None:
+        reloaded(result)
+        if result == "broken":
+            self._count("dynamicfile_failures")
 
-def _crd(reactor: Any, settings: Settings, more: dict[str, Any]) -> Source:
-    from authd.sources.cluster.crd import CRD
+    def _eks_configmap(self) -> Source:
+        from authd.sources.cluster.eks_configmap import EKSConfigMap
 
-    client = _client(reactor, settings)
-    return CRD(reactor, client, copy=_copy(reactor, CRD.name, client, more), **_but_thread(more))
+        client = self._client()
+        return EKSConfigMap(
+            self._reactor,
+            client,
+            copy=self._copy(EKSConfigMap.name, client),
+            reloaded=self._reloads_of(EKSConfigMap.name),
+            watch_failed=partial(self._count, "configmap_watch_failures"),
+            **self._shared(),
+        )
 
+    def _crd(self) -> Source:
+        from authd.sources.cluster.crd import CRD
 
-def _copy(reactor: Any, source: str, client: Any, more: dict[str, Any]) -> Any:
-    from authd.sources.cluster.table_copy import TableCopy
+        client = self._client()
+        return CRD(
+            self._reactor,
+            client,
+            copy=self._copy(CRD.name, client),
+            reloaded=self._reloads_of(CRD.name),
+            now=time.time,
+            user_ids=self._seen.principal_ids,
+            **self._shared(),
+        )
 
-    shared = {name: more[name] for name in ("in_force", "cooperator", "partitions", "in_thread")}
-    return TableCopy(reactor, source, client.access.url, is_start=not reactor.running, **shared)
+    def _shared(self) -> dict[str, Any]:
+        return {"in_force": self._in_force, "cooperator": self._cooperator, "partitions": self._partitions}
 
+    def _copy(self, source: str, client: Any) -> Any:
+        from authd.sources.cluster.table_copy import TableCopy
 
-def _but_thread(more: dict[str, Any]) -> dict[str, Any]:
-    return {name: part for name, part in more.items() if name != "in_thread"}
+        return TableCopy(
+            self._reactor,
+            source,
+            client.access.url,
+            is_start=not self._reactor.running,
+            in_thread=self._in_thread,
+            **self._shared(),
+        )
 
+    def _client(self) -> Any:
+        from authd.daemon.net.api_tls import APIConnector
+        from authd.kubernetes.client import APIClient
+        from authd.kubernetes.discovery import find_cluster
 
-def _client(reactor: Any, settings: Settings) -> Any:
-    from authd.daemon.net.api_tls import APIConnector
-    from authd.kubernetes.client import APIClient
-    from authd.kubernetes.discovery import find_cluster
-
-    access = find_cluster(kubeconfig=settings.kubeconfig or "", master=settings.master or "", environment=os.environ)
-    return APIClient(reactor, access, APIConnector(reactor))
+        access = find_cluster(
+            kubeconfig=self._settings.kubeconfig or "", master=self._settings.master or "", environment=os.environ
+        )
+        return APIClient(self._reactor, access, APIConnector(self._reactor))

@@ -1,11 +1,24 @@
-"""Gauges of the calls to STS: slots, circuits, budgets and cached verdicts."""
+"""Gauges of the daemon's parts: calls to STS, cached verdicts, certificate, mappings, connections."""
 
 from __future__ import annotations
 
+import platform
+from functools import partial
+
+from OpenSSL import SSL
+
+import twisted
+from authd import __version__
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
 from authd.authentication.verdict_cache import VerdictCache
-from authd.daemon.telemetry.metrics import Counter, LabelledGauge, Metrics
+from authd.daemon.certificates.serving_certificate import ServingCertificate
+from authd.daemon.listener import WebhookListener
+from authd.daemon.status.rule_times import ended_rules, next_ends
+from authd.daemon.telemetry.metrics import Counter, Info, LabelledGauge, Metrics
+from authd.daemon.telemetry.reactor_lag import ReactorLag
+from authd.sources.in_force import InForce
+from authd.sources.source import Source
 
 
 def publish_calls(metrics: Metrics, limiter: CallLimiter, breakers: CircuitBreakers) -> None:
@@ -42,3 +55,72 @@ def publish_caches(metrics: Metrics, cache: VerdictCache) -> None:
         values=lambda: {kind: state.entries for kind, state in cache.state().items()},
     )
     metrics.families += [hits, entries]
+
+
+def _publish_build(metrics: Metrics) -> None:
+    """Add the versions of authd and its runtime."""
+    labels = {
+        "version": __version__,
+        "python": platform.python_version(),
+        "twisted": twisted.__version__,
+        "openssl": SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
+    }
+    metrics.families.append(
+        Info(name="authd_build_info", help_text="The versions of authd and its runtime.", labels=labels)
+    )
+
+
+def publish_state(metrics: Metrics, in_force: InForce, sources: tuple[Source, ...], pair: ServingCertificate) -> None:
+    """Add the gauges of certificate and mappings."""
+    metrics.gauge(
+        "authd_certificate_expiry_seconds",
+        "Seconds until the certificate or its CA ends, negative if it has ended or is not valid yet.",
+        lambda: pair.days_left * 86_400,
+    )
+    _publish_build(metrics)
+    _publish_sources(metrics, in_force)
+    metrics.gauge("authd_mapping_rules", "Mappings in force.", lambda: len(in_force.tables))
+    metrics.gauge(
+        "authd_settings_problems",
+        "Problems of the settings file.",
+        lambda: sum(len(source.problems) for source in sources),
+    )
+
+
+def _publish_sources(metrics: Metrics, in_force: InForce) -> None:
+    metrics.families += [
+        LabelledGauge(
+            name="authd_source_rules",
+            help_text="Mappings in force by source.",
+            label="source",
+            values=lambda: {source: len(table) for source, table in in_force.tables.tables},
+        ),
+        LabelledGauge(
+            name="authd_source_changed_timestamp_seconds",
+            help_text="Unix time of the last change of a source's mappings, 0 before the first.",
+            label="source",
+            values=lambda: in_force.changed,
+        ),
+        LabelledGauge(
+            name="authd_source_next_end_timestamp_seconds",
+            help_text="Unix time at which the next mapping of a source ends by its validUntil.",
+            label="source",
+            values=partial(next_ends, in_force),
+        ),
+        LabelledGauge(
+            name="authd_source_ended_rules",
+            help_text="Mappings of a source that have ended by their validUntil.",
+            label="source",
+            values=partial(ended_rules, in_force),
+        ),
+    ]
+
+
+def publish_load(metrics: Metrics, listener: WebhookListener, lag: ReactorLag) -> None:
+    """Add the gauges of connections and of the reactor."""
+    metrics.gauge("authd_connections", "Open connections to the webhook.", lambda: listener.connections)
+    metrics.gauge(
+        "authd_reactor_lag_seconds",
+        "The largest delay of a timer in the last half minute.",
+        lambda: lag.largest,
+    )

@@ -22,7 +22,7 @@ from authd.config.backends import MOUNTED_FILE
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError
 from authd.core.partitions import Partition
-from authd.daemon import wiring
+from authd.daemon import gauges, wiring
 from authd.daemon.certificates.serving_certificate import CLOCK_SECONDS
 from authd.daemon.command_line.options import Options
 from authd.daemon.ec2_setup import instance_names
@@ -133,7 +133,7 @@ class AuthdService(MultiService):
             is_debug=lambda: self._log_filter.is_debug,
             turns=turns,
         )
-        wiring.publish_state(self._metrics, self._in_force, self._sources, self._certificate)
+        gauges.publish_state(self._metrics, self._in_force, self._sources, self._certificate)
         self._listen(settings, reviews)
         self._watch_files(settings, path)
         self._start_loops(reviews)
@@ -177,7 +177,7 @@ class AuthdService(MultiService):
 
     def _start_loops(self, reviews: wiring.Reviews) -> None:
         lag = ReactorLag(self._reactor.seconds)
-        wiring.publish_load(self._metrics, self._listener, lag)
+        gauges.publish_load(self._metrics, self._listener, lag)
         self._every(CLOCK_SECONDS, self._certificate.check_clock)
         self._every(LOOK_SECONDS, Descriptors().check)
         self._every(REPORT_SECONDS, reviews.decisions.report_omitted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,10 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from OpenSSL import SSL
-
-import twisted
-from authd import __version__
 from authd.authentication.authenticator import Authenticator
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
@@ -30,14 +25,12 @@ from authd.daemon.gauges import publish_caches, publish_calls
 from authd.daemon.health import Check, exposition
 from authd.daemon.listener import WebhookListener
 from authd.daemon.status.report import StatusReport
-from authd.daemon.status.rule_times import ended_rules, next_ends
 from authd.daemon.status.server import Query
 from authd.daemon.sts.setup import STSAccess
 from authd.daemon.telemetry.audit_log import AuditLog
 from authd.daemon.telemetry.decision_log import DecisionLog
 from authd.daemon.telemetry.log_output import LogOutput
-from authd.daemon.telemetry.metrics import Info, LabelledGauge, Metrics, Total
-from authd.daemon.telemetry.reactor_lag import ReactorLag
+from authd.daemon.telemetry.metrics import Metrics
 from authd.daemon.telemetry.recent_decisions import RecentDecisions
 from authd.daemon.telemetry.sts_calls import MeasuredSTS, RecentDurations
 from authd.daemon.tracing.tracing import Tracing, tracing_of
@@ -164,79 +157,16 @@ def _audit_log(settings: Settings, metrics: Metrics) -> AuditLog | None:
     except OSError as error:
         message = f"server.auditLog can't be opened: {error.strerror}; create its folder for the daemon's user"
         raise ConfigError((Problem(file=settings.audit_log, line=0, column=0, message=message),)) from None
-    metrics.families.append(
-        Total(
-            name="authd_audit_records_lost",
-            help_text="Audit records that were dropped because they could not be written.",
-            value=lambda: audit.lost,
-        )
+    metrics.total(
+        "authd_audit_records_lost",
+        "Audit records that were dropped because they could not be written.",
+        lambda: audit.lost,
     )
     return audit
 
 
 def _encoder(settings: Settings) -> ReviewEncoder:
     return ReviewEncoder(user_extra=settings.user_extra, scrubbed_accounts=settings.scrubbed_accounts)
-
-
-def publish_state(metrics: Metrics, in_force: InForce, sources: tuple[Source, ...], pair: ServingCertificate) -> None:
-    """Add the gauges of certificate and mappings."""
-    metrics.gauge(
-        "authd_certificate_expiry_seconds",
-        "Seconds until the certificate or its CA ends, negative if it has ended or is not valid yet.",
-        lambda: pair.days_left * 86_400,
-    )
-    metrics.families += [
-        Info(
-            name="authd_build_info",
-            help_text="The versions of authd and its runtime.",
-            labels={
-                "version": __version__,
-                "python": platform.python_version(),
-                "twisted": twisted.__version__,
-                "openssl": SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
-            },
-        ),
-        LabelledGauge(
-            name="authd_source_rules",
-            help_text="Mappings in force by source.",
-            label="source",
-            values=lambda: {source: len(table) for source, table in in_force.tables.tables},
-        ),
-        LabelledGauge(
-            name="authd_source_changed_timestamp_seconds",
-            help_text="Unix time of the last change of a source's mappings, 0 before the first.",
-            label="source",
-            values=lambda: in_force.changed,
-        ),
-        LabelledGauge(
-            name="authd_source_next_end_timestamp_seconds",
-            help_text="Unix time at which the next mapping of a source ends by its validUntil.",
-            label="source",
-            values=partial(next_ends, in_force),
-        ),
-        LabelledGauge(
-            name="authd_source_ended_rules",
-            help_text="Mappings of a source that have ended by their validUntil.",
-            label="source",
-            values=partial(ended_rules, in_force),
-        ),
-    ]
-    metrics.gauge("authd_mapping_rules", "Mappings in force.", lambda: len(in_force.tables))
-    metrics.gauge(
-        "authd_settings_problems",
-        "Problems of the settings file.",
-        lambda: sum(len(source.problems) for source in sources),
-    )
-
-
-def publish_load(metrics: Metrics, listener: WebhookListener, lag: ReactorLag) -> None:
-    """Add the gauges of connections and of the reactor."""
-    metrics.gauge("authd_connections", "Open connections to the webhook.", lambda: listener.connections)
-    metrics.gauge(
-        "authd_reactor_lag_seconds",
-        "The largest delay of a timer in the last half minute.",
-        lambda: lag.largest,
-    )
 
 
 def status_queries(

@@ -42,7 +42,7 @@ def test_metrics():
     wiring = "".join((ROOT / "authd" / "daemon" / f"{name}.py").read_text("utf-8") for name in ("wiring", "gauges"))
     gauges = set(re.findall(r'gauge\(\s*"(authd_\w+)"|(?:LabelledGauge|Info)\(\s*name="(authd_\w+)"', wiring))
     gauges = {one or other for one, other in gauges}
-    gauges |= {f"{name}_total" for name in re.findall(r'(?:Total\(\s*name=|Counter\(\s*)"(authd_\w+)"', wiring)}
+    gauges |= {f"{name}_total" for name in re.findall(r'(?:total\(\s*|Counter\(\s*)"(authd_\w+)"', wiring)}
     gauges |= {f"{name}_total" for name in re.findall(r'counter\("(authd_\w+)"', SPANS.read_text("utf-8"))}
     rows = set(
         re.findall(r"`(authd_\w+)(?:\{[\w,]+\})?`(?=.*\|$)", TEXT[: TEXT.index("deploy/monitoring")], re.MULTILINE)

@@ -73,7 +73,7 @@ class Metrics:
         self.peer = PeerMetrics()
         self.families: list[Family] = [*self.peer.families]
         for name, (help_text, value) in self.peer.totals.items():
-            self.families.append(Total(name=name, help_text=help_text, value=value))
+            self.total(name, help_text, value)
         reasons = [*DenialReason, *UnavailableReason]
         self._decisions = self.counter("authd_decisions", "Decisions by reason.", "reason", [ALLOWED, *reasons])
         self._reviews = self.counter("authd_reviews", "Reviews by outcome.", "outcome", OUTCOMES.values())
@@ -96,13 +96,7 @@ class Metrics:
         )
         self.families += [self._times, self.sts_durations]
         self._coalesced = 0
-        self.families.append(
-            Total(
-                name="authd_coalesced_reviews",
-                help_text="Reviews that shared another one's call to STS.",
-                value=lambda: self._coalesced,
-            )
-        )
+        self.total("authd_coalesced_reviews", "Reviews that shared another one's call to STS.", lambda: self._coalesced)
         self.last_review = 0.0
         self.gauge(
             "authd_last_review_timestamp_seconds",
@@ -155,6 +149,10 @@ class Metrics:
     def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """Publish a value that is read at each scrape."""
         self.families.append(Gauge(name=name, help_text=help_text, value=value))
+
+    def total(self, name: str, help_text: str, value: Callable[[], float]) -> None:
+        """Publish a counter without a label, which is read at each scrape."""
+        self.families.append(Total(name=name, help_text=help_text, value=value))
 
     def counter(self, name: str, help_text: str, label: str, values: Iterable[object]) -> dict[str, int]:
         """Publish a counter with one label, and return its counts by the label's values."""

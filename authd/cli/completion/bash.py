@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
-from authd.cli.completion.syntax import Syntax, beginnings
+from authd.cli.completion.syntax import Syntax, beginnings, function_name
 
 # An empty COMPREPLY lets readline complete paths, by `-o default`.
 _SCRIPT = """\
@@ -35,7 +34,7 @@ def bash_script(program: str, syntax: Mapping[str, Syntax]) -> str:
     """Return the script for a program of this name."""
     return _SCRIPT.format(
         program=program,
-        function=re.sub(r"\W", "_", program),
+        function=function_name(program),
         commands="|".join(_pattern(name) for name in beginnings(syntax)),
         values="\n".join(line for name, each in syntax.items() for line in _values(name, each)),
         words="\n".join(f"    {_pattern(name)}) {_reply(_words(each))} ;;" for name, each in syntax.items()),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
-from authd.cli.completion.syntax import Option, Syntax, beginnings
+from authd.cli.completion.syntax import Option, Syntax, beginnings, function_name
 
 _FUNCTION = """\
 # fish completion for {program}: {program} completion fish | source
@@ -25,7 +24,7 @@ complete -c {program} -f
 
 def fish_script(program: str, syntax: Mapping[str, Syntax]) -> str:
     """Return the script for a program of this name."""
-    function = re.sub(r"\W", "_", program)
+    function = function_name(program)
     head = _FUNCTION.format(
         program=program, function=function, commands=" ".join(f"'{name}'" for name in beginnings(syntax))
     )

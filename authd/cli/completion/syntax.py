@@ -152,6 +152,11 @@ def _from_action(action: argparse.Action) -> Option:
     )
 
 
+def function_name(program: str) -> str:
+    """Return the name of a shell's function for a program, without a leading underscore."""
+    return re.sub(r"\W", "_", program)
+
+
 def beginnings(syntax: Mapping[str, Syntax]) -> Sequence[str]:
     """Return the command lines' beginnings that have a syntax of their own, without the empty one."""
     return [name for name in syntax if name]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
-from authd.cli.completion.syntax import Syntax, beginnings
+from authd.cli.completion.syntax import Syntax, beginnings, function_name
 
 # It works sourced, and as a file `_authd` in a folder of $fpath.
 _SCRIPT = """\
@@ -37,7 +36,7 @@ def zsh_script(program: str, syntax: Mapping[str, Syntax]) -> str:
     """Return the script for a program of this name."""
     return _SCRIPT.format(
         program=program,
-        function=re.sub(r"\W", "_", program),
+        function=function_name(program),
         commands="|".join(f'"{name}"' for name in beginnings(syntax)),
         values="\n".join(line for name, each in syntax.items() for line in _values(name, each)),
         words="\n".join(_words(name, each, syntax) for name, each in syntax.items()),

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     if not document.text:
         document.set_root("apiVersion", "v1")
         document.set_root("kind", "Config")
-    saved = [each for each in (save(path, document, args),) if each is not None]
+    saved = save(path, document, args)
     hint = "" if cluster is not None else _HINT.format(name)
     if args.output == "json":
         print_json({**saved_as_json(saved, args), "hint": hint or None})

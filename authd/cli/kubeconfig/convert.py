@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             if not args.users or name in args.users:
                 missing.discard(name)
                 notes += [f"{document.place(entry)}: user {name}: {note}" for note in _convert(document, entry)]
-        saved += [each for each in (save(path, document, args),) if each is not None]
+        saved += save(path, document, args)
     if args.output == "json":
         print_json({**saved_as_json(saved, args), "notes": notes})
     else:

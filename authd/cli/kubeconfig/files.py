@@ -62,19 +62,19 @@ class Saved(NamedTuple):
     backup: str | None = None
 
 
-def save(path: Path, document: Document, args: argparse.Namespace) -> Saved | None:
-    """Write the changes with a backup, unless `--dry-run`. Returns None if there are none."""
+def save(path: Path, document: Document, args: argparse.Namespace) -> list[Saved]:
+    """Write the changes with a backup, unless `--dry-run`. Returns an empty list if there are none."""
     text = document.edited()
     if text == document.text:
-        return None
+        return []
     lines = difflib.unified_diff(
         document.text.splitlines(keepends=True), text.splitlines(keepends=True), str(path), str(path)
     )
     diff = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
     if args.dry_run:
-        return Saved(str(path), diff)
+        return [Saved(str(path), diff)]
     try:
-        return Saved(str(path), diff, _write(path, text, backup=not args.no_backup))
+        return [Saved(str(path), diff, _write(path, text, backup=not args.no_backup))]
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authd.emulator.kube_apiserver import token_review
-from benchmarks.clients.connection import Connection
+from benchmarks.clients.connection import ConnectionPool
 
 #: Pauses between tries: 0.5 s, half as much more each time, and up to a fifth more by chance.
 _TRIES, _FIRST_PAUSE, _FACTOR, _JITTER = 5, 0.5, 1.5, 0.2
@@ -50,10 +50,8 @@ class APIServer:
     """Posts reviews like kube-apiserver, any number at once."""
 
     def __init__(self, port: int, trust: ssl.SSLContext, *, tries: int = _TRIES) -> None:
-        self._port = port
-        self._trust = trust
+        self._pool = ConnectionPool(port, trust, most_idle=_MOST_IDLE)
         self._tries = tries
-        self._idle: list[Connection] = []
 
     async def login(self, token: str) -> Login:
         """Review a token until a final response, or until the tries are used up."""
@@ -70,23 +68,9 @@ class APIServer:
         return Login(codes=tuple(codes), status=status, began=began, seconds=time.monotonic() - began)
 
     async def _post(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        connection = self._idle.pop() if self._idle else Connection(self._port, self._trust)
-        try:
-            answer = await connection.post(body)
-        except (OSError, EOFError, TimeoutError):
-            connection.close()
-            return NO_RESPONSE, {}
-        except asyncio.CancelledError:
-            connection.close()
-            raise
-        if len(self._idle) < _MOST_IDLE:
-            self._idle.append(connection)
-        else:
-            connection.close()
-        return answer.code, answer.status
+        answer = await self._pool.post(body)
+        return (NO_RESPONSE, {}) if answer is None else (answer.code, answer.status)
 
     def close(self) -> None:
         """Close the idle connections."""
-        for connection in self._idle:
-            connection.close()
-        self._idle.clear()
+        self._pool.close()

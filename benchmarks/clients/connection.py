@@ -6,8 +6,11 @@ import asyncio
 import json
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+#: The webhook's, as kube-apiserver calls it.
+WEBHOOK_PATH = "/authenticate?timeout=30s"
 _SECONDS = 35.0
 
 
@@ -22,7 +25,7 @@ class Answer:
 class Connection:
     """Sends requests on one connection, and opens another one after its end."""
 
-    def __init__(self, port: int, trust: ssl.SSLContext, path: str = "/authenticate?timeout=30s") -> None:
+    def __init__(self, port: int, trust: ssl.SSLContext, path: str = WEBHOOK_PATH) -> None:
         self._target = path.encode()
         self._port = port
         self._trust = trust
@@ -65,3 +68,35 @@ class Connection:
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self._streams = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._trust)
         return self._streams
+
+
+class ConnectionPool:
+    """Keeps up to `most_idle` connections to a server, any number of which are in use at once."""
+
+    def __init__(self, port: int, trust: ssl.SSLContext, path: str = WEBHOOK_PATH, *, most_idle: int) -> None:
+        self._connect = partial(Connection, port, trust, path)
+        self._most_idle = most_idle
+        self._idle: list[Connection] = []
+
+    async def post(self, body: bytes) -> Answer | None:
+        """Post a TokenReview. Returns None if no response arrives."""
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            answer = await connection.post(body)
+        except (OSError, EOFError, TimeoutError):
+            connection.close()
+            return None
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        if len(self._idle) < self._most_idle:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return answer
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()

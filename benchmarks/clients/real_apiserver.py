@@ -5,7 +5,6 @@ The administrator posts TokenReviews to kube-apiserver. It answers them as it au
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import ssl
@@ -14,13 +13,15 @@ from typing import Any
 
 from authd.core.errors import DenialReason
 from benchmarks.clients.apiserver import NO_RESPONSE, Login
-from benchmarks.clients.connection import Connection
+from benchmarks.clients.connection import ConnectionPool
 from tests.e2e.rig.control_plane import ControlPlane
 
 _PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 #: kube-apiserver wraps the webhook's message in its own.
 _REASON = re.compile(r"\[([a-z_]+), reference [0-9a-f]{8}\]")
 _FINAL, _TEMPORARY = 200, 503
+#: More than the users of a run log in at once.
+_MOST_IDLE = 1_024
 
 
 class RealAPIServer:
@@ -31,9 +32,9 @@ class RealAPIServer:
 
     def __init__(self, cluster: ControlPlane) -> None:
         self._cluster = cluster
-        self._trust = ssl.create_default_context(cafile=str(cluster.ca_file))
-        self._trust.load_cert_chain(cluster.folder / "admin.crt", cluster.folder / "admin.key")
-        self._idle: list[Connection] = []
+        trust = ssl.create_default_context(cafile=str(cluster.ca_file))
+        trust.load_cert_chain(cluster.folder / "admin.crt", cluster.folder / "admin.key")
+        self._pool = ConnectionPool(cluster.port, trust, _PATH, most_idle=_MOST_IDLE)
 
     async def login(self, token: str) -> Login:
         """Review a token. `codes` has one entry: 200 for a decision, 503 if kube-apiserver got none in time."""
@@ -51,22 +52,12 @@ class RealAPIServer:
 
     async def _post(self, token: str) -> dict[str, Any]:
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        connection = self._idle.pop() if self._idle else Connection(self._cluster.port, self._trust, _PATH)
-        try:
-            answer = await connection.post(json.dumps(review).encode())
-        except (OSError, EOFError, TimeoutError):
-            connection.close()
-            return {}
-        except asyncio.CancelledError:
-            connection.close()
-            raise
-        self._idle.append(connection)
-        return answer.status
+        answer = await self._pool.post(json.dumps(review).encode())
+        return {} if answer is None else answer.status
 
     def close(self) -> None:
         """End the API server, with its connections to the webhook."""
-        for connection in self._idle:
-            connection.close()
+        self._pool.close()
         self._cluster.stop_apiserver()
 
 

@@ -173,10 +173,10 @@ class APIServer:
             self.compacted = self.version
 
     def cut(self) -> None:
-        """Reset every connection."""
+        """End every connection below TLS: `SSLSocket.shutdown` drops the session that its thread still reads."""
         for stream in list(self._streams):
             with suppress(OSError):
-                stream.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(stream, socket.SHUT_RDWR)
 
     def bookmark(self) -> None:
         with self._changed:

@@ -110,13 +110,18 @@ class CircuitBreakers:
         if passage.probe is not None:
             passage.probe.probing = False
         if failure is None:
-            closed = [self._circuits.pop((passage.host, known), None) for known in (True, False)]
-            if any(circuit is not None and circuit.is_open for circuit in closed):
-                _log.info("STS host {sts_host} answers again", sts_host=passage.host)
+            self._close(passage.host)
         elif failure.reason in _FAILURES:
             self._failed((passage.host, passage.known), passage.probe, failure)
             if passage.known:
                 self._failed((passage.host, False), None, failure)
+
+    def _close(self, host: str) -> None:
+        if not self._circuits:
+            return
+        closed = [self._circuits.pop((host, known), None) for known in (True, False)]
+        if any(circuit is not None and circuit.is_open for circuit in closed):
+            _log.info("STS host {sts_host} answers again", sts_host=host)
 
     def _failed(self, key: tuple[str, bool], probe: _Circuit | None, failure: Unavailable) -> None:
         was_open = self._is_failing(key[0])

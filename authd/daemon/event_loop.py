@@ -22,37 +22,37 @@ class Turns:
     """The reactor's turns. `reviews` is the number of reviews in progress, which the webhook counts."""
 
     def __init__(self, reactor: IReactorTime) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
         self.reviews = 0
 
     def batch(self, process: Callable[[list[_T]], None]) -> TurnBatch[_T]:
-        """Return the batch of one step. A review on its own is not delayed."""
-        return TurnBatch(self._reactor, process, lambda: self.reviews > 1)
+        """Return the batch of one step."""
+        return TurnBatch(self, process)
 
 
 class TurnBatch(Generic[_T]):
     """Collects items and passes them on, in order, at the end of the reactor's turn or at `MOST` items.
 
-    While `is_busy` returns False, each item is passed on at once.
+    The items of a review on its own are passed on at once.
     """
 
-    def __init__(
-        self, reactor: IReactorTime, process: Callable[[list[_T]], None], is_busy: Callable[[], bool] = lambda: True
-    ) -> None:
-        self._reactor = reactor
+    def __init__(self, turns: Turns, process: Callable[[list[_T]], None]) -> None:
+        self._turns = turns
         self._process = process
-        self._is_busy = is_busy
         self._items: list[_T] = []
         self._scheduled = False
 
     def add(self, item: _T) -> None:
         """Add an item. A full batch is passed on at once."""
+        if self._turns.reviews <= 1 and not self._items:
+            self._process([item])
+            return
         self._items.append(item)
-        if len(self._items) >= MOST or not self._is_busy():
+        if len(self._items) >= MOST or self._turns.reviews <= 1:
             self._flush()
         elif not self._scheduled:
             self._scheduled = True
-            self._reactor.callLater(0, self._end)
+            self._turns.reactor.callLater(0, self._end)
 
     def _end(self) -> None:
         self._scheduled = False

@@ -6,7 +6,6 @@ docs/reasons.md describes kube-apiserver's reaction to each status.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Protocol
 
@@ -32,6 +31,7 @@ from authd.daemon.http.server import JSON, TEXT, BoundedFactory, BoundedRequest
 _log = Logger(namespace="authd.webhook")
 
 _PATH = b"/authenticate"
+_OK = HTTPStatus.OK
 
 #: kube-apiserver retries 429, 502 and 504, and treats 503 as final.
 STATUS: dict[str, int] = {
@@ -67,8 +67,12 @@ class DecisionRecorder(Protocol):
         """Record a request that is not a TokenReview."""
         ...
 
-    def together(self) -> AbstractContextManager[None]:
-        """Write the records of this context in one piece."""
+    def hold(self) -> None:
+        """Write no record until `release`."""
+        ...
+
+    def release(self) -> None:
+        """Write the held records in one piece."""
         ...
 
 
@@ -128,7 +132,7 @@ class WebhookRequest(BoundedRequest):
         decision = self._decision
         try:
             status = STATUS.get(decision.reason, 200)
-            if status == HTTPStatus.OK:
+            if status == _OK:
                 self.respond(200, JSON, encoder.encode(decision, self._api_version))
             else:
                 self.respond(status, TEXT, error_text(decision).encode() + b"\n")
@@ -179,9 +183,12 @@ class WebhookFactory(BoundedFactory):
 
     def _answer_all(self, requests: list[WebhookRequest]) -> None:
         now = self.seconds()
-        with self.records.together():
+        self.records.hold()
+        try:
             for request in requests:
                 request.record(now)
+        finally:
+            self.records.release()
         encoder = self.encoder()
         for request in requests:
             request.reply(encoder)

@@ -133,7 +133,7 @@ def webhook(
     audit = _audit_log(settings, metrics)
     recent = RecentDecisions(reactor.seconds)
     decisions = DecisionLog(
-        lambda: in_force.settings.scrubbed_accounts, metrics, seen, output.together, audit=audit, recent=recent
+        lambda: in_force.settings.scrubbed_accounts, metrics, seen, output, audit=audit, recent=recent
     )
     factory = WebhookFactory(
         reactor,

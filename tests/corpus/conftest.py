@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +89,11 @@ class _Records:
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
         """Ignore the decision."""
 
-    def together(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    def hold(self) -> None:
+        """Do nothing."""
+
+    def release(self) -> None:
+        """Do nothing."""
 
     def refused(self, status: int, why: str) -> None:
         self.refusals.append((status, why))

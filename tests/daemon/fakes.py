@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -121,8 +120,11 @@ class Records:
     def refused(self, status: int, why: str) -> None:
         self.refusals.append((status, why))
 
-    def together(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    def hold(self) -> None:
+        """Do nothing."""
+
+    def release(self) -> None:
+        """Do nothing."""
 
 
 class ScriptedAuthenticator:

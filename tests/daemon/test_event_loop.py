@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from authd.daemon.event_loop import MOST, TurnBatch, Turns
+from authd.daemon.event_loop import MOST, Turns
+
+
+def several_reviews(clock: Clock) -> Turns:
+    """Return the turns of a busy daemon, in which items wait."""
+    turns = Turns(clock)
+    turns.reviews = 2
+    return turns
 
 
 class Collected:
@@ -14,7 +21,7 @@ class Collected:
     def __init__(self) -> None:
         self.clock = Clock()
         self.handed_on: list[list[int]] = []
-        self.together = TurnBatch(self.clock, self.handed_on.append)
+        self.together = several_reviews(self.clock).batch(self.handed_on.append)
 
     def add(self, *items: int) -> None:
         for item in items:
@@ -66,7 +73,7 @@ def test_what_comes_while_handing_on_is_handed_on_by_itself() -> None:
         if len(handed_on) < 3:
             together.add(len(handed_on))
 
-    together = TurnBatch(clock, hand_on)
+    together = several_reviews(clock).batch(hand_on)
     together.add(0)
     assert handed_on == []
     clock.advance(0)  # a Clock's turn takes in what is due by then, too
@@ -84,7 +91,7 @@ def test_a_failure_takes_nothing_else_along() -> None:
         if items == [1]:
             raise ZeroDivisionError
 
-    together = TurnBatch(clock, hand_on)
+    together = several_reviews(clock).batch(hand_on)
     together.add(1)
     with pytest.raises(ZeroDivisionError):
         clock.advance(0)
@@ -104,3 +111,17 @@ def test_an_item_waits_only_among_several_reviews(reviews: int) -> None:
     assert handed_on == ([] if reviews > 1 else [[1]])
     clock.advance(0)
     assert handed_on == [[1]]
+
+
+def test_waiting_items_precede_those_of_the_last_review() -> None:
+    """If all other reviews end while an item waits, the next item is passed on with it, and after it."""
+    clock = Clock()
+    handed_on: list[list[int]] = []
+    turns = several_reviews(clock)
+    batch = turns.batch(handed_on.append)
+    batch.add(1)
+    turns.reviews = 1
+    batch.add(2)
+    assert handed_on == [[1, 2]]
+    clock.advance(0)
+    assert handed_on == [[1, 2]]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -445,10 +444,10 @@ class Journal(Records):
         super().decided(decision, elapsed, status)
         self.order.append("record")
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def hold(self) -> None:
         self.order.append("begin")
-        yield
+
+    def release(self) -> None:
         self.order.append("end")
         self.answered_by_then = len(self.webhook.transport.value())
 

@@ -45,6 +45,7 @@ _STATUS_LINES = {
     503: b"HTTP/1.1 503 Service Unavailable\r\n",
     504: b"HTTP/1.1 504 Gateway Timeout\r\n",
 }
+_METHOD_NOT_ALLOWED = HTTPStatus.METHOD_NOT_ALLOWED
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -76,7 +77,7 @@ class BoundedRequest:
         self.answered = True
         persistent = self._persistent and not self.factory.draining
         line = _STATUS_LINES[status]
-        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        if status == _METHOD_NOT_ALLOWED:
             line %= self.allowed_method
         head = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (content_type, len(body))
         close = b"\r\n" if persistent else b"Connection: close\r\n\r\n"

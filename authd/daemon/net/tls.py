@@ -32,6 +32,7 @@ _MAX_PLAINTEXT = 16_384
 _RECORD_OVERHEAD = 256
 #: Covers most handshake messages.
 _HANDSHAKE_SIZE = 4_096
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 #: How much a peer may send after the end was asked for, in bytes. An honest one may have a request under way.
 _MAX_DROPPED = 65_536
 
@@ -95,7 +96,7 @@ class TLSConnection(ProtocolWrapper):
         if self._over or self._received or self._tls.pending() or not self._records.at_boundary:
             return True
         try:
-            self.transport.getHandle().recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self.transport.getHandle().recv(1, _PEEK)
         except BlockingIOError:
             return False
         except OSError:

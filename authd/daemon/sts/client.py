@@ -66,22 +66,19 @@ class _PresignedAgent:
 
 
 class _Body(Protocol):
-    """Collects a response's body, and fails if it is truncated. treq's own collector ignores truncation."""
+    """Collects a response's body. treq's own collector ignores truncation."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
-        self.ended: Deferred[None] = Deferred()
+        self.complete = False
 
     def dataReceived(self, data: bytes) -> None:
         """Receive a part."""
         self.parts.append(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Finish."""
-        if isinstance(reason.value, ResponseDone):
-            self.ended.callback(None)
-        else:
-            self.ended.errback(BadResponse("its end is missing"))
+        """Note whether the body is complete."""
+        self.complete = isinstance(reason.value, ResponseDone)
 
 
 def _timed_out(result: Any, seconds: float) -> Any:
@@ -131,14 +128,16 @@ class STSClient:
         self._headers = FixedHeaders({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
         self._partition = partition
         self._timeout = timeout
-        self._starts: TurnBatch[Deferred[None]] = (turns or Turns(reactor)).batch(_start_all)
+        self._turns = turns or Turns(reactor)
+        self._starts: TurnBatch[Deferred[None]] = self._turns.batch(_start_all)
         self.on_response: Callable[[int], None] = lambda _status: None
 
     async def ask(self, request: PresignedRequest) -> CallerIdentity:
         """Return the signer's identity. Raises `Denied`, or `Unavailable` at the latest at the deadline."""
-        start: Deferred[None] = Deferred()
-        self._starts.add(start)  # saves 6 % of a review's CPU, see `event_loop`
-        await start
+        if self._turns.reviews > 1:
+            start: Deferred[None] = Deferred()
+            self._starts.add(start)  # saves 6 % of a review's CPU, see `event_loop`
+            await start
         agent = _PresignedAgent(self._agent, request.target.encode("ascii"))
         call = HTTPClient(agent, cookiejar=self._cookies).request(
             "GET",
@@ -154,8 +153,10 @@ class STSClient:
             response = await call
             body = _Body()
             response.deliverBody(body)
-            await body.ended  # the agent's responses are complete, so this never waits
-            self.on_response(response.code)
+            if not body.complete:  # the agent delivers a whole response at once
+                raise BadResponse("its end is missing")
+            status = response.code
+            self.on_response(status)
         except (DeadlineError, ConnectTimeoutError):
             raise Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time") from None
         except BadResponse as error:
@@ -164,7 +165,7 @@ class STSClient:
             message = f"no connection to {self._route(request.host)} ({_words(error)})"
             raise Unavailable(UnavailableReason.STS_UNREACHABLE, message) from None
         return parse_answer(
-            status=response.code,
+            status=status,
             body=b"".join(body.parts),
             partition=self._partition,
             access_key_id=request.access_key_id,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from json.encoder import encode_basestring_ascii as _quoted
@@ -17,6 +16,7 @@ from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, OUTCOMES, Decision, SignedRequest
 from authd.daemon.telemetry.audit_log import SCHEMA_VERSION, AuditLog
 from authd.daemon.telemetry.bounded_lines import BoundedLines
+from authd.daemon.telemetry.log_output import LogOutput
 from authd.daemon.telemetry.metrics import Metrics
 from authd.daemon.telemetry.recent_decisions import RecentDecisions
 from authd.daemon.telemetry.stranger_lines import StrangerLines
@@ -35,7 +35,7 @@ class DecisionLog:
     """Writes decisions to the log and counts them.
 
     `scrubbed_accounts` returns those of the settings in force. `audit` receives one record per logged decision. Events
-    within `together` are written in one piece at its end.
+    between `hold` and `release` are written in one piece, the log's to `output`.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class DecisionLog:
         scrubbed_accounts: Callable[[], frozenset[str]],
         metrics: Metrics,
         seen: SeenIdentities,
-        together: Callable[[], AbstractContextManager[None]] = nullcontext,
+        output: LogOutput | None = None,
         *,
         audit: AuditLog | None = None,
         recent: RecentDecisions | None = None,
     ) -> None:
         self._scrubbed_accounts = scrubbed_accounts
-        self._output_together = together
+        self._output = output
         self._audit = audit
         self._recent = recent
-        self._holds_audit = False
+        self._held = False
         self._metrics = metrics
         self._seen = seen
         self._refusal_lines = BoundedLines(burst=_REFUSAL_LINES, rate=_REFUSAL_LINES_PER_SECOND, now=time.monotonic())
@@ -75,23 +75,25 @@ class DecisionLog:
         if self._audit is not None:
             self._write_audit(self._audit, record)
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Write the log lines and audit records of the block in one piece at its end."""
-        with self._output_together():
-            self._holds_audit = True
-            try:
-                yield
-            finally:
-                self._holds_audit = False
-                if self._audit is not None:
-                    self._audit.flush()
+    def hold(self) -> None:
+        """Write no log line and no audit record until `release`."""
+        self._held = True
+        if self._output is not None:
+            self._output.hold()
+
+    def release(self) -> None:
+        """Write the log lines and audit records since `hold`, each kind in one piece."""
+        self._held = False
+        if self._output is not None:
+            self._output.release()
+        if self._audit is not None:
+            self._audit.flush()
 
     def _write_audit(self, audit: AuditLog, record: str) -> None:
         seconds, milliseconds = divmod(int(time.time() * 1000), 1000)
         time_text = f"{_timestamp(seconds)[:-1]}.{milliseconds:03d}Z"
         audit.add(f'{{"schema":{SCHEMA_VERSION},"time":"{time_text}",{record}}}')
-        if not self._holds_audit:
+        if not self._held:
             audit.flush()
 
     def _audit_omitted(self, reason: str, omitted: int) -> None:

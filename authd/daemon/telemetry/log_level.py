@@ -30,7 +30,7 @@ class LogFilter:
     @property
     def is_debug(self) -> bool:
         """Whether events at the level `debug` are passed on."""
-        return bool(self.level <= LogLevel.debug)
+        return self.level is LogLevel.debug
 
     def switch(self) -> None:
         """Switch to the next level, and log it."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TextIO, cast
@@ -44,16 +43,15 @@ class LogOutput:
             self._out.write("".join(parts))
             self._out.flush()
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Hold the stream until the end of the block."""
+    def hold(self) -> None:
+        """Hold the stream until `release`."""
         self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-            with suppress(OSError):  # the log itself can't be written, so the error can't be logged
-                self.flush()
+
+    def release(self) -> None:
+        """Write the lines since `hold`. If the stream can't be written, they are lost."""
+        self._held = False
+        with suppress(OSError):  # the log itself can't be written, so the error can't be logged
+            self.flush()
 
 
 def _is_journal(out: TextIO) -> bool:

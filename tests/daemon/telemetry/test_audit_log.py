@@ -118,9 +118,10 @@ def records(
     audit: AuditLog, path: Path, *decisions: Decision, scrubbed: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
     log = DecisionLog(lambda: scrubbed, Metrics(), SeenIdentities(float), audit=audit)
-    with log.together():
-        for each in decisions:
-            log.decided(each, 0.001, 200)
+    log.hold()
+    for each in decisions:
+        log.decided(each, 0.001, 200)
+    log.release()
     log.report_omitted()
     return [json.loads(line) for line in lines(path)]
 

@@ -23,9 +23,9 @@ def explain_login(options: Options, info: ExecInfo) -> str:
     signer = find_signer(inputs, request, None)
     minted = sign_token(signer, request)
     with explained(request):
-        answer = signer.sts_client(request).get_caller_identity()
-        arn, account = answer["Arn"], answer["Account"]
-    ahead = seconds_ahead(answer["ResponseMetadata"]["HTTPHeaders"])
+        response = signer.sts_client(request).get_caller_identity()
+        arn, account = response["Arn"], response["Account"]
+    ahead = seconds_ahead(response["ResponseMetadata"]["HTTPHeaders"])
     rows = [
         ("cluster id", request.cluster_id),
         ("STS host", signer.host),

@@ -1,4 +1,4 @@
-"""Credentials from the EC2 instance metadata, within one second in all."""
+"""Credentials from the EC2 instance metadata, within one second in total."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]
 
 
 def limit_instance_metadata(session: Any, resolver: Any) -> BoundedMetadataFetcher:
-    """Replace botocore's fetcher by a bounded one, also for `credential_source = Ec2InstanceMetadata`."""
+    """Replace botocore's fetcher with a bounded one, also for `credential_source = Ec2InstanceMetadata`."""
     fetcher = BoundedMetadataFetcher(
         timeout=_TOTAL_SECONDS,
         num_attempts=1,

@@ -1,4 +1,4 @@
-"""AWS credentials of any origin."""
+"""AWS credentials from any source."""
 
 from __future__ import annotations
 

@@ -115,16 +115,9 @@ class ProfileRoleCache:
             }
         }
 
-    def __setitem__(self, key: str, answer: dict[str, Any]) -> None:
+    def __setitem__(self, key: str, response: dict[str, Any]) -> None:
         """Store STS's response."""
-        found = answer["Credentials"]
-        keys = Credentials(
-            access_key=found["AccessKeyId"],
-            secret_key=found["SecretAccessKey"],
-            session_token=found["SessionToken"],
-            expires_at=int(found["Expiration"].timestamp()),
-        )
-        self._cache.save(self._cache.name("profile", self._login_state, key), keys)
+        self._cache.save(self._cache.name("profile", self._login_state, key), Credentials.from_response(response))
         if key in self._locks:
             self._locks.pop(key).close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authd.client.aws.context.clock import clock_sentence, seconds_ahead
+from authd.client.aws.context.clock import clock_message, seconds_ahead
 from authd.client.aws.credential_chain import find_signer
 from authd.client.aws.errors.error_messages import explained
 from authd.client.fast.exec_credential import ExecInfo
@@ -51,9 +51,9 @@ def _clock(ahead: float | None) -> str:
 
 def _advice(reference: str, ahead: float | None) -> str:
     lines = []
-    sentence = clock_sentence(ahead, "STS") if ahead is not None else None
-    if sentence is not None:
-        lines.append(f"The cause is likely the clock: {sentence}.")
+    message = clock_message(ahead, "STS")
+    if message is not None:
+        lines.append(f"The cause is likely the clock: {message}.")
     lines.append(
         "AWS knows these credentials. If the cluster still refuses the login, it has another cluster id than the one "
         "above, or no mapping for this identity."

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from authd.client.aws.context.clock import clock_sentence
+from authd.client.aws.context.clock import clock_message
 from authd.client.aws.context.profiles import FILE_VARIABLES, Profiles
 from authd.client.aws.key_check import check_keys
 from authd.client.aws.session import AWSSession
@@ -27,7 +26,9 @@ def find_source_credentials(session: AWSSession, inputs: Inputs, request: TokenR
         _require_readable(inputs)
     if found is None:
         raise ClientError(Profiles(request).fault() or _not_found(session))
-    _check_clock(session)
+    wrong_clock = clock_message(session.metadata.clock_ahead, "the instance metadata service")
+    if wrong_clock is not None:
+        raise ClientError(wrong_clock)
     return checked_credentials(session, found), str(found.method)
 
 
@@ -71,16 +72,3 @@ def _not_found(session: AWSSession) -> str:
         f"no AWS credentials found: looked in {variables}, the profile {profile!r} in {files}, {endpoints}; "
         "run `aws configure` or `aws sso login`, or name a profile with --profile or AWS_PROFILE"
     )
-
-
-def _check_clock(session: AWSSession) -> None:
-    metadata = session.metadata
-    if metadata.date is None:
-        return
-    try:
-        told = parsedate_to_datetime(metadata.date).timestamp()
-    except (TypeError, ValueError):
-        return
-    sentence = clock_sentence(metadata.answered_at - told, "the instance metadata service")
-    if sentence is not None:
-        raise ClientError(sentence)

@@ -10,7 +10,7 @@ import re
 
 from botocore import exceptions
 
-from authd.client.aws.context.clock import clock_sentence, seconds_ahead
+from authd.client.aws.context.clock import clock_message, seconds_ahead
 from authd.client.request.token_request import TokenRequest
 
 NOT_AWS = "the response did not come from AWS: check the network (a login page, HTTPS_PROXY) and AWS_ENDPOINT_URL_STS"
@@ -26,8 +26,7 @@ def sts_message(error: exceptions.ClientError, request: TokenRequest) -> str:
     if code in ("SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed", "InvalidSignatureException"):
         if "scoped to a valid region" in message:
             return "STS requires a signature for its own region: give the region of the endpoint with --region"
-        sentence = clock_sentence(ahead, "STS") if ahead is not None else None
-        return sentence or (
+        return clock_message(ahead, "STS") or (
             "STS says that the signature is wrong: the secret access key does not match the access key ID"
         )
     if code in ("AccessDenied", "AccessDeniedException", "Forbidden"):

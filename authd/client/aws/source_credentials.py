@@ -8,6 +8,7 @@ from typing import Any
 
 from authd.client.aws.context.clock import clock_message
 from authd.client.aws.context.profiles import FILE_VARIABLES, Profiles
+from authd.client.aws.errors.sts_errors import EXPIRED
 from authd.client.aws.key_check import check_keys
 from authd.client.aws.session import AWSSession
 from authd.client.fast.errors import ClientError
@@ -45,7 +46,7 @@ def checked_credentials(session: AWSSession, found: Any) -> Credentials:
     )
     check_keys(session.botocore, str(found.method), (keys.access_key, keys.secret_key, keys.session_token))
     if keys.expires_at is not None and keys.expires_at <= time.time():
-        raise ClientError("the AWS credentials have expired; renew them at their source")
+        raise ClientError(EXPIRED)
     return keys
 
 

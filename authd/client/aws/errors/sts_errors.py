@@ -14,6 +14,7 @@ from authd.client.aws.context.clock import clock_message, seconds_ahead
 from authd.client.request.token_request import TokenRequest
 
 NOT_AWS = "the response did not come from AWS: check the network (a login page, HTTPS_PROXY) and AWS_ENDPOINT_URL_STS"
+EXPIRED = "the AWS credentials have expired; renew them at their source"
 _MAX_QUOTED = 300
 _PRINCIPAL = re.compile(r"User: (arn:[!-~]{1,400}) is not authorized")
 
@@ -36,8 +37,8 @@ def sts_message(error: exceptions.ClientError, request: TokenRequest) -> str:
 
 def _sts_error_by_code(operation: str, code: str, message: str) -> str:
     sentences = {
-        "ExpiredToken": "the AWS credentials have expired; renew them at their source",
-        "ExpiredTokenException": "the AWS credentials have expired; renew them at their source",
+        "ExpiredToken": EXPIRED,
+        "ExpiredTokenException": EXPIRED,
         "InvalidClientTokenId": (
             "STS does not know the access key: it was deleted or deactivated, or is of another partition"
         ),

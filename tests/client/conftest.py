@@ -18,11 +18,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.client.layout import BASE_PYTHON, VERSIONED, install
-from tests.client.result import SECRET, Result
+from tests.client.result import Result
+from tests.client.samples import KEY_ID, SECRET
 from tests.client.terminal import run_in_terminal
-
-KEY_ID = "AKIAEXAMPLEEXAMPLE00"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
+from tests.client.samples import SECRET
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import ROLE, SECRET
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.client.result import SECRET, Result
+from tests.client.result import Result
+from tests.client.samples import KEY_ID, ROLE, SECRET
 
-KEY_ID = "AKIAEXAMPLEEXAMPLE00"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 STATIC = f"aws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
 SSO = (
     "[sso-session corp]\nsso_start_url = https://example.awsapps.com/start\nsso_region = us-east-1\n"

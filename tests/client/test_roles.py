@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import KEY_ID, ROLE
 
 
 def test_role_options(authd_token: Callable, keys: dict[str, str], sts: object) -> None:

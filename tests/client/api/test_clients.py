@@ -17,8 +17,8 @@ import yaml
 
 from authd.client import KubernetesAuth
 from tests.client.api_server import APIServer, run_api_server
+from tests.client.samples import KEY_ID, SECRET
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
 CLUSTER = "my-cluster"
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "library.md").read_text("utf-8")
 EXAMPLES = dict(re.findall(r"^### ([^\n]+)\n.*?^```python\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE))

@@ -17,9 +17,7 @@ import pytest
 import authd.client
 from authd.client import ClientError, Token, exec_credential, get_token
 from tests.client.result import Result
-
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import KEY_ID, ROLE, SECRET
 
 
 @pytest.fixture

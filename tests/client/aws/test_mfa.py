@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import ROLE, SECRET
 
 
 @pytest.fixture

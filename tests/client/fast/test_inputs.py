@@ -11,8 +11,7 @@ from authd.client.fast.flags import parse_flags
 from authd.client.fast.inputs import Inputs
 from authd.client.fast.sigv4 import NotOnFastPath
 from authd.client.request.environment import expanded_environment
-
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import ROLE
 
 
 def _inputs(home: Path, *arguments: str, **variables: str) -> Inputs:

@@ -9,8 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import KEY_ID, ROLE, SECRET
 
 
 def test_no_credentials(authd_token: Callable) -> None:

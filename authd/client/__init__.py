@@ -8,7 +8,7 @@ import.
 
 from __future__ import annotations
 
-# Type checkers know the name; importing typing for it would double the run time.
+# Type checkers take it as true. Importing it from typing would double the run time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from authd.client.api.auth import KubernetesAuth as KubernetesAuth

@@ -30,14 +30,14 @@ _IMPORTED = ("botocore", "yaml")
 def use_bundled_packages(loader: object) -> None:
     """Make the packages of the single file importable. `loader` is the loader of a module in that file.
 
-    They are unpacked if one of them is imported, because static credentials need none.
+    They are unpacked only if one of them is imported, because static credentials need none.
     """
     assert isinstance(loader, zipimporter)
     sys.meta_path.insert(0, _FirstImport(loader))
 
 
 class _FirstImport:
-    """Finds no module, but unpacks the packages before the first of them is searched for."""
+    """A meta path finder that finds no module. It unpacks the packages before the first import of one of them."""
 
     def __init__(self, archive: zipimporter) -> None:
         self._archive = archive

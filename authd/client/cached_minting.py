@@ -1,4 +1,4 @@
-"""Tokens through the cache. One process at a time makes a token, and the others read it."""
+"""Cached tokens. One process at a time makes a token, and the others read it from the cache."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from authd.client.request.token_request import TokenRequest
 def mint_cached(store: Store, inputs: Inputs, request: TokenRequest) -> Minted:
     """Return the cached token, or a new one that is cached for the next process. Raises ClientError.
 
-    If client-go requests a token again in one process, the cluster refused it. Then the token is made anew, and after
-    a second refusal its role credentials too.
+    A second request of client-go in one process means that the cluster refused the token. Then a new token is made,
+    and after a second refusal also new role credentials.
     """
     search = _Search(store, inputs)
     name = token_name(search.key)

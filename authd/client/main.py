@@ -15,7 +15,7 @@ from authd.client.output.process import claim_process
 from authd.client.output.stdio import occupy_closed_streams, print_out
 
 _FAILED = 1
-_MISUSED = 2
+_USAGE_ERROR = 2
 _INTERRUPTED = 130
 
 
@@ -34,10 +34,10 @@ def main(argv: list[str]) -> int:
         from authd.client.output.suggestions import unknown_argument
 
         fail(unknown_argument(str(error)))
-        return _MISUSED
+        return _USAGE_ERROR
     except UsageError as error:
         fail(str(error))
-        return _MISUSED
+        return _USAGE_ERROR
     except ClientError as error:
         fail(str(error))
         return _FAILED
@@ -73,7 +73,7 @@ def _full_path_output(options: Options) -> str:
     if options.clear_cache:
         return full_path.clear_cache()
     loader = __spec__.loader if __spec__ else None
-    if hasattr(loader, "archive"):  # the loader of zip archives, whose import takes time
+    if hasattr(loader, "archive"):  # a zipimporter; importing that class takes time
         from authd.client.bundle import use_bundled_packages
 
         use_bundled_packages(loader)

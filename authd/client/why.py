@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authd.client.aws.context.clock import clock_sentence, seconds_ahead
+from authd.client.aws.context.clock import clock_message, seconds_ahead
 from authd.client.aws.credential_chain import find_signer
 from authd.client.aws.errors.error_messages import explained
 from authd.client.fast.exec_credential import ExecInfo
@@ -23,9 +23,9 @@ def explain_login(options: Options, info: ExecInfo) -> str:
     signer = find_signer(inputs, request, None)
     minted = sign_token(signer, request)
     with explained(request):
-        answer = signer.sts_client(request).get_caller_identity()
-        arn, account = answer["Arn"], answer["Account"]
-    ahead = seconds_ahead(answer["ResponseMetadata"]["HTTPHeaders"])
+        response = signer.sts_client(request).get_caller_identity()
+        arn, account = response["Arn"], response["Account"]
+    ahead = seconds_ahead(response["ResponseMetadata"]["HTTPHeaders"])
     rows = [
         ("cluster id", request.cluster_id),
         ("STS host", signer.host),
@@ -51,9 +51,9 @@ def _clock(ahead: float | None) -> str:
 
 def _advice(reference: str, ahead: float | None) -> str:
     lines = []
-    sentence = clock_sentence(ahead, "STS") if ahead is not None else None
-    if sentence is not None:
-        lines.append(f"The cause is likely the clock: {sentence}.")
+    message = clock_message(ahead, "STS")
+    if message is not None:
+        lines.append(f"The cause is likely the clock: {message}.")
     lines.append(
         "AWS knows these credentials. If the cluster still refuses the login, it has another cluster id than the one "
         "above, or no mapping for this identity."

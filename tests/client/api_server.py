@@ -1,4 +1,4 @@
-"""A TLS server in place of kube-apiserver: it verifies the bearer token's signature and answers a few requests."""
+"""A TLS server in place of kube-apiserver. It verifies the bearer token's signature and serves a few paths."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from authd.client.fast.sigv4 import sign_get_caller_identity
 class APIServer:
     """The server's address and CA, the keys that it knows, and the key IDs of the requests that it accepted.
 
-    Tokens in `refused` are answered with 401.
+    Requests with a token in `refused` get a 401.
     """
 
     url: str
@@ -35,7 +35,7 @@ class APIServer:
     reviews: bool = True
 
     def identify(self, authorization: str) -> str | None:
-        """Return the key ID that signed the bearer token, None for an invalid token."""
+        """Return the ID of the key that signed the bearer token, or None for an invalid token."""
         scheme, _, token = authorization.partition(" ")
         self.tokens.append(token)
         if scheme != "Bearer" or not token.startswith("k8s-aws-v1.") or token in self.refused:

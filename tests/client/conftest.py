@@ -1,4 +1,4 @@
-"""A clean home, authd-token as a real process, and AWS's endpoints on loopback."""
+"""A clean home folder, authd-token as a real process, and AWS's endpoints on loopback."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from urllib.parse import parse_qs
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.client.answer import SECRET, Answer
 from tests.client.layout import BASE_PYTHON, VERSIONED, install
+from tests.client.result import Result
+from tests.client.samples import KEY_ID, SECRET
 from tests.client.terminal import run_in_terminal
-
-KEY_ID = "AKIAEXAMPLEEXAMPLE00"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Make the empty home folder of a user without AWS settings."""
+    """Create the empty home folder of a user without AWS settings."""
     path = tmp_path / "home"
     path.mkdir()
     return path
@@ -35,7 +33,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environ(home: Path) -> dict[str, str]:
-    """Make the environment of a process in that home: no AWS settings, and no instance metadata to wait for."""
+    """Return the environment of a process with that home: no AWS settings, and no instance metadata to wait for."""
     return {
         "HOME": str(home),
         "PATH": os.environ["PATH"],
@@ -58,20 +56,20 @@ def write_aws(home: Path) -> Callable[[str, str], Path]:
 
 @pytest.fixture(scope="session")
 def command(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Lay out authd-token as installed, compiled, and give the path of the command.
+    """Install the compiled authd-token, and return the path of the command.
 
-    AUTHD_TOKEN names another form of it to test, such as the single file in `dist`.
+    AUTHD_TOKEN names another build to test, such as the single file in `dist`.
     """
-    if form := os.environ.get("AUTHD_TOKEN"):
-        return str(Path(form).resolve())
+    if build := os.environ.get("AUTHD_TOKEN"):
+        return str(Path(build).resolve())
     return str(install(tmp_path_factory.mktemp("usr"), f"lib/{VERSIONED}/site-packages", shebang=BASE_PYTHON))
 
 
 @pytest.fixture
-def authd_token(command: str, environ: dict[str, str], tmp_path: Path) -> Callable[..., Answer]:
+def authd_token(command: str, environ: dict[str, str], tmp_path: Path) -> Callable[..., Result]:
     """Run authd-token as a process of its own with the environment `environ`."""
 
-    def run(*arguments: str, **more: str) -> Answer:
+    def run(*arguments: str, **more: str) -> Result:
         done = subprocess.run(
             [command, *arguments],
             env={**environ, **more},
@@ -82,7 +80,7 @@ def authd_token(command: str, environ: dict[str, str], tmp_path: Path) -> Callab
             check=False,
             stdin=subprocess.DEVNULL,
         )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return Result(done.returncode, done.stdout, done.stderr)
 
     return run
 
@@ -95,20 +93,20 @@ def in_terminal(command: str, environ: dict[str, str]) -> Callable[..., tuple[in
 
 @dataclass(slots=True)
 class Endpoint:
-    """A loopback HTTP server: `answer` is called with method, path, headers and body."""
+    """A loopback HTTP server: `respond` is called with method, path, headers and body."""
 
-    answer: Callable[[str, str, dict[str, str], str], tuple[int, dict[str, str], str]]
+    respond: Callable[[str, str, dict[str, str], str], tuple[int, dict[str, str], str]]
     requests: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
     url: str = ""
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Callable[..., tuple[int, dict[str, str], str]]], Endpoint]]:
-    """Start loopback HTTP servers that end with the test."""
+    """Start HTTP servers on loopback, which are stopped after the test."""
     servers: list[ThreadingHTTPServer] = []
 
-    def start(answer: Callable[..., tuple[int, dict[str, str], str]]) -> Endpoint:
-        endpoint = Endpoint(answer)
+    def start(respond: Callable[..., tuple[int, dict[str, str], str]]) -> Endpoint:
+        endpoint = Endpoint(respond)
         server = ThreadingHTTPServer(("127.0.0.1", 0), _request_class(endpoint))
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -131,7 +129,7 @@ def _request_class(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = (self.command, self.path, headers, body)
             endpoint.requests.append(request)
-            status, extra, content = endpoint.answer(*request)
+            status, extra, content = endpoint.respond(*request)
             self.send_response_only(status)
             extra.setdefault("Date", self.date_time_string())
             for name, value in {"Content-Length": str(len(content.encode())), **extra}.items():
@@ -153,7 +151,10 @@ def in_future(minutes: float) -> str:
 
 @dataclass(slots=True)
 class FakeSTS:
-    """Answers AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity, and counts; `refusal` refuses."""
+    """An STS for AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity.
+
+    If `refusal` is set, role requests get an error response with this code and message.
+    """
 
     endpoint: Endpoint
     minutes: float = 60
@@ -165,7 +166,7 @@ class FakeSTS:
         forms = [{k: v[0] for k, v in parse_qs(body).items()} for _, _, _, body in self.endpoint.requests]
         return [form for form in forms if form.get("Action") == action]
 
-    def answer(self, method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, str], str]:
+    def respond(self, method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, str], str]:
         form = {key: values[0] for key, values in parse_qs(body).items()}
         if self.refusal is not None and form["Action"] != "GetCallerIdentity":
             code, message = self.refusal
@@ -204,16 +205,16 @@ class FakeSTS:
 
 @pytest.fixture
 def sts(serve: Callable[..., Endpoint], environ: dict[str, str]) -> FakeSTS:
-    """Run an STS on loopback to which every call of authd-token goes, while its tokens go on naming AWS's own hosts."""
+    """Run an STS on loopback for authd-token's calls. Its tokens still name AWS's own hosts."""
     fake = FakeSTS(Endpoint(lambda *_: (500, {}, "")))
-    fake.endpoint = serve(fake.answer)
+    fake.endpoint = serve(fake.respond)
     environ["AWS_ENDPOINT_URL_STS"] = fake.endpoint.url
     return fake
 
 
 @pytest.fixture
 def keys(environ: dict[str, str]) -> dict[str, str]:
-    """Put static credentials and a region into the environment."""
+    """Add static credentials and a region to the environment."""
     environ.update(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     return environ
 
@@ -229,7 +230,7 @@ def emulator() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
-    """Run moto's server in a thread and give its address."""
+    """Run moto's server in a thread, and return its address."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -1,4 +1,4 @@
-"""The installed command, laid out as installers lay it out, without an installer."""
+"""Installs the command into the layouts of installers, without an installer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASE_PYTHON = str(Path(sys._base_executable).resolve())
 
 
 def install(root: Path, packages: str, *, shebang: str | None, dependencies: bool = True) -> Path:
-    """Lay the client out below `root` as an installer does, compiled, and return the command."""
+    """Install the compiled client below `root` as an installer does, and return the path of the command."""
     library = root / packages
     source = Path(authd.__file__).parent
     (library / "authd").mkdir(parents=True)

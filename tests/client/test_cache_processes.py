@@ -1,4 +1,4 @@
-"""The cache as kubectl meets it: real processes, each with a parent of its own, and an STS that counts."""
+"""The cache with real processes, each with its own parent, and an STS that counts calls."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import ROLE, SECRET
 
 
 @pytest.fixture
 def program(command: str) -> str:
-    """Give what a shell has to run."""
+    """Return the shell command that runs authd-token with the cache."""
     return f"{shlex.quote(command)} --cache --token-only"
 
 
@@ -54,7 +53,7 @@ def _finish(process: subprocess.Popen[str]) -> tuple[list[str], str]:
 
 @pytest.fixture
 def tokens(parent: Callable[..., subprocess.Popen[str]]) -> Callable[..., list[str]]:
-    """Run a parent to its end and return its tokens; nothing may be said on stderr."""
+    """Run a parent to its end, check that its stderr is empty, and return its tokens."""
 
     def run(*runs: str, **more: str) -> list[str]:
         out, err = _finish(parent(*runs, **more))
@@ -64,25 +63,23 @@ def tokens(parent: Callable[..., subprocess.Popen[str]]) -> Callable[..., list[s
     return run
 
 
-def test_fifty_at_the_same_moment_make_one_call(keys: dict[str, str], sts: object, parent: Callable) -> None:
-    """Fifty kubectl at once lead to one AssumeRole and share one token."""
+def test_parallel_requests(keys: dict[str, str], sts: object, parent: Callable) -> None:
+    """Fifty parallel requests cause one AssumeRole call and share one token."""
     processes = [parent(f"-i prod -r {ROLE}") for _ in range(50)]
     found = {token for process in processes for token in _finish(process)[0]}
     assert len(found) == 1
     assert len(sts.calls("AssumeRole")) == 1
 
 
-def test_clusters_share_the_role(keys: dict[str, str], sts: object, parent: Callable) -> None:
-    """Many clusters at once with one role lead to one AssumeRole and a token for each."""
+def test_parallel_clusters(keys: dict[str, str], sts: object, parent: Callable) -> None:
+    """Parallel requests for several clusters with one role cause one AssumeRole call, and each has its own token."""
     processes = [parent(f"-i cluster-{number} -r {ROLE}") for number in range(8)]
     assert len({_finish(process)[0][0] for process in processes}) == 8
     assert len(sts.calls("AssumeRole")) == 1
 
 
-def test_a_refusal_renews_the_token_and_a_second_one_the_role(
-    kubectl: dict[str, str], sts: object, parent: Callable, tokens: Callable
-) -> None:
-    """client-go's second request means a refused token: first the token is renewed, then the role's credentials."""
+def test_refusals(kubectl: dict[str, str], sts: object, parent: Callable, tokens: Callable) -> None:
+    """client-go's second request means a refused token and renews it. The third renews the role's credentials too."""
     (first, second, third, fourth), err = _finish(parent(*[f"-i prod -r {ROLE}; sleep 1"] * 4))
     assert len({first, second, third, fourth}) == 4
     assert len(sts.calls("AssumeRole")) == 3
@@ -104,38 +101,34 @@ def test_a_refusal_renews_the_token_and_a_second_one_the_role(
         '{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "spec": {"interactive": false}}',
     ],
 )
-def test_a_repeated_request_of_another_program_is_no_refusal(
+def test_repeated_request_of_another_program(
     keys: dict[str, str], sts: object, tokens: Callable, info: str | None
 ) -> None:
-    """Shells and Python programs repeat requests for reasons of their own: they get the cached token."""
+    """A repeated request of a program other than client-go is not a refusal and gets the cached token."""
     more = {"KUBERNETES_EXEC_INFO": info} if info else {}
     assert len(set(tokens(*[f"-i prod -r {ROLE}"] * 5, **more))) == 1
     assert len(sts.calls("AssumeRole")) == 1
 
 
-def test_another_question_of_the_same_process_is_no_refusal(
-    keys: dict[str, str], sts: object, tokens: Callable
-) -> None:
-    """One process that asks for two clusters has been refused nothing."""
+def test_two_clusters_in_one_process(keys: dict[str, str], sts: object, tokens: Callable) -> None:
+    """Requests of one process for two clusters are not a refusal."""
     tokens(f"-i one -r {ROLE}", f"-i two -r {ROLE}")
     assert len(sts.calls("AssumeRole")) == 1
 
 
-def test_a_process_that_became_another_program_was_refused_nothing(
+def test_process_that_executes_another_program(
     program: str, kubectl: dict[str, str], sts: object, parent: Callable
 ) -> None:
-    """A launcher that asks for itself and then becomes kubectl in the same process shares its token with it."""
-    asks_again = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1].split()))"
+    """A launcher that requests a token and then executes kubectl in its own process shares the token with it."""
+    run_as_child = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1].split()))"
     run = f"{program} -i prod -r {ROLE}"
-    first, second = _finish(parent(f"-i prod -r {ROLE}\nexec {sys.executable} -c '{asks_again}' '{run}'; :"))[0]
+    first, second = _finish(parent(f"-i prod -r {ROLE}\nexec {sys.executable} -c '{run_as_child}' '{run}'; :"))[0]
     assert first == second
     assert len(sts.calls("AssumeRole")) == 1
 
 
-def test_others_share_what_the_refused_one_gets(
-    program: str, kubectl: dict[str, str], sts: object, parent: Callable
-) -> None:
-    """Many processes whose token was refused at the same moment make one new token between them."""
+def test_parallel_refusals(program: str, kubectl: dict[str, str], sts: object, parent: Callable) -> None:
+    """Parallel processes whose token was refused share one new token."""
     gate = Path(kubectl["HOME"]) / "gate"
     wait = f"token; until [ -e {gate} ]; do sleep 0.01; done; {program}"
     waiting = [parent(f"-i prod -r {ROLE} {wait} -i prod -r {ROLE}") for _ in range(10)]
@@ -155,14 +148,14 @@ def test_others_share_what_the_refused_one_gets(
     assert len(sts.calls("AssumeRole")) == 1
 
 
-def test_the_token_alone_is_cached_too(keys: dict[str, str], tokens: Callable) -> None:
-    """Without a role the token itself is kept, for everyone but those that it failed."""
+def test_token_without_a_role(keys: dict[str, str], tokens: Callable) -> None:
+    """Without a role the token is cached too."""
     (first,) = tokens("-i prod")
     assert tokens("-i prod", "-i other")[0] == first
 
 
-def test_a_changed_file_changes_the_entry(keys: dict[str, str], tokens: Callable, write_aws: Callable) -> None:
-    """A changed shared file and a new login end what was cached."""
+def test_changed_shared_file(keys: dict[str, str], tokens: Callable, write_aws: Callable) -> None:
+    """After a change of a shared file, a new token is made."""
     del keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
     write_aws("credentials", f"[default]\naws_access_key_id = AKIAONE\naws_secret_access_key = {SECRET}\n")
     (first,) = tokens("-i prod")
@@ -171,10 +164,8 @@ def test_a_changed_file_changes_the_entry(keys: dict[str, str], tokens: Callable
     assert tokens("-i prod") != [first]
 
 
-def test_a_web_identity_that_changes_ends_the_entry(
-    environ: dict[str, str], sts: object, tokens: Callable, tmp_path: Path
-) -> None:
-    """A token made from a web identity lasts only as long as the identity's file stays as it is."""
+def test_changed_web_identity(environ: dict[str, str], sts: object, tokens: Callable, tmp_path: Path) -> None:
+    """After a change of the web identity token file, a new token is made."""
     identity = tmp_path / "identity"
     identity.write_text("one.web.token")
     environ.update(AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE=str(identity), AWS_REGION="eu-west-1")
@@ -189,10 +180,8 @@ def test_a_web_identity_that_changes_ends_the_entry(
 @pytest.mark.parametrize(
     "harm", ["open file", "open folder", "garbage", "link", "folder in its place", "empty", "pipe", "full folder"]
 )
-def test_a_hostile_cache_is_a_warning_and_a_fresh_token(
-    keys: dict[str, str], sts: object, tokens: Callable, parent: Callable, harm: str
-) -> None:
-    """Whatever was done to the cache, kubectl gets a token that works, and a word about what was found."""
+def test_untrusted_token_file(keys: dict[str, str], sts: object, tokens: Callable, parent: Callable, harm: str) -> None:
+    """If the cache is damaged or can't be trusted, there is a new token and a warning."""
     tokens(f"-i prod -r {ROLE}")
     folder = Path(keys["HOME"]) / ".kube/cache/authd"
     (file,) = folder.glob("token-*")
@@ -219,10 +208,10 @@ def test_a_hostile_cache_is_a_warning_and_a_fresh_token(
 
 @pytest.mark.parametrize("harm", ["link", "pipe", "folder", "open"])
 @pytest.mark.parametrize("kind", ["role", "lock-token", "lock-role"])
-def test_other_hostile_files_are_no_failure(
+def test_other_untrusted_files(
     keys: dict[str, str], sts: object, tokens: Callable, parent: Callable, kind: str, harm: str
 ) -> None:
-    """The same for role credentials and locks: another cluster gets its token, and nobody waits."""
+    """Damaged or untrusted role credentials and locks neither prevent nor delay a token."""
     tokens(f"-i prod -r {ROLE}")
     folder = Path(keys["HOME"]) / ".kube/cache/authd"
     (file,) = folder.glob(f"{kind}-*")
@@ -242,8 +231,8 @@ def test_other_hostile_files_are_no_failure(
     assert "Traceback" not in err
 
 
-def test_a_home_that_cannot_be_written_is_a_warning(keys: dict[str, str], sts: object, parent: Callable) -> None:
-    """A read-only home, no home, or a cache folder in the way of a file: a word, and a token."""
+def test_unusable_cache_folder(keys: dict[str, str], sts: object, parent: Callable) -> None:
+    """Without a usable cache folder, there is a token and a warning."""
     blocked = Path(keys["HOME"]) / "file"
     blocked.write_text("")
     for more in ({"HOME": "/proc"}, {"HOME": ""}, {"HOME": "/nonexistent"}, {"AUTHD_CACHE_DIR": f"{blocked}/cache"},
@@ -253,35 +242,33 @@ def test_a_home_that_cannot_be_written_is_a_warning(keys: dict[str, str], sts: o
         assert "not using the cache" in err
 
 
-def test_the_folder_may_be_chosen_and_cleared(
-    keys: dict[str, str], sts: object, authd_token: Callable, tmp_path: Path
-) -> None:
+def test_chosen_folder(keys: dict[str, str], sts: object, authd_token: Callable, tmp_path: Path) -> None:
     """AUTHD_CACHE_DIR names the folder, and --clear-cache empties it."""
     folder = tmp_path / "elsewhere"
     keys["AUTHD_CACHE_DIR"] = str(folder)
     assert authd_token("-i", "prod", "-r", ROLE, "--cache").status == 0
     assert sorted(path.name.partition("-")[0] for path in folder.iterdir()) == ["lock", "lock", "role", "token"]
-    answer = authd_token("--clear-cache")
-    assert (answer.status, answer.out) == (0, f"deleted 2 cached credentials from {folder}\n")
+    result = authd_token("--clear-cache")
+    assert (result.status, result.out) == (0, f"deleted 2 cached credentials from {folder}\n")
     assert list(folder.iterdir()) == []
 
 
-def test_clearing_what_is_not_there_makes_nothing(keys: dict[str, str], authd_token: Callable) -> None:
-    """--clear-cache without a cache leaves no folder behind."""
-    answer = authd_token("--clear-cache")
-    assert (answer.status, answer.err) == (0, "")
+def test_clear_without_a_cache(keys: dict[str, str], authd_token: Callable) -> None:
+    """--clear-cache without a cache creates no folder."""
+    result = authd_token("--clear-cache")
+    assert (result.status, result.err) == (0, "")
     assert list(Path(keys["HOME"]).iterdir()) == []
 
 
-def test_a_folder_in_the_home_is_named_by_a_tilde(keys: dict[str, str], authd_token: Callable) -> None:
+def test_tilde(keys: dict[str, str], authd_token: Callable) -> None:
     """AUTHD_CACHE_DIR may begin with ~/, which no shell expands in a kubeconfig."""
     for _ in range(2):
         assert authd_token("-i", "prod", "--cache", AUTHD_CACHE_DIR="~/a/b").status == 0
     assert (Path(keys["HOME"]) / "a/b").is_dir()
 
 
-def test_no_secret_key_is_in_a_token_file(keys: dict[str, str], sts: object, authd_token: Callable) -> None:
-    """A token file holds the token and no key; role credentials hold the role's, never those they came from."""
+def test_secrets_in_files(keys: dict[str, str], sts: object, authd_token: Callable) -> None:
+    """No file has the user's secret key, and only role files have the role's secret key."""
     assert authd_token("-i", "prod", "-r", ROLE, "--cache").status == 0
     for path in (Path(keys["HOME"]) / ".kube/cache/authd").iterdir():
         content = path.read_text()

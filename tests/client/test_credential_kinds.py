@@ -1,4 +1,4 @@
-"""Every kind of credentials that botocore knows, each from a fake of the real thing on loopback."""
+"""Every source of credentials that botocore knows, each from a fake on loopback."""
 
 from __future__ import annotations
 
@@ -10,56 +10,56 @@ from pathlib import Path
 
 import pytest
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import KEY_ID, ROLE, SECRET
+
 pytestmark = pytest.mark.usefixtures("home")
 
 
 def test_environment(authd_token: Callable, keys: dict[str, str]) -> None:
-    """Keys in the environment sign at once."""
-    answer = authd_token("-i", "prod")
-    assert (answer.status, answer.err, answer.key_id, answer.host) == (0, "", KEY_ID, "sts.eu-west-1.amazonaws.com")
-    assert json.loads(answer.out)["apiVersion"] == "client.authentication.k8s.io/v1beta1"
+    """Keys in the environment sign the token."""
+    result = authd_token("-i", "prod")
+    assert (result.status, result.err, result.key_id, result.host) == (0, "", KEY_ID, "sts.eu-west-1.amazonaws.com")
+    assert json.loads(result.out)["apiVersion"] == "client.authentication.k8s.io/v1beta1"
 
 
-def test_profile_goes_before_environment_when_named_by_option(
+def test_precedence_of_profile_and_environment(
     authd_token: Callable, keys: dict[str, str], write_aws: Callable
 ) -> None:
-    """--profile leaves the keys in the environment aside, as the AWS CLI does; AWS_PROFILE does not."""
+    """--profile overrides keys in the environment, and AWS_PROFILE does not, as in the AWS CLI."""
     write_aws("credentials", f"[p]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = {SECRET}\n")
     assert authd_token("-i", "prod", "--profile", "p").key_id == "AKIAPROFILE"
     assert authd_token("-i", "prod", AWS_PROFILE="p").key_id == KEY_ID
 
 
 def test_source_profile_chain(authd_token: Callable, write_aws: Callable, sts: object) -> None:
-    """A profile's role is assumed with the keys of its source profile, and a role of that one before."""
+    """The role of the source profile is assumed first, and then the profile's own."""
     write_aws("credentials", f"[base]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n")
     write_aws(
         "config",
         f"[profile middle]\nrole_arn = {ROLE}1\nsource_profile = base\n"
         f"[profile top]\nrole_arn = {ROLE}2\nsource_profile = middle\nregion = eu-west-1\n",
     )
-    answer = authd_token("-i", "prod", "--profile", "top")
-    assert answer.status == 0, answer.err
+    result = authd_token("-i", "prod", "--profile", "top")
+    assert result.status == 0, result.err
     assert [call["RoleArn"] for call in sts.calls("AssumeRole")] == [f"{ROLE}1", f"{ROLE}2"]
-    assert answer.key_id == "ASIAROLE0002"
-    assert answer.query["X-Amz-Security-Token"] == "session/token+2=="
-    assert answer.host == "sts.eu-west-1.amazonaws.com"
+    assert result.key_id == "ASIAROLE0002"
+    assert result.query["X-Amz-Security-Token"] == "session/token+2=="
+    assert result.host == "sts.eu-west-1.amazonaws.com"
 
 
 def test_credential_source_environment(
     authd_token: Callable, keys: dict[str, str], write_aws: Callable, sts: object
 ) -> None:
-    """A profile's role may be assumed with the keys in the environment."""
+    """With `credential_source = Environment`, a profile's role is assumed with the keys in the environment."""
     write_aws("config", f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Environment\n")
-    answer = authd_token("-i", "prod", "--profile", "p")
-    assert answer.status == 0, answer.err
+    result = authd_token("-i", "prod", "--profile", "p")
+    assert result.status == 0, result.err
     assert KEY_ID in sts.endpoint.requests[0][2]["authorization"]
-    assert answer.key_id == "ASIAROLE0001"
+    assert result.key_id == "ASIAROLE0001"
 
 
 def test_credential_process(authd_token: Callable, write_aws: Callable, tmp_path: Path) -> None:
-    """A credential_process is run and its expiry is passed on, less a minute."""
+    """The credentials of a credential_process sign the token."""
     document = {"Version": 1, "AccessKeyId": "ASIAPROCESS", "SecretAccessKey": SECRET, "SessionToken": "t",
                 "Expiration": "2999-01-01T00:00:00Z"}  # fmt: skip
     program = tmp_path / "process.py"
@@ -72,12 +72,12 @@ def test_web_identity(authd_token: Callable, sts: object, tmp_path: Path) -> Non
     """A web identity token, as in an EKS pod, is exchanged for the role's credentials."""
     token = tmp_path / "token"
     token.write_text("a.web.token")
-    answer = authd_token(
+    result = authd_token(
         "-i", "prod", AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE=str(token), AWS_REGION="eu-west-1"
     )
-    assert answer.status == 0, answer.err
+    assert result.status == 0, result.err
     assert sts.calls("AssumeRoleWithWebIdentity")[0]["WebIdentityToken"] == "a.web.token"
-    assert answer.key_id == "ASIATITY0001"
+    assert result.key_id == "ASIATITY0001"
 
 
 def _instance_keys(name: str) -> str:
@@ -93,13 +93,13 @@ def _instance_keys(name: str) -> str:
 
 
 def test_container(authd_token: Callable, serve: Callable) -> None:
-    """The container endpoint of ECS and of EKS pod identities gives credentials, with its authorization."""
+    """The container endpoint of ECS and of EKS pod identities is called with its authorization token."""
     endpoint = serve(lambda *_: (200, {}, _instance_keys("ASIACONTAINER")))
-    answer = authd_token(
+    result = authd_token(
         "-i", "prod", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{endpoint.url}/creds",
         AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x", AWS_REGION="eu-west-1",
     )  # fmt: skip
-    assert answer.key_id == "ASIACONTAINER", answer.err
+    assert result.key_id == "ASIACONTAINER", result.err
     assert endpoint.requests[0][2]["authorization"] == "Bearer x"
 
 
@@ -111,26 +111,22 @@ def _imds(method: str, path: str, headers: dict[str, str], body: str) -> tuple[i
     return 200, {}, "node-role" if path.endswith("security-credentials/") else _instance_keys("ASIAINSTANCE")
 
 
-def test_instance_metadata_comes_last_and_is_never_asked_for_the_region(
-    authd_token: Callable, serve: Callable, environ: dict[str, str]
-) -> None:
-    """Instance credentials are found by IMDSv2 when nothing else has any; without a region the global host serves."""
+def test_instance_metadata(authd_token: Callable, serve: Callable, environ: dict[str, str]) -> None:
+    """Instance credentials come last, by IMDSv2. The metadata is never used for the region."""
     endpoint = serve(_imds)
     environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
-    answer = authd_token("-i", "prod")
-    assert answer.key_id == "ASIAINSTANCE", answer.err
-    assert (answer.host, answer.region) == ("sts.amazonaws.com", "us-east-1")
+    result = authd_token("-i", "prod")
+    assert result.key_id == "ASIAINSTANCE", result.err
+    assert (result.host, result.region) == ("sts.amazonaws.com", "us-east-1")
     assert all("placement" not in path for _, path, _, _ in endpoint.requests)
-    asked = len(endpoint.requests)
-    answer = authd_token("-i", "prod", AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET)
-    assert answer.key_id == KEY_ID
-    assert len(endpoint.requests) == asked
+    requests = len(endpoint.requests)
+    result = authd_token("-i", "prod", AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET)
+    assert result.key_id == KEY_ID
+    assert len(endpoint.requests) == requests
 
 
-def test_automatic_defaults_do_not_ask_the_metadata(
-    authd_token: Callable, serve: Callable, keys: dict[str, str], sts: object
-) -> None:
-    """Even where the SDK's defaults would ask the instance metadata for the region, nobody does."""
+def test_automatic_defaults(authd_token: Callable, serve: Callable, keys: dict[str, str], sts: object) -> None:
+    """AWS_DEFAULTS_MODE=auto causes no request to the instance metadata."""
     endpoint = serve(_imds)
     keys.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
     assert authd_token("-i", "prod", "-r", ROLE, AWS_DEFAULTS_MODE="auto").status == 0
@@ -140,28 +136,26 @@ def test_automatic_defaults_do_not_ask_the_metadata(
 def test_instance_metadata_as_credential_source(
     authd_token: Callable, serve: Callable, environ: dict[str, str], write_aws: Callable, sts: object
 ) -> None:
-    """A profile's role may be assumed with the instance's credentials."""
+    """With `credential_source = Ec2InstanceMetadata`, a profile's role is assumed with the instance's credentials."""
     endpoint = serve(_imds)
     environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
     write_aws("config", f"[profile p]\nrole_arn = {ROLE}\ncredential_source = Ec2InstanceMetadata\n")
-    answer = authd_token("-i", "prod", "--profile", "p")
-    assert answer.key_id == "ASIAROLE0001", answer.err
+    result = authd_token("-i", "prod", "--profile", "p")
+    assert result.key_id == "ASIAROLE0001", result.err
     assert "ASIAINSTANCE" in sts.endpoint.requests[0][2]["authorization"]
 
 
-def test_expiry_of_instance_credentials_is_the_real_one(
-    authd_token: Callable, serve: Callable, environ: dict[str, str]
-) -> None:
-    """Credentials that end in five minutes end the token a minute before, whatever botocore makes of them."""
+def test_expiry_of_instance_credentials(authd_token: Callable, serve: Callable, environ: dict[str, str]) -> None:
+    """If the instance's credentials expire in five minutes, the token expires a minute earlier."""
     import datetime as dt
 
     end = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(minutes=5)
     keys = _instance_keys("ASIAINSTANCE").replace("2999-01-01T00:00:00Z", end.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
-    def answer(method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, str], str]:
+    def respond(method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, str], str]:
         return 200, {}, keys if path.endswith("node-role") else _imds(method, path, headers, body)[2]
 
-    endpoint = serve(answer)
+    endpoint = serve(respond)
     environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
     expiration = json.loads(authd_token("-i", "prod").out)["status"]["expirationTimestamp"]
     assert expiration == (end - dt.timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -182,34 +176,32 @@ def _sso(write_aws: Callable, home: Path, *, session: bool, expires: str = "2999
 
 @pytest.mark.parametrize("session", [True, False])
 def test_sso(authd_token: Callable, serve: Callable, write_aws: Callable, home: Path, session: bool) -> None:
-    """The SSO token that `aws sso login` left is used for the role's credentials, in both forms of profile."""
+    """The access token of `aws sso login` gives the role's credentials, in both forms of profile."""
     keys = {"accessKeyId": "ASIASSO", "secretAccessKey": SECRET, "sessionToken": "t", "expiration": 32503680000000}
     endpoint = serve(lambda *_: (200, {"Content-Type": "application/json"}, json.dumps({"roleCredentials": keys})))
     _sso(write_aws, home, session=session)
-    answer = authd_token("-i", "prod", AWS_ENDPOINT_URL_SSO=endpoint.url)
-    assert answer.key_id == "ASIASSO", answer.err
+    result = authd_token("-i", "prod", AWS_ENDPOINT_URL_SSO=endpoint.url)
+    assert result.key_id == "ASIASSO", result.err
     assert endpoint.requests[0][2]["x-amz-sso_bearer_token"] == "sso-access-token"
 
 
 @pytest.mark.parametrize("session", [True, False])
 def test_sso_expired(authd_token: Callable, write_aws: Callable, home: Path, session: bool) -> None:
-    """An expired SSO session is named, with the command that renews it."""
+    """The error for an expired SSO session names the command that renews it."""
     _sso(write_aws, home, session=session, expires="2020-01-01T00:00:00Z")
-    assert "`aws sso login`" in authd_token("-i", "prod").sentence()
+    assert "`aws sso login`" in authd_token("-i", "prod").message()
 
 
 def test_sso_missing(authd_token: Callable, write_aws: Callable, home: Path) -> None:
-    """A profile whose SSO session was never started says how to start it."""
+    """The error for an SSO session that was never started names the command that starts it."""
     _sso(write_aws, home, session=True)
     for file in (home / ".aws/sso/cache").iterdir():
         file.unlink()
-    assert "`aws sso login --profile default`" in authd_token("-i", "prod", "--profile", "default").sentence()
+    assert "`aws sso login --profile default`" in authd_token("-i", "prod", "--profile", "default").message()
 
 
-def test_sso_and_a_role_make_one_call_for_many_clusters(
-    authd_token: Callable, serve: Callable, write_aws: Callable, home: Path, sts: object
-) -> None:
-    """Identity Center gives other keys every time, and still the role is assumed once per login."""
+def test_sso_and_a_role(authd_token: Callable, serve: Callable, write_aws: Callable, home: Path, sts: object) -> None:
+    """A cached role is assumed once for each login, although Identity Center gives new keys at every call."""
     count = iter(range(100))
 
     def portal(*_: object) -> tuple[int, dict[str, str], str]:

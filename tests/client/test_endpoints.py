@@ -24,7 +24,7 @@ import pytest
         ({}, ("--endpoint", "https://sts.amazonaws.com/"), "sts.amazonaws.com", "us-east-1"),
         ({}, ("--endpoint", "vpce-0a-1b.sts.us-west-2.vpce.amazonaws.com"), "vpce-0a-1b.sts.us-west-2.vpce.amazonaws.com", "us-west-2"),
         ({}, ("--endpoint", "sts.internal.example.com"), "sts.internal.example.com", "eu-west-1"),
-        # Calls may go anywhere; a token names that place only if a token can.
+        # Calls go to the configured endpoint. A token names it only if it has neither port nor path.
         ({"AWS_ENDPOINT_URL_STS": "https://vpce-1.sts.us-west-2.vpce.amazonaws.com"}, (), "vpce-1.sts.us-west-2.vpce.amazonaws.com", "us-west-2"),
         ({"AWS_ENDPOINT_URL": "https://sts.us-west-2.amazonaws.com"}, (), "sts.us-west-2.amazonaws.com", "us-west-2"),
         ({"AWS_ENDPOINT_URL_STS": "http://localhost:4566"}, (), "sts.eu-west-1.amazonaws.com", "eu-west-1"),
@@ -33,7 +33,7 @@ import pytest
         ({"AWS_ENDPOINT_URL_STS": "https://proxy.example.com", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, (), "sts.eu-west-1.amazonaws.com", "eu-west-1"),
     ],
 )  # fmt: skip
-def test_the_token_names_the_host_that_the_settings_mean(
+def test_endpoint_of_the_token(
     authd_token: Callable,
     keys: dict[str, str],
     variables: dict[str, str],
@@ -41,10 +41,10 @@ def test_the_token_names_the_host_that_the_settings_mean(
     host: str,
     region: str,
 ) -> None:
-    """Regional by default; the SDKs' settings are honoured; a host that names a region is signed for that region."""
-    answer = authd_token("-i", "prod", *arguments, **variables)
-    assert answer.status == 0, answer.err
-    assert (answer.host, answer.region) == (host, region)
+    """The host is regional by default, the SDKs' settings apply, and a region in the host's name is the signing region."""
+    result = authd_token("-i", "prod", *arguments, **variables)
+    assert result.status == 0, result.err
+    assert (result.host, result.region) == (host, region)
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_the_token_names_the_host_that_the_settings_mean(
         ("output = json", "sts.us-east-2.amazonaws.com"),
     ],
 )
-def test_the_profile_may_say_the_same(
+def test_endpoint_settings_of_the_profile(
     authd_token: Callable, environ: dict[str, str], write_aws: Callable, line: str, host: str
 ) -> None:
-    """The keys of the configuration file count like the variables."""
+    """The keys of the configuration file have the same effect as the variables."""
     write_aws("config", f"[default]\nregion = us-east-2\n{line}\n")
-    answer = authd_token("-i", "prod", AWS_ACCESS_KEY_ID="AKIA", AWS_SECRET_ACCESS_KEY="s")
-    assert answer.host == host, answer.err
+    result = authd_token("-i", "prod", AWS_ACCESS_KEY_ID="AKIA", AWS_SECRET_ACCESS_KEY="s")
+    assert result.host == host, result.err

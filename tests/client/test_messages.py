@@ -1,4 +1,4 @@
-"""Failures that users run into: each gives one sentence with the faulty thing and the next step."""
+"""Common failures: each gives one line with the fault and the next step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.client.answer import SECRET, Answer
+from tests.client.result import Result
+from tests.client.samples import KEY_ID, ROLE, SECRET
 
-KEY_ID = "AKIAEXAMPLEEXAMPLE00"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
 STATIC = f"aws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
 SSO = (
     "[sso-session corp]\nsso_start_url = https://example.awsapps.com/start\nsso_region = us-east-1\n"
@@ -27,11 +26,11 @@ SSO = (
 EXCEPTION_NAME = re.compile(r"\b[A-Z][A-Za-z]*(?:Error|Exception|NotFound|Required|Denied)\b")
 
 
-def _demand(answer: Answer, *words: str) -> None:
-    sentence = answer.sentence()
+def _assert_message(result: Result, *words: str) -> None:
+    message = result.message()
     for word in words:
-        assert word in sentence, sentence
-    assert not EXCEPTION_NAME.search(sentence), sentence
+        assert word in message, message
+    assert not EXCEPTION_NAME.search(message), message
 
 
 @pytest.mark.parametrize(
@@ -105,15 +104,15 @@ def _demand(answer: Answer, *words: str) -> None:
     ],
 )  # fmt: skip
 def test_settings(
-    authd_token: Callable[..., Answer],
+    authd_token: Callable[..., Result],
     write_aws: Callable[[str, str], Path],
     config: str,
     variables: dict[str, str],
     words: tuple[str, ...],
 ) -> None:
-    """A faulty profile, variable or shared file is named."""
+    """The error names the faulty profile, variable or shared file."""
     write_aws("config", config)
-    _demand(authd_token("-i", "prod", **variables), *words)
+    _assert_message(authd_token("-i", "prod", **variables), *words)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +138,11 @@ def test_settings(
         (("-i", "c1", "-r", ROLE, "--duration", "5m"), ("--duration", "15m to 12h")),
     ],
 )
-def test_arguments(authd_token: Callable[..., Answer], arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    """A faulty argument is named with the option or program that was meant, and the status is 2."""
-    answer = authd_token(*arguments)
-    _demand(answer, *words)
-    assert answer.status == 2
+def test_arguments(authd_token: Callable[..., Result], arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    """The error names the faulty argument and the likely option or program, and the status is 2."""
+    result = authd_token(*arguments)
+    _assert_message(result, *words)
+    assert result.status == 2
 
 
 @pytest.mark.parametrize(
@@ -163,29 +162,29 @@ def test_arguments(authd_token: Callable[..., Answer], arguments: tuple[str, ...
     ],
 )
 def test_credential_processes(
-    authd_token: Callable[..., Answer], write_aws: Callable[[str, str], Path], process: str, words: tuple[str, ...]
+    authd_token: Callable[..., Result], write_aws: Callable[[str, str], Path], process: str, words: tuple[str, ...]
 ) -> None:
-    """A failing credential_process is named with its profile and the reason."""
+    """The error for a failing credential_process names its profile and the reason."""
     write_aws("config", f"[profile p]\ncredential_process = {process}\n")
-    _demand(authd_token("-i", "prod", "--profile", "p"), "credential_process of the profile 'p'", *words)
+    _assert_message(authd_token("-i", "prod", "--profile", "p"), "credential_process of the profile 'p'", *words)
 
 
-def test_unreadable_shared_file(authd_token: Callable[..., Answer], home: Path) -> None:
-    """A shared file that can't be read is named, unless other credentials are found first."""
+def test_unreadable_shared_file(authd_token: Callable[..., Result], home: Path) -> None:
+    """The error names an unreadable shared file, unless other credentials are found first."""
     (home / ".aws" / "credentials").mkdir(parents=True)
-    _demand(authd_token("-i", "prod"), str(home / ".aws" / "credentials"), "cannot be read")
+    _assert_message(authd_token("-i", "prod"), str(home / ".aws" / "credentials"), "cannot be read")
     assert authd_token("-i", "prod", AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET).status == 0
 
 
-def test_a_login_without_its_package(authd_token: Callable[..., Answer], write_aws: Callable[[str, str], Path]) -> None:
-    """The package for `aws login` is named with the command that installs it, or else the login itself."""
+def test_login_without_its_package(authd_token: Callable[..., Result], write_aws: Callable[[str, str], Path]) -> None:
+    """The error for `aws login` names the command that installs its package or starts the login."""
     write_aws("config", "[profile con]\nregion = us-east-1\nlogin_session = arn:aws:iam::111122223333:user/alice\n")
-    _demand(authd_token("-i", "prod", AWS_PROFILE="con"), "aws login")
+    _assert_message(authd_token("-i", "prod", AWS_PROFILE="con"), "aws login")
 
 
 @pytest.fixture
 def company_proxy(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """Run a TLS server whose certificate is signed by a private CA, and give its URL and the CA file."""
+    """Run a TLS server with a certificate of a private CA, and return its URL and the CA file."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -201,25 +200,25 @@ def company_proxy(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_connections(
-    authd_token: Callable[..., Answer], keys: dict[str, str], company_proxy: tuple[str, Path], tmp_path: Path
+    authd_token: Callable[..., Result], keys: dict[str, str], company_proxy: tuple[str, Path], tmp_path: Path
 ) -> None:
-    """Untrusted certificates, unusable CA bundles and dead endpoints are named with their setting."""
+    """Errors for untrusted certificates, unusable CA bundles and unreachable endpoints name the setting."""
     url, _ = company_proxy
     call = ("-i", "prod", "-r", ROLE)
     keys.update(AWS_ENDPOINT_URL_STS=url, AWS_MAX_ATTEMPTS="1")
-    _demand(authd_token(*call), "certificate", "not trusted", "company proxy", "AWS_CA_BUNDLE")
-    _demand(authd_token(*call, AWS_CA_BUNDLE="/no/ca.pem"), "AWS_CA_BUNDLE names /no/ca.pem", "No such file")
-    _demand(authd_token(*call, AWS_CA_BUNDLE=str(tmp_path)), "folder")
+    _assert_message(authd_token(*call), "certificate", "not trusted", "company proxy", "AWS_CA_BUNDLE")
+    _assert_message(authd_token(*call, AWS_CA_BUNDLE="/no/ca.pem"), "AWS_CA_BUNDLE names /no/ca.pem", "No such file")
+    _assert_message(authd_token(*call, AWS_CA_BUNDLE=str(tmp_path)), "folder")
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
-    _demand(authd_token(*call, AWS_CA_BUNDLE=str(junk)), "no PEM certificates")
+    _assert_message(authd_token(*call, AWS_CA_BUNDLE=str(junk)), "no PEM certificates")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         dead = f"127.0.0.1:{closed.getsockname()[1]}"
         for scheme in ("http", "https"):
-            answer = authd_token(*call, AWS_ENDPOINT_URL_STS=f"{scheme}://{dead}")
-            _demand(answer, f"cannot reach {dead}", "AWS_ENDPOINT_URL_STS", "unset it")
-        _demand(authd_token(*call, HTTPS_PROXY=f"http://{dead}"), "proxy", "HTTPS_PROXY")
+            result = authd_token(*call, AWS_ENDPOINT_URL_STS=f"{scheme}://{dead}")
+            _assert_message(result, f"cannot reach {dead}", "AWS_ENDPOINT_URL_STS", "unset it")
+        _assert_message(authd_token(*call, HTTPS_PROXY=f"http://{dead}"), "proxy", "HTTPS_PROXY")
 
 
 @pytest.mark.parametrize(
@@ -227,30 +226,30 @@ def test_connections(
 )
 @pytest.mark.parametrize("cache", [(), ("--cache",)])
 def test_options_without_effect(
-    authd_token: Callable[..., Answer], keys: dict[str, str], option: tuple[str, ...], cache: tuple[str, ...]
+    authd_token: Callable[..., Result], keys: dict[str, str], option: tuple[str, ...], cache: tuple[str, ...]
 ) -> None:
-    """An option of a role that isn't assumed gives a warning, at every call."""
+    """A role's option without a role gives a warning at every call."""
     for _ in range(2):
-        answer = authd_token("-i", "prod", *option, *cache)
-        assert answer.status == 0
-        assert answer.err.startswith(f"authd-token: warning: {option[0]} without effect")
-        assert "--role" in answer.err
+        result = authd_token("-i", "prod", *option, *cache)
+        assert result.status == 0
+        assert result.err.startswith(f"authd-token: warning: {option[0]} without effect")
+        assert "--role" in result.err
 
 
-def test_an_outdated_version_is_echoed(authd_token: Callable[..., Answer], keys: dict[str, str]) -> None:
-    """The version v1alpha1 is echoed, with a warning that names the remedy."""
+def test_outdated_version(authd_token: Callable[..., Result], keys: dict[str, str]) -> None:
+    """A request of v1alpha1 gets a credential of that version, and a warning with the next step."""
     version = "client.authentication.k8s.io/v1alpha1"
     info = json.dumps({"kind": "ExecCredential", "apiVersion": version, "spec": {}}, separators=(",", ":"))
-    answer = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=info)
-    assert json.loads(answer.out)["apiVersion"] == version
-    assert "v1alpha1" in answer.err
-    assert "write v1beta1" in answer.err
+    result = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=info)
+    assert json.loads(result.out)["apiVersion"] == version
+    assert "v1alpha1" in result.err
+    assert "write v1beta1" in result.err
 
 
-def test_an_empty_profile_is_unset(authd_token: Callable[..., Answer], keys: dict[str, str]) -> None:
-    """An empty AWS_PROFILE, as a template may write it, is no profile."""
-    answer = authd_token("-i", "prod", AWS_PROFILE="")
-    assert (answer.status, answer.err, answer.key_id) == (0, "", KEY_ID)
+def test_empty_profile(authd_token: Callable[..., Result], keys: dict[str, str]) -> None:
+    """An empty AWS_PROFILE counts as unset."""
+    result = authd_token("-i", "prod", AWS_PROFILE="")
+    assert (result.status, result.err, result.key_id) == (0, "", KEY_ID)
 
 
 @pytest.mark.parametrize(
@@ -263,24 +262,24 @@ def test_an_empty_profile_is_unset(authd_token: Callable[..., Answer], keys: dic
     ],
 )
 def test_arguments_of_other_programs(
-    authd_token: Callable[..., Answer], keys: dict[str, str], arguments: tuple[str, ...]
+    authd_token: Callable[..., Result], keys: dict[str, str], arguments: tuple[str, ...]
 ) -> None:
-    """Arguments for aws-iam-authenticator and for the AWS CLI give a token."""
-    answer = authd_token(*arguments)
-    assert (answer.status, answer.err) == (0, "")
-    assert answer.region == "eu-west-1"
+    """Arguments of aws-iam-authenticator and of the AWS CLI are accepted."""
+    result = authd_token(*arguments)
+    assert (result.status, result.err) == (0, "")
+    assert result.region == "eu-west-1"
 
 
-def test_the_role_of_the_aws_cli(authd_token: Callable[..., Answer], keys: dict[str, str], sts: object) -> None:
+def test_the_role_of_the_aws_cli(authd_token: Callable[..., Result], keys: dict[str, str], sts: object) -> None:
     """The option --role-arn assumes the role."""
     assert authd_token("eks", "get-token", "--cluster-name", "c1", "--role-arn", ROLE).status == 0
     assert [call["RoleArn"] for call in sts.calls("AssumeRole")] == [ROLE]
 
 
-def test_words(authd_token: Callable[..., Answer]) -> None:
-    """The words `version` and `help` are the options, and `completion` prints a script for each shell."""
+def test_words(authd_token: Callable[..., Result]) -> None:
+    """The words `version` and `help` are the same as the options, and `completion` prints a script for each shell."""
     assert authd_token("version").out == authd_token("--version").out
     assert authd_token("help").out == authd_token("--help").out
     for shell in ("bash", "zsh", "fish"):
         assert "cluster-id" in authd_token("completion", shell).out
-    _demand(authd_token("completion", "csh"), "bash, zsh or fish")
+    _assert_message(authd_token("completion", "csh"), "bash, zsh or fish")

@@ -6,26 +6,23 @@ from collections.abc import Callable
 
 import pytest
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import KEY_ID, ROLE
 
 
-def test_the_role_is_assumed_as_asked(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
-    """Role, session name, external id and duration reach STS, and the token is signed by the role."""
-    answer = authd_token("-i", "prod", "-r", ROLE, "-s", "alice@x", "-e", "ext:1", "--duration", "1h30m")
-    assert answer.key_id == "ASIAROLE0001", answer.err
+def test_role_options(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
+    """The request to STS has role, session name, external ID and duration, and the role's credentials sign the token."""
+    result = authd_token("-i", "prod", "-r", ROLE, "-s", "alice@x", "-e", "ext:1", "--duration", "1h30m")
+    assert result.key_id == "ASIAROLE0001", result.err
     (call,) = sts.calls("AssumeRole")
     assert call == {
         "Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": ROLE, "RoleSessionName": "alice@x",
         "ExternalId": "ext:1", "DurationSeconds": "5400",
     }  # fmt: skip
-    assert answer.host == "sts.eu-west-1.amazonaws.com"
+    assert result.host == "sts.eu-west-1.amazonaws.com"
 
 
-def test_the_role_may_come_from_the_environment_and_the_cluster(
-    authd_token: Callable, keys: dict[str, str], sts: object
-) -> None:
-    """DEFAULT_ROLE is assumed; the cluster's roleARN goes before it, --role before both, and an empty one means none."""
+def test_precedence_of_roles(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
+    """--role overrides the cluster's roleARN, which overrides DEFAULT_ROLE. An empty --role means none."""
     info = json.dumps({
         "kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
         "spec": {"interactive": False, "cluster": {"server": "https://x", "config": {"clusterID": "c", "roleARN": f"{ROLE}2"}}},
@@ -37,8 +34,8 @@ def test_the_role_may_come_from_the_environment_and_the_cluster(
     assert [call["RoleArn"] for call in sts.calls("AssumeRole")] == [f"{ROLE}1", f"{ROLE}2", f"{ROLE}3"]
 
 
-def test_the_session_name_is_carried_over(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
-    """--forward-session-name takes the session name of the present identity, if it has one."""
+def test_forward_session_name(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
+    """--forward-session-name uses the session name of the current identity, if it has one."""
     sts.user_id = "AROAEXAMPLE:alice"
     assert authd_token("-i", "prod", "-r", ROLE, "--forward-session-name").status == 0
     sts.user_id = "AIDAEXAMPLE"
@@ -48,8 +45,8 @@ def test_the_session_name_is_carried_over(authd_token: Callable, keys: dict[str,
     assert names[1].startswith("authd-token-")
 
 
-def test_the_token_ends_before_the_roles_credentials(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
-    """The credential's expirationTimestamp is the earlier of 14 minutes and the credentials' end less a minute."""
+def test_expiry(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
+    """The expirationTimestamp is in 14 minutes, or a minute before the role's credentials expire if that is earlier."""
     for minutes, expected in ((60, 14), (10, 9)):
         sts.minutes = minutes
         before = dt.datetime.now(dt.UTC)
@@ -58,16 +55,14 @@ def test_the_token_ends_before_the_roles_credentials(authd_token: Callable, keys
         assert dt.timedelta(minutes=expected, seconds=-3) < delta < dt.timedelta(minutes=expected, seconds=20)
 
 
-def test_a_settings_file_names_cluster_and_role(
-    authd_token: Callable, keys: dict[str, str], sts: object, tmp_path: object
-) -> None:
-    """--config gives clusterID and defaultRole whatever their case; templates elsewhere in it don't matter."""
+def test_settings_file(authd_token: Callable, keys: dict[str, str], sts: object, tmp_path: object) -> None:
+    """--config reads clusterID and defaultRole in any letter case, and ignores templates in other entries."""
     file = tmp_path / "a.yaml"
     file.write_text(
         f"clusterid: prod\nDefaultRole: {ROLE}\nserver:\n  mapRoles:\n  - roleARN: x\n    username: {{{{SessionName}}}}\n"
     )
-    answer = authd_token("-c", str(file))
-    assert answer.key_id == "ASIAROLE0001", answer.err
+    result = authd_token("-c", str(file))
+    assert result.key_id == "ASIAROLE0001", result.err
     file.write_text("clusterID: 12345\n")
     assert authd_token("-c", str(file)).key_id == KEY_ID
 
@@ -82,14 +77,14 @@ def test_a_settings_file_names_cluster_and_role(
         (None, "does not exist"),
     ],
 )
-def test_a_broken_settings_file_is_explained(
+def test_invalid_settings_file(
     authd_token: Callable, keys: dict[str, str], tmp_path: object, content: str | None, word: str
 ) -> None:
-    """A settings file that can't be understood is an error that says where."""
+    """The error for an invalid settings file names the faulty place."""
     file = tmp_path / "a.yaml"
     if content is not None:
         file.write_text(content)
-    assert word in authd_token("-c", str(file)).sentence()
+    assert word in authd_token("-c", str(file)).message()
 
 
 @pytest.mark.parametrize(
@@ -114,10 +109,8 @@ def test_a_broken_settings_file_is_explained(
         (("-i", "x", "--bogus"), "--bogus"),
     ],
 )
-def test_bad_values_are_named(
-    authd_token: Callable, keys: dict[str, str], arguments: tuple[str, ...], word: str
-) -> None:
-    """A value that can't be right is refused before anyone is asked, in one sentence that names it."""
-    answer = authd_token(*arguments)
-    assert word in answer.sentence()
-    assert answer.status == 2
+def test_invalid_values(authd_token: Callable, keys: dict[str, str], arguments: tuple[str, ...], word: str) -> None:
+    """An invalid value is reported by name before any call to AWS, with the status 2."""
+    result = authd_token(*arguments)
+    assert word in result.message()
+    assert result.status == 2

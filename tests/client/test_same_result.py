@@ -1,14 +1,14 @@
 """Fast path, full path and AWS CLI give the same result in thousands of clean and dirty environments.
 
-The AWS CLI is version 1, called with version 2's meaning of AWS_REGION, which goes before AWS_DEFAULT_REGION.
+The AWS CLI is version 1, called with version 2's meaning of AWS_REGION, which overrides AWS_DEFAULT_REGION.
 
-Intended differences to the AWS CLI:
+Intended differences from the AWS CLI:
 
-- An empty variable is unset, as in the SDKs other than Python's. The CLI takes an empty AWS_PROFILE for a name.
-- AWS_PROFILE goes before AWS_DEFAULT_PROFILE, as in version 2 and the SDK for Go. Version 1 does the opposite.
+- An empty variable counts as unset, as in the SDKs other than Python's. The CLI reads an empty AWS_PROFILE as a name.
+- AWS_PROFILE overrides AWS_DEFAULT_PROFILE, as in version 2 and the SDK for Go. Version 1 does the opposite.
 - Malformed regions, keys with whitespace or quotes around them, empty keys and half of a pair in the environment are
   errors that name their place. The CLI signs with them, and STS refuses the signature.
-- Without a region the token is for the global endpoint. The CLI demands a region.
+- Without a region the token is for the global endpoint. The CLI requires a region.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _file(dice: random.Random, prefix: str) -> str:
 
 @pytest.fixture
 def clean(home: Path, environ: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Give a clean environment, and restore this process's own in the end."""
+    """Return a clean environment, and restore this process's own after the test."""
     (home / ".aws").mkdir()
     with mock.patch.dict(os.environ):
         yield {**environ, "AWS_EC2_METADATA_DISABLED": "true"}
@@ -148,8 +148,8 @@ INTENDED = ("is empty", "whitespace", "quotes", "availability zone", "underscore
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_same_result(clean: dict[str, str], home: Path, batch: int) -> None:
-    """The fast path gives the full path's result or none, and the full path gives the AWS CLI's or a listed error."""
-    dice, fast_ones, compared = random.Random(batch), 0, 0
+    """The fast path gives the full path's result or none. The full path gives the AWS CLI's result or a listed error."""
+    dice, fast, compared = random.Random(batch), 0, 0
     for case in range(CASES):
         (home / ".aws" / "config").write_text(_file(dice, "profile "))
         (home / ".aws" / "credentials").write_text(_file(dice, ""))
@@ -164,11 +164,11 @@ def test_same_result(clean: dict[str, str], home: Path, batch: int) -> None:
         quick, full = _fast(arguments), _full(arguments)
         story = (batch, case, variables, arguments, quick, full)
         if quick is not None:
-            fast_ones += 1
+            fast += 1
             assert quick == full, story
         if case % 4 == 0:
             compared += _compare(clean, variables, arguments, full, story)
-    assert fast_ones > CASES // 10
+    assert fast > CASES // 10
     assert compared > CASES // 40
 
 

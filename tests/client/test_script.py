@@ -1,4 +1,4 @@
-"""The installed command, in every layout that installers make, without an installer."""
+"""The installed command, in the layouts of all installers, without an installer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", 
 
 @pytest.fixture
 def run(environ: dict[str, str], tmp_path: Path) -> Callable[..., str]:
-    """Run a command in an environment that gives the interpreter no help, and return what it prints."""
+    """Run a command in an environment without variables for Python, and return its output."""
 
     def start(command: Path | str, *arguments: str, path: str = "/usr/bin:/bin", cwd: Path = tmp_path) -> str:
         done = subprocess.run(
@@ -34,13 +34,13 @@ def run(environ: dict[str, str], tmp_path: Path) -> Callable[..., str]:
 
 def _works(run: Callable[..., str], command: Path | str, **more: object) -> None:
     assert run(command, "-i", "prod", "--token-only", **more).startswith("k8s-aws-v1.")
-    # A space in the cluster's id is botocore's to sign, so this one needs the installed packages.
+    # A cluster ID with a space is signed by botocore, so this call needs the installed packages.
     assert run(command, "-i", "two words", "--token-only", **more).startswith("k8s-aws-v1.")
 
 
 @pytest.mark.parametrize("name", ["venv", "with space", "sürprise", 'quo\'te "$HOME"'])
 def test_virtual_environment(run: Callable[..., str], tmp_path: Path, name: str) -> None:
-    """In a virtual environment, whatever its path is called."""
+    """It works in a virtual environment with any path."""
     root = tmp_path / name
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
     shebang = f"{root}/bin/python3" if name == "venv" else "/bin/sh"
@@ -51,7 +51,7 @@ def test_virtual_environment(run: Callable[..., str], tmp_path: Path, name: str)
 
 
 def test_pipx_link(run: Callable[..., str], tmp_path: Path) -> None:
-    """Through links, absolute and relative, from a folder on PATH into a virtual environment, as pipx makes them."""
+    """It works through absolute and relative links into a virtual environment, as pipx creates them."""
     root = tmp_path / "venvs" / "authd"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
     command = install(root, f"lib/{VERSIONED}/site-packages", shebang=f"{root}/bin/python3")
@@ -69,18 +69,18 @@ def test_pipx_link(run: Callable[..., str], tmp_path: Path) -> None:
     "packages", [f"lib/{VERSIONED}/site-packages", f"lib/{VERSIONED}/dist-packages", "lib/python3/dist-packages"]
 )
 def test_system_prefix(run: Callable[..., str], tmp_path: Path, packages: str) -> None:
-    """Below a prefix without a virtual environment: pip --user, /usr/local, and distribution packages."""
+    """It works below a prefix without a virtual environment: pip --user, /usr/local and distribution packages."""
     _works(run, install(tmp_path / "usr", packages, shebang=BASE_PYTHON))
 
 
-def test_arguments_of_the_interpreter_are_dropped(run: Callable[..., str], tmp_path: Path) -> None:
-    """Distributions that add options to the first line of commands don't confuse it."""
+def test_interpreter_options(run: Callable[..., str], tmp_path: Path) -> None:
+    """Options in the first line of the installed command are dropped."""
     command = install(tmp_path, f"lib/{VERSIONED}/site-packages", shebang=f" {BASE_PYTHON} -sP")
     _works(run, command)
 
 
 def test_editable_installation(run: Callable[..., str], tmp_path: Path) -> None:
-    """In an editable installation, where only a .pth file says where the package is."""
+    """It works in an editable installation, whose package is found only by a .pth file."""
     root = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
     command = install(root, "elsewhere", shebang=None, dependencies=False)
@@ -89,21 +89,21 @@ def test_editable_installation(run: Callable[..., str], tmp_path: Path) -> None:
     _works(run, command)
 
 
-def test_a_command_without_its_package_says_so(run: Callable[..., str], tmp_path: Path) -> None:
-    """A command that lost its package says for which interpreter, in one line."""
+def test_missing_package(run: Callable[..., str], tmp_path: Path) -> None:
+    """If the package is missing, the error names the interpreter, in one line."""
     command = tmp_path / "bin" / "authd-token"
     command.parent.mkdir()
     shutil.copy(SCRIPT, command)
     (tmp_path / "bin" / "python3").symlink_to(BASE_PYTHON)
-    said = run(command, "-i", "prod")
-    assert said.startswith("1: authd-token: the package authd is not installed for ")
-    assert len(said.splitlines()) == 1
+    output = run(command, "-i", "prod")
+    assert output.startswith("1: authd-token: the package authd is not installed for ")
+    assert len(output.splitlines()) == 1
 
 
-def test_the_working_directory_and_python_variables_are_ignored(
+def test_working_directory_and_python_variables(
     run: Callable[..., str], environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """Neither a hostile module in the working directory nor PYTHON* variables change what is run."""
+    """Modules in the working directory and PYTHON* variables have no effect."""
     command = install(tmp_path / "usr", f"lib/{VERSIONED}/site-packages", shebang=BASE_PYTHON)
     hostile = tmp_path / "hostile"
     hostile.mkdir()
@@ -113,24 +113,24 @@ def test_the_working_directory_and_python_variables_are_ignored(
     _works(run, command, cwd=hostile)
 
 
-def test_the_compiled_modules_are_used(run: Callable[..., str], tmp_path: Path) -> None:
-    """The interpreter reads what the installer compiled and writes nothing into the installation."""
+def test_compiled_modules(run: Callable[..., str], tmp_path: Path) -> None:
+    """The interpreter uses the installer's bytecode, and writes nothing into the installation."""
     command = install(tmp_path / "usr", f"lib/{VERSIONED}/site-packages", shebang=BASE_PYTHON)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "usr").rglob("*")}
     _works(run, command)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "usr").rglob("*")} == before
 
 
-def test_arguments_arrive_unchanged(run: Callable[..., str], tmp_path: Path) -> None:
-    """No argument is split, expanded or lost on the way through the shell."""
+def test_unchanged_arguments(run: Callable[..., str], tmp_path: Path) -> None:
+    """The shell script passes arguments on without splitting, expanding or losing them."""
     command = install(tmp_path / "usr", f"lib/{VERSIONED}/site-packages", shebang=BASE_PYTHON)
     assert "'$(id) *'" in run(command, "-i", "x", "-r", "$(id) *")
     assert run(command, "--version") == f"authd-token {authd.__version__}\n"
     assert "cluster id" in run(command, "-i", "")
 
 
-def test_posix_shells_take_it() -> None:
-    """The script is plain POSIX shell and executable."""
+def test_posix_shells() -> None:
+    """The script is executable, and every POSIX shell can parse it."""
     assert os.access(SCRIPT, os.X_OK)
     assert SCRIPT.read_text().startswith("#!/bin/sh\n")
     for shell in ("sh", "dash", "bash"):

@@ -7,7 +7,7 @@ from time import time
 
 from authd.client.api.tokens import Token, get_token
 
-# Type checkers know the name. Importing typing takes longer than signing a token.
+# Type checkers take it as true. Importing it from typing takes longer than signing a token.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -34,14 +34,14 @@ class KubernetesAuth:
         return f"KubernetesAuth({self._cluster_id!r})"
 
     def token(self) -> Token:
-        """Return a token that is valid for at least a minute, as far as its credentials are. Raises ClientError."""
+        """Return a token that is valid for at least a minute unless its credentials expire. Raises ClientError."""
         with self._lock:
             if self._token is None or self._token.expires_at.timestamp() - time() < RENEWAL_SECONDS:
                 self._token = get_token(self._cluster_id, **self._options)
             return self._token
 
     def renew(self) -> None:
-        """Forget the token, so that the next request gets a new one: after a response with the status 401."""
+        """Forget the token, so that the next request gets a new one. Call it after a response with the status 401."""
         with self._lock:
             self._token = None
 

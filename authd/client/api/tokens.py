@@ -14,7 +14,7 @@ from authd.client.fast.sigv4 import NotOnFastPath
 from authd.client.fast.static_token import mint_static
 from authd.client.fast.timestamps import rfc3339
 
-# Type checkers know the name. Importing typing takes longer than signing a token.
+# Type checkers take it as true. Importing it from typing takes longer than signing a token.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -19,7 +19,7 @@ _SECONDS = 60.0
 # Time for the kernel to end a killed process.
 _END_SECONDS = 1.0
 # A credential has about 2 KiB.
-_MAX_ANSWER_BYTES = 256 * 1024
+_MAX_OUTPUT_BYTES = 256 * 1024
 _CHUNK_BYTES = 64 * 1024
 _OPERATORS = frozenset(("|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "2>/dev/null"))
 _SHELLS = frozenset(("sh", "bash", "zsh", "dash", "ksh", "fish", "python", "python3"))
@@ -42,10 +42,10 @@ class BoundedProcess:
         self.returncode: int | None = None
 
     def communicate(self) -> tuple[bytes, bytes]:
-        """Return the program's output after its end. Raises ClientError if that is no credential."""
+        """Return the program's output after its end. Raises ClientError if it is not a credential."""
         deadline = time.monotonic() + _SECONDS
         try:
-            answer = self._read(deadline)
+            output = self._read(deadline)
             self.returncode = self._process.wait(max(deadline - time.monotonic(), 0.0))
         except subprocess.TimeoutExpired:
             raise self._failure(
@@ -56,8 +56,8 @@ class BoundedProcess:
         if self.returncode:
             status = f"with exit status {self.returncode}" if self.returncode > 0 else f"by signal {-self.returncode}"
             raise self._failure(f"ended {status}; run it by hand to see why")
-        self._require_credential(answer)
-        return answer, b""
+        self._require_credential(output)
+        return output, b""
 
     def _failure(self, fault: str) -> ClientError:
         return ClientError(f"{self._name} {self._shell_fault() or fault}")
@@ -75,9 +75,9 @@ class BoundedProcess:
             f"paths in full, or wrap it as sh -c '…' to use {kind}"
         )
 
-    def _require_credential(self, answer: bytes) -> None:
+    def _require_credential(self, output: bytes) -> None:
         try:
-            document = json.loads(answer)
+            document = json.loads(output)
         except (ValueError, RecursionError):
             raise self._failure("printed something other than JSON; run it by hand to see") from None
         if not isinstance(document, dict):
@@ -93,13 +93,13 @@ class BoundedProcess:
 
     def _read(self, deadline: float) -> bytes:
         assert self._process.stdout is not None
-        stream, answer = self._process.stdout.fileno(), b""
+        stream, output = self._process.stdout.fileno(), b""
         while select.select([stream], [], [], max(deadline - time.monotonic(), 0.0))[0]:
             chunk = os.read(stream, _CHUNK_BYTES)
-            answer += chunk
+            output += chunk
             if not chunk:
-                return answer
-            if len(answer) > _MAX_ANSWER_BYTES:
+                return output
+            if len(output) > _MAX_OUTPUT_BYTES:
                 raise self._failure("printed far more than a credential; run it by hand to see")
         raise subprocess.TimeoutExpired(self._process.args, _SECONDS)
 

@@ -1,27 +1,28 @@
-"""Credentials from the EC2 instance metadata, within one second in all."""
+"""Credentials from the EC2 instance metadata, within one second in total."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import Any
 
 from botocore.credentials import InstanceMetadataProvider
 from botocore.utils import InstanceMetadataFetcher, resolve_imds_endpoint_mode
+
+from authd.client.aws.context.clock import seconds_ahead
 
 # Outside of EC2 the address is unreachable, and every kubectl call would wait for it.
 _TOTAL_SECONDS = 1.0
 
 
 class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]
-    """Sends one request, gives up after a second, and keeps the Date header of the last response."""
+    """Tries once, gives up after a second, and compares the clocks by the last response's Date header."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.fetched = False
-        self.date: str | None = None
-        self.answered_at = 0.0
+        #: Seconds by which our clock is ahead, or None without a Date header.
+        self.clock_ahead: float | None = None
         self._found: dict[str, str] = {}
 
     def retrieve_iam_role_credentials(self) -> dict[str, str]:
@@ -39,10 +40,9 @@ class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]
             self._found = super().retrieve_iam_role_credentials()
 
     def _get_request(self, *arguments: Any, **keywords: Any) -> Any:
-        answer = super()._get_request(*arguments, **keywords)
-        self.date = answer.headers.get("date")
-        self.answered_at = time.time()
-        return answer
+        response = super()._get_request(*arguments, **keywords)
+        self.clock_ahead = seconds_ahead(response.headers)
+        return response
 
     def _evaluate_expiration(self, credentials: dict[str, str]) -> None:
         # botocore would extend the life of expiring credentials. kubectl needs their real expiry.
@@ -50,7 +50,7 @@ class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]
 
 
 def limit_instance_metadata(session: Any, resolver: Any) -> BoundedMetadataFetcher:
-    """Replace botocore's fetcher by a bounded one, also for `credential_source = Ec2InstanceMetadata`."""
+    """Replace botocore's fetcher with a bounded one, also for `credential_source = Ec2InstanceMetadata`."""
     fetcher = BoundedMetadataFetcher(
         timeout=_TOTAL_SECONDS,
         num_attempts=1,

@@ -1,4 +1,4 @@
-"""Checks of keys as people paste them: empty, with whitespace or quotes around them, or with foreign characters."""
+"""Checks of pasted keys: empty, with whitespace or quotes around them, or with characters that no key has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NAMES = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
 
 def check_keys(session: Any, method: str, keys: tuple[str, str, str]) -> None:
-    """Raise ClientError for keys that AWS never gives out. The session token, the last one, may be empty.
+    """Raise ClientError for keys that AWS never issues. The session token, the last of them, may be empty.
 
     `session` is botocore's, `method` its name of the keys' source.
     """

@@ -18,9 +18,10 @@ _INSTEAD = "or get temporary credentials first (`aws sts get-session-token`)"
 
 
 def ask_for_code(info: ExecInfo) -> Callable[[str], str]:
-    """Return the prompt function for botocore. It raises ClientError if there is nobody to ask.
+    """Return the prompt function for botocore.
 
-    It asks only if kubectl reports an interactive session (`interactive` in ExecInfo).
+    It raises ClientError unless kubectl reports an interactive session (`interactive` in ExecInfo) and there is a
+    terminal.
     """
 
     def ask(prompt: str) -> str:

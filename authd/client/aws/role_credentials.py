@@ -40,13 +40,7 @@ def _call(signer: Signer, request: TokenRequest, role: RoleRequest, duration: in
     }
     if role.external_id is not None:
         parameters["ExternalId"] = role.external_id
-    answer = client.assume_role(**parameters)["Credentials"]
-    return Credentials(
-        access_key=answer["AccessKeyId"],
-        secret_key=answer["SecretAccessKey"],
-        session_token=answer["SessionToken"],
-        expires_at=int(answer["Expiration"].timestamp()),
-    )
+    return Credentials.from_response(client.assume_role(**parameters))
 
 
 def _session_name(client: Any, role: RoleRequest) -> str:

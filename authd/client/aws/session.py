@@ -36,7 +36,7 @@ class AWSSession:
 def open_session(request: TokenRequest, info: ExecInfo) -> AWSSession:
     """Return a session for the requested profile and region. Raises botocore's exceptions for broken settings.
 
-    `info` tells whether an MFA code can be asked for.
+    `info` decides whether the user may be asked for an MFA code.
     """
     with _without_pyopenssl():
         import botocore.config
@@ -44,7 +44,7 @@ def open_session(request: TokenRequest, info: ExecInfo) -> AWSSession:
         import botocore.signers
     session = botocore.session.Session(profile=request.profile)
     if request.profile is None:
-        # botocore prefers AWS_DEFAULT_PROFILE, and takes an empty variable for a name.
+        # botocore prefers AWS_DEFAULT_PROFILE, and reads an empty variable as a name.
         name = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or None
         session.get_component("config_store").set_config_variable("profile", name)
     scoped = session.get_scoped_config()

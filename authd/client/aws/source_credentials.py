@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from authd.client.aws.context.clock import clock_sentence
+from authd.client.aws.context.clock import clock_message
 from authd.client.aws.context.profiles import FILE_VARIABLES, Profiles
+from authd.client.aws.errors.sts_errors import EXPIRED
 from authd.client.aws.key_check import check_keys
 from authd.client.aws.session import AWSSession
 from authd.client.fast.errors import ClientError
@@ -27,7 +27,9 @@ def find_source_credentials(session: AWSSession, inputs: Inputs, request: TokenR
         _require_readable(inputs)
     if found is None:
         raise ClientError(Profiles(request).fault() or _not_found(session))
-    _check_clock(session)
+    wrong_clock = clock_message(session.metadata.clock_ahead, "the instance metadata service")
+    if wrong_clock is not None:
+        raise ClientError(wrong_clock)
     return checked_credentials(session, found), str(found.method)
 
 
@@ -44,7 +46,7 @@ def checked_credentials(session: AWSSession, found: Any) -> Credentials:
     )
     check_keys(session.botocore, str(found.method), (keys.access_key, keys.secret_key, keys.session_token))
     if keys.expires_at is not None and keys.expires_at <= time.time():
-        raise ClientError("the AWS credentials have expired; renew them at their source")
+        raise ClientError(EXPIRED)
     return keys
 
 
@@ -71,16 +73,3 @@ def _not_found(session: AWSSession) -> str:
         f"no AWS credentials found: looked in {variables}, the profile {profile!r} in {files}, {endpoints}; "
         "run `aws configure` or `aws sso login`, or name a profile with --profile or AWS_PROFILE"
     )
-
-
-def _check_clock(session: AWSSession) -> None:
-    metadata = session.metadata
-    if metadata.date is None:
-        return
-    try:
-        told = parsedate_to_datetime(metadata.date).timestamp()
-    except (TypeError, ValueError):
-        return
-    sentence = clock_sentence(metadata.answered_at - told, "the instance metadata service")
-    if sentence is not None:
-        raise ClientError(sentence)

@@ -54,7 +54,7 @@ def _configured_endpoint(session: AWSSession) -> tuple[str, str]:
     url, region = _presigned(session, None)
     if url.scheme == "https" and url.port is None and url.path in ("", "/") and url.hostname and not url.username:
         return url.hostname, region
-    # A token can't name an endpoint with a port or path (a test double, a proxy). It serves calls only.
+    # A token can't name an endpoint with a port or path (a test double, a proxy), so only calls use it.
     from botocore.config import Config
 
     url, region = _presigned(session, Config(ignore_configured_endpoint_urls=True))

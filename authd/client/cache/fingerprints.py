@@ -1,4 +1,4 @@
-"""Fingerprints of further files that a token depends on. A change of one of them ends the cached token."""
+"""Fingerprints of the other files that a token depends on. If one of them changes, the cached token is not used."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class RoleCache:
             yield
 
     def load(self, name: str) -> Credentials | None:
-        """Return the entry if it is fresh. One that can't be trusted gives a warning and None."""
+        """Return the entry if it is fresh, otherwise None. Warns about an entry that can't be trusted."""
         try:
             content = self._store.read(name)
             if content is None:
@@ -56,7 +56,7 @@ class RoleCache:
         return keys if keys.expires_at is not None and keys.expires_at - time.time() > FRESH_SECONDS else None
 
     def save(self, name: str, keys: Credentials) -> None:
-        """Write the entry. A failure gives a warning."""
+        """Write the entry. Warns if that fails."""
         document = {"version": _VERSION, **{field: getattr(keys, field) for field in _FIELDS}}
         try:
             self._store.write(name, json.dumps(document).encode())
@@ -80,10 +80,10 @@ def _reason(error: Exception) -> str:
 
 
 class ProfileRoleCache:
-    """Adapter of the cache to the mapping in which botocore keeps the roles of a profile."""
+    """Adapts the cache to the mapping that botocore uses for the roles of a profile."""
 
     def __init__(self, cache: RoleCache, login_state: bytes) -> None:
-        """Keep entries in `cache`. `login_state` is the state of the login files that they depend on."""
+        """Keep entries in `cache`. `login_state` is the state of the login files that the entries depend on."""
         self._cache = cache
         self._login_state = login_state
         self._found: dict[str, Credentials] = {}
@@ -115,16 +115,9 @@ class ProfileRoleCache:
             }
         }
 
-    def __setitem__(self, key: str, answer: dict[str, Any]) -> None:
+    def __setitem__(self, key: str, response: dict[str, Any]) -> None:
         """Store STS's response."""
-        found = answer["Credentials"]
-        keys = Credentials(
-            access_key=found["AccessKeyId"],
-            secret_key=found["SecretAccessKey"],
-            session_token=found["SessionToken"],
-            expires_at=int(found["Expiration"].timestamp()),
-        )
-        self._cache.save(self._cache.name("profile", self._login_state, key), keys)
+        self._cache.save(self._cache.name("profile", self._login_state, key), Credentials.from_response(response))
         if key in self._locks:
             self._locks.pop(key).close()
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from authd.client.fast.sigv4 import NotOnFastPath
 from authd.client.fast.token_cache import folder_path, open_entry, open_folder
 
-# Longest wait for another process that makes the same entry.
+# Longest wait for another process that is making the same entry.
 _LOCK_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.02
 _PREFIXES = ("token-", "role-", "lock-", "temp-")
@@ -84,10 +84,10 @@ class Store:
         self._prune()
 
     def remove(self, name: str) -> None:
-        """Delete an entry or an empty folder in its place. A missing one is no error."""
-        for forget in (os.unlink, os.rmdir):
+        """Delete an entry, or an empty folder in its place. Does nothing if it is missing."""
+        for delete in (os.unlink, os.rmdir):
             with contextlib.suppress(OSError):
-                forget(name, dir_fd=self._folder)
+                delete(name, dir_fd=self._folder)
 
     @contextlib.contextmanager
     def lock(self, name: str, done: Callable[[], bool] = lambda: False) -> Iterator[None]:
@@ -119,7 +119,7 @@ class Store:
     def _acquire(self, descriptor: int, name: str) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # `clear` may have removed the name meanwhile. Then other processes lock a new file.
+            # `clear` may have deleted the file meanwhile. Then other processes lock a new one.
             return os.stat(name, dir_fd=self._folder).st_ino == os.fstat(descriptor).st_ino
         except (BlockingIOError, FileNotFoundError):
             return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 V1 = "client.authentication.k8s.io/v1"
 V1BETA1 = "client.authentication.k8s.io/v1beta1"
 V1ALPHA1 = "client.authentication.k8s.io/v1alpha1"
-# Start of client-go's compact document. Other clients order the members differently or write blanks.
+# Start of client-go's compact document. Other clients order the members differently or write spaces.
 _CLIENT_GO = b'{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/'
 # client-go's output without provideClusterInfo. Looking it up saves the parsing.
 _COMPACT_FORMS = {
@@ -21,7 +21,7 @@ _COMPACT_FORMS = {
 
 
 class ExecInfo:
-    """The content of KUBERNETES_EXEC_INFO. `problem` describes a malformed or outdated one.
+    """The content of KUBERNETES_EXEC_INFO. `problem` describes a malformed or outdated document.
 
     `client_go` marks client-go, which repeats a request in one process only after the cluster refused the token.
     """
@@ -49,7 +49,7 @@ class ExecInfo:
 
 
 def parse_exec_info(raw: bytes | None) -> ExecInfo:
-    """Return the parsed document. A malformed or unknown one gives v1beta1 and a `problem`."""
+    """Return the parsed document. For a malformed or unknown one, return v1beta1 and a `problem`."""
     if raw is None:
         return ExecInfo(present=False)
     compact = _COMPACT_FORMS.get(raw.rstrip())

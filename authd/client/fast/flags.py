@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from authd.client.fast.errors import UnknownArgument, UsageError
 
-# Options that take a value, and the field of `Options` that keeps it.
+# Options that take a value, and the field of `Options` for it.
 VALUES = {
     "--cluster-id": "cluster_id",
     "--role": "role",
@@ -73,7 +73,7 @@ class Options:
     feature_gates: str | None
     log_verbosity: str | None
     output: str | None
-    # The shell whose completion script is wanted.
+    # The shell of the requested completion script.
     completion: str | None
     forward_session_name: bool
     token_only: bool

@@ -9,7 +9,7 @@ import posix
 
 from authd.client.fast.sigv4 import NotOnFastPath, sha256
 
-# Type checkers know the name; importing typing for it would double the run time.
+# Type checkers take it as true. Importing it from typing would double the run time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from authd.client.fast.exec_credential import ExecInfo
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 CLUSTER_ID_VARIABLE = b"KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID"
 ROLE_VARIABLE = b"DEFAULT_ROLE"
-# It is one header of every request to STS. The daemon's settings have the same limit.
+# The ID is a header of every request to STS. The daemon's settings have the same limit.
 MAX_CLUSTER_ID = 1024
-# A larger file is left to the full path. One beyond the second limit counts as missing.
+# The fast path leaves larger files to the full path, for which files beyond the second limit count as missing.
 _MAX_FILE_BYTES = 4 * 1024 * 1024
 _MAX_LENIENT_BYTES = 256 * 1024 * 1024
 _S_IFMT, _S_IFREG = 0o170000, 0o100000
@@ -116,8 +116,8 @@ class Inputs:
 def effective_environment(environ: dict[bytes, bytes]) -> dict[bytes, bytes]:
     """Return the environment without variables that count as unset.
 
-    An empty variable does, as in the AWS SDKs other than Python's, except for paths of shared files: an empty path
-    means no file. AWS_DEFAULT_PROFILE counts only without AWS_PROFILE, as in the AWS CLI v2 and the SDK for Go.
+    Empty variables count as unset, as in the AWS SDKs other than Python's, except for paths of shared files: an empty
+    path means no file. AWS_DEFAULT_PROFILE counts only without AWS_PROFILE, as in the AWS CLI v2 and the SDK for Go.
     """
     found = {
         name: value
@@ -127,7 +127,7 @@ def effective_environment(environ: dict[bytes, bytes]) -> dict[bytes, bytes]:
     if b"AWS_PROFILE" in found:
         found.pop(b"AWS_DEFAULT_PROFILE", None)
     if environ.get(b"AWS_ACCESS_KEY_ID") == b"" and environ.get(b"AWS_SECRET_ACCESS_KEY"):
-        found[b"AWS_ACCESS_KEY_ID"] = b""  # half of a pair is an error
+        found[b"AWS_ACCESS_KEY_ID"] = b""  # kept, because the full path reports half of a pair
     return found
 
 
@@ -176,6 +176,6 @@ def _bytes(value: str | None) -> bytes | None:
 
 
 def _digest(pieces: list[bytes | None]) -> str:
-    # Length prefixes keep different lists of pieces from giving the same bytes.
+    # Length prefixes, so that different lists never give the same bytes.
     whole = b"".join(b"-" if piece is None else b"%d:%s" % (len(piece), piece) for piece in pieces)
     return str(sha256(whole).hexdigest())

@@ -1,4 +1,4 @@
-"""A strict reader of the AWS shared files: it accepts only input that every INI reader understands alike.
+"""A strict reader of the AWS shared files: it accepts only input that every INI parser reads in the same way.
 
 Source: botocore, which reads the shared configuration files with configparser. Indented lines in the requested
 section, duplicates and unusual characters are left to botocore.

@@ -32,7 +32,7 @@ _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85
 
 
 class NotOnFastPath(Exception):
-    """The fast path can't be certain to give botocore's result."""
+    """The fast path might give another result than botocore."""
 
 
 def sign_get_caller_identity(

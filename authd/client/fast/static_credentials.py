@@ -13,7 +13,7 @@ from authd.client.fast.sigv4 import NotOnFastPath
 from authd.client.fast.sts_host import GLOBAL_HOST, GLOBAL_REGION, regional_host
 from authd.client.fast.timestamps import parse_timestamp
 
-# Type checkers know the name; importing typing for it would double the run time.
+# Type checkers take it as true. Importing it from typing would double the run time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from authd.client.fast.inputs import Inputs
@@ -41,7 +41,7 @@ _KNOWN_KEYS = frozenset((
     "mfa_serial", "duration_seconds", "role_session_name", "external_id", "mfa_process", "include_profile",
     "session_tags", "transitive_session_tags", "source_identity",
 ))  # fmt: skip
-# Written by saml2aws and its like, by granted, and for the AWS CLI.
+# Prefixes of keys written by saml2aws and similar tools, by granted, and for the AWS CLI.
 _HARMLESS_KEYS = ("x_", "granted_", "cli_")
 #: Settings that change the endpoint unless they are false.
 _ENDPOINT_SWITCHES = ("use_fips_endpoint", "use_dualstack_endpoint")

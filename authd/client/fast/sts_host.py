@@ -13,9 +13,7 @@ _DIRECTIONS = (
 
 
 def regional_host(region: str) -> str:
-    """Return `sts.<region>.<suffix>`. Raises NotOnFastPath for unusual names.
-
-    Only regions that are certain to be in aws, aws-cn or aws-us-gov are usual.
+    """Return `sts.<region>.<suffix>`. Raises NotOnFastPath for a name that may not be in aws, aws-cn or aws-us-gov.
 
     Source: botocore's partition table. The tests compare every region.
     """

@@ -1,4 +1,4 @@
-"""Timestamps of AWS and Kubernetes. The calendar is written out, because importing datetime takes a millisecond."""
+"""Timestamps of AWS and Kubernetes, without the datetime module, whose import takes a millisecond."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ STALE_SECONDS = 60
 _FUTURE_SECONDS = 5
 # Room for a few thousand kubectl calls within one token's life.
 MAX_FILE_BYTES = 128 * 1024
-# Magic word, key, times, token and checksum.
+# Magic, key, times, token and checksum.
 _MIN_LINES = 5
 _AFTER_REFUSAL = b"again "
 _S_IFMT, _S_IFDIR, _S_IFREG, _S_IFLNK = 0o170000, 0o040000, 0o100000, 0o120000
 
 HIT, MISS, REFUSED, UNTRUSTED = "hit", "miss", "refused", "untrusted"
-# The requester was refused both this token and the one before.
+# The cluster refused both this token and the previous one.
 REFUSED_AGAIN = "refused again"
 
 
@@ -59,7 +59,8 @@ def folder_path(environ: dict[bytes, bytes], home: bytes) -> bytes:
 def find_token(folder: bytes, key: str, now: int, requester: bytes | None, *, refused: bool = False) -> Cached:
     """Return the token cached under `key`, and record that `requester` (see `parent_process`) has it.
 
-    None is a program whose repeated requests mean nothing. `refused` records that the token before was refused.
+    `requester` is None for a program whose repeated requests don't mean a refusal. `refused` records that the previous
+    token was refused.
     """
     try:
         descriptor = _open_trusted(folder, key)
@@ -108,7 +109,7 @@ def render_token(key: str, now: int, expires_at: int, token: str, watched: bytes
 
 
 def served_line(requester: bytes, *, refused: bool = False) -> bytes:
-    """Return the line that records a process served with the token, and whether it was refused the one before."""
+    """Return the line that records a process served with the token, and whether the previous token was refused."""
     return b"%s%s\n" % (_AFTER_REFUSAL if refused else b"", requester)
 
 
@@ -178,7 +179,7 @@ def _require_private(descriptor: int, kind: int, path: bytes | str) -> None:
         raise PermissionError(0, "is accessible to other users; run `chmod go=` on it, or remove it", path)
 
 
-def _read_entry(descriptor: int, key: str, now: int, line: bytes) -> Cached:
+def _read_entry(descriptor: int, key: str, now: int, served_now: bytes) -> Cached:
     content = posix.read(descriptor, MAX_FILE_BYTES)
     body, end, served = content.partition(b"\n\n")
     lines = body.split(b"\n")
@@ -192,11 +193,11 @@ def _read_entry(descriptor: int, key: str, now: int, line: bytes) -> Cached:
     unchanged = all(fingerprint(line.partition(b" ")[2]) == line + b"\n" for line in lines[4:-1])
     if not unchanged or not minted - _FUTURE_SECONDS <= now < expires_at - STALE_SECONDS:
         return Cached(MISS)
-    if line:
-        first, known = line.removeprefix(_AFTER_REFUSAL), served.splitlines(keepends=True)
+    if served_now:
+        first, known = served_now.removeprefix(_AFTER_REFUSAL), served.splitlines(keepends=True)
         if first in known or _AFTER_REFUSAL + first in known:
             return Cached(REFUSED_AGAIN if _AFTER_REFUSAL + first in known else REFUSED)
-        posix.write(descriptor, line)
+        posix.write(descriptor, served_now)
     return Cached(HIT, token=lines[3].decode(), expires_at=expires_at)
 
 

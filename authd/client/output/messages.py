@@ -38,6 +38,6 @@ def _write_line(level: str, sentence: str) -> None:
         line = json.dumps({"level": level, "msg": line})
     else:
         line = f"authd-token: {'warning: ' if level == 'warning' else ''}{line}"
-    # If stderr can't be written, there is no other place to report it.
+    # If stderr can't be written, the message has no other place.
     with contextlib.suppress(OSError):
         print_error(line)

@@ -25,7 +25,7 @@ _ELSEWHERE = {
     "kubectl": ("--context", "--namespace", "-n", "--cluster", "--user", "get", "apply"),
     "aws": ("sts", "sso", "configure", "login", "update-kubeconfig"),
 }  # fmt: skip
-# Other names of an option that isn't spelled alike.
+# Synonyms that are spelled too differently for a suggestion.
 _SYNONYMS = {
     "--endpoint-url": "--endpoint", "--why-not": "--why", "--assume-role-arn": "--role", "--assume-role": "--role",
     "-o": "--output", "get-token": "eks get-token", "--cluster": "--cluster-id", "--name": "--cluster-id",
@@ -35,7 +35,7 @@ _SYNONYMS = {
 
 
 def unknown_argument(argument: str) -> str:
-    """Return a message that names the program or the option that was meant, if that can be told."""
+    """Return a message that suggests the option or program that was meant, if one is likely."""
     name = argument.partition("=")[0] if argument.startswith("--") else argument
     kind = "option" if argument.startswith("-") else "argument"
     known = [*VALUES, *SWITCHES, "--why", *SHORT_OPTIONS]

@@ -1,4 +1,4 @@
-"""AWS credentials of any origin."""
+"""AWS credentials from any source."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ class Credentials:
     secret_key: str
     session_token: str
     expires_at: int | None
+
+    @classmethod
+    def from_response(cls, response: dict[str, Any]) -> Credentials:
+        """Return the credentials of a response to AssumeRole or AssumeRoleWithWebIdentity."""
+        found = response["Credentials"]
+        return cls(
+            access_key=found["AccessKeyId"],
+            secret_key=found["SecretAccessKey"],
+            session_token=found["SessionToken"],
+            expires_at=int(found["Expiration"].timestamp()),
+        )
 
     def __repr__(self) -> str:
         """Show only the access key ID, which is no secret."""

@@ -1,4 +1,7 @@
-"""Grammars of the values in a request and in AWS settings. Each error names the value's place and the next step."""
+"""Grammars of the values in a request and in AWS settings.
+
+Each function returns the value or raises UsageError, which names the value's place and the next step.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _MIN_DURATION, _MAX_DURATION = 900, 12 * 3600
 
 
 def cluster_id(value: str | None) -> str:
-    """Return a cluster ID: printable text without a space at either end, with the length limit of the daemon."""
+    """Check a cluster ID: 1 to 1024 printable characters without a space at either end.
+
+    The daemon's setting must also be ASCII. Other verifiers, such as aws-iam-authenticator, accept more.
+    """
     if not value:
         raise UsageError(
             "no cluster id given: add `--cluster-id NAME` to the arguments of authd-token in the kubeconfig, "
@@ -36,7 +42,7 @@ def cluster_id(value: str | None) -> str:
 
 
 def role_arn(value: str) -> str:
-    """Return the ARN of a role."""
+    """Check the ARN of a role."""
     if not _ROLE_ARN.fullmatch(value):
         raise UsageError(
             f"{value!r} is not the ARN of a role{_arn_fault(value)}: it must look like "
@@ -59,21 +65,21 @@ def _arn_fault(value: str) -> str:
 
 
 def session_name(value: str, source: str) -> str:
-    """Return the name of a role session. `source` is the option or setting that it came from."""
+    """Check the name of a role session. `source` is the option or setting that it came from."""
     if not _SESSION_NAME.fullmatch(value):
         raise UsageError(f"{source} must be 2 to 64 of A-Z a-z 0-9 _ + = , . @ -, not {value!r}")
     return value
 
 
 def external_id(value: str) -> str:
-    """Return an external ID."""
+    """Check an external ID."""
     if not _EXTERNAL_ID.fullmatch(value):
         raise UsageError("--external-id must be 2 to 1224 of A-Z a-z 0-9 _ + = , . @ : / -")
     return value
 
 
 def duration(text: str) -> int:
-    """Return a role's duration in seconds, from 900 to 43,200."""
+    """Parse a role's duration. Returns seconds, from 900 to 43,200."""
     match = _DURATION.fullmatch(text)
     seconds = sum(int(match[unit] or 0) * size for unit, size in (("h", 3600), ("m", 60), ("s", 1))) if match else 0
     if not _MIN_DURATION <= seconds <= _MAX_DURATION:
@@ -82,7 +88,7 @@ def duration(text: str) -> int:
 
 
 def region(text: str, source: str) -> str:
-    """Return the name of a region. `source` is the option, variable or setting that it came from."""
+    """Check the name of a region. `source` is the option, variable or setting that it came from."""
     if _REGION.fullmatch(text) and not _ZONE.fullmatch(text):
         return text
     plain = text.strip().lower().replace("_", "-").replace(" ", "-")
@@ -105,14 +111,14 @@ def region(text: str, source: str) -> str:
 
 
 def boolean(text: str, source: str) -> bool:
-    """Return a switch of the AWS SDKs, which is true or false in any case."""
+    """Parse a switch of the AWS SDKs: true or false, in any letter case."""
     if text.lower() not in ("true", "false"):
         raise UsageError(f"{source} is {text!r} and must be true or false; with another value SDKs disagree about it")
     return text.lower() == "true"
 
 
 def host(text: str) -> str:
-    """Return the host name of an STS endpoint."""
+    """Return the host name of an STS endpoint, without its scheme and slash."""
     name = text.lower().removeprefix("https://").removesuffix("/")
     if not _HOST.fullmatch(name):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The examples of docs/library.md, with the real clients against a TLS server that verifies the tokens."""
+"""The examples of docs/library.md, with real clients and a TLS server that verifies the tokens."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import yaml
 
 from authd.client import KubernetesAuth
 from tests.client.api_server import APIServer, run_api_server
+from tests.client.samples import KEY_ID, SECRET
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
 CLUSTER = "my-cluster"
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "library.md").read_text("utf-8")
 EXAMPLES = dict(re.findall(r"^### ([^\n]+)\n.*?^```python\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE))
@@ -26,7 +26,7 @@ EXAMPLES = dict(re.findall(r"^### ([^\n]+)\n.*?^```python\n(.*?)^```$", DOCUMENT
 
 @pytest.fixture
 def api(tmp_path: Path, environ: dict[str, str]) -> Iterator[APIServer]:
-    """Run the server, with static credentials, a kubeconfig and authd-token on PATH."""
+    """Run the server, and set static credentials, a kubeconfig and authd-token on PATH."""
     with mock.patch.dict(os.environ), run_api_server(tmp_path, CLUSTER, {KEY_ID: SECRET}) as server:
         for name in list(os.environ):
             if name.startswith(("AWS_", "KUBERNETES_")):
@@ -59,7 +59,7 @@ def _write_kubeconfig(path: Path, server: APIServer) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_examples(api: APIServer, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each example runs as it is written, and the server accepts its token."""
+    """Each example runs as written, and the server accepts its token."""
     code = EXAMPLES[name].replace("https://prod.example.com", api.url).replace("ca.pem", str(api.ca_file))
     exec(compile(code, name, "exec"), {"__name__": "__main__"})
     assert set(api.accepted) == {KEY_ID}
@@ -87,7 +87,7 @@ def test_renewal(api: APIServer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert second.value not in repr(auth)
 
 
-def test_one_object_serves_many_threads(api: APIServer) -> None:
+def test_threads(api: APIServer) -> None:
     """Many threads share one token."""
     auth, found = KubernetesAuth(CLUSTER), set[str]()
     threads = [threading.Thread(target=lambda: found.add(auth.token().value)) for _ in range(20)]
@@ -99,8 +99,8 @@ def test_one_object_serves_many_threads(api: APIServer) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_hooks_renew(api: APIServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Kubernetes clients ask for a token at every request, so that an expired one is replaced."""
+def test_hooks(api: APIServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Kubernetes clients call the hook at every request, so that they get a renewed token."""
     import kubernetes.client
     import kubernetes_asyncio.client
 

@@ -16,15 +16,13 @@ import pytest
 
 import authd.client
 from authd.client import ClientError, Token, exec_credential, get_token
-from tests.client.answer import Answer
-
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.result import Result
+from tests.client.samples import KEY_ID, ROLE, SECRET
 
 
 @pytest.fixture
 def process(environ: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Give this process the clean environment, with static credentials, until the end of the test."""
+    """Set the clean environment with static credentials in this process, until the end of the test."""
     with mock.patch.dict(os.environ):
         for name in list(os.environ):
             if name.startswith(("AWS_", "KUBERNETES_")) or name == "DEFAULT_ROLE":
@@ -34,7 +32,7 @@ def process(environ: dict[str, str]) -> Iterator[dict[str, str]]:
 
 
 def _url(token: Token) -> str:
-    return Answer(0, token.value, "").url
+    return Result(0, token.value, "").url
 
 
 def _key_id(token: Token) -> str:
@@ -42,7 +40,7 @@ def _key_id(token: Token) -> str:
 
 
 def test_static_keys(process: dict[str, str]) -> None:
-    """Keys in the environment give a token that expires in 14 minutes and prints nothing of itself."""
+    """Keys in the environment give a token that expires in 14 minutes and is not in its repr."""
     token = get_token("prod")
     assert urlsplit(_url(token)).netloc == "sts.eu-west-1.amazonaws.com"
     assert _key_id(token) == KEY_ID
@@ -52,7 +50,7 @@ def test_static_keys(process: dict[str, str]) -> None:
 
 
 def test_options(process: dict[str, str], write_aws: Callable) -> None:
-    """Region and profile are those of the command's options."""
+    """The arguments region and profile have the effect of the command's options."""
     write_aws("credentials", f"[dev]\naws_access_key_id = AKIADEV\naws_secret_access_key = {SECRET}\n")
     token = get_token("prod", profile="dev", region="us-gov-west-1")
     assert _key_id(token) == "AKIADEV"
@@ -60,7 +58,7 @@ def test_options(process: dict[str, str], write_aws: Callable) -> None:
 
 
 def test_a_role(process: dict[str, str], sts: object) -> None:
-    """A role is assumed with its options, and DEFAULT_ROLE is the command's alone."""
+    """A role is assumed with its options, and DEFAULT_ROLE has no effect."""
     os.environ.update(AWS_ENDPOINT_URL_STS=sts.endpoint.url, DEFAULT_ROLE=ROLE)
     assert _key_id(get_token("prod")) == KEY_ID
     token = get_token("prod", role=ROLE, external_id="ext", session_name="me", duration=1800)
@@ -72,7 +70,7 @@ def test_a_role(process: dict[str, str], sts: object) -> None:
 
 @pytest.mark.parametrize("kind", [boto3.session.Session, botocore.session.Session])
 def test_a_session(process: dict[str, str], sts: object, kind: type) -> None:
-    """A session of boto3 or botocore brings credentials and region, also for a role."""
+    """A session of boto3 or botocore provides credentials and region, also for a role."""
     os.environ["AWS_ENDPOINT_URL_STS"] = sts.endpoint.url
     session = kind()
     if kind is boto3.session.Session:
@@ -88,8 +86,8 @@ def test_a_session(process: dict[str, str], sts: object, kind: type) -> None:
         get_token("prod", session=session, cache=True)
 
 
-def test_the_cache_is_the_commands(process: dict[str, str], sts: object, authd_token: Callable) -> None:
-    """A cached token is shared between the library and the command, and repeated requests get it."""
+def test_shared_cache(process: dict[str, str], sts: object, authd_token: Callable) -> None:
+    """The library and the command share cached tokens, and repeated requests get the same token."""
     os.environ["AWS_ENDPOINT_URL_STS"] = sts.endpoint.url
     tokens = {get_token("prod", role=ROLE, cache=True).value for _ in range(3)}
     shared = authd_token(
@@ -100,8 +98,8 @@ def test_the_cache_is_the_commands(process: dict[str, str], sts: object, authd_t
     assert len(sts.calls("AssumeRole")) == 1
 
 
-def test_the_environment_stays(process: dict[str, str], sts: object) -> None:
-    """The process's environment is the same afterwards, and nothing is written to its standard error."""
+def test_unchanged_environment(process: dict[str, str], sts: object) -> None:
+    """The process's environment is unchanged."""
     os.environ.update(AWS_ENDPOINT_URL_STS=sts.endpoint.url, AWS_PROFILE="", AWS_DEFAULT_PROFILE="x")
     del os.environ["AWS_DEFAULT_PROFILE"]
     before = dict(os.environ)
@@ -159,7 +157,7 @@ def test_errors(process: dict[str, str], arguments: dict[str, str], word: str) -
 
 
 def test_interface() -> None:
-    """The interface has these names, and others are an AttributeError."""
+    """The package exports these names, and any other raises AttributeError."""
     assert sorted(authd.client.__all__) == ["ClientError", "KubernetesAuth", "Token", "exec_credential", "get_token"]
     for name in authd.client.__all__:
         assert getattr(authd.client, name) is not None
@@ -168,7 +166,7 @@ def test_interface() -> None:
 
 
 def test_imports(process: dict[str, str]) -> None:
-    """A first token with static keys needs neither botocore nor Twisted nor typing."""
+    """A first token with static keys imports none of the slow modules."""
     code = (
         "import sys; from authd.client import get_token; get_token('c'); "
         "print(*{'botocore', 'twisted', 'typing', 'json', 're', 'argparse'} & set(sys.modules))"

@@ -5,13 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import ROLE, SECRET
 
 
 @pytest.fixture
 def mfa_profile(write_aws: Callable, environ: dict[str, str], sts: object) -> object:
-    """Write a default profile whose role wants a code."""
+    """Write a default profile whose role requires an MFA code."""
     write_aws("credentials", f"[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = {SECRET}\n")
     write_aws(
         "config",
@@ -30,8 +29,10 @@ def _exec_info(*, interactive: bool) -> str:
     )
 
 
-def test_the_code_is_asked_on_the_terminal(in_terminal: Callable, mfa_profile: object, environ: dict[str, str]) -> None:
-    """Where kubectl says interactive, the code is asked on the terminal and stdout has the credential alone."""
+def test_the_code_is_read_from_the_terminal(
+    in_terminal: Callable, mfa_profile: object, environ: dict[str, str]
+) -> None:
+    """If kubectl reports an interactive session, the prompt is on the terminal, and stdout has only the credential."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
     status, printed, seen = in_terminal(b"778899\n", "-i", "prod")
     assert status == 0, seen
@@ -42,8 +43,8 @@ def test_the_code_is_asked_on_the_terminal(in_terminal: Callable, mfa_profile: o
     assert call["SerialNumber"] == "arn:aws:iam::123456789012:mfa/me"
 
 
-def test_what_is_no_code_is_not_sent(in_terminal: Callable, mfa_profile: object, environ: dict[str, str]) -> None:
-    """A password typed into the wrong question stays here."""
+def test_invalid_code_is_not_sent(in_terminal: Callable, mfa_profile: object, environ: dict[str, str]) -> None:
+    """A password entered at the prompt by mistake is neither sent nor shown."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
     status, printed, seen = in_terminal(b"my password\n", "-i", "prod")
     assert (status, printed) == (1, "")
@@ -52,10 +53,8 @@ def test_what_is_no_code_is_not_sent(in_terminal: Callable, mfa_profile: object,
     assert mfa_profile.endpoint.requests == []
 
 
-def test_nobody_is_asked_where_kubectl_says_so(
-    in_terminal: Callable, mfa_profile: object, environ: dict[str, str]
-) -> None:
-    """Where kubectl says not interactive, nobody is asked even though there is a terminal."""
+def test_no_prompt_without_interaction(in_terminal: Callable, mfa_profile: object, environ: dict[str, str]) -> None:
+    """If kubectl reports a session without interaction, there is no prompt even on a terminal."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=False)
     status, printed, seen = in_terminal(b"778899\n", "-i", "prod")
     assert (status, printed) == (1, "")
@@ -65,10 +64,10 @@ def test_nobody_is_asked_where_kubectl_says_so(
 
 
 @pytest.mark.parametrize("info", [None, "", "{", _exec_info(interactive=True).replace("/v1", "/v9")])
-def test_nobody_is_asked_without_kubectls_word(
+def test_no_prompt_without_exec_info(
     in_terminal: Callable, mfa_profile: object, environ: dict[str, str], info: str | None
 ) -> None:
-    """Without an ExecInfo that can be read, nobody is asked even on a terminal, and the sentence says how to be."""
+    """Without a valid ExecInfo there is no prompt even on a terminal, and the error gives the next step."""
     environ.update({} if info is None else {"KUBERNETES_EXEC_INFO": info})
     status, printed, seen = in_terminal(b"778899\n", "-i", "prod")
     assert (status, printed) == (1, "")
@@ -78,19 +77,17 @@ def test_nobody_is_asked_without_kubectls_word(
     assert mfa_profile.calls("AssumeRole") == []
 
 
-def test_without_a_terminal_it_fails_with_a_sentence(
-    authd_token: Callable, mfa_profile: object, environ: dict[str, str]
-) -> None:
-    """Where kubectl says interactive and there is no terminal: one sentence and no waiting."""
-    sentence = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=_exec_info(interactive=True)).sentence()
-    assert "there is no terminal: run kubectl in a terminal" in sentence
+def test_no_terminal(authd_token: Callable, mfa_profile: object, environ: dict[str, str]) -> None:
+    """In an interactive session without a terminal, it fails at once with an error."""
+    message = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=_exec_info(interactive=True)).message()
+    assert "there is no terminal: run kubectl in a terminal" in message
 
 
 @pytest.mark.parametrize(("typed", "expected"), [(b"\x04", 1), (b"\x03", 130)])
-def test_who_gives_no_code_gets_no_traceback(
+def test_cancelled_prompt(
     in_terminal: Callable, mfa_profile: object, environ: dict[str, str], typed: bytes, expected: int
 ) -> None:
-    """Ctrl-D and Ctrl-C in the place of a code end it quietly, and nothing is sent."""
+    """Ctrl-D and Ctrl-C at the prompt end it without a traceback, and nothing is sent."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
     status, printed, seen = in_terminal(typed, "-i", "prod")
     assert (status, printed) == (expected, "")
@@ -102,10 +99,10 @@ def test_who_gives_no_code_gets_no_traceback(
 def test_a_cached_role_needs_no_second_code(
     authd_token: Callable, in_terminal: Callable, mfa_profile: object, environ: dict[str, str]
 ) -> None:
-    """With --cache the profile's own role is kept, so that another cluster needs no new code."""
+    """With --cache the credentials of the profile's role are cached, so that another cluster needs no new code."""
     environ["KUBERNETES_EXEC_INFO"] = _exec_info(interactive=True)
     status, _, seen = in_terminal(b"123456\n", "-i", "one", "--cache")
     assert status == 0, seen
-    answer = authd_token("-i", "two", "--cache", KUBERNETES_EXEC_INFO=_exec_info(interactive=False))
-    assert answer.key_id == "ASIAROLE0001", answer.err
+    result = authd_token("-i", "two", "--cache", KUBERNETES_EXEC_INFO=_exec_info(interactive=False))
+    assert result.key_id == "ASIAROLE0001", result.err
     assert len(mfa_profile.calls("AssumeRole")) == 1

@@ -29,8 +29,8 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_everything_is_private(store: Store) -> None:
-    """Folders are made 0700 and files 0600, whatever the umask."""
+def test_permissions(store: Store) -> None:
+    """Folders have the mode 0700 and files 0600 with any umask."""
     previous = os.umask(0)
     try:
         store.write("role-x", b"secret")
@@ -44,8 +44,8 @@ def test_everything_is_private(store: Store) -> None:
     assert store.read("role-x") == b"secret"
 
 
-def test_a_write_replaces_the_whole(store: Store) -> None:
-    """A reader sees the old content or the new, never a mixture, and nothing is left over."""
+def test_atomic_write(store: Store) -> None:
+    """A reader sees either the old or the new content, and no temporary file is left."""
     store.write("role-x", b"a" * 100)
     with (Path(store.path) / "role-x").open("rb") as old:
         store.write("role-x", b"b")
@@ -54,8 +54,8 @@ def test_a_write_replaces_the_whole(store: Store) -> None:
     assert [path.name for path in Path(store.path).iterdir()] == ["role-x"]
 
 
-def test_a_planted_link_is_not_followed(store: Store, tmp_path: Path) -> None:
-    """A link in the place of an entry is replaced, and what it points to stays."""
+def test_symbolic_link(store: Store, tmp_path: Path) -> None:
+    """A link in place of an entry is replaced, and its target is unchanged."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (Path(store.path) / "role-x").symlink_to(victim)
@@ -66,8 +66,8 @@ def test_a_planted_link_is_not_followed(store: Store, tmp_path: Path) -> None:
     assert store.read("role-x") == b"new"
 
 
-def test_a_planted_file_is_not_written_into(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who guesses the name of a file that is about to be written gets nothing by putting one there."""
+def test_guessed_temporary_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written to an existing file with the name of the temporary file."""
     monkeypatch.setattr(cache_store.secrets, "token_hex", lambda _: "guessed")
     planted = Path(store.path) / "temp-guessed"
     planted.write_text("")
@@ -77,8 +77,8 @@ def test_a_planted_file_is_not_written_into(store: Store, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("spoil", ["mode", "link", "file"])
-def test_a_folder_that_others_made_is_refused(tmp_path: Path, spoil: str) -> None:
-    """A cache folder that is open, a link, or no folder isn't used."""
+def test_untrusted_folder(tmp_path: Path, spoil: str) -> None:
+    """A cache folder that is accessible to others, a link or a file is refused."""
     path, other = tmp_path / "cache", tmp_path / "other"
     other.mkdir(mode=0o700)
     if spoil == "mode":
@@ -92,8 +92,8 @@ def test_a_folder_that_others_made_is_refused(tmp_path: Path, spoil: str) -> Non
         Store(os.fsencode(path))
 
 
-def test_one_at_a_time(store: Store) -> None:
-    """Inside a lock, nobody else is inside the same one."""
+def test_lock(store: Store) -> None:
+    """One thread at a time holds a lock."""
     inside: list[int] = []
     most: list[int] = []
 
@@ -111,15 +111,15 @@ def test_one_at_a_time(store: Store) -> None:
     assert most == [1] * 20
 
 
-def test_a_stuck_process_does_not_stop_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the waiting time, work goes on without the lock."""
+def test_lock_timeout(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a lock is not free in time, the work continues without it."""
     monkeypatch.setattr(cache_store, "_LOCK_SECONDS", 0.05)
     with store.lock("x"), store.lock("x"), store.lock("y"):
         pass
 
 
-def test_the_number_of_entries_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest entries stay, and old ones go whatever their number."""
+def test_limits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest entries beyond the maximum number are deleted, and so is every entry beyond the maximum age."""
     monkeypatch.setattr(cache_store, "_MAX_ENTRIES", 5)
     folder = Path(store.path)
     (folder / "unrelated").write_text("")
@@ -133,8 +133,8 @@ def test_the_number_of_entries_is_bounded(store: Store, monkeypatch: pytest.Monk
     assert not (folder / "role-9").exists()
 
 
-def test_clearing_takes_only_what_is_ours(store: Store) -> None:
-    """--clear-cache forgets tokens, roles, locks and leftovers, nothing else, and no lock that is held."""
+def test_clear(store: Store) -> None:
+    """`clear` deletes tokens, roles, temporary files and free locks, and nothing else."""
     folder = Path(store.path)
     (folder / "unrelated").write_text("")
     for name in ("role-a", "token-b", "temp-c"):
@@ -146,8 +146,8 @@ def test_clearing_takes_only_what_is_ours(store: Store) -> None:
         assert {path.name for path in folder.iterdir()} == {"unrelated", "lock-held"}
 
 
-def test_role_credentials_are_kept_and_found(store: Store) -> None:
-    """Role credentials come back as they were, until a quarter of an hour before their end."""
+def test_role_credentials(store: Store) -> None:
+    """Saved role credentials are returned unchanged until a quarter of an hour before their expiry."""
     cache = RoleCache(store, scope="s", refused=False)
     name = cache.name("a", 1)
     with cache.exclusive(name):
@@ -160,8 +160,8 @@ def test_role_credentials_are_kept_and_found(store: Store) -> None:
     assert "secret" not in repr(KEYS)
 
 
-def test_refused_role_credentials_are_dropped(store: Store) -> None:
-    """After a refusal, what was kept is gone before anything new is made."""
+def test_refused_role_credentials(store: Store) -> None:
+    """After a refusal, the old entry is deleted before a new one is made."""
     name = RoleCache(store, scope="s", refused=False).name("a")
     RoleCache(store, scope="s", refused=False).save(name, KEYS)
     refused = RoleCache(store, scope="s", refused=True)
@@ -170,8 +170,8 @@ def test_refused_role_credentials_are_dropped(store: Store) -> None:
     assert store.read(name) is None
 
 
-def test_role_names_depend_on_every_part(store: Store) -> None:
-    """No two different lists of parts share an entry."""
+def test_role_names(store: Store) -> None:
+    """Different lists of parts and different scopes have different names."""
     cache = RoleCache(store, scope="s", refused=False)
     parts = [("a", "b"), ("ab",), ("a", None), ("a", "None"), ("b", "a"), ("a",), ("a", "b", "")]
     assert len({cache.name(*each) for each in parts}) == len(parts)
@@ -184,10 +184,10 @@ def test_role_names_depend_on_every_part(store: Store) -> None:
      b'{"version":1,"access_key":1,"secret_key":"s","session_token":"t","expires_at":9999999999}',
      b'{"version":1,"access_key":"a","secret_key":"s","session_token":"t","expires_at":true}'],
 )  # fmt: skip
-def test_damaged_role_credentials_are_a_warning(
+def test_damaged_role_credentials(
     store: Store, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    """Role credentials that can't be understood are ignored with a word that shows nothing of them."""
+    """Damaged role credentials are ignored with a warning."""
     monkeypatch.setitem(process._state, "own", True)
     cache = RoleCache(store, scope="s", refused=False)
     store.write("role-x", content)

@@ -15,7 +15,7 @@ import pytest
 
 import authd
 from authd.client.aws.credential_chain import find_signer
-from authd.client.fast import attempt as fast
+from authd.client.fast.attempt import attempt
 from authd.client.fast.exec_credential import parse_exec_info, render_exec_credential
 from authd.client.fast.flags import parse_flags
 from authd.client.fast.sigv4 import NotOnFastPath
@@ -24,9 +24,9 @@ from authd.client.fast.timestamps import rfc3339
 from authd.client.minting import sign_token
 from authd.client.request.environment import collect_inputs
 from authd.client.request.token_request import parse_token_request
+from tests.client.samples import KEY_ID, SECRET
 
 NOW = 1_800_000_000
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
 CONFIG = """\
 [default]
 region = eu-west-1
@@ -61,7 +61,7 @@ region = ca-central-1
 
 @pytest.fixture
 def here(home: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make this process one in that clean environment, at a fixed time."""
+    """Set the clean environment and a fixed time in this process. The fixture is a function that sets variables."""
     import datetime as dt
 
     for name in list(os.environ):
@@ -82,15 +82,15 @@ def here(home: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -
 
 
 def _fast(*arguments: str) -> str:
-    return fast.attempt(list(arguments), dict(os.environb), NOW)
+    return attempt(list(arguments), dict(os.environb), NOW)
 
 
-def _slow(*arguments: str) -> str:
-    """Make the same by botocore alone: its credentials, its endpoint and its signer."""
+def _full(*arguments: str) -> str:
+    """Return the output of the full path: botocore's credentials, endpoint and signer."""
     options, info = parse_flags(list(arguments)), parse_exec_info(os.environb.get(b"KUBERNETES_EXEC_INFO"))
     inputs = collect_inputs(options, info)
-    order = parse_token_request(inputs)
-    minted = sign_token(find_signer(inputs, order, None), order)
+    request = parse_token_request(inputs)
+    minted = sign_token(find_signer(inputs, request, None), request)
     if options.token_only:
         return minted.token
     return render_exec_credential(info.api_version, minted.token, rfc3339(minted.expires_at))
@@ -104,7 +104,7 @@ _ENVIRONMENTS = (
     {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_CREDENTIAL_EXPIRATION": rfc3339(NOW + 800)},
     {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_CREDENTIAL_EXPIRATION": rfc3339(NOW + 7200)},
 )
-_PLACES = (
+_REGIONS = (
     {},
     {"AWS_REGION": "eu-central-1"},
     {"AWS_DEFAULT_REGION": "sa-east-1"},
@@ -122,32 +122,32 @@ _PROFILES: tuple[tuple[dict[str, str], tuple[str, ...]], ...] = (
 
 @pytest.mark.parametrize("profile", range(len(_PROFILES)))
 @pytest.mark.parametrize("files", [True, False])
-def test_every_byte_is_the_slow_paths(
+def test_same_output_on_both_paths(
     here: Callable[..., None],
     write_aws: Callable[[str, str], Path],
     monkeypatch: pytest.MonkeyPatch,
     files: bool,
     profile: int,
 ) -> None:
-    """Whatever static credentials, region and profile: the same clock gives the same bytes on both paths."""
+    """With the same clock, every combination of static credentials, region and profile gives the full path's output."""
     here()
     if files:
         write_aws("config", CONFIG)
         write_aws("credentials", CREDENTIALS)
-    certain = 0
+    compared = 0
     more, arguments = _PROFILES[profile]
-    for environment, place, region in itertools.product(_ENVIRONMENTS, _PLACES, ((), ("--region", "us-gov-west-1"))):
+    for environment, region, option in itertools.product(_ENVIRONMENTS, _REGIONS, ((), ("--region", "us-gov-west-1"))):
         with monkeypatch.context() as patch:
-            for name, value in {**environment, **place, **more}.items():
+            for name, value in {**environment, **region, **more}.items():
                 patch.setenv(name, value)
-            words = ("-i", "prod", *region, *arguments)
+            words = ("-i", "prod", *option, *arguments)
             try:
-                quick = _fast(*words)
+                fast = _fast(*words)
             except NotOnFastPath:
                 continue
-            certain += 1
-            assert quick == _slow(*words)
-    assert certain >= (40 if files or not (more or arguments) else 0)
+            compared += 1
+            assert fast == _full(*words)
+    assert compared >= (40 if files or not (more or arguments) else 0)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_every_byte_is_the_slow_paths(
            "BOTOCORE_EXPERIMENTAL__PLUGINS", "AWS_SOMETHING_NEW"}
     ),
 )  # fmt: skip
-def test_unknown_settings_end_the_fast_path(here: Callable[..., None], name: str) -> None:
-    """A setting of botocore's that the fast path doesn't read or know to be harmless hands over to botocore."""
+def test_unknown_variables(here: Callable[..., None], name: str) -> None:
+    """If a variable of botocore may change the token and the fast path doesn't read it, the full path decides."""
     here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     assert _fast("-i", "prod")
     known = {
@@ -201,13 +201,13 @@ def test_unknown_settings_end_the_fast_path(here: Callable[..., None], name: str
         ({"KUBERNETES_EXEC_INFO": "{"}, ()),
     ],
 )
-def test_doubt_ends_the_fast_path(
+def test_unusual_cases(
     here: Callable[..., None],
     write_aws: Callable[[str, str], Path],
     variables: dict[str, str],
     arguments: tuple[str, ...],
 ) -> None:
-    """Profiles that point elsewhere, and anything unclear, are botocore's."""
+    """Roles, invalid values and unusual options are left to the full path."""
     write_aws("config", CONFIG)
     here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     assert _fast("-i", "prod")
@@ -223,10 +223,8 @@ def test_doubt_ends_the_fast_path(
      "web_identity_token_file = /x", "something_new = 1", "login_session = x"],
 )  # fmt: skip
 @pytest.mark.parametrize("file", ["config", "credentials"])
-def test_unknown_keys_end_the_fast_path(
-    here: Callable[..., None], write_aws: Callable[[str, str], Path], line: str, file: str
-) -> None:
-    """A key of the profile that could change the answer hands over to botocore, in either file."""
+def test_unknown_keys(here: Callable[..., None], write_aws: Callable[[str, str], Path], line: str, file: str) -> None:
+    """If a key of the profile could change the token, in either file, the full path decides."""
     here()
     good = "[default]\naws_access_key_id = AKIA\naws_secret_access_key = s\nregion = eu-west-1\n"
     write_aws(file, good)
@@ -246,13 +244,13 @@ def test_unknown_keys_end_the_fast_path(
         {"AWS_PROFILE": "keys", "AWS_DEFAULT_PROFILE": "missing"},
     ],
 )  # fmt: skip
-def test_settings_without_influence_stay_fast(
+def test_harmless_variables(
     here: Callable[..., None], write_aws: Callable[[str, str], Path], variables: dict[str, str]
 ) -> None:
-    """A setting that can't change the token keeps the fast path, with the same bytes as on the full path."""
+    """With a variable that can't change the token, the fast path gives the full path's output."""
     write_aws("config", CONFIG)
     here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1", **variables)
-    assert _fast("-i", "prod") == _slow("-i", "prod")
+    assert _fast("-i", "prod") == _full("-i", "prod")
 
 
 @pytest.mark.parametrize(
@@ -262,17 +260,15 @@ def test_settings_without_influence_stay_fast(
      "max_attempts = 5", "retry_mode = standard", "source_identity = me", "cli_pager ="],
 )  # fmt: skip
 @pytest.mark.parametrize("file", ["config", "credentials"])
-def test_keys_without_influence_stay_fast(
-    here: Callable[..., None], write_aws: Callable[[str, str], Path], line: str, file: str
-) -> None:
-    """Keys of saml2aws, aws-vault and granted keep the fast path, with the same bytes as on the full path."""
+def test_harmless_keys(here: Callable[..., None], write_aws: Callable[[str, str], Path], line: str, file: str) -> None:
+    """With keys of saml2aws, aws-vault and granted, the fast path gives the full path's output."""
     here()
     write_aws(file, f"[default]\naws_access_key_id = AKIA\naws_secret_access_key = s\nregion = eu-west-1\n{line}\n")
-    assert _fast("-i", "prod") == _slow("-i", "prod")
+    assert _fast("-i", "prod") == _full("-i", "prod")
 
 
-def test_an_unset_home_stays_fast(here: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without HOME, the home folder of the user's entry in the password database counts, as for botocore."""
+def test_unset_home(here: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without HOME, the fast path uses the home folder in the password database, as botocore does."""
     here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     expected = _fast("-i", "prod")
     monkeypatch.delenv("HOME")
@@ -282,24 +278,24 @@ def test_an_unset_home_stays_fast(here: Callable[..., None], monkeypatch: pytest
 
 
 @pytest.mark.parametrize("seconds", [1, 2, 30, 59, 60, 61, 119, 120, 121, 850, 7200])
-def test_the_expiry_is_in_the_future_and_before_the_credentials_end(here: Callable[..., None], seconds: int) -> None:
-    """A token never outlives its credentials and never comes expired."""
+def test_expiry(here: Callable[..., None], seconds: int) -> None:
+    """A token expires in the future, and not after its credentials."""
     end = rfc3339(NOW + seconds)
     here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1", AWS_CREDENTIAL_EXPIRATION=end)
-    answer = json.loads(_fast("-i", "prod"))
-    assert rfc3339(NOW) < answer["status"]["expirationTimestamp"] <= end
+    credential = json.loads(_fast("-i", "prod"))
+    assert rfc3339(NOW) < credential["status"]["expirationTimestamp"] <= end
 
 
-def test_own_service_models_end_the_fast_path(here: Callable[..., None], home: Path) -> None:
-    """A folder of service models below ~/.aws may change the endpoints."""
+def test_service_models(here: Callable[..., None], home: Path) -> None:
+    """If there is a folder of service models below ~/.aws, which may change endpoints, the full path decides."""
     here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     (home / ".aws" / "models").mkdir(parents=True)
     with pytest.raises(NotOnFastPath):
         _fast("-i", "prod")
 
 
-def test_cluster_comes_from_option_extension_and_environment_in_this_order(here: Callable[..., None]) -> None:
-    """The option goes before the exec extension of the cluster, and that before the environment."""
+def test_precedence_of_cluster_ids(here: Callable[..., None]) -> None:
+    """The option overrides the exec extension of the cluster, which overrides the environment."""
     here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     here(KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID="from-environment")
     assert _fast("--token-only") == _fast("--token-only", "-i", "from-environment")
@@ -311,8 +307,8 @@ def test_cluster_comes_from_option_extension_and_environment_in_this_order(here:
     assert _fast("--token-only", "-i", "other") != _fast("--token-only", "-i", "from-cluster")
 
 
-def test_secrets_have_no_repr(here: Callable[..., None]) -> None:
-    """Credentials print no secret."""
+def test_repr(here: Callable[..., None]) -> None:
+    """The repr of credentials has no secret."""
     here(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     inputs = collect_inputs(parse_flags(["-i", "x"]), parse_exec_info(None))
     assert SECRET not in repr(find_static_credentials(inputs))
@@ -333,7 +329,7 @@ _HARMLESS = {"__future__", "_sha256", "_sha2", "binascii", "_json"}
 
 
 def _imported(environ: dict[str, str], *arguments: str) -> tuple[set[str], str]:
-    """Return the imports and the output of authd-token with these arguments. Its parent is a shell of its own."""
+    """Return the imports and the output of authd-token with these arguments. Each call has a new parent process."""
     root = str(Path(authd.__file__).parents[1])
     words = [sys.executable, "-I", "-S", "-c", _LISTING, root, *arguments]
     done = subprocess.run(
@@ -342,8 +338,8 @@ def _imported(environ: dict[str, str], *arguments: str) -> tuple[set[str], str]:
     return set(done.stderr.split()) - _HARMLESS, done.stdout
 
 
-def test_static_credentials_import_next_to_nothing(keys: dict[str, str]) -> None:
-    """Static credentials are signed without any of the modules that would double the run time."""
+def test_imports_for_static_credentials(keys: dict[str, str]) -> None:
+    """A token of static credentials imports none of the modules that would double the run time."""
     keys["KUBERNETES_EXEC_INFO"] = (
         '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",'
         '"spec":{"cluster":{"server":"https://x","config":{"clusterID":"prod"}},"interactive":false}}'
@@ -353,10 +349,8 @@ def test_static_credentials_import_next_to_nothing(keys: dict[str, str]) -> None
     assert '"token":"k8s-aws-v1.' in printed
 
 
-def test_a_cached_token_imports_next_to_nothing(
-    keys: dict[str, str], sts: object, authd_token: Callable, tmp_path: Path
-) -> None:
-    """A cached token, even of a role from a settings file, is found without botocore and without a YAML parser."""
+def test_imports_for_a_cached_token(keys: dict[str, str], sts: object, authd_token: Callable, tmp_path: Path) -> None:
+    """A cached token, even of a role from a settings file, is found without botocore and a YAML parser."""
     settings = tmp_path / "settings.yaml"
     settings.write_text("clusterID: prod\ndefaultRole: arn:aws:iam::123456789012:role/x\n")
     arguments = ("--config", str(settings), "--cache", "--token-only")

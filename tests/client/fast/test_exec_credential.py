@@ -21,16 +21,16 @@ def _fields(info: ExecInfo) -> dict[str, object]:
 @pytest.mark.parametrize("version", [V1, V1BETA1])
 @pytest.mark.parametrize("interactive", [True, False])
 @pytest.mark.parametrize("end", [b"", b"\n"])
-def test_usual_documents_are_recognised_without_parsing(version: str, interactive: bool, end: bytes) -> None:
-    """What kubectl writes gives the same whether it is recognised as a whole or parsed."""
+def test_compact_documents(version: str, interactive: bool, end: bytes) -> None:
+    """Kubectl's documents give the same result if they are looked up as if they are parsed."""
     info = parse_exec_info(_info(version, interactive=interactive) + end)
     parsed = parse_exec_info(b" " + _info(version, interactive=interactive))
     assert _fields(info) == _fields(parsed)
     assert (info.api_version, info.interactive, info.problem) == (version, interactive, None)
 
 
-def test_cluster_extension_is_read() -> None:
-    """The exec extension of a cluster gives its id and a role."""
+def test_cluster_extension() -> None:
+    """The exec extension of a cluster has its cluster ID and a role."""
     cluster = {"server": "https://x", "config": {"clusterID": "prod", "roleARN": "arn:aws:iam::1:role/x", "z": [1]}}
     info = parse_exec_info(_info(V1, interactive=True, cluster=cluster))
     assert (info.cluster_id, info.role_arn, info.interactive, info.problem) == (
@@ -38,8 +38,8 @@ def test_cluster_extension_is_read() -> None:
     )  # fmt: skip
 
 
-def test_client_go_is_recognised() -> None:
-    """Only the compact form in client-go's order is client-go's."""
+def test_client_go() -> None:
+    """client-go is recognised by the compact form and the order of members."""
     cluster = {"server": "https://x", "config": {"clusterID": "prod"}}
     for document in (_info(), _info(interactive=True) + b"\n", _info(V1BETA1, cluster=cluster)):
         assert parse_exec_info(document).client_go
@@ -49,8 +49,8 @@ def test_client_go_is_recognised() -> None:
         assert not parse_exec_info(raw).client_go
 
 
-def test_nothing_asked_is_no_complaint() -> None:
-    """Without ExecInfo the answer is v1beta1 and nobody complains."""
+def test_no_exec_info() -> None:
+    """Without ExecInfo the version is v1beta1, and there is no problem."""
     info = parse_exec_info(None)
     assert (info.api_version, info.present, info.problem) == (V1BETA1, False, None)
 
@@ -72,8 +72,8 @@ def test_nothing_asked_is_no_complaint() -> None:
         _info("client.authentication.k8s.io/v2"),
     ],
 )
-def test_malformed_or_unknown_gets_a_complaint_and_v1beta1(raw: bytes) -> None:
-    """Malformed or unknown ExecInfo gets a word and v1beta1, and nobody is asked anything."""
+def test_malformed_or_unknown(raw: bytes) -> None:
+    """A malformed or unknown ExecInfo gives a problem and v1beta1, and is not interactive."""
     info = parse_exec_info(raw)
     assert info.problem is not None
     assert (info.api_version, info.interactive) == (V1BETA1, False)
@@ -88,13 +88,13 @@ def test_malformed_or_unknown_gets_a_complaint_and_v1beta1(raw: bytes) -> None:
         _info(V1, cluster={"config": {"roleARN": "\ud800"}}).decode(),
     ],
 )  # fmt: skip
-def test_the_command_answers_whatever_it_is_told(authd_token: Callable, keys: dict[str, str], raw: str) -> None:
-    """The command itself, bare of Python's json package, gives a v1beta1 credential and a word on stderr."""
-    answer = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=raw)
-    assert answer.status == 0, answer.err
-    assert json.loads(answer.out)["apiVersion"] == V1BETA1
-    (word,) = answer.err.splitlines()
-    assert word.startswith("authd-token: warning: KUBERNETES_EXEC_INFO ")
+def test_command_with_malformed_exec_info(authd_token: Callable, keys: dict[str, str], raw: str) -> None:
+    """The command, which runs without the json package, prints a v1beta1 credential and a warning."""
+    result = authd_token("-i", "prod", KUBERNETES_EXEC_INFO=raw)
+    assert result.status == 0, result.err
+    assert json.loads(result.out)["apiVersion"] == V1BETA1
+    (warning,) = result.err.splitlines()
+    assert warning.startswith("authd-token: warning: KUBERNETES_EXEC_INFO ")
 
 
 @given(st.recursive(
@@ -104,13 +104,13 @@ def test_the_command_answers_whatever_it_is_told(authd_token: Callable, keys: di
         inner, max_size=4),
     max_leaves=12,
 ))  # fmt: skip
-def test_no_document_breaks_it(document: object) -> None:
-    """Whatever JSON comes, the answer is an ExecInfo of a known version."""
+def test_any_document(document: object) -> None:
+    """Any JSON gives an ExecInfo of a known version."""
     assert parse_exec_info(json.dumps(document).encode()).api_version in (V1, V1BETA1, V1ALPHA1)
 
 
-def test_credential_is_the_document_that_client_go_reads() -> None:
-    """The answer is valid JSON of the asked version with token and expiration."""
+def test_render_exec_credential() -> None:
+    """The credential is valid JSON of the requested version with token and expiration."""
     assert json.loads(render_exec_credential(V1, "k8s-aws-v1.x", "2026-01-01T00:00:00Z")) == {
         "kind": "ExecCredential",
         "apiVersion": V1,

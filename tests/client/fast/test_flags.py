@@ -42,8 +42,8 @@ from authd.client.fast.flags import parse_flags
         (["--", "token"], "cluster_id", None),
     ],
 )
-def test_takes_a_flag_as_pflag_does(arguments: list[str], field: str, value: object) -> None:
-    """Every spelling that a kubeconfig for aws-iam-authenticator may have is understood."""
+def test_valid_arguments(arguments: list[str], field: str, value: object) -> None:
+    """Every spelling that aws-iam-authenticator accepts has the same meaning."""
     assert getattr(parse_flags(arguments), field) == value
 
 
@@ -59,7 +59,7 @@ def test_takes_a_flag_as_pflag_does(arguments: list[str], field: str, value: obj
         (["--forward-session-name", "-s", "x"], "--session-name"),
     ],
 )
-def test_refuses_what_is_no_flag(arguments: list[str], word: str) -> None:
-    """A wrong command line is an error that names the word."""
+def test_invalid_arguments(arguments: list[str], word: str) -> None:
+    """The error for an invalid command line names the argument."""
     with pytest.raises(UsageError, match=word):
         parse_flags(arguments)

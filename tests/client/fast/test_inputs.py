@@ -11,8 +11,7 @@ from authd.client.fast.flags import parse_flags
 from authd.client.fast.inputs import Inputs
 from authd.client.fast.sigv4 import NotOnFastPath
 from authd.client.request.environment import expanded_environment
-
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import ROLE
 
 
 def _inputs(home: Path, *arguments: str, **variables: str) -> Inputs:
@@ -44,16 +43,14 @@ def _inputs(home: Path, *arguments: str, **variables: str) -> Inputs:
         ((), {"KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID": "x"}),
     ],
 )
-def test_whatever_changes_the_answer_changes_the_key(
-    home: Path, arguments: tuple[str, ...], variables: dict[str, str]
-) -> None:
+def test_parts_of_the_key(home: Path, arguments: tuple[str, ...], variables: dict[str, str]) -> None:
     """Cluster, role, profile, region, session name, external id, endpoint and every AWS setting are part of the key."""
     assert _inputs(home).cache_key() == _inputs(home).cache_key()
     assert _inputs(home, *arguments, **variables).cache_key() != _inputs(home).cache_key()
 
 
-def test_what_only_changes_the_form_does_not_change_the_key(home: Path) -> None:
-    """How the credential is printed, and unrelated variables, share an entry."""
+def test_output_options_are_not_in_the_key(home: Path) -> None:
+    """Options about the output and unrelated variables don't change the key."""
     assert (
         _inputs(home, "--token-only", "--cache", "-l", "json", PATH="/x", LANG="C").cache_key()
         == _inputs(home).cache_key()
@@ -61,7 +58,7 @@ def test_what_only_changes_the_form_does_not_change_the_key(home: Path) -> None:
 
 
 def test_the_cluster_extension_is_part_of_the_key(home: Path) -> None:
-    """Two clusters that share a kubeconfig user have entries of their own."""
+    """Clusters that share a user of the kubeconfig have different keys."""
     options, environ = parse_flags([]), {b"HOME": str(home).encode()}
     infos = [ExecInfo(cluster_id=cluster, role_arn=role) for cluster in ("a", "b") for role in (None, ROLE)]
     assert len({Inputs(options, info, environ).cache_key() for info in infos}) == 4
@@ -69,7 +66,7 @@ def test_the_cluster_extension_is_part_of_the_key(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["config", "credentials"])
 def test_shared_files_are_part_of_both_keys(home: Path, write_aws: Callable[[str, str], Path], name: str) -> None:
-    """A change in a shared file changes the cache keys of tokens and of a profile's roles."""
+    """A change of a shared file changes the cache keys of tokens and of a profile's roles."""
     before = _inputs(home)
     write_aws(name, "[default]\n")
     after = _inputs(home)
@@ -78,7 +75,7 @@ def test_shared_files_are_part_of_both_keys(home: Path, write_aws: Callable[[str
 
 
 def test_a_settings_file_is_part_of_the_key(home: Path, tmp_path: Path) -> None:
-    """A change of clusterID in the settings file is a change of the question."""
+    """A change of the settings file changes the key."""
     file = tmp_path / "a.yaml"
     file.write_text("clusterID: one\n")
     before = _inputs(home, "-c", str(file)).cache_key()
@@ -87,13 +84,13 @@ def test_a_settings_file_is_part_of_the_key(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_profiles_key_does_not_depend_on_the_cluster(home: Path) -> None:
-    """The roles of a profile serve every cluster."""
+    """The key of a profile's roles is the same for every cluster."""
     assert _inputs(home, "-i", "other", "-r", ROLE).profile_key() == _inputs(home).profile_key()
     assert _inputs(home, "--profile", "p").profile_key() != _inputs(home).profile_key()
 
 
-def test_unreadable_files_are_unusual(home: Path, write_aws: Callable[[str, str], Path]) -> None:
-    """A folder where a file should be, or one without an end, isn't taken for an empty file."""
+def test_unreadable_files(home: Path, write_aws: Callable[[str, str], Path]) -> None:
+    """A folder or an endless file in place of a shared file is left to the full path."""
     (home / ".aws" / "config").mkdir(parents=True)
     with pytest.raises(NotOnFastPath):
         _inputs(home)
@@ -101,8 +98,8 @@ def test_unreadable_files_are_unusual(home: Path, write_aws: Callable[[str, str]
         _inputs(home, AWS_CONFIG_FILE="/dev/zero")
 
 
-def test_a_pipe_is_not_read(home: Path) -> None:
-    """A pipe, which can be read only once, is left to botocore, and the null device is no file."""
+def test_pipe(home: Path) -> None:
+    """A pipe, which can be read only once, is left to the full path. The null device counts as missing."""
     os.mkfifo(home / "pipe")
     for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         with pytest.raises(NotOnFastPath):
@@ -110,22 +107,22 @@ def test_a_pipe_is_not_read(home: Path) -> None:
         _inputs(home, **{variable: "/dev/null"})
 
 
-def test_the_root_may_be_the_home() -> None:
-    """Containers have it so."""
+def test_root_folder_as_home() -> None:
+    """The home folder may be the root folder, as in some containers."""
     inputs = _inputs(Path("/"), AWS_CONFIG_FILE="/dev/null", AWS_SHARED_CREDENTIALS_FILE="/dev/null")
     assert inputs.home == b""
 
 
 @pytest.mark.parametrize("home", ["", "relative", "~"])
-def test_what_is_no_home_is_none(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a home, nothing is looked for below the working directory or the root, by botocore neither."""
+def test_invalid_home(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invalid HOME is replaced for authd and botocore, so that no file is searched below another folder."""
     monkeypatch.setenv("HOME", home)
     assert expanded_environment()[b"HOME"] == b"/dev/null"
     assert os.environ["HOME"] == "/dev/null"
 
 
-def test_a_large_file_is_part_of_the_key_all_the_same(home: Path, write_aws: Callable[[str, str], Path]) -> None:
-    """What is too large for every kubectl call still decides about the entry."""
+def test_large_file(home: Path, write_aws: Callable[[str, str], Path]) -> None:
+    """A file that is too large for the fast path is part of the full path's key."""
     keys = set()
     for letter in "ab":
         write_aws("config", f"[default]\n# {letter * 5_000_000}\n")

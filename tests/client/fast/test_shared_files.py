@@ -21,13 +21,13 @@ _PIECES = st.sampled_from(
 @given(
     pieces=st.lists(_PIECES, max_size=9), wanted=st.sampled_from(["default", "profile a", "a", "b"]), end=st.booleans()
 )
-def test_reads_what_botocore_reads_or_nothing(
+def test_agrees_with_botocore(
     tmp_path_factory: pytest.TempPathFactory,
     pieces: list[str],
     wanted: str,
     end: bool,
 ) -> None:
-    """A section is exactly what botocore's parser sees, or botocore is asked; a file it refuses is never read."""
+    """A section is read as by botocore's parser, or left to it. A file that botocore refuses is never read."""
     content = "\n".join(pieces) + "\n" * end
     path = tmp_path_factory.getbasetemp() / "shared.ini"
     path.write_text(content, newline="")
@@ -42,8 +42,8 @@ def test_reads_what_botocore_reads_or_nothing(
     assert section == expected
 
 
-def test_a_usual_file_is_certain(tmp_path: Path) -> None:
-    """A file as the AWS CLI writes it, with comments and other profiles' nested settings, needs no help."""
+def test_usual_file(tmp_path: Path) -> None:
+    """A file of the AWS CLI, with comments and nested settings in other profiles, is read without botocore."""
     content = (
         "# mine\n[default]\nregion = eu-west-1\noutput=json\n\n[profile other]\nrole_arn = arn:aws:iam::1:role/x\n"
         "s3 =\n  max_concurrent_requests = 20\n  addressing_style = path\n; more\n[profile a]\naws_access_key_id = AKIA\n"
@@ -62,7 +62,7 @@ def test_a_usual_file_is_certain(tmp_path: Path) -> None:
     [b"[a]\n[a]\n", b"[a]\nx=1\nx=2\n", b"[a]\nX=1\nx=2\n", b"x=1\n", b"[a]\nx\n", b"[a]\ns3 =\n  x = 1\n", b"[a\n", b"[DEFAULT]\nx=1\n",
      b"[a]\nx=1\r\n", b"[a]\nx=\xc3\xa9\n", b"[b]\n x=1\n", b"[a]\nx:1\n", b"\x00", b"\xef\xbb\xbf[a]\nx=1\n"],
 )  # fmt: skip
-def test_whatever_is_odd_is_left_to_botocore(content: bytes) -> None:
-    """Duplicates, continuations of the wanted section, other delimiters and bytes end the reading."""
+def test_unusual_files(content: bytes) -> None:
+    """Duplicates, continuation lines in the requested section, other delimiters and unusual bytes are left to botocore."""
     with pytest.raises(NotOnFastPath):
         read_section(content, "a")

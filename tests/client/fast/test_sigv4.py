@@ -55,10 +55,10 @@ def _botocore_url(
 )
 @example("A", "s" * 60, "", "eu-west-1", "c", dt.datetime(2026, 1, 1))
 @example("A", "s" * 61, "", "eu-west-1", "c", dt.datetime(2026, 1, 1))
-def test_every_byte_is_botocores(
+def test_agrees_with_botocore(
     access_key: str, secret_key: str, session_token: str, region: str, cluster_id: str, moment: dt.datetime
 ) -> None:
-    """For the same clock, the hand-made URL is byte for byte that of botocore's own signer."""
+    """With the same clock, the URL is byte for byte that of botocore's signer."""
     host = f"sts.{region}.amazonaws.com"
     url = sign_get_caller_identity(
         access_key=access_key.encode(),
@@ -101,15 +101,15 @@ _GOOD = {
         ("cluster_id", "clüster".encode()),
     ],
 )
-def test_odd_values_are_left_to_botocore(name: str, value: bytes) -> None:
-    """A value that botocore might treat otherwise isn't signed by hand."""
+def test_unusual_values(name: str, value: bytes) -> None:
+    """A value that botocore might treat differently is left to botocore."""
     assert sign_get_caller_identity(**_GOOD)
     with pytest.raises(NotOnFastPath):
         sign_get_caller_identity(**{**_GOOD, name: value})
 
 
 @given(st.text(_PRINTABLE, max_size=300))
-def test_token_is_unpadded_base64url(url: str) -> None:
+def test_token_of(url: str) -> None:
     """The token is the prefix and base64url of the URL without padding."""
     expected = base64.urlsafe_b64encode(url.encode()).rstrip(b"=").decode()
     assert token_of(url) == f"k8s-aws-v1.{expected}"

@@ -20,8 +20,8 @@ _REGIONS = sorted(
 
 
 @pytest.mark.parametrize("region", _REGIONS)
-def test_agrees_with_botocore_in_every_region(region: str) -> None:
-    """For every region that botocore knows, the host is the one that its client uses, or botocore is asked."""
+def test_agrees_with_botocore(region: str) -> None:
+    """For every region of botocore, the host is that of its client, or left to botocore."""
     client = _SESSION.create_client("sts", region, aws_access_key_id="A", aws_secret_access_key="s")
     try:
         host = regional_host(region)
@@ -30,8 +30,8 @@ def test_agrees_with_botocore_in_every_region(region: str) -> None:
     assert client.generate_presigned_url("get_caller_identity").startswith(f"https://{host}/")
 
 
-def test_the_regions_people_use_are_certain() -> None:
-    """The ordinary regions need no help from botocore."""
+def test_usual_regions() -> None:
+    """The host of a usual region is found without botocore."""
     assert len(_REGIONS) > 30
     for region in ("us-east-1", "eu-west-1", "ap-southeast-5", "il-central-1", "mx-central-1"):
         assert regional_host(region) == f"sts.{region}.amazonaws.com"
@@ -45,15 +45,15 @@ def test_the_regions_people_use_are_certain() -> None:
      "eu-west-11", "eu-west-0", "EU-WEST-1", "eu-west-1 ", "eu-west-１", "eu-west-1.evil.example", "", "-", "local",
      "us-east-1-fips", "us-gov-gov-west-1", "cn-gov-north-1"],
 )  # fmt: skip
-def test_doubtful_names_are_left_to_botocore(region: str) -> None:
-    """A region that isn't surely in aws, aws-cn or aws-us-gov is botocore's to place."""
+def test_unusual_names(region: str) -> None:
+    """A region that may not be in aws, aws-cn or aws-us-gov is left to botocore."""
     with pytest.raises(NotOnFastPath):
         regional_host(region)
 
 
 @given(st.text("us-goveatwh12cn.", max_size=20))
-def test_no_name_gives_a_foreign_host(region: str) -> None:
-    """Whatever the name, the host stays below Amazon's domains."""
+def test_no_foreign_host(region: str) -> None:
+    """With any name, the host is below Amazon's domains."""
     try:
         host = regional_host(region)
     except NotOnFastPath:

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from authd.client.output import stdio as streams
+from authd.client.output import stdio
 
-# Signed by hand, and by botocore: a space is nothing for the fast path.
+# For the fast path, and for botocore: the fast path signs no ID with a space.
 CLUSTERS = ("prod", "two words")
 
 
 @pytest.fixture
 def in_shell(command: str, environ: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a line of shell in which $TOKEN is authd-token."""
+    """Run a shell command in which $TOKEN is authd-token."""
 
     def run(line: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -33,10 +33,8 @@ def in_shell(command: str, environ: dict[str, str], tmp_path: Path) -> Callable[
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full", "<&- >&-"])
-def test_output_that_goes_nowhere_is_a_failure(
-    in_shell: Callable, keys: dict[str, str], cluster: str, redirection: str
-) -> None:
-    """Who can't print the credential says so, in text or as JSON, and fails."""
+def test_unusable_stdout(in_shell: Callable, keys: dict[str, str], cluster: str, redirection: str) -> None:
+    """If stdout can't be written, there is an error as text or JSON, and the status is 1."""
     done = in_shell(f'"$TOKEN" -i "{cluster}" {redirection}')
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("authd-token: the output cannot be written: ")
@@ -45,18 +43,16 @@ def test_output_that_goes_nowhere_is_a_failure(
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
-def test_a_reader_that_left_is_a_failure_without_a_traceback(
-    in_shell: Callable, keys: dict[str, str], cluster: str
-) -> None:
-    """If the reader has closed the pipe, there is one sentence."""
+def test_closed_pipe(in_shell: Callable, keys: dict[str, str], cluster: str) -> None:
+    """If the reader has closed the pipe, there is one error and no traceback."""
     done = in_shell(f'{{ sleep 0.2; "$TOKEN" -i "{cluster}"; echo $? >&2; }} | :')
-    sentence, status = done.stderr.splitlines()
-    assert sentence.startswith("authd-token: ")
+    message, status = done.stderr.splitlines()
+    assert message.startswith("authd-token: ")
     assert status == "1"
 
 
 @pytest.mark.parametrize("arguments", ["-i prod", "-i prod --cache", '-i "two words" --cache'])
-def test_a_warning_never_stands_in_for_the_credential(in_shell: Callable, keys: dict[str, str], arguments: str) -> None:
+def test_closed_stderr(in_shell: Callable, keys: dict[str, str], arguments: str) -> None:
     """With stderr closed, messages go neither to stdout nor into a file with its descriptor."""
     cache = Path(keys["HOME"]) / ".kube/cache/authd"
     for _ in range(2):
@@ -65,22 +61,22 @@ def test_a_warning_never_stands_in_for_the_credential(in_shell: Callable, keys: 
         assert json.loads(done.stdout)["kind"] == "ExecCredential"
         for path in cache.glob("*"):
             assert b"KUBERNETES_EXEC_INFO" not in path.read_bytes()
-            path.chmod(0o644)  # something more to warn of
+            path.chmod(0o644)  # causes another warning
 
 
-def test_an_error_with_every_stream_closed_is_a_status(in_shell: Callable, keys: dict[str, str]) -> None:
-    """Where nothing can be said, the exit status says it."""
+def test_all_streams_closed(in_shell: Callable, keys: dict[str, str]) -> None:
+    """With all streams closed, the exit status still reports the error."""
     assert in_shell('"$TOKEN" -i "two words" <&- >&- 2>&-').returncode == 1
     assert in_shell('"$TOKEN" -i "" <&- >&- 2>&-').returncode == 2
 
 
-def test_closed_streams_are_given_away_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The numbers of closed streams are taken at once, and stdout's can't be written to."""
+def test_closed_streams_are_occupied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Descriptors of closed streams are occupied, that of stdout with a read-only one."""
     free = os.open(os.devnull, os.O_RDWR)
     os.close(free)
-    monkeypatch.setattr(streams, "_STDIN", free)
-    monkeypatch.setattr(streams, "_STDOUT", free)
-    streams.occupy_closed_streams()
+    monkeypatch.setattr(stdio, "_STDIN", free)
+    monkeypatch.setattr(stdio, "_STDOUT", free)
+    stdio.occupy_closed_streams()
     try:
         with pytest.raises(OSError):
             os.write(free, b"x")
@@ -89,8 +85,8 @@ def test_closed_streams_are_given_away_to_nobody(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8", "en_US.ISO-8859-1", "nonsense"])
-def test_names_mean_the_same_in_every_locale(in_shell: Callable, keys: dict[str, str], locale: str) -> None:
-    """A name that is no ASCII is signed and shown in UTF-8 whatever the locale."""
+def test_locales(in_shell: Callable, keys: dict[str, str], locale: str) -> None:
+    """A non-ASCII name is signed and printed in UTF-8 in every locale."""
     there = in_shell('"$TOKEN" -i café --token-only', LC_ALL="C.UTF-8")
     here = in_shell('"$TOKEN" -i café --token-only', LC_ALL=locale)
     assert here.returncode == 0
@@ -111,29 +107,29 @@ def test_names_mean_the_same_in_every_locale(in_shell: Callable, keys: dict[str,
         "AWS_REGION=$ODD $TOKEN -i x",
     ],
 )
-def test_bytes_that_are_no_text_get_a_sentence(in_shell: Callable, keys: dict[str, str], line: str) -> None:
-    """Bytes that are no UTF-8, in arguments or in the environment, are refused in one sentence."""
+def test_invalid_utf8(in_shell: Callable, keys: dict[str, str], line: str) -> None:
+    """Invalid UTF-8 in arguments or in the environment gives one error."""
     done = in_shell(f"ODD=$(printf 'a\\377b'); {line}")
     assert done.returncode in (1, 2)
     assert done.stdout == ""
-    (sentence,) = done.stderr.splitlines()
-    assert "unexpected" not in sentence
+    (message,) = done.stderr.splitlines()
+    assert "unexpected" not in message
 
 
-def test_bytes_that_are_no_text_do_not_matter_elsewhere(in_shell: Callable, keys: dict[str, str]) -> None:
-    """Paths and foreign variables may hold any bytes."""
+def test_invalid_utf8_elsewhere(in_shell: Callable, keys: dict[str, str]) -> None:
+    """Paths and unrelated variables may contain any bytes."""
     odd = "ODD=$(printf 'a\\377b');"
     for setting in ("AWS_FOREIGN=$ODD", "LANGUAGE=$ODD", 'HOME="$HOME/$ODD"', 'AUTHD_CACHE_DIR="$HOME/$ODD"'):
         done = in_shell(f'{odd} {setting} "$TOKEN" -i prod --cache --token-only')
         assert done.stdout.startswith("k8s-aws-v1."), done.stderr
 
 
-def test_an_interrupt_is_silent(command: str, environ: dict[str, str], write_aws: Callable, tmp_path: Path) -> None:
-    """Ctrl-C while something hangs ends it at once, without a word."""
+def test_interrupt(command: str, environ: dict[str, str], write_aws: Callable, tmp_path: Path) -> None:
+    """Ctrl-C ends a hanging call at once and without output."""
     started = tmp_path / "started"
     script = write_aws("process.sh", f"touch {started}; exec sleep 60")
     write_aws("config", f"[default]\ncredential_process = sh {script}\n")
-    # Tests that run in the background of a shell may have it ignored, and so would what they start.
+    # A background job of a shell may ignore SIGINT, and its child processes would inherit that.
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [command, "-i", "prod"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True

@@ -10,9 +10,12 @@ from typing import Any
 _CLOCK_TOLERANCE_SECONDS = 300
 
 
-def clock_sentence(seconds: float, source: str) -> str | None:
-    """Return a message about a clock that is `seconds` ahead of that of `source`, or None within AWS's tolerance."""
-    if abs(seconds) <= _CLOCK_TOLERANCE_SECONDS:
+def clock_message(seconds: float | None, source: str) -> str | None:
+    """Return a message about a clock that is `seconds` ahead of that of `source`.
+
+    Returns None if the difference is unknown or within AWS's tolerance.
+    """
+    if seconds is None or abs(seconds) <= _CLOCK_TOLERANCE_SECONDS:
         return None
     amount = f"{abs(seconds) / 60:.0f} minutes" if abs(seconds) < 2 * 3600 else f"{abs(seconds) / 3600:.0f} hours"
     direction = "ahead of" if seconds > 0 else "behind"
@@ -23,8 +26,8 @@ def clock_sentence(seconds: float, source: str) -> str | None:
 
 
 def seconds_ahead(headers: Any) -> float | None:
-    """Return the seconds by which our clock is ahead of the Date header, or None without that header."""
+    """Return the seconds by which our clock is ahead of the Date header, or None without a valid one."""
     try:
         return time.time() - parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -1,4 +1,4 @@
-"""The profiles of the AWS shared files, as error messages and checks need them."""
+"""The profiles of the AWS shared files, for error messages and checks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Profiles:
         return f"{command} --profile {shlex.quote(self.name)}" if self.name else command
 
     def fault(self) -> str | None:
-        """Return a message about the first faulty profile of the chain, None if there is none."""
+        """Return a message about the first faulty profile of the chain, or None."""
         for name, settings in self._chain():
             found = (
                 self._role_fault(name, settings) or self._sso_fault(name, settings) or self._services_fault(settings)

@@ -104,7 +104,7 @@ def _check_token_file(path: str, setting: str) -> None:
 
 
 def malformed_variable() -> str | None:
-    """Return a message about a variable that botocore can't convert, None if there is none."""
+    """Return a message about a variable that botocore can't convert, or None."""
     for name in ("AWS_MAX_ATTEMPTS", "AWS_METADATA_SERVICE_TIMEOUT", "AWS_METADATA_SERVICE_NUM_ATTEMPTS"):
         value = os.environ.get(name)
         if value and not (value.isascii() and value.isdigit()):

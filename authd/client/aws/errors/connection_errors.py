@@ -16,7 +16,7 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY
 
 
 def connection_message(error: exceptions.BotoCoreError, request: TokenRequest, profiles: Profiles) -> str | None:
-    """Return a message about a failed connection, None for an error of another kind."""
+    """Return a message about a failed connection, or None for another kind of error."""
     if not isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return None
     bundle = _bundle_fault(profiles)
@@ -87,7 +87,7 @@ def _tls_message(text: str, named: str) -> str:
 
 
 def _bundle_fault(profiles: Profiles) -> str | None:
-    """Return a message about the configured CA bundle, None if it can be used or there is none."""
+    """Return a message about an unusable CA bundle, or None."""
     settings = [(os.environ.get("AWS_CA_BUNDLE"), "AWS_CA_BUNDLE")]
     settings += [(profiles.settings.get("ca_bundle"), f"ca_bundle of the profile {profiles.label!r}")]
     settings += [(os.environ.get("REQUESTS_CA_BUNDLE"), "REQUESTS_CA_BUNDLE")]

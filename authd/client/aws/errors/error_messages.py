@@ -15,7 +15,7 @@ from authd.client.aws.context.profiles import Profiles
 from authd.client.aws.context.settings_check import malformed_variable
 from authd.client.aws.errors.connection_errors import connection_message
 from authd.client.aws.errors.shared_file_errors import shared_file_message
-from authd.client.aws.errors.sts_errors import NOT_AWS, sts_message
+from authd.client.aws.errors.sts_errors import EXPIRED, NOT_AWS, sts_message
 from authd.client.fast.errors import ClientError
 from authd.client.request.token_request import TokenRequest
 
@@ -38,7 +38,6 @@ _INVALID_SETTINGS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         "AWS_EC2_METADATA_SERVICE_ENDPOINT or …_MODE is invalid; correct or unset it",
     ),
 )
-_EXPIRED = "the AWS credentials have expired; renew them at their source"
 
 
 @contextlib.contextmanager
@@ -60,7 +59,7 @@ def explained(request: TokenRequest) -> Iterator[None]:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ClientError(_malformed(error)) from None
     except RuntimeError:
-        raise ClientError(_EXPIRED) from None
+        raise ClientError(EXPIRED) from None
 
 
 def _malformed(error: Exception) -> str:
@@ -134,7 +133,7 @@ def _source_message(error: exceptions.BotoCoreError, profiles: Profiles) -> str 
     if isinstance(error, exceptions.MetadataRetrievalError):
         return "the instance or container metadata endpoint returned no credentials; check the attached role"
     if isinstance(error, exceptions.RefreshWithMFAUnsupportedError):
-        return _EXPIRED
+        return EXPIRED
     if isinstance(error, exceptions.CredentialRetrievalError):
         source = str(error.kwargs.get("provider", "")) or f"the profile {profiles.label!r}"
         if source == "container-role":

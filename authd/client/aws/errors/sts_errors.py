@@ -10,10 +10,11 @@ import re
 
 from botocore import exceptions
 
-from authd.client.aws.context.clock import clock_sentence, seconds_ahead
+from authd.client.aws.context.clock import clock_message, seconds_ahead
 from authd.client.request.token_request import TokenRequest
 
 NOT_AWS = "the response did not come from AWS: check the network (a login page, HTTPS_PROXY) and AWS_ENDPOINT_URL_STS"
+EXPIRED = "the AWS credentials have expired; renew them at their source"
 _MAX_QUOTED = 300
 _PRINCIPAL = re.compile(r"User: (arn:[!-~]{1,400}) is not authorized")
 
@@ -26,8 +27,7 @@ def sts_message(error: exceptions.ClientError, request: TokenRequest) -> str:
     if code in ("SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed", "InvalidSignatureException"):
         if "scoped to a valid region" in message:
             return "STS requires a signature for its own region: give the region of the endpoint with --region"
-        sentence = clock_sentence(ahead, "STS") if ahead is not None else None
-        return sentence or (
+        return clock_message(ahead, "STS") or (
             "STS says that the signature is wrong: the secret access key does not match the access key ID"
         )
     if code in ("AccessDenied", "AccessDeniedException", "Forbidden"):
@@ -37,8 +37,8 @@ def sts_message(error: exceptions.ClientError, request: TokenRequest) -> str:
 
 def _sts_error_by_code(operation: str, code: str, message: str) -> str:
     sentences = {
-        "ExpiredToken": "the AWS credentials have expired; renew them at their source",
-        "ExpiredTokenException": "the AWS credentials have expired; renew them at their source",
+        "ExpiredToken": EXPIRED,
+        "ExpiredTokenException": EXPIRED,
         "InvalidClientTokenId": (
             "STS does not know the access key: it was deleted or deactivated, or is of another partition"
         ),

@@ -9,20 +9,19 @@ from email.utils import format_datetime
 
 import pytest
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import KEY_ID, ROLE, SECRET
 
 
-def test_no_credentials_says_where_it_looked(authd_token: Callable) -> None:
-    """Without any credentials the message names every place, and the next command."""
-    sentence = authd_token("-i", "prod").sentence()
+def test_no_credentials(authd_token: Callable) -> None:
+    """Without any credentials the message names every searched place and the next command."""
+    message = authd_token("-i", "prod").message()
     for word in ("no AWS credentials", "AWS_ACCESS_KEY_ID", "'default'", "~/.aws/credentials", "container", "AWS_EC2_METADATA_DISABLED",
                  "aws configure", "aws sso login", "AWS_PROFILE"):  # fmt: skip
-        assert word in sentence
+        assert word in message
 
 
-def test_a_dead_metadata_address_costs_a_second_at_most(authd_token: Callable, environ: dict[str, str]) -> None:
-    """If the metadata address swallows every packet, the message still arrives and names the metadata."""
+def test_silent_instance_metadata(authd_token: Callable, environ: dict[str, str]) -> None:
+    """If the metadata address never responds, the message names the instance metadata as a searched place."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -32,74 +31,68 @@ def test_a_dead_metadata_address_costs_a_second_at_most(authd_token: Callable, e
             AWS_METADATA_SERVICE_TIMEOUT="60",
             AWS_METADATA_SERVICE_NUM_ATTEMPTS="9",
         )
-        assert "the instance metadata" in authd_token("-i", "prod").sentence()
+        assert "the instance metadata" in authd_token("-i", "prod").message()
 
 
-def test_slow_instance_metadata_has_one_second_in_all(
-    authd_token: Callable, serve: Callable, environ: dict[str, str]
-) -> None:
-    """Each answer in time but all three together too late: that is no instance metadata."""
+def test_slow_instance_metadata(authd_token: Callable, serve: Callable, environ: dict[str, str]) -> None:
+    """The limit of one second is for all metadata requests together."""
     keys = json.dumps(
         {"AccessKeyId": "ASIA", "SecretAccessKey": SECRET, "Token": "t", "Expiration": "2999-01-01T00:00:00Z"}
     )
 
-    def answer(_: str, path: str, *__: object) -> tuple[int, dict[str, str], str]:
+    def respond(_: str, path: str, *__: object) -> tuple[int, dict[str, str], str]:
         time.sleep(0.5)
         return 200, {}, keys if path.endswith("role") else "role"
 
-    environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=serve(answer).url)
-    assert "no AWS credentials" in authd_token("-i", "prod").sentence()
+    environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=serve(respond).url)
+    assert "no AWS credentials" in authd_token("-i", "prod").message()
 
 
 @pytest.mark.parametrize("how", ["option", "variable"])
-def test_missing_profile_is_named(authd_token: Callable, how: str) -> None:
-    """A profile that does not exist is named."""
-    answer = (
+def test_missing_profile(authd_token: Callable, how: str) -> None:
+    """The error names a profile that does not exist."""
+    result = (
         authd_token("-i", "x", "--profile", "nix") if how == "option" else authd_token("-i", "x", AWS_PROFILE="nix")
     )
-    assert "'nix'" in answer.sentence()
-    assert "list-profiles" in answer.sentence()
+    assert "'nix'" in result.message()
+    assert "list-profiles" in result.message()
 
 
-def test_denied_role_names_principal_role_and_trust(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
-    """AccessDenied on AssumeRole names the caller, the role and the missing permission."""
+def test_denied_role(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
+    """The error for AccessDenied on AssumeRole names the caller, the role and the missing permission."""
     user = "arn:aws:iam::999999999999:user/alice"
     sts.refusal = ("AccessDenied", f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {ROLE}")
-    sentence = authd_token("-i", "prod", "-r", ROLE).sentence()
+    message = authd_token("-i", "prod", "-r", ROLE).message()
     for word in (user, ROLE, "trust policy", "sts:AssumeRole", "--external-id"):
-        assert word in sentence
-    assert "--external-id" not in authd_token("-i", "prod", "-r", ROLE, "-e", "ext").sentence()
+        assert word in message
+    assert "--external-id" not in authd_token("-i", "prod", "-r", ROLE, "-e", "ext").message()
 
 
-def test_a_wrong_code_is_called_that(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
-    """A refused MFA code isn't taken for a matter of trust."""
+def test_refused_mfa_code(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
+    """The error for a refused MFA code names the code, not the trust policy."""
     sts.refusal = ("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code.")
-    assert "MFA code" in authd_token("-i", "prod", "-r", ROLE).sentence()
+    assert "MFA code" in authd_token("-i", "prod", "-r", ROLE).message()
 
 
 @pytest.mark.parametrize(
     ("minutes", "word"), [(7, "7 minutes behind"), (-30, "30 minutes ahead of"), (60 * 24, "24 hours behind")]
 )
-def test_a_wrong_clock_is_measured(
-    authd_token: Callable, keys: dict[str, str], sts: object, minutes: int, word: str
-) -> None:
-    """A signature that STS refuses for its date says by how much the clock is wrong."""
+def test_wrong_clock(authd_token: Callable, keys: dict[str, str], sts: object, minutes: int, word: str) -> None:
+    """If STS refuses a signature for its date, the error states the clock's difference."""
     sts.refusal = ("SignatureDoesNotMatch", "Signature expired: 2026 is now earlier than 2027")
     sts.headers = {"Date": format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes), usegmt=True)}
-    assert word in authd_token("-i", "prod", "-r", ROLE).sentence()
+    assert word in authd_token("-i", "prod", "-r", ROLE).message()
 
 
-def test_a_wrong_clock_is_found_by_instance_metadata(
-    authd_token: Callable, serve: Callable, environ: dict[str, str]
-) -> None:
-    """The Date header of the instance metadata shows a wrong clock before a useless token is made."""
+def test_wrong_clock_by_instance_metadata(authd_token: Callable, serve: Callable, environ: dict[str, str]) -> None:
+    """The Date header of the instance metadata reveals a wrong clock before a useless token is made."""
     date = format_datetime(dt.datetime.now(dt.UTC) - dt.timedelta(minutes=20), usegmt=True)
     keys = json.dumps(
         {"AccessKeyId": "ASIA", "SecretAccessKey": SECRET, "Token": "t", "Expiration": "2999-01-01T00:00:00Z"}
     )
     endpoint = serve(lambda _, path, *__: (200, {"Date": date}, keys if path.endswith("role") else "role"))
     environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
-    assert "20 minutes ahead of the instance metadata service" in authd_token("-i", "prod").sentence()
+    assert "20 minutes ahead of the instance metadata service" in authd_token("-i", "prod").message()
 
 
 @pytest.mark.parametrize(
@@ -113,64 +106,60 @@ def test_a_wrong_clock_is_found_by_instance_metadata(
         ("SomethingNew", "SomethingNew"),
     ],
 )
-def test_refusals_say_what_to_try(
-    authd_token: Callable, keys: dict[str, str], sts: object, code: str, word: str
-) -> None:
-    """STS's error codes become sentences; AWS's own text, which may repeat the request, isn't shown."""
+def test_error_codes(authd_token: Callable, keys: dict[str, str], sts: object, code: str, word: str) -> None:
+    """Each error code of STS has its own message. AWS's text, which may repeat the request, isn't shown."""
     sts.refusal = (code, "the canonical string should have been X-Amz-Security-Token=HIDDEN")
-    sentence = authd_token("-i", "prod", "-r", ROLE, AWS_MAX_ATTEMPTS="1").sentence()
-    assert word in sentence
-    assert "HIDDEN" not in sentence
+    message = authd_token("-i", "prod", "-r", ROLE, AWS_MAX_ATTEMPTS="1").message()
+    assert word in message
+    assert "HIDDEN" not in message
 
 
-def test_refused_parameters_are_quoted(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
-    """What STS says about a bad parameter is passed on, since nobody can say it better."""
+def test_refused_parameter(authd_token: Callable, keys: dict[str, str], sts: object) -> None:
+    """STS's message about an invalid parameter is quoted."""
     sts.refusal = ("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-    assert "MaxSessionDuration" in authd_token("-i", "prod", "-r", ROLE, "--duration", "12h").sentence()
+    assert "MaxSessionDuration" in authd_token("-i", "prod", "-r", ROLE, "--duration", "12h").message()
 
 
-def test_unreachable_endpoint_is_named(authd_token: Callable, keys: dict[str, str]) -> None:
-    """An STS that can't be reached is named with its host, without the request."""
+def test_unreachable_endpoint(authd_token: Callable, keys: dict[str, str]) -> None:
+    """The error for an unreachable STS names its host, and shows nothing of the request."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        sentence = authd_token("-i", "prod", "-r", ROLE, AWS_ENDPOINT_URL_STS=url, AWS_MAX_ATTEMPTS="1").sentence()
-    assert "cannot reach 127.0.0.1" in sentence
+        message = authd_token("-i", "prod", "-r", ROLE, AWS_ENDPOINT_URL_STS=url, AWS_MAX_ATTEMPTS="1").message()
+    assert "cannot reach 127.0.0.1" in message
 
 
-def test_a_broken_shared_file_shows_no_line_of_it(authd_token: Callable, write_aws: Callable) -> None:
-    """A shared file that can't be parsed is named with the line's number, not with its content."""
+def test_invalid_shared_file(authd_token: Callable, write_aws: Callable) -> None:
+    """The error for an invalid shared file has the line's number, but not its content."""
     write_aws("credentials", f"[default]\naws_access_key_id = {KEY_ID}\naws_secret_access_key {SECRET}\n")
-    sentence = authd_token("-i", "prod").sentence()
-    assert ".aws/credentials, line 3" in sentence
+    message = authd_token("-i", "prod").message()
+    assert ".aws/credentials, line 3" in message
 
 
-def test_incomplete_keys_are_named(authd_token: Callable, environ: dict[str, str]) -> None:
-    """A key ID without its secret names the missing part."""
-    assert "AWS_SECRET_ACCESS_KEY is missing" in authd_token("-i", "prod", AWS_ACCESS_KEY_ID=KEY_ID).sentence()
+def test_incomplete_keys(authd_token: Callable, environ: dict[str, str]) -> None:
+    """The error for a key ID without its secret key names the missing variable."""
+    assert "AWS_SECRET_ACCESS_KEY is missing" in authd_token("-i", "prod", AWS_ACCESS_KEY_ID=KEY_ID).message()
 
 
 def test_expired_keys_in_the_environment(authd_token: Callable, keys: dict[str, str]) -> None:
-    """Expired credentials don't sign a token."""
-    assert "expired" in authd_token("-i", "prod", AWS_CREDENTIAL_EXPIRATION="2020-01-01T00:00:00Z").sentence()
+    """Expired credentials give an error instead of a token."""
+    assert "expired" in authd_token("-i", "prod", AWS_CREDENTIAL_EXPIRATION="2020-01-01T00:00:00Z").message()
 
 
 @pytest.mark.parametrize(
     "program", ["exit 3", f"echo {SECRET} >&2; exit 1", f"echo '{SECRET}'", "echo '{}'", "echo '[]'"]
 )
-def test_a_failing_process_shows_nothing_it_said(authd_token: Callable, write_aws: Callable, program: str) -> None:
-    """A failing credential_process is named. Its output could contain a secret and is not shown."""
+def test_failing_process(authd_token: Callable, write_aws: Callable, program: str) -> None:
+    """The error names a failing credential_process. Its output could contain a secret and is not shown."""
     script = write_aws("process.sh", program)
     write_aws("config", f"[default]\ncredential_process = sh {script}\n")
-    assert "credential" in authd_token("-i", "prod").sentence()
+    assert "credential" in authd_token("-i", "prod").message()
 
 
 def test_missing_web_identity_token(authd_token: Callable, environ: dict[str, str]) -> None:
-    """A web identity token file that isn't there is named."""
-    sentence = authd_token(
-        "-i", "x", AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE="/no/token", AWS_REGION="eu-west-1"
-    )
-    assert "/no/token" in sentence.sentence()
+    """The error names a missing web identity token file."""
+    result = authd_token("-i", "x", AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE="/no/token", AWS_REGION="eu-west-1")
+    assert "/no/token" in result.message()
 
 
 @pytest.mark.parametrize(
@@ -180,32 +169,32 @@ def test_missing_web_identity_token(authd_token: Callable, environ: dict[str, st
      "[default]\nsso_session = nix\nsso_account_id = 1\nsso_role_name = x\n", "[default]\nmax_attempts = many\naws_access_key_id = a\n",
      "[default]\nrole_arn = x\nsource_profile = default\n"],
 )  # fmt: skip
-def test_no_broken_profile_ends_in_a_traceback(authd_token: Callable, write_aws: Callable, config: str) -> None:
-    """Whatever is wrong with a profile, there is one sentence."""
+def test_invalid_profile(authd_token: Callable, write_aws: Callable, config: str) -> None:
+    """Every invalid profile gives an error of one line, without a traceback."""
     write_aws("config", config)
-    assert authd_token("-i", "prod").sentence()
+    assert authd_token("-i", "prod").message()
 
 
-def test_a_bad_arn_in_a_profile_is_named(authd_token: Callable, write_aws: Callable) -> None:
-    """A profile's value that isn't a role's ARN is named."""
+def test_invalid_arn_in_a_profile(authd_token: Callable, write_aws: Callable) -> None:
+    """The error names the profile's setting whose value is not the ARN of a role."""
     keys = f"aws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
     write_aws("config", f"[default]\nrole_arn = x\nsource_profile = base\n[profile base]\n{keys}")
-    assert "role_arn of the profile 'default'" in authd_token("-i", "prod").sentence()
+    assert "role_arn of the profile 'default'" in authd_token("-i", "prod").message()
 
 
 def test_json_log_format(authd_token: Callable) -> None:
-    """--log-format json makes the sentence a JSON object."""
-    line = json.loads(authd_token("-i", "prod", "-l", "json").sentence())
+    """With --log-format json the message is a JSON object."""
+    line = json.loads(authd_token("-i", "prod", "-l", "json").message())
     assert line["level"] == "error"
     assert "no AWS credentials" in line["msg"]
 
 
-def test_unknown_exec_info_gets_a_word(authd_token: Callable, keys: dict[str, str]) -> None:
-    """Malformed ExecInfo is a warning, and the answer is v1beta1."""
-    answer = authd_token("-i", "prod", KUBERNETES_EXEC_INFO="{")
-    assert answer.status == 0
-    assert "KUBERNETES_EXEC_INFO" in answer.err
-    assert json.loads(answer.out)["apiVersion"].endswith("/v1beta1")
+def test_malformed_exec_info(authd_token: Callable, keys: dict[str, str]) -> None:
+    """For a malformed ExecInfo there is a warning and a v1beta1 credential."""
+    result = authd_token("-i", "prod", KUBERNETES_EXEC_INFO="{")
+    assert result.status == 0
+    assert "KUBERNETES_EXEC_INFO" in result.err
+    assert json.loads(result.out)["apiVersion"].endswith("/v1beta1")
 
 
 def test_help_and_version(authd_token: Callable) -> None:

@@ -1,4 +1,4 @@
-"""Two services that identify a token's signer: the emulator, which verifies signatures, and moto, an independent one."""
+"""Two services that identify a token's signer: the emulator, which verifies signatures, and moto, an independent STS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SESSION = "me"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Credentials that a judge knows, with their identity."""
+    """Credentials that a verifier knows, with the ARN of their identity."""
 
     key_id: str
     secret: str
@@ -31,8 +31,11 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """An STS with the settings that lead to it, credentials of a user and of a role session, and a verifier of tokens."""
+class Verifier:
+    """An STS with the settings to use it, credentials of a user and of a role session, and a function to verify tokens.
+
+    `identify` returns the ARN of the signer of a presigned URL.
+    """
 
     name: str
     url: str
@@ -42,8 +45,8 @@ class Judge:
     identify: Callable[[str], str]
 
 
-def emulator_judge(emulator: dict[str, str]) -> Judge:
-    """Return the emulator as a judge. It responds only if the signature is right for the cluster."""
+def emulator_verifier(emulator: dict[str, str]) -> Verifier:
+    """Return the emulator as a verifier. It accepts only signatures that are valid for the cluster."""
     address, authority = f"https://127.0.0.1:{emulator['port']}", emulator["ca"]
     user = Keys(*sample.ALICE_KEY, "", f"arn:aws:iam::{sample.ACCOUNT}:user/team/alice")
 
@@ -56,14 +59,13 @@ def emulator_judge(emulator: dict[str, str]) -> Judge:
         return str(json.loads(body)["GetCallerIdentityResponse"]["GetCallerIdentityResult"]["Arn"])
 
     settings = {"AWS_ENDPOINT_URL_STS": address, "AWS_CA_BUNDLE": authority}
-    return Judge("emulator", address, settings, user, _role_session(address, user, authority), identify)
+    return Verifier("emulator", address, settings, user, _role_session(address, user, authority), identify)
 
 
-def moto_judge(address: str) -> Judge:
-    """Return moto as a judge.
+def moto_verifier(address: str) -> Verifier:
+    """Return moto as a verifier.
 
-    It looks for the signer in the Authorization header alone, so what the token's query says about its signature
-    stands there too.
+    moto reads the signer only from the Authorization header, so the signature in the token's query is repeated there.
     """
     iam = _client("iam", address, Keys("AKIA", "secret", "", ""))
     iam.create_user(UserName="alice", Path="/team/")
@@ -82,24 +84,26 @@ def moto_judge(address: str) -> Judge:
         assert found is not None, body
         return found[1]
 
-    return Judge("moto", address, {"AWS_ENDPOINT_URL_STS": address}, user, _role_session(address, user, None), identify)
+    return Verifier(
+        "moto", address, {"AWS_ENDPOINT_URL_STS": address}, user, _role_session(address, user, None), identify
+    )
 
 
 def _get(connection: http.client.HTTPConnection, target: str, headers: dict[str, str]) -> str:
     connection.request("GET", target, headers=headers)
-    answer = connection.getresponse()
-    body = answer.read().decode()
+    response = connection.getresponse()
+    body = response.read().decode()
     connection.close()
-    assert answer.status == http.HTTPStatus.OK, body
+    assert response.status == http.HTTPStatus.OK, body
     return body
 
 
 def _role_session(address: str, user: Keys, authority: str | None) -> Keys:
     client = _client("sts", address, user, verify=authority)
-    answer = client.assume_role(RoleArn=f"{ROLES}/Admin", RoleSessionName="given")
+    response = client.assume_role(RoleArn=f"{ROLES}/Admin", RoleSessionName="given")
     client.close()
-    keys = answer["Credentials"]
-    return Keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], answer["AssumedRoleUser"]["Arn"])
+    keys = response["Credentials"]
+    return Keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], response["AssumedRoleUser"]["Arn"])
 
 
 def _client(service: str, address: str, keys: Keys, **more: Any) -> Any:

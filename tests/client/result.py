@@ -1,4 +1,4 @@
-"""What authd-token answered, taken apart."""
+"""The result of running authd-token."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import json
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
+from tests.client.samples import SECRET
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Result:
+    """The exit status and output of authd-token, and the parts of its token."""
+
     status: int
     out: str
     err: str
@@ -42,8 +44,8 @@ class Answer:
     def region(self) -> str:
         return self.query["X-Amz-Credential"].split("/")[2]
 
-    def sentence(self) -> str:
-        """Return the one line of a failure, fit to be read."""
+    def message(self) -> str:
+        """Return the error message, after checking that it is one line on stderr without a secret or traceback."""
         assert self.status != 0
         assert self.out == ""
         assert "Traceback" not in self.err

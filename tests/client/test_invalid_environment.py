@@ -1,4 +1,4 @@
-"""What is broken around authd-token: shared files, settings, logins, and whoever answers in AWS's place."""
+"""Invalid shared files, settings and logins, and servers other than AWS at its endpoints."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
-ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
+from tests.client.samples import KEY_ID, ROLE, SECRET
 
 
 @pytest.mark.parametrize(
@@ -27,27 +26,25 @@ ROLE = "arn:aws:iam::123456789012:role/KubernetesAdmin"
     ],
 )
 @pytest.mark.parametrize("name", ["config", "credentials"])
-def test_broken_shared_files_are_named(
+def test_invalid_shared_files(
     authd_token: Callable, keys: dict[str, str], write_aws: Callable, name: str, content: bytes, words: tuple[str, ...]
 ) -> None:
-    """A shared file that botocore can't read is named, with the line if it is known, and nothing of it is shown."""
+    """The error for a shared file that botocore can't parse names the file and the line, and shows nothing of it."""
     write_aws(name, "").write_bytes(content)
-    sentence = authd_token("-i", "prod").sentence()
+    message = authd_token("-i", "prod").message()
     for word in (f".aws/{name}", *words):
-        assert word in sentence
+        assert word in message
 
 
-def test_a_broken_nested_key_is_not_shown(authd_token: Callable, keys: dict[str, str], write_aws: Callable) -> None:
-    """The same for what botocore alone understands in the configuration file."""
+def test_invalid_nested_key(authd_token: Callable, keys: dict[str, str], write_aws: Callable) -> None:
+    """The error for an invalid nested setting names the line, and shows nothing of it."""
     write_aws("config", f"[default]\ns3 =\n  {SECRET}\n")
-    assert ".aws/config, line 3, is not a valid AWS configuration file" in authd_token("-i", "prod").sentence()
+    assert ".aws/config, line 3, is not a valid AWS configuration file" in authd_token("-i", "prod").message()
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "socket"])
-def test_shared_files_that_are_none_are_passed_by(
-    authd_token: Callable, keys: dict[str, str], home: Path, kind: str
-) -> None:
-    """What isn't a file is waited for by nobody, as botocore does it, and keys in the environment serve."""
+def test_other_file_types(authd_token: Callable, keys: dict[str, str], home: Path, kind: str) -> None:
+    """A folder, pipe or socket in place of a shared file is ignored, as by botocore, and never waited for."""
     (home / ".aws").mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
         for path in (home / ".aws/config", home / ".aws/credentials"):
@@ -59,7 +56,7 @@ def test_shared_files_that_are_none_are_passed_by(
                 path.symlink_to("socket")
         if kind == "socket":
             previous = Path.cwd()
-            os.chdir(home / ".aws")  # the path of a socket has to be short
+            os.chdir(home / ".aws")  # a socket's path must be short
             listening.bind("socket")
             os.chdir(previous)
         assert authd_token("-i", "prod").key_id == KEY_ID
@@ -80,10 +77,10 @@ def test_shared_files_that_are_none_are_passed_by(
         {"AWS_STS_REGIONAL_ENDPOINTS": "sometimes"},
     ],
 )
-def test_broken_settings_show_no_secret(authd_token: Callable, keys: dict[str, str], variables: dict[str, str]) -> None:
-    """Whatever a setting does to a call, there is a sentence that is meant for it and shows none of its secrets."""
-    sentence = authd_token("-i", "prod", "-r", ROLE, AWS_MAX_ATTEMPTS="1", **variables).sentence()
-    assert "unexpected" not in sentence
+def test_invalid_settings(authd_token: Callable, keys: dict[str, str], variables: dict[str, str]) -> None:
+    """A setting that makes the call to STS fail gives an error of its own, without secrets."""
+    message = authd_token("-i", "prod", "-r", ROLE, AWS_MAX_ATTEMPTS="1", **variables).message()
+    assert "unexpected" not in message
 
 
 _NOT_KEYS = [
@@ -96,13 +93,13 @@ _NOT_KEYS = [
 
 
 @pytest.mark.parametrize("content", _NOT_KEYS)
-def test_broken_instance_metadata_gets_a_sentence(
+def test_invalid_instance_metadata(
     authd_token: Callable, serve: Callable, environ: dict[str, str], content: str
 ) -> None:
-    """Whatever answers in the place of the instance metadata, there is one sentence."""
+    """Any invalid response of the instance metadata gives one error."""
     endpoint = serve(lambda _, path, *__: (200, {}, "role" if path.endswith("security-credentials/") else content))
     environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
-    assert "unexpected" not in authd_token("-i", "prod").sentence()
+    assert "unexpected" not in authd_token("-i", "prod").message()
 
 
 @pytest.mark.parametrize(
@@ -114,33 +111,31 @@ def test_broken_instance_metadata_gets_a_sentence(
         {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1", "HTTP_PROXY": f"http://u:{SECRET}@127.0.0.1:1"},
     ],
 )
-def test_broken_addresses_of_instance_metadata_get_a_sentence(authd_token: Callable, variables: dict[str, str]) -> None:
-    """An address that leads nowhere, or through a proxy that isn't there, is no instance metadata."""
-    assert "unexpected" not in authd_token("-i", "prod", AWS_EC2_METADATA_DISABLED="false", **variables).sentence()
+def test_invalid_addresses_of_instance_metadata(authd_token: Callable, variables: dict[str, str]) -> None:
+    """An invalid address of the instance metadata, or an unreachable proxy for it, gives one error."""
+    assert "unexpected" not in authd_token("-i", "prod", AWS_EC2_METADATA_DISABLED="false", **variables).message()
 
 
 @pytest.mark.parametrize("content", [each for each in _NOT_KEYS if each])
-def test_broken_container_endpoints_get_a_sentence(authd_token: Callable, serve: Callable, content: str) -> None:
-    """Whatever answers in the place of the container's endpoint, there is one sentence."""
+def test_invalid_container_endpoints(authd_token: Callable, serve: Callable, content: str) -> None:
+    """Any invalid response of the container's endpoint gives one error."""
     url = serve(lambda *_: (200, {}, content)).url
-    assert "unexpected" not in authd_token("-i", "prod", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{url}/x").sentence()
+    assert "unexpected" not in authd_token("-i", "prod", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{url}/x").message()
 
 
 @pytest.mark.parametrize("arguments", [("-r", ROLE), ("--why",)])
 @pytest.mark.parametrize("status", [200, 302, 403, 500])
-def test_a_stranger_in_the_place_of_sts_is_called_that(
+def test_server_other_than_sts(
     authd_token: Callable, keys: dict[str, str], serve: Callable, status: int, arguments: tuple[str, ...]
 ) -> None:
-    """The login page of a hotel is no STS, and nothing of it is shown."""
+    """If a captive portal responds in place of STS, the error says so, and shows nothing of the page."""
     url = serve(lambda *_: (status, {}, f"<html>{SECRET}<br></html>")).url
-    sentence = authd_token("-i", "prod", *arguments, AWS_ENDPOINT_URL_STS=url, AWS_MAX_ATTEMPTS="1").sentence()
-    assert "did not come from AWS" in sentence
+    message = authd_token("-i", "prod", *arguments, AWS_ENDPOINT_URL_STS=url, AWS_MAX_ATTEMPTS="1").message()
+    assert "did not come from AWS" in message
 
 
-def test_a_refused_web_identity_is_not_repeated(
-    authd_token: Callable, environ: dict[str, str], sts: object, tmp_path: Path
-) -> None:
-    """STS repeats a value that it does not like; a web identity token stays here."""
+def test_refused_web_identity(authd_token: Callable, environ: dict[str, str], sts: object, tmp_path: Path) -> None:
+    """The web identity token in STS's error message is not shown."""
     sts.refusal = ("ValidationError", f"Value '{SECRET}' at 'webIdentityToken' failed to satisfy constraint")
     token = tmp_path / "token"
     token.write_text(SECRET)
@@ -148,7 +143,7 @@ def test_a_refused_web_identity_is_not_repeated(
         "ValidationError"
         in authd_token(
             "-i", "prod", AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE=str(token), AWS_REGION="eu-west-1"
-        ).sentence()
+        ).message()
     )
 
 
@@ -156,12 +151,12 @@ def test_a_refused_web_identity_is_not_repeated(
     "content",
     ["", "{", "[]", "null", '{"accessToken": 1, "expiresAt": 2}', '{"accessToken": "x", "expiresAt": "soon"}'],
 )
-def test_a_broken_login_gets_a_sentence(authd_token: Callable, write_aws: Callable, content: str) -> None:
-    """A login file of the AWS CLI that can't be understood is to be renewed."""
+def test_invalid_login(authd_token: Callable, write_aws: Callable, content: str) -> None:
+    """The error for an invalid login file of the AWS CLI names the command that renews it."""
     write_aws(
         "config",
         "[default]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Admin\n"
         "[sso-session corp]\nsso_start_url = https://corp.awsapps.example/start\nsso_region = us-east-1\n",
     )
     write_aws(f"sso/cache/{hashlib.sha1(b'corp').hexdigest()}.json", content)
-    assert "`aws sso login`" in authd_token("-i", "prod").sentence()
+    assert "`aws sso login`" in authd_token("-i", "prod").message()

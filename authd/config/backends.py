@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from authd.config.document.nodes import Broken, Node, Scalar
 from authd.config.fields.schema import RESERVED, SOURCE_OPTIONS
 from authd.config.fields.section import Section
 from authd.config.fields.values import InvalidValue, listed, name
+from authd.core.mapping.reserved import ReservedPrefixes
 
 #: The source whose mappings are in the settings file itself.
 MOUNTED_FILE = "MountedFile"
@@ -51,33 +51,23 @@ def _warn_if_set(server: Section, setting: str, backends: tuple[str, ...], users
     )
 
 
-class ReservedPrefixes(NamedTuple):
-    """The prefixes that each source may not give to user names and to groups."""
-
-    usernames: Mapping[str, tuple[str, ...]]
-    groups: Mapping[str, tuple[str, ...]]
-
-
-def read_prefixes(server: Section, backends: tuple[str, ...]) -> ReservedPrefixes:
+def read_prefixes(server: Section, backends: tuple[str, ...]) -> Mapping[str, ReservedPrefixes]:
     """Read `reservedPrefixConfig` and return the reserved prefixes of each source in use."""
-    prefixes: dict[str, tuple[str, ...]] = {}
-    groups: dict[str, tuple[str, ...]] = {}
+    prefixes: dict[str, ReservedPrefixes] = {}
     for node in server.items("reservedPrefixConfig"):
         entry = server.section_at(node, "reservedPrefixConfig", RESERVED)
         backend = entry and entry.required("backendMode", _backend, "the backend whose mappings are limited")
         if entry is not None and backend:
             _warn_of_backend(entry, backend, backends, prefixes)
-            prefixes[backend] = tuple(text for _, text in entry.values("usernamePrefixReserveList", name))
-            groups[backend] = tuple(text for _, text in entry.values("groupPrefixReserveList", name))
-    return ReservedPrefixes(_in_use(prefixes, backends), _in_use(groups, backends))
-
-
-def _in_use(prefixes: Mapping[str, tuple[str, ...]], backends: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+            prefixes[backend] = ReservedPrefixes(
+                usernames=tuple(text for _, text in entry.values("usernamePrefixReserveList", name)),
+                groups=tuple(text for _, text in entry.values("groupPrefixReserveList", name)),
+            )
     return MappingProxyType({backend: prefixes[backend] for backend in backends if backend in prefixes})
 
 
 def _warn_of_backend(
-    entry: Section, backend: str, backends: tuple[str, ...], earlier: dict[str, tuple[str, ...]]
+    entry: Section, backend: str, backends: tuple[str, ...], earlier: Mapping[str, ReservedPrefixes]
 ) -> None:
     place: Node = entry.node
     if backend in earlier:

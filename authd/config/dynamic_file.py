@@ -12,6 +12,7 @@ from authd.config.document.nodes import Broken, MappingNode, Node, Scalar, is_ab
 from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
 from authd.config.rules.entries import EntryReader, items_of, reading_accounts, user_id_of
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import Rule, TimedRule
 from authd.core.mapping.table import MappingTable, building_table
 from authd.core.mapping.user_ids import IdentifiedRule, UserIDTable, parse_user_id, timetable_by_id
@@ -34,8 +35,7 @@ def reading_dynamic_file(
     partition: str,
     patterns: bool,
     strict: bool,
-    reserved_prefixes: tuple[str, ...],
-    reserved_group_prefixes: tuple[str, ...] = (),
+    reserved: ReservedPrefixes,
 ) -> Generator[None, None, MappingTable]:
     """Read the file in steps. `strict` matches by unique ID. Raises `InvalidSettings` with every error."""
     try:
@@ -65,11 +65,10 @@ def reading_dynamic_file(
             exact={},
             by_id=identified,
             accounts=accounts,
-            reserved_prefixes=reserved_prefixes,
-            reserved_group_prefixes=reserved_group_prefixes,
+            reserved=reserved,
             timetable=timetable_by_id(identified),
         )
-    return (yield from building_table(rules, accounts, reserved_prefixes, reserved_group_prefixes))
+    return (yield from building_table(rules, accounts, reserved))
 
 
 def _members(root: Node, problems: Problems) -> dict[str, Node]:

@@ -20,6 +20,7 @@ from authd.config.settings import Settings
 from authd.config.sts import read_sts
 from authd.config.tracing import read_tracing
 from authd.core.arn import LiteralArn
+from authd.core.mapping.reserved import NO_PREFIXES
 from authd.core.mapping.table import MappingTable
 from authd.core.partitions import Partition
 from authd.core.token_review import UserExtra
@@ -54,8 +55,7 @@ def reading_settings(
     possible = BACKENDS if files["dynamic_backend_mode_path"] else backends
     prefixes = read_prefixes(server, possible)
     scrubbed = yield from reading_accounts(server, "scrubbedAccounts")
-    reserved = prefixes.usernames.get(MOUNTED_FILE, ()), prefixes.groups.get(MOUNTED_FILE, ())
-    table = yield from reading_table(server, rules, partition, *reserved)
+    table = yield from reading_table(server, rules, partition, prefixes.get(MOUNTED_FILE, NO_PREFIXES))
     warn_of_idle_options(server, possible)
     _warn_of_no_mapping(problems, table, possible)
     settings = Settings(
@@ -64,8 +64,7 @@ def reading_settings(
         partition=partition,
         scrubbed_accounts=frozenset(scrubbed),
         backend_mode=backends,
-        reserved_prefixes=prefixes.usernames,
-        reserved_group_prefixes=prefixes.groups,
+        reserved_prefixes=prefixes,
         sts=read_sts(server, partitions[partition]),
         tracing=read_tracing(server),
         **_listening(server),

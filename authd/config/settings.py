@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
 from authd.core.errors import Problem
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from authd.core.mapping.table import MappingTable
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra
@@ -25,7 +26,6 @@ _SPELLED = MappingProxyType(
         "lockout_share": "server.maxLockoutShare",
         "dynamic_file_user_id_strict": "server.dynamicFileUserIDStrict",
         "reserved_prefixes": "server.reservedPrefixConfig",
-        "reserved_group_prefixes": "server.reservedPrefixConfig",
         "ec2_role_arn": "server.ec2DescribeInstancesRoleARN",
         "ec2_qps": "server.ec2DescribeInstancesQps",
         "ec2_burst": "server.ec2DescribeInstancesBurst",
@@ -91,10 +91,9 @@ class Settings:
     """The content of a settings file apart from its mappings, with defaults for absent settings.
 
     `address` and `health_address` may be host names. Port 0 stands for any free port. `backend_mode` has the sources in
-    their order, `reserved_prefixes` the prefixes of user names that each may not give, and `reserved_group_prefixes`
-    those of groups. `lockout_share` is the share (0 to 1) of the identities of the last hour that a reload may shut
-    out, None for no limit. `ec2_qps` is per second. `audit_log` is a path, empty for no audit log. `tracing` is None if
-    no spans are exported.
+    their order, `reserved_prefixes` the prefixes of names that each may not give. `lockout_share` is the share (0 to 1)
+    of the identities of the last hour that a reload may shut out, None for no limit. `ec2_qps` is per second.
+    `audit_log` is a path, empty for no audit log. `tracing` is None if no spans are exported.
     """
 
     #: The ID that tokens are signed for. Each of your clusters needs its own.
@@ -127,8 +126,7 @@ class Settings:
     #: Prefixes that the mappings of a source may not give to user names and groups: `{backendMode: MountedFile,
     #: usernamePrefixReserveList: ["eks:"], groupPrefixReserveList: ["eks:"]}`. The names are checked after placeholders
     #: are filled in.
-    reserved_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    reserved_group_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    reserved_prefixes: Mapping[str, ReservedPrefixes] = field(default_factory=lambda: MappingProxyType({}))
     #: `true`: `*` (any characters) and `?` (one) in the name of a role are wildcards. Otherwise they are literal
     #: characters, as in aws-iam-authenticator, and such a rule matches nobody.
     role_patterns: bool = False
@@ -185,6 +183,10 @@ class Settings:
     def own_names(self) -> tuple[str, ...]:
         """The names and addresses for a certificate of authd's own. Clients use the first."""
         return tuple(dict.fromkeys([self.hostname, "localhost", "127.0.0.1", "::1", self.address]))
+
+    def reserved_by(self, source: str) -> ReservedPrefixes:
+        """Return the prefixes of names that the mappings of a source may not give."""
+        return self.reserved_prefixes.get(source, NO_PREFIXES)
 
     @classmethod
     def restart_fields(cls) -> tuple[str, ...]:

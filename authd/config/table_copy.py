@@ -10,6 +10,7 @@ from typing import Any
 from authd.config.document.problems import Problems
 from authd.config.rules.entries import EntryReader, node_of_json
 from authd.core.arn import LiteralArn, PrincipalKind
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import PermissionSet, RolePattern, Rule
 from authd.core.mapping.table import MappingTable, building_table
 
@@ -50,8 +51,7 @@ def reading_copy(
     *,
     partition: str,
     patterns: bool,
-    reserved_prefixes: tuple[str, ...],
-    reserved_group_prefixes: tuple[str, ...],
+    reserved: ReservedPrefixes,
 ) -> Generator[None, None, MappingTable]:
     """Build the table of a copy, in steps. Raises `InvalidCopy` if a rule of it can't be read."""
     problems = Problems("the copy")
@@ -61,7 +61,7 @@ def reading_copy(
         rules.append(_rule(entry, reader))
         if count % _RULES_PER_STEP == 0:
             yield
-    return (yield from building_table(rules, copy["accounts"], reserved_prefixes, reserved_group_prefixes))
+    return (yield from building_table(rules, copy["accounts"], reserved))
 
 
 def _entry(rule: Rule) -> dict[str, Any]:

@@ -99,7 +99,6 @@ class DynamicFile:
             partition=settings.partition,
             patterns=settings.role_patterns,
             strict=settings.dynamic_file_user_id_strict,
-            reserved_prefixes=settings.reserved_prefixes.get(self.name, ()),
-            reserved_group_prefixes=settings.reserved_group_prefixes.get(self.name, ()),
+            reserved=settings.reserved_by(self.name),
         )
         return Content(table, warnings=problems.warnings())

@@ -9,8 +9,10 @@ import pytest
 from authd.config.document.problems import InvalidSettings, Problems
 from authd.config.dynamic_file import reading_dynamic_file
 from authd.core.cooperative import finish
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from tests.daemon.fakes import identity
 
+RESERVED = ReservedPrefixes(usernames=("x:",))
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Dev"
 USER = f"arn:aws:iam::{ACCOUNT}:user/alice"
@@ -32,7 +34,7 @@ def read(partitions):
         text = content if isinstance(content, bytes) else json.dumps(content).encode()
         table = finish(
             reading_dynamic_file(
-                text, problems, partitions, partition="aws", patterns=False, strict=strict, reserved_prefixes=("x:",)
+                text, problems, partitions, partition="aws", patterns=False, strict=strict, reserved=RESERVED
             )
         )
         return table, [str(warning) for warning in problems.warnings()]
@@ -50,7 +52,7 @@ def test_json(read):
     session = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/Dev/bob")
     assert names(table, session, identity(USER)) == ["dev:bob", "alice"]
     assert set(table.accounts) == {"444455556666"}
-    assert table.reserved_prefixes == ("x:",)
+    assert table.reserved == RESERVED
     assert warnings == []
 
 
@@ -134,7 +136,7 @@ def test_steps(partitions):
     users = [{"userarn": f"arn:aws:iam::{ACCOUNT}:user/u{number}", "username": "u"} for number in range(300)]
     steps = reading_dynamic_file(
         json.dumps({"mapUsers": users}).encode(), Problems("f"), partitions,
-        partition="aws", patterns=False, strict=False, reserved_prefixes=(),
+        partition="aws", patterns=False, strict=False, reserved=NO_PREFIXES,
     )  # fmt: skip
     assert sum(1 for _ in steps) > 10
 

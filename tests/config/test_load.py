@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from authd.config.document.problems import InvalidSettings
 from authd.config.load import load_settings, loading_settings
 from authd.core.errors import ConfigError, Problem
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.table import PermissionSet
 
 C = "clusterID: c\n"
@@ -47,7 +48,7 @@ def test_names_that_callers_choose(load):
     assert "path" in path.message
     settings = loaded.settings
     assert settings.scrubbed_accounts == {"777788889999"}
-    assert loaded.table.reserved_prefixes == ("eks:", "aws:")
+    assert loaded.table.reserved == ReservedPrefixes(usernames=("eks:", "aws:"))
     assert "arn:aws:iam::444455556666:role/developers" in loaded.table.exact
     platform = PermissionSet(partition="aws", account="444455556666", name="Platform")
     assert loaded.table.exact[platform.key].username.text == "sso:{{SessionNameRaw}}"

@@ -7,6 +7,7 @@ import pytest
 from authd.config.fields.schema import SERVER, TOP
 from authd.config.load import load_settings
 from authd.config.settings import Settings, STSSettings, TracingSettings
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra
 
@@ -272,7 +273,7 @@ def test_reserved_prefixes_count_for_backends_in_use(load):
         "  - {backendMode: File, usernamePrefixReserveList: [a]}\n"
         "  - {backendMode: MountedFile, usernamePrefixReserveList: [b, c]}\n"
     )
-    assert loaded.table.reserved_prefixes == ("b", "c")
+    assert loaded.table.reserved == ReservedPrefixes(usernames=("b", "c"))
     assert [(warning.line, warning.message) for warning in notable(loaded)] == [
         (4, "the prefixes have no effect: DynamicFile is not among server.backendMode"),
         (6, "MountedFile already has reserved prefixes: these replace them"),

@@ -9,10 +9,12 @@ import pytest
 
 from authd.config.table_copy import InvalidCopy, parse_copy, reading_copy, writing_copy
 from authd.core.cooperative import finish
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from authd.core.mapping.rules import chain
 from authd.core.mapping.table import build_table
 
 HEAD = "clusterID: c\nserver:\n"
+RESERVED = ReservedPrefixes(usernames=("u:",), groups=("g:",))
 ACCOUNT = "arn:aws:iam::111122223333"
 RULES = f"""\
   mapRoles:
@@ -33,8 +35,7 @@ RULES = f"""\
 def read(content, partitions, *, patterns=True):
     return finish(
         reading_copy(
-            parse_copy(content), partitions, partition="aws", patterns=patterns, reserved_prefixes=("u:",),
-            reserved_group_prefixes=("g:",),
+            parse_copy(content), partitions, partition="aws", patterns=patterns, reserved=RESERVED
         )
     )  # fmt: skip
 
@@ -48,7 +49,7 @@ def test_round_trip(load, partitions, patterns):
     assert [list(chain(rule)) for rule in again.exact.values()] == [list(chain(rule)) for rule in table.exact.values()]
     assert again.patterns == table.patterns
     assert (again.accounts, again.timetable) == (table.accounts, table.timetable)
-    assert (again.reserved_prefixes, again.reserved_group_prefixes) == (("u:",), ("g:",))
+    assert again.reserved == RESERVED
     assert finish(writing_copy(again, {"format": 1})) == content
     assert parse_copy(content)["format"] == 1
 
@@ -65,9 +66,7 @@ def test_steps(rules, partitions):
     steps = writing_copy(build_table(many, {}), {})
     assert sum(1 for _ in steps) == 10
     copy = parse_copy(finish(writing_copy(build_table(many, {}), {})))
-    reading = reading_copy(
-        copy, partitions, partition="aws", patterns=False, reserved_prefixes=(), reserved_group_prefixes=()
-    )
+    reading = reading_copy(copy, partitions, partition="aws", patterns=False, reserved=NO_PREFIXES)
     assert sum(1 for _ in reading) >= 10
 
 

@@ -226,6 +226,14 @@ def test_options_stay_in_force_over_reloads(reloading: Reloading) -> None:
     assert reloading.file.in_force.settings.port == 7
 
 
+def test_reserved_prefixes_are_named_once(reloading: Reloading) -> None:
+    """A change of the prefixes of user names and of groups is one changed setting."""
+    lists = "usernamePrefixReserveList: [x], groupPrefixReserveList: [y]"
+    reloading.write("alice", more=f"  reservedPrefixConfig: [{{backendMode: MountedFile, {lists}}}]\n")
+    said = reloading.check()
+    assert [words.split()[2] for level, words in said if level == "warn"] == ["server.reservedPrefixConfig"]
+
+
 def test_warnings_are_logged(reloading: Reloading) -> None:
     """Warnings are logged, and the settings come into force."""
     reloading.write("bob", "bob")

@@ -24,6 +24,7 @@ from authd.config.rules.warnings import (
     warn_of_username,
 )
 from authd.core.arn import LiteralArn, PrincipalArn
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from authd.core.mapping.rules import PermissionSet, RolePattern, Rule, TimedRule, chain, chained
 from authd.core.mapping.templates import InvalidTemplate, Template, parse_template
 from authd.core.mapping.validity import ALWAYS, Validity
@@ -82,18 +83,13 @@ class RuleReader:
             self._read(rule, read_user(rule), self._users)
 
     def choosing(
-        self,
-        partition: str,
-        *,
-        patterns: bool,
-        reserved: tuple[str, ...] = (),
-        reserved_groups: tuple[str, ...] = (),
+        self, partition: str, *, patterns: bool, reserved: ReservedPrefixes = NO_PREFIXES
     ) -> Generator[None, None, tuple[Rule, ...]]:
         """Return in steps the usable rules, users first. Of two rules for one principal the later one is in force.
 
         A later rule with a time leaves the earlier one in place, which is in force at all other times. If a role's and
-        a user's rule have the same ARN, the role's is the later one. `patterns` is `server.rolePatterns`, `reserved`
-        and `reserved_groups` have the prefixes that user and group names may not have.
+        a user's rule have the same ARN, the role's is the later one. `patterns` is `server.rolePatterns`. A rule
+        whose names have a `reserved` prefix has a warning.
         """
         rules: dict[str, Rule] = {}
         lines: dict[str, int] = {}
@@ -106,9 +102,7 @@ class RuleReader:
                     rule = self._preceding(rule, rules.pop(key), draft, lines[key])
                 rules[key], lines[key] = rule, draft.line
                 same_names.note(draft.username, key, draft)
-                names = () if draft.username is None else (draft.username,)
-                warn_of_reserved(self._problems, draft, "user name", names, reserved)
-                warn_of_reserved(self._problems, draft, "group", draft.groups, reserved_groups)
+                warn_of_reserved(self._problems, draft, draft.username, draft.groups, reserved)
             if count % _RULES_PER_STEP == 0:
                 yield
         same_names.warn(self._problems)

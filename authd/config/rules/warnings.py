@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from authd.config.document.nodes import Node
 from authd.config.document.problems import Place, Problems
 from authd.config.fields.section import Section
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import RolePattern
 from authd.core.mapping.templates import CHOSEN_BY_CALLER, Template
 
@@ -69,11 +70,23 @@ def warn_of_literal(problems: Problems, place: Place, setting: str) -> None:
 
 
 def warn_of_reserved(
-    problems: Problems, place: Place, kind: str, names: Iterable[Template], reserved: tuple[str, ...]
+    problems: Problems,
+    place: Place,
+    username: Template | None,
+    groups: Sequence[Template],
+    reserved: ReservedPrefixes,
 ) -> None:
-    """Warn of a rule that lets nobody in, because a name of this kind begins with a reserved prefix."""
-    for template in names if reserved else ():
-        prefix = next((each for each in reserved if template.pieces[0].startswith(each)), None)
+    """Warn of a rule that lets nobody in, because its user name or a group begins with a reserved prefix."""
+    if username is not None:
+        _warn_of_prefix(problems, place, "user name", (username,), reserved.usernames)
+    _warn_of_prefix(problems, place, "group", groups, reserved.groups)
+
+
+def _warn_of_prefix(
+    problems: Problems, place: Place, kind: str, names: Sequence[Template], prefixes: tuple[str, ...]
+) -> None:
+    for template in names if prefixes else ():
+        prefix = next((each for each in prefixes if template.pieces[0].startswith(each)), None)
         if prefix is not None:
             problems.warn(
                 place,

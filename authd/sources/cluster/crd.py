@@ -10,6 +10,7 @@ from twisted.internet.task import Cooperator
 
 from authd.core.arn import PrincipalArn
 from authd.core.errors import Problem
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import Rule
 from authd.core.mapping.table import MappingTable, building_table
 from authd.kubernetes.client import APIClient, JSONObject
@@ -117,12 +118,10 @@ class CRD:
                 mapping.read_rule(context)
             if count % _OBJECTS_PER_STEP == 0:
                 yield
-        names = settings.reserved_prefixes.get(self.name, ())
-        groups = settings.reserved_group_prefixes.get(self.name, ())
-        return (yield from self._collecting_rules(mappings, names, groups))
+        return (yield from self._collecting_rules(mappings, settings.reserved_by(self.name)))
 
     def _collecting_rules(
-        self, mappings: list[IdentityMapping], *prefixes: tuple[str, ...]
+        self, mappings: list[IdentityMapping], reserved: ReservedPrefixes
     ) -> Generator[None, None, Content]:
         by_arn: dict[str, list[tuple[IdentityMapping, Rule]]] = {}
         errors: list[Problem] = []
@@ -143,7 +142,7 @@ class CRD:
                 yield
         # Of the rules for one ARN the last one precedes, which must be the oldest.
         rules = [rule for each in by_arn.values() for _, rule in reversed(each)]
-        table: MappingTable = yield from building_table(rules, {}, *prefixes)
+        table: MappingTable = yield from building_table(rules, {}, reserved)
         return Content(table, _shortened(errors), _shortened(warnings), usable=True)
 
     def _duplicates(

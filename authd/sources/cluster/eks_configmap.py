@@ -95,8 +95,7 @@ class EKSConfigMap:
             self._partitions,
             partition=settings.partition,
             patterns=settings.role_patterns,
-            reserved_prefixes=settings.reserved_prefixes.get(self.name, ()),
-            reserved_group_prefixes=settings.reserved_group_prefixes.get(self.name, ()),
+            reserved=settings.reserved_by(self.name),
         )
         return Content(found.table, found.errors, found.warnings)
 

@@ -166,8 +166,7 @@ class TableCopy:
             self._partitions,
             partition=settings.partition,
             patterns=settings.role_patterns,
-            reserved_prefixes=settings.reserved_prefixes.get(self._source, ()),
-            reserved_group_prefixes=settings.reserved_group_prefixes.get(self._source, ()),
+            reserved=settings.reserved_by(self._source),
         )
 
     def _content(self) -> Generator[None, None, bytes]:

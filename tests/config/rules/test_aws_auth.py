@@ -8,8 +8,10 @@ from authd.config.document.nodes import MappingNode, Scalar, SequenceNode
 from authd.config.rules.aws_auth import reading_aws_auth
 from authd.config.rules.entries import node_of_json
 from authd.core.cooperative import finish
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from tests.daemon.fakes import identity
 
+RESERVED = ReservedPrefixes(usernames=("root",))
 ACCOUNT = "111122223333"
 NODES = f"""\
 - rolearn: arn:aws:iam::{ACCOUNT}:role/Nodes
@@ -27,9 +29,7 @@ USERS = f"""\
 
 @pytest.fixture
 def read(partitions):
-    return lambda data: finish(
-        reading_aws_auth(data, partitions, partition="aws", patterns=False, reserved_prefixes=("root",))
-    )
+    return lambda data: finish(reading_aws_auth(data, partitions, partition="aws", patterns=False, reserved=RESERVED))
 
 
 def test_format_of_eks(read):
@@ -40,7 +40,7 @@ def test_format_of_eks(read):
     assert node.rule == "configmap kube-system/aws-auth mapRoles:1:3"
     assert found.table.lookup(identity(f"arn:aws:iam::{ACCOUNT}:user/alice")).username == "alice"
     assert found.table.accounts == {"444455556666": "configmap kube-system/aws-auth mapAccounts:1:3"}
-    assert found.table.reserved_prefixes == ("root",)
+    assert found.table.reserved == RESERVED
     assert found.errors == ()
 
 
@@ -82,7 +82,7 @@ def test_unknown_keys(read):
 def test_steps(partitions):
     """Long lists are read in steps."""
     text = "".join(f"- userarn: arn:aws:iam::{ACCOUNT}:user/u{n}\n  username: u{n}\n" for n in range(200))
-    steps = reading_aws_auth({"mapUsers": text}, partitions, partition="aws", patterns=False, reserved_prefixes=())
+    steps = reading_aws_auth({"mapUsers": text}, partitions, partition="aws", patterns=False, reserved=NO_PREFIXES)
     assert sum(1 for _ in steps) > 5
 
 

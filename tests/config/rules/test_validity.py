@@ -13,9 +13,11 @@ from authd.config.rules.aws_auth import reading_aws_auth
 from authd.config.rules.validity import SOON_SECONDS, slip_for_validity, time_warnings
 from authd.core.cooperative import finish
 from authd.core.errors import ConfigError
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.validity import Validity, parse_time
 from tests.daemon.fakes import identity
 
+RESERVED = ReservedPrefixes(groups=("g:",))
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/A"
 SESSION = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/A/me")
@@ -94,12 +96,11 @@ def test_aws_auth(partitions):
     ]
     found = finish(
         reading_aws_auth(
-            {"mapRoles": "".join(entries)}, partitions, partition="aws", patterns=False, reserved_prefixes=(),
-            reserved_group_prefixes=("g:",),
+            {"mapRoles": "".join(entries)}, partitions, partition="aws", patterns=False, reserved=RESERVED,
         )
     )  # fmt: skip
     assert sorted(found.table.exact) == [ROLE.lower(), f"{ROLE.lower()}4"]
-    assert found.table.reserved_group_prefixes == ("g:",)
+    assert found.table.reserved == RESERVED
     place = "configmap kube-system/aws-auth mapRoles"
     assert [str(error).split(": ")[0] for error in found.errors] == [f"{place}:6:15", f"{place}:9:3", f"{place}:11:13"]
     assert "valid_until is not a key of a rule: did you mean validUntil? Without it" in str(found.errors[1])
@@ -117,7 +118,7 @@ def test_the_dynamic_file(partitions, strict):
         return finish(
             reading_dynamic_file(
                 json.dumps({"mapRoles": rules}).encode(), problems, partitions, partition="aws", patterns=False,
-                strict=strict, reserved_prefixes=(), reserved_group_prefixes=("g:",),
+                strict=strict, reserved=RESERVED,
             )
         )  # fmt: skip
 
@@ -126,7 +127,7 @@ def test_the_dynamic_file(partitions, strict):
     caller = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/A/me", user_id)
     now = parse_time(UNTIL)
     assert [table.lookup(caller, at).username for at in (0.0, now - 1, now)] == ["a", "b", "a"]
-    assert (problems.warnings(), table.reserved_group_prefixes) == ((), ("g:",))
+    assert (problems.warnings(), table.reserved) == ((), RESERVED)
     with pytest.raises(ConfigError, match="validUntil must be a time in UTC"):
         read([{**entry, "validUntil": 5}], Problems("f"))
 
@@ -182,8 +183,9 @@ def test_reserved_prefixes_of_groups(load):
         "  backendMode: [MountedFile, CRD]\n"
     )
     loaded = load(settings(rule(", groups: [a, 'g:b']"), more=more))
-    assert loaded.table.reserved_group_prefixes == ("g:", "system:")
-    assert loaded.settings.reserved_group_prefixes == {"MountedFile": ("g:", "system:"), "CRD": ("x:",)}
-    assert loaded.settings.reserved_prefixes == {"MountedFile": (), "CRD": ("u:",)}
+    mounted_file = ReservedPrefixes(groups=("g:", "system:"))
+    crd = ReservedPrefixes(usernames=("u:",), groups=("x:",))
+    assert loaded.table.reserved == mounted_file
+    assert loaded.settings.reserved_prefixes == {"MountedFile": mounted_file, "CRD": crd}
     (warning,) = loaded.warnings
     assert "the group begins with 'g:', which reservedPrefixConfig reserves, so that every login" in warning.message

@@ -1,4 +1,4 @@
-"""`backendMode` and `reservedPrefixConfig`: the sources of mappings, and the names that each may not give."""
+"""Reads `backendMode` and `reservedPrefixConfig`: the sources of mappings and their reserved prefixes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from authd.core.mapping.reserved import ReservedPrefixes
 
 #: The source whose mappings are in the settings file itself.
 MOUNTED_FILE = "MountedFile"
-#: Names of releases of aws-iam-authenticator before 0.5.
+#: Names that aws-iam-authenticator used before 0.5.
 _OLD_NAMES = MappingProxyType({"File": MOUNTED_FILE, "ConfigMap": "EKSConfigMap"})
 BACKENDS = (MOUNTED_FILE, "EKSConfigMap", "CRD", "DynamicFile")
 
 
 def read_backends(server: Section) -> tuple[str, ...]:
-    """Read `backendMode` in its order."""
+    """Return the sources of `backendMode` in their order, `MountedFile` alone if it is absent."""
     lines: dict[str, int] = {}
     for node, backend in server.values("backendMode", _backend, words=True):
         if backend in lines:
@@ -31,7 +31,7 @@ def read_backends(server: Section) -> tuple[str, ...]:
 
 
 def warn_of_idle_options(server: Section, backends: tuple[str, ...]) -> None:
-    """Warn of settings that belong to a source that is not in `backendMode`."""
+    """Warn of settings for sources that `backendMode` lacks."""
     for setting, users in SOURCE_OPTIONS.items():
         _warn_if_set(server, setting, backends, users)
     for setting in ("mapRoles", "mapUsers", "mapAccounts"):
@@ -43,7 +43,7 @@ def _warn_if_set(server: Section, setting: str, backends: tuple[str, ...], users
     if node is None or isinstance(node, Broken) or not set(users).isdisjoint(backends):
         return
     if node.origin is not None and node.origin.option:
-        return  # the daemon names all flags without effect in one warning
+        return  # the daemon logs one warning for all flags without effect
     if isinstance(node, Scalar) and node.text.lower() == "false":
         return
     server.problems.warn(

@@ -1,4 +1,4 @@
-"""The settings of the daemon, as checked values.
+"""The daemon's settings as checked values.
 
 docs/settings.md has the `#:` comments of the fields: `make reference` copies them.
 """
@@ -15,10 +15,10 @@ from authd.core.mapping.table import MappingTable
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra
 
-#: The fields that a reload brings into force at once. Every other one needs a restart.
+#: The fields that a reload applies. All others need a restart.
 _RELOADED = frozenset({"scrubbed_accounts", "role_patterns"})
 
-#: Fields that have another name in settings files, or another section than `server`.
+#: The paths of fields that are not in `server`, or that have another name there.
 _SPELLED = MappingProxyType(
     {
         "cluster_id": "clusterID",
@@ -91,7 +91,7 @@ class Settings:
     """The content of a settings file apart from its mappings, with defaults for absent settings.
 
     `address` and `health_address` may be host names. Port 0 stands for any free port. `backend_mode` has the sources in
-    their order, `reserved_prefixes` the prefixes of names that each may not give. `lockout_share` is the share (0 to 1)
+    their order, and `reserved_prefixes` the reserved prefixes by source. `lockout_share` is the share (0 to 1)
     of the identities of the last hour that a reload may shut out, None for no limit. `ec2_qps` is per second.
     `audit_log` is a path, empty for no audit log. `tracing` is None if no spans are exported.
     """
@@ -181,11 +181,11 @@ class Settings:
 
     @property
     def own_names(self) -> tuple[str, ...]:
-        """The names and addresses for a certificate of authd's own. Clients use the first."""
+        """The names and addresses in authd's own certificate. Clients use the first."""
         return tuple(dict.fromkeys([self.hostname, "localhost", "127.0.0.1", "::1", self.address]))
 
     def reserved_by(self, source: str) -> ReservedPrefixes:
-        """Return the prefixes of names that the mappings of a source may not give."""
+        """Return the reserved prefixes of a source."""
         return self.reserved_prefixes.get(source, NO_PREFIXES)
 
     @classmethod
@@ -195,7 +195,7 @@ class Settings:
 
     @staticmethod
     def spelled(field_name: str) -> str:
-        """Return a field's name as in settings files, with its section: `server.stateDir` for `state_dir`."""
+        """Return the path of a field's setting: `server.stateDir` for `state_dir`."""
         first, *others = field_name.split("_")
         return _SPELLED.get(field_name) or f"server.{first}{''.join(map(str.capitalize, others))}"
 
@@ -209,5 +209,5 @@ class Loaded:
     warnings: tuple[Problem, ...] = ()
 
 
-#: No overrides or defaults.
+#: The default of overrides and defaults.
 NOTHING: Mapping[str, str] = MappingProxyType({})

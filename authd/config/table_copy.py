@@ -1,4 +1,4 @@
-"""A table of rules as JSON and back, for a copy on disk."""
+"""Serialises a mapping table as JSON, for a copy on disk."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import PermissionSet, RolePattern, Rule
 from authd.core.mapping.table import MappingTable, building_table
 
-#: Rules between two pauses: about 1 ms.
+#: Rules per step: about 1 ms.
 _RULES_PER_STEP = 20
 
 
 class InvalidCopy(ValueError):
-    """The text is no copy of a table. The message is a sentence."""
+    """The content is not a usable copy of a table. The message is a sentence."""
 
 
 def writing_copy(table: MappingTable, header: dict[str, Any]) -> Generator[None, None, bytes]:
-    """Return the table as JSON, in steps. `header` has the other members of the object."""
+    """Serialise a table as a JSON object, in steps. `header` has further members of the object."""
     entries: list[str] = []
     for count, rule in enumerate(table.rules(), start=1):
         entries.append(json.dumps(_entry(rule)))
@@ -35,7 +35,7 @@ def writing_copy(table: MappingTable, header: dict[str, Any]) -> Generator[None,
 
 
 def parse_copy(content: bytes) -> dict[str, Any]:
-    """Return the object of a copy. Raises `InvalidCopy`."""
+    """Parse the JSON of a copy. Raises `InvalidCopy`."""
     try:
         copy = json.loads(content)
     except (ValueError, RecursionError):
@@ -53,7 +53,7 @@ def reading_copy(
     patterns: bool,
     reserved: ReservedPrefixes,
 ) -> Generator[None, None, MappingTable]:
-    """Build the table of a copy, in steps. Raises `InvalidCopy` if a rule of it can't be read."""
+    """Build the table of a copy in steps. Raises `InvalidCopy` if one of its rules is wrong."""
     problems = Problems("the copy")
     reader = EntryReader(problems, partitions, partition, patterns=patterns, templates={})
     rules: list[Rule] = []
@@ -79,7 +79,7 @@ def _subject(rule: Rule) -> dict[str, Any]:
         return {"rolearn": f"arn:{subject.partition}:iam::{subject.account}:role/{subject.name}"}
     if isinstance(subject, LiteralArn):
         return {"rolearn": subject.text}
-    if subject.kind is PrincipalKind.ROLE:  # its canonical ARN lacks the path, which messages show
+    if subject.kind is PrincipalKind.ROLE:  # keep the path, which messages show and the canonical ARN lacks
         return {"rolearn": f"arn:{subject.partition}:iam::{subject.account}:role{subject.path}{subject.name}"}
     return {"userarn": subject.canonical}
 

@@ -1,4 +1,4 @@
-"""The data of the ConfigMap aws-auth: lists of rules as YAML texts.
+"""Reads the data of the ConfigMap aws-auth: lists of rules as YAML texts.
 
 Source: Amazon EKS user guide, "Grant IAM users and roles access to Kubernetes APIs" (aws-auth ConfigMap).
 """
@@ -18,13 +18,13 @@ from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import Rule
 from authd.core.mapping.table import MappingTable, building_table
 
-#: Precedes the places of problems and rules.
+#: The prefix of places of problems and rules.
 PLACE = "configmap kube-system/aws-auth"
 _RULES_PER_STEP = 50
 
 
 class AwsAuth(NamedTuple):
-    """The table of all good entries, and the problems of the others."""
+    """The table of the valid entries, and the problems of all entries."""
 
     table: MappingTable
     errors: tuple[Problem, ...]

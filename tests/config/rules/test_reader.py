@@ -375,7 +375,7 @@ def test_places_that_are_no_files(partitions):
     reader = RuleReader(problems, partitions, path="")
     tree = finish(reading_tree(f"\n\n  - rolearn: {ACCOUNT}:role/A\n    username: a\n  - rolearn: x\n", problems, {}))
     for node in tree.nodes:
-        reader.take_role(node)
+        reader.add_role(node)
     (rule,) = finish(reader.choosing("aws", patterns=False))
     assert rule.where == "configmap kube-system/aws-auth mapRoles:3:5"
     assert [str(problem).partition(" is")[0] for problem in problems.errors()] == [

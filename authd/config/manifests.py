@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from authd.config.document.decoding import Unreadable, source_lines
@@ -69,8 +70,10 @@ def rule_problems(part: Embedded, file: str, partitions: Mapping[str, Partition]
     section = Section(MappingNode(0, 0, {part.key.lower(): (Scalar(0, 0, part.key), tree)}), "", SERVER, problems)
     if part.key == "mapAccounts":
         finish(reading_accounts(section, part.key))
-    for node in section.items(part.key) if part.key != "mapAccounts" else ():
-        (rules.add_role if part.key == "mapRoles" else rules.add_user)(node)
+    else:
+        add = rules.add_role if part.key == "mapRoles" else rules.add_user
+        for node in section.items(part.key):
+            add(node)
     chosen = finish(rules.choosing("aws", patterns=False))
     for warning in time_warnings(chosen, now):
         problems.warn(Scalar(warning.line, warning.column, ""), warning.message)
@@ -87,9 +90,9 @@ def _config_maps(text: str) -> Iterator[Node]:
 def _documents(text: str) -> Iterator[Node]:
     """Yield the documents of a file that mention a ConfigMap. Empty lines before a document keep its line numbers."""
     lines = source_lines(text)
-    starts = [number for number, line in enumerate(lines) if _SEPARATOR.fullmatch(line)]
-    ends = [*starts[1:], len(lines)] if starts[:1] == [0] else [*starts, len(lines)]
-    for start, end in list(zip([0, *starts] if starts[:1] != [0] else starts, ends, strict=True))[:_MAX_DOCUMENTS]:
+    starts = [number for number, line in enumerate(lines) if not number or _SEPARATOR.fullmatch(line)]
+    documents = zip(starts, [*starts[1:], len(lines)], strict=True)
+    for start, end in islice(documents, _MAX_DOCUMENTS):
         part = "\n".join(lines[start:end])
         if "ConfigMap" in part:
             try:

@@ -64,8 +64,7 @@ class InForce:
 
     def table_of(self, source: str) -> MappingTable:
         """Return the latest table of a source, even if the source is not in the order yet."""
-        tables = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
-        return tables.get(source, _EMPTY)
+        return self._latest().get(source, _EMPTY)
 
     def replace(self, source: str, table: MappingTable, share: float | None) -> Generator[None, None, None]:
         """Put a source's new table in force, in steps.
@@ -91,18 +90,23 @@ class InForce:
 
     def set_order(self, sources: Sequence[str]) -> None:
         """Put the tables of these sources in force in this order."""
-        known = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
-        self.tables = OrderedTables(tables=tuple(SourceTable(name, known.get(name, _EMPTY)) for name in sources))
-        self._waiting = {name: table for name, table in known.items() if name not in sources}
+        latest = self._latest()
+        self.tables = self._ordered(sources)
+        self._waiting = {name: table for name, table in latest.items() if name not in sources}
         self.changed |= {name: 0.0 for name in sources if name not in self.changed}
 
     def reorder(self, sources: Sequence[str], share: float | None) -> Generator[None, None, None]:
         """Put the tables of these sources in force in this order, in steps. Raises `LockedOut` as `replace` does."""
         if share is not None:
-            known = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
-            new = OrderedTables(tables=tuple(SourceTable(name, known.get(name, _EMPTY)) for name in sources))
-            yield from self._seen.checking(new, self.tables, share, time.time())
+            yield from self._seen.checking(self._ordered(sources), self.tables, share, time.time())
         self.set_order(sources)
+
+    def _latest(self) -> dict[str, MappingTable]:
+        return {entry.source: entry.table for entry in self.tables.tables} | self._waiting
+
+    def _ordered(self, sources: Sequence[str]) -> OrderedTables:
+        latest = self._latest()
+        return OrderedTables(tables=tuple(SourceTable(name, latest.get(name, _EMPTY)) for name in sources))
 
     def forget(self, source: str) -> None:
         """Drop the table of a source that was stopped."""

@@ -1,4 +1,4 @@
-"""The copy of a table: whatever a table may have comes back from its JSON."""
+"""The copy of a table: all of its content survives a round trip through JSON."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read(content, partitions, *, patterns=True):
 
 @pytest.mark.parametrize("patterns", [True, False])
 def test_round_trip(load, partitions, patterns):
-    """Every kind of rule, every name, place and time comes back, and the copy of the copy is the same."""
+    """Every kind of rule, name, place and time survives a round trip, and the second copy equals the first."""
     table = load(f"{HEAD}  rolePatterns: {str(patterns).lower()}\n{RULES}").table
     content = finish(writing_copy(table, {"format": 1}))
     again = read(content, partitions, patterns=patterns)
@@ -55,13 +55,13 @@ def test_round_trip(load, partitions, patterns):
 
 
 def test_an_empty_table(partitions):
-    """A table without rules is one too."""
+    """A table without rules survives the round trip too."""
     content = finish(writing_copy(build_table([], {}), {}))
     assert len(read(content, partitions)) == 0
 
 
 def test_steps(rules, partitions):
-    """Many rules are written and read in many steps."""
+    """Many rules are written and read in steps."""
     many = [rules.arn(f"{ACCOUNT}:user/u{number}", where=f"f:{number}:1") for number in range(200)]
     steps = writing_copy(build_table(many, {}), {})
     assert sum(1 for _ in steps) == 10
@@ -86,15 +86,15 @@ def test_steps(rules, partitions):
         ('{"rules": [{"where": "f:1:2"}], "accounts": {}}', "its rule of f:1:2 can't be read"),
     ],
 )
-def test_anything_else(partitions, content, message):
-    """Whatever is no copy is refused with a sentence."""
+def test_invalid_copies(partitions, content, message):
+    """Any other content is refused with a sentence."""
     with pytest.raises(InvalidCopy, match=message):
         read(content.encode(), partitions)
 
 
 @pytest.mark.parametrize("change", [{"validUntil": "never"}, {"validTill": "2030-01-01"}, {"username": "{{Nonsense}}"}])
-def test_a_changed_rule(rules, partitions, change):
-    """A rule that was changed by hand never comes into force without its limits."""
+def test_wrong_rules(rules, partitions, change):
+    """A copy with a wrong rule, for example after an edit by hand, is refused."""
     copy = json.loads(finish(writing_copy(build_table([rules.arn(f"{ACCOUNT}:user/a")], {}), {})))
     copy["rules"][0].update(change)
     with pytest.raises(InvalidCopy, match="can't be read"):
@@ -102,7 +102,7 @@ def test_a_changed_rule(rules, partitions, change):
 
 
 def test_places_stay(rules, partitions):
-    """A rule is still said to be where it was written."""
+    """A rule keeps the place where it was written."""
     rule = replace(rules.arn(f"{ACCOUNT}:user/a"), where="iamidentitymapping a")
     content = finish(writing_copy(build_table([rule], {}), {}))
     assert [each.where for each in read(content, partitions).rules()] == ["iamidentitymapping a"]

@@ -63,7 +63,7 @@ def test_empty(read, data):
     ],
 )
 def test_errors(read, name, text, message):
-    """A bad entry is reported with its place, and the good ones are read."""
+    """A bad entry is reported with its place, and the valid ones are read."""
     found = read({"mapRoles": NODES, "mapUsers": USERS, name: text})
     assert len(found.errors) == 1
     assert f"configmap kube-system/aws-auth {message}" in str(found.errors[0])
@@ -71,7 +71,7 @@ def test_errors(read, name, text, message):
 
 
 def test_unknown_keys(read):
-    """Keys that EKS ignores are warnings."""
+    """Unknown keys, which EKS ignores, are warnings."""
     found = read({"mapUsers": USERS + "  team: a\n", "mapRoles": ""})
     assert (len(found.table), found.errors) == (1, ())
     assert [str(warning) for warning in found.warnings] == [
@@ -87,7 +87,7 @@ def test_steps(partitions):
 
 
 def test_json_nodes():
-    """JSON values become nodes without places; what is nested too deep becomes a text."""
+    """JSON values become nodes without places. A value that nests too deep becomes a text."""
     node = node_of_json({"A": ["b", 7, None, True]})
     assert isinstance(node, MappingNode)
     key, value = node.entries["a"]

@@ -33,7 +33,7 @@ def rule(times, name="A", username="a"):
 
 
 def test_the_settings_file(load):
-    """Both keys are optional, written in any case, with quotes or without, and null is no limit."""
+    """Both keys are optional, in any case, with or without quotes, and null means no limit."""
     times = [", validFrom: 2030-01-01, VALIDUNTIL: '2030-12-31T18:00:00Z'", ", validUntil: null", ", validFrom: ~"]
     loaded = load(settings(*(rule(each, f"A{n}") for n, each in enumerate(times)), rule("", "B")))
     timed, *others = loaded.table.exact.values()
@@ -57,7 +57,7 @@ def test_the_settings_file(load):
     ],
 )
 def test_wrong_times(refuse, times, message):
-    """A wrong time is one error with its place, and never a rule without it."""
+    """A wrong time is one error at its place, and the rule is not in force without it."""
     (problem,) = refuse(settings(rule(times)))
     assert problem.line == 4
     assert message in problem.message
@@ -65,7 +65,7 @@ def test_wrong_times(refuse, times, message):
 
 
 def test_rules_for_one_role(load):
-    """A later rule with a time stands beside the earlier one. One without a time replaces it, with a warning."""
+    """A later rule with a time is added to the earlier one. Without a time it replaces that one, with a warning."""
     until = f", validUntil: {UNTIL}"
     both = load(settings(rule("", username="always"), rule(until, username="first")))
     assert both.warnings == ()
@@ -86,7 +86,7 @@ def test_patterns_for_one_name(load):
 
 
 def test_aws_auth(partitions):
-    """aws-auth has the same keys. A rule with a wrong time or a misspelled key is left out and reported."""
+    """aws-auth has the same keys. A rule with a wrong time or a misspelled key is dropped and reported."""
     entries = [
         f"- rolearn: {ROLE}\n  username: a\n  validUntil: {UNTIL}\n",
         f"- rolearn: {ROLE}1\n  username: a1\n  validUntil: never\n",
@@ -109,7 +109,7 @@ def test_aws_auth(partitions):
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_the_dynamic_file(partitions, strict):
-    """The dynamic file too, also if it is matched by unique ID. Of two rules for an ID both may have a time."""
+    """The dynamic file has the same keys, also with unique IDs. Two rules for an ID may have different times."""
     user_id = "AROAEXAMPLEEXAMPLE00"
     entry = {"rolearn": ROLE, "username": "a", "userid": user_id}
     rules = [entry, {**entry, "username": "b", "validFrom": FROM, "validUntil": UNTIL}]
@@ -132,8 +132,8 @@ def test_the_dynamic_file(partitions, strict):
         read([{**entry, "validUntil": 5}], Problems("f"))
 
 
-def test_announced_ends(load):
-    """A rule that has ended, has not begun or ends within a week has a warning at its place."""
+def test_time_warnings(load):
+    """A rule that is not in force, or ends within a week, has a warning at its place."""
     now = parse_time(UNTIL)
     loaded = load(
         settings(
@@ -152,8 +152,8 @@ def test_announced_ends(load):
     ]
 
 
-def test_announced_ends_of_a_manifest(partitions):
-    """The rules in a manifest of aws-auth are announced too."""
+def test_time_warnings_of_a_manifest(partitions):
+    """Rules in a manifest of aws-auth have these warnings too."""
     text = (
         "kind: ConfigMap\nmetadata: {name: aws-auth}\ndata:\n  mapRoles: |\n"
         f"    - rolearn: {ROLE}\n      username: a\n      validUntil: {UNTIL}\n"
@@ -170,8 +170,8 @@ def test_announced_ends_of_a_manifest(partitions):
         ("validTill", "validUntil"), ("ValidFrm", "validFrom"), ("note", ""), ("userid", ""), ("valid", ""), ("until", ""),
     ],
 )  # fmt: skip
-def test_slips(key, meant):
-    """A key that is nearly one of the two is taken for a slip."""
+def test_misspelled_keys(key, meant):
+    """A misspelling of one of the two keys is recognised."""
     assert slip_for_validity(key) == meant
 
 

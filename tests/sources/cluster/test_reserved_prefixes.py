@@ -1,4 +1,4 @@
-"""Reserved prefixes of names that sources in the cluster give."""
+"""Reserved prefixes of sources in the cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GROUPS = {"alice": ["devs"], "bob": ["eks:admins"], "carol": ["devs", "system:ma
 
 @pytest.mark.parametrize("kind", [EKSConfigMap, CRD])
 def test_each_source_has_its_own(rig, kind):
-    """User names and groups with a prefix of the source's own are refused, and those of another source don't count."""
+    """Names with a prefix of their source are refused. Prefixes of other sources don't count."""
     lines = [f"- {{userarn: '{arn}', username: {name}, groups: {GROUPS[name]}}}\n" for name, arn in ARNS.items()]
     rig.server.put(CONFIG_MAPS, "aws-auth", data={"mapUsers": "".join(lines)})
     for name, arn in ARNS.items():

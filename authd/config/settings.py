@@ -47,15 +47,15 @@ class STSSettings:
     #: as many.
     concurrency: int = 64
     #: Calls per second to all STS hosts together, after a burst of two seconds' worth. The default is more than one
-    #: process makes, so that no login of a mapped user waits for it. Set a lower value if the daemon shares AWS's quota
-    #: with others: by default an account may make 600 calls per second to STS in each Region. In any case, strangers
-    #: may waste at most 100 calls per second on tokens that STS refuses or no mapping matches, or a third of this rate
-    #: if that is less. The same holds for forgeries under the key of a known user.
+    #: process can make, so that logins of mapped users never wait. Set a lower value if the daemon shares AWS's quota
+    #: with others: by default an account may make 600 calls per second to STS in each Region. In any case, at most 100
+    #: calls per second, or a third of this rate if that is less, are spent on tokens that STS refuses or no mapping
+    #: matches. The same limit applies to forged tokens with the access key of a known user.
     calls_per_second: int = 10_000
-    #: How long STS's response for exactly this token is used again. `0s` switches the cache off. Mappings are applied
-    #: anew each time.
+    #: How long STS's response for a token is reused for the same token. `0s` switches the cache off. Mappings are
+    #: applied each time.
     cache_ttl: float = 0.0
-    #: How long it may be used again if STS can't be reached. Log and metrics mark such logins.
+    #: How long the response may be reused if STS can't be reached. Log and metrics mark such logins.
     stale_if_error: float = 0.0
     #: PEM file of the certificate authorities to trust for STS. By default these are the system's.
     ca_file: str | None = None
@@ -147,7 +147,7 @@ class Settings:
     ec2_role_arn: str | None = None
     #: Calls per second, each for up to 100 instances.
     ec2_qps: int = 15
-    #: Calls at once.
+    #: Calls that may be made at once.
     ec2_burst: int = 5
     #: Sent with AssumeRole as `x-amz-source-arn`, with its account, for the role's trust policy.
     source_arn: str | None = None
@@ -157,7 +157,7 @@ class Settings:
     #: `true`: only clients with a certificate of the state directory's CA may connect, see [mutual
     #: TLS](operations.md#mutual-tls).
     require_client_certificate: bool = False
-    #: The audiences that tokens are good for. You need them only if kube-apiserver's `--api-audiences` must match.
+    #: The audiences that tokens are valid for. You need them only if kube-apiserver's `--api-audiences` must match.
     audiences: tuple[str, ...] = ()
     #: The keys of the response's `extra`: aws-iam-authenticator's, the same in `lowercase` (they survive
     #: impersonation), or `none`.

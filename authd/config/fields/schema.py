@@ -60,9 +60,9 @@ STS = _names(
 )  # fmt: skip
 TRACING = _names("endpoint", "headersFile", "caFile", "sampleRatio")
 ENDPOINT = _names(
-    #: The name that the token has and that TLS verifies.
+    #: The host name in tokens, which TLS verifies.
     "host",
-    #: `host:port` to connect to, if it is another.
+    #: `host:port` to connect to instead.
     "connect",
     #: The certificate authorities to trust for this host, a PEM file.
     "caFile",

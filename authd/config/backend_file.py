@@ -1,4 +1,4 @@
-"""The file of `server.dynamicBackendModePath`: JSON or YAML with `backendMode`, which names the sources in their order.
+"""Reads the file of `server.dynamicBackendModePath`: JSON or YAML with `backendMode`, the sources in their order.
 
 Its other keys (`LastUpdatedDateTime`, `Version`, `ClusterID`) are for the program that writes it.
 """
@@ -21,7 +21,7 @@ _NAMES = MappingProxyType(
 
 
 def read_backend_file(content: bytes, file: str) -> tuple[str, ...]:
-    """Return the names of the sources. Raises `InvalidSettings` if the file is empty, broken or names none."""
+    """Return the names of the sources. Raises `InvalidSettings` if the file is broken or names none."""
     problems = Problems(file)
     try:
         root = finish(reading_tree(finish(decoding(content)), problems, {}))

@@ -1,26 +1,26 @@
-"""`backendMode` and `reservedPrefixConfig`: the sources of mappings, and the names that each may not give."""
+"""Reads `backendMode` and `reservedPrefixConfig`: the sources of mappings and their reserved prefixes."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from authd.config.document.nodes import Broken, Node, Scalar
 from authd.config.fields.schema import RESERVED, SOURCE_OPTIONS
 from authd.config.fields.section import Section
 from authd.config.fields.values import InvalidValue, listed, name
+from authd.core.mapping.reserved import ReservedPrefixes
 
 #: The source whose mappings are in the settings file itself.
 MOUNTED_FILE = "MountedFile"
-#: Names of releases of aws-iam-authenticator before 0.5.
+#: Names that aws-iam-authenticator used before 0.5.
 _OLD_NAMES = MappingProxyType({"File": MOUNTED_FILE, "ConfigMap": "EKSConfigMap"})
 BACKENDS = (MOUNTED_FILE, "EKSConfigMap", "CRD", "DynamicFile")
 
 
 def read_backends(server: Section) -> tuple[str, ...]:
-    """Read `backendMode` in its order."""
+    """Return the sources of `backendMode` in their order, `MountedFile` alone if it is absent."""
     lines: dict[str, int] = {}
     for node, backend in server.values("backendMode", _backend, words=True):
         if backend in lines:
@@ -31,7 +31,7 @@ def read_backends(server: Section) -> tuple[str, ...]:
 
 
 def warn_of_idle_options(server: Section, backends: tuple[str, ...]) -> None:
-    """Warn of settings that belong to a source that is not in `backendMode`."""
+    """Warn of settings for sources that `backendMode` lacks."""
     for setting, users in SOURCE_OPTIONS.items():
         _warn_if_set(server, setting, backends, users)
     for setting in ("mapRoles", "mapUsers", "mapAccounts"):
@@ -43,7 +43,7 @@ def _warn_if_set(server: Section, setting: str, backends: tuple[str, ...], users
     if node is None or isinstance(node, Broken) or not set(users).isdisjoint(backends):
         return
     if node.origin is not None and node.origin.option:
-        return  # the daemon names all flags without effect in one warning
+        return  # the daemon logs one warning for all flags without effect
     if isinstance(node, Scalar) and node.text.lower() == "false":
         return
     server.problems.warn(
@@ -51,33 +51,23 @@ def _warn_if_set(server: Section, setting: str, backends: tuple[str, ...], users
     )
 
 
-class ReservedPrefixes(NamedTuple):
-    """The prefixes that each source may not give to user names and to groups."""
-
-    usernames: Mapping[str, tuple[str, ...]]
-    groups: Mapping[str, tuple[str, ...]]
-
-
-def read_prefixes(server: Section, backends: tuple[str, ...]) -> ReservedPrefixes:
+def read_prefixes(server: Section, backends: tuple[str, ...]) -> Mapping[str, ReservedPrefixes]:
     """Read `reservedPrefixConfig` and return the reserved prefixes of each source in use."""
-    prefixes: dict[str, tuple[str, ...]] = {}
-    groups: dict[str, tuple[str, ...]] = {}
+    prefixes: dict[str, ReservedPrefixes] = {}
     for node in server.items("reservedPrefixConfig"):
         entry = server.section_at(node, "reservedPrefixConfig", RESERVED)
         backend = entry and entry.required("backendMode", _backend, "the backend whose mappings are limited")
         if entry is not None and backend:
             _warn_of_backend(entry, backend, backends, prefixes)
-            prefixes[backend] = tuple(text for _, text in entry.values("usernamePrefixReserveList", name))
-            groups[backend] = tuple(text for _, text in entry.values("groupPrefixReserveList", name))
-    return ReservedPrefixes(_in_use(prefixes, backends), _in_use(groups, backends))
-
-
-def _in_use(prefixes: Mapping[str, tuple[str, ...]], backends: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+            prefixes[backend] = ReservedPrefixes(
+                usernames=tuple(text for _, text in entry.values("usernamePrefixReserveList", name)),
+                groups=tuple(text for _, text in entry.values("groupPrefixReserveList", name)),
+            )
     return MappingProxyType({backend: prefixes[backend] for backend in backends if backend in prefixes})
 
 
 def _warn_of_backend(
-    entry: Section, backend: str, backends: tuple[str, ...], earlier: dict[str, tuple[str, ...]]
+    entry: Section, backend: str, backends: tuple[str, ...], earlier: Mapping[str, ReservedPrefixes]
 ) -> None:
     place: Node = entry.node
     if backend in earlier:

@@ -1,4 +1,4 @@
-"""The dynamic file of aws-iam-authenticator: JSON or YAML with `mapRoles`, `mapUsers` and `mapAccounts`.
+"""Reads the dynamic file of aws-iam-authenticator: JSON or YAML with `mapRoles`, `mapUsers` and `mapAccounts`.
 
 Its other keys (`LastUpdatedDateTime`, `Version`, `ClusterID`) are for the program that writes it.
 """
@@ -12,6 +12,7 @@ from authd.config.document.nodes import Broken, MappingNode, Node, Scalar, is_ab
 from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
 from authd.config.rules.entries import EntryReader, items_of, reading_accounts, user_id_of
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import Rule, TimedRule
 from authd.core.mapping.table import MappingTable, building_table
 from authd.core.mapping.user_ids import IdentifiedRule, UserIDTable, parse_user_id, timetable_by_id
@@ -19,7 +20,7 @@ from authd.core.mapping.user_ids import IdentifiedRule, UserIDTable, parse_user_
 _LISTS = frozenset({"maproles", "mapusers", "mapaccounts"})
 _IGNORED = frozenset({"lastupdateddatetime", "version", "clusterid"})
 _RULES_PER_STEP = 50
-#: Principals that can't exist, for reading a rule that has no ARN: its ID alone decides.
+#: Placeholders for the ARN of a rule that has only an ID. Such principals can't exist.
 _NO_ARN = {
     "userarn": Scalar(0, 0, "arn:aws:iam::000000000000:user/none"),
     "rolearn": Scalar(0, 0, "arn:aws:iam::000000000000:role/none"),
@@ -34,10 +35,9 @@ def reading_dynamic_file(
     partition: str,
     patterns: bool,
     strict: bool,
-    reserved_prefixes: tuple[str, ...],
-    reserved_group_prefixes: tuple[str, ...] = (),
+    reserved: ReservedPrefixes,
 ) -> Generator[None, None, MappingTable]:
-    """Read the file in steps. `strict` matches by unique ID. Raises `InvalidSettings` with every error."""
+    """Read the file in steps. With `strict`, callers match by unique ID. Raises `InvalidSettings` with every error."""
     try:
         root = yield from reading_tree((yield from decoding(content)), problems, {})
     except Unreadable as fault:
@@ -65,11 +65,10 @@ def reading_dynamic_file(
             exact={},
             by_id=identified,
             accounts=accounts,
-            reserved_prefixes=reserved_prefixes,
-            reserved_group_prefixes=reserved_group_prefixes,
+            reserved=reserved,
             timetable=timetable_by_id(identified),
         )
-    return (yield from building_table(rules, accounts, reserved_prefixes, reserved_group_prefixes))
+    return (yield from building_table(rules, accounts, reserved))
 
 
 def _members(root: Node, problems: Problems) -> dict[str, Node]:
@@ -81,12 +80,12 @@ def _members(root: Node, problems: Problems) -> dict[str, Node]:
     if not is_absent(root) and not isinstance(root, Broken):
         problems.error(root, "a dynamic file must be a mapping with mapRoles, mapUsers and mapAccounts")
     if is_absent(root):
-        problems.error(root, "the dynamic file is empty")  # most likely it is being written
+        problems.error(root, "the dynamic file is empty")  # it is probably being written
     raise problems.failure()
 
 
 def _with_arn(node: Node, name: str) -> Node:
-    """Return an entry with an ARN, because a rule that has an ID needs none."""
+    """Add a placeholder ARN to an entry that has only an ID."""
     if not isinstance(node, MappingNode) or not user_id_of(node):
         return node
     _, arn = node.entries.get(name, (None, None))

@@ -1,4 +1,4 @@
-"""The bytes of a settings file to settings, or all errors in them."""
+"""Loads a settings file. Every error is reported at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from authd.config.document.decoding import Unreadable, decoding
 from authd.config.document.nodes import Broken, MappingNode, Node, is_null
 from authd.config.document.problems import Problems
-from authd.config.document.tree import Takers, reading_tree
+from authd.config.document.tree import Consumers, reading_tree
 from authd.config.other_files import other_file
 from authd.config.overrides import overridden
 from authd.config.rules.reader import RuleReader
@@ -39,15 +39,15 @@ def loading_settings(
 ) -> Generator[None, None, Loaded]:
     """Read a settings file in steps of a few milliseconds.
 
-    `file` is its name for messages. `overrides` has the texts of command line options by the path of their settings
-    (such as `server.port`), which replace the file's values. `defaults` has texts for settings that neither has.
-    Raises `InvalidSettings`, a `ConfigError`, with every error and warning.
+    `file` is its name in messages. `overrides` has the values of command line options by the path of their settings
+    (such as `server.port`). They replace the file's values. `defaults` has values for settings that both lack. Raises
+    `InvalidSettings`, a `ConfigError`, with every error and warning.
     """
     problems = Problems(file)
     rules = RuleReader(problems, partitions)
-    takers: Takers = {("server", "maproles"): rules.take_role, ("server", "mapusers"): rules.take_user}
+    consumers: Consumers = {("server", "maproles"): rules.add_role, ("server", "mapusers"): rules.add_user}
     try:
-        tree = yield from reading_tree((yield from decoding(text)), problems, takers)
+        tree = yield from reading_tree((yield from decoding(text)), problems, consumers)
     except Unreadable as fault:
         problems.error(fault, fault.message)
         raise problems.failure() from None
@@ -58,7 +58,7 @@ def loading_settings(
 
 
 def _fields(tree: Node, problems: Problems) -> MappingNode:
-    """Return the settings of a file, none if it is empty or has only comments."""
+    """Return the root mapping of a file, an empty one if the file has only comments."""
     if isinstance(tree, MappingNode):
         found = other_file(tree)
         if found is None:

@@ -1,9 +1,10 @@
-"""Settings inside Kubernetes manifests, with their true lines and columns."""
+"""Finds settings in Kubernetes manifests, with their lines and columns in the manifest."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from authd.config.document.decoding import Unreadable, source_lines
@@ -20,16 +21,16 @@ from authd.core.cooperative import finish
 from authd.core.mapping.validity import NO_TIME
 from authd.core.partitions import Partition
 
-#: The line that separates documents.
+#: A line that separates YAML documents.
 _SEPARATOR = re.compile(r"---(?:\s.*)?")
-#: Documents that are searched in one file.
+#: Documents of a file that are searched.
 _MAX_DOCUMENTS = 200
 
 
 class Embedded(NamedTuple):
-    """A text inside a manifest. `text` begins with as many empty lines and columns as precede it in the manifest.
+    """A text in a manifest. `text` is padded with empty lines and spaces, so that its places are those of the manifest.
 
-    `exact` tells whether the places are true: those of a text in quotes are not.
+    `exact` is False if they are not, as for a text in quotes.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Embedded(NamedTuple):
 
 
 def embedded_settings(text: str) -> Embedded | None:
-    """Return the settings in the first ConfigMap that has some, None if none has."""
+    """Return the settings in the first ConfigMap that has any, None if there is none."""
     for manifest in _config_maps(text):
         found = settings_value(manifest)
         if found is not None:
@@ -49,7 +50,7 @@ def embedded_settings(text: str) -> Embedded | None:
 
 
 def embedded_rules(text: str) -> tuple[Embedded, ...]:
-    """Return the rule lists (`mapRoles` and so on) of the first ConfigMap aws-auth, none if there is no such."""
+    """Return the rule lists (`mapRoles` and so on) of the first ConfigMap aws-auth, an empty tuple if there is none."""
     for manifest in _config_maps(text):
         if is_aws_auth(manifest):
             values = [(name, member(member(manifest, "data"), name.lower())) for name in RULE_LISTS]
@@ -58,7 +59,7 @@ def embedded_rules(text: str) -> tuple[Embedded, ...]:
 
 
 def rule_problems(part: Embedded, file: str, partitions: Mapping[str, Partition], now: float = NO_TIME) -> Problems:
-    """Return the errors and warnings of one rule list of aws-auth, also those of rules that end soon after `now`."""
+    """Return the errors and warnings of one rule list of aws-auth. Rules that end soon after `now` are warnings."""
     problems = Problems(file if part.exact else f"{file}, data / {part.key}")
     rules = RuleReader(problems, partitions, path="")
     try:
@@ -69,8 +70,10 @@ def rule_problems(part: Embedded, file: str, partitions: Mapping[str, Partition]
     section = Section(MappingNode(0, 0, {part.key.lower(): (Scalar(0, 0, part.key), tree)}), "", SERVER, problems)
     if part.key == "mapAccounts":
         finish(reading_accounts(section, part.key))
-    for node in section.items(part.key) if part.key != "mapAccounts" else ():
-        (rules.take_role if part.key == "mapRoles" else rules.take_user)(node)
+    else:
+        add = rules.add_role if part.key == "mapRoles" else rules.add_user
+        for node in section.items(part.key):
+            add(node)
     chosen = finish(rules.choosing("aws", patterns=False))
     for warning in time_warnings(chosen, now):
         problems.warn(Scalar(warning.line, warning.column, ""), warning.message)
@@ -85,11 +88,11 @@ def _config_maps(text: str) -> Iterator[Node]:
 
 
 def _documents(text: str) -> Iterator[Node]:
-    """Yield the documents of a file that mention a ConfigMap, each with its true places."""
+    """Yield the documents of a file that mention a ConfigMap. Empty lines before a document keep its line numbers."""
     lines = source_lines(text)
-    starts = [number for number, line in enumerate(lines) if _SEPARATOR.fullmatch(line)]
-    ends = [*starts[1:], len(lines)] if starts[:1] == [0] else [*starts, len(lines)]
-    for start, end in list(zip([0, *starts] if starts[:1] != [0] else starts, ends, strict=True))[:_MAX_DOCUMENTS]:
+    starts = [number for number, line in enumerate(lines) if not number or _SEPARATOR.fullmatch(line)]
+    documents = zip(starts, [*starts[1:], len(lines)], strict=True)
+    for start, end in islice(documents, _MAX_DOCUMENTS):
         part = "\n".join(lines[start:end])
         if "ConfigMap" in part:
             try:
@@ -107,7 +110,7 @@ def _embedded(text: str, manifest: Node, key: str, value: Scalar) -> Embedded:
 
 
 def _block(lines: Sequence[str], value: Scalar) -> str | None:
-    """Return the source of a literal block text, None if the value is written otherwise."""
+    """Return the lines of a literal block (`|`) as they are written, None if the value is not one."""
     header = lines[value.line - 1][value.column - 1 :]
     if not header.startswith("|"):
         return None
@@ -118,5 +121,5 @@ def _block(lines: Sequence[str], value: Scalar) -> str | None:
         return None
     first = next((number for number, line in enumerate(source) if line.strip()), 0)
     if _SEPARATOR.fullmatch(source[first].strip()):
-        source[first] = ""  # a document marker is none if it is indented
+        source[first] = ""  # indented, it is not a document marker
     return "\n".join(source) + "\n"

@@ -1,4 +1,4 @@
-"""Recognises files that are no settings files, but are often taken for one, and finds the settings in them."""
+"""Recognises other kinds of files, such as kubeconfigs and manifests, and finds the settings in them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode,
 from authd.config.fields.schema import TOP
 
 _KUBECONFIG_KEYS = frozenset({"clusters", "contexts", "users", "current-context"})
-#: Two of them make a values file of a chart.
+#: A file with two of these keys is the values file of a chart.
 _HELM_KEYS = frozenset(
     {
         "image", "replicacount", "nodeselector", "tolerations", "affinity", "resources", "serviceaccount", "rbac",
@@ -21,12 +21,12 @@ _CHART_AT_TOP = (
 )
 RULE_LISTS = ("mapRoles", "mapUsers", "mapAccounts")
 _RULE_KEYS = frozenset(name.lower() for name in RULE_LISTS)
-#: Settings in a values file are at most this deep.
+#: How deep settings in a values file are searched.
 _MAX_DEPTH = 4
 
 
 def other_file(root: MappingNode) -> tuple[Node, str] | None:
-    """Return the place and the message of a file that is something else, None if it may be a settings file."""
+    """Return the error of a file of another kind, with its place. None if it may be a settings file."""
     entries = root.entries
     if not entries.keys().isdisjoint(TOP) and "kind" not in entries:
         is_chart = "server" not in entries and len(_HELM_KEYS & entries.keys()) >= _FEW_HELM_KEYS
@@ -48,7 +48,7 @@ def other_file(root: MappingNode) -> tuple[Node, str] | None:
 
 
 def text_at(node: Node | None, name: str) -> str:
-    """Return the text of a member, an empty one if there is none."""
+    """Return the text of a mapping's member, an empty one if it is absent or not a text."""
     value = member(node, name)
     return value.text if isinstance(value, Scalar) else ""
 
@@ -60,7 +60,7 @@ def member(node: Node | None, name: str) -> Node | None:
 
 
 def settings_value(config_map: Node) -> tuple[str, Scalar] | None:
-    """Return the key and the value of a ConfigMap's data that holds settings, None if there is none."""
+    """Return the entry of a ConfigMap's data that holds settings, None if there is none."""
     data = member(config_map, "data")
     for key, value in data.entries.values() if isinstance(data, MappingNode) else ():
         if isinstance(value, Scalar) and _looks_like_settings(value.text):
@@ -69,7 +69,7 @@ def settings_value(config_map: Node) -> tuple[str, Scalar] | None:
 
 
 def is_aws_auth(config_map: Node) -> bool:
-    """Return whether a ConfigMap has the rules of EKS in its data."""
+    """Return whether a ConfigMap is aws-auth, by its name or its data."""
     data = member(config_map, "data")
     keys = data.entries.keys() if isinstance(data, MappingNode) else frozenset()
     return not _RULE_KEYS.isdisjoint(keys) or text_at(member(config_map, "metadata"), "name") == "aws-auth"
@@ -118,7 +118,7 @@ def _holds_settings(node: Node) -> bool:
 
 
 def _inner_nodes(node: Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Node]]:
-    """Yield a node and the values of the mappings in it, each with the path of its names."""
+    """Yield a node and the values of all mappings in it, each with its path."""
     yield path, node
     if isinstance(node, MappingNode) and len(path) < _MAX_DEPTH:
         for key, value in node.entries.values():

@@ -1,4 +1,4 @@
-"""Settings from the command line: options replace the file's values, defaults serve if the file has none."""
+"""Merges command line options into the settings of a file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def option_of(path: str) -> str:
 
 
 def overridden(root: MappingNode, overrides: Mapping[str, str], defaults: Mapping[str, str] = NOTHING) -> MappingNode:
-    """Return a file's settings with texts added by their paths. The place of each is its option.
+    """Return a file's settings with values added by their paths. The origin of each is its option.
 
-    An empty option counts as not given.
+    `overrides` replace the file's values, `defaults` are for settings that it lacks. An empty override is ignored.
     """
     for path, text in defaults.items():
         root = _with(root, path.split("."), _scalar(path, text), replace=False)
@@ -34,7 +34,7 @@ def _scalar(path: str, text: str) -> Scalar:
 
 
 def _with(fields: MappingNode, names: list[str], value: Scalar, *, replace: bool) -> MappingNode:
-    """Return a mapping with a value added, unless a part of the path is something else than a mapping."""
+    """Return a mapping with a value added. Nothing is added if a part of the path is not a mapping."""
     first, *others = names
     written, inner = fields.entries.get(matched(first), (Scalar(0, 0, first, origin=value.origin), None))
     node: Node = value

@@ -1,4 +1,4 @@
-"""The whole of a settings file: its top level and the section `server`."""
+"""Reads the top level of a settings file and the section `server`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from authd.config.settings import Settings
 from authd.config.sts import read_sts
 from authd.config.tracing import read_tracing
 from authd.core.arn import LiteralArn
+from authd.core.mapping.reserved import NO_PREFIXES
 from authd.core.mapping.table import MappingTable
 from authd.core.partitions import Partition
 from authd.core.token_review import UserExtra
 
-#: The shortest real tokens have about 700 characters. Peers limit headers to 16 KiB.
+#: Real tokens have at least about 700 characters. Other servers limit headers to 16 KiB.
 _TOKEN_LENGTHS = (1024, 16384)
-#: Up to more calls per second than EC2 allows an account.
+#: The upper bound is more calls per second than EC2 allows an account.
 _EC2_RATE = integer(1, 10_000)
 #: Sizes at which the audit log may rotate. Ten files exist at most.
 _AUDIT_MEGABYTES = (1, 1_000_000)
@@ -43,19 +44,18 @@ Default = TypeVar("Default", str, None)
 def reading_settings(
     root: MappingNode, rules: RuleReader, partitions: Mapping[str, Partition], problems: Problems
 ) -> Generator[None, None, tuple[Settings, MappingTable]]:
-    """Read a file's tree and its rules in steps. The result is of no use if an error was noted."""
+    """Read a file's tree and its rules in steps. The result is only valid if `problems` has no errors."""
     top = Section(root, "", TOP, problems, FREE_PREFIX)
     cluster = top.required("clusterID", cluster_id, "the name of the cluster that tokens are signed for")
     server = top.section("server", SERVER)
     partition = server.value("partition", one_of(partitions), _DEFAULT.partition)
     backends = read_backends(server)
     files = _files(server)
-    # The file of `dynamicBackendModePath` may name any source later.
+    # The file of `dynamicBackendModePath` may switch to any source at run time.
     possible = BACKENDS if files["dynamic_backend_mode_path"] else backends
     prefixes = read_prefixes(server, possible)
     scrubbed = yield from reading_accounts(server, "scrubbedAccounts")
-    reserved = prefixes.usernames.get(MOUNTED_FILE, ()), prefixes.groups.get(MOUNTED_FILE, ())
-    table = yield from reading_table(server, rules, partition, *reserved)
+    table = yield from reading_table(server, rules, partition, prefixes.get(MOUNTED_FILE, NO_PREFIXES))
     warn_of_idle_options(server, possible)
     _warn_of_no_mapping(problems, table, possible)
     settings = Settings(
@@ -64,8 +64,7 @@ def reading_settings(
         partition=partition,
         scrubbed_accounts=frozenset(scrubbed),
         backend_mode=backends,
-        reserved_prefixes=prefixes.usernames,
-        reserved_group_prefixes=prefixes.groups,
+        reserved_prefixes=prefixes,
         sts=read_sts(server, partitions[partition]),
         tracing=read_tracing(server),
         **_listening(server),
@@ -133,7 +132,7 @@ def _sources(server: Section, *, with_instance_names: bool) -> dict[str, Any]:
 def _unused(
     section: Section, setting: str, read: Callable[[str], Value], default: Value | None, *, reason: str
 ) -> Value | None:
-    """Read a setting that the daemon has no use for, for a reason. A wrong value is a warning only."""
+    """Read a setting without effect. A wrong value is only a warning, with the reason why it is ignored."""
     node = section.node_of(setting)
     if not isinstance(node, Scalar):
         return section.value(setting, read, default)
@@ -145,7 +144,7 @@ def _unused(
 
 
 def _warn_of_no_mapping(problems: Problems, table: MappingTable, backends: tuple[str, ...]) -> None:
-    """Warn if nobody can log in: the file has no rule that can match, and there is no other source."""
+    """Warn if nobody can log in, because no rule of the file can match and there is no other source."""
     if problems.has_errors or backends != (MOUNTED_FILE,):
         return
     if table.accounts or table.patterns or any(not isinstance(r.subject, LiteralArn) for r in table.exact.values()):

@@ -1,4 +1,4 @@
-"""The settings of the daemon, as checked values.
+"""The daemon's settings as checked values.
 
 docs/settings.md has the `#:` comments of the fields: `make reference` copies them.
 """
@@ -10,14 +10,15 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
 from authd.core.errors import Problem
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from authd.core.mapping.table import MappingTable
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra
 
-#: The fields that a reload brings into force at once. Every other one needs a restart.
+#: The fields that a reload applies. All others need a restart.
 _RELOADED = frozenset({"scrubbed_accounts", "role_patterns"})
 
-#: Fields that have another name in settings files, or another section than `server`.
+#: The paths of fields that are not in `server`, or that have another name there.
 _SPELLED = MappingProxyType(
     {
         "cluster_id": "clusterID",
@@ -25,7 +26,6 @@ _SPELLED = MappingProxyType(
         "lockout_share": "server.maxLockoutShare",
         "dynamic_file_user_id_strict": "server.dynamicFileUserIDStrict",
         "reserved_prefixes": "server.reservedPrefixConfig",
-        "reserved_group_prefixes": "server.reservedPrefixConfig",
         "ec2_role_arn": "server.ec2DescribeInstancesRoleARN",
         "ec2_qps": "server.ec2DescribeInstancesQps",
         "ec2_burst": "server.ec2DescribeInstancesBurst",
@@ -47,15 +47,15 @@ class STSSettings:
     #: as many.
     concurrency: int = 64
     #: Calls per second to all STS hosts together, after a burst of two seconds' worth. The default is more than one
-    #: process makes, so that no login of a mapped user waits for it. Set a lower value if the daemon shares AWS's quota
-    #: with others: by default an account may make 600 calls per second to STS in each Region. In any case, strangers
-    #: may waste at most 100 calls per second on tokens that STS refuses or no mapping matches, or a third of this rate
-    #: if that is less. The same holds for forgeries under the key of a known user.
+    #: process can make, so that logins of mapped users never wait. Set a lower value if the daemon shares AWS's quota
+    #: with others: by default an account may make 600 calls per second to STS in each Region. In any case, at most 100
+    #: calls per second, or a third of this rate if that is less, are spent on tokens that STS refuses or no mapping
+    #: matches. The same limit applies to forged tokens with the access key of a known user.
     calls_per_second: int = 10_000
-    #: How long STS's response for exactly this token is used again. `0s` switches the cache off. Mappings are applied
-    #: anew each time.
+    #: How long STS's response for a token is reused for the same token. `0s` switches the cache off. Mappings are
+    #: applied each time.
     cache_ttl: float = 0.0
-    #: How long it may be used again if STS can't be reached. Log and metrics mark such logins.
+    #: How long the response may be reused if STS can't be reached. Log and metrics mark such logins.
     stale_if_error: float = 0.0
     #: PEM file of the certificate authorities to trust for STS. By default these are the system's.
     ca_file: str | None = None
@@ -91,10 +91,9 @@ class Settings:
     """The content of a settings file apart from its mappings, with defaults for absent settings.
 
     `address` and `health_address` may be host names. Port 0 stands for any free port. `backend_mode` has the sources in
-    their order, `reserved_prefixes` the prefixes of user names that each may not give, and `reserved_group_prefixes`
-    those of groups. `lockout_share` is the share (0 to 1) of the identities of the last hour that a reload may shut
-    out, None for no limit. `ec2_qps` is per second. `audit_log` is a path, empty for no audit log. `tracing` is None if
-    no spans are exported.
+    their order, and `reserved_prefixes` the reserved prefixes by source. `lockout_share` is the share (0 to 1)
+    of the identities of the last hour that a reload may shut out, None for no limit. `ec2_qps` is per second.
+    `audit_log` is a path, empty for no audit log. `tracing` is None if no spans are exported.
     """
 
     #: The ID that tokens are signed for. Each of your clusters needs its own.
@@ -127,8 +126,7 @@ class Settings:
     #: Prefixes that the mappings of a source may not give to user names and groups: `{backendMode: MountedFile,
     #: usernamePrefixReserveList: ["eks:"], groupPrefixReserveList: ["eks:"]}`. The names are checked after placeholders
     #: are filled in.
-    reserved_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    reserved_group_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    reserved_prefixes: Mapping[str, ReservedPrefixes] = field(default_factory=lambda: MappingProxyType({}))
     #: `true`: `*` (any characters) and `?` (one) in the name of a role are wildcards. Otherwise they are literal
     #: characters, as in aws-iam-authenticator, and such a rule matches nobody.
     role_patterns: bool = False
@@ -149,7 +147,7 @@ class Settings:
     ec2_role_arn: str | None = None
     #: Calls per second, each for up to 100 instances.
     ec2_qps: int = 15
-    #: Calls at once.
+    #: Calls that may be made at once.
     ec2_burst: int = 5
     #: Sent with AssumeRole as `x-amz-source-arn`, with its account, for the role's trust policy.
     source_arn: str | None = None
@@ -159,7 +157,7 @@ class Settings:
     #: `true`: only clients with a certificate of the state directory's CA may connect, see [mutual
     #: TLS](operations.md#mutual-tls).
     require_client_certificate: bool = False
-    #: The audiences that tokens are good for. You need them only if kube-apiserver's `--api-audiences` must match.
+    #: The audiences that tokens are valid for. You need them only if kube-apiserver's `--api-audiences` must match.
     audiences: tuple[str, ...] = ()
     #: The keys of the response's `extra`: aws-iam-authenticator's, the same in `lowercase` (they survive
     #: impersonation), or `none`.
@@ -183,8 +181,12 @@ class Settings:
 
     @property
     def own_names(self) -> tuple[str, ...]:
-        """The names and addresses for a certificate of authd's own. Clients use the first."""
+        """The names and addresses in authd's own certificate. Clients use the first."""
         return tuple(dict.fromkeys([self.hostname, "localhost", "127.0.0.1", "::1", self.address]))
+
+    def reserved_by(self, source: str) -> ReservedPrefixes:
+        """Return the reserved prefixes of a source."""
+        return self.reserved_prefixes.get(source, NO_PREFIXES)
 
     @classmethod
     def restart_fields(cls) -> tuple[str, ...]:
@@ -193,7 +195,7 @@ class Settings:
 
     @staticmethod
     def spelled(field_name: str) -> str:
-        """Return a field's name as in settings files, with its section: `server.stateDir` for `state_dir`."""
+        """Return the path of a field's setting: `server.stateDir` for `state_dir`."""
         first, *others = field_name.split("_")
         return _SPELLED.get(field_name) or f"server.{first}{''.join(map(str.capitalize, others))}"
 
@@ -207,5 +209,5 @@ class Loaded:
     warnings: tuple[Problem, ...] = ()
 
 
-#: No overrides or defaults.
+#: The default of overrides and defaults.
 NOTHING: Mapping[str, str] = MappingProxyType({})

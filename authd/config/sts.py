@@ -1,4 +1,4 @@
-"""The settings below `server.sts`: the calls to STS and its hosts."""
+"""Reads `server.sts`: the calls to STS and its hosts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from authd.config.fields.values import absolute_path, duration, integer, region
 from authd.config.settings import STSSettings
 from authd.core.partitions import ExtraEndpoint, Partition, STSHosts, UnknownHost
 
-#: kube-apiserver gives up after 30 s.
+#: kube-apiserver's own timeout for the webhook.
 _MAX_TIMEOUT = 30.0
 _MIN_TIMEOUT = 0.001
 #: More calls in flight than any quota of STS allows.
@@ -63,7 +63,7 @@ def _endpoint(section: Section) -> ExtraEndpoint | None:
 
 
 def _check_region(section: Section, endpoint: ExtraEndpoint, known: STSHosts) -> None:
-    """Note an endpoint whose region is missing, or given twice and differently."""
+    """Add an error if an endpoint's region is missing, unknown, or another one than in its host name."""
     given, place = endpoint.signing_region, section.node_of("signingRegion") or section.node
     derived = given
     try:

@@ -1,4 +1,4 @@
-"""A table of rules as JSON and back, for a copy on disk."""
+"""Serialises a mapping table as JSON, for a copy on disk."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 from authd.config.document.problems import Problems
 from authd.config.rules.entries import EntryReader, node_of_json
 from authd.core.arn import LiteralArn, PrincipalKind
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import PermissionSet, RolePattern, Rule
 from authd.core.mapping.table import MappingTable, building_table
 
-#: Rules between two pauses: about 1 ms.
+#: Rules per step: about 1 ms.
 _RULES_PER_STEP = 20
 
 
 class InvalidCopy(ValueError):
-    """The text is no copy of a table. The message is a sentence."""
+    """The content is not a usable copy of a table. The message is a sentence."""
 
 
 def writing_copy(table: MappingTable, header: dict[str, Any]) -> Generator[None, None, bytes]:
-    """Return the table as JSON, in steps. `header` has the other members of the object."""
+    """Serialise a table as a JSON object, in steps. `header` has further members of the object."""
     entries: list[str] = []
     for count, rule in enumerate(table.rules(), start=1):
         entries.append(json.dumps(_entry(rule)))
@@ -34,7 +35,7 @@ def writing_copy(table: MappingTable, header: dict[str, Any]) -> Generator[None,
 
 
 def parse_copy(content: bytes) -> dict[str, Any]:
-    """Return the object of a copy. Raises `InvalidCopy`."""
+    """Parse the JSON of a copy. Raises `InvalidCopy`."""
     try:
         copy = json.loads(content)
     except (ValueError, RecursionError):
@@ -50,10 +51,9 @@ def reading_copy(
     *,
     partition: str,
     patterns: bool,
-    reserved_prefixes: tuple[str, ...],
-    reserved_group_prefixes: tuple[str, ...],
+    reserved: ReservedPrefixes,
 ) -> Generator[None, None, MappingTable]:
-    """Build the table of a copy, in steps. Raises `InvalidCopy` if a rule of it can't be read."""
+    """Build the table of a copy in steps. Raises `InvalidCopy` if one of its rules is wrong."""
     problems = Problems("the copy")
     reader = EntryReader(problems, partitions, partition, patterns=patterns, templates={})
     rules: list[Rule] = []
@@ -61,7 +61,7 @@ def reading_copy(
         rules.append(_rule(entry, reader))
         if count % _RULES_PER_STEP == 0:
             yield
-    return (yield from building_table(rules, copy["accounts"], reserved_prefixes, reserved_group_prefixes))
+    return (yield from building_table(rules, copy["accounts"], reserved))
 
 
 def _entry(rule: Rule) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _subject(rule: Rule) -> dict[str, Any]:
         return {"rolearn": f"arn:{subject.partition}:iam::{subject.account}:role/{subject.name}"}
     if isinstance(subject, LiteralArn):
         return {"rolearn": subject.text}
-    if subject.kind is PrincipalKind.ROLE:  # its canonical ARN lacks the path, which messages show
+    if subject.kind is PrincipalKind.ROLE:  # keep the path, which messages show and the canonical ARN lacks
         return {"rolearn": f"arn:{subject.partition}:iam::{subject.account}:role{subject.path}{subject.name}"}
     return {"userarn": subject.canonical}
 

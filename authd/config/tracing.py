@@ -1,4 +1,4 @@
-"""The settings below `server.tracing`: the collector that receives OpenTelemetry spans."""
+"""Reads `server.tracing`: the collector of OpenTelemetry spans."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from authd.config.settings import TracingSettings
 
 
 def read_tracing(server: Section) -> TracingSettings | None:
-    """Read the section. Returns None if it is absent: nothing is traced then."""
+    """Read the section. Returns None if it is absent."""
     node = server.node_of("tracing")
     section = None if node is None else server.section_at(node, "tracing", TRACING)
     if section is None:

@@ -1,4 +1,4 @@
-"""How to reach an API server: its address, the authorities to trust, and the credentials to show."""
+"""The address of an API server, its trusted certificate authorities, and the client's credentials."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from pathlib import Path
 
 from authd.core.errors import ConfigError, Problem
 
-#: Bundles of authorities, keys and tokens are far smaller.
+#: CA bundles, keys and tokens are far smaller.
 _MAX_BYTES = 1024 * 1024
 
 
 class Content:
-    """Bytes that are given, or read from a file at each use, since files of credentials rotate. Never shown."""
+    """A credential or CA bundle. If it is in a file, the file is read at each use, because credentials rotate.
+
+    The bytes are not in the repr.
+    """
 
     def __init__(self, data: bytes = b"", *, file: str = "") -> None:
         self._data = data
         self.file = file
 
     def read(self) -> bytes:
-        """Return the bytes; raises `ConfigError` if the file can't be read."""
+        """Return the bytes. Raises `ConfigError` if the file can't be read."""
         if not self.file:
             return self._data
         try:
@@ -37,8 +40,8 @@ class Content:
 class ClusterAccess:
     """An API server at `https://host:port` below `path`, and the credentials for it.
 
-    `ca` None means the system's trust store. `server_name` is the name that the certificate must have, if it isn't
-    `host`. `namespace` is the default one.
+    `ca` None means the system's trust store. `server_name` is the name to verify in the certificate, empty for `host`.
+    `namespace` is the default one.
     """
 
     host: str

@@ -1,4 +1,4 @@
-"""Calls to the API server by treq: one JSON object back, or a stream; each within bounds and deadlines."""
+"""Calls the API server by treq. Responses are JSON objects or streams, with limits of size and time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from authd.kubernetes.status import error_of_status, status_error
 
 JSONObject = dict[str, Any]
 
-#: A page of a list, or one object. etcd takes objects of 1.5 MiB by default.
+#: The limit for a page of a list or one object. etcd accepts objects of 1.5 MiB by default.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _JSON = re.compile(rb"\s*application/(?:[a-z.-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
@@ -35,15 +35,15 @@ _SERVER = "the API server"
 
 
 class Connector(Protocol):
-    """Makes connections that have proved to be the API server."""
+    """Makes connections on which the API server is authenticated by TLS."""
 
     def endpoint(self, access: ClusterAccess, /) -> IStreamClientEndpoint:
-        """Return an endpoint; raises `ConfigError` if the credentials can't be used."""
+        """Return an endpoint. Raises `ConfigError` if the credentials can't be used."""
         ...
 
 
 class APIClient:
-    """Talks to one API server; `timeout` is in seconds, for everything but a stream's body."""
+    """A client of one API server. `timeout` is in seconds and does not include the body of a stream."""
 
     def __init__(self, reactor: Any, access: ClusterAccess, connector: Connector, *, timeout: float = 15.0) -> None:
         self.reactor = reactor
@@ -60,16 +60,16 @@ class APIClient:
         body: object = None,
         content_type: str = "application/json",
     ) -> JSONObject:
-        """Send a request and return the object of the response; raises `ExchangeError` or `ConfigError`."""
+        """Send a request and return the JSON object in the response. Raises `ExchangeError` or `ConfigError`."""
         sent = None if body is None else json.dumps(body).encode()
-        answer = parse_object(await self._whole(method, _target(path, query), sent, content_type))
-        if answer.get("kind") == "Status" and answer.get("status") != "Success":
-            raise error_of_status(answer)
-        return answer
+        content = parse_object(await self._request(method, _target(path, query), sent, content_type))
+        if content.get("kind") == "Status" and content.get("status") != "Success":
+            raise error_of_status(content)
+        return content
 
     async def fetch(self, path: str, query: Mapping[str, str]) -> bytes:
-        """Send a GET and return the response's body, which is JSON; raises `ExchangeError` or `ConfigError`."""
-        return await self._whole("GET", _target(path, query), None, "")
+        """Send a GET and return the body of the JSON response. Raises `ExchangeError` or `ConfigError`."""
+        return await self._request("GET", _target(path, query), None, "")
 
     async def stream(
         self,
@@ -80,10 +80,10 @@ class APIClient:
         opened: Callable[[], None],
         silence: float,
     ) -> None:
-        """Send a GET and hand over its body part by part until the server ends it.
+        """Send a GET and pass each part of the response's body to `receive`, until the server ends it.
 
-        `opened` is called once the server has agreed. Raises `ExchangeError`, also if nothing arrives for `silence`
-        seconds. What `receive` raises ends the stream.
+        `opened` is called after the head of a successful response. Raises `ExchangeError`, also if nothing arrives for
+        `silence` seconds. An exception of `receive` ends the stream and is raised.
         """
         async with exchanging(self.reactor, self._connector.endpoint(self.access), _SERVER) as exchange:
             request = Deferred.fromCoroutine(self._send(exchange, "GET", _target(path, query), None, ""))
@@ -105,10 +105,10 @@ class APIClient:
         finally:
             timer.stop()
 
-    async def _whole(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
+    async def _request(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
         call = Deferred.fromCoroutine(self._call(method, target, body, content_type))
-        answer: bytes = await within(self.reactor, self._timeout, call)
-        return answer
+        content: bytes = await within(self.reactor, self._timeout, call)
+        return content
 
     async def _call(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
         async with exchanging(self.reactor, self._connector.endpoint(self.access), _SERVER) as exchange:
@@ -118,7 +118,7 @@ class APIClient:
 
     async def _check(self, response: IResponse, *successes: int) -> None:
         if response.code not in successes:
-            raise await self._refusal(response)
+            raise await self._error_of(response)
         types = response.headers.getRawHeaders(b"content-type") or []
         if types and not _JSON.match(types[-1]):
             kind = types[-1][:_MAX_SHOWN].decode("ascii", "replace")
@@ -138,7 +138,7 @@ class APIClient:
     def _token(self) -> bytes:
         return self.access.token.read().strip() if self.access.token is not None else b""
 
-    async def _refusal(self, response: IResponse) -> StatusError:
+    async def _error_of(self, response: IResponse) -> StatusError:
         reading = Deferred.fromCoroutine(collect(response, _MAX_ERROR_BYTES))
         body = await within(self.reactor, self._timeout, reading)
         retry_after = (response.headers.getRawHeaders(b"retry-after") or [b""])[0]
@@ -146,7 +146,7 @@ class APIClient:
 
 
 def parse_object(text: bytes) -> JSONObject:
-    """Read one JSON object; raises `BadAnswer`."""
+    """Parse one JSON object. Raises `BadAnswer`."""
     try:
         decoded = text.decode("utf-8").strip(_SPACE)
         value, end = decode_value(decoded, 0)

@@ -1,4 +1,4 @@
-"""Find the API server: by a kubeconfig, by `--master`, or from within the cluster.
+"""Finds the API server by a kubeconfig, by `--master`, or from within the cluster.
 
 Source of the in-cluster files and variables: Kubernetes, "Accessing the Kubernetes API from a Pod".
 """
@@ -26,10 +26,9 @@ def find_cluster(
     service_account: str = SERVICE_ACCOUNT,
     run_plugin: RunPlugin | None = None,
 ) -> ClusterAccess:
-    """Return the way to the API server; raises `ConfigError` if there is none.
+    """Return the address and credentials of the API server. Raises `ConfigError` if there are none.
 
-    `kubeconfig` has priority, with the address `master` if that is given. Without a kubeconfig, the pod's service
-    account is used.
+    They are those of `kubeconfig` or, without one, of the pod's service account. `master` replaces the address.
     """
     if kubeconfig:
         return load_kubeconfig(kubeconfig, context=context, server=master, run_plugin=run_plugin)

@@ -1,4 +1,4 @@
-"""Refusals of the Kubernetes API. Their messages are for an operator and hold no secret."""
+"""Errors of the Kubernetes API. Their messages are for an operator and contain no secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from authd.exchange.errors import ExchangeError
 
 
 class StatusError(ExchangeError):
-    """The API server refused: `code` is the HTTP status, `reason` Kubernetes' word for it."""
+    """An error status of the API server. `code` is the HTTP status, `reason` a word such as `Forbidden`."""
 
     def __init__(self, code: int, reason: str, message: str, retry_after: float = 0.0) -> None:
         super().__init__(f"the API server answered {code}{f' ({message})' if message else ''}")
@@ -18,10 +18,10 @@ class StatusError(ExchangeError):
 
     @property
     def is_expired(self) -> bool:
-        """Whether the resourceVersion or the page is too old: list again."""
+        """Whether the resourceVersion or the page is too old, so that the list must be read again."""
         return self.code == HTTPStatus.GONE or self.reason in {"Expired", "Gone"}
 
     @property
     def is_conflict(self) -> bool:
-        """Whether somebody else changed the object in between."""
+        """Whether another client has changed the object in the meantime."""
         return self.code == HTTPStatus.CONFLICT

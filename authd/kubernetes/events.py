@@ -1,4 +1,4 @@
-"""Watch events out of a stream: one JSON object a line.
+"""Decodes the events of a watch: a stream with one JSON object per line.
 
 Source: Kubernetes, "Efficient detection of changes" and "Watch bookmarks".
 """
@@ -14,15 +14,15 @@ from authd.exchange.errors import BadAnswer
 from authd.kubernetes.client import JSONObject, parse_object
 from authd.kubernetes.status import error_of_status
 
-#: etcd takes objects of 1.5 MiB by default; as JSON they can be longer.
+#: etcd accepts objects of 1.5 MiB by default. As JSON they can be longer.
 MAX_EVENT_BYTES = 8 * 1024 * 1024
-#: It is sent back in the next request.
+#: A resourceVersion becomes part of the next request, so it may not have other characters.
 _VERSION = re.compile(r"[!-~]{1,128}")
 _NUMBER = re.compile(r"[1-9][0-9]*")
 
 
 class EventType(StrEnum):
-    """What happened to the object of an event; a bookmark only says how far the watch is."""
+    """The type of an event. A bookmark only has the resourceVersion that the watch has reached."""
 
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"
@@ -31,7 +31,7 @@ class EventType(StrEnum):
 
 
 class Event(NamedTuple):
-    """One event."""
+    """An event with its object. `version` is the object's resourceVersion."""
 
     type: EventType
     object: JSONObject
@@ -39,7 +39,7 @@ class Event(NamedTuple):
 
 
 class EventDecoder:
-    """Cuts a stream into events of at most `limit` bytes."""
+    """Splits a stream into events of at most `limit` bytes."""
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._limit = limit
@@ -47,9 +47,9 @@ class EventDecoder:
         self._size = 0
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """Take a piece of the stream and return the events that it completes.
+        """Add a part of the stream and yield the events that it completes.
 
-        Raises `BadAnswer` for what is no event, and `StatusError` for an error that the server reports.
+        Raises `BadAnswer` for an invalid event, and `StatusError` for an error that the server reports.
         """
         *lines, rest = data.split(b"\n")
         for line in lines:
@@ -61,7 +61,7 @@ class EventDecoder:
         self._keep(rest)
 
     def end(self) -> None:
-        """Take the end of the stream; raises `BadAnswer` if it is within an event."""
+        """Finish decoding. Raises `BadAnswer` if the stream ended within an event."""
         if self._parts:
             raise BadAnswer("the API server's watch ended within an event")
 
@@ -84,7 +84,7 @@ def _event(line: bytes) -> Event:
 
 
 def version_of(content: JSONObject) -> str:
-    """Return an object's or list's resourceVersion; raises `BadAnswer` if it has none."""
+    """Return the resourceVersion of an object or list. Raises `BadAnswer` if it has none."""
     metadata = content.get("metadata")
     version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
@@ -93,9 +93,9 @@ def version_of(content: JSONObject) -> str:
 
 
 def is_older(version: str, than: str) -> bool:
-    """Tell whether a resourceVersion is older than another one. Only decimal numbers are compared.
+    """Return whether a resourceVersion is older than another one. False if they are not both decimal numbers.
 
-    Source: Kubernetes API concepts, "Resource versions": they are numbers that grow.
+    Source: Kubernetes API concepts, "Resource versions": they are increasing numbers.
     """
     comparable = _NUMBER.fullmatch(version) and _NUMBER.fullmatch(than)
     return bool(comparable) and (len(version), version) < (len(than), than)

@@ -1,7 +1,7 @@
-"""Kubeconfig files: the cluster and the credentials of one context.
+"""Reads kubeconfig files: the cluster and the credentials of one context.
 
-Source: Kubernetes, "kubeconfig (v1)". What would need a program (exec and auth-provider plugins) or would weaken TLS is
-an error that says so.
+Source: Kubernetes, "kubeconfig (v1)". Settings that run a program (exec and auth-provider plugins) or weaken TLS are
+errors.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TRUE = frozenset({"true", "True", "TRUE"})
 
 
 class ExecPlugin(NamedTuple):
-    """A credential plugin: the command with its arguments, further variables, and the version of its answer."""
+    """A credential plugin: the command with its arguments, additional environment variables, and the API version."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
@@ -47,10 +47,10 @@ class ExecPlugin(NamedTuple):
 def load_kubeconfig(
     file: str, *, context: str = "", server: str = "", run_plugin: RunPlugin | None = None
 ) -> ClusterAccess:
-    """Read a kubeconfig file; `context` replaces its current-context, `server` the cluster's address.
+    """Read a kubeconfig file. `context` replaces its current-context, `server` the cluster's address.
 
-    Plugins are errors without `run_plugin`: a daemon must not wait for a program. Raises `ConfigError` with the place
-    of the fault.
+    Plugins are errors without `run_plugin`, because a daemon must not wait for a program. Raises `ConfigError` with the
+    place of the error.
     """
     try:
         text = Path(file).read_bytes()
@@ -63,7 +63,7 @@ def load_kubeconfig(
 def read_kubeconfig(
     text: bytes, *, file: str, context: str = "", server: str = "", run_plugin: RunPlugin | None = None
 ) -> ClusterAccess:
-    """Read a kubeconfig's text; relative paths in it start from the folder of `file`."""
+    """Parse a kubeconfig. Relative paths in it are relative to the folder of `file`."""
     problems = Problems(file)
     try:
         root = finish(reading_tree(finish(decoding(text)), problems, {}))
@@ -75,7 +75,7 @@ def read_kubeconfig(
 
 
 class _Part:
-    """A mapping of the file, whose unknown keys are left alone."""
+    """A mapping of the file. Unknown keys are ignored."""
 
     def __init__(self, node: Node, name: str, problems: Problems) -> None:
         self.node = node
@@ -86,24 +86,24 @@ class _Part:
         self._entries = node.entries
 
     def failure(self, message: str, node: Node | None = None) -> ConfigError:
-        """Return the error for this place."""
+        """Return the exception for an error at a node, by default at this mapping."""
         self.problems.error(node or self.node, message)
         return self.problems.failure()
 
     def at(self, key: str) -> Node | None:
-        """Return what stands at a key, None if nothing does or it is null."""
+        """Return the value of a key, None if it is absent or null."""
         _, node = self._entries.get(key, (None, None))
         return None if node is None or is_absent(node) else node
 
     def text(self, key: str) -> str:
-        """Return a text, empty if there is none."""
+        """Return the text of a key, empty if it is absent."""
         node = self.at(key)
         if node is not None and not isinstance(node, Scalar):
             raise self.failure(f"{key} must be a single value", node)
         return node.text if node is not None else ""
 
     def named(self, key: str, name: str, body: str) -> _Part:
-        """Return the `body` of the entry called `name` in the list at `key`."""
+        """Return the member `body` of the entry called `name` in the list at `key`."""
         nodes = self.at(key)
         for node in nodes.nodes if isinstance(nodes, SequenceNode) else ():
             entry = _Part(node, f"an entry of {key}", self.problems)
@@ -112,7 +112,7 @@ class _Part:
         raise self.failure(f"{key} has no entry named {shown(name)}", nodes)
 
     def refuse(self, keys: dict[str, str]) -> None:
-        """Raise the error of the first of these keys that is set."""
+        """Raise `ConfigError` if one of these keys is set. The values are the reasons."""
         for key, reason in keys.items():
             node = self.at(key)
             if node is not None and not (key.startswith("insecure") and self.text(key) not in _TRUE):
@@ -128,7 +128,7 @@ class _Kubeconfig:
         self._root = root
 
     def access(self, context: str, server: str) -> ClusterAccess:
-        """Return the access that a context describes."""
+        """Return the address and credentials of a context."""
         name = context or self._root.text("current-context")
         if not name:
             raise self._root.failure("current-context is missing: it names the context to use")
@@ -162,7 +162,7 @@ class _Kubeconfig:
 
     def _token(self, user: _Part) -> Content | None:
         file, token = user.text("tokenfile"), user.text("token")
-        if file:  # it has priority over the token, which may be an old copy of it
+        if file:  # has priority, because the token may be an old copy
             return Content(file=str(self._folder / file))
         if self._run_plugin is not None and user.at("exec") is not None:
             return Content(
@@ -172,7 +172,7 @@ class _Kubeconfig:
 
     def _content(self, part: _Part, key: str) -> Content | None:
         data, file = part.text(f"{key}-data"), part.text(key)
-        if data:  # it has priority over the file
+        if data:  # has priority over the file
             try:
                 return Content(base64.b64decode(data, validate=True))
             except binascii.Error:

@@ -1,4 +1,4 @@
-"""The body of a list's response, read object by object, so that a long one can be taken in short steps.
+"""Parses the response of a list object by object, so that a long one can be processed in short steps.
 
 Source: Kubernetes API concepts, "Retrieving large results sets in chunks".
 """
@@ -14,13 +14,13 @@ from authd.kubernetes.client import JSONObject
 from authd.kubernetes.events import version_of
 from authd.kubernetes.status import check_kind
 
-#: A token has a resourceVersion and the last object's name, together some hundred characters.
+#: A continue token contains a resourceVersion and a name, in some hundred characters.
 MAX_TOKEN = 8192
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class ListPage:
-    """One page of a list of `kind`. `version` and `token` are read once `items` has ended."""
+    """One page of a list of `kind`. `version` and `token` are set when `items` has finished."""
 
     def __init__(self, body: bytes, kind: str) -> None:
         self._body = body
@@ -31,11 +31,11 @@ class ListPage:
         self.token = ""
 
     def items(self) -> Iterator[JSONObject]:
-        """Yield the objects. Raises `BadAnswer` for what is no list, and `StatusError` for a refusal."""
+        """Yield the objects. Raises `BadAnswer` for an invalid list, `StatusError` for an error of the API server."""
         try:
             text = self._body.decode("utf-8")
             end = yield from self._read(text)
-            if _behind(text, end) != len(text):
+            if _skip_space(text, end) != len(text):
                 raise InvalidJson("there is more than one value")
         except (ValueError, IndexError):
             raise BadAnswer("the API server's list is not JSON") from None
@@ -53,7 +53,7 @@ class ListPage:
                 place = yield from _items(text, place + 1)
             else:
                 self._members[key], place = decode_value(text, place)
-            place = _behind(text, place)
+            place = _skip_space(text, place)
             if text[place] == "}":
                 return place + 1
             place = _expect(text, place, ",")
@@ -70,27 +70,27 @@ class ListPage:
 
 
 def _items(text: str, place: int) -> Generator[JSONObject, None, int]:
-    place = _behind(text, place)
+    place = _skip_space(text, place)
     while text[place] != "]":
         item, place = decode_value(text, place)
         if not isinstance(item, dict):
             raise BadAnswer("the API server's list has an item that is not an object")
         yield item
-        place = _behind(text, place)
+        place = _skip_space(text, place)
         if text[place] != "]":
             place = _expect(text, place, ",")
     return place + 1
 
 
-def _behind(text: str, place: int) -> int:
-    """Return the place behind white space."""
+def _skip_space(text: str, place: int) -> int:
+    """Return the index after any white space."""
     match = _SPACE.match(text, place)
     return match.end() if match else place
 
 
 def _expect(text: str, place: int, mark: str) -> int:
-    """Return the place behind a mark and the white space around it. Raises `InvalidJson` if another one is there."""
-    place = _behind(text, place)
+    """Return the index after a punctuation mark and white space around it. Raises `InvalidJson` if it is missing."""
+    place = _skip_space(text, place)
     if not text.startswith(mark, place):
         raise InvalidJson("a mark is missing")
-    return _behind(text, place + 1)
+    return _skip_space(text, place + 1)

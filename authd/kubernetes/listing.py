@@ -1,4 +1,4 @@
-"""A whole list, page by page, in short steps between which the reactor turns."""
+"""Reads a whole list page by page, in short steps that don't block the reactor."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from authd.kubernetes.list_page import ListPage
 from authd.kubernetes.object_cache import MAX_OBJECTS, check_object
 from authd.kubernetes.status import check_kind
 
-#: Objects per page, as kubectl asks for. Each page costs a connection.
+#: Objects per page, as in kubectl. Each page costs a connection.
 PAGE_SIZE = 500
-#: If a page is longer than a response may be, smaller ones are asked for.
+#: The factor by which pages get smaller if one exceeds the limit for responses.
 _SMALLER = 8
-#: A list that takes longer has no end.
+#: A list that takes longer is considered endless.
 _MAX_SECONDS = 600.0
-#: Reading may keep the reactor this long at a time, in seconds.
+#: Seconds that reading may block the reactor at a time.
 _SLICE_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A kind of objects: the path of its collection, and an object's name if only that is wanted."""
+    """A collection of objects of one kind, by its path. `name` selects a single object."""
 
     path: str
     kind: str
@@ -34,7 +34,7 @@ class Resource:
 
     @property
     def selector(self) -> dict[str, str]:
-        """The query that selects the object; RBAC with resourceNames allows list and watch only with it."""
+        """The query that selects the object. RBAC with resourceNames requires it for list and watch."""
         return {"fieldSelector": f"metadata.name={self.name}"} if self.name else {}
 
     @property
@@ -47,23 +47,23 @@ class Resource:
         check_kind(content, self.kind)
 
     def check(self, content: JSONObject) -> None:
-        """Raise `BadAnswer` for an object of another kind, namespace or name than was asked for."""
+        """Raise `BadAnswer` for an object that was not requested: of another kind, namespace or name."""
         check_object(content, self.kind, self.namespace, self.name)
 
 
 class Listing:
-    """Reads the list of a resource. `take` gets each object, and what it raises ends the list."""
+    """Reads the list of a resource and calls `handle` with each object. An exception of `handle` ends the list."""
 
-    def __init__(self, client: APIClient, resource: Resource, take: Callable[[JSONObject], object]) -> None:
+    def __init__(self, client: APIClient, resource: Resource, handle: Callable[[JSONObject], object]) -> None:
         self._reactor = client.reactor
         self._client = client
         self._resource = resource
-        self._take = take
+        self._handle = handle
         self._size = PAGE_SIZE
         self._count = 0
 
     async def read(self) -> str:
-        """Return the list's resourceVersion after its last page; raises `ExchangeError` or `ConfigError`."""
+        """Read all pages and return the list's resourceVersion. Raises `ExchangeError` or `ConfigError`."""
         begun = self._reactor.seconds()
         token = ""
         while True:
@@ -79,7 +79,7 @@ class Listing:
         before, end = self._count, time.monotonic() + _SLICE_SECONDS
         for item in page.items():
             self._resource.check(item)
-            self._take(item)
+            self._handle(item)
             self._count += 1
             if self._count > MAX_OBJECTS:
                 raise BadAnswer(f"the API server's list has more than {MAX_OBJECTS} objects")

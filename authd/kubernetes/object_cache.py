@@ -1,4 +1,4 @@
-"""The objects of one kind as the API server last told, each read into something smaller."""
+"""The current objects of one kind, each reduced to a smaller value."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from authd.kubernetes.status import check_kind
 Value = TypeVar("Value")
 
 
-#: More than any cluster has: a lying server must not fill the memory.
+#: More than any cluster has. Bounds the memory that a hostile server can occupy.
 MAX_OBJECTS = 100_000
 #: Source: Kubernetes, "Object Names and IDs" (DNS subdomain names).
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def check_object(content: JSONObject, kind: str, namespace: str, name: str) -> None:
-    """Raise `BadAnswer` for an object of another kind, namespace or name. An empty one stands for any."""
+    """Raise `BadAnswer` for an object of another kind, namespace or name. An empty text matches any."""
     check_kind(content, kind)
     full_name, metadata = name_of(content), content["metadata"]
     if (namespace and metadata.get("namespace") != namespace) or (name and metadata["name"] != name):
@@ -29,7 +29,7 @@ def check_object(content: JSONObject, kind: str, namespace: str, name: str) -> N
 
 
 def name_of(content: JSONObject) -> str:
-    """Return an object's name, with its namespace if it has one; raises `BadAnswer` for an object without a name."""
+    """Return an object's name, with its namespace if it has one. Raises `BadAnswer` if it has no valid name."""
     metadata = content.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     namespace = metadata.get("namespace", "") if isinstance(metadata, dict) else ""
@@ -43,9 +43,9 @@ def _are_names(name: str, namespace: str) -> bool:
 
 
 class ObjectCache(Generic[Value]):
-    """Holds what `read` makes of each object, by name. `changed` is called after each change.
+    """Stores the value that `read` returns for each object, by name. `changed` is called after each change.
 
-    `read` returns the value that is there if nothing has changed. A list that is under way replaces nothing until it is
+    `read` returns the stored value itself if the object has not changed. A list replaces the objects when it is
     complete.
     """
 
@@ -61,27 +61,27 @@ class ObjectCache(Generic[Value]):
         return MappingProxyType(self._objects)
 
     def begin_list(self) -> None:
-        """Begin a new list."""
+        """Start a new list."""
         self._listing = {}
 
     def clear(self) -> None:
-        """Forget all objects without a word: the source has stopped."""
+        """Remove all objects without calling `changed`, after the source has stopped."""
         self._objects, self._listing = {}, {}
 
     def add_listed(self, content: JSONObject) -> None:
-        """Take an object of the list; raises `BadAnswer` if the list has it already."""
+        """Add an object to the list. Raises `BadAnswer` if the list already has it."""
         name = name_of(content)
         if name in self._listing:
             raise BadAnswer(f"the API server's list has {name} twice")
         self._listing[name] = self._read(content)
 
     def end_list(self) -> None:
-        """Put the list in place of what was there."""
+        """Replace all objects by those of the list."""
         self._objects, self._listing = self._listing, {}
         self._changed()
 
     def put(self, content: JSONObject) -> None:
-        """Take a new or changed object; raises `BadAnswer` beyond `MAX_OBJECTS`."""
+        """Store a new or changed object. Raises `BadAnswer` beyond `MAX_OBJECTS`."""
         name, value = name_of(content), self._read(content)
         if self._objects.get(name) is not value:
             self._objects[name] = value
@@ -90,6 +90,6 @@ class ObjectCache(Generic[Value]):
             self._changed()
 
     def remove(self, content: JSONObject) -> None:
-        """Forget an object that was deleted."""
+        """Remove a deleted object."""
         if self._objects.pop(name_of(content), None) is not None:
             self._changed()

@@ -1,4 +1,4 @@
-"""List, then watch, for ever: keeps a cache like the API server's objects, and says why if it can't."""
+"""Keeps a cache equal to the API server's objects by list and watch, and reports why if it can't."""
 
 from __future__ import annotations
 
@@ -20,42 +20,43 @@ from authd.kubernetes.listing import Listing, Resource
 
 _log = Logger(namespace="authd.kubernetes")
 
-#: The server ends a watch after this many seconds, up to twice as many, so that daemons don't return in step.
+#: The server ends a watch after one to two times as many seconds, chosen at random, so that daemons don't reconnect at
+#: the same time.
 _WATCH_SECONDS = 240
-#: Servers send a bookmark about every minute.
+#: Seconds without data after which a watch is broken. Servers send a bookmark about every minute.
 SILENCE_SECONDS = 150.0
-#: Between two probes.
+#: Seconds between two probes.
 PROBE_SECONDS = 30.0
-#: A watch that lasted this long was a good one.
+#: A watch that lasted for as many seconds resets the backoff.
 _GOOD_SECONDS = 5.0
-#: So many watches in a row may end at once without an event. After that the objects are listed again.
-_MOST_FUTILE = 3
+#: So many watches in a row that end immediately, or whose version is too old, are a problem.
+_TOO_MANY = 3
 
 
 class Cache(Protocol):
-    """Takes the objects; see `ObjectCache`."""
+    """Stores the objects, see `ObjectCache`."""
 
     def begin_list(self) -> None:
-        """Begin a new list."""
+        """Start a new list."""
 
     def add_listed(self, content: JSONObject, /) -> None:
-        """Take an object of the list."""
+        """Add an object to the list."""
 
     def end_list(self) -> None:
-        """Put the list in force."""
+        """Replace all objects by those of the list."""
 
     def put(self, content: JSONObject, /) -> None:
-        """Take a new or changed object."""
+        """Store a new or changed object."""
 
     def remove(self, content: JSONObject, /) -> None:
-        """Forget an object."""
+        """Remove a deleted object."""
 
 
 class Reflector:
     """Keeps `cache` up to date from `start` to `stop`.
 
-    `problem` is empty while the cache follows the server; `reported` is called whenever that changes. `synced` says
-    whether a list was ever complete.
+    `problem` is empty while the cache is up to date. `reported` is called whenever it changes. `synced` is True after
+    the first complete list.
     """
 
     def __init__(
@@ -77,27 +78,27 @@ class Reflector:
         self._silence = silence
         self._backoff = backoff or Backoff(random.random)
         self._version = ""
-        self._seen = ""  # the newest version, also after an error
-        self._futile = 0  # watches in a row that ended at once
-        self._expired = 0  # lists and watches in a row that were too old
+        self._seen = ""  # the newest version, which an error does not reset
+        self._empty_watches = 0  # in a row, each ended immediately
+        self._expired = 0  # lists and watches in a row whose version was too old
         self._running: Deferred[None] | None = None
         self._probes = LoopingCall(self._begin_probe)
         self._probes.clock = reactor
         self._probing: Deferred[None] | None = None
         self._stopped = False
-        self._fault = ""  # of list and watch
-        self._doubt = ""  # of the last probe
+        self._watch_error = ""  # of the list, too
+        self._probe_error = ""
         self.problem = ""
         self.synced = False
 
     def start(self) -> None:
-        """Begin."""
+        """Start listing, watching and probing."""
         self._probes.start(PROBE_SECONDS, now=False)
         self._running = Deferred.fromCoroutine(self._run())
         self._running.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
     def stop(self) -> None:
-        """End, with the connection."""
+        """Stop, and close the connections."""
         self._stopped = True
         if self._probes.running:
             self._probes.stop()
@@ -109,14 +110,14 @@ class Reflector:
         while True:
             begun = self._reactor.seconds()
             wait = await self._attempt()
-            if self._stopped:  # the call that was cancelled may have failed in its own way
+            if self._stopped:  # a cancelled call may raise another error than `CancelledError`
                 return
             if self._reactor.seconds() - begun >= _GOOD_SECONDS and not self.problem:
                 self._backoff.reset()
             await deferLater(self._reactor, self._backoff.pause(wait), lambda: None)
 
     async def _attempt(self) -> float:
-        """List if need be, watch to the end, and return how long the server asked us to wait."""
+        """List if necessary, and watch until the watch ends. Returns the server's Retry-After in seconds, or 0."""
         try:
             if not self._version:
                 await self._list()
@@ -124,8 +125,8 @@ class Reflector:
         except StatusError as error:
             self._expired = self._expired + 1 if error.is_expired else 0
             if error.is_expired:
-                self._version = ""  # nothing is wrong at first: the history that we stopped at is gone
-            if not 0 < self._expired < _MOST_FUTILE:
+                self._version = ""  # ordinary at first: the server has compacted this part of the history
+            if not 0 < self._expired < _TOO_MANY:
                 self._report(str(error))
             return error.retry_after
         except (ExchangeError, ConfigError) as error:
@@ -134,8 +135,8 @@ class Reflector:
             self._report(str(error))
         except CancelledError:
             raise
-        except Exception as error:  # a bug must not end the watch for ever
-            if self._stopped:  # the end of a cancelled connection has errors of its own
+        except Exception as error:  # a bug must not stop the reflector
+            if self._stopped:  # a cancelled connection may raise any error
                 return 0.0
             _log.failure("watching {path} failed", path=self._resource.path)
             self._version = ""
@@ -150,14 +151,14 @@ class Reflector:
         self._cache.end_list()
         self._version = self._seen = version
         self.synced = True
-        self._follows()
+        self._mark_up_to_date()
 
     async def _watch(self) -> None:
         decoder, begun, before = EventDecoder(), self._reactor.seconds(), self._version
 
         def receive(data: bytes) -> None:
             for event in decoder.feed(data):
-                self._take(event)
+                self._handle(event)
 
         query = {
             **self._resource.selector,
@@ -166,20 +167,22 @@ class Reflector:
             "resourceVersion": self._version,
             "timeoutSeconds": str(int(_WATCH_SECONDS * (1 + random.random()))),  # it is only jitter
         }
-        await self._client.stream(self._resource.path, query, receive, opened=self._follows, silence=self._silence)
+        await self._client.stream(
+            self._resource.path, query, receive, opened=self._mark_up_to_date, silence=self._silence
+        )
         decoder.end()
-        at_once = self._version == before and self._reactor.seconds() - begun < _GOOD_SECONDS
-        self._futile = self._futile + 1 if at_once else 0
-        if self._futile >= _MOST_FUTILE:
+        is_empty = self._version == before and self._reactor.seconds() - begun < _GOOD_SECONDS
+        self._empty_watches = self._empty_watches + 1 if is_empty else 0
+        if self._empty_watches >= _TOO_MANY:
             raise BadAnswer("the API server ends each watch at once")
 
-    def _take(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         self._backoff.reset()
-        self._futile = 0
-        self._follows()
+        self._empty_watches = 0
+        self._mark_up_to_date()
         self._resource.check_kind(event.object)
         late = is_older(event.version, self._version)
-        if event.type is EventType.DELETED:  # old servers send the version before the deletion
+        if event.type is EventType.DELETED:  # its version may be older: old servers send the one before the deletion
             self._resource.check(event.object)
             self._cache.remove(event.object)
         elif late:
@@ -195,32 +198,32 @@ class Reflector:
         return self._probing
 
     async def _probe(self) -> None:
-        """Ask for one object beside the watch, which shows neither a hanging etcd nor credentials that were revoked."""
-        if not self.synced or self._fault:
+        """List one object during the watch, because a watch detects neither a hanging etcd nor revoked credentials."""
+        if not self.synced or self._watch_error:
             return
-        doubt = ""
+        problem = ""
         try:
             await self._client.fetch(self._resource.path, {**self._resource.selector, "limit": "1"})
         except (ExchangeError, ConfigError) as error:
-            doubt = str(error)
-        except Exception as error:  # it must not end the probes, and a cancelled connection has errors of its own
-            doubt = f"internal error ({type(error).__name__})"
-        self._doubt = doubt
+            problem = str(error)
+        except Exception as error:  # a bug must not stop the probes, and a cancelled connection may raise any error
+            problem = f"internal error ({type(error).__name__})"
+        self._probe_error = problem
         self._publish()
 
-    def _follows(self) -> None:
+    def _mark_up_to_date(self) -> None:
         self._expired = 0
-        if self._futile < _MOST_FUTILE:
+        if self._empty_watches < _TOO_MANY:
             self._report("")
 
-    def _report(self, fault: str) -> None:
-        self._fault = fault
-        if fault:
-            self._doubt = ""  # it is of a connection that was thought good
+    def _report(self, error: str) -> None:
+        self._watch_error = error
+        if error:
+            self._probe_error = ""  # it is older than this error
         self._publish()
 
     def _publish(self) -> None:
-        problem = self._fault or self._doubt
+        problem = self._watch_error or self._probe_error
         if problem != self.problem and not self._stopped:
             self.problem = problem
             if problem:

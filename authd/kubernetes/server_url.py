@@ -1,4 +1,4 @@
-"""The address of an API server, as kubeconfigs and `--master` write it."""
+"""Parses the address of an API server, in the form of kubeconfigs and `--master`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ _LARGEST_PORT = 65_535
 _URL = re.compile(
     r"(?:(https)://)?(?:([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{1,5}))?(/[!-~]*)?"
 )
+#: Characters that would not be sent as a part of the path.
 _UNSENT = frozenset("?#\\")
 
 
 class ServerURL(NamedTuple):
-    """The parts of the address."""
+    """A parsed address. `path` has no slash at its end."""
 
     host: str
     port: int
@@ -23,7 +24,7 @@ class ServerURL(NamedTuple):
 
 
 def parse_server(text: str) -> ServerURL:
-    """Read `https://host:port/path`; raises `ValueError` with a sentence for anything else, plain http too."""
+    """Parse `https://host:port/path`. Raises `ValueError` with a sentence for anything else, including plain http."""
     if text.startswith("http://"):
         raise ValueError("plain http is refused, since it would show the credentials to the network: write https://")
     match = _URL.fullmatch(text)

@@ -1,4 +1,4 @@
-"""Refusals of the API server: the HTTP status and the `Status` object in the body.
+"""Parses errors of the API server: the HTTP status and the `Status` object in the body.
 
 Source: Kubernetes API conventions, "Response Status Kind".
 """
@@ -12,12 +12,12 @@ from authd.exchange.errors import BadAnswer
 from authd.kubernetes.errors import StatusError
 
 _MAX_MESSAGE = 300
-#: A server may ask for more, but a wrong header must not stop us for hours.
+#: The longest Retry-After in seconds, so that a wrong header can't stop the daemon's watch for hours.
 _LONGEST_WAIT = 60
 
 
 def status_error(code: int, body: bytes, retry_after: bytes = b"", token: bytes = b"") -> StatusError:
-    """Return the error for a response; its message is dropped if it repeats the token."""
+    """Return the error for a response. The message is dropped if it contains the token."""
     try:
         status = json.loads(body)
     except (ValueError, RecursionError):
@@ -26,7 +26,7 @@ def status_error(code: int, body: bytes, retry_after: bytes = b"", token: bytes 
 
 
 def error_of_status(status: object, code: int = 0, retry_after: float = 0.0, token: bytes = b"") -> StatusError:
-    """Return the error that a `Status` object describes; `code` is the HTTP status if there is one."""
+    """Return the error that a `Status` object describes. `code` is the HTTP status, 0 if it is unknown."""
     members = status if isinstance(status, dict) else {}
     given = members.get("code")
     if not code:
@@ -38,14 +38,14 @@ def error_of_status(status: object, code: int = 0, retry_after: float = 0.0, tok
 
 
 def check_kind(content: Mapping[str, object], kind: str, suffix: str = "") -> None:
-    """Raise `StatusError` for a refusal under a successful HTTP status, and `BadAnswer` for another kind of object.
+    """Raise `StatusError` for an error with a successful HTTP status, and `BadAnswer` for another kind of object.
 
-    API servers leave the kind of a list's items out.
+    A missing kind is accepted, because API servers omit it in the items of a list.
     """
     given = content.get("kind", "")
     if given == "Status" and content.get("status") != "Success":
         raise error_of_status(content)
-    if given not in ("", suffix, f"{kind}{suffix}"):  # it may be no text, and have no hash
+    if given not in ("", suffix, f"{kind}{suffix}"):  # a tuple, since the kind may be unhashable
         raise BadAnswer(f"the API server sent the kind {_text(given) or '?'} in place of {kind}{suffix}")
 
 

@@ -1,4 +1,4 @@
-"""A file that is read again whenever its content changes, in small steps beside the reviews."""
+"""Reloads a file whenever its content changes, in small steps between reviews."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from authd.sources.young_garbage import collecting_young
 
 _log = Logger(namespace="authd.reload")
 
-#: A reload may keep the reactor this long at a time, in seconds. A review takes four turns and waits in each.
+#: Seconds that a reload may block the reactor at a time. A review takes four turns of the reactor, so it is delayed by
+#: up to four times as much.
 _SLICE_SECONDS = 0.002
 
 
 def short_slice() -> Callable[[], bool]:
-    """Begin a slice of work, and return a function that tells a `Cooperator` whether the slice is over."""
+    """Start a time slice. Returns the termination predicate that `Cooperator` expects: whether the slice is over."""
     end = time.monotonic() + _SLICE_SECONDS
     return lambda: time.monotonic() >= end
 
 
 def read_bounded(path: Path, what: str) -> bytes:
-    """Read a file of a source, at most one byte more than the limit. Raises `ConfigError`, which names `what`."""
+    """Read a source's file, up to one byte over the limit. Raises `ConfigError`, whose message names `what`."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -39,10 +40,10 @@ def read_bounded(path: Path, what: str) -> bytes:
 
 
 class ChangedFile:
-    """Detects new content by its SHA-256 and loads it, one content at a time.
+    """Detects new content by its SHA-256 and loads it. Only one load runs at a time.
 
-    `read` returns the content or raises `ConfigError`, `load` brings a content into force in steps, and `unreadable`
-    receives the problems of a failed `read`.
+    `read` returns the content or raises `ConfigError`. `load` puts a content in force in steps. `unreadable` receives
+    the problems of a failed `read`.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class ChangedFile:
         return "" if self._loading else self._digest
 
     def loaded(self, content: bytes) -> None:
-        """Note that a content is in force already."""
+        """Record a content that is already in force."""
         self._digest = sha256(content).hexdigest()
 
     def check(self, again: Callable[[str], bool] = lambda _: False) -> None:

@@ -1,6 +1,6 @@
-"""Watches a file through its directory, by inotify and by a poll for lost events.
+"""Watches a file through its directory, by inotify and by polling in case events are lost.
 
-A ConfigMap's mount swaps a symbolic link, and editors rename over the file, so a watch on the file itself would end.
+A watch on the file itself would end: a ConfigMap's mount swaps a symbolic link, and editors rename over the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _log = Logger(namespace="authd.watcher")
 
 #: Seconds without an event after which a burst is over.
 QUIET_SECONDS = 0.1
-#: Seconds to wait for a writer that writes in place, unless it closes the file sooner.
+#: Seconds to wait for a program that writes in place, unless it closes the file sooner.
 WRITING_SECONDS = 2.0
 #: The longest delay in seconds if events never stop.
 LONGEST_SECONDS = 5.0
@@ -28,7 +28,7 @@ POLL_SECONDS = 30.0
 #: Seconds between two attempts to watch a missing directory.
 _RETRY_SECONDS = 1.0
 
-#: Longer chains of links are a loop.
+#: A longer chain of links counts as a loop.
 _MAX_LINKS = 8
 
 _MASK = (
@@ -45,10 +45,10 @@ _MASK = (
 
 
 def watched_places(path: Path) -> list[Path]:
-    """Return the paths to watch for a file: its own, and those of the links on the way to its content.
+    """Return the paths to watch for a file: its own, and those that symbolic links lead to.
 
-    An edit of a link's target is no event in the link's directory. Links within that directory need no watch of their
-    own: a ConfigMap's mount swaps its link `..data` there.
+    An edit of a link's target causes no event in the link's directory. Targets within a watched directory are left out,
+    such as `..data` of a ConfigMap's mount.
     """
     places = [path]
     for _ in range(_MAX_LINKS):
@@ -61,7 +61,7 @@ def watched_places(path: Path) -> list[Path]:
 
 
 class _Watch(inotify.INotify):
-    """One inotify descriptor that reports its end, which Twisted does not."""
+    """One inotify descriptor. Unlike Twisted's, it reports that it was closed."""
 
     def __init__(
         self, reactor: Any, folder: Path, seen: Callable[[FilePath[bytes], int], None], ended: Callable[[], None]
@@ -77,7 +77,7 @@ class _Watch(inotify.INotify):
         self.startReading()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Report that no more events follow."""
+        """Call `ended`: no more events follow."""
         super().connectionLost(reason)
         self._ended()
 
@@ -88,7 +88,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 class DirectoryWatcher:
-    """Calls `changed` after a burst of events in a file's directory, and at each poll."""
+    """Calls `changed` after each burst of events in a file's directory, and at each poll."""
 
     def __init__(self, reactor: Any, path: Path, changed: Callable[[], None]) -> None:
         self._reactor = reactor
@@ -100,7 +100,7 @@ class DirectoryWatcher:
         self._latest = 0.0
         self._retry: Any = None
         self._running = False
-        self._complained = False
+        self._warned = False
         self._polling = task.LoopingCall(self._poll)
         self._polling.clock = reactor
 
@@ -110,7 +110,7 @@ class DirectoryWatcher:
         return self._watch is not None
 
     def start(self) -> None:
-        """Begin to watch. Never fails, because the poll alone is enough."""
+        """Start watching. An error of inotify is only logged, because polling is enough."""
         self._running = True
         self._begin_watch()
         self._polling.start(POLL_SECONDS, now=False)
@@ -128,11 +128,11 @@ class DirectoryWatcher:
         self._retry = None
         try:
             self._watch = _Watch(self._reactor, self._folder, self._seen, self._lost)
-            self._complained = False
+            self._warned = False
         except (OSError, inotify.INotifyError) as error:
-            if self._complained:
+            if self._warned:
                 return
-            self._complained = True
+            self._warned = True
             _log.warn(
                 "can't watch {folder} ({error}): it is polled every {seconds:.0f} seconds instead",
                 folder=str(self._folder),
@@ -146,16 +146,16 @@ class DirectoryWatcher:
             watch.loseConnection()
 
     def _seen(self, path: FilePath[bytes], mask: int) -> None:
-        # An exception here would make Twisted end the watch silently.
+        # If this raised, Twisted would end the watch silently.
         name = path.basename()
         if mask & (inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF):
             self._reactor.callLater(0, self._end_watch)
         elif name.startswith(b".") and not name.startswith(b"..") and name != self._name:
-            return  # a temporary file: the rename to its final name follows
+            return  # a temporary file, which is renamed later
         if not mask & inotify.IN_MODIFY:
             self._settle(QUIET_SECONDS)
         elif name == self._name:
-            self._settle(WRITING_SECONDS)  # ignore writes to other files
+            self._settle(WRITING_SECONDS)  # writes to other files are ignored
 
     def _settle(self, seconds: float) -> None:
         now = self._reactor.seconds()
@@ -168,9 +168,9 @@ class DirectoryWatcher:
     def _lost(self) -> None:
         self._watch = None
         if self._running and self._retry is None:
-            self._retry = self._reactor.callLater(_RETRY_SECONDS, self._begin_again)
+            self._retry = self._reactor.callLater(_RETRY_SECONDS, self._restart)
 
-    def _begin_again(self) -> None:
+    def _restart(self) -> None:
         self._retry = None
         if self._folder.is_dir():
             self._begin_watch()

@@ -20,9 +20,9 @@ from authd.sources.publisher import Content, Publisher
 
 
 class DynamicFile:
-    """Follows the file. A broken, empty or deleted file changes no mapping.
+    """Watches the file. If it is broken, empty or deleted, the mappings stay.
 
-    `at_once` has `start` load the file before it returns, which holds up the reviews of a daemon that serves already.
+    With `at_once`, `start` loads the file before it returns. In a running daemon that would delay reviews.
     """
 
     name = "DynamicFile"
@@ -45,24 +45,24 @@ class DynamicFile:
         self._content = b""
         self._publisher = Publisher(self.name, in_force, cooperator, self._build, reloaded)
         self._file = ChangedFile(
-            read=self._read, load=self._take, unreadable=self._publisher.broken, cooperator=cooperator
+            read=self._read, load=self._reload, unreadable=self._publisher.broken, cooperator=cooperator
         )
         self._watcher = DirectoryWatcher(reactor, path, self.check)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The faults that keep the latest content out of force."""
+        """The errors because of which the latest content is not in force."""
         return self._publisher.problems
 
     def start(self) -> None:
-        """Load the file for the first time, and watch it."""
+        """Load the file and watch it."""
         if self._at_once:
-            self._load()
+            self._load_at_once()
         else:
             self._file.check()
         self._watcher.start()
 
-    def _load(self) -> None:
+    def _load_at_once(self) -> None:
         try:
             self._content = self._read()
             content = finish(self._build())
@@ -85,7 +85,7 @@ class DynamicFile:
     def _read(self) -> bytes:
         return read_bounded(self._path, "the dynamic file")
 
-    def _take(self, content: bytes) -> Generator[None, None, None]:
+    def _reload(self, content: bytes) -> Generator[None, None, None]:
         self._content = content
         yield from self._publisher.publishing()
 
@@ -99,7 +99,6 @@ class DynamicFile:
             partition=settings.partition,
             patterns=settings.role_patterns,
             strict=settings.dynamic_file_user_id_strict,
-            reserved_prefixes=settings.reserved_prefixes.get(self.name, ()),
-            reserved_group_prefixes=settings.reserved_group_prefixes.get(self.name, ()),
+            reserved=settings.reserved_by(self.name),
         )
         return Content(table, warnings=problems.warnings())

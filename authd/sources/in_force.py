@@ -1,4 +1,4 @@
-"""Everything in force: the settings, and the ordered tables of all sources."""
+"""The settings and the mapping tables in force."""
 
 from __future__ import annotations
 
@@ -18,64 +18,63 @@ from authd.sources.refusals import Refusals
 
 _log = Logger(namespace="authd.reload")
 
-#: The log names at most this many locked-out identities.
+#: Locked-out identities that the log names.
 _MAX_NAMES = 50
 _EMPTY = MappingTable(exact={})
 
 
 class Copy(NamedTuple):
-    """A table that was kept on disk: the URL that it came from, and the Unix time at which it was last in force."""
+    """The origin of a table from disk: the URL of its API server, and the Unix time at which it was last in force."""
 
     origin: str
     saved: float
 
     def described(self) -> str:
-        """Return the copy in words."""
+        """Describe the copy, with its age."""
         age = max(0, int(time.time() - self.saved))
         hours = f"{age // 3600} h {age % 3600 // 60} min"
         return f"a copy of {time_text(int(self.saved))} ({hours} old) from {self.origin}"
 
 
 class InForce:
-    """The settings and tables that reviews use. A reload replaces either as a whole and changes nothing in place.
+    """The settings and tables that reviews use. A reload replaces them by new objects and never changes them in place.
 
-    `sources` are the names of the sources, in the order of `server.backendMode`. `changed` has the Unix time of the
-    last change of each.
+    `sources` are the names of the sources in the order of `server.backendMode`. `changed` has the Unix time of each
+    source's last table, 0 if it has published none.
     """
 
     def __init__(self, settings: Settings, sources: Sequence[str], seen: SeenIdentities) -> None:
         self.settings = settings
         self.tables = OrderedTables(tables=tuple(SourceTable(source, _EMPTY) for source in sources))
         self._seen = seen
-        self._waiting: dict[str, MappingTable] = {}  # of sources that aren't in the order, or not yet
+        self._waiting: dict[str, MappingTable] = {}  # tables of sources that are not in the order (yet)
         self.changed = dict.fromkeys(sources, 0.0)
         self.refusals = Refusals()
-        self.copies: dict[str, Copy] = {}  # of sources whose table is one
+        self.copies: dict[str, Copy] = {}  # of the sources whose table is a copy from disk
 
     def replace_at_once(self, source: str, table: MappingTable) -> None:
         """Put a source's first table in force."""
         self._put(source, table)
 
     def use_copy(self, source: str, table: MappingTable, copy: Copy) -> None:
-        """Put a kept table in force, which counts as no table of the source yet."""
+        """Put a table from disk in force. The source still counts as one without a table."""
         self._put(source, table)
         self.copies[source] = copy
         self.changed[source] = 0.0
 
     def table_of(self, source: str) -> MappingTable:
-        """Return the table of a source, which may not be in the order yet."""
-        tables = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
-        return tables.get(source, _EMPTY)
+        """Return the latest table of a source, even if the source is not in the order yet."""
+        return self._latest().get(source, _EMPTY)
 
     def replace(self, source: str, table: MappingTable, share: float | None) -> Generator[None, None, None]:
         """Put a source's new table in force, in steps.
 
         Raises `LockedOut` if the change would lock out more than `share` (0 to 1) of the identities of the last hour.
-        None allows every change, and so does a copy: it must not outlast what the source says itself.
+        None allows every change. A copy from disk is always replaced, because the source itself has precedence.
         """
         if share is not None and source not in self.copies:
             yield from self._seen.checking(self.tables.replaced(source, table), self.tables, share, time.time())
-        self._put(source, table)  # computed again: another source may have changed meanwhile
+        self._put(source, table)  # `_put` starts from the current tables, since another source may have changed
 
     def _put(self, source: str, table: MappingTable) -> None:
         if any(entry.source == source for entry in self.tables.tables):
@@ -90,19 +89,24 @@ class InForce:
         return bool(self.changed.get(source))
 
     def set_order(self, sources: Sequence[str]) -> None:
-        """Put the tables of these sources in force, in this order."""
-        known = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
-        self.tables = OrderedTables(tables=tuple(SourceTable(name, known.get(name, _EMPTY)) for name in sources))
-        self._waiting = {name: table for name, table in known.items() if name not in sources}
+        """Put the tables of these sources in force in this order."""
+        latest = self._latest()
+        self.tables = self._ordered(sources)
+        self._waiting = {name: table for name, table in latest.items() if name not in sources}
         self.changed |= {name: 0.0 for name in sources if name not in self.changed}
 
     def reorder(self, sources: Sequence[str], share: float | None) -> Generator[None, None, None]:
-        """Put the tables of these sources in force, in steps. Raises `LockedOut` as `replace` does."""
+        """Put the tables of these sources in force in this order, in steps. Raises `LockedOut` as `replace` does."""
         if share is not None:
-            known = {entry.source: entry.table for entry in self.tables.tables} | self._waiting
-            new = OrderedTables(tables=tuple(SourceTable(name, known.get(name, _EMPTY)) for name in sources))
-            yield from self._seen.checking(new, self.tables, share, time.time())
+            yield from self._seen.checking(self._ordered(sources), self.tables, share, time.time())
         self.set_order(sources)
+
+    def _latest(self) -> dict[str, MappingTable]:
+        return {entry.source: entry.table for entry in self.tables.tables} | self._waiting
+
+    def _ordered(self, sources: Sequence[str]) -> OrderedTables:
+        latest = self._latest()
+        return OrderedTables(tables=tuple(SourceTable(name, latest.get(name, _EMPTY)) for name in sources))
 
     def forget(self, source: str) -> None:
         """Drop the table of a source that was stopped."""
@@ -112,14 +116,14 @@ class InForce:
         self.changed.pop(source, None)
 
     def refused_source(self, error: LockedOut, source: str, place: str, accept: Callable[[], None]) -> Problem:
-        """Do as `refused`, and keep the change for `authd reload --force`. `accept` puts it in force."""
+        """Like `refused`, but store the change for `authd reload --force`. `accept` puts it in force."""
         self.refusals.add(source, str(error), accept)
         return self.refused(error, place, "run `authd reload --force` or restart authd if you mean it")
 
     def refused(
         self, error: LockedOut, place: str, advice: str = "run `authd reload --force` if you mean it"
     ) -> Problem:
-        """Log the identities that a refused table would lock out, and return the problem of its source."""
+        """Log the identities that a refused table would lock out. Returns the problem of its source."""
         message = f"the new mappings were refused, since {error}: {advice}"
         problem = Problem(file=place, line=0, column=0, message=message)
         _log.error("{problem}", problem=str(problem))

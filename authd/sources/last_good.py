@@ -1,4 +1,4 @@
-"""The last good content of a file, kept for a start with a broken file."""
+"""Saves the last good content of a file, for a start while the file is broken."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _log = Logger(namespace="authd.reload")
 
 
 class LastGoodFile:
-    """Writes last good contents to disk. A failure is only a warning, which says `what` can't be kept.
+    """Writes last good contents to disk. A failed write is a logged warning about `what`.
 
     `in_thread` calls a function with arguments in a thread, because a slow disk must not block the reactor. With
-    `touch`, a content that is there already gets a new time.
+    `touch`, writing an unchanged content renews the file's modification time.
     """
 
     def __init__(self, in_thread: Callable[..., Deferred[Any]], *, what: str = "settings", touch: bool = False) -> None:
@@ -32,14 +32,14 @@ class LastGoodFile:
         self._unwritten: tuple[Path, bytes] | None = None
 
     def keep_now(self, path: Path, content: bytes) -> None:
-        """Write a content at once."""
+        """Write a content before returning."""
         try:
             self._keep(path, content)
         except OSError:
             self._failed(Failure(), path, content)
 
     def keep(self, path: Path, content: bytes) -> None:
-        """Write a content soon. Of several that arrive during a write, only the newest is written."""
+        """Write a content in a thread. Of several that arrive during a write, only the newest is written."""
         self._next = path, content
         self._unwritten = None
         if not self._writing:
@@ -62,7 +62,7 @@ class LastGoodFile:
         self._write_next()
 
     def _failed(self, failure: Failure, path: Path, content: bytes) -> None:
-        if self._next is None:  # a newer content follows at once
+        if self._next is None:  # else a newer content is written next
             self._unwritten = path, content
         error = failure.getErrorMessage()
         message = "the last good {what} can't be kept in {path}: {error}"

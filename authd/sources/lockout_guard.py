@@ -1,4 +1,4 @@
-"""A guard against lock-outs: it refuses a new table that would deny many recently accepted identities."""
+"""Refuses a new table that would lock out many recently accepted identities."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from authd.core.errors import AuthdError, Denied
 from authd.core.mapping.ordered_tables import OrderedTables
 from authd.core.mapping.validity import NO_TIME
 
-#: An identity counts for this long after its last login, in seconds.
+#: Seconds after its last login for which an identity counts.
 SEEN_SECONDS = 3_600.0
-#: Losing one identity, whatever its share, is an ordinary change: somebody leaves.
+#: Fewer are never refused, whatever their share: removing one user is an ordinary change.
 FEWEST_LOST = 2
 _MOST_IDENTITIES = 8_192
-#: Each identity may be tried against hundreds of patterns, so a step takes up to some milliseconds.
+#: Each identity may be compared with hundreds of patterns, so a step takes up to a few milliseconds.
 _IDENTITIES_PER_STEP = 20
 
-#: Names of instances are the same under every table.
+#: Stands for the instance's name, on which no table depends.
 _ANY_INSTANCE = "any"
 
 
@@ -31,30 +31,31 @@ class LockedOut(AuthdError):
 
 
 class SeenIdentities:
-    """The identities that were accepted within the last hour, bounded. `seconds` is a monotonic clock."""
+    """The identities accepted in the last hour, up to a maximum. `seconds` is a monotonic clock."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._seen: OrderedDict[str, tuple[float, CallerIdentity]] = OrderedDict()
 
     def note(self, identity: CallerIdentity) -> None:
-        """Remember an accepted identity."""
+        """Record an accepted identity."""
         self._seen[identity.arn_text] = (self._seconds(), identity)
         self._seen.move_to_end(identity.arn_text)
         if len(self._seen) > _MOST_IDENTITIES:
             self._seen.popitem(last=False)
 
     def principal_ids(self) -> dict[str, str]:
-        """Return the unique IDs of the identities by the key of their ARN."""
+        """Return the unique IDs of the identities, by the key of their ARN."""
         return {identity.key: identity.principal_id for _, identity in self._seen.values()}
 
     def checking(
         self, new: OrderedTables, old: OrderedTables, share: float, now: float = NO_TIME
     ) -> Generator[None, None, None]:
-        """Raise `LockedOut`, in steps, if `new` is empty or locks out more than `share` (0 to 1) of the identities.
+        """Check `new` in steps. Raises `LockedOut` if it locks out more than `share` (0 to 1) of the identities.
 
-        Both are compared at the Unix time `now`. An identity whose rule has ended by itself is not locked out by `new`.
-        A single identity may always go, and a share of 1 allows everything.
+        Both tables are evaluated at the Unix time `now`, so an identity whose rule has already ended does not count. A
+        table without any rule in force is refused too. Locking out a single identity is always allowed, and a share of
+        1 allows everything.
         """
         if share >= 1:
             return

@@ -1,4 +1,4 @@
-"""The settings file as a source of mappings: read at the start, and again whenever its content has changed."""
+"""The source MountedFile: the settings file, read at the start and whenever its content changes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _STATE_DIR = re.compile(
 
 
 class MountedFile:
-    """Reads the settings file. A reload replaces the mappings and `scrubbedAccounts`, all or nothing.
+    """Reads the settings file. A reload replaces the mappings and `scrubbedAccounts` together, or neither.
 
-    `path` None means that there is no file. `overrides` and `defaults` are command line options by the path of their
-    setting. `reloaded` receives `ok`, `broken` or `refused`.
+    `path` is None if there is no file. `overrides` and `defaults` are command line options by the path of their
+    setting. `reloaded` is called with `ok`, `broken` or `refused`.
     """
 
     name = "MountedFile"
@@ -62,9 +62,9 @@ class MountedFile:
         self.problems: tuple[Problem, ...] = ()
 
     def start(self) -> None:
-        """Read the file for the first time and create `in_force`. Raises `ConfigError`.
+        """Read the file and create `in_force`. Raises `ConfigError`.
 
-        If the file is broken and the last good one has `startFromLastGood`, the last good one takes its place.
+        If the file is broken, the last good one is used instead, provided that it has `startFromLastGood`.
         """
         text = b""
         try:
@@ -81,14 +81,14 @@ class MountedFile:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the content that was last read. It is in force if there are no `problems`."""
+        """The SHA-256 of the latest content. The content is in force if there are no `problems`."""
         return self._file.digest
 
     def stop(self) -> None:
-        """Do nothing: a check begins only from outside."""
+        """Do nothing: this source has no watcher of its own."""
 
     def check(self) -> None:
-        """Load the file if it has changed, or if `authd reload --force` has asked for its content."""
+        """Load the file if it has changed, or if `authd reload --force` has requested it."""
         self._last_good.retry()
         self._file.check(self._must_load)
 
@@ -152,7 +152,7 @@ class MountedFile:
             _log.warn("{warning}", warning=str(warning))
 
     def _forced_digest(self) -> str:
-        """Return the SHA-256 that `authd reload --force` has left in the state directory, and remove it."""
+        """Remove the marker file of `authd reload --force`. Returns the SHA-256 in it, or an empty text."""
         marker = StateFiles(folder=Path(self.in_force.settings.state_dir)).forced_reload
         try:
             digest = marker.read_text("ascii").strip()
@@ -162,7 +162,7 @@ class MountedFile:
         return digest
 
     def _parse_last_good(self, broken: bytes, error: ConfigError) -> Loaded:
-        # The broken file names the state directory: its `stateDir` line alone may still be readable.
+        # Find `stateDir` by a regular expression, because the file can't be parsed.
         named = _STATE_DIR.search(broken)
         folder = self._overrides.get("server.stateDir") or (named[1].decode(errors="replace") if named else "")
         default = self._defaults.get("server.stateDir", "/var/lib/authd")

@@ -1,4 +1,4 @@
-"""Builds a source's tables in small steps and brings them into force, the newest content last."""
+"""Builds a source's tables in small steps and puts them in force."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = Logger(namespace="authd.reload")
 
 
 class Content(NamedTuple):
-    """A table, and the faults of the entries that it lacks. `usable` says whether it may be used despite them."""
+    """A table, and the errors of the entries that it lacks. `usable` means that it may be used despite `errors`."""
 
     table: MappingTable
     errors: tuple[Problem, ...] = ()
@@ -31,10 +31,9 @@ class Content(NamedTuple):
 class Publisher:
     """Keeps one source's table in `in_force`.
 
-    `build` returns the content as it is now, or raises `ConfigError`. `reloaded` receives `ok`, `broken` or `refused`.
-    `changed` is called after each table that may be kept for the next start.
-    Before anything was published, a content with faults is published without the faulty entries: there is no last good
-    table that could stay.
+    `build` returns the current content or raises `ConfigError`. `reloaded` is called with `ok`, `broken` or `refused`,
+    and `changed` after each table that may be saved for the next start.
+    The first content is published without its faulty entries, because there is no last good table to keep.
     """
 
     def __init__(
@@ -56,12 +55,12 @@ class Publisher:
         self._building = False
         self._again = False
         self._warnings: tuple[Problem, ...] = ()
-        self._first = True  # also after a copy, which does not stay
+        self._first = True  # a copy from disk does not count
         self.published = False
         self.problems: tuple[Problem, ...] = ()
 
     def publish(self) -> None:
-        """Build the table and bring it into force, after the one that is being built."""
+        """Build the table and put it in force. During a build, another one is started after it."""
         if self._building:
             self._again = True
             return
@@ -69,7 +68,7 @@ class Publisher:
         self._cooperator.cooperate(collecting_young(self.publishing())).whenDone().addBoth(self._finished)
 
     def broken(self, problems: tuple[Problem, ...]) -> None:
-        """Note why the table in force stays."""
+        """Log why the table in force stays."""
         if problems == self.problems:
             return
         self._in_force.refusals.forget(self._source)
@@ -81,7 +80,7 @@ class Publisher:
             self._reloaded("broken")
 
     def publishing(self) -> Generator[None, None, None]:
-        """Build the table and bring it into force, in steps that the caller takes."""
+        """Build the table and put it in force, in steps that the caller runs."""
         self._in_force.refusals.forget(self._source)
         try:
             content = yield from self._build()
@@ -102,12 +101,12 @@ class Publisher:
         self._publish(content)
 
     def _force(self, content: Content) -> None:
-        """Put a refused table in force after all."""
+        """Put a refused table in force, for `authd reload --force`."""
         self._in_force.replace_at_once(self._source, content.table)
         self._publish(content)
 
     def _publish(self, content: Content) -> None:
-        self._note(content)
+        self._report(content)
         self.published = True
         if self._first:
             self._first = False
@@ -115,7 +114,7 @@ class Publisher:
         if content.usable or not content.errors:
             self._changed()
 
-    def _note(self, content: Content) -> None:
+    def _report(self, content: Content) -> None:
         for problem in content.errors:
             if problem not in self.problems:
                 _log.error("{problem}", problem=str(problem))

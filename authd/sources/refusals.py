@@ -1,4 +1,4 @@
-"""Changes that the lock-out guard has refused, until they are forced or another change takes their place."""
+"""Stores changes that the lock-out guard has refused, until they are forced or superseded."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from authd.core.errors import AuthdError
 
 
 class NothingRefused(AuthdError):
-    """There is no such refused change, or no longer."""
+    """The refused change does not exist, or no longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A refused change of a source. `accept` puts exactly it in force, and `reference` tells it from later ones."""
+    """A refused change of a source. `accept` puts it in force, and `reference` is its random ID."""
 
     source: str
     reference: str
@@ -31,16 +31,16 @@ class Refusals:
 
     @property
     def all(self) -> tuple[Refusal, ...]:
-        """All of them."""
+        """All refused changes."""
         return tuple(self._by_source.values())
 
     def add(self, source: str, message: str, accept: Callable[[], None]) -> None:
-        """Remember a refused change in place of an earlier one."""
+        """Store a refused change. It replaces the source's earlier one."""
         reference = secrets.token_hex(4)
         self._by_source[source] = Refusal(source=source, reference=reference, message=message, accept=accept)
 
     def forget(self, source: str) -> None:
-        """Forget the change, because the source has something newer."""
+        """Drop a source's refused change, because its content has changed."""
         self._by_source.pop(source, None)
 
     def force(self, source: str, reference: str) -> None:

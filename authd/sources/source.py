@@ -1,4 +1,4 @@
-"""The interface of a mapping source: a mounted file, a ConfigMap, custom resources."""
+"""The interface of all sources of mappings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from authd.core.errors import Problem
 
 
 class Source(Protocol):
-    """One origin of mappings.
+    """A source of mappings.
 
-    A source publishes each new table through `InForce.replace`. A broken or unreachable source keeps its last good
-    table and describes the fault in `problems`, which is empty while its latest content is in force.
+    A source publishes each new table through `InForce.replace`. If its content is broken or unreachable, its last good
+    table stays, and `problems` has the errors.
     """
 
     @property
@@ -21,17 +21,17 @@ class Source(Protocol):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The faults that keep the latest content out of force."""
+        """The errors because of which the latest content is not in force."""
         ...
 
     def start(self) -> None:
-        """Begin to follow the source. Raises `ConfigError` if the daemon can't start without it."""
+        """Start watching the source. Raises `ConfigError` if the daemon can't start without it."""
         ...
 
     def check(self) -> None:
-        """Look for a change now, without waiting for the next event."""
+        """Check for a change now, without waiting for an event."""
         ...
 
     def stop(self) -> None:
-        """Stop following the source."""
+        """Stop watching the source."""
         ...

@@ -1,4 +1,4 @@
-"""The sources in force, if a file may change them at run time: `server.dynamicBackendModePath`."""
+"""Switches sources at run time, as the file of `server.dynamicBackendModePath` says."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from authd.sources.source import Source
 
 _log = Logger(namespace="authd.reload")
 
-#: How often the sources that are to come are looked at.
+#: Seconds between two checks whether all new sources have their mappings.
 _WAIT_SECONDS = 0.2
 
 
 class SourceSet:
-    """Starts and stops sources as the file says. A broken or deleted file changes nothing.
+    """Starts and stops the sources that the file names. If it is broken or deleted, the sources stay.
 
-    New sources replace old ones only when all of them have their mappings, so that nobody is locked out meanwhile.
-    `make` builds a source by its name, or returns None for the settings file, which is followed in any case.
+    New sources replace old ones once all of them have their mappings, so that nobody is locked out meanwhile. `make`
+    returns a source by its name, or None for the settings file, which is always watched.
     """
 
     name = "backendMode"
@@ -60,14 +60,14 @@ class SourceSet:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The faults of the file and of every source."""
+        """The problems of the file and of every source."""
         missing = self._missing() if self._waiting.running else []
         message = f"waiting for the mappings of {', '.join(missing)}"
         waiting = (Problem(file=str(self._path), line=0, column=0, message=message),) if missing else ()
         return (*self._fault, *waiting, *(each for source in self._running.values() for each in source.problems))
 
     def start(self) -> None:
-        """Start the sources of the settings, or those of the file if it can be used."""
+        """Start the sources that the file names, or those of the settings if the file is broken."""
         names = self._in_force.settings.backend_mode
         try:
             content = self._read()
@@ -81,13 +81,13 @@ class SourceSet:
         self._watcher.start()
 
     def check(self) -> None:
-        """Look at the file, and at those of the sources."""
+        """Check the file and all sources for changes."""
         self._file.check()
         for source in list(self._running.values()):
             source.check()
 
     def stop(self) -> None:
-        """Stop everything."""
+        """Stop watching the file, and all sources."""
         self._watcher.stop()
         if self._waiting.running:
             self._waiting.stop()
@@ -121,7 +121,7 @@ class SourceSet:
             self._reloaded("broken")
 
     def _run(self, names: tuple[str, ...]) -> None:
-        """Start the sources that don't run yet. Raises `ConfigError`, and has started none then."""
+        """Start the sources that are not running. Raises `ConfigError` before any is started if one can't be made."""
         made = [(name, self._make(name)) for name in names if name not in self._running]
         for name, source in made:
             if source is not None:
@@ -146,15 +146,15 @@ class SourceSet:
             self._fault = (self._in_force.refused_source(error, self.name, str(self._path), force),)
             self._reloaded("refused")
             return
-        self._swap_done(names)
+        self._finish_swap(names)
 
     def _force(self, names: tuple[str, ...]) -> None:
-        """Put a refused list in force after all."""
+        """Put a refused list in force, for `authd reload --force`."""
         self._fault = ()
         self._in_force.set_order(names)
-        self._swap_done(names)
+        self._finish_swap(names)
 
-    def _swap_done(self, names: tuple[str, ...]) -> None:
+    def _finish_swap(self, names: tuple[str, ...]) -> None:
         for name in [name for name in self._running if name not in {*names, *self._wanted}]:
             self._running.pop(name).stop()
             self._in_force.forget(name)

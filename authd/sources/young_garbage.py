@@ -1,6 +1,7 @@
-"""Garbage collection beside the building of large tables.
+"""Controls garbage collection during builds of large tables.
 
-Automatic collection would walk all new rules several times, and a pause of it first would walk them all at once later.
+Automatic collection would traverse all new rules several times. Disabled for the whole build, it would block the
+reactor afterwards.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-#: Steps between two collections, in which some thousand objects are made: a collection takes under 0.5 ms.
+#: Steps between two collections. They create some thousand objects, which are collected in under 0.5 ms.
 _STEPS = 5
 
 
 class _Builds:
-    """The builds under way."""
+    """Counts the running builds. Automatic collection is off meanwhile."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -36,17 +37,17 @@ _builds = _Builds()
 
 
 def keep_first_table() -> None:
-    """Hide everything that lives now from the collector, since a source's first table mostly stays.
+    """Exclude all objects that exist now from garbage collection, since most of a source's first table stays.
 
-    Walking the rules of 10 000 custom resources takes 17 ms. Later tables are not hidden: what is in a reference cycle
-    at that moment is never freed, which would add up.
+    Traversing the rules of 10 000 custom resources takes 17 ms. Later tables are not excluded: objects in reference
+    cycles at that moment are never freed, so the memory lost would add up.
     """
     gc.collect(1)
     gc.freeze()
 
 
 def collecting_young(steps: Generator[None, None, Result]) -> Generator[None, None, Result]:
-    """Take the steps, and collect new garbage among them. Old objects are walked once, after the last of all builds."""
+    """Run the steps and collect young objects in between. Old objects are traversed once, after the last build."""
     _builds.begin()
     try:
         for count in itertools.count(1):
@@ -55,7 +56,7 @@ def collecting_young(steps: Generator[None, None, Result]) -> Generator[None, No
             except StopIteration as done:
                 result: Result = done.value
                 gc.collect(1)
-                yield  # the last step has freed an old table, and the collection that follows takes as long
+                yield  # freeing the old table and the full collection that follows each take long
                 return result
             if count % _STEPS == 0:
                 gc.collect(1)

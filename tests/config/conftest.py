@@ -34,7 +34,7 @@ def load(partitions: Mapping[str, Partition]) -> Load:
 
 @pytest.fixture(scope="session")
 def refuse(load: Load) -> Refuse:
-    """Load a text that must be refused, and return its errors."""
+    """Load a text that has errors, and return them."""
 
     def refused(text: str | bytes, **overrides: str) -> tuple[Problem, ...]:
         with pytest.raises(InvalidSettings) as caught:

@@ -21,7 +21,7 @@ from authd.config.document.problems import InvalidSettings
     ],
 )
 def test_names(content, names):
-    """Names stand in one text, as aws-iam-authenticator writes them, or in a list."""
+    """The names are in one text, as in aws-iam-authenticator, or in a list."""
     assert read_backend_file(content, "f") == names
 
 
@@ -39,7 +39,7 @@ def test_names(content, names):
     ],
 )
 def test_errors(content, message):
-    """A broken file is an error with its place."""
+    """An error has its place."""
     with pytest.raises(InvalidSettings) as caught:
         read_backend_file(content, "f")
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Dynamic files, as JSON and as YAML."""
+"""Dynamic files in JSON and in YAML."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 from authd.config.document.problems import InvalidSettings, Problems
 from authd.config.dynamic_file import reading_dynamic_file
 from authd.core.cooperative import finish
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from tests.daemon.fakes import identity
 
+RESERVED = ReservedPrefixes(usernames=("x:",))
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Dev"
 USER = f"arn:aws:iam::{ACCOUNT}:user/alice"
@@ -32,7 +34,7 @@ def read(partitions):
         text = content if isinstance(content, bytes) else json.dumps(content).encode()
         table = finish(
             reading_dynamic_file(
-                text, problems, partitions, partition="aws", patterns=False, strict=strict, reserved_prefixes=("x:",)
+                text, problems, partitions, partition="aws", patterns=False, strict=strict, reserved=RESERVED
             )
         )
         return table, [str(warning) for warning in problems.warnings()]
@@ -45,29 +47,29 @@ def names(table, *identities):
 
 
 def test_json(read):
-    """The JSON of aws-iam-authenticator is read without a warning."""
+    """The JSON format of aws-iam-authenticator is read without a warning."""
     table, warnings = read(CONTENT)
     session = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/Dev/bob")
     assert names(table, session, identity(USER)) == ["dev:bob", "alice"]
     assert set(table.accounts) == {"444455556666"}
-    assert table.reserved_prefixes == ("x:",)
+    assert table.reserved == RESERVED
     assert warnings == []
 
 
 @pytest.mark.parametrize("indent", [2, "\t"])
 def test_indented_json(read, indent):
-    """Indentation makes no difference, tabs too."""
+    """JSON may be indented, also by tabs."""
     assert len(read(json.dumps(CONTENT, indent=indent).encode())[0]) == 3
 
 
 def test_yaml(read):
-    """YAML has the same meaning."""
+    """The file may also be YAML."""
     table, _ = read(f"mapUsers:\n- userArn: {USER}\n  username: alice\n".encode())
     assert names(table, identity(USER)) == ["alice"]
 
 
 def test_strict(read):
-    """Strict files match by ID, and by the ARN too if there is one."""
+    """Strict files match by ID, and also by ARN if the rule has one."""
     content = {
         **CONTENT,
         "mapUsers": [
@@ -83,7 +85,7 @@ def test_strict(read):
 
 
 def test_strict_twice(read):
-    """Of two rules with one ID the later one is in force."""
+    """The later of two rules for one ID is in force."""
     rules = [{"userid": USER_ID, "username": "one"}, {"userid": USER_ID, "username": "two"}]
     table, warnings = read({"mapUsers": rules}, strict=True)
     assert names(table, identity(USER, USER_ID)) == ["two"]
@@ -111,14 +113,14 @@ def test_strict_twice(read):
     ],
 )
 def test_errors(read, content, strict, message):
-    """A fault in one entry makes the file unusable, and the message has its place."""
+    """An error in one entry makes the file unusable and is reported with its place."""
     with pytest.raises(InvalidSettings) as caught:
         read(content, strict=strict)
     assert message in str(caught.value)
 
 
 def test_null_lists(read):
-    """Null lists are empty, and unknown keys are warnings."""
+    """A null list is empty, and unknown keys are warnings."""
     table, warnings = read(
         b'{"mapRoles": null, "mapUsers": [{"userarn": "%b", "username": "a", "note": 1}], "x": 1}' % USER.encode()
     )
@@ -130,17 +132,17 @@ def test_null_lists(read):
 
 
 def test_steps(partitions):
-    """Many rules are read in many steps."""
+    """Many rules are read in steps."""
     users = [{"userarn": f"arn:aws:iam::{ACCOUNT}:user/u{number}", "username": "u"} for number in range(300)]
     steps = reading_dynamic_file(
         json.dumps({"mapUsers": users}).encode(), Problems("f"), partitions,
-        partition="aws", patterns=False, strict=False, reserved_prefixes=(),
+        partition="aws", patterns=False, strict=False, reserved=NO_PREFIXES,
     )  # fmt: skip
     assert sum(1 for _ in steps) > 10
 
 
 def test_sso_in_strict_files(read):
-    """A permission set's rule with an ID is for that ID."""
+    """A permission set's rule with an ID matches that ID."""
     sso = {"permissionSetName": "Admin", "accountID": ACCOUNT}
     table, _ = read({"mapRoles": [{"sso": sso, "userid": ROLE_ID, "username": "a"}]}, strict=True)
     assert names(table, identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/X/y", ROLE_ID)) == ["a"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from authd.config.document.problems import InvalidSettings
 from authd.config.load import load_settings, loading_settings
 from authd.core.errors import ConfigError, Problem
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.table import PermissionSet
 
 C = "clusterID: c\n"
@@ -16,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def test_first_releases_format_loads_with_warnings_only(load):
-    """A file of Heptio Authenticator's format loads; the role that is mapped twice is a warning with both lines."""
+    """A file in Heptio Authenticator's format loads. A role that is mapped twice is a warning with both lines."""
     loaded = load(HERE.joinpath("heptio-format.yaml").read_bytes())
     (warning,) = loaded.warnings
     assert (warning.line, warning.column) == (18, 5)
@@ -30,7 +31,7 @@ def test_first_releases_format_loads_with_warnings_only(load):
 
 
 def test_current_format_loads_with_warnings(load):
-    """A file of aws-iam-authenticator's format loads. A role's path is a warning."""
+    """A file in aws-iam-authenticator's format loads. A role's path is a warning."""
     loaded = load(HERE.joinpath("aws-iam-authenticator-format.yaml").read_bytes())
     assert [(warning.line, warning.column) for warning in loaded.warnings] == [(18, 14)]
     assert "(used" not in loaded.warnings[0].message
@@ -38,7 +39,7 @@ def test_current_format_loads_with_warnings(load):
 
 
 def test_names_that_callers_choose(load):
-    """If nodes are named by their sessions, that callers choose node names is told."""
+    """Node names from session names are a warning, because callers choose them."""
     text = HERE.joinpath("aws-iam-authenticator-format.yaml").read_text()
     text = text.replace("{{EC2PrivateDNSName}}", "{{SessionName}}")
     loaded = load(text)
@@ -47,20 +48,20 @@ def test_names_that_callers_choose(load):
     assert "path" in path.message
     settings = loaded.settings
     assert settings.scrubbed_accounts == {"777788889999"}
-    assert loaded.table.reserved_prefixes == ("eks:", "aws:")
+    assert loaded.table.reserved == ReservedPrefixes(usernames=("eks:", "aws:"))
     assert "arn:aws:iam::444455556666:role/developers" in loaded.table.exact
     platform = PermissionSet(partition="aws", account="444455556666", name="Platform")
     assert loaded.table.exact[platform.key].username.text == "sso:{{SessionNameRaw}}"
 
 
-def test_all_problems_are_told_at_once_in_their_order(refuse):
-    """Errors of the YAML and of the settings come together, in the order of their places."""
+def test_all_errors_are_reported_in_order(refuse):
+    """Errors of the YAML and of the settings are reported together, sorted by place."""
     problems = refuse("server:\n  port: a\n  mapUsers: [{username: *x}]\n  adress: b\nclusterID: !!binary c\n")
     assert [(problem.line, problem.column) for problem in problems] == [(2, 9), (3, 14), (3, 25), (4, 3), (5, 12)]
 
 
 def test_errors_and_warnings_are_kept_apart(load):
-    """The warnings of a file that is refused are told too, but not among its errors."""
+    """A refused file's warnings are reported separately from its errors."""
     with pytest.raises(InvalidSettings) as caught:
         load("clusterID: c\nserver: {port: x, mapAccounts: ['012345678901', '012345678901']}")
     assert [problem.column for problem in caught.value.problems] == [16]
@@ -70,7 +71,7 @@ def test_errors_and_warnings_are_kept_apart(load):
 
 
 def test_problems_are_capped(refuse):
-    """Of many errors the first hundred are told, and how many there are more."""
+    """The first hundred errors are reported, and the number of the others."""
     text = C + "".join(f"nonsense{number}: 1\n" for number in range(1000))
     problems = refuse(text)
     assert len(problems) == 101
@@ -78,16 +79,16 @@ def test_problems_are_capped(refuse):
     assert str(problems[-1]) == "f: and 900 more errors"
 
 
-def test_many_rules_come_in_small_steps(partitions):
-    """A large file pauses often: a thousand rules give the reactor dozens of turns."""
+def test_many_rules_are_loaded_in_steps(partitions):
+    """A thousand rules are loaded in dozens of steps."""
     rule = "  - {roleARN: 'arn:aws:iam::111122223333:role/R%d', username: u, groups: [g]}\n"
     text = "clusterID: c\nserver:\n  mapRoles:\n" + "".join(rule % number for number in range(1000))
     assert load_settings(text.encode(), file="f", partitions=partitions).table
     assert sum(1 for _ in loading_settings(text.encode(), file="f", partitions=partitions)) > 60
 
 
-def test_many_accounts_come_in_small_steps(partitions):
-    """A long list of accounts pauses too, after it was parsed."""
+def test_many_accounts_are_loaded_in_steps(partitions):
+    """A long list of accounts is also read in steps after it was parsed."""
     text = f"clusterID: c\nserver: {{mapAccounts: [{','.join(str(10**11 + number) for number in range(2000))}]}}"
     parsed = text.replace("mapAccounts", "audiences")
 
@@ -108,13 +109,13 @@ YAML_PIECES = st.sampled_from([
 
 @given(st.one_of(st.binary(), st.text().map(lambda text: text.encode("utf-8", "surrogatepass"))))
 def test_any_bytes_are_settings_or_a_config_error(partitions, data):
-    """Whatever the bytes, what comes out is settings or a ConfigError with a place, nothing else."""
+    """Any bytes give either settings or a ConfigError with a place."""
     _loads_or_refuses(data, partitions)
 
 
 @given(st.lists(YAML_PIECES, max_size=40).map("".join))
 def test_any_pieces_of_yaml_are_settings_or_a_config_error(partitions, text):
-    """Whatever is put together from YAML's own signs, what comes out is settings or a ConfigError."""
+    """Any combination of YAML tokens gives either settings or a ConfigError."""
     _loads_or_refuses(text.encode(), partitions)
 
 

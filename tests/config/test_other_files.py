@@ -62,14 +62,14 @@ OTHERS = {
 
 @pytest.mark.parametrize(("text", "message"), OTHERS.values(), ids=OTHERS)
 def test_other_files_are_recognised(refuse, text, message):
-    """A file that is no settings file is one error that says what it is and where the settings are."""
+    """A file of another kind is one error that names the kind and where the settings are."""
     (problem,) = refuse(text)
     assert message in problem.message
 
 
 @pytest.mark.parametrize("text", ["kind: a", "a: {b: {c: {d: {e: {clusterID: x}}}}}", "x-a: 1", "users: []"])
 def test_files_with_mistakes_stay_settings_files(refuse, text):
-    """A file that is like nothing known has the errors of a settings file."""
+    """A file of no known kind has the errors of a settings file."""
     assert any("clusterID is missing" in problem.message for problem in refuse(text))
 
 
@@ -90,14 +90,14 @@ def test_settings_in_a_manifest_keep_their_places(partitions):
     ],
 )
 def test_settings_in_other_texts_of_a_manifest(partitions, value):
-    """Settings in quotes, folded or indented settings are read too."""
+    """Quoted, folded and indented settings in a manifest are read too."""
     found = embedded_settings(f"kind: ConfigMap\ndata:\n  config.yaml: {value}")
     loaded = load_settings(found.text.encode(), file="f", partitions=partitions)
     assert loaded.settings.cluster_id == "c"
 
 
 def test_settings_in_a_list_of_manifests(partitions):
-    """Settings may be in the items of a List."""
+    """Settings in the items of a List are found."""
     inner = textwrap.indent(CONFIG_MAP.rpartition("---\napiVersion")[2].replace(": v1\n", "apiVersion: v1\n", 1), "  ")
     found = embedded_settings("kind: List\nitems:\n-" + inner[1:])
     assert found.key == "config.yaml"
@@ -116,13 +116,13 @@ def test_settings_in_a_list_of_manifests(partitions):
     ],
 )
 def test_manifests_without_settings(text):
-    """Files without settings in a ConfigMap have none, whatever they are."""
+    """In manifests without settings in a ConfigMap, nothing is found."""
     assert embedded_settings(text) is None
     assert embedded_rules(text) == ()
 
 
 def test_faults_of_aws_auth(partitions):
-    """Faults of each list have their places, and a list that can't be read has one."""
+    """Errors of each list have their places. A list that can't be parsed has one error."""
     text = AWS_AUTH.replace("111122223333", "1") + "  mapUsers: |\n    - userarn: x\n  mapAccounts: |\n    - all\n"
     faults = [rule_problems(part, "f", partitions).errors() for part in embedded_rules(text)]
     assert [str(fault).split(" ")[0] for (fault,) in faults] == ["f:6:16:", "f:9:16:", "f:11:7:"]

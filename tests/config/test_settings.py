@@ -7,6 +7,7 @@ import pytest
 from authd.config.fields.schema import SERVER, TOP
 from authd.config.load import load_settings
 from authd.config.settings import Settings, STSSettings, TracingSettings
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.partitions import ExtraEndpoint
 from authd.core.token_review import UserExtra
 
@@ -14,12 +15,12 @@ C = "clusterID: c\n"
 
 
 def notable(loaded):
-    """Return the warnings other than that nobody is mapped, which most of these files deserve."""
+    """Return the warnings except the one that nobody can log in, which most of these files have."""
     return tuple(warning for warning in loaded.warnings if "nobody can log in" not in warning.message)
 
 
 def test_defaults(load):
-    """A file with a cluster's name alone gives the documented defaults."""
+    """A file with only a cluster ID has the documented defaults."""
     assert load(C).settings == Settings(
         cluster_id="c",
         default_role=None,
@@ -69,7 +70,7 @@ def test_defaults(load):
 
 @pytest.mark.parametrize("server", ["", "~", "{}", "{mapRoles: , mapUsers: ~, mapAccounts: [], sts: }"])
 def test_sections_and_lists_may_be_empty(load, server):
-    """A section or list with nothing after its name is an empty one."""
+    """An empty value for a section or list counts as an empty one."""
     assert load(f"{C}server: {server}").settings == load(C).settings
 
 
@@ -180,7 +181,7 @@ GOOD = {
 
 @pytest.mark.parametrize(("text", "field", "value"), GOOD.values(), ids=GOOD)
 def test_good_values(load, text, field, value):
-    """Each setting's value arrives as what it means."""
+    """Each valid value is parsed."""
     loaded = load(text)
     assert getattr(loaded.settings, field) == value
     assert notable(loaded) == ()
@@ -258,21 +259,21 @@ BAD = {
 
 @pytest.mark.parametrize(("text", "line", "column", "message"), BAD.values(), ids=BAD)
 def test_bad_values(refuse, text, line, column, message):
-    """Each wrong value is one error at its place that says what is due."""
+    """Each wrong value is one error at its place that says what is allowed."""
     (problem,) = refuse(text)
     assert (problem.line, problem.column) == (line, column)
     assert message in problem.message
 
 
 def test_reserved_prefixes_count_for_backends_in_use(load):
-    """Prefixes of another backend have no effect and say so; of two for one backend the later ones count."""
+    """Prefixes of an unused backend have a warning. Later prefixes of a backend replace earlier ones."""
     loaded = load(
         f"{C}server:\n  reservedPrefixConfig:\n"
         "  - {backendMode: DynamicFile, usernamePrefixReserveList: [d]}\n"
         "  - {backendMode: File, usernamePrefixReserveList: [a]}\n"
         "  - {backendMode: MountedFile, usernamePrefixReserveList: [b, c]}\n"
     )
-    assert loaded.table.reserved_prefixes == ("b", "c")
+    assert loaded.table.reserved == ReservedPrefixes(usernames=("b", "c"))
     assert [(warning.line, warning.message) for warning in notable(loaded)] == [
         (4, "the prefixes have no effect: DynamicFile is not among server.backendMode"),
         (6, "MountedFile already has reserved prefixes: these replace them"),
@@ -289,36 +290,36 @@ def test_reserved_prefixes_count_for_backends_in_use(load):
         ("defaultRole: arn:aws:iam::111122223333:user/A", "defaultRole must be the ARN of an IAM role"),
     ],
 )
-def test_values_without_consequence_are_warned_of(load, text, message):
-    """A wrong value that nothing depends on is a warning, and the default is in its place."""
+def test_wrong_values_without_effect_are_warnings(load, text, message):
+    """A wrong value of a setting without effect is a warning, and the default is used."""
     loaded = load(C + text)
     assert [message in warning.message for warning in notable(loaded)] == [True]
     assert loaded.settings == load(C).settings
 
 
 def test_values_that_rules_need_are_checked(refuse):
-    """With a rule that needs names of instances, their settings must be right."""
+    """If a rule needs instance names, wrong settings for their look-up are errors."""
     rule = "{roleARN: 'arn:aws:iam::111122223333:role/N', username: 'system:node:{{EC2PrivateDNSName}}'}"
     (problem,) = refuse(f"{C}server: {{mapRoles: [{rule}], ec2DescribeInstancesQps: 0}}")
     assert "must be a whole number from 1 to 10000" in problem.message
 
 
-def test_a_relative_path_is_warned_of(load):
-    """A path that depends on where the daemon was started is used, with a warning."""
+def test_a_relative_path_is_a_warning(load):
+    """A path relative to the working directory is used, with a warning."""
     loaded = load(C + "server: {stateDir: state}")
     assert loaded.settings.state_dir == "state"
     assert notable(loaded)[0].message.startswith("server.stateDir is relative to the daemon's directory")
 
 
-def test_an_account_listed_twice_is_warned_of(load):
-    """An account that stands twice in one list is told with both lines."""
+def test_a_duplicate_account_is_a_warning(load):
+    """A duplicate account is a warning with both lines."""
     loaded = load(f"{C}server:\n  mapAccounts:\n  - '111122223333'\n  - 111122223333\n")
     assert [str(warning) for warning in notable(loaded)] == ["f:5:5: the account is already in mapAccounts, in line 4"]
     assert loaded.table.accounts == {"111122223333": "f:5:5"}
 
 
 def test_options_override_the_file(load):
-    """A command line option's text is read like the file's, and put over it."""
+    """A command line option is parsed like the file's value and replaces it."""
     settings = load(
         "clusterID: c\nserver: {PORT: nonsense, stateDir: /s}",
         server__port="1",
@@ -333,20 +334,20 @@ def test_options_override_the_file(load):
     assert settings.sts.timeout == 2.0
 
 
-def test_a_relative_path_from_an_option_is_no_surprise(load):
-    """Who types a relative path at a shell means it: no warning."""
+def test_a_relative_path_in_an_option_has_no_warning(load):
+    """A relative path in a command line option has no warning."""
     assert notable(load(C, server__stateDir="state")) == ()
 
 
 @pytest.mark.parametrize("text", ["", "server:", "server: {sts: ~}"])
 def test_options_need_no_section_in_the_file(load, text):
-    """What the file leaves out may come from options alone."""
+    """Options may set what the file lacks."""
     settings = load(text, clusterID="d", server__sts__concurrency="7").settings
     assert (settings.cluster_id, settings.sts.concurrency) == ("d", 7)
 
 
-def test_an_option_is_taken_literally(load):
-    """No word of YAML has a meaning in an option: it is a text as if in quotes."""
+def test_an_option_is_a_quoted_text(load):
+    """An option's value is a text without YAML's special words, as if quoted."""
     assert load(C, server__stateDir="~").settings.state_dir == "~"
 
 
@@ -354,13 +355,13 @@ def test_an_option_is_taken_literally(load):
     ("number", "lost"), [("1234", True), ("12345678901", True), ("1111222233334", False), ("all", False)]
 )
 def test_zeros_lost_from_an_account(refuse, number, lost):
-    """Where an account's number is too short, the likely cause is told."""
+    """The error of an account number that is too short names lost zeros as the likely cause."""
     (problem,) = refuse(f"{C}server: {{mapAccounts: [{number}]}}")
     assert ("zeros at the beginning were lost" in problem.message) is lost
 
 
 def test_errors_of_options_name_the_option(refuse):
-    """A wrong option is told by its name, since no line holds it."""
+    """The error of a wrong option names the option instead of a line."""
     problems = refuse(C, server__port="x", server__stateDir="\t", server__backendMode="MountedFile,CRT")
     assert {problem.file for problem in problems} == {"--port", "--backend-mode", "--state-dir"}
     assert {problem.line for problem in problems} == {0}
@@ -368,20 +369,20 @@ def test_errors_of_options_name_the_option(refuse):
 
 
 def test_a_wrong_default_role_is_a_warning(load):
-    """The daemon has no use for defaultRole, so that a wrong one does not keep it from starting."""
+    """A wrong defaultRole is only a warning, because the daemon does not use it."""
     loaded = load(C + "defaultRole: Admin")
     assert loaded.settings.default_role is None
     assert any("since the daemon does not use it" in str(warning) for warning in loaded.warnings)
 
 
 def test_an_option_does_not_hide_a_broken_section(refuse):
-    """Where the file has something else than a section, an option below it does not hide that."""
+    """A section that is not a mapping is an error, even if an option sets one of its settings."""
     (problem,) = refuse(C + "server: []", server__port="1")
     assert str(problem).startswith("f:2:9: server must be a mapping")
 
 
 def test_an_empty_option_counts_as_not_given(load):
-    """An option whose value is empty, as templates render it, leaves the file's value."""
+    """An empty option, as rendered by templates, leaves the file's value."""
     assert load(C + "server: {port: 1}", server__port="", clusterID="").settings.port == 1
 
 
@@ -391,18 +392,18 @@ def test_an_empty_option_counts_as_not_given(load):
      ("dynamicFileUserIDStrict: false", 0), ("backendMode: [CRD], kubeconfig: /k", 0)],
 )  # fmt: skip
 def test_options_of_sources_that_are_not_used(load, setting, warned):
-    """A setting of a source that is not in use is a warning."""
+    """A setting of an unused source is a warning."""
     found = [warning for warning in notable(load(f"{C}server: {{{setting}}}")) if "has no effect" in warning.message]
     assert len(found) == warned
 
 
 def test_options_of_unused_sources_from_the_command_line(load):
-    """The daemon names flags without effect by itself."""
+    """An option of an unused source has no warning here, because the daemon logs its own."""
     assert notable(load(C, server__kubeconfig="/k")) == ()
 
 
 def test_defaults_of_another_program(partitions):
-    """Defaults serve if neither the file nor an option has a value."""
+    """Defaults are used for settings that neither the file nor an option has."""
     defaults = {"server.stateDir": "/var/other", "server.generateKubeconfig": "/k"}
     loaded = load_settings(
         b"clusterID: c\nserver: {generateKubeconfig: /mine}", file="f", partitions=partitions, defaults=defaults
@@ -412,15 +413,15 @@ def test_defaults_of_another_program(partitions):
 
 
 def test_what_needs_a_restart(load):
-    """Everything needs a restart but the mapping, its patterns and the scrubbed accounts."""
+    """Everything but the mappings, rolePatterns and scrubbedAccounts needs a restart."""
     names = {field.name for field in dataclasses.fields(Settings)}
     assert names - set(Settings.restart_fields()) == {"scrubbed_accounts", "role_patterns"}
     old, new = load(C).settings, load(C + "server: {port: 1, mapAccounts: ['111122223333']}").settings
     assert [name for name in Settings.restart_fields() if getattr(old, name) != getattr(new, name)] == ["port"]
 
 
-def test_fields_are_named_as_files_spell_them():
-    """An operator reads of a change by the name in the file: each such name is a setting's."""
+def test_paths_of_fields():
+    """The path of each field is that of a setting."""
     known = {*TOP.values(), *(f"server.{name}" for name in SERVER.values())}
     spelled = {Settings.spelled(name) for name in Settings.restart_fields()}
     assert spelled <= known
@@ -460,7 +461,7 @@ def test_wrong_tracing(refuse, tracing, problem):
     ],
 )
 def test_tracing_in_plain_text(load, tracing, warning):
-    """Plain HTTP is for loopback, and needs no certificate authorities."""
+    """Plain HTTP to another host is a warning, and so are certificate authorities with plain HTTP."""
     found = [str(each) for each in notable(load(f"{C}server: {{tracing: {tracing}}}"))]
     assert [warning in each for each in found] == ([True] if warning else [])
 
@@ -509,7 +510,7 @@ STS_GOOD = {
 
 @pytest.mark.parametrize(("text", "field", "value"), STS_GOOD.values(), ids=STS_GOOD)
 def test_good_values_for_sts(load, text, field, value):
-    """Each setting under server.sts arrives as what it means."""
+    """Each valid value under server.sts is parsed."""
     loaded = load(sts(text))
     assert getattr(loaded.settings.sts, field) == value
     assert notable(loaded) == ()
@@ -574,6 +575,6 @@ def test_bad_values_for_sts(refuse, text, column, message):
 
 
 def test_a_broken_partition_is_one_error(refuse):
-    """Where the partition isn't known, what hangs on it is not complained of."""
+    """If the partition is unknown, settings that depend on it have no further errors."""
     (problem,) = refuse(C + "server: {partition: x, sts: {endpoints: [{host: a.b, signingRegion: us-east-1}]}}")
     assert "server.partition must be" in problem.message

@@ -1,4 +1,4 @@
-"""An API server for tests: real TLS on loopback, list, watch, paging, bookmarks, and every fault on request."""
+"""An API server for tests: TLS on loopback with list, watch, paging, bookmarks, and faults on request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
 IDENTITIES = "/apis/iamauthenticator.k8s.aws/v1alpha1/iamidentitymappings"
 
 JSON = "application/json"
-#: What answers a request by itself: gets the connection, and returns whether the server should answer all the same.
+#: Handles a request in place of the server. Returns True if the server should respond in addition.
 Fault = Callable[["Connection"], bool]
 
 
@@ -43,7 +43,7 @@ def merge(old: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 
 class Connection:
-    """One connection and its one request."""
+    """A connection with its single request."""
 
     def __init__(self, stream: ssl.SSLSocket) -> None:
         self.stream = stream
@@ -86,7 +86,7 @@ class Connection:
 
 
 class APIServer:
-    """Holds objects by their collection's path. `faults` strike the next requests, one each, in order."""
+    """Stores objects by the path of their collection. Each of `faults` handles one of the next requests, in order."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = trustme.CA()
@@ -168,7 +168,7 @@ class APIServer:
             return copy.deepcopy(list(self._objects.get(collection, {}).values()))
 
     def compact(self) -> None:
-        """Forget the history, so that earlier watches must list again."""
+        """Compact the history, so that older watches must list again."""
         with self._changed:
             self.compacted = self.version
 

@@ -1,4 +1,4 @@
-"""A reflector at work, with its cache and everything that it reported."""
+"""Runs a reflector, and records its problems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.kubernetes.reactor_thread import wait_until
 
 
 class Following:
-    """A reflector at work; `values` is its cache."""
+    """A running reflector. `values` is the content of its cache."""
 
     def __init__(self, thread, client, resource, silence=30.0) -> None:
         self.changes = 0

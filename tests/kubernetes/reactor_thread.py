@@ -1,4 +1,4 @@
-"""A reactor in a thread of its own, for tests that need a real network."""
+"""Runs a reactor in another thread, for tests with real connections."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReactorThread:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Wait for something that another thread brings about."""
+    """Wait until another thread has made the condition true."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about"

@@ -1,4 +1,4 @@
-"""Calls to the API server, over real TLS."""
+"""The client of the API server, over TLS."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def client_of(thread: ReactorThread, path: Path, timeout: float = 5.0) -> APICli
 
 
 def test_get(server, thread, client):
-    """An object comes back as it is, and is asked for with the token, once."""
+    """A GET sends one request with the token and returns the object."""
     server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": "[]"})
     assert get(thread, client)["data"] == {"mapRoles": "[]"}
     assert server.requests == [("GET", PATH)]
 
 
 def test_client_certificate(server, thread, tmp_path):
-    """A client certificate with its key authenticates, without a token."""
+    """A client certificate with its key authenticates without a token."""
     server.put(CONFIG_MAPS, "aws-auth", data={})
     pair = server.authority.issue_cert("authd.example")
     pair.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
@@ -48,7 +48,7 @@ def test_client_certificate(server, thread, tmp_path):
 
 
 def test_key_of_another_certificate(server, thread, tmp_path):
-    """A key that doesn't belong to the certificate is an error of the operator's, before anything is sent."""
+    """A key of another certificate is a `ConfigError` before anything is sent."""
     for name in ("one", "two"):
         pair = server.authority.issue_cert(f"{name}.example")
         pair.private_key_pem.write_to_path(str(tmp_path / f"{name}.key"))
@@ -60,7 +60,7 @@ def test_key_of_another_certificate(server, thread, tmp_path):
 
 
 def test_rotated_token(server, thread, tmp_path):
-    """A token's file is read again for each call."""
+    """A token file is read again for each call."""
     server.put(CONFIG_MAPS, "aws-auth", data={})
     (tmp_path / "token").write_text("old\n")
     client = client_of(thread, server.kubeconfig(tmp_path, "{tokenFile: token}"))
@@ -72,7 +72,7 @@ def test_rotated_token(server, thread, tmp_path):
 
 
 def test_foreign_authority(server, thread, tmp_path):
-    """Nothing is sent to a server whose certificate another authority signed."""
+    """Nothing is sent if another authority has signed the server's certificate."""
     trustme.CA().cert_pem.write_to_path(str(server.ca_file))
     with pytest.raises(Unreachable, match="TLS"):
         get(thread, client_of(thread, server.kubeconfig(tmp_path)))
@@ -81,7 +81,7 @@ def test_foreign_authority(server, thread, tmp_path):
 
 @pytest.mark.parametrize("name", ["other.example", "10.0.0.1"])
 def test_wrong_name(server, thread, tmp_path, name):
-    """The certificate must have the name or address that is called."""
+    """The certificate must have the name or address of the server."""
     path = server.kubeconfig(tmp_path)
     path.write_text(path.read_text().replace("cluster: {server", f"cluster: {{tls-server-name: {name}, server"))
     with pytest.raises(Unreachable, match="TLS"):
@@ -89,7 +89,7 @@ def test_wrong_name(server, thread, tmp_path, name):
 
 
 def test_server_name(server, thread, tmp_path):
-    """tls-server-name is the name that the certificate must have."""
+    """tls-server-name is the name to verify in the certificate."""
     server.put(CONFIG_MAPS, "aws-auth", data={})
     path = server.kubeconfig(tmp_path)
     path.write_text(path.read_text().replace("cluster: {server", "cluster: {tls-server-name: localhost, server"))
@@ -98,7 +98,7 @@ def test_server_name(server, thread, tmp_path):
 
 @pytest.mark.parametrize("code", [403, 404, 409, 410, 429, 500, 503, 301])
 def test_status(server, thread, client, code):
-    """A refusal has its code, reason and message."""
+    """An error of the API server has its code, reason and message."""
     answer = status(code, "Reason", "why")
     server.faults.append(lambda it: it.answer(code, answer, "Retry-After: 7\r\nLocation: https://localhost/\r\n"))
     with pytest.raises(StatusError, match=rf"answered {code} \(why\)") as caught:
@@ -108,7 +108,7 @@ def test_status(server, thread, client, code):
 
 
 def test_echoed_token(server, thread, client):
-    """A server that repeats the token doesn't get it into a message."""
+    """A token that the server repeats is not in the message."""
     server.faults.append(lambda it: it.answer(403, status(403, "", f"no: {it.headers['authorization']}")))
     with pytest.raises(StatusError) as caught:
         get(thread, client)
@@ -157,8 +157,8 @@ def endless_body(it: Connection) -> None:
         (lambda it: it.answer(200, b"[" * 100_000), BadAnswer),
     ],
 )
-def test_broken_answers(server, thread, client, fault, error):
-    """Every incomplete response is an error, and the next call succeeds."""
+def test_incomplete_responses(server, thread, client, fault, error):
+    """An incomplete response is an error, and the next call succeeds."""
     server.put(CONFIG_MAPS, "aws-auth", data={})
     server.faults.append(lambda it: bool(fault(it)))
     with pytest.raises(error):
@@ -167,14 +167,14 @@ def test_broken_answers(server, thread, client, fault, error):
 
 
 def test_deadline(server, thread, tmp_path):
-    """A server that says nothing is given up."""
+    """A call to a silent server ends at its deadline."""
     server.faults.append(lambda it: bool(it.stream.recv(1)))
     with pytest.raises(Unreachable, match="in time"):
         get(thread, client_of(thread, server.kubeconfig(tmp_path), timeout=0.3))
 
 
-def test_nobody_listens(server, thread, tmp_path):
-    """A refused connection is an error that says so."""
+def test_refused_connection(server, thread, tmp_path):
+    """A refused connection is reported as such."""
     path = server.kubeconfig(tmp_path)
     path.write_text(path.read_text().replace(str(server.port), "1"))
     with pytest.raises(Unreachable, match="no connection"):
@@ -193,7 +193,7 @@ def test_patch(server, thread, client):
 
 
 def test_used_server(tmp_path):
-    """The server of these tests refuses a wrong token."""
+    """The test server refuses a wrong token."""
     with APIServer(tmp_path).running() as server, ReactorThread().running() as thread:
         path = server.kubeconfig(tmp_path, '{token: "wrong"}')
         with pytest.raises(StatusError, match="401"):

@@ -1,4 +1,4 @@
-"""Kubeconfig files and the other ways to find the API server."""
+"""Kubeconfig files and the other methods of finding the API server."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read(text=TEXT, **kwargs):
 
 
 def test_current_context():
-    """The current context says which cluster and user."""
+    """The current context determines the cluster and the user."""
     access = read()
     assert (access.url, access.namespace) == ("https://api.example:6443/k8s/c1", "ops")
     assert access.ca.read() == b"CA"
@@ -56,7 +56,7 @@ def test_current_context():
 
 
 def test_other_context():
-    """Another context by its name, with files relative to the kubeconfig's folder."""
+    """Another context is chosen by its name. Files are relative to the kubeconfig's folder."""
     access = read(context="second")
     assert access.url == "https://[fd00::1]:443"
     assert (access.certificate.file, access.key.file) == ("/etc/k/pki/node.crt", "/abs/node.key")
@@ -64,7 +64,7 @@ def test_other_context():
 
 
 def test_server_replaced():
-    """An address that is given replaces the cluster's."""
+    """A given address replaces the cluster's."""
     assert read(server="https://10.0.0.1:8443").url == "https://10.0.0.1:8443"
 
 
@@ -99,7 +99,7 @@ def test_errors(old, new, place, message):
 
 @pytest.mark.parametrize("text", ["", "7", "[]", "clusters: 7\ncurrent-context: x"])
 def test_no_kubeconfig(text):
-    """What is no kubeconfig is an error, never a traceback."""
+    """Any other content is a `ConfigError`."""
     with pytest.raises(ConfigError):
         read(text)
 
@@ -109,13 +109,13 @@ def test_no_kubeconfig(text):
     ["ftp://x", "https://", "https://u@h", "https://h:0", "https://h:99999", "https://h/?a", "https://h h", "h:x"],
 )
 def test_bad_addresses(text):
-    """Whatever isn't the address of an API server is refused."""
+    """Anything but the address of an API server is refused."""
     with pytest.raises(ValueError, match="not the address"):
         parse_server(text)
 
 
 def test_in_cluster(tmp_path):
-    """In a pod the service account's files and the service's variables say everything."""
+    """In a pod, the files of the service account and the service's variables are used."""
     for name in ("token", "ca.crt"):
         (tmp_path / name).write_text(name)
     environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
@@ -133,7 +133,7 @@ def test_in_cluster(tmp_path):
 
 
 def test_nothing_to_find(tmp_path):
-    """Without a kubeconfig and outside of a pod the error names the setting."""
+    """Without a kubeconfig and outside a pod, the error names the setting."""
     with pytest.raises(ConfigError, match=r"server\.kubeconfig: it is not set"):
         find_cluster(environment={}, service_account=str(tmp_path))
     (tmp_path / "token").write_text("t")
@@ -155,7 +155,7 @@ EXEC = """{command: aws, args: [eks, get-token], env: [{name: A, value: b}], api
 
 
 def test_plugins_of_commands():
-    """A command may run the plugin, and its token is the credential."""
+    """Commands may run the plugin, and its token is the credential."""
     seen = []
     access = read(TEXT.replace("token: s3cret", f"exec: {EXEC}"), run_plugin=lambda plugin: seen.append(plugin) or "t0")
     assert access.token.read() == b"t0"
@@ -166,6 +166,6 @@ def test_plugins_of_commands():
 
 
 def test_plugin_without_a_command():
-    """A plugin needs a command."""
+    """A plugin without a command is an error."""
     with pytest.raises(ConfigError, match="22:11: exec has no command"):
         read(TEXT.replace("token: s3cret", "exec: {args: [x]}"), run_plugin=lambda _: "")

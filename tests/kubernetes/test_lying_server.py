@@ -1,4 +1,4 @@
-"""API servers that lie or are broken: each lie is reported, and the cache keeps the last good objects."""
+"""Wrong responses of API servers are reported, and the cache keeps the last good objects."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ LIES = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_lists(server, follow, lie):
-    """A list with a lie in it replaces nothing and is reported."""
+    """A list with a fault replaces nothing and is reported."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     server.faults += [lambda it: it.answer(200, LIES[lie])] * 2
     with follow() as it:
@@ -83,7 +83,7 @@ def test_lists(server, follow, lie):
 
 
 def test_the_message_of_a_refusal(server, follow):
-    """A Status object under status 200 is a refusal with its own message."""
+    """A Status object with HTTP status 200 is an error with its own message."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     server.faults.append(lambda it: it.answer(200, LIES["a refusal with the status of a success"]))
     with follow() as it:
@@ -91,8 +91,8 @@ def test_the_message_of_a_refusal(server, follow):
         assert "the API server answered 500 (etcd is away)" in it.problems
 
 
-def test_another_object_than_the_one(server, thread, client):
-    """If the server ignores the selector, its objects are not taken."""
+def test_another_object(server, thread, client):
+    """If the server ignores the selector, other objects are not stored."""
     resource = Resource(path=CONFIG_MAPS, kind="ConfigMap", name="aws-auth")
     server.put(CONFIG_MAPS, "aws-auth", data={"n": "1"})
     server.faults.append(lambda it: it.answer(200, page(config_map("aws-auth"), config_map("other"))))
@@ -102,7 +102,7 @@ def test_another_object_than_the_one(server, thread, client):
 
 
 def test_empty_items(server, thread, client):
-    """A list without objects is one, written as null too."""
+    """A list without objects is valid, also if its items are null."""
     for items in (None, []):
         server.faults.append(lambda it, items=items: it.answer(200, {**page(), "items": items}))
         taken = []
@@ -112,7 +112,7 @@ def test_empty_items(server, thread, client):
 
 
 def endless(server, make):
-    """Answer every list with one more page."""
+    """Respond to every list with another page."""
     count = 0
 
     def more(it: Connection) -> bool:
@@ -134,7 +134,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("pages", ENDLESS)
 def test_endless_lists(server, thread, client, monkeypatch, pages):
-    """A list that never ends is given up after so many objects, whatever its pages have."""
+    """An endless list is aborted after a number of objects, whatever its pages contain."""
     monkeypatch.setattr(listing, "MAX_OBJECTS", 20)
     endless(server, ENDLESS[pages])
     names: set[str] = set()
@@ -151,7 +151,7 @@ def test_endless_lists(server, thread, client, monkeypatch, pages):
 
 
 def test_slow_endless_list(server, thread, client, monkeypatch):
-    """A list has a deadline, beside that of each page."""
+    """A list has a deadline, in addition to that of each page."""
     monkeypatch.setattr(listing, "_MAX_SECONDS", 0.0)
     endless(server, ENDLESS["new objects"])
     with pytest.raises(BadAnswer, match="does not end"):
@@ -159,7 +159,7 @@ def test_slow_endless_list(server, thread, client, monkeypatch):
 
 
 def test_large_objects(server, thread, client, monkeypatch):
-    """If a page is longer than a response may be, smaller pages are asked for, and each object comes once."""
+    """If a page exceeds the limit for responses, smaller pages are requested, and each object is read once."""
     monkeypatch.setattr("authd.kubernetes.client.MAX_BODY_BYTES", 20_000)
     names = [f"m{number:03}" for number in range(30)]
     for name in names:
@@ -171,15 +171,15 @@ def test_large_objects(server, thread, client, monkeypatch):
 
 
 def test_an_object_beyond_all_bounds(server, thread, client, monkeypatch):
-    """An object that is too long by itself ends the list."""
+    """A single object over the limit aborts the list."""
     monkeypatch.setattr("authd.kubernetes.client.MAX_BODY_BYTES", 2000)
     server.put(IDENTITIES, "m", data={"n": "x" * 3000})
     with pytest.raises(BadAnswer, match="longer than 2000 bytes"):
         thread.run(Listing(client, Resource(path=IDENTITIES, kind="IAMIdentityMapping"), lambda _: None).read)
 
 
-def test_long_pages_leave_the_reactor_its_turns(server, thread, client, monkeypatch):
-    """Other work of the reactor goes on within a page, after each slice."""
+def test_long_pages_do_not_block_the_reactor(server, thread, client, monkeypatch):
+    """While a long page is processed, the reactor runs after each time slice."""
     monkeypatch.setattr(listing, "_SLICE_SECONDS", 0.0)
     for number in range(50):
         server.put(IDENTITIES, f"m{number:03}", data={})
@@ -195,7 +195,7 @@ def test_long_pages_leave_the_reactor_its_turns(server, thread, client, monkeypa
 
 
 def test_history_that_went_back(server, follow):
-    """After a restore of etcd, versions are smaller than before. The list is followed all the same."""
+    """After a restore of etcd, the list is used although its version is smaller than before."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow() as it:
         wait_until(lambda: server.watchers == 1)
@@ -233,7 +233,7 @@ EVENTS = {
 
 @pytest.mark.parametrize("lie", EVENTS)
 def test_events(server, follow, lie):
-    """An event that can't be true is reported, changes nothing, and the objects are listed again."""
+    """An invalid event is reported and changes nothing, and the objects are listed again."""
     event, message = EVENTS[lie]
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     server.faults += [lambda _: True, stream(event)]
@@ -246,7 +246,7 @@ def test_events(server, follow, lie):
 
 
 def test_deletions_of_old_servers(server, follow):
-    """A deletion may have the version before it, and the watch goes on at the newest one."""
+    """A deletion may have the version before it. The watch continues at the newest version."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     gone = config_map("b", metadata={"resourceVersion": "2001"})
     older = config_map("b", metadata={"resourceVersion": "2000"})
@@ -259,7 +259,7 @@ def test_deletions_of_old_servers(server, follow):
 
 
 def test_a_flood_of_objects(server, follow, monkeypatch):
-    """A watch can't fill the memory with objects that no list has."""
+    """The objects of a watch are limited in number, so that they can't fill the memory."""
     monkeypatch.setattr(object_cache, "MAX_OBJECTS", 5)
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     flood = [("ADDED", config_map(f"b{number}")) for number in range(20)]
@@ -270,8 +270,8 @@ def test_a_flood_of_objects(server, follow, monkeypatch):
 
 
 @pytest.mark.parametrize("rest", [json.dumps(page(config_map())).encode(), b'{"type":"ADDED"'])
-def test_half_an_event_at_the_end(server, follow, rest):
-    """A list in place of events, or half an event at the end of the stream, is reported: nothing was followed."""
+def test_partial_event_at_the_end(server, follow, rest):
+    """A list instead of events, or a partial event at the end of the stream, is reported."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     server.faults += [lambda _: True, stream(rest=rest)]
     with follow() as it:
@@ -280,7 +280,7 @@ def test_half_an_event_at_the_end(server, follow, rest):
 
 
 def test_watches_that_end_at_once(server, follow):
-    """If every watch ends at once, this is reported, and changes still come by lists."""
+    """If every watch ends immediately, this is reported, and changes still arrive by lists."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
 
     def no_watch(it: Connection) -> bool:
@@ -300,8 +300,8 @@ def test_watches_that_end_at_once(server, follow):
         wait_until(lambda: it.reflector.problem == "")
 
 
-def test_expired_for_ever(server, follow):
-    """410 once is ordinary. A server that answers nothing else is reported."""
+def test_repeated_410(server, follow):
+    """A single 410 is ordinary. A server that responds with nothing else is reported."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow() as it:
         wait_until(lambda: server.watchers == 1)
@@ -354,7 +354,7 @@ RESPONSES = {
 
 @pytest.mark.parametrize("lie", RESPONSES)
 def test_responses(server, thread, client, lie):
-    """A response that no API server sends is an error in bounded time and memory, and the next call succeeds."""
+    """An invalid response is an error in bounded time and memory, and the next call succeeds."""
     fault, error = RESPONSES[lie]
     server.put(CONFIG_MAPS, "aws-auth", data={})
     server.faults.append(lambda it: bool(fault(it)))
@@ -364,8 +364,8 @@ def test_responses(server, thread, client, lie):
     assert thread.run(lambda: client.call("GET", PATH))["data"] == {}
 
 
-def test_the_page_of_a_proxy_is_named(server, thread, client):
-    """The message for a foreign content type has the type, shortened, and a guess at its cause."""
+def test_wrong_content_type(server, thread, client):
+    """The message about a wrong content type has the type, shortened, and the likely cause."""
     kind = "text/html; charset=utf-8"
     server.faults.append(lambda it: it.answer(200, b"<html>", f"Content-Type: {kind}\r\n"))
     with pytest.raises(BadAnswer, match="sent 'text/html; charset=utf-8' in place of JSON"):
@@ -373,7 +373,7 @@ def test_the_page_of_a_proxy_is_named(server, thread, client):
 
 
 def test_white_space_in_a_list():
-    """White space between all parts of a list is allowed, as JSON has it."""
+    """White space is allowed between all tokens of a list."""
     text = json.dumps(page(config_map("a"), config_map("b")), indent="\t").replace(":", " : ")
     read = ListPage(f"\n{text}\r\n".encode(), "ConfigMap")
     assert [item["metadata"]["name"] for item in read.items()] == ["a", "b"]
@@ -389,7 +389,7 @@ VALUES = st.recursive(
 
 @given(st.lists(st.dictionaries(st.sampled_from(["metadata", "spec", "items"]), VALUES), max_size=4), VALUES)
 def test_any_objects(items, other):
-    """Whatever JSON the objects of a list have, they come as they are, before or behind the other keys."""
+    """The objects of a list are read unchanged, wherever `items` is among the keys."""
     before = {"items": items, "x": other, "metadata": {"resourceVersion": "7", "continue": "t"}}
     for content in (before, dict(reversed(before.items()))):
         read = ListPage(json.dumps(content).encode(), "ConfigMap")
@@ -399,7 +399,7 @@ def test_any_objects(items, other):
 
 @given(st.data())
 def test_any_bytes(data):
-    """Bytes that are no list raise nothing but the error for it."""
+    """Invalid lists raise only `BadAnswer` or `StatusError`."""
     text = json.dumps(page(config_map("a"), config_map("b"))).encode()
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))

@@ -1,4 +1,4 @@
-"""List and watch against an API server that does everything that one may do, and more."""
+"""The reflector with a test API server."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.kubernetes.following import Following
 from tests.kubernetes.reactor_thread import wait_until
 
 
-def test_follows(server, follow):
-    """The cache equals the server's objects: at first, after changes, and after deletions."""
+def test_the_cache_is_up_to_date(server, follow):
+    """The cache equals the server's objects: initially, after changes, and after deletions."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow() as it:
         it.until(a="1")
@@ -28,7 +28,7 @@ def test_follows(server, follow):
 
 
 def test_one_object(server, thread, client):
-    """One object is asked for by name, in list and watch, and others stay outside."""
+    """A single object is selected by name in list and watch. Others are not stored."""
     server.put(CONFIG_MAPS, "aws-auth", data={"n": "1"})
     server.put(CONFIG_MAPS, "other", data={"n": "x"})
     with Following(thread, client, Resource(path=CONFIG_MAPS, kind="ConfigMap", name="aws-auth")) as it:
@@ -41,7 +41,7 @@ def test_one_object(server, thread, client):
 
 
 def test_pages(server, thread, client):
-    """A long list comes page by page, and is used when it is complete."""
+    """A list of several pages comes into force when it is complete."""
     for number in range(PAGE_SIZE * 2 + 1):
         server.put(IDENTITIES, f"m{number:05}", data={"n": str(number)})
     with Following(thread, client, Resource(path=IDENTITIES, kind="IAMIdentityMapping")) as it:
@@ -53,7 +53,7 @@ def test_pages(server, thread, client):
 
 
 def test_expired_page(server, thread, client):
-    """A page that is too old begins the list anew."""
+    """If a page has expired, the list starts again."""
     for number in range(PAGE_SIZE + 1):
         server.put(IDENTITIES, f"m{number:05}", data={"n": str(number)})
     server.faults += [lambda it: True, lambda it: it.answer(410, status(410, "Expired", "too old"))]
@@ -63,7 +63,7 @@ def test_expired_page(server, thread, client):
 
 
 def test_compacted(server, follow):
-    """A watch from before the kept history lists again, and nothing is reported."""
+    """If the watch's version was compacted, the objects are listed again, and nothing is reported."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow() as it:
         wait_until(lambda: server.watchers == 1)
@@ -76,7 +76,7 @@ def test_compacted(server, follow):
 
 
 def test_gone_by_status(server, follow):
-    """410 as the status of a watch is the same as in its stream."""
+    """410 as the HTTP status of a watch has the same effect as in its stream."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     server.faults += [lambda it: True, lambda it: it.answer(410, status(410, "Gone", ""))]
     with follow() as it:
@@ -87,7 +87,7 @@ def test_gone_by_status(server, follow):
 
 
 def test_bookmark(server, follow):
-    """A bookmark sets the version from which the next watch begins."""
+    """After a bookmark, the next watch begins at its version."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow() as it:
         wait_until(lambda: server.watchers == 1)
@@ -105,7 +105,7 @@ def test_bookmark(server, follow):
 
 @pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
 def test_refusals(server, follow, code):
-    """A refusal is reported, the cache stays, and following goes on when the server does."""
+    """An error of the server is reported and the cache stays, until the server accepts requests again."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow() as it:
         wait_until(lambda: server.watchers == 1)
@@ -156,7 +156,7 @@ def endless_line(it) -> None:
     ],
 )
 def test_broken_watches(server, follow, fault):
-    """Whatever a watch brings that is no event, the cache stays and the next watch goes on."""
+    """After an invalid event, the cache stays and the next watch continues."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     server.faults += [lambda it: True, lambda it: bool(fault(it))]
     with follow() as it:
@@ -181,7 +181,7 @@ def test_broken_watches(server, follow, fault):
     ],
 )
 def test_broken_lists(server, follow, page):
-    """A list that is none replaces nothing."""
+    """An invalid list replaces nothing."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     server.faults.append(lambda it: it.answer(200, page))
     with follow() as it:
@@ -190,7 +190,7 @@ def test_broken_lists(server, follow, page):
 
 
 def test_silence(server, follow):
-    """A silent connection is dropped, and the next one continues at the same version."""
+    """A silent connection is closed, and the next watch continues at the same version."""
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow(0.3) as it:
         it.until(a="1")
@@ -201,7 +201,7 @@ def test_silence(server, follow):
 
 
 def test_probes(server, follow, monkeypatch):
-    """While a watch is silent, a request beside it shows that the server refuses or hangs. The watch goes on."""
+    """During a silent watch, a probe detects that the server refuses requests or hangs. The watch continues."""
     monkeypatch.setattr(reflector, "PROBE_SECONDS", 0.05)
     server.put(CONFIG_MAPS, "a", data={"n": "1"})
     with follow() as it:
@@ -221,7 +221,7 @@ def test_probes(server, follow, monkeypatch):
 
 
 def test_no_probes_without_a_watch(server, follow, monkeypatch):
-    """Nothing is probed while the list itself fails: it is tried again anyway."""
+    """There are no probes while the list fails, because it is retried anyway."""
     monkeypatch.setattr(reflector, "PROBE_SECONDS", 0.01)
     server.faults.extend([lambda c: c.answer(503, status(503, "", "away"))] * 4)
     with follow() as it:

@@ -1,4 +1,4 @@
-"""A watch on a file through its directory, with real inotify and a clock of the test's."""
+"""The directory watcher, with real inotify and a fake clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from authd.sources.directory_watcher import (
 
 
 class Watching:
-    """A watched file, and the number of reported changes."""
+    """A watched file. Counts the reported changes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -32,15 +32,15 @@ class Watching:
         self.path = folder / "config.yaml"
         self.path.write_text("first")
         self.reactor = MemoryReactorClock()
-        self.changes = 0
+        self.total = 0
         self.watcher = DirectoryWatcher(self.reactor, self.path, self._changed)
         self.watcher.start()
 
     def _changed(self) -> None:
-        self.changes += 1
+        self.total += 1
 
     def read_events(self) -> None:
-        """Let the reactor read inotify's events."""
+        """Let the reactor read events of inotify."""
         for reader in list(self.reactor.readers):
             self._read(reader)
 
@@ -50,12 +50,12 @@ class Watching:
         if reason is not None:
             reader.connectionLost(reason)
 
-    def told(self, seconds: float = QUIET_SECONDS) -> int:
-        """Let events arrive and time pass, and return the number of changes reported meanwhile."""
-        before = self.changes
+    def changes(self, seconds: float = QUIET_SECONDS) -> int:
+        """Process events, advance the clock, and return the number of changes reported meanwhile."""
+        before = self.total
         self.read_events()
         self.reactor.advance(seconds)
-        return self.changes - before
+        return self.total - before
 
 
 @pytest.fixture
@@ -68,71 +68,71 @@ def watching(tmp_path: Path) -> Iterator[Watching]:
     assert watching.reactor.readers == set()
 
 
-def test_nothing_is_told_without_a_change(watching: Watching) -> None:
-    """Without events there is only the poll."""
+def test_no_events(watching: Watching) -> None:
+    """Without events, only the poll reports."""
     assert watching.watcher.watching
-    assert watching.told(POLL_SECONDS - 1) == 0
+    assert watching.changes(POLL_SECONDS - 1) == 0
 
 
-def test_a_rename_over_the_file_is_told_once(watching: Watching) -> None:
-    """A rename over the watched file is reported when the directory is quiet again."""
+def test_a_rename_over_the_file_is_reported_once(watching: Watching) -> None:
+    """A rename over the watched file is reported once, when the directory is quiet."""
     new = watching.folder / ".new"
     new.write_text("second")
     new.replace(watching.path)
-    assert watching.told(QUIET_SECONDS / 2) == 0
-    assert watching.told(QUIET_SECONDS / 2) == 1
-    assert watching.told(POLL_SECONDS / 2) == 0
+    assert watching.changes(QUIET_SECONDS / 2) == 0
+    assert watching.changes(QUIET_SECONDS / 2) == 1
+    assert watching.changes(POLL_SECONDS / 2) == 0
 
 
-def test_a_second_change_starts_the_wait_anew(watching: Watching) -> None:
-    """As long as changes follow each other, none is reported."""
+def test_a_second_change_restarts_the_wait(watching: Watching) -> None:
+    """While changes follow each other, none is reported."""
     for _ in range(5):
         watching.path.touch()
-        assert watching.told(QUIET_SECONDS * 0.9) == 0
-    assert watching.told(QUIET_SECONDS * 0.2) == 1
+        assert watching.changes(QUIET_SECONDS * 0.9) == 0
+    assert watching.changes(QUIET_SECONDS * 0.2) == 1
 
 
-def test_a_file_that_is_being_written_is_left_alone(watching: Watching) -> None:
-    """An open file is left alone for longer, a closed one is not."""
+def test_a_file_being_written_is_reported_later(watching: Watching) -> None:
+    """A file that is still open for writing is reported later than a closed one."""
     with watching.path.open("a") as opened:
         opened.write("half")
         opened.flush()
-        assert watching.told(QUIET_SECONDS * 2) == 0
+        assert watching.changes(QUIET_SECONDS * 2) == 0
         opened.write("other half")
-    assert watching.told() == 1
+    assert watching.changes() == 1
     with watching.path.open("a") as opened:
         opened.write("and never closed")
         opened.flush()
-        assert watching.told(WRITING_SECONDS) == 1
+        assert watching.changes(WRITING_SECONDS) == 1
 
 
-def test_a_config_maps_swap_is_told_each_time(watching: Watching) -> None:
-    """The kubelet's swap of a symbolic link is a change, every time."""
+def test_each_swap_of_a_config_map_is_reported(watching: Watching) -> None:
+    """Each swap of the kubelet's symbolic link is reported."""
     watching.path.unlink()
     for version in ("..1", "..2", "..3"):
         (watching.folder / version).mkdir()
         (watching.folder / version / "config.yaml").write_text(version)
         (watching.folder / "..data_tmp").symlink_to(version)
         (watching.folder / "..data_tmp").replace(watching.folder / "..data")
-        assert watching.told() == 1
+        assert watching.changes() == 1
 
 
 @pytest.mark.parametrize("how", ["unlink", "rename"])
-def test_a_vanished_file_is_told(watching: Watching, how: str) -> None:
-    """A deleted or moved file is a change too."""
+def test_a_deleted_file_is_reported(watching: Watching, how: str) -> None:
+    """A deleted or moved file is reported."""
     if how == "unlink":
         watching.path.unlink()
     else:
         watching.path.rename(watching.folder.parent / "elsewhere")
-    assert watching.told() == 1
+    assert watching.changes() == 1
 
 
 def test_the_poll_finds_changes_without_an_event(watching: Watching) -> None:
-    """The file is checked at intervals, without events too."""
-    assert watching.told(POLL_SECONDS) == 0
-    assert watching.told(QUIET_SECONDS) == 1
+    """The file is checked at intervals, even without events."""
+    assert watching.changes(POLL_SECONDS) == 0
+    assert watching.changes(QUIET_SECONDS) == 1
     watching.reactor.advance(POLL_SECONDS)
-    assert watching.told(QUIET_SECONDS) == 1
+    assert watching.changes(QUIET_SECONDS) == 1
 
 
 def _remove(folder: Path) -> None:
@@ -142,8 +142,8 @@ def _remove(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_directory_that_is_made_anew_is_watched_anew(watching: Watching, times: int) -> None:
-    """The deletion of the directory does not end the watch, however often."""
+def test_a_recreated_directory_is_watched_again(watching: Watching, times: int) -> None:
+    """A directory that is deleted and created again is watched again, every time."""
     for _ in range(times):
         _remove(watching.folder)
         watching.read_events()
@@ -154,28 +154,28 @@ def test_a_directory_that_is_made_anew_is_watched_anew(watching: Watching, times
         watching.path.write_text("anew")
         watching.reactor.advance(1)
         assert watching.watcher.watching
-        watching.told(1)
+        watching.changes(1)
         watching.path.write_text("and changed")
-        assert watching.told() == 1
+        assert watching.changes() == 1
 
 
-def test_a_directory_that_is_swapped_is_watched_anew(watching: Watching) -> None:
-    """A renamed directory is dropped, and the one in its place is watched."""
+def test_a_replaced_directory_is_watched(watching: Watching) -> None:
+    """If another directory takes its place, that one is watched instead."""
     aside = watching.folder.rename(watching.folder.parent / "aside")
     watching.folder.mkdir()
     watching.path.write_text("second")
     watching.read_events()
     watching.reactor.advance(0)
     watching.reactor.advance(1)
-    assert watching.told() == 1
+    assert watching.changes() == 1
     (aside / "config.yaml").write_text("nobody cares")
-    assert watching.told(1) == 0
+    assert watching.changes(1) == 0
     watching.path.write_text("third")
-    assert watching.told() == 1
+    assert watching.changes() == 1
 
 
-def test_a_swap_that_no_event_told_is_found_by_the_poll(watching: Watching) -> None:
-    """A swap of the parent directory is seen only by the poll, and the watch moves over."""
+def test_the_poll_detects_a_replaced_parent(watching: Watching) -> None:
+    """A swap of the parent directory causes no event. The poll detects it and watches the new directory."""
     watching.folder.rename(watching.folder.parent / "aside")
     for reader in list(watching.reactor.readers):
         os.read(reader.fileno(), 65_536)  # lost
@@ -183,13 +183,13 @@ def test_a_swap_that_no_event_told_is_found_by_the_poll(watching: Watching) -> N
     watching.path.write_text("second")
     watching.reactor.advance(POLL_SECONDS)
     watching.reactor.advance(1)
-    watching.told(1)
+    watching.changes(1)
     watching.path.write_text("third")
-    assert watching.told() == 1
+    assert watching.changes() == 1
 
 
-def test_without_inotify_the_poll_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If inotify has reached a limit, there is a warning, the poll goes on, and inotify is tried again."""
+def test_polling_without_inotify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If inotify has reached a limit, a warning is logged, polling continues, and inotify is retried."""
 
     def exhausted(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
@@ -201,13 +201,13 @@ def test_without_inotify_the_poll_does(tmp_path: Path, monkeypatch: pytest.Monke
     assert not watching.watcher.watching
     watching.reactor.advance(POLL_SECONDS)
     assert watching.watcher.watching
-    assert watching.told() == 1
+    assert watching.changes() == 1
     watching.watcher.stop()
     assert watching.reactor.getDelayedCalls() == []
 
 
-def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
-    """The watch on a missing directory begins when the poll finds it."""
+def test_a_missing_directory_is_watched_later(tmp_path: Path) -> None:
+    """A missing directory is watched once a poll finds it."""
     reactor = MemoryReactorClock()
     changes: list[None] = []
     waiting = DirectoryWatcher(reactor, tmp_path / "later" / "file", lambda: changes.append(None))
@@ -221,18 +221,18 @@ def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None
     waiting.stop()
 
 
-def test_the_end_leaves_nothing_behind(watching: Watching) -> None:
-    """A stop during a change ends watch, poll and wait."""
+def test_stop_cleans_up(watching: Watching) -> None:
+    """A stop during a change leaves no watch and no delayed call."""
     watching.path.write_text("second")
     watching.read_events()
     watching.watcher.stop()
     assert not watching.watcher.watching
     watching.reactor.advance(POLL_SECONDS * 2)
-    assert watching.changes == 0
+    assert watching.total == 0
 
 
-def test_a_failing_look_does_not_end_the_watch(tmp_path: Path) -> None:
-    """An exception in the callback belongs to the callback: the next change is reported again."""
+def test_an_exception_does_not_end_the_watch(tmp_path: Path) -> None:
+    """After an exception of the callback, the next change is still reported."""
     folder = tmp_path / "etc"
     folder.mkdir()
     (folder / "file").write_text("first")
@@ -261,7 +261,7 @@ def _touch(reactor: MemoryReactorClock, folder: Path) -> None:
 
 
 def test_the_places_of_a_linked_file(tmp_path: Path) -> None:
-    """The folders of all links on the way are watched, but not those within a folder that is watched already."""
+    """The directories of all links to the content are watched, except those within a watched directory."""
     real = tmp_path / "real" / "config.yaml"
     real.parent.mkdir()
     real.write_text("x")

@@ -63,13 +63,13 @@ def following(tmp_path, partitions):
 
 
 def test_start(following):
-    """The file's mappings are in force before anything else happens."""
+    """The mappings are in force when `start` returns."""
     assert following.names("alice", "bob") == ["alice"]
     assert following.source.problems == ()
 
 
 def test_start_in_steps(tmp_path, partitions):
-    """In a daemon that serves already, the file is loaded in steps, between which the reactor turns."""
+    """In a running daemon, the file is loaded in steps between which the reactor runs."""
     following = Following(tmp_path, partitions, at_once=False)
     following.write(*(f"user{number}" for number in range(500)))
     following.source.start()
@@ -84,7 +84,7 @@ def test_start_in_steps(tmp_path, partitions):
 
 
 def test_broken_start_in_steps(tmp_path, partitions):
-    """A broken file at such a start is reported, and has no table until it is mended."""
+    """If the file is broken at such a start, this is reported, and there is no table until it is corrected."""
     following = Following(tmp_path, partitions, at_once=False)
     following.path.write_text("{")
     following.source.start()
@@ -98,7 +98,7 @@ def test_broken_start_in_steps(tmp_path, partitions):
 
 
 def test_change(following):
-    """A changed file replaces the earlier content."""
+    """New content replaces the earlier one."""
     following.write("bob")
     following.check()
     assert following.names("alice", "bob") == ["bob"]
@@ -106,7 +106,7 @@ def test_change(following):
 
 @pytest.mark.parametrize("content", ["", "{", '{"mapUsers": [{"userarn": "x", "username": "y"}]}', "[]"])
 def test_broken(following, content):
-    """A broken file changes nothing and is reported until it is mended."""
+    """A broken file changes nothing and is reported until it is corrected."""
     following.path.write_text(content)
     following.check()
     assert following.names("alice") == ["alice"]
@@ -129,7 +129,7 @@ def test_deleted(following):
 
 
 def test_missing_at_start(tmp_path, partitions):
-    """A file that doesn't exist yet is reported, and read as soon as it does."""
+    """A missing file is reported, and read once it exists."""
     following = Following(tmp_path, partitions)
     following.source.start()
     assert "can't be read" in str(following.source.problems[0])
@@ -150,7 +150,7 @@ def test_lock_out(following):
 
 
 def test_strict(tmp_path, partitions):
-    """With dynamicFileUserIDStrict the unique ID decides."""
+    """With dynamicFileUserIDStrict, callers match by their unique ID."""
     following = Following(tmp_path, partitions, dynamic_file_user_id_strict=True)
     following.write("alice", userid="AIDAALICEALICEALICE0")
     following.source.start()
@@ -160,7 +160,7 @@ def test_strict(tmp_path, partitions):
 
 
 def test_a_forced_change(following):
-    """The refused content comes into force as it was refused, and only while nothing newer has come."""
+    """The refused content itself can be forced, but only until there is newer content."""
     for name in ("alice", "carol"):
         following.seen.note(identity(arn(name)))
     following.path.write_text('{"mapUsers": []}')
@@ -182,7 +182,7 @@ def test_a_forced_change(following):
 
 @pytest.mark.parametrize("content", ["", '{"mapUsers": [{"userarn": "arn:aws:iam::111122223333:user/alice"}]}'])
 def test_a_refused_change_is_forgotten(following, content):
-    """Neither a broken content nor a good one leaves the earlier refused content to be forced."""
+    """After new content, broken or good, the earlier refused content can't be forced."""
     for name in ("alice", "carol"):
         following.seen.note(identity(arn(name)))
     following.path.write_text('{"mapUsers": []}')

@@ -1,4 +1,4 @@
-"""The last good settings file is saved without blocking the reactor."""
+"""Saving the last good settings without blocking the reactor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from authd.sources.last_good import LastGoodFile
 
 
 class Threads:
-    """Threads that work when the test says so."""
+    """Fake threads that run when the test calls `work`."""
 
     def __init__(self) -> None:
         self.waiting: list[Callable[[], None]] = []
@@ -43,8 +43,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "last-good.yaml"
 
 
-def test_it_is_kept_by_a_thread(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
-    """The caller goes on at once."""
+def test_it_is_written_in_a_thread(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
+    """The file is written in a thread."""
     last_good.keep(path, b"one")
     assert not path.exists()
     threads.work()
@@ -52,8 +52,8 @@ def test_it_is_kept_by_a_thread(last_good: LastGoodFile, threads: Threads, path:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_of_those_that_come_meanwhile_the_newest_is_kept(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
-    """One copy is written at a time, so that no older one replaces a newer one, and no thread waits."""
+def test_only_the_newest_waiting_copy_is_written(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
+    """One write runs at a time, so an older copy can't replace a newer one. Of the waiting copies, only the newest is written."""
     for content in (b"one", b"two", b"three"):
         last_good.keep(path, content)
     threads.work()
@@ -67,7 +67,7 @@ def test_of_those_that_come_meanwhile_the_newest_is_kept(last_good: LastGoodFile
 
 
 def test_an_unchanged_copy_is_not_written_again(last_good: LastGoodFile, path: Path) -> None:
-    """The same content leaves the file as it is."""
+    """If the content is unchanged, the file is not written."""
     last_good.keep_now(path, b"one")
     before = path.stat().st_ino
     last_good.keep_now(path, b"one")
@@ -75,7 +75,7 @@ def test_an_unchanged_copy_is_not_written_again(last_good: LastGoodFile, path: P
 
 
 def test_a_copy_that_cannot_be_saved_is_a_warning(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
-    """A failure stops nothing, and the next copy is tried again."""
+    """A failed write is a warning, and the next copy is written."""
     path.parent.write_text("no directory")
     with capturedLogs() as events:
         last_good.keep_now(path, b"one")
@@ -89,8 +89,8 @@ def test_a_copy_that_cannot_be_saved_is_a_warning(last_good: LastGoodFile, threa
     assert path.read_bytes() == b"two"
 
 
-def test_a_failed_write_is_repeated(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
-    """After a full disk the newest content is written, and nothing older replaces it."""
+def test_a_failed_write_is_retried(last_good: LastGoodFile, threads: Threads, path: Path) -> None:
+    """After a full disk, the newest content is written, and no older one replaces it."""
     path.parent.write_bytes(b"a file where the folder should be")
     last_good.keep(path, b"one")
     last_good.keep(path, b"two")

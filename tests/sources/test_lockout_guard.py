@@ -1,4 +1,4 @@
-"""The guard against locking everyone out."""
+"""The lock-out guard."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def seen(clock: Clock, *numbers: int) -> SeenIdentities:
     return identities
 
 
-def test_removing_every_mapping_is_refused_and_removing_none_is_not() -> None:
-    """An empty file is more likely a mistake than an intention."""
+def test_removing_every_mapping_is_refused() -> None:
+    """A table without mappings is refused, because it is more likely a mistake than intended."""
     with pytest.raises(LockedOut, match="every mapping"):
         finish(seen(Clock()).checking(table(), table(1), 0.5))
     with pytest.raises(LockedOut, match="every mapping") as caught:
@@ -59,8 +59,8 @@ def test_removing_every_mapping_is_refused_and_removing_none_is_not() -> None:
     finish(seen(Clock()).checking(table(1), table(1), 0.5))
 
 
-def test_more_than_the_share_of_those_seen_is_refused_by_name() -> None:
-    """Six of ten are more than half, five are not."""
+def test_the_share_of_locked_out_identities() -> None:
+    """Six of ten identities exceed a share of one half, five do not. The refusal names them."""
     identities = seen(Clock(), *range(10))
     old = table(*range(10))
     finish(identities.checking(table(5, 6, 7, 8, 9), old, 0.5))
@@ -70,25 +70,25 @@ def test_more_than_the_share_of_those_seen_is_refused_by_name() -> None:
 
 
 def test_a_share_of_one_allows_everything() -> None:
-    """The setting switches the guard off."""
+    """A share of one switches the guard off."""
     finish(seen(Clock(), *range(20)).checking(table(), table(*range(20)), 1.0))
 
 
-def test_one_alone_may_always_go() -> None:
-    """One user who leaves is an ordinary change, also if few have logged in."""
+def test_a_single_identity_is_always_allowed() -> None:
+    """Locking out a single user is an ordinary change, even if only few have logged in."""
     finish(seen(Clock(), 1).checking(table(2), table(1, 2), 0.1))
     finish(seen(Clock(), 1, 2).checking(table(2), table(1, 2), 0.1))
 
 
-def test_a_few_count_as_many_do() -> None:
-    """Two of three are more than half, in the smallest cluster too."""
+def test_few_identities() -> None:
+    """Two of three identities exceed one half, even in a small cluster."""
     with pytest.raises(LockedOut, match="2 of the 3"):
         finish(seen(Clock(), 1, 2, 3).checking(table(3), table(1, 2, 3), 0.5))
     finish(seen(Clock(), 1, 2, 3, 4).checking(table(3, 4), table(1, 2, 3, 4), 0.5))
 
 
-def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> None:
-    """Only users who would lose existing access count as locked out."""
+def test_identities_that_do_not_count() -> None:
+    """Only identities of the last hour that have access now count as locked out."""
     clock = Clock()
     identities = seen(clock, *range(20))
     finish(identities.checking(table(1), table(1), 0.1))
@@ -97,7 +97,7 @@ def test_those_of_more_than_an_hour_ago_or_not_mapped_before_do_not_count() -> N
 
 
 def test_users_of_a_whole_account_count() -> None:
-    """Whole accounts and patterns give access too, and their removal locks users out."""
+    """Removing whole accounts and patterns locks out their users too."""
     everyone = account("111122223333")
     identities = seen(Clock(), 1, 2, 3)
     finish(identities.checking(everyone, table(1, 2, 3), 0.5))
@@ -107,8 +107,8 @@ def test_users_of_a_whole_account_count() -> None:
         finish(identities.checking(account("999999999999"), everyone, 0.5))
 
 
-def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many users lose access, no step looks for nearest rules or takes long."""
+def test_it_runs_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of many users runs in short steps and never searches for nearest rules."""
 
     def nearest(*_: object) -> str:
         raise AssertionError("looked for the nearest mapping")
@@ -124,7 +124,7 @@ def test_it_is_done_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """The latest identities are kept."""
+    """Only the latest identities are stored."""
     assert len(seen(Clock(), *range(8_200))._seen) == 8_192
 
 
@@ -140,7 +140,7 @@ def timed(*ends: float) -> OrderedTables:
 
 
 def test_rules_that_have_ended() -> None:
-    """A rule that ended by itself does not count as lost. A change that ends rules at once does."""
+    """A rule that has ended by itself does not lock anyone out. A change that ends rules does."""
     clock = Clock()
     identities = SeenIdentities(clock.seconds)
     for number in (1, 2, 3, 4):

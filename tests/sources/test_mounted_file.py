@@ -1,4 +1,4 @@
-"""The settings in force: loaded, reloaded, and kept if the next version can't be used."""
+"""The source MountedFile: loading, reloading, and keeping the settings if the file is broken."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def arn(name: str) -> str:
 
 
 class Reloading:
-    """A settings file, and a cooperator that works when the test says so."""
+    """A settings file with a source whose cooperator runs when the test says so."""
 
     def __init__(self, folder: Path, partitions: Mapping[str, Partition]) -> None:
         self.path = folder / "config.yaml"
@@ -51,7 +51,7 @@ class Reloading:
         )
 
     def write(self, *names: str, more: str = "") -> str:
-        """Write mappings for some users, and return the text."""
+        """Write mappings for some users and return the text."""
         users = "".join(f"\n  - userARN: {arn(name)}\n    username: {name}" for name in names)
         text = f"clusterID: prod\nserver:\n{more}  mapUsers:{users or ' []'}\n"
         self.path.write_text(text)
@@ -69,7 +69,7 @@ class Reloading:
             self.clock.advance(0.001)
 
     def allowed(self, *names: str) -> list[str]:
-        """Return the names known to the mappings in force."""
+        """Return those of the names that the mappings in force allow."""
         return [name for name in names if identity(arn(name)).key in self.file.in_force.tables.tables[0].table.exact]
 
 
@@ -81,8 +81,8 @@ def reloading(tmp_path: Path, partitions: Mapping[str, Partition]) -> Reloading:
     return reloading
 
 
-def test_an_unchanged_file_is_left_alone(reloading: Reloading) -> None:
-    """A file with the same content changes nothing and logs nothing, whatever its date."""
+def test_an_unchanged_file_is_not_loaded(reloading: Reloading) -> None:
+    """If the content is unchanged, nothing is loaded or logged, whatever the file's date."""
     settings = reloading.file.in_force.settings
     reloading.write("alice")
     assert reloading.check() == []
@@ -91,7 +91,7 @@ def test_an_unchanged_file_is_left_alone(reloading: Reloading) -> None:
 
 
 def test_a_changed_file_comes_into_force(reloading: Reloading) -> None:
-    """New mappings replace the old ones at once."""
+    """New mappings replace the old ones."""
     reloading.write("alice", "bob")
     assert reloading.check() == [("info", "mappings reloaded: 2 rules in force")]
     assert reloading.allowed("alice", "bob") == ["alice", "bob"]
@@ -99,8 +99,8 @@ def test_a_changed_file_comes_into_force(reloading: Reloading) -> None:
     assert reloading.file.problems == ()
 
 
-def test_a_file_without_end_takes_no_memory(reloading: Reloading) -> None:
-    """Of an enormous file no more is read than proves it too large."""
+def test_an_enormous_file_uses_no_memory(reloading: Reloading) -> None:
+    """An enormous file is only read up to one byte over the limit."""
     with reloading.path.open("r+b") as file:
         file.truncate(256 << 20)
     tracemalloc.start()
@@ -114,7 +114,7 @@ def test_a_file_without_end_takes_no_memory(reloading: Reloading) -> None:
 
 
 def test_settings_are_never_changed_in_place(reloading: Reloading) -> None:
-    """A holder of the old settings still sees all of them."""
+    """An old settings object is unchanged after a reload."""
     old = reloading.file.in_force.tables
     reloading.write("bob")
     reloading.check()
@@ -122,8 +122,8 @@ def test_settings_are_never_changed_in_place(reloading: Reloading) -> None:
     assert reloading.file.in_force.settings is not old
 
 
-def test_a_broken_file_keeps_the_last_good_one(reloading: Reloading) -> None:
-    """A broken file is reported with every line, once, and changes nothing until it is repaired."""
+def test_a_broken_file_changes_nothing(reloading: Reloading) -> None:
+    """Each error of a broken file is reported once, and the settings stay until it is corrected."""
     reloading.path.write_text("clusterID: prod\nserver:\n  mapUsers:\n  - userARN: nonsense\n    usernam: a\n")
     said = reloading.check()
     assert {level for level, _ in said} == {"error"}
@@ -138,8 +138,8 @@ def test_a_broken_file_keeps_the_last_good_one(reloading: Reloading) -> None:
     assert reloading.results == ["broken", "ok"]
 
 
-def test_a_mended_file_that_is_the_old_one_is_good_again(reloading: Reloading) -> None:
-    """A broken file that is restored leaves no problem."""
+def test_restoring_a_file_clears_its_problems(reloading: Reloading) -> None:
+    """Restoring the old content of a broken file clears its problems."""
     good = reloading.path.read_text()
     reloading.path.write_text("nonsense: [")
     reloading.check()
@@ -149,8 +149,8 @@ def test_a_mended_file_that_is_the_old_one_is_good_again(reloading: Reloading) -
     assert reloading.file.problems == ()
 
 
-def test_a_vanished_file_changes_nothing(reloading: Reloading) -> None:
-    """An unreadable file is reported once, and the problem ends when it is readable again."""
+def test_an_unreadable_file_changes_nothing(reloading: Reloading) -> None:
+    """An unreadable file is reported once, until it is readable again."""
     good = reloading.path.read_text()
     reloading.path.unlink()
     said = reloading.check()
@@ -164,7 +164,7 @@ def test_a_vanished_file_changes_nothing(reloading: Reloading) -> None:
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(reloading: Reloading) -> None:
-    """A change during a reload is not lost: in the end the last version is in force."""
+    """A change during a reload is loaded afterwards."""
     reloading.write("bob")
     reloading.file.check()
     reloading.write("carol")
@@ -175,7 +175,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(reloading: Reloading
 
 
 def test_a_large_file_is_loaded_in_steps(reloading: Reloading) -> None:
-    """Between the steps of a large file the reactor runs, and the old mappings are in force."""
+    """While a large file is loaded in steps, the reactor runs and the old mappings are in force."""
     reloading.write(*(f"user{number}" for number in range(3_000)))
     reloading.file.check()
     reloading.clock.advance(0.001)
@@ -185,7 +185,7 @@ def test_a_large_file_is_loaded_in_steps(reloading: Reloading) -> None:
 
 
 def test_a_bug_in_loading_changes_nothing(reloading: Reloading, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If loading itself fails, the mappings stay, it is logged, and the next change is loaded."""
+    """If loading raises an exception, it is logged, the mappings stay, and the next change is loaded."""
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
@@ -202,7 +202,7 @@ def test_a_bug_in_loading_changes_nothing(reloading: Reloading, monkeypatch: pyt
 
 
 def test_settings_that_need_a_restart_are_named(reloading: Reloading) -> None:
-    """A changed setting that needs a restart is named, and its old value stays."""
+    """A changed setting that needs a restart is logged, and its old value stays."""
     reloading.write("bob", more="  port: 1234\n  audiences: [a]\n")
     said = reloading.check()
     assert [words.split()[2] for level, words in said if level == "warn"] == ["server.port", "server.audiences"]
@@ -211,19 +211,27 @@ def test_settings_that_need_a_restart_are_named(reloading: Reloading) -> None:
 
 
 def test_scrubbed_accounts_come_into_force_at_once(reloading: Reloading) -> None:
-    """Scrubbed accounts are in force from the reload on."""
+    """A reload applies scrubbed accounts."""
     reloading.write("alice", more=f'  scrubbedAccounts: ["{ACCOUNT}"]\n')
     reloading.check()
     assert reloading.file.in_force.settings.scrubbed_accounts == {ACCOUNT}
 
 
 def test_options_stay_in_force_over_reloads(reloading: Reloading) -> None:
-    """An option on the command line stays in force, and its setting in the file is no change."""
+    """A reload keeps command line options, and a change of their settings in the file has no effect."""
     reloading.file = reloading.anew({"server.port": "7"})
     reloading.file.start()
     reloading.write("bob", more="  port: 8\n")
     assert [level for level, _ in reloading.check()] == ["info"]
     assert reloading.file.in_force.settings.port == 7
+
+
+def test_reserved_prefixes_are_named_once(reloading: Reloading) -> None:
+    """A change of the prefixes of user names and of groups is logged as one setting."""
+    lists = "usernamePrefixReserveList: [x], groupPrefixReserveList: [y]"
+    reloading.write("alice", more=f"  reservedPrefixConfig: [{{backendMode: MountedFile, {lists}}}]\n")
+    said = reloading.check()
+    assert [words.split()[2] for level, words in said if level == "warn"] == ["server.reservedPrefixConfig"]
 
 
 def test_warnings_are_logged(reloading: Reloading) -> None:
@@ -235,7 +243,7 @@ def test_warnings_are_logged(reloading: Reloading) -> None:
 
 
 def test_a_first_start_needs_a_good_file(reloading: Reloading) -> None:
-    """A start without a usable file is an error with every problem."""
+    """A first start with a broken file fails with every error."""
     reloading.path.write_text("clusterID: prod\nserver: {prot: 1, adress: x}\n")
     with pytest.raises(ConfigError) as caught:
         reloading.anew().start()
@@ -243,7 +251,7 @@ def test_a_first_start_needs_a_good_file(reloading: Reloading) -> None:
 
 
 def seen_users(reloading: Reloading, count: int) -> list[str]:
-    """Put users into force, and record their logins."""
+    """Put users in force and record their logins."""
     names = [f"user{number}" for number in range(count)]
     reloading.write(*names)
     reloading.check()
@@ -254,7 +262,7 @@ def seen_users(reloading: Reloading, count: int) -> list[str]:
 
 
 def test_a_reload_that_removes_every_mapping_is_refused(reloading: Reloading) -> None:
-    """A file without mappings is taken for a mistake, reported in log and problems."""
+    """A file without mappings is refused as a mistake, in the log and in `problems`."""
     reloading.write()
     said = reloading.check()
     assert reloading.results == ["refused"]
@@ -263,8 +271,8 @@ def test_a_reload_that_removes_every_mapping_is_refused(reloading: Reloading) ->
     assert reloading.allowed("alice") == ["alice"]
 
 
-def test_a_reload_that_locks_out_too_many_is_refused_by_name(reloading: Reloading) -> None:
-    """A reload that locks out more than the share of recent users is refused, with their list."""
+def test_a_reload_that_locks_out_too_many_is_refused(reloading: Reloading) -> None:
+    """A reload that would lock out more than the share of recent users is refused, and the log names them."""
     names = seen_users(reloading, 10)
     reloading.write(*names[:4])
     said = reloading.check()
@@ -287,7 +295,7 @@ def test_a_share_of_one_allows_everything(reloading: Reloading) -> None:
 
 
 def test_users_locked_out_by_an_empty_mapping_are_named(reloading: Reloading) -> None:
-    """Without mappings, the log lists the users, up to a limit, and the number of the others."""
+    """If a reload would remove all mappings, the log names the users up to a limit and counts the others."""
     names = seen_users(reloading, 60)
     reloading.write()
     said = [words.partition("locked out: ")[2] for _, words in reloading.check() if "would be locked out" in words]
@@ -296,7 +304,7 @@ def test_users_locked_out_by_an_empty_mapping_are_named(reloading: Reloading) ->
 
 @pytest.mark.parametrize("when", ["before the refusal", "after the refusal"])
 def test_force_brings_exactly_that_content_into_force(reloading: Reloading, when: str) -> None:
-    """A forced reload names the content by its hash: that content is loaded whatever it locks out, another is not."""
+    """A forced reload loads the content with that hash, whatever it locks out, and no other."""
     text = reloading.write()
     if when == "after the refusal":
         reloading.check()
@@ -325,8 +333,8 @@ def started_once(reloading: Reloading, more: str) -> None:
     reloading.path.write_text("clusterID: prod\nserver:\n  mapUsers: nonsense\n")
 
 
-def test_a_start_from_the_last_good_settings_is_loud(reloading: Reloading) -> None:
-    """If the last good settings allow it, a start with a broken file serves them, with loud warnings."""
+def test_a_start_from_the_last_good_settings(reloading: Reloading) -> None:
+    """If the last good settings allow it, they are used for a start with a broken file, and a critical event is logged."""
     started_once(reloading, LAST_GOOD)
     file = reloading.file = reloading.anew()
     with capturedLogs() as events:
@@ -351,7 +359,7 @@ def test_a_start_from_the_last_good_settings_is_loud(reloading: Reloading) -> No
     ],
 )
 def test_the_state_directory_is_found_in_a_broken_file(reloading: Reloading, broken: str) -> None:
-    """The state directory is found in an unusable file, however its line is written."""
+    """The state directory is found in a broken file, however its line is written."""
     reloading.write("alice", more=LAST_GOOD)
     reloading.check()
     reloading.path.write_text(broken.replace("STATE", str(reloading.state)))
@@ -373,15 +381,15 @@ def test_the_state_directory_is_found_in_a_broken_file(reloading: Reloading, bro
 def test_a_start_without_good_settings_fails(
     reloading: Reloading, setting: str, spoil: Callable[[Path], object]
 ) -> None:
-    """Without the setting, or without a good copy, the start fails with the file's errors."""
+    """Without startFromLastGood or without a good copy, the start fails with the file's errors."""
     started_once(reloading, setting)
     spoil(reloading.state / "last-good.yaml")
     with pytest.raises(ConfigError, match=r"config\.yaml:3:"):
         reloading.anew().start()
 
 
-def test_a_state_directory_that_cannot_be_written_is_no_reason_to_stop(reloading: Reloading) -> None:
-    """If the last good settings can't be saved, there is a warning, and the reload succeeds."""
+def test_last_good_settings_that_can_not_be_saved(reloading: Reloading) -> None:
+    """If the last good settings can't be saved, a warning is logged, and the reload succeeds."""
     (reloading.state / "last-good.yaml").unlink()
     reloading.state.rmdir()
     reloading.state.write_text("no directory")
@@ -391,7 +399,7 @@ def test_a_state_directory_that_cannot_be_written_is_no_reason_to_stop(reloading
 
 
 def test_identities_of_scrubbed_accounts_are_not_named(reloading: Reloading) -> None:
-    """The list of locked-out users leaves out scrubbed accounts."""
+    """The log of locked-out users omits scrubbed accounts."""
     names = seen_users(reloading, 10)
     reloading.write(*names, more=f'  scrubbedAccounts: ["{ACCOUNT}"]\n')
     reloading.check()

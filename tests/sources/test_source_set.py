@@ -1,4 +1,4 @@
-"""Sources that a file starts and stops at run time."""
+"""Switching sources at run time by a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALICE = "arn:aws:iam::111122223333:user/alice"
 
 
 class Origin:
-    """A source that publishes when the test says so."""
+    """A fake source that publishes when the test says so."""
 
     def __init__(self, name, in_force, rules) -> None:
         self.name = name
@@ -108,7 +108,7 @@ def make(tmp_path, rules):
 
 
 def test_start(make):
-    """The file's list is in force from the start."""
+    """The order of the file is in force from the start."""
     it = make('{"backendMode": "CRD MountedFile"}')
     assert it.order == ["CRD", "MountedFile"]
     assert it.made["CRD"].running
@@ -119,7 +119,7 @@ def test_start(make):
 
 @pytest.mark.parametrize("content", [None, "", '{"backendMode": "Nonsense"}'])
 def test_start_without_a_usable_file(make, content):
-    """Without a usable file the settings' list is in force, and this is reported."""
+    """If the file is broken at the start, the order of the settings is in force, and the error is reported."""
     it = make(content)
     assert it.order == ["MountedFile"]
     assert str(it.path) in str(it.sources.problems[0])
@@ -128,7 +128,7 @@ def test_start_without_a_usable_file(make, content):
 
 
 def test_change(make):
-    """New sources take the place of old ones when they have their mappings, and not before."""
+    """New sources replace old ones only when they have their mappings."""
     it = make()
     it.write("CRD")
     assert it.name == "MountedFile"
@@ -144,7 +144,7 @@ def test_change(make):
 
 
 def test_started_again(make):
-    """A source that was stopped must load again before it decides."""
+    """A source that was stopped must load again before it is used."""
     it = make('{"backendMode": "CRD MountedFile"}')
     it.made["CRD"].publish()
     it.write("MountedFile")
@@ -169,7 +169,7 @@ def test_broken_and_deleted(make):
 
 
 def test_a_source_that_lacks_a_setting(make):
-    """A source that can't start leaves everything as it is."""
+    """If a source can't be made, nothing changes."""
     it = make()
     it.write("CRD DynamicFile")
     assert "server.dynamicFilePath" in str(it.sources.problems[0])
@@ -177,7 +177,7 @@ def test_a_source_that_lacks_a_setting(make):
 
 
 def test_problems_and_checks(make):
-    """Problems of all sources are reported, and checks passed on."""
+    """Problems of all sources are reported, and `check` calls all sources."""
     it = make('{"backendMode": "MountedFile CRD"}')
     it.made["CRD"].problems = (Problem(file="crd", line=0, column=0, message="away"),)
     assert [str(problem) for problem in it.sources.problems] == ["crd: away"]
@@ -186,7 +186,7 @@ def test_problems_and_checks(make):
 
 
 def test_lock_out(make):
-    """A list that would lock out those who were seen lately is refused."""
+    """A list that would lock out recent callers is refused."""
     it = make('{"backendMode": "MountedFile CRD"}')
     for name in ("alice", "bob"):
         who = identity(f"arn:aws:iam::111122223333:user/{name}")
@@ -207,8 +207,8 @@ def test_lock_out(make):
     assert it.sources.problems == ()
 
 
-def test_a_newer_list_takes_the_place_of_a_refused_one(make):
-    """A refused list can't be forced any more once the file names another, or is broken."""
+def test_a_newer_list_supersedes_a_refused_one(make):
+    """After the file has changed or is broken, a refused list can't be forced."""
     it = make('{"backendMode": "MountedFile CRD"}')
     for name in ("alice", "bob"):
         it.seen.note(identity(f"arn:aws:iam::111122223333:user/{name}"))

@@ -1,4 +1,4 @@
-"""Garbage collection beside long builds."""
+"""Garbage collection during long builds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from authd.sources.young_garbage import collecting_young, keep_first_table
 
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(young_garbage, "_builds", young_garbage._Builds())  # others' tests may have left builds
+    monkeypatch.setattr(young_garbage, "_builds", young_garbage._Builds())  # builds of other tests may be left
     yield
     gc.unfreeze()
     gc.enable()
@@ -39,7 +39,7 @@ class Cycle:
 
 
 def test_result():
-    """The result and every step of the build are passed on, and the collector runs again in a step of its own."""
+    """The build's steps and result are passed on. The final collection is a step of its own."""
     steps = collecting_young(build(7))
     assert [next(steps) for _ in range(7)] == [None] * 7
     next(steps)
@@ -51,7 +51,7 @@ def test_result():
 
 
 def test_no_full_collection():
-    """Automatic collection is off until the last of several builds has ended, also by an error."""
+    """Automatic collection is off until the last of several builds has ended, even by an error."""
 
     def broken():
         yield
@@ -69,7 +69,7 @@ def test_no_full_collection():
 
 
 def test_new_garbage_is_collected_meanwhile():
-    """Cycles that reviews leave during a long build are freed before its end."""
+    """Reference cycles that reviews leave during a long build are freed before it ends."""
     before = Cycle.freed
     steps = collecting_young(build(100))
     for _ in range(50):
@@ -81,7 +81,7 @@ def test_new_garbage_is_collected_meanwhile():
 
 
 def test_first_table():
-    """What lives when a first table is in force is not walked any more, and garbage of that moment is freed first."""
+    """Objects of a first table are not traversed any more. Garbage is freed first."""
     before, frozen = Cycle.freed, gc.get_freeze_count()
     Cycle()
     table = [[number] for number in range(1000)]

@@ -96,8 +96,7 @@ def _dynamic_file(settings: Settings) -> Iterator[Finding]:
                 partition=settings.partition,
                 patterns=settings.role_patterns,
                 strict=settings.dynamic_file_user_id_strict,
-                reserved_prefixes=settings.reserved_prefixes.get("DynamicFile", ()),
-                reserved_group_prefixes=settings.reserved_group_prefixes.get("DynamicFile", ()),
+                reserved=settings.reserved_by("DynamicFile"),
             )
         )
     except OSError as problem:

@@ -151,10 +151,7 @@ def _settings(old: Settings, new: Settings) -> list[dict[str, Any]]:
 
 def _values(settings: Settings) -> dict[str, str]:
     """Return the settings apart from mappings as texts, by their paths."""
-    values: dict[str, Any] = {}
-    for field in fields(settings):
-        path, value = Settings.spelled(field.name), getattr(settings, field.name)
-        values[path] = (values[path], value) if path in values else value  # two fields of reservedPrefixConfig
+    values = {Settings.spelled(field.name): getattr(settings, field.name) for field in fields(settings)}
     for section in ("sts", "tracing"):
         values |= _section_values(section, values.pop(f"server.{section}"))
     return {path: _text(value) for path, value in values.items()}
@@ -170,6 +167,8 @@ def _section_values(section: str, settings: Any) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_text(item)}" for name, item in value.items())
     if isinstance(value, list | tuple | frozenset):
         texts = map(_text, value)
         return ", ".join(sorted(texts) if isinstance(value, frozenset) else texts)

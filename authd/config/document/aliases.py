@@ -1,6 +1,6 @@
-"""Anchors and aliases: an alias becomes a copy of the anchor's value, within bounds.
+"""YAML anchors and aliases. An alias becomes a bounded copy of the anchor's value.
 
-A copy keeps the places of the original, where an error has to be corrected. Its origin is the place of the alias.
+The nodes of a copy keep the places of the original, because errors are corrected there. Their origin is the alias.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from authd.config.document.decoding import Unreadable
 from authd.config.document.nodes import Broken, MappingNode, Node, Origin, Scalar, SequenceNode, new, shown
 from authd.config.document.problems import Problems
 
-#: Values that one alias may stand for. Copying them takes about 5 ms, which is the longest pause of the reactor.
+#: Nodes in the copy for one alias. Copying as many takes about 5 ms, the longest time that the reactor may be blocked.
 MAX_VALUES = 5_000
-#: Values that all aliases of a file may stand for: ten thousand rules with twenty groups by alias.
+#: Nodes in the copies for all aliases of a file: enough for ten thousand rules that share twenty groups.
 MAX_ALL_VALUES = 200_000
 
 
@@ -27,11 +27,11 @@ class Aliases:
         self._copied = 0
 
     def define(self, anchor: str, node: Node) -> None:
-        """Remember the value of an anchor. A later anchor of the same name replaces it, as YAML has it."""
+        """Store the value of an anchor. A later anchor of the same name replaces it, as YAML specifies."""
         self._values[anchor] = node
 
     def resolve(self, event: Any, depth: int) -> Node:
-        """Return the value of an alias at a depth of nesting.
+        """Return a copy of the anchor's value for an alias at this depth of nesting.
 
         Raises `Unreadable` if the value is too large or nests too deep.
         """

@@ -1,4 +1,4 @@
-"""Decodes a settings file to text for the YAML parser.
+"""Decodes a settings file and checks its characters, before YAML is parsed.
 
 Source: YAML 1.1, section 4.1 (characters) and 4.2 (line breaks).
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 
-#: Room for a hundred thousand rules. Anything larger is another kind of file. (A ConfigMap ends at 1 MiB.)
+#: Enough for a hundred thousand rules. A larger file is not a settings file. (The limit of a ConfigMap is 1 MiB.)
 MAX_BYTES = 8 * 1024 * 1024
 
-#: Characters checked between two pauses: under a millisecond.
+#: Characters per step: under a millisecond.
 _STEP = 65_536
 
 #: Characters that YAML forbids, apart from surrogates, which UTF-8 can't encode. U+FEFF, U+FFFE and U+FFFF are searched
@@ -22,7 +22,7 @@ _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 class Unreadable(Exception):
-    """The file can't be read any further. The error has the place and the reason in plain words."""
+    """The file can't be parsed from this place on. `message` is the reason, for the author of the file."""
 
     origin = None
 
@@ -34,7 +34,7 @@ class Unreadable(Exception):
 
 
 def source_lines(text: str) -> Sequence[str]:
-    """Return the lines as YAML counts them, without their ends."""
+    """Split a text at the line breaks of YAML."""
     return _LINE_BREAK.split(text)
 
 
@@ -60,7 +60,7 @@ def decoding(data: bytes) -> Generator[None, None, str]:
 
 
 def _forbidden(text: str, start: int, end: int) -> int | None:
-    """Return the place of the first character that can't stand in a file."""
+    """Return the index of the first forbidden character, None if there is none."""
     control = _CONTROLS.search(text, start, end)
     places = [text.find(character, start, end) for character in _NO_CHARACTERS]
     if control is not None:

@@ -1,4 +1,7 @@
-"""Collections that the parser has not finished yet. `add` takes their members, `close` returns the node."""
+"""The parser's stack: lists and mappings whose end has not been parsed yet.
+
+`add` receives their members one by one, `close` returns the finished node.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _MERGE = "<<"
 
 
 class OpenFile:
-    """The outermost frame. Its last member is the file's content."""
+    """The bottom of the stack. Its member is the root node of the file."""
 
     __slots__ = ("anchor", "node")
 
@@ -34,22 +37,22 @@ class OpenFile:
         self.node: Node = Scalar(1, 1, "", plain=True)
 
     def add(self, node: Node) -> None:
-        """Take the content."""
+        """Set the root node."""
         self.node = node
 
 
 class OpenSequence:
-    """A list."""
+    """An unfinished list. If it has a `consumer`, its items go there instead of into the node."""
 
     __slots__ = ("add", "anchor", "node")
 
     name = ""
 
-    def __init__(self, line: int, column: int, anchor: str | None, taker: Callable[[Node], None] | None) -> None:
+    def __init__(self, line: int, column: int, anchor: str | None, consumer: Callable[[Node], None] | None) -> None:
         nodes: list[Node] = []
         self.anchor = anchor
         self.node = new(SequenceNode, (line, column, nodes, None))
-        self.add = taker or nodes.append
+        self.add = consumer or nodes.append
 
     def close(self) -> Node:
         """Return the list."""
@@ -57,7 +60,7 @@ class OpenSequence:
 
 
 class OpenMapping:
-    """A mapping. Keys and values arrive in turn."""
+    """An unfinished mapping. Keys and values alternate."""
 
     __slots__ = ("_broken", "_entries", "_key", "_problems", "anchor", "node")
 
@@ -71,11 +74,11 @@ class OpenMapping:
 
     @property
     def name(self) -> str:
-        """The name of the setting whose value comes next."""
+        """The key of the next value, in the form in which keys are compared."""
         return matched(self._key.text) if isinstance(self._key, Scalar) else ""
 
     def add(self, node: Node) -> None:
-        """Take a key, or the value of the key before."""
+        """Add a key, or the value of the preceding key."""
         key = self._key
         if key is None:
             self._key = node
@@ -98,9 +101,10 @@ class OpenMapping:
         return Broken(self.node.line, self.node.column) if self._broken else self.node
 
     def _repeat(self, name: str, key: Scalar, node: Node) -> None:
-        """Take the later of two values, as aws-iam-authenticator's loader does.
+        """Let the later of two texts replace the earlier one, as in aws-iam-authenticator's loader.
 
-        Two spellings are an error, because chance decides there, and so are two sections, which may be read already.
+        Two spellings of a key are an error, because that loader picks one of them at random. So are two sections, since
+        the rules of the first one may have been read already.
         """
         earlier, value = self._entries[name]
         twice = f"{shown(key.text)} is duplicated, first in line {earlier.line}"

@@ -1,4 +1,4 @@
-"""Errors and warnings of a settings file, collected while reading continues, so that all are reported at once."""
+"""Collects the errors and warnings of a settings file, so that all of them are reported at once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol
 from authd.config.document.nodes import Origin
 from authd.core.errors import ConfigError, Problem
 
-#: Problems that are reported. Further ones are only counted, since nobody reads them.
+#: Problems that are reported. Further ones are only counted.
 MAX_REPORTED = 100
-#: Problems that are kept to choose the first ones from, so that a hopeless file costs no memory.
+#: Problems that are stored until they are sorted. Bounds the memory for a file with errors everywhere.
 _MAX_KEPT = 300
 
 
 class Place(Protocol):
-    """A place in a file: line and column count from 1, and are 0 if there is no file."""
+    """A place in a file. Line and column count from 1. They are 0 if there is no file."""
 
     @property
     def line(self) -> int:
@@ -28,12 +28,12 @@ class Place(Protocol):
 
     @property
     def origin(self) -> Origin | None:
-        """The option or alias that brought the value here, None for most values."""
+        """The option or alias that the value is from, None for most values."""
         ...
 
 
 class InvalidSettings(ConfigError):
-    """A settings file that can't be used: `problems` are its errors, `warnings` its warnings."""
+    """The file has errors, which are in `problems`. `warnings` has its warnings."""
 
     def __init__(self, problems: tuple[Problem, ...], warnings: tuple[Problem, ...]) -> None:
         super().__init__(problems)
@@ -77,30 +77,30 @@ class Problems:
         self._warnings = _ProblemList()
 
     def where(self, place: Place) -> str:
-        """Return a place in words: `file:line:column`, or the file alone if there is no line."""
+        """Return a place as `file:line:column`, or the file alone if there is no line."""
         return f"{self.file}:{place.line}:{place.column}" if place.line else self.file
 
     def error(self, place: Place, message: str) -> None:
-        """Note an error, which makes the file unusable."""
+        """Add an error, which makes the file unusable."""
         self._errors.add(self._problem(place, message))
 
     @property
     def errors_are_counted_only(self) -> bool:
-        """Whether there are so many errors that the text of another one doesn't matter any more."""
+        """Whether further errors are only counted, so that their text doesn't matter."""
         return self._errors.is_full
 
     @property
     def has_errors(self) -> bool:
-        """Whether any error was noted."""
+        """Whether there is any error."""
         return bool(self._errors.count)
 
     @property
     def error_count(self) -> int:
-        """The number of errors noted so far."""
+        """The number of errors so far."""
         return self._errors.count
 
     def warn(self, place: Place, message: str) -> None:
-        """Note a value that is probably not intended."""
+        """Add a warning of a value that is probably not intended."""
         self._warnings.add(self._problem(place, message))
 
     def errors(self) -> tuple[Problem, ...]:
@@ -116,7 +116,7 @@ class Problems:
         return InvalidSettings(self.errors(), self.warnings())
 
     def raise_errors(self) -> None:
-        """Raise `InvalidSettings` if any error was noted."""
+        """Raise `InvalidSettings` if there is any error."""
         if self.has_errors:
             raise self.failure()
 

@@ -1,7 +1,7 @@
-"""Text to a tree of nodes, by the events of PyYAML's parser.
+"""Builds a tree of nodes from a YAML text, by the events of PyYAML's parser.
 
-Every scalar stays the text as written. Anything that would give a file another meaning than its appearance (foreign
-tags, keys that stand twice) is an error, and reading continues with the next value.
+Every scalar is kept as it is written. Misleading YAML, such as an unsupported tag or a duplicate section, is an error,
+and parsing continues with the next value.
 """
 
 from __future__ import annotations
@@ -28,47 +28,47 @@ from authd.config.document.nodes import NULLS, Broken, Node, Scalar, new, shown
 from authd.config.document.problems import Problems
 from authd.config.document.yaml_errors import broken_yaml
 
-#: The parser written in C. PyYAML may be built without it: its parser in Python is ten times slower.
+#: libyaml's parser, if PyYAML was built with it. PyYAML's own one is ten times slower.
 PARSER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
-#: Settings nest six deep. Far deeper files only serve to exhaust a parser.
+#: Settings nest six deep. A far deeper file is an attempt to exhaust the parser.
 MAX_DEPTH = 20
 
-#: The meaning of `!!` in a tag.
+#: The prefix for which `!!` stands in a tag.
 _YAML_TAGS = "tag:yaml.org,2002:"
-#: Tags that name a text. `!` stands for "as written".
+#: Tags of texts. `!` means "as written".
 _TEXT_TAGS = frozenset({"!", f"{_YAML_TAGS}str"})
-#: Tags that change nothing, because each setting knows the type of its value.
+#: Tags without effect, because each setting has a type of its own.
 _PLAIN_TAGS = frozenset({f"{_YAML_TAGS}{name}" for name in ("int", "float", "bool", "null", "timestamp")})
 _MAPPING_TAGS = frozenset({"!", f"{_YAML_TAGS}map"})
 _SEQUENCE_TAGS = frozenset({"!", f"{_YAML_TAGS}seq"})
 
-#: Events between two pauses: 1 to 2 ms, including the rules among them.
+#: Events per step: 1 to 2 ms, including the reading of rules.
 EVENTS_PER_STEP = 250
-#: Empty documents that may follow the settings before reading ends.
+#: Empty documents after the settings that are skipped in search of content.
 _MAX_DOCUMENTS = 100
 
-#: Lists that may be long, by the path of their names. Each complete item is handed over and forgotten, so that the
-#: garbage collector never has to walk a hundred thousand nodes.
-Takers = Mapping[tuple[str, ...], Callable[[Node], None]]
+#: Consumers of the items of long lists, by the path of the list. An item is passed on as soon as it is complete and not
+#: kept in the tree, so that the garbage collector never traverses a hundred thousand nodes.
+Consumers = Mapping[tuple[str, ...], Callable[[Node], None]]
 #: The frames around such a list: the file, its mapping and that of `server`.
-_TAKER_DEPTH = 3
+_CONSUMER_DEPTH = 3
 
 
-def reading_tree(text: str, problems: Problems, takers: Takers) -> Generator[None, None, Node]:
-    """Read the first document of a file in steps. `takers` get the items of their lists, which are empty in the tree.
+def reading_tree(text: str, problems: Problems, consumers: Consumers) -> Generator[None, None, Node]:
+    """Parse the first document of a file in steps. Lists that have a consumer are empty in the tree.
 
     Raises `Unreadable` for broken YAML, for nesting over `MAX_DEPTH` and for aliases out of bounds.
     """
-    builder = _Builder(problems, takers)
+    builder = _Builder(problems, consumers)
     try:
-        next_event, take = PARSER(text).get_event, builder.take
+        next_event, handle = PARSER(text).get_event, builder.handle
         while True:
             for _ in range(EVENTS_PER_STEP):
                 event = next_event()
                 if event is None:
                     return builder.root
-                take(event)
+                handle(event)
             yield
     except _SecondDocumentError:
         _check_documents(next_event, problems)
@@ -78,12 +78,12 @@ def reading_tree(text: str, problems: Problems, takers: Takers) -> Generator[Non
 
 
 def _check_documents(next_event: Callable[[], Any], problems: Problems) -> None:
-    """Warn of content after the first document, which aws-iam-authenticator's loader ignores without a word."""
+    """Warn of content after the first document, which aws-iam-authenticator's loader ignores silently."""
     message = "a second YAML document begins: it is ignored, because the settings are the first document of the file"
     try:
         for _ in range(_MAX_DOCUMENTS * 3):
             event = next_event()
-            if type(event) in {MappingStartEvent, SequenceStartEvent} and _ends(next_event()):
+            if type(event) in {MappingStartEvent, SequenceStartEvent} and _is_end(next_event()):
                 continue
             if isinstance(event, NodeEvent) and not (type(event) is ScalarEvent and event.value in NULLS):
                 place: Any = event.start_mark
@@ -93,8 +93,7 @@ def _check_documents(next_event: Callable[[], Any], problems: Problems) -> None:
         return
 
 
-def _ends(event: Any) -> bool:
-    """Return whether a collection that has just begun is empty."""
+def _is_end(event: Any) -> bool:
     return type(event) in {MappingEndEvent, SequenceEndEvent}
 
 
@@ -103,27 +102,27 @@ class _SecondDocumentError(Exception):
 
 
 class _Builder:
-    """Takes events one by one, and builds `root` of them.
+    """Handles the parser's events one by one and builds the tree `root`.
 
-    An event is Any here: its class determines its attributes, and `isinstance` would cost a tenth of the time.
+    Events are typed Any, because narrowing them by `isinstance` would cost a tenth of the time.
     """
 
-    def __init__(self, problems: Problems, takers: Takers) -> None:
+    def __init__(self, problems: Problems, consumers: Consumers) -> None:
         self._file = OpenFile()
         self._top: OpenFile | OpenSequence | OpenMapping = self._file
         self._add: Callable[[Node], None] = self._file.add
         self._below: list[OpenFile | OpenSequence | OpenMapping] = []
         self._problems = problems
-        self._takers = takers
+        self._consumers = consumers
         self._aliases = Aliases(problems, MAX_DEPTH)
         self._documents = 0
 
     @property
     def root(self) -> Node:
-        """The content of the file."""
+        """The root node of the file."""
         return self._file.node
 
-    def take(self, event: Any) -> None:
+    def handle(self, event: Any) -> None:
         kind = type(event)
         if kind is ScalarEvent:
             mark = event.start_mark
@@ -152,14 +151,14 @@ class _Builder:
         if is_mapping:
             self._top = OpenMapping(line, column, event.anchor, self._problems)
         else:
-            self._top = OpenSequence(line, column, event.anchor, self._taker(event))
+            self._top = OpenSequence(line, column, event.anchor, self._consumer(event))
         self._add = self._top.add
 
-    def _taker(self, event: Any) -> Callable[[Node], None] | None:
-        """Return the taker of a list, unless an alias may need the list's items later."""
-        if len(self._below) != _TAKER_DEPTH or event.anchor or any(frame.anchor for frame in self._below):
+    def _consumer(self, event: Any) -> Callable[[Node], None] | None:
+        """Return the consumer of a list, None if an alias may need the list's items later."""
+        if len(self._below) != _CONSUMER_DEPTH or event.anchor or any(frame.anchor for frame in self._below):
             return None
-        return self._takers.get(tuple(frame.name for frame in self._below[1:]))
+        return self._consumers.get(tuple(frame.name for frame in self._below[1:]))
 
     def _end(self) -> None:
         done = self._top
@@ -182,7 +181,7 @@ class _Builder:
         return node
 
     def _ignores_tag(self, event: Any) -> bool:
-        """Warn of a tag of somebody's own, which changes nothing. Return whether the tag is one."""
+        """Return whether a tag is an application's own one, which has no effect, and warn of it."""
         if event.tag.startswith(_YAML_TAGS):
             return False
         place = Broken(event.start_mark.line + 1, event.start_mark.column + 1)

@@ -1,4 +1,4 @@
-"""The YAML parser's errors in words for the author of a file."""
+"""Translates errors of the YAML parser for the author of a file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import yaml
 from authd.config.document.decoding import Unreadable, source_lines
 
 _TEMPLATE_FIRST = re.compile(r"(?:^|[:\-,\[])\s*\{\{")
-#: Characters that YAML reserves.
+#: Characters that can't begin a plain text. Source: YAML 1.1, "Indicator Characters".
 _RESERVED = frozenset("@`%")
 
 
 def broken_yaml(error: yaml.YAMLError, text: str) -> Unreadable:
-    """Return the parser's own message with its place and the most frequent cause."""
+    """Return the parser's message with its place and, if known, the usual cause."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or "it can't be parsed"
     if mark is None:

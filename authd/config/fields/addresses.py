@@ -1,4 +1,4 @@
-"""Texts to network addresses: each function returns a checked value or raises `InvalidValue`."""
+"""Readers of network addresses. Each returns a checked value or raises `InvalidValue`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_HOST_LENGTH = 253
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _LOCAL_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-#: Names in hosts files and of containers have underscores, too.
+#: Names of containers and in hosts files may have underscores.
 _LOCAL_HOST = re.compile(rf"(?:{_LOCAL_LABEL}\.)*(?![0-9]+\Z){_LOCAL_LABEL}")
 _HOST = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
 _AUTHORITY = re.compile(r"(?:\[([0-9a-fA-F:.]{2,45})\]|([^\[\]:/@]{1,253})):([0-9]{1,5})")
@@ -21,7 +21,7 @@ _COLLECTOR = re.compile(r"(https?)://([^/?#]{1,300}?)(:[0-9]{1,5})?((?:/[A-Za-z0
 #: The path of traces at a collector. Source: OTLP specification, "OTLP/HTTP Request".
 _TRACES_PATH = "/v1/traces"
 
-#: A port to listen on. 0 leaves the choice to the system, which only tests need.
+#: A port to listen on. 0 is any free port, for tests.
 port = integer(0, 65535)
 
 
@@ -34,7 +34,7 @@ def ip_address(text: str) -> str:
 
 
 def listen_address(text: str) -> str:
-    """Read an address to listen on: an IP address (IPv6 also in brackets), or a host name to be looked up."""
+    """Read an address to listen on: an IP address (IPv6 also in brackets) or a host name."""
     if text.startswith("[") and text.endswith("]"):
         return ip_address(text[1:-1])
     try:
@@ -49,7 +49,7 @@ def host_name(text: str) -> str:
 
 
 def dns_name(text: str) -> str:
-    """Read a DNS name in lower case, the form in which names are compared."""
+    """Read a DNS name, which must be in lower case, because names are compared so."""
     if not _HOST.fullmatch(text) or len(text) > _MAX_HOST_LENGTH:
         raise InvalidValue("must be a DNS name in lower case")
     return text
@@ -66,7 +66,7 @@ def host(text: str) -> str:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """Read `host:port`. An IPv6 address has brackets, and is returned without them."""
+    """Read `host:port`. An IPv6 address must have brackets and is returned without them."""
     match = _AUTHORITY.fullmatch(text)
     try:
         if match is None:
@@ -78,7 +78,7 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 
 def connect(text: str) -> str:
-    """Read `host:port` and return it as written."""
+    """Read `host:port`. Returns it as written."""
     host_and_port(text)
     return text
 
@@ -112,12 +112,12 @@ def collector_url(text: str) -> str:
 
 
 def is_plain(url: str) -> bool:
-    """Return whether a collector's URL is one of plain HTTP."""
+    """Return whether a collector's URL is plain HTTP."""
     return url.startswith("http:")
 
 
 def is_local(url: str) -> bool:
-    """Return whether a collector's URL leads to this machine's loopback, by its name or address."""
+    """Return whether a collector's URL has `localhost` or a loopback address as its host."""
     match = _COLLECTOR.fullmatch(url)
     name = "" if match is None else match[2].strip("[]")
     try:

@@ -1,4 +1,4 @@
-"""The fault of a text that should be a principal's ARN, in a sentence that continues the setting's name.
+"""Explains why a text is not the ARN of a principal. The explanation continues the setting's name.
 
 Source: AWS, "IAM identifiers" and "Amazon Resource Names (ARNs)".
 """
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9_+=,.@-]+")
 _PARTITION = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _CLOUD_PARTITION = re.compile(r"aws(?:-[a-z]+)*")
 
-#: IAM resources that sign no requests, and the remedy for each.
+#: IAM resources that can't sign requests, and what to write instead.
 _NO_PRINCIPALS = {
     "instance-profile": "is an instance profile: write the role in it, arn:{0}:iam::{1}:role/{2}",
     "group": "is an IAM group, which can't sign requests: write its users under mapUsers, or a role that they assume",
@@ -39,7 +39,7 @@ _NO_PRINCIPALS = {
 
 
 def arn_fault(text: str) -> str:
-    """Return the fault of a text that is no principal's ARN: "has a space at its end …"."""
+    """Return what is wrong with an invalid ARN, such as "has a space at its end: remove it"."""
     faults = (_surroundings, _placeholder, _invisible, _prefix, partition_fault, _shape, _account, _resource)
     return next((fault for find in faults if (fault := find(text))), f"is not the ARN of a principal ({_EXAMPLE})")
 
@@ -91,7 +91,7 @@ def _prefix(text: str) -> str:
 
 
 def partition_fault(text: str) -> str:
-    """Return the fault of an ARN's partition, an empty text if AWS may have it."""
+    """Return what is wrong with an ARN's partition, an empty text if AWS may have it."""
     partition = text.split(":")[1]
     if not _PARTITION.fullmatch(partition):
         return f"has {shown(partition)!r} for the partition: write aws, aws-cn, aws-us-gov or another one of AWS's"

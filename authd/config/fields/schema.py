@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from authd.config.document.nodes import matched, shown
 
-#: For each name as it is compared, the name as it is spelled.
+#: The spelling of each name, by the form in which names are compared.
 Names = Mapping[str, str]
 
 
@@ -25,7 +25,7 @@ TOP = _names(
     #: All settings below.
     "server",
 )
-#: Keys at the top of a file that begin so are free, for values with anchors.
+#: Keys at the top of a file with this prefix may have any name, for values with anchors.
 FREE_PREFIX = "x-"
 
 #: Settings of sources other than this file, and the sources that use each.
@@ -60,9 +60,9 @@ STS = _names(
 )  # fmt: skip
 TRACING = _names("endpoint", "headersFile", "caFile", "sampleRatio")
 ENDPOINT = _names(
-    #: The name that the token has and that TLS verifies.
+    #: The host name in tokens, which TLS verifies.
     "host",
-    #: `host:port` to connect to, if it is another.
+    #: `host:port` to connect to instead.
     "connect",
     #: The certificate authorities to trust for this host, a PEM file.
     "caFile",
@@ -91,7 +91,7 @@ USER = _names("userARN", "username", "groups", "userId", "validFrom", "validUnti
 SSO = _names("permissionSetName", "accountID", "partition")
 RESERVED = _names("backendMode", "usernamePrefixReserveList", "groupPrefixReserveList")
 
-#: The section of each name that occurs in one section only, so that a misplaced name can be told its place.
+#: The section of each name that occurs in only one, to suggest it for a misplaced name.
 _HOMES = MappingProxyType(
     {
         "rolearn": "server.mapRoles",
@@ -104,14 +104,14 @@ _HOMES = MappingProxyType(
     }
 )
 
-#: Similarity from which a name is likely to be a slip for another.
+#: Least similarity (0 to 1) at which a name counts as a misspelling of another.
 _ALIKE = 0.6
 
 
 def unknown(name: str, section: str, known: Names, present: Container[str] = ()) -> str:
-    """Return the message for an unknown setting, with the name that is probably meant.
+    """Return the message for an unknown setting, with a suggestion.
 
-    `section` is its path with a full stop. Names that are `present` are not suggested.
+    `section` is its path with a full stop. Names in `present` are not suggested.
     """
     says = f"unknown setting {section}{shown(name)}"
     absent = [key for key in known if key not in present]

@@ -1,4 +1,4 @@
-"""A mapping of a settings file, read setting by setting. Errors are noted, and reading continues.
+"""Reads the settings of one mapping. An error is added to `problems`, and reading continues.
 
 A null or an empty text counts as absent, and a single value as a list of one, as in aws-iam-authenticator's loader.
 """
@@ -42,7 +42,7 @@ class Section:
     __slots__ = ("_entries", "node", "path", "problems")
 
     def __init__(self, node: MappingNode, path: str, names: Names, problems: Problems, extra: str = "\0") -> None:
-        """Note an error for each unknown name, apart from those that begin with `extra`."""
+        """Add an error for each name that is not in `names` and does not begin with `extra`."""
         self.node = node
         self.problems = problems
         self.path = path
@@ -65,11 +65,11 @@ class Section:
         return node
 
     def has(self, name: str) -> bool:
-        """Return whether a name is written, with a value or without."""
+        """Return whether a name is in the mapping, even without a value."""
         return matched(name) in self._entries
 
     def is_empty(self, name: str) -> bool:
-        """Return whether a name is written with nothing or an empty text for a value."""
+        """Return whether a name is in the mapping with nothing or an empty text as its value."""
         entry = self._entries.get(matched(name))
         return entry is not None and type(entry[1]) is Scalar and not entry[1].text
 
@@ -79,7 +79,7 @@ class Section:
         return default if node is None else self.read(node, name, read, default)
 
     def required(self, name: str, read: Callable[[str], Value], why: str) -> Value | None:
-        """Read a setting that must be there."""
+        """Read a required setting. `why` says in the error what it is for."""
         node = self.node_of(name)
         if node is None:
             entry = self._entries.get(matched(name))
@@ -88,7 +88,7 @@ class Section:
         return self.read(node, name, read, None)
 
     def read(self, node: Node, name: str, read: Callable[[str], Value], default: Default) -> Value | Default:
-        """Read one node as (a part of) the named setting."""
+        """Read one node as a value of the named setting. Returns the default if it is wrong."""
         if type(node) is Broken:
             return default
         try:
@@ -98,7 +98,7 @@ class Section:
             return default
 
     def items(self, name: str) -> list[Node]:
-        """Return the members of a list of mappings. A single mapping is a list of one, an empty one of none."""
+        """Return the items of a list of mappings. A single mapping is a list of one, an empty one an empty list."""
         node = self.node_of(name)
         if isinstance(node, SequenceNode):
             return node.nodes
@@ -110,9 +110,9 @@ class Section:
         return []
 
     def values(self, name: str, read: Callable[[str], Value], *, words: bool = False) -> Iterator[tuple[Node, Value]]:
-        """Read a list of single values, each with its place. Absent and wrong ones are left out.
+        """Read a list of texts, each with its place. Absent and wrong items are left out.
 
-        A text is a list of one, or of several if it has commas, or spaces if it consists of `words`.
+        A single text is split at its commas, and with `words` at spaces too.
         """
         for node in self._texts(name, words=words):
             value = None if is_absent(node) else self.read(node, name, read, None)
@@ -120,13 +120,13 @@ class Section:
                 yield node, value
 
     def section(self, name: str, names: Names) -> Section:
-        """Read a mapping below this one. Returns an empty one if it is absent or wrong."""
+        """Read a nested mapping. Returns an empty one if it is absent or wrong."""
         node = self.node_of(name)
         found = None if node is None else self.section_at(node, name, names)
         return found or Section(_EMPTY, f"{self.path}{name}.", names, self.problems)
 
     def section_at(self, node: Node, name: str, names: Names) -> Section | None:
-        """Read one node as a mapping below this one. Returns None if it is none."""
+        """Read one node as a nested mapping. Returns None if it is not a mapping."""
         return section_at(node, f"{self.path}{name}", names, self.problems)
 
     def _texts(self, name: str, *, words: bool) -> list[Node]:
@@ -153,7 +153,7 @@ class Section:
 
 
 def section_at(node: Node, path: str, names: Names, problems: Problems) -> Section | None:
-    """Read one node as a mapping. Returns None if it is none."""
+    """Read one node as a mapping. Returns None if it is not one."""
     if isinstance(node, MappingNode):
         return Section(node, f"{path}.", names, problems)
     if not isinstance(node, Broken):

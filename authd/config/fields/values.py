@@ -1,4 +1,4 @@
-"""One text to one value: each function returns a checked value or raises `InvalidValue`."""
+"""Readers of single values. Each takes a text and returns a checked value or raises `InvalidValue`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_NAME_LENGTH = 1024
 _MAX_PATH_LENGTH = 4096
 
 _CLUSTER_ID = re.compile(r"[!-~](?:[ -~]{0,1022}[!-~])?")
-#: Numbers as YAML writes them, also 21_362, 21362.0 and 0x5372. A zero before decimal digits would mean octal there.
+#: Numbers in YAML's notations, such as 21_362, 21362.0 and 0x5372. A leading zero, YAML's octal, is refused.
 _INTEGER = re.compile(r"(0|[1-9](?:_?[0-9]){0,12})(?:\.0{1,9})?|(0x[0-9a-fA-F]{1,8})")
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|ms|m|s))+")
 _DURATION_PART = re.compile(r"([0-9.]+)(h|ms|m|s)")
@@ -29,7 +29,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _HYPHENATED_ACCOUNT = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}")
 _UNDERSCORED = re.compile(r"[0-9]+(?:_[0-9]+)+")
 _DIGITS = re.compile(r"[0-9]+")
-#: Spellings of YAML 1.1 and of Go's ParseBool.
+#: The words of YAML 1.1 and of Go's ParseBool.
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "t", "1"), True),
     **dict.fromkeys(("false", "no", "off", "f", "0"), False),
@@ -50,7 +50,7 @@ def cluster_id(text: str) -> str:
 
 
 def name(text: str) -> str:
-    """Read a name for people: 1 to `MAX_NAME_LENGTH` characters, none of them invisible."""
+    """Read a name of 1 to `MAX_NAME_LENGTH` printable characters."""
     if not 0 < len(text) <= MAX_NAME_LENGTH:
         raise InvalidValue(f"must have 1 to {MAX_NAME_LENGTH} characters")
     if not text.isprintable():
@@ -112,7 +112,7 @@ def ratio(text: str) -> float:
 
 
 def one_of(choices: Iterable[Choice]) -> Callable[[str], Choice]:
-    """Return a reader of one of several words, such as an enumeration's."""
+    """Return a reader that accepts one of several words, such as an enumeration's."""
     by_word = {str(choice): choice for choice in choices}
 
     def read(text: str) -> Choice:
@@ -124,13 +124,13 @@ def one_of(choices: Iterable[Choice]) -> Callable[[str], Choice]:
 
 
 def listed(words: Iterable[str]) -> str:
-    """Return words as alternatives in a sentence: `a, b or c`."""
+    """Join words as alternatives in a sentence: `a, b or c`."""
     *first, last = words
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def account(text: str) -> str:
-    """Read an AWS account's number. Zeros at its beginning count, and underscores between digits don't, as in YAML."""
+    """Read an AWS account's number. Leading zeros count. Underscores between digits are dropped, as in YAML."""
     if _UNDERSCORED.fullmatch(text):
         text = text.replace("_", "")
     if _HYPHENATED_ACCOUNT.fullmatch(text):
@@ -142,7 +142,7 @@ def account(text: str) -> str:
 
 
 def utc_time(text: str) -> float:
-    """Read a time in UTC, or a date, which stands for its beginning. Returns Unix seconds."""
+    """Read a time in UTC, or a date, which means its first second. Returns Unix seconds."""
     try:
         return parse_time(text)
     except ValueError as wrong:
@@ -168,7 +168,7 @@ def role_arn(text: str) -> str:
 
 
 def absolute_path(text: str) -> str:
-    """Read a path that does not depend on the daemon's working directory."""
+    """Read an absolute path."""
     if not path(text).startswith("/"):
         raise InvalidValue("must be an absolute path, beginning with /")
     return text

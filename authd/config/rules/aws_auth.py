@@ -1,4 +1,4 @@
-"""The data of the ConfigMap aws-auth: lists of rules as YAML texts.
+"""Reads the data of the ConfigMap aws-auth: lists of rules as YAML texts.
 
 Source: Amazon EKS user guide, "Grant IAM users and roles access to Kubernetes APIs" (aws-auth ConfigMap).
 """
@@ -14,16 +14,17 @@ from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
 from authd.config.rules.entries import EntryReader, items_of, reading_accounts
 from authd.core.errors import Problem
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import Rule
 from authd.core.mapping.table import MappingTable, building_table
 
-#: Precedes the places of problems and rules.
+#: The prefix of places of problems and rules.
 PLACE = "configmap kube-system/aws-auth"
 _RULES_PER_STEP = 50
 
 
 class AwsAuth(NamedTuple):
-    """The table of all good entries, and the problems of the others."""
+    """The table of the valid entries, and the problems of all entries."""
 
     table: MappingTable
     errors: tuple[Problem, ...]
@@ -36,8 +37,7 @@ def reading_aws_auth(
     *,
     partition: str,
     patterns: bool,
-    reserved_prefixes: tuple[str, ...],
-    reserved_group_prefixes: tuple[str, ...] = (),
+    reserved: ReservedPrefixes,
 ) -> Generator[None, None, AwsAuth]:
     """Read the ConfigMap's data in steps."""
     rules: list[Rule] = []
@@ -56,7 +56,7 @@ def reading_aws_auth(
     problems = found["mapAccounts"] = Problems(f"{PLACE} mapAccounts")
     root = yield from _reading(data.get("mapAccounts", ""), problems)
     accounts = yield from reading_accounts(root, problems)
-    table = yield from building_table(rules, accounts, reserved_prefixes, reserved_group_prefixes)
+    table = yield from building_table(rules, accounts, reserved)
     return AwsAuth(
         table,
         tuple(problem for each in found.values() for problem in each.errors()),

@@ -1,6 +1,6 @@
-"""Single rules from sources other than the settings file: files, ConfigMaps and custom resources.
+"""Reads single rules of sources other than the settings file: dynamic files, ConfigMaps and custom resources.
 
-Those are written for aws-iam-authenticator, which ignores keys that it does not know. So here they are warnings.
+Unknown keys are only warnings, because aws-iam-authenticator, for which these sources are written, ignores them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from authd.core.mapping.templates import Template
 
 _USER_ID = "userid"
 _MAX_DEPTH = 20
-#: Accounts between two pauses: under 2 ms.
+#: Accounts per step: under 2 ms.
 _ACCOUNTS_PER_STEP = 500
 
 
 class EntryReader:
-    """Reads rules one by one. Their errors and warnings are noted in `problems`.
+    """Reads rules one by one. Their errors and warnings are added to `problems`.
 
     `partition` is the daemon's, and `patterns` is `server.rolePatterns`.
     """
@@ -46,21 +46,21 @@ class EntryReader:
 
     def role(self, node: Node) -> Rule | None:
         """Read an entry of `mapRoles`. Returns None if it is wrong."""
-        return self._read(self._rules.take_role, node, ROLE)
+        return self._read(self._rules.add_role, node, ROLE)
 
     def user(self, node: Node) -> Rule | None:
         """Read an entry of `mapUsers`. Returns None if it is wrong."""
-        return self._read(self._rules.take_user, node, USER)
+        return self._read(self._rules.add_user, node, USER)
 
-    def _read(self, take: Callable[[Node], None], node: Node, names: Names) -> Rule | None:
+    def _read(self, add: Callable[[Node], None], node: Node, names: Names) -> Rule | None:
         errors = self._problems.error_count
-        take(self._known(node, names))
+        add(self._known(node, names))
         rules = finish(self._rules.choosing(self._partition, patterns=self._patterns))
-        # An entry with a wrong name or time must not come into force without it.
+        # A rule with a wrong name or time must not come into force without that name or time.
         return next(iter(rules), None) if self._problems.error_count == errors else None
 
     def _known(self, node: Node, names: Names) -> Node:
-        """Return the entry without unknown keys. Sources that use `userId` read it themselves."""
+        """Return an entry without unknown keys and `userId`, which the sources that use it read themselves."""
         if not isinstance(node, MappingNode):
             return node
         unknown = [written for key, (written, _) in node.entries.items() if key not in names]
@@ -75,15 +75,15 @@ class EntryReader:
 
 
 def user_id_of(node: Node) -> str:
-    """Return the unique ID of an entry, `AROA…` or `AIDA…`, or an empty text."""
+    """Return the unique ID of an entry, such as `AROA…`, an empty text if it has none."""
     _, value = node.entries.get(_USER_ID, (None, None)) if isinstance(node, MappingNode) else (None, None)
     return value.text if isinstance(value, Scalar) and not is_absent(value) else ""
 
 
 def items_of(node: Node | None, name: str, problems: Problems) -> Iterator[Node]:
-    """Take the entries out of a list, one by one: freeing thousands at once would hold up the reviews.
+    """Remove the entries from a list and yield them one by one. An absent list is empty.
 
-    An absent list is empty.
+    Freeing thousands of entries at once would delay reviews.
     """
     if isinstance(node, SequenceNode):
         node.nodes.reverse()
@@ -94,7 +94,7 @@ def items_of(node: Node | None, name: str, problems: Problems) -> Iterator[Node]
 
 
 def reading_accounts(node: Node | None, problems: Problems) -> Generator[None, None, dict[str, str]]:
-    """Return, in steps, the place of each account number in `mapAccounts`."""
+    """Read `mapAccounts` in steps. Returns the place of each account number."""
     section = Section(MappingNode(0, 0, {}), "", {}, problems)
     accounts: dict[str, str] = {}
     for count, item in enumerate(items_of(node, "mapAccounts", problems), start=1):

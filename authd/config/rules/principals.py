@@ -1,4 +1,4 @@
-"""The principal of a rule in `mapRoles` or `mapUsers`: an IAM principal, a permission set, or an ARN with wildcards."""
+"""Reads the principal of a rule: an IAM role or user, a permission set, or an ARN with wildcards."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from authd.core.mapping.rules import PermissionSet, RolePattern
 
 #: Source: AWS, IAM Identity Center API reference, CreatePermissionSet (Name).
 _PERMISSION_SET = re.compile(r"[A-Za-z0-9_+=,.@-]{1,32}")
-#: Matching tries each way to divide a name among the asterisks. With many of them that takes minutes.
+#: Bounds the time of matching, which grows with the number of asterisks.
 _MAX_ASTERISKS = 3
 _PATTERN_ARN = re.compile(r"arn:([a-z][a-z0-9-]{1,31}):iam::([0-9]{12}):role/([A-Za-z0-9_+=,.@*?-]{1,64})")
-#: An ARN of any principal, with wildcards anywhere.
+#: An ARN with wildcards anywhere.
 _LITERAL_ARN = re.compile(r"arn:([a-z*?][a-z0-9*?-]{0,31}):[a-z*?]{1,3}:[*?]*:([0-9*?]{1,12}):[!-~]{1,512}")
 _BEFORE_RESOURCE = re.compile(r"arn:[^:*?]*:[^:*?]*::[^:*?]*:")
 
 
 class WildcardArn(NamedTuple):
-    """An ARN with `*` or `?`, of which `server.rolePatterns` decides whether it is a pattern or a literal text."""
+    """An ARN with `*` or `?`. `server.rolePatterns` decides whether they are wildcards or literal characters."""
 
     text: str
     setting: str
@@ -33,7 +33,7 @@ class WildcardArn(NamedTuple):
 
     @property
     def literal(self) -> LiteralArn:
-        """The ARN as aws-iam-authenticator takes it: the wildcards are ordinary characters."""
+        """The ARN with literal `*` and `?`, as aws-iam-authenticator compares it."""
         return LiteralArn(text=self.text)
 
     def pattern(self) -> RolePattern:
@@ -49,7 +49,7 @@ Principal = PrincipalArn | PermissionSet | WildcardArn
 def read_role(rule: Section, partitions: Iterable[str]) -> Principal | None:
     """Read the principal of a rule in `mapRoles`, `roleARN` or `sso`. Returns None if it is wrong.
 
-    The partition of a permission set may be empty: it is the daemon's, which may stand further down in the file.
+    If a permission set names no partition, `partition` is empty. It means the daemon's, which may be set further down.
     """
     arn, sso = rule.node_of("roleARN"), rule.node_of("sso")
     if arn is not None and sso is not None:
@@ -97,7 +97,7 @@ def _principal(rule: Section, node: Node, setting: str) -> PrincipalArn | Wildca
 
 
 def _arn(text: str) -> PrincipalArn | str:
-    """Read the ARN of a principal. Returns the text itself if it has wildcards."""
+    """Parse the ARN of a principal. Returns the text itself if it has wildcards."""
     if ("*" in text or "?" in text) and _LITERAL_ARN.fullmatch(text):
         return text
     try:

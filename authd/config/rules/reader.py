@@ -1,4 +1,4 @@
-"""`mapRoles` and `mapUsers` to the rules in force, for the settings file and for every other source."""
+"""Reads `mapRoles` and `mapUsers` into rules, for the settings file and for all other sources."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from authd.config.rules.warnings import (
     warn_of_username,
 )
 from authd.core.arn import LiteralArn, PrincipalArn
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from authd.core.mapping.rules import PermissionSet, RolePattern, Rule, TimedRule, chain, chained
 from authd.core.mapping.templates import InvalidTemplate, Template, parse_template
 from authd.core.mapping.validity import ALWAYS, Validity
 
-#: Rules between two pauses: under 1 ms.
+#: Rules per step: under 1 ms.
 _RULES_PER_STEP = 100
 
 
 class _Draft(NamedTuple):
-    """A rule that lacks only the daemon's partition, and whether `rolePatterns` is set."""
+    """A rule as read, before `partition` and `rolePatterns` are known, which may follow later in the file."""
 
     line: int
     column: int
@@ -48,8 +49,8 @@ class _Draft(NamedTuple):
 class RuleReader:
     """Reads entries of `mapRoles` and `mapUsers` one by one, as the parser yields them.
 
-    The places of the rules are those of `problems`, which need not be a file. `path` precedes the settings' names in
-    messages. Readers of the same source may share `templates`, since most rules have the same groups.
+    Places of rules begin with the file of `problems`. `path` is the prefix of setting names in messages. Readers of
+    the same source may share `templates`, a cache of parsed names: most rules have the same groups.
     """
 
     def __init__(
@@ -66,39 +67,33 @@ class RuleReader:
         self._templates = {} if templates is None else templates
         self._roles: list[_Draft] = []
         self._users: list[_Draft] = []
-        #: Whether a rule so far needs the names of EC2 instances.
+        #: Whether any rule so far needs the names of EC2 instances.
         self.use_instance_names = False
 
-    def take_role(self, node: Node) -> None:
+    def add_role(self, node: Node) -> None:
         """Read an entry of `mapRoles`."""
         rule = section_at(node, f"{self._path}mapRoles", ROLE, self._problems)
         if rule is not None:
             self._read(rule, read_role(rule, self._partitions), self._roles)
 
-    def take_user(self, node: Node) -> None:
+    def add_user(self, node: Node) -> None:
         """Read an entry of `mapUsers`."""
         rule = section_at(node, f"{self._path}mapUsers", USER, self._problems)
         if rule is not None:
             self._read(rule, read_user(rule), self._users)
 
     def choosing(
-        self,
-        partition: str,
-        *,
-        patterns: bool,
-        reserved: tuple[str, ...] = (),
-        reserved_groups: tuple[str, ...] = (),
+        self, partition: str, *, patterns: bool, reserved: ReservedPrefixes = NO_PREFIXES
     ) -> Generator[None, None, tuple[Rule, ...]]:
-        """Return in steps the usable rules, users first. Of two rules for one principal the later one is in force.
+        """Return the valid rules in steps, users before roles. A later rule for a principal replaces an earlier one.
 
-        A later rule with a time leaves the earlier one in place, which is in force at all other times. If a role's and
-        a user's rule have the same ARN, the role's is the later one. `patterns` is `server.rolePatterns`, `reserved`
-        and `reserved_groups` have the prefixes that user and group names may not have.
+        If the later rule has a time, both stay, and the earlier one is in force at all other times. `patterns` is
+        `server.rolePatterns`. Names with a `reserved` prefix are warnings.
         """
         rules: dict[str, Rule] = {}
         lines: dict[str, int] = {}
         same_names = SameNames()
-        for count, draft in enumerate(_taken(self._users, self._roles), start=1):
+        for count, draft in enumerate(_drained(self._users, self._roles), start=1):
             rule = self._rule(draft, partition, patterns=patterns)
             if rule is not None:
                 key = rule.subject.key
@@ -106,16 +101,14 @@ class RuleReader:
                     rule = self._preceding(rule, rules.pop(key), draft, lines[key])
                 rules[key], lines[key] = rule, draft.line
                 same_names.note(draft.username, key, draft)
-                names = () if draft.username is None else (draft.username,)
-                warn_of_reserved(self._problems, draft, "user name", names, reserved)
-                warn_of_reserved(self._problems, draft, "group", draft.groups, reserved_groups)
+                warn_of_reserved(self._problems, draft, draft.username, draft.groups, reserved)
             if count % _RULES_PER_STEP == 0:
                 yield
         same_names.warn(self._problems)
         return tuple(each for rule in rules.values() for each in _in_order(rule))
 
     def _preceding(self, rule: Rule, earlier: Rule, draft: _Draft, line: int) -> Rule:
-        """Return a rule in front of an earlier one for the same principal, after a warning if it replaces that one."""
+        """Put a rule in front of an earlier one for the same principal. Warns if it replaces that one."""
         if not isinstance(rule, TimedRule):
             message = f"the same role or user is mapped in line {line} already: this rule replaces that one"
             self._problems.warn(draft, message)
@@ -207,15 +200,15 @@ def _read_template(text: str) -> Template:
 
 
 def _in_order(rule: Rule) -> Iterable[Rule]:
-    """Return the rules for one principal as `building_table` takes them: of names the last one precedes."""
+    """Return the rules for one principal in the order for `building_table`: for an ARN, the last one has precedence."""
     if not isinstance(rule, TimedRule):
         return (rule,)
     rules = list(chain(rule))
     return rules if isinstance(rule.subject, RolePattern) else reversed(rules)
 
 
-def _taken(*lists: list[_Draft]) -> Iterator[_Draft]:
-    """Take drafts out one by one, because freeing a hundred thousand at once would be a pause of its own."""
+def _drained(*lists: list[_Draft]) -> Iterator[_Draft]:
+    """Remove drafts one by one, because freeing a hundred thousand at once would block the reactor."""
     for drafts in lists:
         drafts.reverse()
         while drafts:

@@ -1,4 +1,4 @@
-"""Finds user names that several rules give to different principals."""
+"""Detects user names that rules give to different principals."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from authd.core.mapping.templates import Template
 
 
 class SameNames:
-    """The fixed user names of the rules so far. Names with placeholders differ from caller to caller."""
+    """The user names of the rules so far. Names with placeholders are ignored, since they differ by caller."""
 
     def __init__(self) -> None:
         self._first: dict[str, tuple[str, int]] = {}
         self._again: dict[str, tuple[Place, int]] = {}
 
     def note(self, username: Template | None, key: str, place: Place) -> None:
-        """Note the user name of a rule for the principal `key`."""
+        """Add the user name of a rule for the principal `key`."""
         if username is None or username.placeholders:
             return
         first = self._first.setdefault(username.text, (key, place.line))

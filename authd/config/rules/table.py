@@ -1,4 +1,4 @@
-"""The mapping table from everything in a settings file that maps: rules, accounts and reserved prefixes."""
+"""Builds the mapping table of a settings file from its rules, accounts and reserved prefixes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Generator
 from authd.config.fields.section import Section
 from authd.config.fields.values import account, boolean
 from authd.config.rules.reader import RuleReader
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.table import MappingTable, building_table
 
-#: Accounts between two pauses: under 2 ms.
+#: Accounts per step: under 2 ms.
 _ACCOUNTS_PER_STEP = 500
 
 
@@ -17,20 +18,17 @@ def reading_table(
     server: Section,
     rules: RuleReader,
     partition: str,
-    reserved_prefixes: tuple[str, ...],
-    reserved_group_prefixes: tuple[str, ...] = (),
+    reserved: ReservedPrefixes,
 ) -> Generator[None, None, MappingTable]:
-    """Build the table in steps from the rules read so far and the settings of the section."""
+    """Build the table in steps, from the rules read so far and the section's own."""
     for node in server.items("mapUsers"):
-        rules.take_user(node)
+        rules.add_user(node)
     for node in server.items("mapRoles"):
-        rules.take_role(node)
+        rules.add_role(node)
     patterns = server.value("rolePatterns", boolean, default=False)
-    chosen = yield from rules.choosing(
-        partition, patterns=patterns, reserved=reserved_prefixes, reserved_groups=reserved_group_prefixes
-    )
+    chosen = yield from rules.choosing(partition, patterns=patterns, reserved=reserved)
     accounts = yield from reading_accounts(server, "mapAccounts")
-    return (yield from building_table(chosen, accounts, reserved_prefixes, reserved_group_prefixes))
+    return (yield from building_table(chosen, accounts, reserved))
 
 
 def reading_accounts(server: Section, setting: str) -> Generator[None, None, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""`validFrom` and `validUntil` of a rule."""
+"""Reads `validFrom` and `validUntil` of a rule."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from authd.core.mapping.rules import Rule
 from authd.core.mapping.validity import ALWAYS, Validity, time_text
 
 VALID_FROM, VALID_UNTIL = "validFrom", "validUntil"
-#: A rule that ends within a week is announced.
+#: A rule that ends within this time, a week, has a warning.
 SOON_SECONDS = 7 * 86_400.0
-#: Similarity from which a key is likely to be a slip for one of these. Without it the rule would have no end.
+#: Least similarity (0 to 1) at which an unknown key counts as a misspelling of these. Ignored, it would leave the rule
+#: without a limit.
 _ALIKE = 0.75
 
 
 def read_validity(rule: Section) -> Validity | None:
-    """Read the time in which a rule is in force. Returns None if it is wrong: no error makes a rule last longer."""
+    """Read the period of a rule. Returns None if it is wrong: the rule must not be in force without its limits."""
     if not rule.has(VALID_FROM) and not rule.has(VALID_UNTIL):
         return ALWAYS
     start, end = _limit(rule, VALID_FROM, ALWAYS.start), _limit(rule, VALID_UNTIL, ALWAYS.end)
@@ -35,7 +36,7 @@ def read_validity(rule: Section) -> Validity | None:
 
 
 def _limit(rule: Section, name: str, default: float) -> float | None:
-    """Return a limit, None if it is wrong. A null stands for no limit, but an empty text may have lost its time."""
+    """Return a limit, None if it is wrong. A null means no limit. An empty text is an error: its time may be lost."""
     node = rule.node_of(name)
     if node is not None:
         return rule.read(node, name, utc_time, None)
@@ -66,12 +67,12 @@ def _at(where: str, message: str) -> Problem:
 
 
 def slip_for_validity(key: str) -> str:
-    """Return the key of a time that an unknown key is probably meant for, or an empty text."""
+    """Return the key of which an unknown key is probably a misspelling, or an empty text."""
     known = {matched(name): name for name in (VALID_FROM, VALID_UNTIL)}
     near = difflib.get_close_matches(matched(key[:64]).replace("_", "").replace("-", ""), known, n=1, cutoff=_ALIKE)
     return known[near[0]] if near else ""
 
 
 def slip_message(key: str, meant: str) -> str:
-    """Return the error of such a key."""
+    """Return the error message for a misspelled key."""
     return f"{shown(key)} is not a key of a rule: did you mean {meant}? Without it the rule would have no limit in time"

@@ -1,17 +1,18 @@
-"""Warnings of rules that can be used, but grant more or less than they seem to."""
+"""Warnings of valid rules that grant more or less than they seem to."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from authd.config.document.nodes import Node
 from authd.config.document.problems import Place, Problems
 from authd.config.fields.section import Section
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import RolePattern
 from authd.core.mapping.templates import CHOSEN_BY_CALLER, Template
 
-#: Prefix of names with a meaning of their own in Kubernetes.
+#: Kubernetes reserves names with this prefix.
 #: Source: Kubernetes, "Using RBAC Authorization", default roles and role bindings.
 SYSTEM = "system:"
 ADMINISTRATORS = "system:masters"
@@ -20,7 +21,7 @@ _EVERY_ROLE = re.compile(r"[*?]*\*[*?]*")
 
 
 def warn_of_username(rule: Section, username: Template) -> None:
-    """Warn of a user name that lets callers choose their own system user."""
+    """Warn of a user name by which callers choose a system user."""
     if _chosen_by_caller(username):
         rule.problems.warn(
             rule.node_of("username") or rule.node,
@@ -30,7 +31,7 @@ def warn_of_username(rule: Section, username: Template) -> None:
 
 
 def warn_of_group(rule: Section, place: Node, group: Template) -> None:
-    """Warn of a group that lets callers choose their own system group."""
+    """Warn of a group by which callers choose a system group."""
     if _chosen_by_caller(group):
         rule.problems.warn(
             place,
@@ -55,7 +56,7 @@ def warn_of_pattern(problems: Problems, place: Place, pattern: RolePattern, admi
 
 
 def warn_of_literal(problems: Problems, place: Place, setting: str) -> None:
-    """Warn of an ARN whose wildcards are ordinary characters, so that it matches nobody."""
+    """Warn of an ARN that matches nobody, because its `*` and `?` are literal characters."""
     remedy = (
         "set server.rolePatterns: true if it is meant as a wildcard"
         if setting == "roleARN"
@@ -69,11 +70,23 @@ def warn_of_literal(problems: Problems, place: Place, setting: str) -> None:
 
 
 def warn_of_reserved(
-    problems: Problems, place: Place, kind: str, names: Iterable[Template], reserved: tuple[str, ...]
+    problems: Problems,
+    place: Place,
+    username: Template | None,
+    groups: Sequence[Template],
+    reserved: ReservedPrefixes,
 ) -> None:
-    """Warn of a rule that lets nobody in, because a name of this kind begins with a reserved prefix."""
-    for template in names if reserved else ():
-        prefix = next((each for each in reserved if template.pieces[0].startswith(each)), None)
+    """Warn of a rule whose logins are all refused, because a name has a reserved prefix."""
+    if username is not None:
+        _warn_of_prefix(problems, place, "user name", (username,), reserved.usernames)
+    _warn_of_prefix(problems, place, "group", groups, reserved.groups)
+
+
+def _warn_of_prefix(
+    problems: Problems, place: Place, kind: str, names: Sequence[Template], prefixes: tuple[str, ...]
+) -> None:
+    for template in names if prefixes else ():
+        prefix = next((each for each in prefixes if template.pieces[0].startswith(each)), None)
         if prefix is not None:
             problems.warn(
                 place,
@@ -84,7 +97,7 @@ def warn_of_reserved(
 
 
 def _chosen_by_caller(template: Template) -> frozenset[str]:
-    """Return the values chosen by the caller that complete a system name. A session's name has no colon in it."""
+    """Return the placeholders of a system name that callers fill in. A session's name can't have a colon."""
     return template.placeholders & CHOSEN_BY_CALLER if template.text.startswith(SYSTEM) else frozenset()
 
 

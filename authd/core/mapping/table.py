@@ -17,6 +17,7 @@ from authd.core.cooperative import finish
 from authd.core.errors import DenialReason, Denied
 from authd.core.kubernetes_user import KubernetesUser
 from authd.core.mapping.nearest import IndexedRule, NearestIndex, describe_closest
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from authd.core.mapping.rules import (
     HEX_DIGITS,
     AccountRule,
@@ -50,15 +51,14 @@ _PERMISSION_SET_ROLE = re.compile(r"(arn:[a-z0-9-]+:iam::[0-9]{12}:role/awsreser
 class MappingTable:
     """The mappings in force, immutable. A reload builds another table.
 
-    `reserved_prefixes` are those of user names. `timetable` is None if no rule has a time, so that looking one up
-    costs nothing more then. `now` is the Unix time of the review, and without it only rules without times match.
+    `timetable` is None if no rule has a time, which spares rules the check of their time. `now` is the Unix time of the
+    review, and without it only rules without times match.
     """
 
     exact: Mapping[str, Rule]
     patterns: Sequence[tuple[re.Pattern[str], Rule]] = ()
     accounts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    reserved_prefixes: tuple[str, ...] = ()
-    reserved_group_prefixes: tuple[str, ...] = ()
+    reserved: ReservedPrefixes = NO_PREFIXES
     timetable: Timetable | None = None
     index: NearestIndex = field(default_factory=NearestIndex, repr=False, compare=False)
 
@@ -121,8 +121,8 @@ class MappingTable:
         Raises `Denied`: `username_not_rendered` or `username_reserved`.
         """
         if isinstance(rule, AccountRule):
-            return self._allowed(KubernetesUser(username=identity.canonical_arn, groups=(), rule=rule.where))
-        return self._allowed(_render(rule, identity, values))
+            return self.reserved.checked(KubernetesUser(username=identity.canonical_arn, groups=(), rule=rule.where))
+        return self.reserved.checked(_render(rule, identity, values))
 
     def __len__(self) -> int:
         fallbacks = 0 if self.timetable is None else self.timetable.fallbacks
@@ -155,20 +155,6 @@ class MappingTable:
             return self.exact[permission_set[1] + HEX_DIGITS]
         return next((rule for pattern, rule in self.patterns if pattern.fullmatch(key)), None)
 
-    def _allowed(self, user: KubernetesUser) -> KubernetesUser:
-        if self.reserved_prefixes:
-            _refuse_prefixes("user name", [user.username], self.reserved_prefixes, user.rule)
-        if self.reserved_group_prefixes:
-            _refuse_prefixes("group", user.groups, self.reserved_group_prefixes, user.rule)
-        return user
-
-
-def _refuse_prefixes(kind: str, names: Sequence[str], prefixes: Sequence[str], where: str) -> None:
-    for prefix in prefixes:
-        if any(name.startswith(prefix) for name in names):
-            message = f"the mapping at {where} gives a {kind} with the reserved prefix {prefix!r}"
-            raise Denied(DenialReason.USERNAME_RESERVED, message)
-
 
 def _render(rule: Rule, identity: CallerIdentity, more: Mapping[str, str]) -> KubernetesUser:
     values = {**identity.template_values, **more} if more else identity.template_values
@@ -196,20 +182,14 @@ def _filled(template: Template, values: Mapping[str, str], rule: Rule) -> str:
 
 
 def build_table(
-    rules: Sequence[Rule],
-    accounts: Mapping[str, str],
-    reserved_prefixes: tuple[str, ...] = (),
-    reserved_group_prefixes: tuple[str, ...] = (),
+    rules: Sequence[Rule], accounts: Mapping[str, str], reserved: ReservedPrefixes = NO_PREFIXES
 ) -> MappingTable:
     """Build the table at once. See `building_table`."""
-    return finish(building_table(rules, accounts, reserved_prefixes, reserved_group_prefixes))
+    return finish(building_table(rules, accounts, reserved))
 
 
 def building_table(
-    rules: Sequence[Rule],
-    accounts: Mapping[str, str],
-    reserved_prefixes: tuple[str, ...] = (),
-    reserved_group_prefixes: tuple[str, ...] = (),
+    rules: Sequence[Rule], accounts: Mapping[str, str], reserved: ReservedPrefixes = NO_PREFIXES
 ) -> Generator[None, None, MappingTable]:
     """Build the table in steps. If two rules have the same principal, the later one that is in force wins.
 
@@ -233,8 +213,7 @@ def building_table(
         exact=MappingProxyType(exact),
         patterns=tuple(patterns),
         accounts=MappingProxyType(dict(accounts)),
-        reserved_prefixes=reserved_prefixes,
-        reserved_group_prefixes=reserved_group_prefixes,
+        reserved=reserved,
         timetable=timetable,
         index=index,
     )

@@ -10,6 +10,7 @@ from twisted.internet.task import Cooperator
 
 from authd.core.arn import PrincipalArn
 from authd.core.errors import Problem
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.rules import Rule
 from authd.core.mapping.table import MappingTable, building_table
 from authd.kubernetes.client import APIClient, JSONObject
@@ -19,22 +20,22 @@ from authd.kubernetes.reflector import Reflector
 from authd.sources.cluster.eks_configmap import copy_in_force, reachability
 from authd.sources.cluster.identity_mapping import COLLECTION, KIND, IdentityMapping, RuleContext, oldest_first
 from authd.sources.cluster.reports import Reports
-from authd.sources.cluster.table_copy import NO_COPY, Kept
+from authd.sources.cluster.table_copy import NO_COPY, StoredCopy
 from authd.sources.in_force import InForce
 from authd.sources.publisher import Content, Publisher
 
-#: Changes are collected for this long: a table of thousands of objects is built anew for each change.
+#: Changes within this time are published together, because each publication builds the whole table.
 _COLLECT_SECONDS = 0.25
 _OBJECTS_PER_STEP = 20
-#: `problems` names this many broken objects. Each has an Event of its own.
+#: Broken objects that `problems` names. Each has its own Event in any case.
 _MAX_REPORTED = 20
 
 
 class CRD:
-    """Follows the objects. A broken one keeps the rule of its last good version, and the others are independent of it.
+    """Watches the objects. A broken object keeps the rule of its last good version and does not affect the others.
 
-    If two objects have the same ARN, the older one is in force and both are reported. `user_ids` returns the unique
-    IDs of callers by the key of their ARN, for `status.userID`.
+    If two objects have the same ARN, the older one is in force and both get an Event. `user_ids` returns the unique IDs
+    of callers by the key of their ARN, for `status.userID`.
     """
 
     name = "CRD"
@@ -49,7 +50,7 @@ class CRD:
         partitions: Iterable[str],
         now: Callable[[], float],
         reloaded: Callable[[str], None] = lambda _: None,
-        copy: Kept = NO_COPY,
+        copy: StoredCopy = NO_COPY,
         user_ids: Callable[[], dict[str, str]] = dict,
     ) -> None:
         self._reactor = reactor
@@ -65,25 +66,25 @@ class CRD:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The faults that keep the latest content out of force."""
+        """The errors because of which the latest content is not in force."""
         place = "iamidentitymappings"
         copied = copy_in_force(self._in_force, self.name, place)
         return (*reachability(self._reflector, place), *copied, *self._publisher.problems)
 
     def start(self) -> None:
-        """Begin to follow the objects, with the mappings of the copy on disk until the first list."""
+        """Start watching. Until the first list, the mappings of the copy on disk are in force."""
         self._publisher.published = self._copy.load()
         self._reflector.start()
 
     def check(self) -> None:
-        """Renew the time of the copy on disk. The API server reports changes by itself."""
+        """Renew the time of the copy on disk. Changes need no check, because the watch reports them."""
         if not self._reflector.problem:
             self._copy.confirm()
 
     def stop(self) -> None:
-        """Stop following the objects."""
+        """Stop watching."""
         self._reflector.stop()
-        self._cache.clear()  # the collector may never find this source, see `keep_first_table`
+        self._cache.clear()  # this object may never be garbage-collected, see `keep_first_table`
         self._copy.stop()
         self._reports.stop()
         if self._collecting is not None:
@@ -93,7 +94,7 @@ class CRD:
         earlier = self._cache.objects.get(name_of(content))
         if earlier is None or not earlier.has_rule_of(content):
             return IdentityMapping(content, earlier)
-        # Our own writes of the status come back so. They must not cause a new table each.
+        # A write of the status causes an event too, which must not build a new table.
         earlier.take_status(content)
         if not earlier.unread and not earlier.error:
             self._keep_canonical_arn(earlier)
@@ -117,12 +118,10 @@ class CRD:
                 mapping.read_rule(context)
             if count % _OBJECTS_PER_STEP == 0:
                 yield
-        names = settings.reserved_prefixes.get(self.name, ())
-        groups = settings.reserved_group_prefixes.get(self.name, ())
-        return (yield from self._collecting_rules(mappings, names, groups))
+        return (yield from self._collecting_rules(mappings, settings.reserved_by(self.name)))
 
     def _collecting_rules(
-        self, mappings: list[IdentityMapping], *prefixes: tuple[str, ...]
+        self, mappings: list[IdentityMapping], reserved: ReservedPrefixes
     ) -> Generator[None, None, Content]:
         by_arn: dict[str, list[tuple[IdentityMapping, Rule]]] = {}
         errors: list[Problem] = []
@@ -141,15 +140,15 @@ class CRD:
                 self._write_status(mapping, user_ids)
             if count % _OBJECTS_PER_STEP == 0:
                 yield
-        # Of the rules for one ARN the last one precedes, which must be the oldest.
+        # The last rule for an ARN has precedence, which must be the oldest one.
         rules = [rule for each in by_arn.values() for _, rule in reversed(each)]
-        table: MappingTable = yield from building_table(rules, {}, *prefixes)
+        table: MappingTable = yield from building_table(rules, {}, reserved)
         return Content(table, _shortened(errors), _shortened(warnings), usable=True)
 
     def _duplicates(
         self, older: list[tuple[IdentityMapping, Rule]], mapping: IdentityMapping, rule: Rule
     ) -> list[Problem]:
-        """Report an object that has the ARN of an older one at the same time."""
+        """Report an object with the ARN of an older one that is in force at the same time."""
         same_time = (each for each, other in older if other.validity.overlaps(rule.validity))
         return [self._duplicate(each, mapping) for each in islice(same_time, 1)]
 

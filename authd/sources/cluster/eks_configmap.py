@@ -14,7 +14,7 @@ from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.listing import Resource
 from authd.kubernetes.object_cache import ObjectCache
 from authd.kubernetes.reflector import Reflector
-from authd.sources.cluster.table_copy import NO_COPY, Kept
+from authd.sources.cluster.table_copy import NO_COPY, StoredCopy
 from authd.sources.in_force import InForce
 from authd.sources.publisher import Content, Publisher
 
@@ -24,7 +24,7 @@ COLLECTION = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
 
 class EKSConfigMap:
-    """Follows the ConfigMap. A broken or deleted one changes no mapping."""
+    """Watches the ConfigMap. If it is broken or deleted, the mappings stay."""
 
     name = "EKSConfigMap"
 
@@ -37,7 +37,7 @@ class EKSConfigMap:
         cooperator: Cooperator,
         partitions: Iterable[str],
         reloaded: Callable[[str], None] = lambda _: None,
-        copy: Kept = NO_COPY,
+        copy: StoredCopy = NO_COPY,
         watch_failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._in_force = in_force
@@ -51,24 +51,24 @@ class EKSConfigMap:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The faults that keep the latest content out of force."""
+        """The errors because of which the latest content is not in force."""
         copied = copy_in_force(self._in_force, self.name, PLACE)
         return (*reachability(self._reflector, PLACE), *copied, *self._publisher.problems)
 
     def start(self) -> None:
-        """Begin to follow the ConfigMap, with the mappings of the copy on disk until the first list."""
+        """Start watching. Until the first list, the mappings of the copy on disk are in force."""
         self._publisher.published = self._copy.load()
         self._reflector.start()
 
     def check(self) -> None:
-        """Renew the time of the copy on disk. The API server reports changes by itself."""
+        """Renew the time of the copy on disk. Changes need no check, because the watch reports them."""
         if not self._reflector.problem:
             self._copy.confirm()
 
     def stop(self) -> None:
-        """Stop following the ConfigMap."""
+        """Stop watching."""
         self._reflector.stop()
-        self._cache.clear()  # the collector may never find this source, see `keep_first_table`
+        self._cache.clear()  # this object may never be garbage-collected, see `keep_first_table`
         self._copy.stop()
 
     def _reported(self) -> None:
@@ -76,12 +76,12 @@ class EKSConfigMap:
             self._watch_failed()
 
     def _read(self, content: JSONObject) -> Mapping[str, str]:
-        """Return the data, or the earlier one if it is the same: labels may have changed alone."""
+        """Return the data, the earlier object if it is equal, so that a change of labels alone builds no table."""
         data, earlier = _data_of(content), self._cache.objects.get(_FULL_NAME)
         return earlier if earlier is not None and data == earlier else data
 
     def _changed(self) -> None:
-        # A copy does not outlast a ConfigMap that was deleted before the start.
+        # If the ConfigMap is missing at the first list, a copy from disk is replaced by an empty table.
         if _FULL_NAME in self._cache.objects or self.name in self._in_force.copies:
             self._publisher.publish()
         elif self._publisher.published:
@@ -95,20 +95,19 @@ class EKSConfigMap:
             self._partitions,
             partition=settings.partition,
             patterns=settings.role_patterns,
-            reserved_prefixes=settings.reserved_prefixes.get(self.name, ()),
-            reserved_group_prefixes=settings.reserved_group_prefixes.get(self.name, ()),
+            reserved=settings.reserved_by(self.name),
         )
         return Content(found.table, found.errors, found.warnings)
 
 
 def reachability(reflector: Reflector, place: str) -> tuple[Problem, ...]:
-    """Return why a source does not follow the API server just now, nothing if it does."""
+    """Return the problem of a source whose watch is not up to date, nothing if it is."""
     message = reflector.problem or ("" if reflector.synced else "the API server has not answered yet")
     return (Problem(file=place, line=0, column=0, message=message),) if message else ()
 
 
 def copy_in_force(in_force: InForce, source: str, place: str) -> tuple[Problem, ...]:
-    """Return that the mappings of a source are a copy, nothing if they are not."""
+    """Return the problem of a source whose mappings are a copy from disk, nothing if they are not."""
     copy = in_force.copies.get(source)
     return () if copy is None else (Problem(file=place, line=0, column=0, message=f"in force is {copy.described()}"),)
 

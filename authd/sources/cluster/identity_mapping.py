@@ -30,9 +30,9 @@ class RuleContext(NamedTuple):
 
 
 class IdentityMapping:
-    """An object as the API server sent it. Its rule is read later, by `read_rule`.
+    """An object from the API server. `read_rule` parses its rule later.
 
-    If the object is broken, the rule of its last good version stays.
+    If the object is broken, it keeps the rule of its last good version.
     """
 
     __slots__ = (
@@ -45,7 +45,7 @@ class IdentityMapping:
         self.name = _text(metadata, "name")
         self.uid = _text(metadata, "uid")
         self.created = _text(metadata, "creationTimestamp")
-        #: The API server counts it up with each change of the spec. Old ones leave it out.
+        #: The API server increments it with each change of the spec. Old API servers leave it out.
         self.generation = metadata.get("generation")
         self.take_status(content)
         self.error = ""
@@ -60,7 +60,7 @@ class IdentityMapping:
         return f"iamidentitymapping {self.name}"
 
     def has_rule_of(self, content: JSONObject) -> bool:
-        """Tell whether a newer version of the object has the same spec."""
+        """Return whether a newer version of the object has the same spec."""
         metadata = _object(content, "metadata")
         if self.uid != _text(metadata, "uid"):
             return False
@@ -69,14 +69,14 @@ class IdentityMapping:
         return same_version or (generation is not None and generation == self.generation)
 
     def take_status(self, content: JSONObject) -> None:
-        """Take the status and the version of the object from a newer version."""
+        """Update the status and the version from a newer version of the object."""
         status = _object(content, "status")
         self.version = _text(_object(content, "metadata"), "resourceVersion")
         self.canonical_arn = _text(status, "canonicalARN")
         self.user_id = _text(status, "userID")
 
     def read_rule(self, context: RuleContext) -> None:
-        """Read the rule, once. `error` says what is wrong with it."""
+        """Parse the rule and set `error` and `warnings`. May be called once."""
         self.unread = False
         spec, self._spec = self._spec, {}
         problems = Problems(self.place)
@@ -99,7 +99,7 @@ def _rule(spec: JSONObject, problems: Problems, context: RuleContext) -> Rule | 
     )
     arn, sso = spec.get("arn"), spec.get("sso")
     is_role = _is_role(arn) or (arn is None and sso is not None)
-    # All keys for a time, also misspelled ones: clusters whose definition has no schema store every key.
+    # Include misspelled keys of times: clusters whose definition has no schema store every key.
     times = {key: spec[key] for key in spec if key in _TIMES or slip_for_validity(key)}
     subject = {**_present("rolearn" if is_role else "userarn", arn), **_present("sso", sso)}
     node = node_of_json({**subject, "username": spec.get("username"), "groups": spec.get("groups"), **times})
@@ -128,5 +128,5 @@ def _text(content: JSONObject, key: str) -> str:
 
 
 def oldest_first(mappings: Iterable[IdentityMapping]) -> list[IdentityMapping]:
-    """Return the mappings by age. Times are in one format and in UTC, so that they sort as texts."""
+    """Sort mappings by age. Creation times have one format in UTC, so they sort as texts."""
     return sorted(mappings, key=lambda mapping: (mapping.created, mapping.name))

@@ -1,4 +1,4 @@
-"""Writes back to custom resources: their status, and Events about broken ones. Slowly, and one at a time."""
+"""Writes the status of custom resources and Events about broken ones, slowly and one at a time."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from authd.sources.cluster.identity_mapping import API_VERSION, COLLECTION, KIND
 
 _log = Logger(namespace="authd.kubernetes")
 
-#: Between two writes.
+#: Seconds between two writes.
 _PAUSE_SECONDS = 0.2
-#: After a write that failed, and longer if it is forbidden.
+#: Seconds after a failed write, and after one that RBAC forbids.
 _RETRY_SECONDS = 30.0
 _FORBIDDEN_SECONDS = 600.0
-#: Events about cluster-wide objects are in this namespace.
+#: Kubernetes stores Events about cluster-wide objects in the namespace `default`.
 _EVENTS = "/api/v1/namespaces/default/events"
 _MAX_EVENTS_REMEMBERED = 10_000
 _MAX_MESSAGE = 1000
-#: Beside the reasons of Events.
+#: The key's first part for a status, in place of an Event's reason.
 _STATUS = "status"
 
-#: What is to be written (the status, or the reason of an Event), and the object's uid.
+#: `_STATUS` or the reason of an Event, and the object's uid.
 _Key = tuple[str, str]
 #: The object, the canonical ARN or the Event's message, and the unique ID.
 _Waiting = tuple[IdentityMapping, str, str]
 
 
 class Write(NamedTuple):
-    """One call to be made."""
+    """A request to the API server."""
 
     method: str
     path: str
@@ -48,28 +48,28 @@ class Write(NamedTuple):
 
 
 class Reports:
-    """Sends writes in the order in which they were asked for. A newer one about the same object replaces an older."""
+    """A queue of writes. A newer write of the same kind for the same object replaces an older one."""
 
     def __init__(self, reactor: Any, client: APIClient, now: Callable[[], float]) -> None:
         self._reactor = reactor
         self._client = client
         self._now = now
-        #: Texts alone, since thousands may wait: the write itself is made when it is sent.
+        #: Thousands may be queued, so the body of a write is only built when it is sent.
         self._waiting: OrderedDict[_Key, _Waiting] = OrderedDict()
         self._warned: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._running: Deferred[None] | None = None
         self._stopped = False
 
     def write_status(self, mapping: IdentityMapping, canonical_arn: str, user_id: str) -> None:
-        """Have the status of an object set, unless the object changes in between."""
+        """Queue a write of an object's status. It has no effect if the object changes in the meantime."""
         self._add(_STATUS, mapping, canonical_arn, user_id)
 
     def forget_status(self, mapping: IdentityMapping) -> None:
-        """Leave the status of an object as it is."""
+        """Remove the write of an object's status from the queue."""
         self._waiting.pop((_STATUS, mapping.uid), None)
 
     def warn(self, mapping: IdentityMapping, reason: str, message: str) -> None:
-        """Have an Event about an object emitted, once for each message."""
+        """Queue an Event about an object, once for each message."""
         if (mapping.uid, reason, message) in self._warned:
             return
         self._warned[mapping.uid, reason, message] = None
@@ -78,7 +78,7 @@ class Reports:
         self._add(reason, mapping, message, "")
 
     def stop(self) -> None:
-        """Send no more, and forget what waits."""
+        """Stop writing and clear the queue."""
         self._stopped = True
         self._waiting.clear()
         self._warned.clear()
@@ -102,7 +102,7 @@ class Reports:
         try:
             while self._waiting and not self._stopped:
                 await self._pause(_PAUSE_SECONDS)
-                if self._waiting:  # one may have been forgotten meanwhile
+                if self._waiting:  # `forget_status` may have emptied it
                     await self._send(*self._waiting.popitem(last=False))
         finally:
             self._running = None
@@ -113,7 +113,7 @@ class Reports:
             await self._client.call(write.method, write.path, body=write.body, content_type=write.content_type)
         except StatusError as error:
             if error.code in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
-                return  # the object is gone or newer, which the watch reports too
+                return  # the object was deleted or changed, which the watch reports
             forbidden = error.code == HTTPStatus.FORBIDDEN
             self._failed(key, content, f"{write.path} can't be written: {error}")
             await self._pause(_FORBIDDEN_SECONDS if forbidden else _RETRY_SECONDS)

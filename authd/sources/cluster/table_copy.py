@@ -1,6 +1,6 @@
-"""The last good table of a source in the cluster, kept on disk: a daemon that starts without the API server has users.
+"""Stores the last good table of a source in the cluster on disk, for a start while the API server is unreachable.
 
-The copy is in force until the API server's first list is complete. If the list has faults, the copy stays.
+The copy is in force until the API server's first list is complete. If the list has errors, the copy stays.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ from authd.state.trusted_file import Untrusted, read_trusted
 _log = Logger(namespace="authd.reload")
 
 _FORMAT = 1
-#: Between two writes in seconds. Thousands of objects may change one after the other.
+#: Seconds between two writes, since thousands of objects may change one after the other.
 _PAUSE_SECONDS = 10.0
-#: How often the time of an unchanged copy is renewed, in seconds.
+#: Seconds after which the time of an unchanged copy is renewed.
 _CONFIRM_SECONDS = 600.0
 
 
-class Kept(Protocol):
-    """The copy of a source's table."""
+class StoredCopy(Protocol):
+    """The copy of a source's table on disk."""
 
     def load(self) -> bool:
         """Put the copy in force if there is a good one. Returns whether it is."""
         ...
 
     def changed(self) -> None:
-        """Have the table in force written soon."""
+        """Schedule a write of the table in force."""
 
     def confirm(self) -> None:
-        """Renew the time of the copy now and then, while the source follows the API server."""
+        """Renew the time of the copy from time to time, while the source is up to date."""
 
     def stop(self) -> None:
-        """Write at once what is to be written."""
+        """Finish a pending write before returning."""
 
 
 class _NoCopy:
-    """Keeps nothing."""
+    """Stores nothing."""
 
     def load(self) -> bool:
         return False
@@ -64,15 +64,15 @@ class _NoCopy:
 
 
 #: For sources that need no copy.
-NO_COPY: Kept = _NoCopy()
+NO_COPY: StoredCopy = _NoCopy()
 
 
 class TableCopy:
     """The copy of one source's table. `origin` is the URL of its API server.
 
     `in_thread` calls a function with arguments in a thread, because a slow disk must not block the reactor.
-    `is_start` is False for a source that is switched on at run time: the sources before it stay in force until its
-    first list, and loading thousands of rules at once would hold up the reviews.
+    `is_start` is False for a source that is switched on at run time. It loads no copy: the previous sources stay in
+    force until its first list, and loading thousands of rules at once would delay reviews.
     """
 
     def __init__(
@@ -127,19 +127,19 @@ class TableCopy:
         return True
 
     def changed(self) -> None:
-        """Have the table in force written soon."""
+        """Schedule a write of the table in force."""
         self._unsaved = True
         if self._due is None:
             pause = max(0.0, self._written + _PAUSE_SECONDS - self._reactor.seconds())
             self._due = self._reactor.callLater(pause, self._write)
 
     def confirm(self) -> None:
-        """Renew the time of the copy now and then, while the source follows the API server."""
+        """Renew the time of the copy from time to time, while the source is up to date."""
         if self._reactor.seconds() - self._written >= _CONFIRM_SECONDS and self._in_force.has_table(self._source):
             self.changed()
 
     def stop(self) -> None:
-        """Write at once what is to be written."""
+        """Finish a pending write before returning."""
         if self._due is not None:
             self._due.cancel()
         if self._unsaved:
@@ -151,7 +151,7 @@ class TableCopy:
         message = "{source}: the copy of its mappings in {path} is discarded: {reason}"
         _log.warn(message, source=self._source, path=str(self._path), reason=reason)
         with suppress(OSError):
-            self._path.unlink()  # the next one must not be taken for unchanged
+            self._path.unlink()  # else an equal copy would count as unchanged and not be written
 
     def _checked_origin(self, copy: dict[str, Any]) -> str:
         found = {name: copy.get(name) for name in self._header}
@@ -166,8 +166,7 @@ class TableCopy:
             self._partitions,
             partition=settings.partition,
             patterns=settings.role_patterns,
-            reserved_prefixes=settings.reserved_prefixes.get(self._source, ()),
-            reserved_group_prefixes=settings.reserved_group_prefixes.get(self._source, ()),
+            reserved=settings.reserved_by(self._source),
         )
 
     def _content(self) -> Generator[None, None, bytes]:
@@ -189,7 +188,7 @@ class TableCopy:
 
 
 def _fingerprint(settings: Settings, origin: str) -> str:
-    """Return a digest of everything that the meaning of a source's rules depends on."""
+    """Return a digest of the settings on which the meaning of a source's rules depends."""
     parts = (
         settings.cluster_id, settings.kubeconfig, settings.master, origin, settings.partition, settings.role_patterns,
     )  # fmt: skip

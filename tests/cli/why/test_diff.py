@@ -128,9 +128,10 @@ def test_times_of_rules(files, capsys):
 
 
 def test_reserved_prefixes(files, capsys):
-    """Prefixes of user names and of groups are one setting."""
+    """Prefixes of user names and of groups are one setting, shown by their source."""
     head = "clusterID: c\nserver:\n  reservedPrefixConfig: [{{backendMode: MountedFile, {}: [x]}}]\n"
     (files / "old.yaml").write_text(head.format("usernamePrefixReserveList"))
     (files / "new.yaml").write_text(head.format("groupPrefixReserveList"))
     assert main(["diff", "old.yaml", "new.yaml"]) == 1
-    assert capsys.readouterr().out.count("server.reservedPrefixConfig") == 1
+    change = "server.reservedPrefixConfig: MountedFile: user names 'x' → MountedFile: groups 'x'"
+    assert capsys.readouterr().out.endswith(f"1 other setting\n  ~ {change}\n")

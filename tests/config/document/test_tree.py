@@ -71,8 +71,8 @@ def parser(request, monkeypatch):
 
 @pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(("text", "line", "column", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_would_mislead_is_refused(refuse, text, line, column, message):
-    """Whatever would make a file mean something else than it seems to is one error at its place."""
+def test_misleading_yaml_is_refused(refuse, text, line, column, message):
+    """Misleading YAML is one error at its place."""
     (problem,) = refuse(text)
     assert (problem.line, problem.column) == (line, column)
     assert message in problem.message
@@ -93,21 +93,21 @@ BROKEN = {
 
 @pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(("text", "line", "message"), BROKEN.values(), ids=BROKEN)
-def test_broken_yaml_is_told_in_words(refuse, text, line, message):
-    """Where the YAML breaks, the parser's message comes with its place and what most often causes it."""
+def test_broken_yaml_is_explained(refuse, text, line, message):
+    """Broken YAML is reported with the parser's message, its place and the usual cause."""
     problem = refuse(text)[-1]
     assert problem.line == line
     assert message in problem.message
     assert problem.message.startswith("not YAML: ")
 
 
-def test_problems_before_the_break_are_told_too(refuse):
-    """What was found before the YAML breaks is not lost."""
+def test_problems_before_broken_yaml(refuse):
+    """Problems before the YAML breaks are reported too."""
     assert [problem.line for problem in refuse("clusterID: !!binary c\nserver: [")] == [1, 3]
 
 
 def test_an_error_of_the_parser_without_a_place(refuse, monkeypatch):
-    """An error that PyYAML gives no place for is told without one."""
+    """An error for which PyYAML has no place is reported without one."""
 
     class Failing:
         def __init__(self, _):
@@ -141,22 +141,22 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("data", "line", "column", "message"), UNREADABLE.values(), ids=UNREADABLE)
-def test_bytes_that_are_no_text_are_refused(refuse, data, line, column, message):
-    """Bytes that are not plain UTF-8 text are refused with the place of the first one."""
+def test_invalid_text_is_refused(refuse, data, line, column, message):
+    """Invalid UTF-8 and control characters are an error at the first one."""
     (problem,) = refuse(data)
     assert (problem.line, problem.column) == (line, column)
     assert message in problem.message
 
 
 def test_a_file_too_large_is_refused(refuse):
-    """A file over the limit is refused before anything of it is read."""
+    """A file over the size limit is refused before it is parsed."""
     (problem,) = refuse(b"\xff" * (MAX_BYTES + 1))
     assert problem.line == 0
     assert "larger than 8 MiB" in problem.message
 
 
 def test_a_file_of_the_largest_size_is_read(load):
-    """The limit itself is still allowed."""
+    """A file of exactly the size limit is read."""
     text = b"clusterID: c\n"
     filler = (b"#" * 1000 + b"\n") * (MAX_BYTES // 1001)
     assert load(text + filler[: MAX_BYTES - len(text)]).settings.cluster_id == "c"
@@ -165,14 +165,14 @@ def test_a_file_of_the_largest_size_is_read(load):
 @pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "~", "--- null\n...\n"])
 def test_an_empty_file_has_no_settings(refuse, text):
-    """A file with nothing in it lacks what every file needs, and that is all that is said."""
+    """The only error of an empty file is the missing required setting."""
     (problem,) = refuse(text)
     assert str(problem).startswith("f:1:1: clusterID is missing")
 
 
 @pytest.mark.usefixtures("parser")
-def test_scalars_stay_the_text_that_is_written(load):
-    """Numbers, truths and times as YAML sees them are just text where a text is due."""
+def test_scalars_stay_texts(load):
+    """Values that YAML takes for numbers, booleans or times stay texts."""
     settings = load(
         "clusterID: 12:30:45\nserver:\n  scrubbedAccounts: [012345678901, 000000000010]\n  hostname: no\n"
         "  audiences: [yes, 0x10, 1e3, 'null', 2020-01-01]\n"
@@ -184,7 +184,7 @@ def test_scalars_stay_the_text_that_is_written(load):
 
 
 def test_a_byte_order_mark_and_any_line_ends_are_accepted(load):
-    """What editors on other systems write is read."""
+    """A byte order mark and the line ends of other systems are accepted."""
     loaded = load(b"\xef\xbb\xbfclusterID: c\r\nserver:\r\n  port: 1\r\n")
     assert loaded.settings.port == 1
 
@@ -210,14 +210,14 @@ def test_a_byte_order_mark_and_any_line_ends_are_accepted(load):
     ],
 )
 def test_anchors_and_tags(load, text, field, value):
-    """Aliases and merge keys stand for their anchors' values, and YAML's own tags change nothing."""
+    """Aliases and merge keys have their anchors' values, and YAML's own tags have no effect."""
     assert getattr(load(text).settings, field) == value
 
 
 @pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize("alias", ["- *rule", "- {<<: *rule, username: v}"])
 def test_rules_by_aliases(load, alias):
-    """Rules may be aliases, and may merge others."""
+    """Rules may be aliases and may merge others."""
     rule = "{roleARN: 'arn:aws:iam::111122223333:role/A', username: v}"
     (found,) = load(f"x-r: &rule {rule}\nclusterID: c\nserver:\n  mapRoles:\n  {alias}").table.exact.values()
     assert found.username.text == "v"
@@ -225,7 +225,7 @@ def test_rules_by_aliases(load, alias):
 
 @pytest.mark.usefixtures("parser")
 def test_a_list_of_rules_by_an_alias(load):
-    """A list of rules, or a whole section, with an anchor keeps its rules for the alias."""
+    """A list of rules or a whole section with an anchor keeps its rules for the alias."""
     text = (
         "x-s: &s\n  mapRoles: &roles\n  - {roleARN: 'arn:aws:iam::111122223333:role/A', username: a}\n"
         "clusterID: c\nserver:\n  <<: *s\n  mapUsers: []\n"
@@ -242,7 +242,7 @@ def test_a_list_of_rules_by_an_alias(load):
      ("---\n{}\n---\n[]\n", 0), ("---\n[a]\n", 1), ("---\n" * 200, 0), ("---\n@", 0)],
 )  # fmt: skip
 def test_further_documents(load, rest, warned):
-    """Settings are the first document. Content after it is ignored, with a warning."""
+    """Only the first document is read. Content after it is a warning."""
     loaded = load(f"{C}server: {{mapAccounts: ['111122223333']}}\n{rest}")
     assert [warning.message.split(":")[0] for warning in loaded.warnings] == ["a second YAML document begins"] * warned
 
@@ -259,8 +259,8 @@ def test_further_documents(load, rest, warned):
         ),
     ],
 )
-def test_what_the_other_loader_takes_is_a_warning(load, text, column, message):
-    """A value that stands twice, and a tag of somebody's own, are a warning, and the value is taken."""
+def test_yaml_accepted_by_aws_iam_authenticator_is_a_warning(load, text, column, message):
+    """Duplicate keys and application tags are warnings, and the values are used, as in aws-iam-authenticator."""
     loaded = load(text)
     assert loaded.settings.cluster_id == "c"
     assert (loaded.warnings[0].line, loaded.warnings[0].column) == (2, column)

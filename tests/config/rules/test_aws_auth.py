@@ -8,8 +8,10 @@ from authd.config.document.nodes import MappingNode, Scalar, SequenceNode
 from authd.config.rules.aws_auth import reading_aws_auth
 from authd.config.rules.entries import node_of_json
 from authd.core.cooperative import finish
+from authd.core.mapping.reserved import NO_PREFIXES, ReservedPrefixes
 from tests.daemon.fakes import identity
 
+RESERVED = ReservedPrefixes(usernames=("root",))
 ACCOUNT = "111122223333"
 NODES = f"""\
 - rolearn: arn:aws:iam::{ACCOUNT}:role/Nodes
@@ -27,9 +29,7 @@ USERS = f"""\
 
 @pytest.fixture
 def read(partitions):
-    return lambda data: finish(
-        reading_aws_auth(data, partitions, partition="aws", patterns=False, reserved_prefixes=("root",))
-    )
+    return lambda data: finish(reading_aws_auth(data, partitions, partition="aws", patterns=False, reserved=RESERVED))
 
 
 def test_format_of_eks(read):
@@ -40,7 +40,7 @@ def test_format_of_eks(read):
     assert node.rule == "configmap kube-system/aws-auth mapRoles:1:3"
     assert found.table.lookup(identity(f"arn:aws:iam::{ACCOUNT}:user/alice")).username == "alice"
     assert found.table.accounts == {"444455556666": "configmap kube-system/aws-auth mapAccounts:1:3"}
-    assert found.table.reserved_prefixes == ("root",)
+    assert found.table.reserved == RESERVED
     assert found.errors == ()
 
 
@@ -63,7 +63,7 @@ def test_empty(read, data):
     ],
 )
 def test_errors(read, name, text, message):
-    """A bad entry is reported with its place, and the good ones are read."""
+    """A bad entry is reported with its place, and the valid ones are read."""
     found = read({"mapRoles": NODES, "mapUsers": USERS, name: text})
     assert len(found.errors) == 1
     assert f"configmap kube-system/aws-auth {message}" in str(found.errors[0])
@@ -71,7 +71,7 @@ def test_errors(read, name, text, message):
 
 
 def test_unknown_keys(read):
-    """Keys that EKS ignores are warnings."""
+    """Unknown keys, which EKS ignores, are warnings."""
     found = read({"mapUsers": USERS + "  team: a\n", "mapRoles": ""})
     assert (len(found.table), found.errors) == (1, ())
     assert [str(warning) for warning in found.warnings] == [
@@ -82,12 +82,12 @@ def test_unknown_keys(read):
 def test_steps(partitions):
     """Long lists are read in steps."""
     text = "".join(f"- userarn: arn:aws:iam::{ACCOUNT}:user/u{n}\n  username: u{n}\n" for n in range(200))
-    steps = reading_aws_auth({"mapUsers": text}, partitions, partition="aws", patterns=False, reserved_prefixes=())
+    steps = reading_aws_auth({"mapUsers": text}, partitions, partition="aws", patterns=False, reserved=NO_PREFIXES)
     assert sum(1 for _ in steps) > 5
 
 
 def test_json_nodes():
-    """JSON values become nodes without places; what is nested too deep becomes a text."""
+    """JSON values become nodes without places. A value that nests too deep becomes a text."""
     node = node_of_json({"A": ["b", 7, None, True]})
     assert isinstance(node, MappingNode)
     key, value = node.entries["a"]

@@ -10,7 +10,7 @@ from authd.config.rules.entries import items_of, reading_accounts
 
 
 def test_entries_leave_their_list():
-    """Entries come in their order, and the list holds only those that are still to come."""
+    """Entries are yielded in order and removed from the list."""
     entries = [Scalar(number, 1, str(number)) for number in range(1, 6)]
     node = SequenceNode(1, 1, list(entries))
     items = items_of(node, "mapUsers", Problems("file"))
@@ -21,7 +21,7 @@ def test_entries_leave_their_list():
 
 
 def test_many_accounts_are_read_in_steps():
-    """A long list of accounts is read with pauses."""
+    """A long list of accounts is read in steps."""
     node = SequenceNode(1, 1, [Scalar(number, 1, f"{number:012}") for number in range(1, 1201)])
     steps = reading_accounts(node, Problems("file"))
     next(steps)

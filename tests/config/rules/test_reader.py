@@ -40,7 +40,7 @@ def rules_of(loaded):
 
 
 def test_a_role_with_a_path_is_matched_without_it(load):
-    """A role's rule is found by account and name whatever its path, and says where it is written."""
+    """A rule for a role with a path matches by account and name."""
     (rule,) = rules_of(
         load(roles(f"- roleARN: {ACCOUNT}:role/a/b/C", "  username: u", "  groups: [g, 'h:{{AccountID}}']"))
     )
@@ -59,7 +59,7 @@ def test_groups_may_be_missing(load, groups):
 
 
 def test_a_permission_set(load):
-    """A permission set is matched in the daemon's partition where it names none, wherever that is written."""
+    """A permission set without a partition has the daemon's, even if that is set further down."""
     text = roles(
         "- sso: {permissionSetName: Admin, accountID: 000000000001}",
         "  username: u",
@@ -72,7 +72,7 @@ def test_a_permission_set(load):
 
 
 def test_a_pattern(load):
-    """A role's ARN with wildcards in its name is a pattern for roles of that account."""
+    """A role's ARN with wildcards in its name matches roles of that account."""
     loaded = load(patterns(f"- roleARN: {ACCOUNT}:role/Dev-*", "  username: u"))
     ((pattern, rule),) = loaded.table.patterns
     assert rule.subject == RolePattern(partition="aws", account="111122223333", name="Dev-*")
@@ -82,13 +82,13 @@ def test_a_pattern(load):
 
 
 def test_a_pattern_may_have_several_wildcards(load):
-    """Three asterisks and any number of question marks are a pattern."""
+    """A pattern may have three asterisks and any number of question marks."""
     loaded = load(patterns(f"- roleARN: {ACCOUNT}:role/*-??-*-*", "  username: u"))
     assert len(loaded.table.patterns) == 1
 
 
 def test_other_principals_under_map_users(load):
-    """Under mapUsers users with a path, an account's root and federated users are as they are."""
+    """Users with a path, an account's root and federated users are accepted under mapUsers."""
     text = users(
         f"- {{userARN: '{ACCOUNT}:user/p/A', username: a}}",
         f"- {{userARN: '{ACCOUNT}:root', username: b}}",
@@ -154,8 +154,8 @@ WARNED = {
 
 
 @pytest.mark.parametrize(("text", "column", "message"), WARNED.values(), ids=WARNED)
-def test_doubtful_rules_are_warned_of(load, text, column, message):
-    """A rule that works otherwise than it may be meant is in force, with one warning."""
+def test_doubtful_rules_have_a_warning(load, text, column, message):
+    """A rule that may work otherwise than intended is in force, with one warning."""
     loaded = load(text)
     (warning,) = loaded.warnings
     assert (warning.line, warning.column) == (4, column)
@@ -171,8 +171,8 @@ def test_doubtful_rules_are_warned_of(load, text, column, message):
         ("'a-system:{{SessionName}}'", "'{{SessionNameRaw}}:a'"),
     ],
 )
-def test_sound_rules_are_not_warned_of(load, username, group):
-    """Names that callers can't turn into a system's name give no warning."""
+def test_safe_rules_have_no_warning(load, username, group):
+    """Names that callers can't turn into a system name have no warning."""
     assert load(roles(f"- roleARN: {ACCOUNT}:role/A", f"  username: {username}", f"  groups: [{group}]")).warnings == ()
 
 
@@ -250,14 +250,14 @@ REFUSED = {
 
 @pytest.mark.parametrize(("text", "column", "message"), REFUSED.values(), ids=REFUSED)
 def test_wrong_rules_are_refused(refuse, text, column, message):
-    """Each fault in a rule is one error at its place."""
+    """Each fault of a rule is one error at its place."""
     (problem,) = refuse(text)
     assert (problem.line, problem.column) == (4, column)
     assert message in problem.message
 
 
 def test_the_later_of_two_rules_wins(load):
-    """Of two rules for one role, user, permission set or pattern the later is in force, and both lines are told."""
+    """The later of two rules for one principal is in force, and a warning names both lines."""
     subjects = [
         f"roleARN: '{ACCOUNT}:role/A'",
         f"roleARN: '{ACCOUNT}:role/path/a'",
@@ -279,8 +279,8 @@ def test_the_later_of_two_rules_wins(load):
 
 
 @pytest.mark.parametrize("order", [("mapRoles", "mapUsers"), ("mapUsers", "mapRoles")])
-def test_a_role_rule_beats_a_user_rule(load, order):
-    """An ARN under both mapRoles and mapUsers follows mapRoles, whichever stands first."""
+def test_map_roles_has_precedence(load, order):
+    """For an ARN under both mapRoles and mapUsers, mapRoles has precedence."""
     entries = {
         "mapRoles": f"  mapRoles: [{{username: by-role, roleARN: '{ACCOUNT}:user/A'}}]\n",
         "mapUsers": f"  mapUsers: [{{username: by-user, userARN: '{ACCOUNT}:user/A'}}]\n",
@@ -292,13 +292,13 @@ def test_a_role_rule_beats_a_user_rule(load, order):
 
 
 def test_a_broken_rule_does_not_hide_the_next(refuse):
-    """Every rule is looked at, whatever is wrong with the ones before."""
+    """Each rule is checked, even after broken ones."""
     problems = refuse(roles("- *a", "- b", f"- {{roleARN: '{ACCOUNT}:role/A', username: {{{{SessionName}}}}}}", "- {}"))
     assert [problem.line for problem in problems] == [4, 5, 6, 7]
 
 
-def test_rules_from_elsewhere_than_lists_are_refused(refuse):
-    """An option can't bring rules."""
+def test_options_can_not_add_rules(refuse):
+    """A command line option can't add rules."""
     problems = refuse("clusterID: c", server__mapRoles="a,b", server__mapUsers="c")
     assert [problem.file for problem in problems] == ["--map-users", "--map-roles"]
 
@@ -314,20 +314,20 @@ def test_rules_from_elsewhere_than_lists_are_refused(refuse):
         ("''", []),
     ],
 )
-def test_groups_in_one_word(load, groups, expected):
-    """One word is one group, commas separate several, and nulls and empty texts are left out."""
+def test_groups_in_one_text(load, groups, expected):
+    """A text is split at its commas, and nulls and empty texts are dropped."""
     (rule,) = rules_of(load(roles(f"- {{roleARN: '{ACCOUNT}:role/A', username: u, groups: {groups}}}")))
     assert [group.text for group in rule.groups] == expected
 
 
 def test_a_single_user(load):
-    """One mapping under mapUsers is a list of one."""
+    """A single mapping under mapUsers is a list of one."""
     assert len(load(f"clusterID: c\nserver: {{mapUsers: {{userARN: '{ACCOUNT}:user/A', username: u}}}}").table) == 1
 
 
 @pytest.mark.parametrize("lists", ["mapRoles: {R}", "mapRoles: [{R}]", "mapRoles: {{sso: ~, userid: '', {R}}}"])
 def test_nulls_in_rules_and_single_rules(load, lists):
-    """A null is as good as nothing, and one mapping is a list of one."""
+    """A null counts as absent, and a single mapping is a list of one."""
     rule = f"roleARN: '{ACCOUNT}:role/A', username: u"
     text = lists.replace("{{", "{").replace("}}", "}").replace("{R}", rule if "sso" in lists else f"{{{rule}}}")
     loaded = load(f"clusterID: c\nserver: {{{text}}}")
@@ -347,7 +347,7 @@ def test_a_rule_without_a_username(load, identity):
      f"{ACCOUNT}:role/*", f"{ACCOUNT}:user/*", f"{ACCOUNT}:role/?"],
 )  # fmt: skip
 def test_wildcards_are_literal(load, identity, arn):
-    """Without server.rolePatterns a wildcard is an ordinary character, so that the rule matches nobody, with a warning."""
+    """Without server.rolePatterns, wildcards are literal characters, so the rule matches nobody and has a warning."""
     loaded = load(roles(f"- {{roleARN: '{arn}', username: u, groups: [system:masters]}}"))
     assert loaded.table.find(identity) is None
     assert "server.rolePatterns: true" in loaded.warnings[1].message
@@ -355,13 +355,13 @@ def test_wildcards_are_literal(load, identity, arn):
 
 
 def test_a_wildcard_for_users_is_literal(load):
-    """A wildcard in a user's ARN matches nobody, and the warning names no setting that would not help."""
+    """A wildcard in a user's ARN matches nobody. The warning doesn't suggest rolePatterns, which wouldn't help."""
     (_, warning) = load(users(f"- {{userARN: '{ACCOUNT}:user/*', username: u}}")).warnings
     assert "write a rule for each principal" in warning.message
 
 
 def test_the_same_user_name_for_different_principals(load):
-    """A fixed user name that several principals get is one warning. Placeholders make names differ."""
+    """A user name of several principals is one warning. Names with placeholders don't count."""
     rule = "- {{roleARN: '" + ACCOUNT + ":role/{0}', username: '{1}'}}"
     names = ["admin", "admin", "admin", "{{SessionName}}", "{{SessionName}}", "b"]
     (warning,) = load(roles(*(rule.format(f"R{number}", name) for number, name in enumerate(names)))).warnings
@@ -369,13 +369,13 @@ def test_the_same_user_name_for_different_principals(load):
     assert "the rule in line 4 gives another principal the same user name, admin, and 1 more rules" in warning.message
 
 
-def test_places_that_are_no_files(partitions):
-    """Rules of another source have places of that source."""
+def test_places_outside_files(partitions):
+    """Rules of a source that is not a file have places of that source."""
     problems = Problems("configmap kube-system/aws-auth mapRoles")
     reader = RuleReader(problems, partitions, path="")
     tree = finish(reading_tree(f"\n\n  - rolearn: {ACCOUNT}:role/A\n    username: a\n  - rolearn: x\n", problems, {}))
     for node in tree.nodes:
-        reader.take_role(node)
+        reader.add_role(node)
     (rule,) = finish(reader.choosing("aws", patterns=False))
     assert rule.where == "configmap kube-system/aws-auth mapRoles:3:5"
     assert [str(problem).partition(" is")[0] for problem in problems.errors()] == [

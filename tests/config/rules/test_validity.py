@@ -13,9 +13,11 @@ from authd.config.rules.aws_auth import reading_aws_auth
 from authd.config.rules.validity import SOON_SECONDS, slip_for_validity, time_warnings
 from authd.core.cooperative import finish
 from authd.core.errors import ConfigError
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.validity import Validity, parse_time
 from tests.daemon.fakes import identity
 
+RESERVED = ReservedPrefixes(groups=("g:",))
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/A"
 SESSION = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/A/me")
@@ -31,7 +33,7 @@ def rule(times, name="A", username="a"):
 
 
 def test_the_settings_file(load):
-    """Both keys are optional, written in any case, with quotes or without, and null is no limit."""
+    """Both keys are optional, in any case, with or without quotes, and null means no limit."""
     times = [", validFrom: 2030-01-01, VALIDUNTIL: '2030-12-31T18:00:00Z'", ", validUntil: null", ", validFrom: ~"]
     loaded = load(settings(*(rule(each, f"A{n}") for n, each in enumerate(times)), rule("", "B")))
     timed, *others = loaded.table.exact.values()
@@ -55,7 +57,7 @@ def test_the_settings_file(load):
     ],
 )
 def test_wrong_times(refuse, times, message):
-    """A wrong time is one error with its place, and never a rule without it."""
+    """A wrong time is one error at its place, and the rule is not in force without it."""
     (problem,) = refuse(settings(rule(times)))
     assert problem.line == 4
     assert message in problem.message
@@ -63,7 +65,7 @@ def test_wrong_times(refuse, times, message):
 
 
 def test_rules_for_one_role(load):
-    """A later rule with a time stands beside the earlier one. One without a time replaces it, with a warning."""
+    """A later rule with a time is added to the earlier one. Without a time it replaces that one, with a warning."""
     until = f", validUntil: {UNTIL}"
     both = load(settings(rule("", username="always"), rule(until, username="first")))
     assert both.warnings == ()
@@ -84,7 +86,7 @@ def test_patterns_for_one_name(load):
 
 
 def test_aws_auth(partitions):
-    """aws-auth has the same keys. A rule with a wrong time or a misspelled key is left out and reported."""
+    """aws-auth has the same keys. A rule with a wrong time or a misspelled key is dropped and reported."""
     entries = [
         f"- rolearn: {ROLE}\n  username: a\n  validUntil: {UNTIL}\n",
         f"- rolearn: {ROLE}1\n  username: a1\n  validUntil: never\n",
@@ -94,12 +96,11 @@ def test_aws_auth(partitions):
     ]
     found = finish(
         reading_aws_auth(
-            {"mapRoles": "".join(entries)}, partitions, partition="aws", patterns=False, reserved_prefixes=(),
-            reserved_group_prefixes=("g:",),
+            {"mapRoles": "".join(entries)}, partitions, partition="aws", patterns=False, reserved=RESERVED,
         )
     )  # fmt: skip
     assert sorted(found.table.exact) == [ROLE.lower(), f"{ROLE.lower()}4"]
-    assert found.table.reserved_group_prefixes == ("g:",)
+    assert found.table.reserved == RESERVED
     place = "configmap kube-system/aws-auth mapRoles"
     assert [str(error).split(": ")[0] for error in found.errors] == [f"{place}:6:15", f"{place}:9:3", f"{place}:11:13"]
     assert "valid_until is not a key of a rule: did you mean validUntil? Without it" in str(found.errors[1])
@@ -108,7 +109,7 @@ def test_aws_auth(partitions):
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_the_dynamic_file(partitions, strict):
-    """The dynamic file too, also if it is matched by unique ID. Of two rules for an ID both may have a time."""
+    """The dynamic file has the same keys, also with unique IDs. Two rules for an ID may have different times."""
     user_id = "AROAEXAMPLEEXAMPLE00"
     entry = {"rolearn": ROLE, "username": "a", "userid": user_id}
     rules = [entry, {**entry, "username": "b", "validFrom": FROM, "validUntil": UNTIL}]
@@ -117,7 +118,7 @@ def test_the_dynamic_file(partitions, strict):
         return finish(
             reading_dynamic_file(
                 json.dumps({"mapRoles": rules}).encode(), problems, partitions, partition="aws", patterns=False,
-                strict=strict, reserved_prefixes=(), reserved_group_prefixes=("g:",),
+                strict=strict, reserved=RESERVED,
             )
         )  # fmt: skip
 
@@ -126,13 +127,13 @@ def test_the_dynamic_file(partitions, strict):
     caller = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/A/me", user_id)
     now = parse_time(UNTIL)
     assert [table.lookup(caller, at).username for at in (0.0, now - 1, now)] == ["a", "b", "a"]
-    assert (problems.warnings(), table.reserved_group_prefixes) == ((), ("g:",))
+    assert (problems.warnings(), table.reserved) == ((), RESERVED)
     with pytest.raises(ConfigError, match="validUntil must be a time in UTC"):
         read([{**entry, "validUntil": 5}], Problems("f"))
 
 
-def test_announced_ends(load):
-    """A rule that has ended, has not begun or ends within a week has a warning at its place."""
+def test_time_warnings(load):
+    """A rule that is not in force, or ends within a week, has a warning at its place."""
     now = parse_time(UNTIL)
     loaded = load(
         settings(
@@ -151,8 +152,8 @@ def test_announced_ends(load):
     ]
 
 
-def test_announced_ends_of_a_manifest(partitions):
-    """The rules in a manifest of aws-auth are announced too."""
+def test_time_warnings_of_a_manifest(partitions):
+    """Rules in a manifest of aws-auth have these warnings too."""
     text = (
         "kind: ConfigMap\nmetadata: {name: aws-auth}\ndata:\n  mapRoles: |\n"
         f"    - rolearn: {ROLE}\n      username: a\n      validUntil: {UNTIL}\n"
@@ -169,8 +170,8 @@ def test_announced_ends_of_a_manifest(partitions):
         ("validTill", "validUntil"), ("ValidFrm", "validFrom"), ("note", ""), ("userid", ""), ("valid", ""), ("until", ""),
     ],
 )  # fmt: skip
-def test_slips(key, meant):
-    """A key that is nearly one of the two is taken for a slip."""
+def test_misspelled_keys(key, meant):
+    """A misspelling of one of the two keys is recognised."""
     assert slip_for_validity(key) == meant
 
 
@@ -182,8 +183,9 @@ def test_reserved_prefixes_of_groups(load):
         "  backendMode: [MountedFile, CRD]\n"
     )
     loaded = load(settings(rule(", groups: [a, 'g:b']"), more=more))
-    assert loaded.table.reserved_group_prefixes == ("g:", "system:")
-    assert loaded.settings.reserved_group_prefixes == {"MountedFile": ("g:", "system:"), "CRD": ("x:",)}
-    assert loaded.settings.reserved_prefixes == {"MountedFile": (), "CRD": ("u:",)}
+    mounted_file = ReservedPrefixes(groups=("g:", "system:"))
+    crd = ReservedPrefixes(usernames=("u:",), groups=("x:",))
+    assert loaded.table.reserved == mounted_file
+    assert loaded.settings.reserved_prefixes == {"MountedFile": mounted_file, "CRD": crd}
     (warning,) = loaded.warnings
     assert "the group begins with 'g:', which reservedPrefixConfig reserves, so that every login" in warning.message

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from authd.core.errors import DenialReason, Denied
 from authd.core.kubernetes_user import KubernetesUser
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.core.mapping.table import RULES_PER_STEP, MappingTable, build_table, building_table
 
 A, B = "111122223333", "444455556666"
@@ -247,7 +248,7 @@ def test_a_name_that_can_not_be_rendered_is_a_refusal(rules, identities, usernam
 def test_reserved_prefixes_are_refused(rules, identities, username, caller):
     """A user name with a reserved prefix is refused, whether written, rendered or a whole account's."""
     chosen = [rules.arn(f"arn:aws:iam::{A}:role/Admin", username, where="m.yaml:7:3")] if username else []
-    table = build_table(chosen, {A: "m.yaml:7:3"}, ("aws:", "eks:", "eks-", "arn:"))
+    table = build_table(chosen, {A: "m.yaml:7:3"}, ReservedPrefixes(usernames=("aws:", "eks:", "eks-", "arn:")))
     prefix = {"eks": "eks:", "arn": "arn:"}.get((username or "arn:")[:3], "eks-")
     with pytest.raises(Denied) as caught:
         table.lookup(identities.of(caller))
@@ -289,7 +290,7 @@ def test_system_names_are_not_the_callers_choice(rules, identities, username, gr
 def test_reserved_prefixes_of_groups(rules, identities, groups, prefix):
     """A group with a reserved prefix is refused, whether written or rendered. User names have prefixes of their own."""
     chosen = [rules.arn(f"arn:aws:iam::{A}:role/Admin", "eks:admin", groups, where="m.yaml:7:3")]
-    table = build_table(chosen, {}, ("aws:",), ("aws:", "eks:", "eks-"))
+    table = build_table(chosen, {}, ReservedPrefixes(usernames=("aws:",), groups=("aws:", "eks:", "eks-")))
     caller = identities.of(session("Admin", name="eks-admin"))
     if prefix is None:
         assert table.lookup(caller).groups == groups
@@ -303,9 +304,16 @@ def test_reserved_prefixes_of_groups(rules, identities, groups, prefix):
 def test_a_prefix_is_a_beginning(rules, identities):
     """A reserved text further on in a name, or in another case, is no prefix."""
     chosen = [rules.arn(f"arn:aws:iam::{A}:role/Admin", "x-eks:admin"), rules.arn(f"arn:aws:iam::{A}:role/B", "EKS:b")]
-    table = build_table(chosen, {}, ("eks:",))
+    table = build_table(chosen, {}, ReservedPrefixes(usernames=("eks:",), groups=("eks:",)))
     assert table.lookup(identities.of(session("Admin"))).username == "x-eks:admin"
     assert table.lookup(identities.of(session("B"))).username == "EKS:b"
+
+
+def test_reserved_prefixes_as_text():
+    """The text names the kinds of names that have prefixes."""
+    assert str(ReservedPrefixes(usernames=("a:", "b:"), groups=("g:",))) == "user names 'a:', 'b:'; groups 'g:'"
+    assert str(ReservedPrefixes(groups=("g:",))) == "groups 'g:'"
+    assert str(ReservedPrefixes()) == ""
 
 
 def test_a_table_is_built_in_steps(rules):

@@ -1,4 +1,4 @@
-"""A source at work between an API server and the mappings in force."""
+"""Fixtures that connect a source to an API server and the mappings in force."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.kubernetes.reactor_thread import ReactorThread, wait_until
 
 
 class Rig:
-    """Makes sources, and asks the mappings in force."""
+    """Starts sources with an API server and checks the mappings in force."""
 
     def __init__(self, server: APIServer, thread: ReactorThread, folder: Path, partitions) -> None:
         self.server = server
@@ -36,7 +36,7 @@ class Rig:
         self._running: list = []
 
     def start(self, kind, *, state: Path | None = None, settings: dict | None = None, **more):
-        """Start a source. With a state directory, its table is kept there."""
+        """Start a source. With a state directory, its table is stored there."""
         chosen = Settings(cluster_id="c", **({} if state is None else {"state_dir": str(state)}), **(settings or {}))
         self.in_force = InForce(chosen, (kind.name,), self.seen)
         client = APIClient(

@@ -1,4 +1,4 @@
-"""Custom resources as a source, with a real connection."""
+"""The source CRD, with a real connection."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def start(rig, monkeypatch):
     return lambda: rig.start(CRD, now=lambda: 1_772_366_400.0, user_ids=rig.seen.principal_ids)
 
 
-def test_follows(rig, start):
-    """Objects are in force while they exist, and their status is written back."""
+def test_objects_come_into_force(rig, start):
+    """Objects are in force while they exist, and their status is written."""
     put(rig, "alice", ALICE)
     source = start()
     rig.until(ALICE, "alice")
@@ -57,7 +57,7 @@ def test_user_id(rig, start):
 
 
 def test_broken_object(rig, start):
-    """A broken object gets an Event, keeps its last good rule, and harms no other."""
+    """A broken object gets an Event and keeps its last good rule. Other objects are not affected."""
     put(rig, "alice", ALICE, "a")
     put(rig, "bad", "nonsense")
     source = start()
@@ -89,7 +89,7 @@ def test_broken_object(rig, start):
     ],
 )
 def test_unusable_objects(rig, start, spec):
-    """Whatever an old cluster's lenient schema lets through is reported, and nothing else happens."""
+    """Objects that only a lenient schema of an old cluster accepts are reported and have no other effect."""
     rig.server.put(IDENTITIES, "bad", spec=spec)
     put(rig, "bob", f"arn:aws:iam::{ACCOUNT}:user/bob")
     source = start()
@@ -112,7 +112,7 @@ def test_duplicates(rig, start):
 
 
 def test_events_once(rig, start):
-    """Of three objects for one ARN each is reported once, however often other objects change."""
+    """Of three objects for one ARN each gets one Event, however often other objects change."""
     for count, name in enumerate(("a", "b", "c"), start=1):
         put(rig, name, ALICE, name, creationTimestamp=f"2026-01-0{count}T00:00:00Z")
     start()
@@ -126,7 +126,7 @@ def test_events_once(rig, start):
 
 
 def test_status_once(rig, start):
-    """A status that is right already is not written."""
+    """A correct status is not written again."""
     rig.server.put(IDENTITIES, "alice", spec={"arn": ALICE, "username": "a"}, status={"canonicalARN": ALICE})
     put(rig, "bob", f"arn:aws:iam::{ACCOUNT}:user/bob")
     start()
@@ -135,7 +135,7 @@ def test_status_once(rig, start):
 
 
 def test_status_changes_build_no_table(rig, start, monkeypatch):
-    """Written statuses come back as events, which cause no new table: with thousands of objects that would be work."""
+    """The event of a written status builds no new table, which would be expensive with thousands of objects."""
     monkeypatch.setattr(crd, "_COLLECT_SECONDS", 0.0)
     names = ("alice", "bob", "carol", "dave")
     for count, name in enumerate(names, start=1):
@@ -149,7 +149,7 @@ def test_status_changes_build_no_table(rig, start, monkeypatch):
 
 
 def test_a_wrong_status_is_corrected(rig, start):
-    """If somebody else changes `status.canonicalARN`, it is written again."""
+    """If another client changes `status.canonicalARN`, it is written again."""
     put(rig, "alice", ALICE)
     start()
     wait_until(lambda: rig.server.get(IDENTITIES, "alice").get("status") == {"canonicalARN": ALICE})
@@ -165,7 +165,7 @@ def test_a_wrong_status_is_corrected(rig, start):
 
 @pytest.mark.parametrize("code", [403, 500])
 def test_writes_that_fail(rig, start, code):
-    """A write that fails is tried again later, and mappings don't depend on it."""
+    """A failed write is retried later, and the mappings don't depend on it."""
     put(rig, "alice", ALICE)
     refused: list[int] = []
 
@@ -194,7 +194,7 @@ def test_many(rig, start):
 
 
 def test_many_broken(rig, start):
-    """Problems name the first broken objects and count the others."""
+    """Problems name the first broken objects and the number of the others."""
     for number in range(25):
         put(rig, f"u{number}", "nonsense")
     source = start()
@@ -210,7 +210,7 @@ def timed(rig, name, username, *, until="", start="", created="2026-01-01T00:00:
 
 
 def test_times(rig, start):
-    """An object is in force in its time, and of two for one ARN the older one that is."""
+    """An object is in force during its period. Of two for one ARN, the older one in force is used."""
     timed(rig, "old", "ended", until="2020-01-01")
     timed(rig, "young", "now", start="2020-01-01", created="2026-02-01T00:00:00Z")
     source = start()
@@ -237,7 +237,7 @@ def test_times(rig, start):
     ],
 )
 def test_wrong_times(rig, start, times, message):
-    """An object with a wrong time maps nobody and has an Event, also if the cluster's definition has no schema."""
+    """An object with a wrong time maps nobody and gets an Event, even if the cluster's definition has no schema."""
     rig.server.put(IDENTITIES, "bad", spec={"arn": ALICE, "username": "a", **times})
     source = start()
     wait_until(lambda: rig.server.posted)
@@ -247,7 +247,7 @@ def test_wrong_times(rig, start, times, message):
 
 
 def test_an_edit_reads_one_rule(rig, start, monkeypatch):
-    """Among many objects, an edit reads the rule of its object alone."""
+    """An edit of one object parses only its rule."""
     read: list[str] = []
     read_rule = IdentityMapping.read_rule
 
@@ -267,7 +267,7 @@ def test_an_edit_reads_one_rule(rig, start, monkeypatch):
 
 
 def test_stopped(rig, start):
-    """A source that was stopped holds no objects any more. Its mappings stay until the order of the sources changes."""
+    """A stopped source releases its objects. Its mappings stay until the order of the sources changes."""
     put(rig, "alice", ALICE)
     source = start()
     rig.until(ALICE, "alice")
@@ -277,7 +277,7 @@ def test_stopped(rig, start):
 
 
 def test_permission_sets(rig, start):
-    """An object may be for a permission set, as rules elsewhere. One with an ARN too is reported."""
+    """An object may have a permission set. One that also has an ARN is reported."""
     sso = {"permissionSetName": "Dev", "accountID": ACCOUNT}
     rig.server.put(IDENTITIES, "dev", spec={"sso": sso, "username": "dev"})
     rig.server.put(IDENTITIES, "both", spec={"sso": sso, "arn": f"arn:aws:iam::{ACCOUNT}:role/X", "username": "x"})

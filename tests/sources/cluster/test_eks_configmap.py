@@ -1,4 +1,4 @@
-"""The ConfigMap aws-auth as a source, with a real connection."""
+"""The source EKSConfigMap, with a real connection."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def users(*pairs):
     return {"mapUsers": "".join(f"- userarn: {arn}\n  username: {name}\n" for arn, name in pairs)}
 
 
-def test_follows(rig):
-    """Mappings are in force as soon as they are in the ConfigMap, and RBAC for this one object is enough."""
+def test_changes_come_into_force(rig):
+    """A change of the ConfigMap comes into force. RBAC for this one object is enough."""
     rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "a")))
     source = rig.start(EKSConfigMap)
     rig.until(ALICE, "a")
@@ -28,7 +28,7 @@ def test_follows(rig):
 
 
 def test_created_later(rig):
-    """A cluster without the ConfigMap has no mappings and no problem. The ConfigMap is followed once it exists."""
+    """A cluster without the ConfigMap has no mappings and no problem. The ConfigMap is used once it exists."""
     source = rig.start(EKSConfigMap)
     wait_until(lambda: source.problems == ())
     assert rig.name_of(ALICE) == ""
@@ -61,7 +61,7 @@ def test_bad_entry_at_first(rig):
 
 
 def test_deleted(rig):
-    """A deleted ConfigMap takes nobody's access away, and is reported."""
+    """If the ConfigMap is deleted, its mappings stay, and the deletion is reported."""
     rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "a")))
     source = rig.start(EKSConfigMap)
     rig.until(ALICE, "a")
@@ -75,7 +75,7 @@ def test_deleted(rig):
 
 
 def test_unreachable(rig):
-    """An API server that refuses or goes away takes nothing away, and is reported."""
+    """If the API server refuses requests or is unreachable, the mappings stay, and the error is reported."""
     rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "a")))
     source = rig.start(EKSConfigMap)
     rig.until(ALICE, "a")
@@ -88,7 +88,7 @@ def test_unreachable(rig):
 
 
 def test_lock_out(rig):
-    """A change that would lock out recent callers is refused, and the message has the way to insist."""
+    """A change that would lock out recent callers is refused. The message says how to force it."""
     rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "a"), (BOB, "b")))
     source = rig.start(EKSConfigMap)
     rig.until(ALICE, "a")
@@ -102,7 +102,7 @@ def test_lock_out(rig):
 
 
 def test_lying_server(rig):
-    """Another object than the one that was asked for changes nothing."""
+    """An object that was not requested changes nothing."""
     rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "a")))
     rig.start(EKSConfigMap)
     rig.until(ALICE, "a")
@@ -121,7 +121,7 @@ def test_lying_server(rig):
 
 
 def test_a_forced_change(rig):
-    """A refused ConfigMap comes into force if it is meant, and the next one is judged by it."""
+    """A refused ConfigMap comes into force when forced, and is the basis for checking the next one."""
     rig.server.put(CONFIG_MAPS, "aws-auth", data=users((ALICE, "a"), (BOB, "b")))
     source = rig.start(EKSConfigMap)
     rig.until(ALICE, "a")

@@ -1,4 +1,4 @@
-"""Reserved prefixes of names that sources in the cluster give."""
+"""Reserved prefixes of sources in the cluster."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 import pytest
 
 from authd.core.errors import DenialReason, Denied
+from authd.core.mapping.reserved import ReservedPrefixes
 from authd.sources.cluster.crd import CRD
 from authd.sources.cluster.eks_configmap import EKSConfigMap
 from tests.daemon.fakes import identity
@@ -19,16 +20,16 @@ GROUPS = {"alice": ["devs"], "bob": ["eks:admins"], "carol": ["devs", "system:ma
 
 @pytest.mark.parametrize("kind", [EKSConfigMap, CRD])
 def test_each_source_has_its_own(rig, kind):
-    """User names and groups with a prefix of the source's own are refused, and those of another source don't count."""
+    """Names with a prefix of their source are refused. Prefixes of other sources don't count."""
     lines = [f"- {{userarn: '{arn}', username: {name}, groups: {GROUPS[name]}}}\n" for name, arn in ARNS.items()]
     rig.server.put(CONFIG_MAPS, "aws-auth", data={"mapUsers": "".join(lines)})
     for name, arn in ARNS.items():
         rig.server.put(IDENTITIES, name, spec={"arn": arn, "username": name, "groups": GROUPS[name]})
     reserved = {
-        "reserved_prefixes": {"DynamicFile": ("alice",), kind.name: ("dave",)},
-        "reserved_group_prefixes": {"DynamicFile": ("devs",), kind.name: ("eks:", "system:")},
+        "DynamicFile": ReservedPrefixes(usernames=("alice",), groups=("devs",)),
+        kind.name: ReservedPrefixes(usernames=("dave",), groups=("eks:", "system:")),
     }
-    rig.start(kind, settings=reserved, **({"now": time.time} if kind is CRD else {}))
+    rig.start(kind, settings={"reserved_prefixes": reserved}, **({"now": time.time} if kind is CRD else {}))
     wait_until(lambda: rig.in_force.has_table(kind.name))
     tables = rig.in_force.tables
     assert tables.lookup(identity(ARNS["alice"])).groups == ("devs",)

@@ -1,4 +1,4 @@
-"""Mappings that a daemon keeps for a start without the API server."""
+"""The copy of a source's mappings for a start without the API server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def start(rig, kind, state):
 
 
 def run_once(rig, kind, state, *pairs):
-    """Run the source until its table is kept, and stop it."""
+    """Run the source until its table is stored, and stop it."""
     put(rig, kind, *pairs)
     start(rig, kind, state)
     rig.until(*pairs[-1])
@@ -55,7 +55,7 @@ def down(it) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_start_without_the_api_server(rig, kind, state):
-    """The copy is in force at once, with its age and origin, until the first list takes its place."""
+    """The copy is in force immediately, with its age and origin, until the first list replaces it."""
     run_once(rig, kind, state, (BOB, "bob"), (ALICE, "a"))
     path = state / KINDS[kind]
     assert path.stat().st_mode & 0o777 == 0o600
@@ -79,7 +79,7 @@ def test_a_start_without_the_api_server(rig, kind, state):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_list_wins(rig, kind, state):
-    """What the API server says replaces the copy, also if it locks everybody out, and so does an empty list."""
+    """The first list replaces the copy, even if it is empty or locks everybody out."""
     run_once(rig, kind, state, (BOB, "bob"), (ALICE, "a"))
     if kind is CRD:
         rig.server.delete(IDENTITIES, "bob")
@@ -98,7 +98,7 @@ def test_the_first_list_wins(rig, kind, state):
 
 
 def test_a_list_with_faults(rig, state):
-    """If aws-auth has a bad entry, the copy stays and both are reported, and a repaired aws-auth replaces it."""
+    """If aws-auth has a bad entry, the copy stays and both are reported. A corrected aws-auth replaces it."""
     run_once(rig, EKSConfigMap, state, (ALICE, "a"))
     rig.server.put(CONFIG_MAPS, "aws-auth", data={"mapUsers": "- userarn: nonsense\n  username: x\n"})
     source = rig.start(EKSConfigMap, state=state)
@@ -119,7 +119,7 @@ def test_a_list_with_faults(rig, state):
     ids=lambda changed: next(iter(changed)),
 )  # fmt: skip
 def test_other_settings(rig, state, changed):
-    """A copy that was made with other settings is not used."""
+    """A copy for other settings is not used."""
     run_once(rig, EKSConfigMap, state, (ALICE, "a"))
     path = state / KINDS[EKSConfigMap]
     if "cluster_id" in changed:
@@ -146,7 +146,7 @@ def test_other_settings(rig, state, changed):
     ids=["mode", "folder", "cut", "source", "format", "origin", "link"],
 )
 def test_a_copy_that_can_not_be_trusted(rig, state, spoil):
-    """A copy that others may write, or that is another source's, is not used, and is replaced in the end."""
+    """A copy that others can write, or that is another source's, is not used, and is replaced later."""
     run_once(rig, EKSConfigMap, state, (ALICE, "a"))
     spoil(state / KINDS[EKSConfigMap])
     rig.server.faults += [down] * 2
@@ -161,7 +161,7 @@ def test_a_copy_that_can_not_be_trusted(rig, state, spoil):
 
 
 def test_many_changes_are_written_together(rig, state, monkeypatch):
-    """Between two writes is a pause, and what is not written at the end of the daemon is written then."""
+    """There is a pause between two writes. A pending write is finished when the daemon stops."""
     run_once(rig, EKSConfigMap, state, (ALICE, "a"))
     path = state / KINDS[EKSConfigMap]
     written = path.read_bytes()
@@ -175,7 +175,7 @@ def test_many_changes_are_written_together(rig, state, monkeypatch):
 
 
 def test_the_time_of_the_copy(rig, state, monkeypatch):
-    """The time is renewed now and then while the source follows the API server, and not otherwise."""
+    """The copy's time is renewed regularly, but only while the source is up to date."""
     run_once(rig, EKSConfigMap, state, (ALICE, "a"))
     path = state / KINDS[EKSConfigMap]
     monkeypatch.setattr(table_copy, "_CONFIRM_SECONDS", 0.0)

@@ -138,7 +138,11 @@ class MountedFile:
         _log.error("{file} can't be used; the mappings in force stay", file=self._name)
 
     def _put_in_force(self, loaded: Loaded) -> None:
+        # The new table has this file's prefixes already. The other sources take theirs at their start.
         current, new = self.in_force.settings, loaded.settings
+        others = {source: names for source, names in current.reserved_prefixes.items() if source != self.name}
+        own = {source: names for source, names in new.reserved_prefixes.items() if source == self.name}
+        current = replace(current, reserved_prefixes=others | own)
         for name in Settings.restart_fields():
             if getattr(current, name) != getattr(new, name):
                 spelled = Settings.spelled(name)

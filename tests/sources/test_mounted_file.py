@@ -12,7 +12,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock, Cooperator
 from twisted.logger import capturedLogs, formatEvent
 
-from authd.core.errors import ConfigError
+from authd.core.errors import ConfigError, Denied
 from authd.core.partitions import Partition
 from authd.sources import mounted_file as reloader
 from authd.sources.last_good import LastGoodFile
@@ -226,12 +226,33 @@ def test_options_stay_in_force_over_reloads(reloading: Reloading) -> None:
     assert reloading.file.in_force.settings.port == 7
 
 
-def test_reserved_prefixes_are_named_once(reloading: Reloading) -> None:
-    """A change of the prefixes of user names and of groups is logged as one setting."""
-    lists = "usernamePrefixReserveList: [x], groupPrefixReserveList: [y]"
-    reloading.write("alice", more=f"  reservedPrefixConfig: [{{backendMode: MountedFile, {lists}}}]\n")
-    said = reloading.check()
-    assert [words.split()[2] for level, words in said if level == "warn"] == ["server.reservedPrefixConfig"]
+_PREFIX_LISTS = "usernamePrefixReserveList: [x], groupPrefixReserveList: [y]"
+
+
+def _restarts(reloading: Reloading) -> list[str]:
+    return [words for _, words in reloading.check() if "restart" in words]
+
+
+def test_reserved_prefixes_of_the_file_come_into_force_at_once(reloading: Reloading) -> None:
+    """A reload applies the prefixes of the file's own mappings, and asks for no restart."""
+    reloading.write("xavier", more=f"  reservedPrefixConfig: [{{backendMode: MountedFile, {_PREFIX_LISTS}}}]\n")
+    assert _restarts(reloading) == []
+    xavier = identity(arn("xavier"))
+    with pytest.raises(Denied, match="reserved prefix 'x'"):
+        reloading.file.in_force.tables.lookup(xavier)
+    reloading.write("xavier")
+    assert _restarts(reloading) == []
+    assert reloading.file.in_force.tables.lookup(xavier).username == "xavier"
+
+
+def test_reserved_prefixes_of_another_source_need_a_restart(reloading: Reloading) -> None:
+    """A change of both lists of another source is logged as one setting."""
+    modes = "  backendMode: [MountedFile, DynamicFile]\n  dynamicFilePath: dynamic.json\n"
+    reloading.write("alice", more=modes)
+    reloading.file = reloading.anew()
+    reloading.file.start()
+    reloading.write("alice", more=f"{modes}  reservedPrefixConfig: [{{backendMode: DynamicFile, {_PREFIX_LISTS}}}]\n")
+    assert _restarts(reloading) == ["the setting server.reservedPrefixConfig has changed: restart authd to apply it"]
 
 
 def test_warnings_are_logged(reloading: Reloading) -> None:

@@ -1,4 +1,4 @@
-"""The serving certificate against the webhook kubeconfig: CA, names and days left."""
+"""Checks the serving certificate: names, days left, and whether the webhook kubeconfig trusts it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from authd.state.kubeconfig_checks import kubeconfig_problem
 
 
 def examine_certificate(subject: Subject) -> Iterator[Finding]:
-    """Check the certificate in the state directory, and whether a client of the kubeconfig accepts it."""
+    """Check the certificate in the state directory, and whether the webhook kubeconfig trusts it."""
     path = subject.files.certificate
     try:
         certificate = x509.load_pem_x509_certificate(read_regular(path))

@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _examine(args: argparse.Namespace) -> dict[str, tuple[Finding, ...]]:
-    """Return the findings of each group. Without usable settings there are only those of the settings."""
+    """Return the findings of each group. If the settings can't be used, only their findings are returned."""
     state_dir = args.state_dir or path_in_broken_file(args.config, "stateDir", DEFAULT_STATE_DIR)
     given = {"server.stateDir": args.state_dir, "server.generateKubeconfig": args.generate_kubeconfig}
     overrides = {setting: value for setting, value in given.items() if value}

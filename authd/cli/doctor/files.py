@@ -1,4 +1,4 @@
-"""Modes and owners of the daemon's files against the user that it runs as."""
+"""Checks modes and owners of the daemon's files, which depend on the user that it runs as."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from authd.cli.doctor.processes import daemon_uid
 from authd.cli.doctor.subject import Subject
 
 _WRITE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-_ALL_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_ACCESS_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def examine_files(subject: Subject) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def _state(subject: Subject, state: os.stat_result, uid: int) -> Iterator[Findin
     if state.st_uid != uid:
         message = f"{folder} belongs to {_name(state.st_uid)}, but the daemon runs as {_name(uid)}"
         yield error(message, f"chown -R {_name(uid)} {quoted}")
-    if state.st_mode & _ALL_OF_OTHERS:
+    if state.st_mode & _ACCESS_BY_OTHERS:
         yield warning(f"users other than the owner can enter {folder}, which has private keys", f"chmod 700 {quoted}")
     if exposed := subject.files.exposed_keys():
         message, _, fix = exposed.partition(": run ")
@@ -76,12 +76,12 @@ def _kubeconfig(subject: Subject) -> Iterator[Finding]:
     if mode & _WRITE_BY_OTHERS:
         message = f"users other than the owner can write {path}, and so choose kube-apiserver's authenticator"
         yield error(message, f"chmod 600 {shlex.quote(str(path))}")
-    elif mode & _ALL_OF_OTHERS:
+    elif mode & _ACCESS_BY_OTHERS:
         yield warning(f"users other than the owner can read {path}", f"chmod 600 {shlex.quote(str(path))}")
 
 
 def _readable(status: os.stat_result, uid: int) -> bool:
-    """Return whether a user can read a file or enter a folder. Other groups of the user don't count."""
+    """Return whether a user can read a file or enter a folder. Supplementary groups are ignored."""
     if uid == 0 or status.st_mode & stat.S_IROTH:
         return True
     if status.st_uid == uid:
@@ -93,7 +93,7 @@ def _group(uid: int) -> int | None:
     try:
         return pwd.getpwuid(uid).pw_gid
     except KeyError:
-        return uid  # a dynamic user of systemd has a group with its own number
+        return uid  # a dynamic user of systemd has a group with the same number
 
 
 def _name(uid: int) -> str:

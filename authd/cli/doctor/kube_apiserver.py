@@ -1,4 +1,4 @@
-"""kube-apiserver on this machine: its webhook flags, mounts and start."""
+"""Checks kube-apiserver on this machine: webhook flags, mounts and start time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VERSIONS = ("v1", _DEFAULT_VERSION)
 
 
 def examine_kube_apiserver(subject: Subject) -> Iterator[Finding]:
-    """Check the static pod manifest, or else the process's command line, and the process's start."""
+    """Check the static pod manifest, or else the process's command line, and the process's start time."""
     try:
         pod = _pod(subject.manifest)
     except FileNotFoundError:
@@ -36,15 +36,15 @@ def examine_kube_apiserver(subject: Subject) -> Iterator[Finding]:
         message = f"there is no kube-apiserver here: no {subject.manifest} and no such process"
         yield warning(message, "run authd doctor on a control-plane node, or give --manifest")
         return
-    command = _command(pod) if pod is not None else _asking(running, str(subject.kubeconfig)).command
+    command = _command(pod) if pod is not None else _process_reading(str(subject.kubeconfig), running).command
     yield from _flags(subject, command, pod)
     for process in running:
         if _flag(process.command, _CONFIG_FLAG) == _flag(command, _CONFIG_FLAG) is not None:
             yield from _start(subject, started(subject.proc, process))
 
 
-def _asking(running: Sequence[Process], kubeconfig: str) -> Process:
-    """Return the process that reads the kubeconfig, any other if none does."""
+def _process_reading(kubeconfig: str, running: Sequence[Process]) -> Process:
+    """Return the process that reads the kubeconfig, or the first one if none does."""
     return next((each for each in running if _flag(each.command, _CONFIG_FLAG) == kubeconfig), running[0])
 
 
@@ -112,7 +112,7 @@ def _host_path(pod: dict[str, Any], path: str) -> str | None:
 
 
 def _start(subject: Subject, start: datetime | None) -> Iterator[Finding]:
-    """kube-apiserver reads the kubeconfig once, at its start."""
+    """Compare the process's start with the kubeconfig's last change: kube-apiserver reads it only at its start."""
     try:
         changed = datetime.fromtimestamp(subject.kubeconfig.stat().st_mtime, UTC)
     except OSError:

@@ -1,4 +1,4 @@
-"""Limits of the kernel that the daemon depends on: inotify instances of its user."""
+"""Checks the kernel's inotify limits for the daemon's user."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _limit(proc: Path, name: str) -> int | None:
 
 
 def _used(proc: Path, uid: int) -> int:
-    """Count the instances of a user, as far as they may be seen."""
+    """Count the instances of a user. Hidden processes are not counted."""
     count = 0
     for folder in proc.iterdir():
         with suppress(OSError):

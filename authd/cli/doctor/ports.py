@@ -1,4 +1,4 @@
-"""The webhook's port, asked as kube-apiserver does, and the health port."""
+"""Checks the webhook's port with a request like kube-apiserver's, and the health port."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
-from authd.cli.doctor.https import ConnectionRefused, ProbeError, Reply, Route, Untrusted, client_context, probe
+from authd.cli.doctor.https import ConnectionRefused, ProbeError, Response, Route, Untrusted, client_context, probe
 from authd.cli.doctor.subject import Subject
 from authd.core.errors import ConfigError
 from authd.kubernetes.access import ClusterAccess
@@ -23,27 +23,27 @@ _LOG = "journalctl -u authd -n 20"
 _TABLE = "docs/operations.md, section Readyz lines"
 #: The line of /readyz that has the time of the last review.
 _REVIEWS = "[+] reviews: ok, "
-#: A token that is no authenticator's: the answer is a refusal without a call to STS.
+#: Not a token of any authenticator. It is refused without a call to STS.
 _REVIEW = json.dumps(
     {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "authd-doctor"}}
 ).encode()
 
 
 def examine_ports(subject: Subject) -> Iterator[Finding]:
-    """Send one TokenReview by the webhook kubeconfig, and read /readyz."""
-    health = list(_health(subject))  # first, because it has the time of the last review
+    """Send one TokenReview with the webhook kubeconfig, and read /readyz."""
+    health = list(_health(subject))  # first, because the test request changes the time of the last review
     yield _webhook(subject)
     yield from health
 
 
 def _webhook(subject: Subject) -> Finding:
-    way = _webhook_access(subject)
-    if isinstance(way, Finding):
-        return way
-    access, context = way
+    found = _webhook_access(subject)
+    if isinstance(found, Finding):
+        return found
+    access, context = found
     route = Route(host=access.server_name or access.host, address=(access.host, access.port))
     try:
-        return _judge(access.url, probe(route, context, access.path or "/", _REVIEW, subject.timeout))
+        return _response_finding(access.url, probe(route, context, access.path or "/", _REVIEW, subject.timeout))
     except ConnectionRefused as problem:
         return error(f"the webhook does not run: {problem}", _START)
     except Untrusted as problem:
@@ -54,7 +54,7 @@ def _webhook(subject: Subject) -> Finding:
 
 
 def _webhook_access(subject: Subject) -> tuple[ClusterAccess, ssl.SSLContext] | Finding:
-    """Return the address and the certificates of the webhook kubeconfig, or what is wrong with it."""
+    """Return the address and the certificates of the webhook kubeconfig, or a finding if it can't be used."""
     path = subject.kubeconfig
     try:
         path.open("rb").close()
@@ -77,17 +77,17 @@ def _client_certificate(access: ClusterAccess) -> bytes:
     return access.certificate.read() + b"\n" + access.key.read()
 
 
-def _judge(url: str, reply: Reply) -> Finding:
-    status = _review_status(reply.body)
+def _response_finding(url: str, response: Response) -> Finding:
+    status = _review_status(response.body)
     if status is None:
-        message = f"another program than a webhook responds at {url}, with status {reply.status}"
+        message = f"another program than a webhook responds at {url}, with status {response.status}"
         return error(message, "ss -ltnp, then stop that program or change server.port")
-    if reply.status == HTTPStatus.FORBIDDEN:
+    if response.status == HTTPStatus.FORBIDDEN:
         message = f"aws-iam-authenticator answers at {url}, not authd"
         return warning(message, f"stop aws-iam-authenticator, then {_START}")
-    if reply.status != HTTPStatus.OK or status.get("authenticated"):
-        return error(f"the webhook at {url} answered a test with status {reply.status}", _LOG)
-    return ok(f"the webhook answers at {url} in {reply.seconds * 1000:.0f} ms")
+    if response.status != HTTPStatus.OK or status.get("authenticated"):
+        return error(f"the webhook at {url} answered a test with status {response.status}", _LOG)
+    return ok(f"the webhook answers at {url} in {response.seconds * 1000:.0f} ms")
 
 
 def _review_status(body: bytes) -> dict[str, Any] | None:
@@ -117,7 +117,8 @@ def _health(subject: Subject) -> Iterator[Finding]:
         yield error(f"the health port {place} does not answer: {problem}", f"systemctl restart authd, and see {_LOG}")
         return
     if alive != HTTPStatus.OK or not any(line.startswith("[") for line in lines):
-        program = "aws-iam-authenticator" if lines == ["ok"] else "something else"  # it says so on every path
+        # aws-iam-authenticator sends `ok` on every path.
+        program = "aws-iam-authenticator" if lines == ["ok"] else "something else"
         yield error(f"{program} answers at the health port {place}, not authd", "ss -ltnp, then stop that program")
         return
     yield from _readiness(lines, subject, place)

@@ -1,4 +1,4 @@
-"""The context of a kubeconfig: its server, trust and credential plugin."""
+"""The context of a kubeconfig: its server, CA and credential plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kubeconfig files: where they are, how they change, and their backups."""
+"""Finds, reads and writes kubeconfig files, with backups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_kubeconfig_option(parser: argparse.ArgumentParser) -> None:
 
 
 def kubeconfig_paths(option: str | None) -> list[Path]:
-    """Return the kubeconfig files, as kubectl finds them."""
+    """Return the paths of the kubeconfig files, in kubectl's order."""
     if option:
         return [Path(option).expanduser()]
     listed = [Path(path) for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]
@@ -40,7 +40,7 @@ def kubeconfig_paths(option: str | None) -> list[Path]:
 
 
 def read_kubeconfig(path: Path) -> Document:
-    """Return a kubeconfig. A missing file is an empty one. Raises CommandError."""
+    """Return a kubeconfig, an empty one if the file is missing. Raises CommandError."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise CommandError(f"{path} is far larger than a kubeconfig; name another file with --kubeconfig")
@@ -80,7 +80,7 @@ def save(path: Path, document: Document, args: argparse.Namespace) -> list[Saved
 
 
 def print_saved(saved: Sequence[Saved], args: argparse.Namespace) -> None:
-    """Print changes for people."""
+    """Print changes as text."""
     for each in saved:
         print_text(each.diff.rstrip("\n"))
         if args.dry_run:
@@ -90,14 +90,13 @@ def print_saved(saved: Sequence[Saved], args: argparse.Namespace) -> None:
 
 
 def saved_as_json(saved: Sequence[Saved], args: argparse.Namespace) -> dict[str, object]:
-    """Return changes for programs."""
+    """Return changes as JSON."""
     return {"dryRun": args.dry_run, "files": [each._asdict() for each in saved]}
 
 
 def _write(path: Path, text: str, *, backup: bool) -> str | None:
     """Write a file, and return the path of the backup, if one was made."""
-    # A link stays a link.
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(path))  # a symbolic link stays, and its target is written
     mode, kept = 0o600, None
     if path.exists():
         mode = path.stat().st_mode & 0o777

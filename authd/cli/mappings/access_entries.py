@@ -1,4 +1,4 @@
-"""EKS access entries to rules.
+"""Converts EKS access entries to rules.
 
 Source: Amazon EKS API reference, AccessEntry, and user guide, "Create access entries" (types and default user names).
 """
@@ -20,7 +20,7 @@ _FARGATE_GROUPS = (*_NODE_GROUPS, "system:node-proxier")
 
 
 class Converted(NamedTuple):
-    """The rules, and sentences about everything that has no counterpart."""
+    """The converted rules, and a message for everything that has no counterpart."""
 
     rules: list[PlainRule]
     missing: list[str]

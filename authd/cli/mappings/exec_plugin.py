@@ -1,4 +1,4 @@
-"""Runs the credential plugin of a kubeconfig, as kubectl does. Only a command may wait for a program, never the daemon.
+"""Runs the credential plugin of a kubeconfig, as kubectl does. It blocks, so the daemon must not use it.
 
 Source: Kubernetes, "client-go credential plugins".
 """

@@ -1,4 +1,4 @@
-"""`authd migrate`: copies mappings from one source to another, and reports what has no counterpart there."""
+"""`authd migrate`: copies mappings from one source to another, and reports mappings without a counterpart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the rules that `authd migrate` copies: files, access entries, or places in the cluster."""
+"""Reads the rules that `authd migrate` copies from files, access entries or the cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from authd.core.cooperative import finish
 
 
 def rules_of_cluster(rules: Rules) -> Converted:
-    """Return the rules of a place in the cluster, and what can't be copied."""
+    """Return the rules of a place in the cluster, and messages about anything that can't be copied."""
     missing = ["mapAccounts has no counterpart: write it to the settings file"] if rules.accounts.strip() else []
     return Converted(rules.rules, missing)
 

@@ -1,4 +1,4 @@
-"""A mapping as people write it, before it is checked: the common form of all sources that the commands edit."""
+"""A mapping as written, before it is checked. All sources that the commands edit share this form."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TIMES = (VALID_FROM, VALID_UNTIL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainRule:
-    """A role's or user's mapping. Either `arn` or `sso` is set. `place` is where it was read, empty for a new one.
+    """A mapping of a role or user. Either `arn` or `sso` is set. `place` is its location, empty for a new one.
 
-    `times` has `validFrom` and `validUntil` as they are written, if they are.
+    `times` has `validFrom` and `validUntil` as written, if they are set.
     """
 
     kind: str
@@ -38,12 +38,12 @@ class PlainRule:
 
     @property
     def subject(self) -> str:
-        """The ARN, or the permission set in words."""
+        """The ARN or the permission set, for messages."""
         return self.arn or f"sso {', '.join(f'{name}={value}' for name, value in self.sso)}"
 
     @property
     def key(self) -> str:
-        """The form in which subjects are compared."""
+        """The form in which principals are compared."""
         try:
             return parse_arn(self.arn).key if self.arn else f"sso {sorted(self.sso)}".lower()
         except InvalidArn:
@@ -57,7 +57,7 @@ class PlainRule:
         return {**subject, "username": self.username, **groups, **user_id, **dict(self.times)}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the rule for programs."""
+        """Return the rule as JSON."""
         subject: dict[str, Any] = {"sso": dict(self.sso)} if self.sso else {"arn": self.arn}
         return {
             "kind": self.kind, **subject, "username": self.username, "groups": list(self.groups), **dict(self.times),
@@ -71,7 +71,7 @@ def entry_yaml(rule: PlainRule) -> str:
 
 
 def kind_of(arn: str) -> str:
-    """Return whether an ARN is a role's or a user's (or another principal's that `mapUsers` takes)."""
+    """Return `ROLE` for the ARN of a role, and `USER` for any other principal, which `mapUsers` takes."""
     try:
         return ROLE if parse_arn(arn).kind is PrincipalKind.ROLE else USER
     except InvalidArn:
@@ -91,7 +91,7 @@ def check_rule(rule: PlainRule) -> None:
 
 
 def rule_of_node(node: Node, kind: str, place: str) -> PlainRule | None:
-    """Return the rule of an entry in a YAML list, None if it is none."""
+    """Return the rule of an entry in a YAML list, None if the entry isn't a mapping."""
     if not isinstance(node, MappingNode):
         return None
     sso = _member(node, "sso")

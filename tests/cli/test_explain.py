@@ -36,7 +36,7 @@ SESSION = "arn:aws:sts::111122223333:assumed-role"
 
 @pytest.fixture
 def explain(tmp_path, capsys):
-    """Run `authd explain` on an ARN; return the exit status, what was told as JSON, and stderr."""
+    """Run `authd explain` on an ARN, and return the exit status, the JSON output and stderr."""
     file = tmp_path / "c.yaml"
     file.write_text(SETTINGS)
 
@@ -69,7 +69,7 @@ def explain(tmp_path, capsys):
     ],
 )
 def test_a_match(explain, arguments, username, groups, where):
-    """An ARN that a mapping matches is told with its user name, its groups and the mapping's place; exit status 0."""
+    """For an ARN with a mapping, user name, groups and the mapping's place are printed. The exit status is 0."""
     status, told, err = explain(*arguments)
     assert (status, err) == (0, "")
     assert (told["matches"], told["username"], told["groups"]) == (True, username, groups)
@@ -90,7 +90,7 @@ def test_a_match(explain, arguments, username, groups, where):
     ],
 )
 def test_no_match(explain, arn, reason, says):
-    """An ARN that gets no user name is told with the reason and what came nearest; exit status 1."""
+    """For an ARN without a user name, the reason and the nearest mapping are printed. The exit status is 1."""
     status, told, err = explain(arn)
     assert (status, told["matches"], told["reason"], err) == (1, False, reason, "")
     assert says in told["message"]
@@ -112,15 +112,15 @@ def test_no_match(explain, arn, reason, says):
         ),
     ],
 )
-def test_what_it_can_not_use(explain, arguments, says):
-    """An ARN that no login here can have is told in words; exit status 2."""
+def test_an_unusable_arn(explain, arguments, says):
+    """An ARN that no login can have is an error. The exit status is 2."""
     status, told, err = explain(*arguments)
     assert (status, told) == (2, {})
     assert err.startswith(f"authd: {says}")
 
 
 def test_a_broken_file(tmp_path, capsys):
-    """A settings file that can't be used is told by its lines; exit status 2."""
+    """A broken settings file is an error with its lines. The exit status is 2."""
     file = tmp_path / "c.yaml"
     file.write_text("clusterID: c\nserver: {mapRole: []}\n")
     assert main(["explain", "-c", str(file), f"{ACCOUNT}:role/Admin"]) == 2
@@ -130,7 +130,7 @@ def test_a_broken_file(tmp_path, capsys):
 
 
 def test_text_for_people(tmp_path, capsys):
-    """The text has a line for each thing known."""
+    """The text has one line for each field."""
     file = tmp_path / "c.yaml"
     file.write_text(SETTINGS)
     assert main(["explain", "-c", str(file), f"{SESSION}/Admin/s"]) == 0
@@ -151,7 +151,7 @@ server:
 
 
 def test_a_rule_with_a_time(tmp_path, capsys):
-    """A rule with a time is shown with it, and another time can be asked about."""
+    """The times of a rule are printed, and --at selects another time."""
     file = tmp_path / "c.yaml"
     file.write_text(TIMED)
 
@@ -172,7 +172,7 @@ def test_a_rule_with_a_time(tmp_path, capsys):
     [(["--at", "noon"], "the time must be a time in UTC"), (["--at", "2030-01-01", "--live"], "--at does not go with")],
 )
 def test_wrong_times(explain, capsys, arguments, message):
-    """A time that is none is a sentence."""
+    """A wrong time is an error."""
     try:
         status = main(["explain", f"{ACCOUNT}:role/Dev", *arguments])
     except SystemExit as end:

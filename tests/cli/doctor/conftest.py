@@ -67,7 +67,7 @@ def serve():
 
 @pytest.fixture
 def make_subject(tmp_path):
-    """Make the subject of an examination with settings of its own, and without a process or a manifest."""
+    """Return a function that makes a subject from settings, without a process or a manifest."""
     proc = tmp_path / "proc"
     proc.mkdir()
 

@@ -20,7 +20,7 @@ def found(subject):
 
 
 def test_tidy_files(tidy):
-    """Files with the right modes and owners are one good line."""
+    """Correct modes and owners are one ok finding."""
     assert found(tidy) == [("ok", "")]
 
 
@@ -35,7 +35,7 @@ def test_tidy_files(tidy):
     ],
 )
 def test_a_mode_that_is_too_open(tidy, path, mode, level, fix):
-    """A mode that others could use is told with the command that closes it."""
+    """A mode that gives access to others is reported, with the command that corrects it."""
     path(tidy).chmod(mode)
     assert found(tidy) == [(level, fix.format(path(tidy)))]
 

@@ -1,4 +1,4 @@
-"""The commands that `authd doctor` names fix what it found: each is run by a shell, and then the finding is gone."""
+"""The commands that `authd doctor` prints fix its findings, if a shell runs them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BY_HAND = ", then restart kube-apiserver"
 
 
 def findings(subject):
-    """Return everything that is wrong, with its fix."""
+    """Return the faults, each with its fix."""
     found = [*examine_certificate(subject), *examine_files(subject)]
     return {finding.message: finding.fix for finding in found if finding.fix}
 
@@ -52,7 +52,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_fix_of_a_fault(initialised, fault):
-    """After the commands, nothing is wrong any more."""
+    """After the commands, there are no faults."""
     initialised.kubeconfig.chmod(0o600)
     initialised.files.folder.chmod(0o700)
     initialised.config.parent.chmod(0o755)

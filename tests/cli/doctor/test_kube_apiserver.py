@@ -40,13 +40,13 @@ def write(subject, *flags, **options):
 
 
 def test_a_good_manifest(subject):
-    """A manifest that mounts the kubeconfig and names it is good."""
+    """A manifest that mounts the kubeconfig and names it is ok."""
     write(subject, f"{FLAG}=/etc/authd-webhook/kubeconfig.yaml", "--authentication-token-webhook-version=v1")
     assert found(subject) == [("ok", f"kube-apiserver reads {subject.kubeconfig}")]
 
 
 def test_flags_in_two_words(subject):
-    """A flag's value may be a word of its own."""
+    """A flag's value may be a separate word."""
     write(subject, FLAG, "/etc/authd-webhook/kubeconfig.yaml")
     assert [level for level, _ in found(subject)] == ["ok"]
 
@@ -73,7 +73,7 @@ def test_a_wrong_manifest(subject, flags, options, says):
 
 @pytest.mark.parametrize("text", ["", "[", "spec: {containers: []}", "kind: Pod\n"])
 def test_a_broken_manifest(subject, text):
-    """A file that is no manifest is an error."""
+    """A file that isn't a manifest is an error."""
     subject.manifest.write_text(text)
     assert [level for level, _ in found(subject)] == ["error"]
 
@@ -94,7 +94,7 @@ def test_a_process_without_a_manifest(subject):
 
 @pytest.mark.parametrize(("changed", "level"), [(1_000_100, "warning"), (1_000_010, "ok")])
 def test_a_kubeconfig_that_changed_after_the_start(subject, changed, level):
-    """kube-apiserver must be started again after a change of the kubeconfig."""
+    """A kube-apiserver that started before the kubeconfig's last change is a warning."""
     add_process(subject.proc, 5, "/usr/bin/kube-apiserver", f"{FLAG}={subject.kubeconfig}", start=50)
     (subject.proc / "stat").write_text("btime 1000000\n")
     os.utime(subject.kubeconfig, (changed, changed))

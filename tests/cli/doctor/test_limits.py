@@ -28,7 +28,7 @@ def examine(make_subject):
 
 
 def test_enough(examine):
-    """Enough instances are one good line."""
+    """Enough free instances are one ok finding."""
     assert examine(128, 65536, 3) == ("ok", "inotify: 3 of 128 instances in use, 65536 watches allowed", "")
 
 
@@ -41,13 +41,13 @@ def test_enough(examine):
     ],
 )
 def test_too_few(examine, instances, watches, used, level, fix):
-    """A limit that is reached is an error, one that is near a warning, with the command that raises it."""
+    """A reached limit is an error, a near one a warning, with the command that raises it."""
     found = examine(instances, watches, used)
     assert (found[0], found[2]) == (level, fix)
 
 
 def test_no_inotify(make_subject):
-    """Without inotify, changes are noticed later."""
+    """A system without inotify is a warning."""
     (finding,) = examine_limits(make_subject())
     assert finding.level == "warning"
     assert "polling" in finding.message

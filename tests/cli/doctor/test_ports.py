@@ -36,7 +36,7 @@ def subject(make_subject):
     ],
 )
 def test_the_webhook(subject, serve, status, body, level, says):
-    """The answer to a TokenReview tells authd from other programs."""
+    """The response to a TokenReview distinguishes authd from other programs."""
     server = serve(lambda _path: (status, {}, body))
     write_kubeconfig(subject, server.ca_pem, server.port)
     assert webhook(subject)[0] == level
@@ -51,7 +51,7 @@ def test_another_ca(subject, serve, initialised):
     assert "is not accepted for localhost" in webhook(subject)[1]
 
 
-def test_nobody_listens(initialised):
+def test_a_closed_port(initialised):
     """A webhook that does not run is an error, with the command that starts it."""
     write_kubeconfig(initialised, initialised.files.trusted_pem(), free_port())
     finding, *_ = examine_ports(initialised)
@@ -59,7 +59,7 @@ def test_nobody_listens(initialised):
 
 
 def test_no_kubeconfig(subject):
-    """Without a kubeconfig there is no way to the webhook."""
+    """A missing kubeconfig is an error, because it has the webhook's address."""
     assert webhook(subject)[0] == "error"
 
 
@@ -72,7 +72,7 @@ def test_no_kubeconfig(subject):
     ],
 )
 def test_health(make_subject, serve, readyz, level, says):
-    """Each line of /readyz that is not well is a finding."""
+    """Each line of /readyz with a problem is a finding."""
     server = serve(lambda path: (200, {}, readyz if path == "/readyz" else b"ok\n"), tls=False)
     findings = health(make_subject({"healthPort": server.port}))
     assert findings[0][0] == level
@@ -82,7 +82,7 @@ def test_health(make_subject, serve, readyz, level, says):
 
 @pytest.mark.parametrize(("body", "program"), [(b"ok", "aws-iam-authenticator"), (b"hello", "something else")])
 def test_another_program(make_subject, serve, body, program):
-    """Another program at the health port is named."""
+    """If another program listens on the health port, the error names it."""
     server = serve(lambda _path: (200, {}, body), tls=False)
     ((level, message),) = health(make_subject({"healthPort": server.port}))
     assert (level, message.split(" answers")[0]) == ("error", program)
@@ -96,5 +96,5 @@ def test_no_health(subject):
 
 
 def test_any_health_port(make_subject):
-    """Port 0 can't be examined."""
+    """The health port 0 is a warning, because the actual port is unknown."""
     assert health(make_subject({"healthPort": 0}))[0][0] == "warning"

@@ -13,7 +13,7 @@ HOST = "sts.us-east-1.amazonaws.com"
 
 @pytest.fixture
 def examine(make_subject, serve, tmp_path):
-    """Examine one endpoint whose answers have these headers, a Date with `ahead` seconds among them."""
+    """Return a function that checks one endpoint, whose Date is `ahead` seconds in the future, with more headers."""
 
     def run(ahead=0.0, headers=None):
         def answer(_path):
@@ -30,7 +30,7 @@ def examine(make_subject, serve, tmp_path):
 
 
 def test_a_good_endpoint(examine):
-    """An endpoint that answers is good, and its Date is compared with the clock."""
+    """An endpoint that responds is ok, and its Date is compared with the clock."""
     endpoint, clock = examine()
     assert endpoint[0] == "ok"
     assert endpoint[1].startswith(f"{HOST} answers in ")
@@ -42,14 +42,14 @@ def test_a_good_endpoint(examine):
     [(60, "warning", "behind STS's"), (-60, "warning", "ahead of STS's"), (3600, "error", "behind STS's")],
 )
 def test_a_wrong_clock(examine, ahead, level, says):
-    """A clock that differs by minutes is an error, by half a minute a warning."""
+    """A clock that differs by minutes is an error, one that differs by half a minute a warning."""
     clock = [each for each in examine(ahead) if "clock" in each[1]][-1]
     assert clock[0] == level
     assert says in clock[1]
 
 
 def test_a_captive_portal(make_subject, serve, tmp_path):
-    """An answer without a request ID is not STS's."""
+    """A response without a request ID is an error, because it isn't from STS."""
     server = serve(lambda _path: (200, {"Date": "nonsense"}, b"<html>"))
     (tmp_path / "ca.pem").write_bytes(server.ca_pem)
     sts = {
@@ -62,8 +62,8 @@ def test_a_captive_portal(make_subject, serve, tmp_path):
 
 
 def test_a_date_that_can_not_be_read(examine):
-    """Without a Date nothing is said about the clock."""
-    # The server's own Date precedes this one, and the last of them counts.
+    """If the Date can't be parsed, there is no finding about the clock."""
+    # The server adds its own Date before this one. The last one is used.
     assert [each[0] for each in examine(headers={"Date": "nonsense"})][:1] == ["ok"]
 
 
@@ -94,7 +94,7 @@ def test_an_unusable_ca_file(make_subject):
     ],
 )
 def test_the_endpoints(make_subject, server, regions, hosts):
-    """The configured endpoints and regions are tried, or else the partition's usual host, by the proxy."""
+    """The configured endpoints and regions are tested through the proxy, or else the partition's default host."""
     proxy = {"proxy": f"http://127.0.0.1:{free_port()}"}
     subject = make_subject({**server, "sts": {**server.get("sts", {}), **proxy}}, regions=regions)
     findings = list(examine_sts(subject))

@@ -38,8 +38,9 @@ class StaticPod:
 
         Returns the same text if nothing is missing. Raises `ConfigError` if this isn't a manifest of kube-apiserver.
         """
-        container = self._container()
-        edits = [*self._flags(container, flags), *self._mount(container, folder), *self._volume(folder)]
+        spec = self._spec()
+        container = self._container(spec)
+        edits = [*self._flags(container, flags), *self._mount(spec, container, folder)]
         lines = self.text.splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
             lines[-1] += "\n"
@@ -66,10 +67,8 @@ class StaticPod:
             raise self._error(root.start_mark, "this is not a pod's manifest in YAML's block style: `spec` is missing")
         return spec
 
-    def _container(self) -> yaml.MappingNode:
-        spec = self._spec()
-        containers = _value(spec, "containers")
-        for container in containers.value if isinstance(containers, yaml.SequenceNode) else ():
+    def _container(self, spec: yaml.MappingNode) -> yaml.MappingNode:
+        for container in _items(_value(spec, "containers")):
             name = _value(container, "name")
             named = isinstance(name, yaml.ScalarNode) and name.value == _CONTAINER
             if named and isinstance(container, yaml.MappingNode) and not container.flow_style:
@@ -106,26 +105,15 @@ class StaticPod:
             f"neither `command` nor `args` names {_CONTAINER} in a line of its own: add the flags by hand",
         )
 
-    def _mount(self, container: yaml.MappingNode, folder: str) -> Iterator[_Edit]:
-        mounts = _value(container, "volumeMounts")
-        entries = mounts.value if isinstance(mounts, yaml.SequenceNode) else ()
-        if any(_text(entry, "mountPath").rstrip("/") == folder for entry in entries):
-            return
-        entry = ("name: " + _VOLUME, "mountPath: " + folder, "readOnly: true")
-        yield self._entry(container, "volumeMounts", mounts, entry, place=1)
-
-    def _volume(self, folder: str) -> Iterator[_Edit]:
-        spec = self._spec()
-        volumes = _value(spec, "volumes")
-        entries = volumes.value if isinstance(volumes, yaml.SequenceNode) else ()
-        mounted = _value(self._container(), "volumeMounts")
-        for mount in mounted.value if isinstance(mounted, yaml.SequenceNode) else ():
-            if _text(mount, "mountPath").rstrip("/") == folder:
-                return  # the volume exists, because a mount without a volume is invalid
-        if any(_text(entry, "name") == _VOLUME for entry in entries):
-            return
-        entry = ("name: " + _VOLUME, "hostPath:", f"  path: {folder}", "  type: Directory")
-        yield self._entry(spec, "volumes", volumes, entry, place=0)
+    def _mount(self, spec: yaml.MappingNode, container: yaml.MappingNode, folder: str) -> Iterator[_Edit]:
+        mounts, volumes = _value(container, "volumeMounts"), _value(spec, "volumes")
+        if any(_text(each, "mountPath").rstrip("/") == folder for each in _items(mounts)):
+            return  # the volume exists, because a mount without a volume is invalid
+        mount = ("name: " + _VOLUME, "mountPath: " + folder, "readOnly: true")
+        yield self._entry(container, "volumeMounts", mounts, mount, place=1)
+        if all(_text(each, "name") != _VOLUME for each in _items(volumes)):
+            volume = ("name: " + _VOLUME, "hostPath:", f"  path: {folder}", "  type: Directory")
+            yield self._entry(spec, "volumes", volumes, volume, place=0)
 
     def _entry(
         self, owner: yaml.MappingNode, key: str, existing: yaml.Node | None, entry: tuple[str, ...], *, place: int
@@ -151,6 +139,11 @@ def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
     if not isinstance(node, yaml.MappingNode):
         return None
     return next((value for name, value in node.value if name.value == key), None)
+
+
+def _items(node: yaml.Node | None) -> list[yaml.Node]:
+    items: list[yaml.Node] = node.value if isinstance(node, yaml.SequenceNode) else []
+    return items
 
 
 def _text(node: yaml.Node, key: str) -> str:

@@ -94,18 +94,18 @@ def rule_of_node(node: Node, kind: str, place: str) -> PlainRule | None:
     """Return the rule of an entry in a YAML list, None if the entry isn't a mapping."""
     if not isinstance(node, MappingNode):
         return None
-    sso = _member(node, "sso")
+    sso = member(node, "sso")
     members = {key: _text(each) for key, (_, each) in sso.entries.items()} if isinstance(sso, MappingNode) else {}
     names = {"permissionsetname": "permissionSetName", "accountid": "accountID"}
-    groups = _member(node, "groups")
+    groups = member(node, "groups")
     return PlainRule(
         kind=kind,
-        arn=_text(_member(node, f"{kind}arn")),
+        arn=_text(member(node, f"{kind}arn")),
         sso=tuple((names.get(key, key), text) for key, text in members.items()),
-        username=_text(_member(node, "username")),
+        username=_text(member(node, "username")),
         groups=tuple(map(_text, groups.nodes)) if isinstance(groups, SequenceNode) else (),
-        user_id=_text(_member(node, "userid")),
-        times=_times({name: _text(_member(node, name.lower())) for name in TIMES}),
+        user_id=_text(member(node, "userid")),
+        times=_times({name: _text(member(node, name.lower())) for name in TIMES}),
         place=place,
     )
 
@@ -128,8 +128,9 @@ def _times(texts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in texts.items() if text)
 
 
-def _member(node: MappingNode, key: str) -> Node | None:
-    _, value = node.entries.get(key, (None, None))
+def member(node: Node | None, key: str) -> Node | None:
+    """Return the value of a key in lower case, None if there is none or the node isn't a mapping."""
+    _, value = node.entries.get(key, (None, None)) if isinstance(node, MappingNode) else (None, None)
     return value
 
 

@@ -93,7 +93,9 @@ def _flags(subject: Subject, command: Sequence[str], pod: dict[str, Any] | None)
     else:
         yield ok(f"kube-apiserver reads {host_path}")
     if pod is not None and pod["spec"].get("hostNetwork") is not True:
-        yield error(f"{place} has no hostNetwork: true, so its localhost is another one", "set hostNetwork: true")
+        yield error(
+            f"{place} has no hostNetwork: true, so localhost in the pod is not the node", "set hostNetwork: true"
+        )
     version = _flag(command, _VERSION_FLAG) or _DEFAULT_VERSION
     if version not in _VERSIONS:
         yield error(f"{_VERSION_FLAG} is {version}, which kube-apiserver does not know", f"set {_VERSION_FLAG}=v1")

@@ -50,7 +50,7 @@ def read_kubeconfig(path: Path) -> Document:
     except UnicodeDecodeError:
         raise CommandError(f"{path} is not UTF-8 text; name another file with --kubeconfig") from None
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+        raise CommandError(f"{path} cannot be read: {error.strerror}; name another file with --kubeconfig") from None
     return Document(text, str(path))
 
 
@@ -76,7 +76,9 @@ def save(path: Path, document: Document, args: argparse.Namespace) -> list[Saved
     try:
         return [Saved(str(path), diff, _write(path, text, backup=not args.no_backup))]
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+        raise CommandError(
+            f"{path} cannot be written: {error.strerror}; correct the permissions of the file and its folder"
+        ) from None
 
 
 def print_saved(saved: Sequence[Saved], args: argparse.Namespace) -> None:

@@ -52,7 +52,10 @@ def _post(context: Context, version: str, token: str) -> tuple[int, Any]:
         raise CommandError(f"{server.netloc}: {reason}; check certificate-authority-data in the kubeconfig") from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or "no HTTP response"
-        raise CommandError(f"the cluster's server {server.netloc} cannot be reached: {reason}") from None
+        raise CommandError(
+            f"the cluster's server {server.netloc} cannot be reached: {reason}; check server and proxy-url in the "
+            "kubeconfig, and the network"
+        ) from None
     finally:
         connection.close()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
-from authd.cli.doctor.subject import Subject
+from authd.cli.doctor.installation import Installation
 from authd.cli.shared.reactor_run import run_with_reactor
 from authd.core.errors import ConfigError
 from authd.daemon.net.api_tls import APIConnector
@@ -55,18 +55,18 @@ _NEEDED = {
 _MANIFESTS = {"EKSConfigMap": "rbac-eks-configmap.yaml", "CRD": "rbac-crd.yaml"}
 
 
-def examine_permissions(subject: Subject) -> Iterator[Finding]:
+def examine_permissions(installation: Installation) -> Iterator[Finding]:
     """Ask the API server for the daemon's permissions, for each source that needs them."""
-    sources = [source for source in subject.settings.backend_mode if source in _NEEDED]
+    sources = [source for source in installation.settings.backend_mode if source in _NEEDED]
     if not sources:
         yield ok("no source needs the Kubernetes API")
         return
-    settings = subject.settings
+    settings = installation.settings
     try:
         access = find_cluster(
             kubeconfig=settings.kubeconfig or "", master=settings.master or "", environment=os.environ
         )
-        reviews = _ask_all(access, [each for source in sources for each in _NEEDED[source]], subject.timeout)
+        reviews = _ask_all(access, [each for source in sources for each in _NEEDED[source]], installation.timeout)
     except (ConfigError, ExchangeError) as problem:
         yield error(f"the Kubernetes API can't be called: {problem}", "correct server.kubeconfig or server.master")
         return

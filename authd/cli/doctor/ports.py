@@ -12,7 +12,7 @@ from typing import Any
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
 from authd.cli.doctor.https import ConnectionRefused, ProbeError, Response, Route, Untrusted, client_context, probe
-from authd.cli.doctor.subject import Subject
+from authd.cli.doctor.installation import Installation
 from authd.core.errors import ConfigError
 from authd.kubernetes.access import ClusterAccess
 from authd.kubernetes.kubeconfig import load_kubeconfig
@@ -29,33 +29,33 @@ _REVIEW = json.dumps(
 ).encode()
 
 
-def examine_ports(subject: Subject) -> Iterator[Finding]:
+def examine_ports(installation: Installation) -> Iterator[Finding]:
     """Send one TokenReview with the webhook kubeconfig, and read /readyz."""
-    health = list(_health(subject))  # first, because the test request changes the time of the last review
-    yield _webhook(subject)
+    health = list(_health(installation))  # first, because the test request changes the time of the last review
+    yield _webhook(installation)
     yield from health
 
 
-def _webhook(subject: Subject) -> Finding:
-    found = _webhook_access(subject)
+def _webhook(installation: Installation) -> Finding:
+    found = _webhook_access(installation)
     if isinstance(found, Finding):
         return found
     access, context = found
     route = Route(host=access.server_name or access.host, address=(access.host, access.port))
     try:
-        return _response_finding(access.url, probe(route, context, access.path or "/", _REVIEW, subject.timeout))
+        return _response_finding(access.url, probe(route, context, access.path or "/", _REVIEW, installation.timeout))
     except ConnectionRefused as problem:
         return error(f"the webhook does not run: {problem}", _START)
     except Untrusted as problem:
-        fix = f"restore the state directory, or {subject.init_command}"
+        fix = f"restore the state directory, or {installation.init_command}"
         return error(f"the webhook refuses kube-apiserver or is refused by it: {problem}", fix)
     except ProbeError as problem:
         return error(f"the webhook does not answer: {problem}", f"systemctl restart authd, and see {_LOG}")
 
 
-def _webhook_access(subject: Subject) -> tuple[ClusterAccess, ssl.SSLContext] | Finding:
+def _webhook_access(installation: Installation) -> tuple[ClusterAccess, ssl.SSLContext] | Finding:
     """Return the address and the certificates of the webhook kubeconfig, or a finding if it can't be used."""
-    path = subject.kubeconfig
+    path = installation.kubeconfig
     try:
         path.open("rb").close()
         access = load_kubeconfig(str(path))
@@ -64,11 +64,11 @@ def _webhook_access(subject: Subject) -> tuple[ClusterAccess, ssl.SSLContext] | 
     except PermissionError:
         return warning(f"{path} can't be read: Permission denied", "run authd doctor with sudo")
     except ConfigError as problem:
-        return error(str(problem.problems[0]), subject.init_command)
+        return error(str(problem.problems[0]), installation.init_command)
     except ssl.SSLError as problem:
-        return error(f"the certificates in {path} can't be used: {problem.reason}", subject.init_command)
+        return error(f"the certificates in {path} can't be used: {problem.reason}", installation.init_command)
     except OSError as problem:
-        return error(f"{path} can't be read: {problem.strerror}", subject.init_command)
+        return error(f"{path} can't be read: {problem.strerror}", installation.init_command)
 
 
 def _client_certificate(access: ClusterAccess) -> bytes:
@@ -101,15 +101,15 @@ def _review_status(body: bytes) -> dict[str, Any] | None:
     return status if isinstance(status, dict) else None
 
 
-def _health(subject: Subject) -> Iterator[Finding]:
-    settings = subject.settings
+def _health(installation: Installation) -> Iterator[Finding]:
+    settings = installation.settings
     place = f"{settings.health_address}:{settings.health_port}"
     if not settings.health_port:
         yield warning("server.healthPort is 0, so only the daemon's log has the port", "set server.healthPort")
         return
     try:
-        _, lines = _get(subject, "/readyz")
-        alive, _ = _get(subject, "/livez")
+        _, lines = _get(installation, "/readyz")
+        alive, _ = _get(installation, "/livez")
     except ConnectionRefusedError:
         yield error(f"no process listens on the health port {place}", _START)
         return
@@ -121,11 +121,11 @@ def _health(subject: Subject) -> Iterator[Finding]:
         program = "aws-iam-authenticator" if lines == ["ok"] else "something else"
         yield error(f"{program} answers at the health port {place}, not authd", "ss -ltnp, then stop that program")
         return
-    yield from _readiness(lines, subject, place)
+    yield from _readiness(lines, installation, place)
 
 
-def _readiness(lines: list[str], subject: Subject, place: str) -> Iterator[Finding]:
-    check = f"authd check {shlex.quote(str(subject.config))}"
+def _readiness(lines: list[str], installation: Installation, place: str) -> Iterator[Finding]:
+    check = f"authd check {shlex.quote(str(installation.config))}"
     broken = [line[len("[-] ") :] for line in lines if line.startswith("[-]")]
     doubtful = [line[len("[!] ") :] for line in lines if line.startswith("[!]")]
     for line in broken:
@@ -137,9 +137,9 @@ def _readiness(lines: list[str], subject: Subject, place: str) -> Iterator[Findi
         yield ok(f"authd is ready at {place}" + reviews.replace(_REVIEWS, ", reviews of tokens: ", 1))
 
 
-def _get(subject: Subject, path: str) -> tuple[int, list[str]]:
-    settings = subject.settings
-    connection = http.client.HTTPConnection(settings.health_address, settings.health_port, timeout=subject.timeout)
+def _get(installation: Installation, path: str) -> tuple[int, list[str]]:
+    settings = installation.settings
+    connection = http.client.HTTPConnection(settings.health_address, settings.health_port, timeout=installation.timeout)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

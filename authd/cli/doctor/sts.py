@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
 from authd.cli.doctor.https import ProbeError, Response, Route, Untrusted, client_context, probe
-from authd.cli.doctor.subject import Subject
+from authd.cli.doctor.installation import Installation
 from authd.core.partitions import ExtraEndpoint
 from authd.partition_data import load_partitions
 
@@ -28,22 +28,22 @@ class _Result(NamedTuple):
     skew: float | None = None
 
 
-def examine_sts(subject: Subject) -> Iterator[Finding]:
+def examine_sts(installation: Installation) -> Iterator[Finding]:
     """Send one request without credentials to each endpoint."""
-    endpoints = _endpoints(subject)
+    endpoints = _endpoints(installation)
     with ThreadPoolExecutor(_MAX_THREADS) as threads:
-        results = list(threads.map(lambda endpoint: _ask(subject, endpoint), endpoints))
+        results = list(threads.map(lambda endpoint: _ask(installation, endpoint), endpoints))
     yield from (result.finding for result in results)
     skews = [result.skew for result in results if result.skew is not None]
     if skews:
         yield _clock(min(skews, key=abs))
 
 
-def _endpoints(subject: Subject) -> list[ExtraEndpoint]:
+def _endpoints(installation: Installation) -> list[ExtraEndpoint]:
     """Return the configured endpoints and regions, or else the partition's default host."""
-    sts, partition = subject.settings.sts, load_partitions()[subject.settings.partition]
+    sts, partition = installation.settings.sts, load_partitions()[installation.settings.partition]
     known = {endpoint.host: endpoint for endpoint in sts.endpoints}
-    regions = [*sorted(sts.extra_regions), *subject.regions]
+    regions = [*sorted(sts.extra_regions), *installation.regions]
     if not known and not regions and partition.name != "aws":
         regions = sorted(partition.regions)[:1]
     hosts = [f"sts.{region}.{partition.suffix}" for region in regions]
@@ -52,8 +52,8 @@ def _endpoints(subject: Subject) -> list[ExtraEndpoint]:
     return [*known.values(), *(ExtraEndpoint(host=host) for host in hosts if host not in known)]
 
 
-def _ask(subject: Subject, endpoint: ExtraEndpoint) -> _Result:
-    sts = subject.settings.sts
+def _ask(installation: Installation, endpoint: ExtraEndpoint) -> _Result:
+    sts = installation.settings.sts
     ca_file = endpoint.ca_file or sts.ca_file
     try:
         context = client_context(ca_file=ca_file)
@@ -61,7 +61,7 @@ def _ask(subject: Subject, endpoint: ExtraEndpoint) -> _Result:
         return _Result(error(f"the CA file {ca_file} for {endpoint.host} can't be used: {problem}", "correct caFile"))
     try:
         begin = time.time()
-        response = probe(_route(endpoint, sts.proxy), context, _PATH, timeout=subject.timeout)
+        response = probe(_route(endpoint, sts.proxy), context, _PATH, timeout=installation.timeout)
     except Untrusted as problem:
         fix = "set caFile to the CA of the proxy or endpoint, or correct its certificate"
         return _Result(error(f"{endpoint.host}: {problem}", fix))

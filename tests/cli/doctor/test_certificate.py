@@ -9,8 +9,8 @@ from authd.cli.doctor.certificate import examine_certificate
 from tests.cli.doctor.conftest import write_kubeconfig
 
 
-def found(subject):
-    return [(str(finding.level), finding.message) for finding in examine_certificate(subject)]
+def found(installation):
+    return [(str(finding.level), finding.message) for finding in examine_certificate(installation)]
 
 
 def test_a_good_certificate(initialised):
@@ -44,9 +44,9 @@ def test_a_certificate_that_ends(initialised):
     assert "nothing renews it" in found(later)[0][1]
 
 
-def test_no_certificate(make_subject):
+def test_no_certificate(make_installation):
     """Without a certificate the fix is `authd init`."""
-    (finding,) = examine_certificate(make_subject())
+    (finding,) = examine_certificate(make_installation())
     assert finding.level == "error"
     assert finding.fix.startswith("authd init -c ")
 

@@ -72,13 +72,13 @@ def test_an_unreachable_api_server(initialised, tmp_path):
     assert "the Kubernetes API can't be called" in findings[-1]["message"]
 
 
-def examine(subject, server, *options):
+def examine(installation, server, *options):
     """Run the command in a separate process, because the reactor can't be restarted."""
-    settings = yaml.safe_load(subject.config.read_text())
+    settings = yaml.safe_load(installation.config.read_text())
     sts = {"endpoints": [{"host": "sts.us-east-1.amazonaws.com", "connect": f"127.0.0.1:{free_port()}"}]}
     settings["server"] |= {"healthPort": free_port(), "sts": sts, **server}
-    subject.config.write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "authd.cli.main", "doctor", "-c", str(subject.config), "-o", "json", *options]
+    installation.config.write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "authd.cli.main", "doctor", "-c", str(installation.config), "-o", "json", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (2, "")
     return parsed("doctor", done.stdout)["findings"]

@@ -8,20 +8,20 @@ from authd.cli.doctor.limits import examine_limits
 
 
 @pytest.fixture
-def examine(make_subject):
+def examine(make_installation):
     def run(instances, watches, used):
-        subject = make_subject()
-        folder = subject.proc / "sys" / "fs" / "inotify"
+        installation = make_installation()
+        folder = installation.proc / "sys" / "fs" / "inotify"
         folder.mkdir(parents=True)
         (folder / "max_user_instances").write_text(f"{instances}\n")
         (folder / "max_user_watches").write_text(f"{watches}\n")
-        descriptors = subject.proc / "1" / "fd"
+        descriptors = installation.proc / "1" / "fd"
         descriptors.mkdir(parents=True)
         os.symlink("socket:[1]", descriptors / "x")
-        (subject.proc / "1" / "cmdline").write_bytes(b"twistd\0authd\0")
+        (installation.proc / "1" / "cmdline").write_bytes(b"twistd\0authd\0")
         for number in range(used):
             os.symlink("anon_inode:inotify", descriptors / str(number))
-        (finding,) = examine_limits(subject)
+        (finding,) = examine_limits(installation)
         return str(finding.level), finding.message, finding.fix
 
     return run
@@ -46,8 +46,8 @@ def test_too_few(examine, instances, watches, used, level, fix):
     assert (found[0], found[2]) == (level, fix)
 
 
-def test_no_inotify(make_subject):
+def test_no_inotify(make_installation):
     """A system without inotify is a warning."""
-    (finding,) = examine_limits(make_subject())
+    (finding,) = examine_limits(make_installation())
     assert finding.level == "warning"
     assert "polling" in finding.message

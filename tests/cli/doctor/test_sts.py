@@ -12,7 +12,7 @@ HOST = "sts.us-east-1.amazonaws.com"
 
 
 @pytest.fixture
-def examine(make_subject, serve, tmp_path):
+def examine(make_installation, serve, tmp_path):
     """Return a function that checks one endpoint, whose Date is `ahead` seconds in the future, with more headers."""
 
     def run(ahead=0.0, headers=None):
@@ -24,7 +24,7 @@ def examine(make_subject, serve, tmp_path):
         ca_file = tmp_path / "ca.pem"
         ca_file.write_bytes(server.ca_pem)
         sts = {"endpoints": [{"host": HOST, "connect": f"127.0.0.1:{server.port}", "caFile": str(ca_file)}]}
-        return [(str(each.level), each.message) for each in examine_sts(make_subject({"sts": sts}))]
+        return [(str(each.level), each.message) for each in examine_sts(make_installation({"sts": sts}))]
 
     return run
 
@@ -48,7 +48,7 @@ def test_a_wrong_clock(examine, ahead, level, says):
     assert says in clock[1]
 
 
-def test_a_captive_portal(make_subject, serve, tmp_path):
+def test_a_captive_portal(make_installation, serve, tmp_path):
     """A response without a request ID is an error, because it isn't from STS."""
     server = serve(lambda _path: (200, {"Date": "nonsense"}, b"<html>"))
     (tmp_path / "ca.pem").write_bytes(server.ca_pem)
@@ -56,7 +56,7 @@ def test_a_captive_portal(make_subject, serve, tmp_path):
         "caFile": str(tmp_path / "ca.pem"),
         "endpoints": [{"host": HOST, "connect": f"127.0.0.1:{server.port}"}],
     }
-    (finding,) = examine_sts(make_subject({"sts": sts}))
+    (finding,) = examine_sts(make_installation({"sts": sts}))
     assert finding.level == "error"
     assert "another server than STS responds, with status 200" in finding.message
 
@@ -67,19 +67,19 @@ def test_a_date_that_can_not_be_read(examine):
     assert [each[0] for each in examine(headers={"Date": "nonsense"})][:1] == ["ok"]
 
 
-def test_an_unreachable_endpoint(make_subject):
+def test_an_unreachable_endpoint(make_installation):
     """An endpoint that can't be reached is an error with its address."""
     port = free_port()
     sts = {"endpoints": [{"host": HOST, "connect": f"127.0.0.1:{port}"}]}
-    (finding,) = examine_sts(make_subject({"sts": sts}))
+    (finding,) = examine_sts(make_installation({"sts": sts}))
     assert finding.level == "error"
     assert finding.message == f"{HOST}: no process listens on 127.0.0.1:{port}"
 
 
-def test_an_unusable_ca_file(make_subject):
+def test_an_unusable_ca_file(make_installation):
     """A CA file that can't be read is an error."""
     sts = {"caFile": "/does/not/exist", "endpoints": [{"host": HOST, "connect": "127.0.0.1:1"}]}
-    (finding,) = examine_sts(make_subject({"sts": sts}))
+    (finding,) = examine_sts(make_installation({"sts": sts}))
     assert finding.level == "error"
     assert "the CA file /does/not/exist" in finding.message
 
@@ -93,10 +93,10 @@ def test_an_unusable_ca_file(make_subject):
         ({"sts": {"extraRegions": ["xx-new-1"]}}, (), ["sts.xx-new-1.amazonaws.com"]),
     ],
 )
-def test_the_endpoints(make_subject, server, regions, hosts):
+def test_the_endpoints(make_installation, server, regions, hosts):
     """The configured endpoints and regions are tested through the proxy, or else the partition's default host."""
     proxy = {"proxy": f"http://127.0.0.1:{free_port()}"}
-    subject = make_subject({**server, "sts": {**server.get("sts", {}), **proxy}}, regions=regions)
-    findings = list(examine_sts(subject))
+    installation = make_installation({**server, "sts": {**server.get("sts", {}), **proxy}}, regions=regions)
+    findings = list(examine_sts(installation))
     assert [finding.message.split(":")[0] for finding in findings] == hosts
     assert all("no process listens on the proxy" in finding.message for finding in findings)

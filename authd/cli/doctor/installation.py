@@ -12,7 +12,7 @@ from authd.state.certificate_store import StateFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Installation:
     """The settings in use, and the paths of the rest of the installation.
 
     `now` has a timezone. `timeout` is in seconds, for each connection. `regions` are additional STS regions to test.

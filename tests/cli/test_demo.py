@@ -90,9 +90,9 @@ def test_json(tmp_path):
         [AUTHD, "demo", "--output", "json"], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True,
         text=True, timeout=LIMIT, check=True,
     )  # fmt: skip
-    told = parsed("demo", ended.stdout)
-    assert told["passed"]
-    assert {case["reason"] for case in told["cases"]} >= {"allowed", "identity_not_mapped", "sts_throttled"}
+    output = parsed("demo", ended.stdout)
+    assert output["passed"]
+    assert {case["reason"] for case in output["cases"]} >= {"allowed", "identity_not_mapped", "sts_throttled"}
     assert "caller" in ended.stderr
 
 

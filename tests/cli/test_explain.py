@@ -70,10 +70,10 @@ def explain(tmp_path, capsys):
 )
 def test_a_match(explain, arguments, username, groups, where):
     """For an ARN with a mapping, user name, groups and the mapping's place are printed. The exit status is 0."""
-    status, told, err = explain(*arguments)
+    status, output, err = explain(*arguments)
     assert (status, err) == (0, "")
-    assert (told["matches"], told["username"], told["groups"]) == (True, username, groups)
-    assert told["rule"].startswith(f"c.yaml:{where}:")
+    assert (output["matches"], output["username"], output["groups"]) == (True, username, groups)
+    assert output["rule"].startswith(f"c.yaml:{where}:")
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_a_match(explain, arguments, username, groups, where):
 )
 def test_no_match(explain, arn, reason, says):
     """For an ARN without a user name, the reason and the nearest mapping are printed. The exit status is 1."""
-    status, told, err = explain(arn)
-    assert (status, told["matches"], told["reason"], err) == (1, False, reason, "")
-    assert says in told["message"]
+    status, output, err = explain(arn)
+    assert (status, output["matches"], output["reason"], err) == (1, False, reason, "")
+    assert says in output["message"]
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_no_match(explain, arn, reason, says):
 )
 def test_an_unusable_arn(explain, arguments, says):
     """An ARN that no login can have is an error. The exit status is 2."""
-    status, told, err = explain(*arguments)
-    assert (status, told) == (2, {})
+    status, output, err = explain(*arguments)
+    assert (status, output) == (2, {})
     assert err.startswith(f"authd: {says}")
 
 
@@ -159,12 +159,12 @@ def test_a_rule_with_a_time(tmp_path, capsys):
         status = main(["explain", "-c", str(file), "-o", "json", f"{ACCOUNT}:role/Dev", *arguments])
         return status, parsed("explain", capsys.readouterr().out)
 
-    status, told = explain("--at", "2030-06-01")
-    assert (status, told["username"]) == (0, "dev")
-    assert (told["validFrom"], told["validUntil"]) == ("2030-01-01T00:00:00Z", "2030-12-31T18:00:00Z")
-    status, told = explain("--at", "2030-12-31T18:00:00Z")
-    assert (status, told["reason"]) == (1, "identity_not_mapped")
-    assert told["message"].endswith("c.yaml:4:5 ended at 2030-12-31T18:00:00Z")
+    status, output = explain("--at", "2030-06-01")
+    assert (status, output["username"]) == (0, "dev")
+    assert (output["validFrom"], output["validUntil"]) == ("2030-01-01T00:00:00Z", "2030-12-31T18:00:00Z")
+    status, output = explain("--at", "2030-12-31T18:00:00Z")
+    assert (status, output["reason"]) == (1, "identity_not_mapped")
+    assert output["message"].endswith("c.yaml:4:5 ended at 2030-12-31T18:00:00Z")
 
 
 @pytest.mark.parametrize(

@@ -44,27 +44,27 @@ def names(paths):
 def test_first_and_second_run(init, tmp_path):
     """The first run creates all files, with keys readable by the owner only. The second run reports them as kept."""
     made = ["ca.pem", "ca-key.pem", "cert.pem", "key.pem", "config.yaml"]
-    status, told, err = init()
-    assert (status, names(told["written"]), told["kept"], err) == (0, made, [], "")
+    status, output, err = init()
+    assert (status, names(output["written"]), output["kept"], err) == (0, made, [], "")
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     for private in ("state/key.pem", "state/ca-key.pem", "kube/config.yaml"):
         assert stat.S_IMODE((tmp_path / private).stat().st_mode) == 0o600
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
-    status, told, err = init()
-    assert (status, told["written"], names(told["kept"]), err) == (0, [], made, "")
+    status, output, err = init()
+    assert (status, output["written"], names(output["kept"]), err) == (0, [], made, "")
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_the_kubeconfig_trusts_the_certificate(init, kubeconfig, tmp_path):
     """The kubeconfig names the daemon and trusts the CA that signed the server's certificate."""
-    _, told, _ = init("--hostname", "node-1.example.com", "--address", "127.0.0.2", "--port", "31000")
+    _, output, _ = init("--hostname", "node-1.example.com", "--address", "127.0.0.2", "--port", "31000")
     cluster = kubeconfig()["clusters"][0]["cluster"]
     assert cluster["server"] == "https://node-1.example.com:31000/authenticate"
     authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
     certificate = x509.load_pem_x509_certificate((tmp_path / "state" / "cert.pem").read_bytes())
     certificate.verify_directly_issued_by(authority)
     assert names_of(certificate) == {"node-1.example.com", "localhost", "127.0.0.1", "127.0.0.2", "::1"}
-    assert told["kubeAPIServerFlags"] == [
+    assert output["kubeAPIServerFlags"] == [
         f"--authentication-token-webhook-config-file={tmp_path / 'kube' / 'config.yaml'}",
         "--authentication-token-webhook-version=v1",
     ]
@@ -76,8 +76,8 @@ def test_a_pair_of_aws_iam_authenticator(init, kubeconfig, tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "cert.pem").write_bytes(pair.certificate_pem)
     (tmp_path / "state" / "key.pem").write_bytes(pair.key_pem)
-    status, told, err = init()
-    assert (status, names(told["written"]), names(told["kept"])) == (0, ["config.yaml"], ["cert.pem", "key.pem"])
+    status, output, err = init()
+    assert (status, names(output["written"]), names(output["kept"])) == (0, ["config.yaml"], ["cert.pem", "key.pem"])
     trusted = kubeconfig()["clusters"][0]["cluster"]["certificate-authority-data"]
     assert base64.b64decode(trusted) == pair.certificate_pem
     assert "not for the name localhost" in err
@@ -87,8 +87,8 @@ def test_another_hostname_later(init, tmp_path):
     """For another name the same CA, which kube-apiserver may have read, signs a new certificate."""
     init()
     authority = (tmp_path / "state" / "ca.pem").read_bytes()
-    status, told, err = init("--hostname", "other.example.com")
-    assert (status, names(told["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
+    status, output, err = init("--hostname", "other.example.com")
+    assert (status, names(output["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
     certificate = x509.load_pem_x509_certificate((tmp_path / "state" / "cert.pem").read_bytes())
     assert "other.example.com" in names_of(certificate)
     assert (tmp_path / "state" / "ca.pem").read_bytes() == authority
@@ -98,16 +98,16 @@ def test_an_invalid_certificate_file(init, tmp_path):
     """A file that isn't a certificate is an error with its name and the next step."""
     init()
     (tmp_path / "state" / "cert.pem").write_text("nonsense")
-    status, told, err = init()
-    assert (status, told) == (2, {})
+    status, output, err = init()
+    assert (status, output) == (2, {})
     assert err.startswith(f"authd: {tmp_path}/state/cert.pem: this is not a certificate: remove it and key.pem")
 
 
 def test_mutual_tls(init, kubeconfig, tmp_path):
     """With --mutual-tls the kubeconfig has a client certificate of the same CA, which later runs keep."""
     init()
-    _, told, _ = init("--mutual-tls")
-    assert names(told["written"]) == ["config.yaml"]
+    _, output, _ = init("--mutual-tls")
+    assert names(output["written"]) == ["config.yaml"]
     user = kubeconfig()["users"][0]["user"]
     certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
     authority = x509.load_pem_x509_certificate((tmp_path / "state" / "ca.pem").read_bytes())
@@ -136,8 +136,8 @@ def test_a_ca_with_wrong_dates(init, kubeconfig, tmp_path, days):
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "ca.pem").write_bytes(old.certificate_pem)
     (tmp_path / "state" / "ca-key.pem").write_bytes(old.key_pem)
-    status, told, err = init()
-    assert (status, names(told["kept"]), err) == (0, ["ca-key.pem"], "")
+    status, output, err = init()
+    assert (status, names(output["kept"]), err) == (0, ["ca-key.pem"], "")
     cluster = kubeconfig()["clusters"][0]["cluster"]
     authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
     assert authority.public_key() == x509.load_pem_x509_certificate(old.certificate_pem).public_key()
@@ -169,8 +169,8 @@ def test_settings_file(init, kubeconfig, tmp_path):
     """The settings file is used, options override it, and requireClientCertificate is the same as --mutual-tls."""
     file = tmp_path / "c.yaml"
     file.write_text("clusterID: from-file\nserver: {port: 31001, hostname: a.test, requireClientCertificate: true}\n")
-    _, told, _ = init("--config", str(file), "--port", "31002", cluster=())
-    assert told["clusterID"] == "from-file"
+    _, output, _ = init("--config", str(file), "--port", "31002", cluster=())
+    assert output["clusterID"] == "from-file"
     assert kubeconfig()["clusters"][0]["cluster"]["server"] == "https://a.test:31002/authenticate"
     assert "client-key-data" in kubeconfig()["users"][0]["user"]
 
@@ -188,8 +188,8 @@ def test_settings_file(init, kubeconfig, tmp_path):
 )
 def test_unusable_options(init, tmp_path, options, says):
     """Options that can't be used are an error, and nothing is written."""
-    status, told, err = init(**options)
-    assert (status, told) == (2, {})
+    status, output, err = init(**options)
+    assert (status, output) == (2, {})
     assert err.startswith(f"authd: {says}")
     assert not (tmp_path / "state").exists()
 
@@ -215,13 +215,13 @@ def test_text_for_people(capsys, tmp_path):
 def test_files_for_upload(init, kubeconfig, tmp_path):
     """With --out the certificate is valid for ten years, its CA's key is not written, and the kubeconfig trusts it."""
     out = tmp_path / "out"
-    status, told, err = init("--out", str(out))
-    assert (status, names(told["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
+    status, output, err = init("--out", str(out))
+    assert (status, names(output["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
     assert sorted(path.name for path in out.iterdir()) == ["cert.pem", "config.yaml", "key.pem"]
     certificate = x509.load_pem_x509_certificate((out / "cert.pem").read_bytes())
     assert certificate.not_valid_after_utc - datetime.now(UTC) > timedelta(days=3652)
-    assert told["certificateEnds"] == certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert told["renewedByDaemon"] is False
+    assert output["certificateEnds"] == certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert output["renewedByDaemon"] is False
     cluster = yaml.safe_load((out / "config.yaml").read_text())["clusters"][0]["cluster"]
     authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
     certificate.verify_directly_issued_by(authority)
@@ -231,8 +231,8 @@ def test_files_for_upload(init, kubeconfig, tmp_path):
 def test_upload_with_the_ca(init, tmp_path):
     """With --with-ca the CA is among the files, and the daemon renews the certificate."""
     out = tmp_path / "out"
-    status, told, _ = init("--out", str(out), "--with-ca", "--mutual-tls")
-    assert (status, told["renewedByDaemon"], len(told["written"])) == (0, True, 5)
+    status, output, _ = init("--out", str(out), "--with-ca", "--mutual-tls")
+    assert (status, output["renewedByDaemon"], len(output["written"])) == (0, True, 5)
     certificate = x509.load_pem_x509_certificate((out / "cert.pem").read_bytes())
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate((out / "ca.pem").read_bytes()))
     assert "client-key-data" in (out / "config.yaml").read_text()

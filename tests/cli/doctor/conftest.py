@@ -28,7 +28,7 @@ class _Request(http.server.BaseHTTPRequestHandler):
         self._respond()
 
     def _respond(self):
-        status, headers, body = self.server.answer(self.path)
+        status, headers, body = self.server.respond(self.path)
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
@@ -41,13 +41,13 @@ class _Request(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def serve():
-    """Serve HTTP, or HTTPS for localhost, with `answer(path)` that returns status, headers and body."""
+    """Serve HTTP, or HTTPS for localhost, with `respond(path)` that returns status, headers and body."""
     servers = []
 
-    def start(answer, *, tls=True):
+    def start(respond, *, tls=True):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Request)
         server.daemon_threads = True
-        server.answer = answer
+        server.respond = respond
         ca = trustme.CA()
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -10,7 +10,7 @@ from authd.cli.doctor.https import ConnectionRefused, ProbeError, Route, Untrust
 from tests.integration.rig.tls_server import connect_proxy
 
 
-def answer(_path):
+def respond(_path):
     return 200, {"X-Test": "yes"}, b"hello"
 
 
@@ -20,7 +20,7 @@ def route_to(port, host="localhost", **options):
 
 @pytest.fixture
 def server(serve):
-    return serve(answer)
+    return serve(respond)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_certificate_for_another_name(server, context):
 
 def test_a_port_without_tls(serve, context):
     """A server without TLS is an error."""
-    plain = serve(answer, tls=False)
+    plain = serve(respond, tls=False)
     with pytest.raises(Untrusted, match=f"TLS with 127.0.0.1:{plain.port} failed"):
         probe(route_to(plain.port), context, "/")
 

@@ -16,11 +16,11 @@ def examine(make_installation, serve, tmp_path):
     """Return a function that checks one endpoint, whose Date is `ahead` seconds in the future, with more headers."""
 
     def run(ahead=0.0, headers=None):
-        def answer(_path):
+        def respond(_path):
             date = formatdate(time() + ahead, usegmt=True)
             return 403, {"Date": date, "x-amzn-RequestId": "1", **(headers or {})}, b"{}"
 
-        server = serve(answer)
+        server = serve(respond)
         ca_file = tmp_path / "ca.pem"
         ca_file.write_bytes(server.ca_pem)
         sts = {"endpoints": [{"host": HOST, "connect": f"127.0.0.1:{server.port}", "caFile": str(ca_file)}]}

@@ -118,8 +118,8 @@ def test_a_dry_run_writes_nothing(run: Callable, kubeconfig: Path) -> None:
 def test_json(run: Callable, kubeconfig: Path) -> None:
     """With `--output json` the changed file, its diff and its backup are members."""
     kubeconfig.write_text(EXISTING)
-    told = parsed("kubeconfig add", run("add", "prod", "--output", "json").stdout)
-    (changed,) = told["files"]
+    output = parsed("kubeconfig add", run("add", "prod", "--output", "json").stdout)
+    (changed,) = output["files"]
     assert (changed["file"], Path(changed["backup"]).read_text()) == (str(kubeconfig), EXISTING)
     assert "+      command: authd-token" in changed["diff"]
     assert parsed("kubeconfig add", run("add", "prod", "--output", "json").stdout)["files"] == []

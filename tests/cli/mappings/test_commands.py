@@ -165,8 +165,8 @@ def test_wrong_flags(arguments, capsys, monkeypatch, tmp_path):
 
 def test_credential_plugin(server, tmp_path):
     """A kubeconfig with a credential plugin, like those of EKS, can be used."""
-    answer = json.dumps({"kind": "ExecCredential", "status": {"token": "the-token"}})
-    for script, code in ((f"print({answer!r})", 0), ("raise SystemExit(1)", 2), ("print('{}')", 2)):
+    credential = json.dumps({"kind": "ExecCredential", "status": {"token": "the-token"}})
+    for script, code in ((f"print({credential!r})", 0), ("raise SystemExit(1)", 2), ("print('{}')", 2)):
         plugin = json.dumps({"command": sys.executable, "args": ["-c", script]})
         path = server.kubeconfig(tmp_path, f"{{exec: {plugin}}}")
         command = [sys.executable, "-m", "authd.cli.main", "list", "--kubeconfig", str(path)]
@@ -192,8 +192,8 @@ def test_times(server, authd, tmp_path, place):
     printed = authd("migrate", "--from", other, "--to", "file").stdout
     (tmp_path / "config.yaml").write_text("clusterID: c\n" + printed)
     assert f"validUntil: '{UNTIL}'" in printed
-    told = authd("explain", "-c", str(tmp_path / "config.yaml"), ALICE, "--at", "2030-06-01", cluster=False).stdout
-    assert f"validUntil    {UNTIL}" in told
+    output = authd("explain", "-c", str(tmp_path / "config.yaml"), ALICE, "--at", "2030-06-01", cluster=False).stdout
+    assert f"validUntil    {UNTIL}" in output
 
 
 @pytest.mark.parametrize(

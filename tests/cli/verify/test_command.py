@@ -66,25 +66,25 @@ def run(text, *arguments):
 def test_allowed(settings):
     """A mapped user's token is allowed, and all fields are printed."""
     file = settings()
-    status, told, err = run(mint(ALICE_KEY, "--token-only"), "-c", file)
+    status, output, err = run(mint(ALICE_KEY, "--token-only"), "-c", file)
     assert (status, err) == (0, "")
-    assert (told["decision"], told["username"], told["groups"]) == ("allowed", "alice", ["viewers", "testers"])
-    assert told["rule"] == f"{file}:4:5"
-    assert told["arn"] == told["canonical_arn"] == "arn:aws:iam::111122223333:user/team/alice"
-    assert (told["sts_host"], told["access_key_id"]) == ("sts.us-east-1.amazonaws.com", ALICE_KEY[0])
-    assert told["sts_request_id"]
+    assert (output["decision"], output["username"], output["groups"]) == ("allowed", "alice", ["viewers", "testers"])
+    assert output["rule"] == f"{file}:4:5"
+    assert output["arn"] == output["canonical_arn"] == "arn:aws:iam::111122223333:user/team/alice"
+    assert (output["sts_host"], output["access_key_id"]) == ("sts.us-east-1.amazonaws.com", ALICE_KEY[0])
+    assert output["sts_request_id"]
 
 
 def test_an_exec_credential(settings):
     """The token may be inside an ExecCredential."""
-    status, told, _ = run(mint(ALICE_KEY), "-c", settings())
-    assert (status, told["decision"]) == (0, "allowed")
+    status, output, _ = run(mint(ALICE_KEY), "-c", settings())
+    assert (status, output["decision"]) == (0, "allowed")
 
 
 def test_verified(settings):
     """Without mappings, a token that STS confirms is verified."""
-    status, told, _ = run(mint(BOB_KEY), "-c", settings(mapping=""))
-    assert (status, told["decision"], told["account"]) == (0, "verified", "111122223333")
+    status, output, _ = run(mint(BOB_KEY), "-c", settings(mapping=""))
+    assert (status, output["decision"], output["account"]) == (0, "verified", "111122223333")
 
 
 @pytest.mark.parametrize(
@@ -97,16 +97,16 @@ def test_verified(settings):
 )
 def test_refused(settings, key, options, reason):
     """A refusal is printed with its reason, and the exit status is 1."""
-    status, told, err = run(mint(key), "-c", settings(), *options)
-    assert (status, told["decision"], told["reason"], err) == (1, "refused", reason, "")
+    status, output, err = run(mint(key), "-c", settings(), *options)
+    assert (status, output["decision"], output["reason"], err) == (1, "refused", reason, "")
 
 
 def test_unavailable(settings, emulator):
     """If STS is unavailable, the exit status is 2."""
     file = settings()
     emulator.inject(Fault.THROTTLE, times=1)
-    status, told, _ = run(mint(ALICE_KEY), "-c", file)
-    assert (status, told["decision"], told["reason"]) == (2, "unavailable", "sts_throttled")
+    status, output, _ = run(mint(ALICE_KEY), "-c", file)
+    assert (status, output["decision"], output["reason"]) == (2, "unavailable", "sts_throttled")
 
 
 def test_a_ca_file_without_a_certificate(settings, tmp_path):
@@ -117,8 +117,8 @@ def test_a_ca_file_without_a_certificate(settings, tmp_path):
     Path(file).write_text(
         Path(file).read_text().replace("    timeout: 3s\n", f"    timeout: 3s\n    caFile: {empty}\n")
     )
-    status, told, err = run(mint(ALICE_KEY), "-c", file)
-    assert (status, told) == (2, {})
+    status, output, err = run(mint(ALICE_KEY), "-c", file)
+    assert (status, output) == (2, {})
     assert err.startswith(f"authd: {empty}: the certificate authorities for STS can't be read")
 
 

@@ -16,16 +16,16 @@ ALICE = "arn:aws:iam::111122223333:user/alice"
 def verify(tokens, hosts, rules, identities):
     """Return a function that verifies a token, with a given response of STS and mapped ARNs."""
 
-    def run(answer, mapped=(ALICE,), token=None, now=tokens.now):
+    def run(response, mapped=(ALICE,), token=None, now=tokens.now):
         table = build_table([rules.arn(arn) for arn in mapped], MappingProxyType({}))
         loaded = Loaded(settings=Settings(cluster_id="c"), table=table)
         asked = []
 
         async def ask(request):
             asked.append(request)
-            if isinstance(answer, Exception):
-                raise answer
-            return identities.of(answer, principal_id="AIDA1")
+            if isinstance(response, Exception):
+                raise response
+            return identities.of(response, principal_id="AIDA1")
 
         walk = verify_token(token or tokens.token(), loaded, hosts, ask, now)
         with pytest.raises(StopIteration) as end:

@@ -46,7 +46,7 @@ examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Report:
-    """The result for one file. `loaded` is None if the file can't be used. `note` precedes everything else."""
+    """The result for one file. `loaded` is None if the file can't be used. `note` is printed first."""
 
     file: str
     loaded: Loaded | None
@@ -119,7 +119,7 @@ def _load(data: bytes, file: str, lines: Sequence[str]) -> _Report:
 
 
 def _examine_manifest(text: str, report: _Report) -> _Report:
-    """Return the report of the settings or rules in a ConfigMap, the given one if there are none."""
+    """Return the report of the settings or rules in a ConfigMap, or the given report if there are none."""
     found = embedded_settings(text)
     if found is not None:
         file = report.file if found.exact else f"{report.file}, data / {found.key}"
@@ -143,13 +143,13 @@ def _note(file: str, found: Embedded) -> str:
 
 
 def _missing_packages(settings: Settings, file: str) -> Iterator[Problem]:
-    """Yield an error if the daemon of this installation can't start with the settings, because packages are missing."""
+    """Yield an error if the settings need packages that this installation lacks."""
     if settings.tracing is None:
         return
     try:
         from authd.daemon.tracing.tracing import require_packages
     except ModuleNotFoundError:
-        return  # an installation on a laptop has no daemon
+        return  # the base installation, for laptops, has no daemon
     try:
         require_packages()
     except ConfigError as error:
@@ -160,7 +160,7 @@ def _certificate_warnings(settings: Settings, file: str) -> Iterator[Problem]:
     try:
         from authd.cli.shared.certificate_check import certificate_warnings
     except ModuleNotFoundError:
-        return  # an installation on a laptop has neither the daemon's packages nor a certificate
+        return  # the base installation, for laptops, has neither the daemon's packages nor a certificate
     for message in certificate_warnings(settings, datetime.now(UTC)):
         yield Problem(file=file, line=0, column=0, message=message)
 

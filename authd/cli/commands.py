@@ -1,4 +1,4 @@
-"""The commands of `authd`, and the command in a command line."""
+"""The commands of `authd`. Finds the command in a command line."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Command:
     is_direct: bool = False
 
 
-DAEMON, ANSWERS, MAPPINGS = "daemon", "troubleshooting", "mappings"
+DAEMON, TROUBLESHOOTING, MAPPINGS = "daemon", "troubleshooting", "mappings"
 CLIENTS, OTHER = "clients", "other"
 #: In the order of `authd --help`.
-GROUPS = (DAEMON, ANSWERS, MAPPINGS, CLIENTS, OTHER)
+GROUPS = (DAEMON, TROUBLESHOOTING, MAPPINGS, CLIENTS, OTHER)
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
@@ -53,12 +53,12 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "explain": Command(module="authd.cli.explain", group=MAPPINGS, summary="print the mapping that an ARN matches"),
         "doctor": Command(
             module="authd.cli.doctor.command",
-            group=ANSWERS,
+            group=TROUBLESHOOTING,
             summary="check the whole installation, with a fix for each fault",
         ),
         "why": Command(
             module="authd.cli.why.command",
-            group=ANSWERS,
+            group=TROUBLESHOOTING,
             summary="show the decision behind a reference, and the next step",
         ),
         "diff": Command(
@@ -67,7 +67,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             summary="show the logins that a change of the mappings adds or removes",
         ),
         "verify": Command(
-            module="authd.cli.verify.command", group=ANSWERS, summary="verify a token at STS, as the daemon does"
+            module="authd.cli.verify.command",
+            group=TROUBLESHOOTING,
+            summary="verify a token at STS, as the daemon does",
         ),
         "add": Command(
             module="authd.cli.mappings.add", group=MAPPINGS, summary="add a mapping to aws-auth or custom resources"
@@ -88,7 +90,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "reload": Command(
             module="authd.cli.reload", group=DAEMON, summary="make the daemon check its settings file now"
         ),
-        "status": Command(module="authd.cli.status", group=ANSWERS, summary="show the state of the running daemon"),
+        "status": Command(
+            module="authd.cli.status", group=TROUBLESHOOTING, summary="show the state of the running daemon"
+        ),
         "demo": Command(
             module="authd.cli.demo.command", group=OTHER, summary="show a login from end to end, without AWS"
         ),
@@ -110,27 +114,27 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Return the command of a command line, and the arguments for it. Flags for every command may precede it.
 
-    Without a command, flags of the server stand for it. Returns an empty name if there is neither.
+    Without a command, flags of the server mean `server`. Returns an empty name if there are none either.
     """
-    place = 0
-    while place < len(arguments) and (flag := _flag(arguments[place], GLOBAL_FLAGS)) is not None:
-        place += 1 if flag.boolean or "=" in arguments[place] else 2
-    word = arguments[place] if place < len(arguments) else ""
+    index = 0
+    while index < len(arguments) and (flag := _flag(arguments[index], GLOBAL_FLAGS)) is not None:
+        index += 1 if flag.boolean or "=" in arguments[index] else 2
+    word = arguments[index] if index < len(arguments) else ""
     if word and not word.startswith("-"):
-        return word, [*arguments[:place], *arguments[place + 1 :]]
+        return word, [*arguments[:index], *arguments[index + 1 :]]
     if word not in {"-h", "--help", "--version"} and arguments and _flag(arguments[0], SERVER_FLAGS) is not None:
         return "server", list(arguments)
     return "", list(arguments)
 
 
 def add_global_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that aws-iam-authenticator takes for every command, and that have no effect here."""
+    """Add the flags that aws-iam-authenticator accepts for every command. They have no effect here."""
     for flag in GLOBAL_FLAGS:
         if not flag.setting and flag.name != "config":
             parser.add_argument(f"--{flag.name}", *([f"-{flag.short}"] if flag.short else []), help=argparse.SUPPRESS)
 
 
 def _flag(argument: str, flags: Sequence[Flag]) -> Flag | None:
-    """Return the flag of an argument, None if it is none of these."""
+    """Return the flag that an argument names, None if it isn't one of `flags`."""
     name = argument.partition("=")[0]
     return next((flag for flag in flags if name == f"--{flag.name}" or (flag.short and name == f"-{flag.short}")), None)

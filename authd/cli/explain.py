@@ -143,7 +143,7 @@ def _mapping(user: KubernetesUser) -> dict[str, object]:
 def _refusal(denied: Denied, table: MappingTable, identity: CallerIdentity, now: float) -> dict[str, object]:
     message = denied.message
     if denied.reason is DenialReason.IDENTITY_NOT_MAPPED:
-        message = f"no mapping matches: {table.closest(identity, now)}"  # a login compares no names
+        message = f"no mapping matches: {table.closest(identity, now)}"  # a login doesn't search for it
     return {"matches": False, "reason": str(denied.reason), "message": message}
 
 

@@ -22,7 +22,7 @@ UNUSABLE = 2
 _FAILED = 1
 _INTERRUPTED = 130
 
-#: The packages that `authd[daemon]` brings. The base installation is for laptops and has no Twisted.
+#: The packages of the extra `daemon`. The base installation is for laptops and has no Twisted.
 _DAEMON_PACKAGES = frozenset(
     {
         "constantly", "cryptography", "httptools", "hyperlink", "OpenSSL", "prometheus_client", "service_identity",
@@ -49,7 +49,7 @@ class ParsedCommand(Protocol):
     """The module of a command whose arguments argparse parses."""
 
     def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser], /) -> None:
-        """Add the command's own parser."""
+        """Add the command's parser."""
         ...
 
     def run(self, args: argparse.Namespace, /) -> int:
@@ -69,16 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `authd` with these arguments, or the process's own, and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     program = called_as(sys.argv[0])
-    status = _guarded(given, program)
+    status = _run_reporting_errors(given, program)
     return _FAILED if program.is_alias and status == UNUSABLE else status
 
 
-def _guarded(given: list[str], program: Program) -> int:
+def _run_reporting_errors(given: list[str], program: Program) -> int:
     try:
         try:
             return _run(given, program)
         finally:
-            sys.stdout.flush()  # here, so that a closed pipe is noticed
+            sys.stdout.flush()  # here, so that a closed pipe raises BrokenPipeError
     except (CommandError, ConfigError) as error:
         _complain(str(error))
         return UNUSABLE
@@ -89,7 +89,7 @@ def _guarded(given: list[str], program: Program) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush complains
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
         return 1
     except Exception as error:  # noqa: BLE001  # a traceback helps nobody here, and could show a token
         _complain(f"internal error ({type(error).__name__}{_place(error)}); please report it")
@@ -100,7 +100,7 @@ def _run(given: list[str], program: Program) -> int:
     name, arguments = command_of(given)
     command = COMMANDS.get(name)
     if command is None:
-        parser(program).parse_args(given)  # ends with help, version or the fault
+        parser(program).parse_args(given)  # exits after help, version or a usage error
         raise CommandError(f"no command in {' '.join(given)[:64]!r}: see {program.name} --help")
     module = _load(name, command.module)
     if command.is_direct:
@@ -111,7 +111,7 @@ def _run(given: list[str], program: Program) -> int:
 
 
 def parser(program: Program, used: str = "", module: ParsedCommand | None = None) -> argparse.ArgumentParser:
-    """Return the parser of the command line, with the own parser of the command that is used."""
+    """Return the parser of the command line. Only the command that is used has its arguments."""
     top = argparse.ArgumentParser(
         prog=program.name,
         usage=f"{program.name} [-h] [--version] COMMAND ...",
@@ -135,7 +135,7 @@ def parser(program: Program, used: str = "", module: ParsedCommand | None = None
 
 
 def _groups() -> str:
-    """Return the commands by their groups, for the help."""
+    """Return the commands by group, for the help."""
     lines = []
     for group in GROUPS:
         lines.append(f"{group}:")

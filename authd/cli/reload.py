@@ -26,11 +26,11 @@ The daemon reloads by itself when a source changes. It refuses a change that wou
 more than server.maxLockoutShare of the identities of the last hour. With --force it takes exactly this content of the
 file, and exactly the changes of the other sources that it has refused. With --source it takes that source's alone.
 """
-#: The sources whose changes may be refused, apart from the settings file. The last one is `dynamicBackendModePath`.
+#: The sources whose changes may be refused, apart from the settings file. `backendMode` is `dynamicBackendModePath`.
 _SOURCES = ("DynamicFile", "EKSConfigMap", "CRD", "backendMode")
 #: The daemon polls every half minute in case it misses an event.
 _WAIT_SECONDS, _POLL_SECONDS = 40.0, 0.1
-#: The daemon notices the marker within this time. Before it, the state may be that of the last reload.
+#: The daemon sees the marker file within this time. Until then, its state may be that of the previous reload.
 _SETTLE_SECONDS = 1.0
 
 
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             f"{error.filename or path}: {error.strerror}; run this as the daemon's user or root"
         ) from None
     state = _wait_for(digest, StateFiles(folder=Path(loaded.settings.state_dir)).status_socket)
-    return _tell(args, path, len(loaded.table), state, forced)
+    return _report(args, path, len(loaded.table), state, forced)
 
 
 def _force_source(args: argparse.Namespace) -> int:
@@ -110,7 +110,7 @@ def _print_forced(sources: list[str]) -> None:
 
 
 def _wait_for(digest: str, socket: Path) -> dict[str, Any] | None:
-    """Wait until the daemon has read the content with this SHA-256. Returns its answer, None if no daemon runs.
+    """Wait until the daemon has read the content with this SHA-256. Returns its state, None if no daemon runs.
 
     Raises `CommandError` if the daemon doesn't read it in time.
     """
@@ -126,7 +126,7 @@ def _wait_for(digest: str, socket: Path) -> dict[str, Any] | None:
     raise CommandError(f"the daemon did not read the file within {_WAIT_SECONDS:.0f} s: see its log")
 
 
-def _tell(args: argparse.Namespace, path: Path, rules: int, state: dict[str, Any] | None, forced: list[str]) -> int:
+def _report(args: argparse.Namespace, path: Path, rules: int, state: dict[str, Any] | None, forced: list[str]) -> int:
     problems = [] if state is None else state["problems"]
     result = "not running" if state is None else "refused" if problems else "done"
     if args.output == "json":

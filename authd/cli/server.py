@@ -1,4 +1,4 @@
-"""`authd server`: the daemon in this process, by the same code as `twistd authd`."""
+"""`authd server`: runs the daemon in this process, with the same code as `twistd authd`."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ask_again(path: Path) -> dict[str, Any]:
-    """Return the state as soon as a daemon answers: it may be restarting."""
+    """Return the state. Retries until a daemon responds, because it may be restarting."""
     while True:
         try:
             return ask(path, "status")
@@ -100,7 +100,7 @@ def _lines(state: Mapping[str, Any], now: float) -> Iterator[str]:
 
 
 def _times(source: Mapping[str, Any], now: float) -> str:
-    """Return what `validFrom` and `validUntil` mean for a source's rules just now."""
+    """Return how many rules of a source have ended or not begun, and when the next one ends."""
     parts = [f"{source[key]} {words}" for key, words in (("ended", "ended"), ("not_begun", "not begun")) if source[key]]
     if source["next_end"]:
         parts.append(f"the next end in {_duration(source['next_end'] - now)}")

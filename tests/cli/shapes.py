@@ -1,4 +1,4 @@
-"""JSON output of commands, checked against the documented shapes."""
+"""Compares JSON output of commands with the documented shapes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TYPES = {"string": str, "number": (int, float), "boolean": bool, "any": object}
 
 
 def parsed(command: str, text: str) -> Any:
-    """Return the JSON that a command printed. It must have the documented shape."""
+    """Parse a command's JSON output, and assert that it has the documented shape."""
     value = json.loads(text)
     faults = list(_faults(value, SHAPES[command], command))
     assert not faults, faults

@@ -36,7 +36,7 @@ BROKEN = WARNED.replace("username: b", "username: {{SessionName}}").replace("map
 
 @pytest.fixture
 def run(tmp_path, capsys):
-    """Run `authd check` on a text as the command line would; return the exit status and what was printed."""
+    """Run `authd check` on a text, and return the exit status and the output."""
     parser = argparse.ArgumentParser("authd")
     check.add_parser(parser.add_subparsers(required=True))
     file = tmp_path / "f.yaml"
@@ -53,13 +53,13 @@ def run(tmp_path, capsys):
 
 
 def test_a_good_file(run):
-    """A file without fault is summed up, and the exit status is 0 whether strict or not."""
+    """A file without faults gets a summary, and the exit status is 0, also with --strict."""
     says = "f.yaml: usable: 4 role rules, 1 user rule, 2 accounts; 0 warnings\n"
     assert run(GOOD) == run(GOOD, "--strict") == (0, says)
 
 
 def test_a_file_with_warnings(run):
-    """A warning is shown with its line and a caret; it counts for the exit status where strictness is asked."""
+    """A warning is printed with its line and a caret. With --strict the exit status is 1."""
     status, out = run(WARNED)
     assert status == 0
     assert out == (
@@ -72,7 +72,7 @@ def test_a_file_with_warnings(run):
 
 
 def test_a_file_with_errors(run):
-    """Every error is shown, then every warning; the exit status is 2."""
+    """All errors are printed before all warnings, and the exit status is 2."""
     status, out = run(BROKEN)
     assert status == 2
     assert [line for line in out.splitlines() if line.startswith("f.yaml")] == [
@@ -85,14 +85,14 @@ def test_a_file_with_errors(run):
     assert marked[caret.index("^") :].startswith("{{SessionName}}")
 
 
-def test_a_fault_in_a_last_line_without_an_end(run):
-    """The last line is shown like any other, also where no line end follows."""
+def test_an_error_in_a_last_line_without_a_newline(run):
+    """The last line is printed even if no newline follows."""
     _, out = run("clusterID: c\nserver: []")
     assert out.splitlines()[1:3] == ["     2 | server: []", "       |         ^"]
 
 
 def test_output_for_programs(run):
-    """JSON holds the file's name, whether it can be used, and each problem with its place."""
+    """JSON has the file's name, whether it is usable, and each problem with line and column."""
     status, out = run(BROKEN, "--output", "json")
     report = parsed("check", out)
     assert status == 2
@@ -124,7 +124,7 @@ def test_output_for_programs(run):
     ],
 )
 def test_a_certificate_that_would_be_refused(run, tmp_path, host, days, own, says):
-    """A certificate in the state directory that kube-apiserver would refuse is a warning, unless the daemon mends it."""
+    """A certificate that kube-apiserver would refuse is a warning, unless the daemon replaces it."""
     now = datetime.now(UTC) + timedelta(days=days)
     files = StateFiles(folder=tmp_path / "state")
     files.ensure_pair([host or "localhost"], now)
@@ -140,13 +140,13 @@ def test_a_certificate_that_would_be_refused(run, tmp_path, host, days, own, say
 
 
 def test_without_the_daemons_packages(run, monkeypatch):
-    """Where only the base is installed, the file is checked all the same."""
+    """In the base installation, without the daemon's packages, the file is checked."""
     monkeypatch.setitem(sys.modules, "authd.cli.shared.certificate_check", None)
     assert run(GOOD)[0] == 0
 
 
 def test_a_file_that_cannot_be_read(run, capsys, tmp_path):
-    """A missing file or a directory is one error in words, never a traceback."""
+    """A missing file or a directory is an error without a traceback."""
     for path, reason in ((tmp_path / "missing", "No such file or directory"), (tmp_path, "Is a directory")):
         assert check.run(argparse.Namespace(files=[str(path)], output="text", strict=False)) == 2
         assert (
@@ -156,14 +156,14 @@ def test_a_file_that_cannot_be_read(run, capsys, tmp_path):
 
 
 def test_a_file_that_is_too_large(run):
-    """A file over the limit is refused without a line to show."""
+    """A file over the limit is an error without a source line."""
     status, out = run(b"#" * (check.MAX_BYTES + 5))
     assert status == 2
     assert out.splitlines()[0].startswith("f.yaml: error: larger than 8 MiB")
 
 
 def test_missing_partition_data(run, monkeypatch):
-    """Where AWS's partitions can't be read, that is told as the error."""
+    """If the data of AWS partitions can't be read, that is the error."""
 
     def fail():
         raise ConfigError((Problem(file="botocore", line=0, column=0, message="is not installed"),))
@@ -172,22 +172,22 @@ def test_missing_partition_data(run, monkeypatch):
     assert run(GOOD) == (2, "botocore: error: is not installed\nf.yaml: not usable: 1 error, 0 warnings\n")
 
 
-def test_a_terminal_is_not_obeyed_by_a_file(run):
-    """Control and bidi characters of the file are shown escaped, and the caret still stands below its column."""
+def test_control_characters_are_escaped(run):
+    """Control and bidi characters of the file are escaped, and the caret is below its column."""
     _, out = run("clusterID: c # \x1b[2J\u202e\n")
     assert out.splitlines()[1:3] == ["     1 | clusterID: c # \\x1b[2J\\u202e", "       |                ^"]
     assert "\x1b" not in out
     assert "\u202e" not in out
 
 
-def test_bytes_that_are_no_text(run):
-    """A line that is not UTF-8 is shown as well as can be, with the caret below the first bad byte."""
+def test_invalid_utf_8(run):
+    """Invalid bytes of a line are replaced, with the caret below the first one."""
     _, out = run(b"clusterID: \xff\n")
     assert out.splitlines()[1:3] == ["     1 | clusterID: \ufffd", "       |            ^"]
 
 
 def test_the_caret_below_wide_letters(run):
-    """Letters that take two columns or none of a terminal are counted so."""
+    """The caret's column considers letters of double and of no width."""
     before = 'server: {audiences: ["集e\u0301", '
     _, out = run(f"clusterID: c\n{before}[]]}}\n")
     assert out.splitlines()[2] == "       | " + " " * len(before) + "^"  # one wide letter, one of no width
@@ -200,7 +200,7 @@ def test_tabs_keep_the_caret_in_place(run):
 
 
 def test_long_lines_are_cut(run):
-    """Of a line too long for a terminal the part around the place is shown."""
+    """Of a long line, only the part around the problem is printed."""
     _, out = run(f"clusterID: c # {'x' * 500}\nserver: {{audiences: [{'a, ' * 100}{{}}, {'b, ' * 100}]}}\n")
     marked, caret = out.splitlines()[1:3]
     assert len(marked) < 120
@@ -209,8 +209,8 @@ def test_long_lines_are_cut(run):
     assert marked.endswith("…")
 
 
-def test_more_problems_than_are_told(run):
-    """Of hopeless files it is said that there is more, not how much was shown."""
+def test_more_problems_than_are_reported(run):
+    """If a file has more problems than the limit, the summary says `more than`."""
     _, out = run("".join(f"nonsense{number}: 1\n" for number in range(200)))
     assert out.splitlines()[-2:] == [
         "f.yaml: error: and 101 more errors",
@@ -218,8 +218,8 @@ def test_more_problems_than_are_told(run):
     ]
 
 
-def test_a_terminal_with_few_letters(run, monkeypatch):
-    """What the terminal's encoding has no letters for is escaped."""
+def test_an_encoding_with_few_characters(run, monkeypatch):
+    """Characters that the terminal's encoding lacks are escaped."""
     written = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     monkeypatch.setattr(sys, "stdout", written)
     run("clusterID: é\n")
@@ -250,7 +250,7 @@ data:
 
 
 def test_settings_in_a_manifest(run):
-    """Settings in a ConfigMap's manifest are checked with the lines of the manifest, and a note says where they are."""
+    """Settings in a ConfigMap's manifest are checked with the manifest's line numbers, and a note names their key."""
     status, out = run(MANIFEST)
     assert status == 0
     note, warning, line, caret, summary = out.splitlines()
@@ -265,7 +265,7 @@ def test_settings_in_a_manifest(run):
 
 
 def test_broken_settings_in_a_manifest(run):
-    """Errors of settings in a manifest have their true place, and those of a quoted text the place in the text."""
+    """Errors have their line in the manifest, or in the text if the settings are a quoted string."""
     status, out = run(MANIFEST.replace("clusterID: c", "clusterId2: c"))
     assert status == 2
     assert "f.yaml:6:5: error: unknown setting clusterId2: did you mean clusterID?" in out
@@ -275,7 +275,7 @@ def test_broken_settings_in_a_manifest(run):
 
 
 def test_aws_auth(run):
-    """The ConfigMap aws-auth is recognised, and its rules are checked with their true places."""
+    """The ConfigMap aws-auth is recognised, and its rules are checked with the manifest's line numbers."""
     status, out = run(
         "kind: ConfigMap\nmetadata: {name: aws-auth}\ndata:\n  mapRoles: |\n    - rolearn: arn:aws:iam::1:role/A\n"
         "  mapUsers: |\n    - {userarn: 'arn:aws:iam::111122223333:user/A'}\n  mapAccounts: |\n    - '1'\n"
@@ -300,7 +300,7 @@ def test_a_certificate_that_ends_soon(run, tmp_path, days, says):
 
 
 def test_a_kubeconfig_with_another_ca_is_a_warning(run, tmp_path):
-    """If the webhook kubeconfig trusts another CA than the certificate's, nobody can log in: the check says so."""
+    """If the webhook kubeconfig trusts another CA than the certificate's, it is a warning, because nobody can log in."""
     files = StateFiles(folder=tmp_path / "state")
     files.ensure_pair(["localhost"], datetime.now(UTC))
     kubeconfig = tmp_path / "kubeconfig.yaml"
@@ -313,7 +313,7 @@ def test_a_kubeconfig_with_another_ca_is_a_warning(run, tmp_path):
 
 
 def test_several_files(tmp_path, capsys):
-    """Several files are checked in one run, and the worst decides about the exit status."""
+    """Several files are checked in one run, and the worst result is the exit status."""
     good, broken = tmp_path / "good.yaml", tmp_path / "broken.yaml"
     good.write_text("clusterID: c\nserver: {mapAccounts: ['111122223333']}\n")
     broken.write_text("clusterID: c\nserver: {mapRole: []}\n")
@@ -324,7 +324,7 @@ def test_several_files(tmp_path, capsys):
 
 
 def test_ends_of_rules(run):
-    """A rule that has ended is a warning at its place, which counts for the exit status with --strict."""
+    """A rule that has ended is a warning at its place. With --strict the exit status is 1."""
     text = GOOD.replace("username: a}", "username: a, validUntil: 2020-01-01}")
     status, out = run(text, "--strict")
     assert status == 1

@@ -14,7 +14,7 @@ from authd.cli.demo.cases import Case, Expected
 from authd.cli.demo.daemon_process import DaemonProcess, script
 from authd.cli.demo.die_with_parent import ending_with_parent
 from authd.cli.demo.table import Outcome, header, row
-from authd.cli.demo.webhook_client import Answer
+from authd.cli.demo.webhook_client import ReviewResponse
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.settings_file import read_settings
 from authd.core.errors import ConfigError
@@ -27,7 +27,7 @@ LIMIT = 120
 
 def begin(folder, *options):
     """Start `authd demo` with its temporary files in a folder."""
-    # The tester's own AWS configuration must have no effect.
+    # The user's AWS configuration must have no effect.
     environment = {**os.environ, "TMPDIR": str(folder), "AWS_PROFILE": "nonexistent", "AWS_REGION": "nowhere"}
     return subprocess.Popen(
         [AUTHD, "demo", *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -35,7 +35,7 @@ def begin(folder, *options):
 
 
 def children(process):
-    """Return the processes that a process has started, by their arguments."""
+    """Return the child processes of a process, by their arguments."""
     found = subprocess.run(
         ["ps", "--ppid", str(process.pid), "-o", "pid=,args="], capture_output=True, text=True, check=False
     )
@@ -47,7 +47,7 @@ def gone(pid):
 
 
 def read_until(process, text):
-    """Read what a process prints, line by line, up to a text."""
+    """Read a process's output, line by line, up to a text."""
     printed = ""
     for line in process.stdout:
         printed += line
@@ -57,7 +57,7 @@ def read_until(process, text):
 
 
 def test_the_whole_demonstration(tmp_path):
-    """The demonstration ends by itself with 0, shows each caller's outcome within 100 columns, and leaves nothing behind."""
+    """The demonstration ends with 0, prints all outcomes within 100 columns, and leaves no process or file behind."""
     process = begin(tmp_path)
     out, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, out
@@ -85,19 +85,19 @@ def test_the_whole_demonstration(tmp_path):
 
 
 def test_json(tmp_path):
-    """With `--output json`, standard output has the outcomes alone."""
+    """With `--output json`, standard output has only the outcomes."""
     ended = subprocess.run(
         [AUTHD, "demo", "--output", "json"], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True,
         text=True, timeout=LIMIT, check=True,
     )  # fmt: skip
-    told = parsed("demo", ended.stdout)
-    assert told["passed"]
-    assert {case["reason"] for case in told["cases"]} >= {"allowed", "identity_not_mapped", "sts_throttled"}
+    output = parsed("demo", ended.stdout)
+    assert output["passed"]
+    assert {case["reason"] for case in output["cases"]} >= {"allowed", "identity_not_mapped", "sts_throttled"}
     assert "caller" in ended.stderr
 
 
 def test_serve(tmp_path):
-    """With --serve it stays up, and the commands that it prints work when they are pasted; Ctrl-C ends it with 0."""
+    """With --serve it keeps running, and the printed commands work. Ctrl-C ends it with 0."""
     process = begin(tmp_path, "--serve")
     try:
         read_until(process, "In another terminal:")
@@ -149,7 +149,7 @@ def test_a_killed_demonstration(tmp_path, after):
     wait_until(lambda: all(gone(pid) for pid, _ in started), "the children's end")
 
 
-def test_a_child_whose_parent_is_gone_already():
+def test_a_child_whose_parent_has_ended():
     """A command whose parent has already changed is not run."""
     command = ending_with_parent(["/bin/echo", "ran"])
     ran = subprocess.run([*command[:4], "1", *command[5:]], capture_output=True, text=True, check=False)
@@ -157,20 +157,20 @@ def test_a_child_whose_parent_is_gone_already():
     assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "ran\n"
 
 
-def outcome(answer, reason, expected):
+def outcome(response, reason, expected):
     case = Case(caller="somebody", token=lambda: "", expected=expected)
-    return Outcome(case=case, answer=answer, reason=reason)
+    return Outcome(case=case, response=response, reason=reason)
 
 
 def test_an_unexpected_outcome():
     """An outcome that differs in any respect from the expected one is marked."""
     expected = Expected(username="alice", groups=("viewers",))
-    good = Answer(status=200, username="alice", groups=("viewers",))
+    good = ReviewResponse(status=200, username="alice", groups=("viewers",))
     assert outcome(good, "allowed", expected).difference == ""
     for other in (
-        outcome(Answer(status=200, username="bob", groups=("viewers",)), "allowed", expected),
-        outcome(Answer(status=200, username="alice"), "allowed", expected),
-        outcome(Answer(status=503), "overloaded", expected),
+        outcome(ReviewResponse(status=200, username="bob", groups=("viewers",)), "allowed", expected),
+        outcome(ReviewResponse(status=200, username="alice"), "allowed", expected),
+        outcome(ReviewResponse(status=503), "overloaded", expected),
         outcome(good, "allowed", Expected(reason="foreign_token")),
         outcome(good, "", expected),
     ):
@@ -181,13 +181,13 @@ def test_an_unexpected_outcome():
 def test_columns():
     """A row is at most as wide as the table's header, even if the message is long."""
     error = "word " * 100 + "[identity_not_mapped, reference 01234567]"
-    text = row(outcome(Answer(status=200, error=error), "identity_not_mapped", Expected()))
+    text = row(outcome(ReviewResponse(status=200, error=error), "identity_not_mapped", Expected()))
     assert max(map(len, text.splitlines())) <= max(map(len, header().splitlines())) <= 100
     assert "reference" not in text
 
 
 def test_its_settings(tmp_path):
-    """The settings of the demonstration are good as they begin and with one more mapping, and broken with the typo."""
+    """The first settings and those with a second user are valid, and those with the typo are not."""
     file = tmp_path / "c.yaml"
     begin_with = scenario.settings(tmp_path, 8443, "/ca.pem")
     for text, rules in ((begin_with, 3), (scenario.with_bob(begin_with), 4)):

@@ -24,7 +24,7 @@ def run(folder, *command):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_wrong_option(name, tmp_path):
-    """Every command ends with 2 for an unknown option, and with 1 under the names of the other program."""
+    """An unknown option ends every command with 2, and with 1 if it is called as aws-iam-authenticator."""
     status, said = run(tmp_path, script("authd"), name, WRONG)
     assert (status, said.count("\n") > 0) == (2, True)
 
@@ -34,7 +34,7 @@ def test_a_wrong_option(name, tmp_path):
     "arguments", [(), (WRONG,), ("nonsense",), ("server", WRONG), ("token", WRONG), ("verify", WRONG)]
 )
 def test_under_an_old_name(alias, arguments, tmp_path):
-    """A usage error has the other program's status under its names."""
+    """Called as aws-iam-authenticator or its predecessor, a usage error has that program's exit status."""
     (tmp_path / alias).symlink_to(script("authd"))
     assert run(tmp_path, str(tmp_path / alias), *arguments)[0] == 1
 

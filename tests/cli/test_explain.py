@@ -36,7 +36,7 @@ SESSION = "arn:aws:sts::111122223333:assumed-role"
 
 @pytest.fixture
 def explain(tmp_path, capsys):
-    """Run `authd explain` on an ARN; return the exit status, what was told as JSON, and stderr."""
+    """Run `authd explain` on an ARN, and return the exit status, the JSON output and stderr."""
     file = tmp_path / "c.yaml"
     file.write_text(SETTINGS)
 
@@ -69,11 +69,11 @@ def explain(tmp_path, capsys):
     ],
 )
 def test_a_match(explain, arguments, username, groups, where):
-    """An ARN that a mapping matches is told with its user name, its groups and the mapping's place; exit status 0."""
-    status, told, err = explain(*arguments)
+    """For an ARN with a mapping, user name, groups and the mapping's place are printed. The exit status is 0."""
+    status, output, err = explain(*arguments)
     assert (status, err) == (0, "")
-    assert (told["matches"], told["username"], told["groups"]) == (True, username, groups)
-    assert told["rule"].startswith(f"c.yaml:{where}:")
+    assert (output["matches"], output["username"], output["groups"]) == (True, username, groups)
+    assert output["rule"].startswith(f"c.yaml:{where}:")
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def test_a_match(explain, arguments, username, groups, where):
     ],
 )
 def test_no_match(explain, arn, reason, says):
-    """An ARN that gets no user name is told with the reason and what came nearest; exit status 1."""
-    status, told, err = explain(arn)
-    assert (status, told["matches"], told["reason"], err) == (1, False, reason, "")
-    assert says in told["message"]
+    """For an ARN without a user name, the reason and the nearest mapping are printed. The exit status is 1."""
+    status, output, err = explain(arn)
+    assert (status, output["matches"], output["reason"], err) == (1, False, reason, "")
+    assert says in output["message"]
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,15 @@ def test_no_match(explain, arn, reason, says):
         ),
     ],
 )
-def test_what_it_can_not_use(explain, arguments, says):
-    """An ARN that no login here can have is told in words; exit status 2."""
-    status, told, err = explain(*arguments)
-    assert (status, told) == (2, {})
+def test_an_unusable_arn(explain, arguments, says):
+    """An ARN that no login can have is an error. The exit status is 2."""
+    status, output, err = explain(*arguments)
+    assert (status, output) == (2, {})
     assert err.startswith(f"authd: {says}")
 
 
 def test_a_broken_file(tmp_path, capsys):
-    """A settings file that can't be used is told by its lines; exit status 2."""
+    """A broken settings file is an error with its lines. The exit status is 2."""
     file = tmp_path / "c.yaml"
     file.write_text("clusterID: c\nserver: {mapRole: []}\n")
     assert main(["explain", "-c", str(file), f"{ACCOUNT}:role/Admin"]) == 2
@@ -130,7 +130,7 @@ def test_a_broken_file(tmp_path, capsys):
 
 
 def test_text_for_people(tmp_path, capsys):
-    """The text has a line for each thing known."""
+    """The text has one line for each field."""
     file = tmp_path / "c.yaml"
     file.write_text(SETTINGS)
     assert main(["explain", "-c", str(file), f"{SESSION}/Admin/s"]) == 0
@@ -151,7 +151,7 @@ server:
 
 
 def test_a_rule_with_a_time(tmp_path, capsys):
-    """A rule with a time is shown with it, and another time can be asked about."""
+    """The times of a rule are printed, and --at selects another time."""
     file = tmp_path / "c.yaml"
     file.write_text(TIMED)
 
@@ -159,12 +159,12 @@ def test_a_rule_with_a_time(tmp_path, capsys):
         status = main(["explain", "-c", str(file), "-o", "json", f"{ACCOUNT}:role/Dev", *arguments])
         return status, parsed("explain", capsys.readouterr().out)
 
-    status, told = explain("--at", "2030-06-01")
-    assert (status, told["username"]) == (0, "dev")
-    assert (told["validFrom"], told["validUntil"]) == ("2030-01-01T00:00:00Z", "2030-12-31T18:00:00Z")
-    status, told = explain("--at", "2030-12-31T18:00:00Z")
-    assert (status, told["reason"]) == (1, "identity_not_mapped")
-    assert told["message"].endswith("c.yaml:4:5 ended at 2030-12-31T18:00:00Z")
+    status, output = explain("--at", "2030-06-01")
+    assert (status, output["username"]) == (0, "dev")
+    assert (output["validFrom"], output["validUntil"]) == ("2030-01-01T00:00:00Z", "2030-12-31T18:00:00Z")
+    status, output = explain("--at", "2030-12-31T18:00:00Z")
+    assert (status, output["reason"]) == (1, "identity_not_mapped")
+    assert output["message"].endswith("c.yaml:4:5 ended at 2030-12-31T18:00:00Z")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_rule_with_a_time(tmp_path, capsys):
     [(["--at", "noon"], "the time must be a time in UTC"), (["--at", "2030-01-01", "--live"], "--at does not go with")],
 )
 def test_wrong_times(explain, capsys, arguments, message):
-    """A time that is none is a sentence."""
+    """A wrong time is an error."""
     try:
         status = main(["explain", f"{ACCOUNT}:role/Dev", *arguments])
     except SystemExit as end:

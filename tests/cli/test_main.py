@@ -37,7 +37,7 @@ DAEMON = ("twisted", "treq", "OpenSSL", "cryptography", "service_identity", "zop
 
 
 def test_help_shows_every_command(capsys):
-    """`authd --help` shows each command with its line, and examples that can be copied."""
+    """`authd --help` lists each command with its summary, and examples that can be copied."""
     with pytest.raises(SystemExit) as end:
         cli.main(["--help"])
     out = capsys.readouterr().out
@@ -66,7 +66,7 @@ def test_a_wrong_command_line(arguments, capsys):
 
 @pytest.mark.parametrize("name", [name for name in cli.COMMANDS if name != "token"])
 def test_each_command_has_a_help(name, capsys):
-    """`authd COMMAND --help` says what the command does, in the words of `authd --help`'s line or more."""
+    """`authd COMMAND --help` describes the command at least as fully as its summary in `authd --help`."""
     try:
         status = cli.main([name, "--help"])
     except SystemExit as end:
@@ -76,8 +76,8 @@ def test_each_command_has_a_help(name, capsys):
 
 
 @pytest.mark.parametrize("name", ["init", "verify", "demo"])
-def test_a_missing_daemon(name):
-    """Without the daemon's packages a command that needs them says in one sentence how to get them."""
+def test_missing_daemon_packages(name):
+    """If the daemon's packages are missing, a command that needs them prints how to install them."""
     ended = run_without(DAEMON, name)
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
@@ -97,20 +97,20 @@ def test_a_missing_daemon(name):
     ],
 )
 def test_the_base_installation(arguments):
-    """Without the daemon's packages the commands that don't need them work."""
+    """Commands that don't need the daemon's packages work without them."""
     ended = run_without(DAEMON, *arguments)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_another_package_that_is_missing():
-    """A package that the base installation brings is not blamed on the daemon's."""
+def test_a_missing_base_package():
+    """If a package of the base installation is missing, the message does not name the daemon's packages."""
     ended = run_without(("yaml",), "check", "--help")
     assert ended.returncode == 2
     assert ended.stderr.startswith("authd: internal error (ModuleNotFoundError")
 
 
 def test_token_is_authd_token(capfd):
-    """`authd token` is authd-token, down to its help and its errors."""
+    """`authd token` is the same as authd-token, including help and errors."""
     assert cli.main(["token", "--help"]) == 0
     assert capfd.readouterr().out.startswith("Usage: authd-token")
     assert cli.main(["token", "--nonsense"]) == 2
@@ -118,7 +118,7 @@ def test_token_is_authd_token(capfd):
 
 
 def raising(monkeypatch, error):
-    """Let the next command raise."""
+    """Make the next command raise."""
 
     def run(_args):
         raise error
@@ -139,13 +139,13 @@ def test_errors_of_settings(monkeypatch, capsys):
 
 
 def test_errors_of_a_command(monkeypatch, capsys):
-    """A command that can't do its work says so in a sentence, with the exit status 2."""
+    """A command's error is one line on stderr, and the exit status 2."""
     assert raising(monkeypatch, CommandError("no such thing")) == 2
     assert capsys.readouterr().err == "authd: no such thing\n"
 
 
 def test_a_bug_shows_no_values(monkeypatch, capsys):
-    """An unexpected error is named with its place, without a traceback and without its text, which may be secret."""
+    """An unexpected error is reported with type and place, without a traceback or its text, which may be secret."""
     assert raising(monkeypatch, RuntimeError("k8s-aws-v1.secret")) == 2
     err = capsys.readouterr().err
     assert err.startswith("authd: internal error (RuntimeError at ")
@@ -160,7 +160,7 @@ def test_an_interrupt(monkeypatch):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["token", "--help"]])
 def test_a_closed_pipe(arguments):
-    """Who stops reading the output gets no traceback."""
+    """If the reader closes the pipe, no traceback is printed."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as closed:
@@ -190,7 +190,7 @@ def test_a_closed_pipe(arguments):
     ],
 )  # fmt: skip
 def test_the_command_of_a_command_line(arguments, command, left):
-    """Flags for every command may come first, and flags of the server alone mean the server."""
+    """Flags for every command may precede the command. Flags of the server without a command mean the server."""
     assert command_of(arguments) == (command, left)
 
 
@@ -199,7 +199,7 @@ def test_the_command_of_a_command_line(arguments, command, left):
     "arguments", [["nonsense"], [], ["check", "/nowhere"], ["completion", "tcsh"], ["version", "x"]]
 )
 def test_errors_under_another_name(monkeypatch, capsys, name, arguments):
-    """Called as the other program, every error ends with 1."""
+    """Called as aws-iam-authenticator, every error ends with 1."""
     monkeypatch.setattr("sys.argv", [f"/usr/bin/{name}"])
     assert cli.main(arguments) == 1
 
@@ -216,7 +216,7 @@ def test_errors_under_another_name(monkeypatch, capsys, name, arguments):
     ],
 )
 def test_the_version_command(monkeypatch, capsys, name, arguments, out):
-    """`version` takes the other program's flags, and prints JSON under its name."""
+    """`version` takes aws-iam-authenticator's flags, and prints JSON if it is called by that name."""
     monkeypatch.setattr("sys.argv", [name])
     assert cli.main(["version", *arguments]) == 0
     printed = capsys.readouterr().out
@@ -228,13 +228,13 @@ def test_the_version_command(monkeypatch, capsys, name, arguments, out):
     "arguments", [["version", "-o", "xml"], ["version", "--nonsense"], ["completion"], ["completion", "-x"]]
 )
 def test_wrong_arguments_of_direct_commands(arguments, capsys):
-    """A command that parses its arguments itself names the fault and its help."""
+    """A command that parses its arguments itself reports the fault and the command for its help."""
     assert cli.main(arguments) == 2
     assert capsys.readouterr().err.startswith("authd: ")
 
 
 def test_help_of_a_command(capsys):
-    """`help init` is `init --help`, and `help` alone lists the commands."""
+    """`help init` is the same as `init --help`, and `help` alone lists the commands."""
     with pytest.raises(SystemExit) as end:
         cli.main(["help", "init"])
     assert end.value.code == 0
@@ -256,7 +256,7 @@ def test_help_fits_a_terminal(command, monkeypatch, capsys):
 
 
 def test_links(tmp_path, capsys):
-    """Links are made once, and another program of that name is left alone."""
+    """Links are created once, and another program with that name is not replaced."""
     assert cli.main(["install-links", str(tmp_path)]) == 0
     assert os.readlink(tmp_path / "aws-iam-authenticator") == str(Path(sys.executable).with_name("authd"))
     capsys.readouterr()
@@ -271,7 +271,7 @@ def test_links(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["authd", "aws-iam-authenticator"])
 def test_a_wrong_command_line_of_the_server(monkeypatch, capsys, name):
-    """A wrong flag of the server is one sentence, not a page of usage."""
+    """A wrong flag of the server is one line, without the usage."""
     monkeypatch.setattr("sys.argv", [name])
     assert cli.main(["server", "--prt", "1"]) == (2 if name == "authd" else 1)
     assert capsys.readouterr().err == f"authd: unknown flag --prt: did you mean --port?; see {name} server --help\n"

@@ -1,4 +1,4 @@
-"""The documented exit statuses and shapes of JSON are those of the code, and every command has them."""
+"""Every command has exit statuses and a shape of its JSON, and the documentation agrees with the code."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PAGE = (TESTS.parent / "docs" / "commands.md").read_text("utf-8")
 
 
 def test_every_command_has_exit_statuses_and_a_group():
-    """No command is forgotten, and each is in a group of `authd --help`."""
+    """Every command has exit statuses and a group of `authd --help`."""
     assert set(EXITS) == set(COMMANDS)
     assert {command.group for command in COMMANDS.values()} == set(GROUPS)
 
 
 def test_every_command_with_json_has_a_shape():
-    """Each command that takes `--output` has a shape, and no other."""
+    """Exactly the commands that take `--output` have a shape."""
     takes = {
         name for name, syntax in command_line_syntax().items() if any("--output" in o.names for o in syntax.options)
     }
@@ -44,7 +44,7 @@ def test_every_shape_is_tested(command):
 
 @pytest.mark.parametrize("command", [name for name, command in COMMANDS.items() if not command.is_direct])
 def test_help_has_both(command, capsys):
-    """`--help` has the exit statuses and the shape, below its examples."""
+    """`--help` has the exit statuses and the shape after the examples."""
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
     out = capsys.readouterr().out
@@ -55,7 +55,7 @@ def test_help_has_both(command, capsys):
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "token"])
 def test_help_has_an_example(command, capsys, monkeypatch):
-    """Each command shows how it is called."""
+    """The help of each command has an example."""
     monkeypatch.setattr("sys.argv", ["authd", command, "--help"])
     try:
         cli.main([command, "--help"])

@@ -1,8 +1,8 @@
-"""The change of a webhook's CA without a refused login, in three steps.
+"""Changes the webhook's CA in three steps, without a refused login.
 
-kube-apiserver reads the CA from the webhook kubeconfig only at its start. So it first has to trust both CAs, then the
-daemon serves a certificate of the new one, and at last the old one is no longer trusted. The steps are kept in ca.pem:
-its first certificate signs, and all of them are trusted.
+kube-apiserver reads the CA from the webhook kubeconfig only at its start. First it has to trust both CAs. Then the
+daemon serves a certificate of the new CA. Finally the old CA is removed. ca.pem holds the state: its first certificate
+signs, and all its certificates are trusted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PUBLIC = 0o644
 
 
 class Step(StrEnum):
-    """The step that is next, or was done."""
+    """One step of the rotation."""
 
     TRUST_BOTH = "trust-both"
     SIGN_WITH_NEW = "sign-with-new"
@@ -49,9 +49,9 @@ class Rotation:
         return Step.DROP_OLD if len(self._certificates()) > 1 else Step.TRUST_BOTH
 
     def advance(self, hosts: Sequence[str], now: datetime, new: CertifiedKey | None = None) -> Step:
-        """Do the next step and return it. After a crash at any point the same step is next.
+        """Do the next step and return it. After a crash at any point, the next call repeats the step.
 
-        `new` is the CA to change to, otherwise one is made. Raises `OSError`, `ValueError` and `ConfigError`.
+        `new` is the new CA. Without it, one is created. Raises `OSError`, `ValueError` and `ConfigError`.
         """
         step = self.step()
         if step is Step.TRUST_BOTH:
@@ -63,12 +63,12 @@ class Rotation:
         return step
 
     def _trust_both(self, new: CertifiedKey) -> None:
-        """Write the key first: the next try replaces a key without a second certificate."""
+        """Write the key first. After a crash, the next call replaces a key without a second certificate."""
         write_atomically(self.next_key, new.key_pem)
         self._write([*self._certificates(), x509.load_pem_x509_certificate(new.certificate_pem)])
 
     def _sign_with_new(self, hosts: Sequence[str], now: datetime) -> None:
-        """Write the new pair first: both CAs are trusted, so it may be served before ca.pem changes its order."""
+        """Write the new pair first. It may be served before ca.pem is reordered, because both CAs are trusted."""
         certificates = self._certificates()
         key = read_regular(self.next_key)
         public = load_pem_private_key(key, password=None).public_key()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from authd.cli.bootstrap.options import add_options, change_manifest, check_options, only_manifest
 from authd.cli.bootstrap.shared_ca import adopt, ensure_shared
-from authd.cli.bootstrap.state_setup import Made, certificate_of, make, make_for_upload
+from authd.cli.bootstrap.state_setup import SetupResult, certificate_of, make, make_for_upload
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.live import DEFAULT_CONFIG
 from authd.cli.shared.output import add_output_option, print_json, print_text, warn
@@ -81,7 +81,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the missing files, and print them and the next steps."""
+    """Create the missing files, and print them and the next steps."""
     program: Program = args.program
     options = {setting: getattr(args, name) for name, setting in _OPTIONS.items()}
     options["clusterID"] = options["clusterID"] or os.environ.get(CLUSTER_ID_VARIABLE) or None
@@ -104,13 +104,13 @@ def run(args: argparse.Namespace) -> int:
     files = StateFiles(folder=Path(settings.state_dir))
     if args.ca:
         adopt(Path(args.ca), files, now)
-    made = make(settings, files, now, mutual_tls=mutual)
+    result = make(settings, files, now, mutual_tls=mutual)
     _warn_of_name(settings, files)
     diff = change_manifest(args, settings)
     if args.output == "json":
-        print_json({**_as_json(settings, files, made, renewed=files.can_sign), "manifestDiff": diff})
+        print_json({**_as_json(settings, files, result, renewed=files.can_sign), "manifestDiff": diff})
     else:
-        print_text(_as_text(settings, files, made, mutual_tls=mutual))
+        print_text(_as_text(settings, files, result, mutual_tls=mutual))
         print(diff, end="")
     return 0
 
@@ -130,12 +130,12 @@ def _upload(args: argparse.Namespace, settings: Settings, folder: Path, now: dat
         raise CommandError("mutual TLS needs the CA in the state directory: add --with-ca, and upload ca.pem too")
     name = f"{program.name}.kubeconfig" if program.is_alias else Path(settings.generate_kubeconfig).name
     files = StateFiles(folder=folder)
-    made = make_for_upload(settings, files, folder / name, now, with_ca=with_ca, mutual_tls=mutual_tls, shared=shared)
+    result = make_for_upload(settings, files, folder / name, now, with_ca=with_ca, mutual_tls=mutual_tls, shared=shared)
     _warn_of_name(settings, files)
     if args.output == "json":
-        print_json(_as_json(settings, files, made, renewed=files.can_sign))
+        print_json(_as_json(settings, files, result, renewed=files.can_sign))
         return
-    lines = _upload_text(settings, files, made, folder / name)
+    lines = _upload_text(settings, files, result, folder / name)
     print("\n".join(lines), file=sys.stderr if program.is_alias else sys.stdout)
 
 
@@ -157,11 +157,11 @@ def _ends(files: StateFiles) -> str:
     return validity_of(certificate_of(files)).ends.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _as_json(settings: Settings, files: StateFiles, made: Made, *, renewed: bool) -> dict[str, object]:
+def _as_json(settings: Settings, files: StateFiles, result: SetupResult, *, renewed: bool) -> dict[str, object]:
     return {
         "clusterID": settings.cluster_id,
-        "written": made.written,
-        "kept": made.kept,
+        "written": result.written,
+        "kept": result.kept,
         "kubeAPIServerFlags": _flags(settings),
         "certificateEnds": _ends(files),
         "renewedByDaemon": renewed,
@@ -180,8 +180,8 @@ def _renewal(files: StateFiles) -> str:
     )
 
 
-def _as_text(settings: Settings, files: StateFiles, made: Made, *, mutual_tls: bool) -> str:
-    lines = [f"wrote  {path}" for path in made.written] + [f"kept   {path}" for path in made.kept]
+def _as_text(settings: Settings, files: StateFiles, result: SetupResult, *, mutual_tls: bool) -> str:
+    lines = [f"wrote  {path}" for path in result.written] + [f"kept   {path}" for path in result.kept]
     lines += ["", _renewal(files), "To make files for upload to other machines, use --out DIR."]
     lines += ["", "Flags for kube-apiserver, which must see that kubeconfig:"]
     lines += [f"  {flag}" for flag in _flags(settings)]
@@ -193,8 +193,8 @@ def _as_text(settings: Settings, files: StateFiles, made: Made, *, mutual_tls: b
     return "\n".join(lines)
 
 
-def _upload_text(settings: Settings, files: StateFiles, made: Made, kubeconfig: Path) -> list[str]:
-    lines = [f"wrote  {path}" for path in made.written] + [f"kept   {path}" for path in made.kept]
+def _upload_text(settings: Settings, files: StateFiles, result: SetupResult, kubeconfig: Path) -> list[str]:
+    lines = [f"wrote  {path}" for path in result.written] + [f"kept   {path}" for path in result.kept]
     lines += ["", _renewal(files), "", "Copy to every control plane node:"]
     copied = [files.authority, files.authority_key] if files.can_sign else []
     lines += [f"  {path} to {settings.state_dir}/{path.name}" for path in (files.certificate, files.key, *copied)]

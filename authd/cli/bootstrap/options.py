@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_options(args: argparse.Namespace) -> None:
-    """Raise `CommandError` for options that don't go together."""
+    """Raise `CommandError` for conflicting options."""
     if (args.undo or args.dry_run) and not args.patch_manifest:
         raise CommandError("--undo and --dry-run go with --patch-manifest FILE: name the manifest of kube-apiserver")
     if args.patch_manifest and args.out:
@@ -29,12 +29,12 @@ def check_options(args: argparse.Namespace) -> None:
 
 
 def only_manifest(args: argparse.Namespace) -> bool:
-    """Whether nothing is to be made, because only the manifest is concerned."""
+    """Whether the options concern only the manifest, so that no files are created."""
     return bool(args.undo or args.dry_run)
 
 
 def change_manifest(args: argparse.Namespace, settings: Settings) -> str:
-    """Change the manifest as the options say. Returns the diff, or an empty text without a change.
+    """Patch or restore the manifest. Returns the diff, empty if nothing changes.
 
     Raises `CommandError` and `ConfigError`.
     """

@@ -1,4 +1,4 @@
-"""`authd init --patch-manifest`: gives kube-apiserver's static pod the webhook, with diff, backup and undo."""
+"""`authd init --patch-manifest`: adds the webhook to kube-apiserver's static pod, with diff, backup and undo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from authd.cli.shared.errors import CommandError
 from authd.state.atomic_file import read_regular, write_atomically
 
 _MODE = 0o600
-#: kubelet starts every file of its folder as a pod, so the backup has to be elsewhere: beside the webhook kubeconfig.
+#: The backup is beside the webhook kubeconfig, because kubelet starts every file in the manifest's folder as a pod.
 _BACKUP = "{name}.before-authd"
 
 

@@ -1,4 +1,4 @@
-"""Processes of this machine that have to be restarted."""
+"""Finds processes that started before a point in time."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _PROC = Path("/proc")
 def started_before(name: str, moment: float, argument: str, proc: Path = _PROC) -> list[int]:
     """Return the PIDs of processes of this name that started before `moment`, in seconds of the Unix epoch.
 
-    If some of them have `argument` in their command line, only these count: a machine with clusters in containers has
-    several kube-apiservers. Empty if there is none, also if another PID namespace hides them.
+    If some have `argument` in their command line, only these count, because a machine with clusters in containers has
+    several kube-apiservers. Empty if there are none, or if another PID namespace hides them.
     """
     found = list(_started(name, proc, argument))
-    concerned = [each for each in found if each.named] or found
-    return [each.pid for each in concerned if each.started < moment]
+    matching = [each for each in found if each.has_argument] or found
+    return [each.pid for each in matching if each.started < moment]
 
 
 class _Process(NamedTuple):
-    """A process, the Unix time of its start, and whether its command line has the argument."""
+    """A process. `started` is in Unix seconds."""
 
     pid: int
     started: float
-    named: bool
+    has_argument: bool
 
 
 def _started(name: str, proc: Path, argument: str) -> Iterator[_Process]:
@@ -39,5 +39,5 @@ def _started(name: str, proc: Path, argument: str) -> Iterator[_Process]:
                 # proc_pid_stat(5): field 22 is the start in clock ticks, and the name in parentheses may have blanks.
                 ticks = int((folder / "stat").read_text().rpartition(")")[2].split()[19])
                 started = booted + ticks / os.sysconf("SC_CLK_TCK")
-                named = argument.encode() in (folder / "cmdline").read_bytes()
-                yield _Process(int(folder.name), started, named)
+                has_argument = argument.encode() in (folder / "cmdline").read_bytes()
+                yield _Process(int(folder.name), started, has_argument)

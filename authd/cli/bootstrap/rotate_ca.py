@@ -109,7 +109,7 @@ def advance(settings: Settings, now: datetime, *, shared: str | None, force: boo
 
 
 def _needs_restart(step: Step, settings: Settings) -> bool:
-    """Whether kube-apiserver must have read the present kubeconfig: for the new CA, or for its new certificate."""
+    """Whether kube-apiserver must have read the current kubeconfig, for the new CA or for its new certificate."""
     return step is Step.SIGN_WITH_NEW or (step is Step.DROP_OLD and settings.require_client_certificate)
 
 
@@ -121,7 +121,7 @@ def _shared_ca(folder: Path, files: StateFiles) -> CertifiedKey:
 
 
 def _require_restart(kubeconfig: Path) -> None:
-    """Raise `CommandError` if a kube-apiserver of this machine has not read the present kubeconfig."""
+    """Raise `CommandError` if a kube-apiserver of this machine has not read the current kubeconfig."""
     stale = processes.started_before("kube-apiserver", kubeconfig.stat().st_mtime, str(kubeconfig))
     if stale:
         raise CommandError(

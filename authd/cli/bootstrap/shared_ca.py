@@ -13,9 +13,9 @@ _PRIVATE_FOLDER = 0o700
 
 
 def adopt(folder: Path, files: StateFiles, now: datetime) -> None:
-    """Put the CA of `folder` into the state directory, and make it first if `folder` has none.
+    """Copy the CA in `folder` to the state directory. Creates it first if `folder` has none.
 
-    Raises `CommandError` if the state directory has another CA: kube-apiserver may trust that one.
+    Raises `CommandError` if the state directory has another CA, because kube-apiserver may trust that one.
     """
     authority = ensure_shared(folder, now)
     try:
@@ -33,7 +33,7 @@ def adopt(folder: Path, files: StateFiles, now: datetime) -> None:
 
 
 def ensure_shared(folder: Path, now: datetime) -> CertifiedKey:
-    """Return the CA in `folder`, and make it first if there is none. Raises `CommandError` and `ConfigError`."""
+    """Return the CA in `folder`, created if there is none. Raises `CommandError` and `ConfigError`."""
     shared = StateFiles(folder=folder)
     try:
         if not shared.authority.exists() and not shared.authority_key.exists():

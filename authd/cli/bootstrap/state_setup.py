@@ -1,4 +1,4 @@
-"""Makes the certificates and the kubeconfig of `authd init`."""
+"""Creates the certificates and the kubeconfig of `authd init`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import client_entries, ensure_kubeconfig, webhook_kubeconfig
 from authd.state.x509 import LEAF_LIFETIME, CertifiedKey, new_ca, new_client_leaf, new_leaf
 
-#: Ten years with their leap days, for a pair that nobody can renew.
+#: Ten years with their leap days, for a certificate that can't be renewed.
 _UPLOADED_LIFETIME = timedelta(days=3653)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """The paths that `init` wrote and kept, in the order of their making."""
+class SetupResult:
+    """The paths that `init` wrote and kept, in the order of creation."""
 
     written: tuple[str, ...]
     kept: tuple[str, ...]
 
 
-def make(settings: Settings, files: StateFiles, now: datetime, *, mutual_tls: bool) -> Made:
-    """Make the missing certificates and the kubeconfig. Raises `ConfigError` or `CommandError`."""
+def make(settings: Settings, files: StateFiles, now: datetime, *, mutual_tls: bool) -> SetupResult:
+    """Create the missing certificates and the kubeconfig. Raises `ConfigError` or `CommandError`."""
     candidates = (files.authority, files.authority_key, files.certificate, files.key)
     before = {path: _content(path) for path in candidates}
     try:
@@ -48,7 +48,7 @@ def make(settings: Settings, files: StateFiles, now: datetime, *, mutual_tls: bo
         kubeconfig, files, host=settings.hostname, port=settings.port, now=now, mutual_tls=mutual_tls
     )
     (written if fresh else kept).append(settings.generate_kubeconfig)
-    return Made(written=tuple(written), kept=tuple(kept))
+    return SetupResult(written=tuple(written), kept=tuple(kept))
 
 
 def make_for_upload(
@@ -60,28 +60,28 @@ def make_for_upload(
     with_ca: bool,
     mutual_tls: bool,
     shared: CertifiedKey | None = None,
-) -> Made:
-    """Make a pair and a kubeconfig for other machines, unless all of them exist. `shared` is the CA of all nodes.
+) -> SetupResult:
+    """Create certificate, key and kubeconfig for other machines, unless all exist. `shared` is the CA of all nodes.
 
-    Without the CA the pair lasts ten years, since nobody can renew it. Raises `CommandError`.
+    Without the CA the certificate is valid for ten years, because it can't be renewed. Raises `CommandError`.
     """
     paths = [files.certificate, files.key, kubeconfig, *([files.authority, files.authority_key] if with_ca else [])]
-    there = [str(path) for path in paths if path.exists()]
-    if len(there) == len(paths):
-        return Made(written=(), kept=tuple(there))
-    if not kubeconfig.exists() and len(there) == len(paths) - 1:
+    existing = [str(path) for path in paths if path.exists()]
+    if len(existing) == len(paths):
+        return SetupResult(written=(), kept=tuple(existing))
+    if not kubeconfig.exists() and len(existing) == len(paths) - 1:
         fresh = ensure_kubeconfig(kubeconfig, files, host=settings.hostname, port=settings.port, now=now)
-        return Made(written=(str(kubeconfig),) if fresh else (), kept=tuple(there))
-    if there:
+        return SetupResult(written=(str(kubeconfig),) if fresh else (), kept=tuple(existing))
+    if existing:
         missing = ", ".join(str(path) for path in paths if not path.exists())
-        raise CommandError(f"there is {', '.join(there)}, but not {missing}: remove these, or choose another folder")
+        raise CommandError(f"there is {', '.join(existing)}, but not {missing}: remove these, or choose another folder")
     try:
         files.folder.mkdir(parents=True, exist_ok=True)
         authority = shared or new_ca("authd", now, _UPLOADED_LIFETIME)
         _write(settings, files, kubeconfig, now, authority, with_ca=with_ca, mutual_tls=mutual_tls)
     except OSError as error:
         raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
-    return Made(written=tuple(map(str, paths)), kept=())
+    return SetupResult(written=tuple(map(str, paths)), kept=())
 
 
 def _write(
@@ -118,7 +118,7 @@ def certificate_of(files: StateFiles) -> x509.Certificate:
 
 
 def _correct_name(settings: Settings, files: StateFiles, now: datetime) -> None:
-    """Sign a new certificate if authd's own one is for other names."""
+    """Sign a new certificate if authd's own certificate has other names."""
     certificate = certificate_of(files)
     if not files.authority_key.exists() or not name_problem(certificate, settings.hostname):
         return

@@ -1,6 +1,6 @@
 """Edits the static pod manifest of kube-apiserver: the webhook's flags and the mount of its kubeconfig.
 
-The edit inserts lines and changes values of the webhook's own flags. Everything else keeps its bytes, with comments.
+The edit inserts lines and changes values of the webhook's own flags. All other bytes stay, comments included.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _START = yaml.Mark("", 0, 0, 0, "", 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Edit:
-    """One edit: the lines from `start` to before `end`, counted from 0, are replaced by `lines`."""
+    """One edit: `lines` replace the lines from `start`, counted from 0, up to but without `end`."""
 
     start: int
     end: int
@@ -36,10 +36,11 @@ class StaticPod:
     def with_webhook(self, flags: Mapping[str, str], folder: str) -> str:
         """Return the text with these flags, and with `folder` of the node mounted read-only at the same path.
 
-        Returns the same text if all of it is there. Raises `ConfigError` if this isn't a manifest of kube-apiserver.
+        Returns the same text if nothing is missing. Raises `ConfigError` if this isn't a manifest of kube-apiserver.
         """
-        container = self._container()
-        edits = [*self._flags(container, flags), *self._mount(container, folder), *self._volume(folder)]
+        spec = self._spec()
+        container = self._container(spec)
+        edits = [*self._flags(container, flags), *self._mount(spec, container, folder)]
         lines = self.text.splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
             lines[-1] += "\n"
@@ -66,10 +67,8 @@ class StaticPod:
             raise self._error(root.start_mark, "this is not a pod's manifest in YAML's block style: `spec` is missing")
         return spec
 
-    def _container(self) -> yaml.MappingNode:
-        spec = self._spec()
-        containers = _value(spec, "containers")
-        for container in containers.value if isinstance(containers, yaml.SequenceNode) else ():
+    def _container(self, spec: yaml.MappingNode) -> yaml.MappingNode:
+        for container in _items(_value(spec, "containers")):
             name = _value(container, "name")
             named = isinstance(name, yaml.ScalarNode) and name.value == _CONTAINER
             if named and isinstance(container, yaml.MappingNode) and not container.flow_style:
@@ -83,10 +82,10 @@ class StaticPod:
         missing = []
         for name, value in flags.items():
             wanted = f"--{name}={value}"
-            there = [item for item in items if str(item.value).partition("=")[0] == f"--{name}"]
-            if not there:
+            existing = [item for item in items if str(item.value).partition("=")[0] == f"--{name}"]
+            if not existing:
                 missing.append(f"{indent}- {wanted}")
-            for item in there:
+            for item in existing:
                 if item.value != wanted:
                     line = self.text.splitlines()[item.start_mark.line][: item.start_mark.column]
                     yield _Edit(start=item.start_mark.line, end=item.end_mark.line + 1, lines=(f"{line}{wanted}",))
@@ -95,7 +94,7 @@ class StaticPod:
             yield _Edit(start=after, end=after, lines=tuple(missing))
 
     def _program(self, container: yaml.MappingNode, lists: list[yaml.SequenceNode]) -> tuple[yaml.Node, str]:
-        """Return the item that names kube-apiserver, and its indentation. Flags before it are another program's."""
+        """Return the item that names kube-apiserver, and its indentation. Flags before it belong to another program."""
         for items in reversed(lists):
             for item in items.value:
                 named = str(item.value).rpartition("/")[2] == _CONTAINER and not str(item.value).startswith("-")
@@ -106,39 +105,28 @@ class StaticPod:
             f"neither `command` nor `args` names {_CONTAINER} in a line of its own: add the flags by hand",
         )
 
-    def _mount(self, container: yaml.MappingNode, folder: str) -> Iterator[_Edit]:
-        mounts = _value(container, "volumeMounts")
-        entries = mounts.value if isinstance(mounts, yaml.SequenceNode) else ()
-        if any(_text(entry, "mountPath").rstrip("/") == folder for entry in entries):
-            return
-        entry = ("name: " + _VOLUME, "mountPath: " + folder, "readOnly: true")
-        yield self._entry(container, "volumeMounts", mounts, entry, place=1)
-
-    def _volume(self, folder: str) -> Iterator[_Edit]:
-        spec = self._spec()
-        volumes = _value(spec, "volumes")
-        entries = volumes.value if isinstance(volumes, yaml.SequenceNode) else ()
-        mounted = _value(self._container(), "volumeMounts")
-        for mount in mounted.value if isinstance(mounted, yaml.SequenceNode) else ():
-            if _text(mount, "mountPath").rstrip("/") == folder:
-                return  # a mount without its volume is no valid manifest, so the volume is there
-        if any(_text(entry, "name") == _VOLUME for entry in entries):
-            return
-        entry = ("name: " + _VOLUME, "hostPath:", f"  path: {folder}", "  type: Directory")
-        yield self._entry(spec, "volumes", volumes, entry, place=0)
+    def _mount(self, spec: yaml.MappingNode, container: yaml.MappingNode, folder: str) -> Iterator[_Edit]:
+        mounts, volumes = _value(container, "volumeMounts"), _value(spec, "volumes")
+        if any(_text(each, "mountPath").rstrip("/") == folder for each in _items(mounts)):
+            return  # the volume exists, because a mount without a volume is invalid
+        mount = ("name: " + _VOLUME, "mountPath: " + folder, "readOnly: true")
+        yield self._entry(container, "volumeMounts", mounts, mount, place=1)
+        if all(_text(each, "name") != _VOLUME for each in _items(volumes)):
+            volume = ("name: " + _VOLUME, "hostPath:", f"  path: {folder}", "  type: Directory")
+            yield self._entry(spec, "volumes", volumes, volume, place=0)
 
     def _entry(
-        self, owner: yaml.MappingNode, key: str, there: yaml.Node | None, entry: tuple[str, ...], *, place: int
+        self, owner: yaml.MappingNode, key: str, existing: yaml.Node | None, entry: tuple[str, ...], *, place: int
     ) -> _Edit:
-        """Return the edit that adds an entry to a list, or the list before the owner's key at `place`."""
-        if there is None:
+        """Return the edit that adds an entry to a list. A new list precedes the owner's key with index `place`."""
+        if existing is None:
             following = owner.value[min(place, len(owner.value) - 1)][0]
             at, indent = following.start_mark.line, " " * following.start_mark.column
             head = [f"{indent}{key}:"]
-        elif isinstance(there, yaml.SequenceNode) and not there.flow_style:
-            at, indent, head = there.start_mark.line, " " * there.start_mark.column, []
+        elif isinstance(existing, yaml.SequenceNode) and not existing.flow_style:
+            at, indent, head = existing.start_mark.line, " " * existing.start_mark.column, []
         else:
-            raise self._error(there.start_mark, f"`{key}` is not in YAML's block style: add the mount by hand")
+            raise self._error(existing.start_mark, f"`{key}` is not in YAML's block style: add the mount by hand")
         lines = (*head, f"{indent}- {entry[0]}", *(f"{indent}  {line}" for line in entry[1:]))
         return _Edit(start=at, end=at, lines=lines)
 
@@ -151,6 +139,11 @@ def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
     if not isinstance(node, yaml.MappingNode):
         return None
     return next((value for name, value in node.value if name.value == key), None)
+
+
+def _items(node: yaml.Node | None) -> list[yaml.Node]:
+    items: list[yaml.Node] = node.value if isinstance(node, yaml.SequenceNode) else []
+    return items
 
 
 def _text(node: yaml.Node, key: str) -> str:

@@ -1,10 +1,10 @@
-"""The completion script for bash 3.2 and later, which macOS has."""
+"""The completion script for bash. It works from bash 3.2 on, the version of macOS."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from authd.cli.completion.syntax import Syntax, beginnings, function_name
+from authd.cli.completion.syntax import Syntax, command_names, function_name
 
 # An empty COMPREPLY lets readline complete paths, by `-o default`.
 _SCRIPT = """\
@@ -35,7 +35,7 @@ def bash_script(program: str, syntax: Mapping[str, Syntax]) -> str:
     return _SCRIPT.format(
         program=program,
         function=function_name(program),
-        commands="|".join(_pattern(name) for name in beginnings(syntax)),
+        commands="|".join(_pattern(name) for name in command_names(syntax)),
         values="\n".join(line for name, each in syntax.items() for line in _values(name, each)),
         words="\n".join(f"    {_pattern(name)}) {_reply(_words(each))} ;;" for name, each in syntax.items()),
     )

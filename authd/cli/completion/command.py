@@ -1,4 +1,4 @@
-"""`authd completion SHELL`: a completion script, made from the parsers of the commands."""
+"""`authd completion SHELL`: prints a completion script, generated from the commands' parsers."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from authd.cli.completion.syntax import Option, Syntax, beginnings, function_name
+from authd.cli.completion.syntax import Option, Syntax, command_names, function_name
 
 _FUNCTION = """\
 # fish completion for {program}: {program} completion fish | source
@@ -26,21 +26,21 @@ def fish_script(program: str, syntax: Mapping[str, Syntax]) -> str:
     """Return the script for a program of this name."""
     function = function_name(program)
     head = _FUNCTION.format(
-        program=program, function=function, commands=" ".join(f"'{name}'" for name in beginnings(syntax))
+        program=program, function=function, commands=" ".join(f"'{name}'" for name in command_names(syntax))
     )
     lines = [
-        f"complete -c {program} -n '__{function}_is {name}'{rest}"
+        f"complete -c {program} -n '__{function}_is {name}'{arguments}"
         for name, each in syntax.items()
-        for rest in _rest(name, each, syntax)
+        for arguments in _arguments(name, each, syntax)
     ]
     return head + "\n".join(lines) + "\n"
 
 
-def _rest(name: str, syntax: Syntax, whole: Mapping[str, Syntax]) -> Iterator[str]:
-    """Yield the ends of the lines about a command: its words, paths and options."""
+def _arguments(name: str, syntax: Syntax, commands: Mapping[str, Syntax]) -> Iterator[str]:
+    """Yield the arguments of fish's `complete` for the words, paths and options of a command."""
     for word in syntax.words:
-        beginning = f"{name} {word}".strip()
-        summary = whole[beginning].summary if beginning in whole else ""
+        command = f"{name} {word}".strip()
+        summary = commands[command].summary if command in commands else ""
         yield f" -a {word}" + (f" -d '{_escaped(summary)}'" if summary else "")
     if syntax.takes_path:
         yield " -F"

@@ -1,4 +1,4 @@
-"""The words of the command line, as completion scripts need them: commands, options and their values."""
+"""The syntax of the command line for completion scripts: commands, options and their values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from authd.client.fast.flags import SHORT_OPTIONS, SWITCHES, VALUES
 from authd.daemon.command_line.flags import GLOBAL_FLAGS, SERVER_FLAGS, Flag
 
 SHELLS = ("bash", "zsh", "fish")
-#: Placeholders in the help texts that stand for a path.
+#: Metavars of arguments that are paths.
 _PATHS = frozenset({"FILE", "DIR", "OLD", "NEW", "AUDITLOG"})
-#: Values of the server's flags. Those that are paths are recognised by their setting.
+#: Allowed values of the server's flags.
 _FLAG_VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"log-format": ("text", "json", "auto"), "log-verbosity": ("debug", "info", "warning")}
 )
+#: Flags of the server whose value is a path.
 _FLAG_PATHS = frozenset(
     {"config", "state-dir", "generate-kubeconfig", "kubeconfig", "dynamicfilepath", "dynamicBackendModePath"}
 )
@@ -28,7 +29,7 @@ _FLAG_PATHS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option with its spellings. `values` are its possible values, and `is_path` if any path is one."""
+    """One option with all its names. `values` are its allowed values, empty if others are possible."""
 
     names: tuple[str, ...]
     takes_value: bool = False
@@ -38,7 +39,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Syntax:
-    """The words after a command: its options, subcommands or other fixed `words`, and paths if `takes_path`."""
+    """The arguments of a command: its options, and its subcommands or other fixed `words`."""
 
     summary: str
     options: tuple[Option, ...] = ()
@@ -47,7 +48,7 @@ class Syntax:
 
 
 def command_line_syntax() -> dict[str, Syntax]:
-    """Return the syntax after each command line's beginning: the empty text, `check`, `kubeconfig add` and so on."""
+    """Return the syntax of each command, such as `check` or `kubeconfig add`. The empty name is `authd` itself."""
     top = Syntax(
         summary="",
         options=(*map(_from_flag, GLOBAL_FLAGS), Option(names=("--help",)), Option(names=("--version",))),
@@ -61,7 +62,7 @@ def command_line_syntax() -> dict[str, Syntax]:
 
 
 def _direct_commands() -> dict[str, Syntax]:
-    """Return the syntax of the commands without a parser of argparse."""
+    """Return the syntax of the commands that don't use argparse."""
     token = tuple(_token_option(name) for name in (*VALUES, *SWITCHES, "--why"))
     version = (
         Option(names=("--output", "-o"), takes_value=True, values=("text", "json", "yaml")),
@@ -93,7 +94,7 @@ def _token_option(name: str) -> Option:
 
 
 class _RecordingParser(argparse.ArgumentParser):
-    """A parser that keeps what was added to it."""
+    """A parser that records its arguments and subcommands."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.actions: list[argparse.Action] = []
@@ -101,13 +102,13 @@ class _RecordingParser(argparse.ArgumentParser):
         super().__init__(*args, **options)
 
     def add_argument(self, *args: Any, **options: Any) -> argparse.Action:
-        """Add an argument and keep it."""
+        """Add an argument and record it."""
         action = super().add_argument(*args, **options)
         self.actions.append(action)
         return action
 
     def add_subparsers(self, **options: Any) -> Any:
-        """Add subcommands and keep them."""
+        """Add subcommands and record them."""
         self.commands = super().add_subparsers(**options)
         return self.commands
 
@@ -153,10 +154,10 @@ def _from_action(action: argparse.Action) -> Option:
 
 
 def function_name(program: str) -> str:
-    """Return the name of a shell's function for a program, without a leading underscore."""
+    """Return the shell function's name for a program, without a leading underscore."""
     return re.sub(r"\W", "_", program)
 
 
-def beginnings(syntax: Mapping[str, Syntax]) -> Sequence[str]:
-    """Return the command lines' beginnings that have a syntax of their own, without the empty one."""
+def command_names(syntax: Mapping[str, Syntax]) -> Sequence[str]:
+    """Return the names of commands and subcommands, without the empty one."""
     return [name for name in syntax if name]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from authd.cli.completion.syntax import Syntax, beginnings, function_name
+from authd.cli.completion.syntax import Syntax, command_names, function_name
 
-# It works sourced, and as a file `_authd` in a folder of $fpath.
+# The script can be sourced, or installed as `_authd` in a folder of $fpath.
 _SCRIPT = """\
 #compdef {program}
 # zsh completion for {program}: source <({program} completion zsh)
@@ -37,7 +37,7 @@ def zsh_script(program: str, syntax: Mapping[str, Syntax]) -> str:
     return _SCRIPT.format(
         program=program,
         function=function_name(program),
-        commands="|".join(f'"{name}"' for name in beginnings(syntax)),
+        commands="|".join(f'"{name}"' for name in command_names(syntax)),
         values="\n".join(line for name, each in syntax.items() for line in _values(name, each)),
         words="\n".join(_words(name, each, syntax) for name, each in syntax.items()),
     )
@@ -52,20 +52,20 @@ def _values(name: str, syntax: Syntax) -> Iterator[str]:
             yield f"    {cases}) {reply}return ;;"
 
 
-def _words(name: str, syntax: Syntax, whole: Mapping[str, Syntax]) -> str:
+def _words(name: str, syntax: Syntax, commands: Mapping[str, Syntax]) -> str:
     """Return the case of a command: its options after a hyphen, otherwise its words or paths."""
     options = " ".join(option.names[0] for option in syntax.options)
     parts = [f"if [[ $PREFIX == -* ]]; then compadd -- {options}; return; fi"] if options else []
     if syntax.words:
-        described = " ".join(_described(f"{name} {word}".strip(), word, whole) for word in syntax.words)
+        described = " ".join(_described(f"{name} {word}".strip(), word, commands) for word in syntax.words)
         parts.append(f"local -a commands=({described}); _describe command commands")
     if syntax.takes_path:
         parts.append("_files")
     return f'    "{name}") {"; ".join(parts) or ":"} ;;'
 
 
-def _described(beginning: str, word: str, whole: Mapping[str, Syntax]) -> str:
-    """Return a word with the summary of its command, if it is one."""
-    summary = whole[beginning].summary if beginning in whole else ""
+def _described(command: str, word: str, commands: Mapping[str, Syntax]) -> str:
+    """Return a word, with its summary if it is a command."""
+    summary = commands[command].summary if command in commands else ""
     text = f"{word}:{summary}" if summary else word
     return "'" + text.replace("'", "'\\''") + "'"

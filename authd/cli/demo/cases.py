@@ -11,10 +11,10 @@ from authd.cli.demo.tokens import HandSigned, Mint
 from authd.core.errors import DenialReason, UnavailableReason
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 
-#: A key of the right form that no account has.
-_LOST_KEY = ("AKIALOSTANDFORGOTTEN", "lost0/secret+key/of+the+emulator/0000000")
+#: A well-formed key that belongs to no account.
+_UNKNOWN_KEY = ("AKIALOSTANDFORGOTTEN", "lost0/secret+key/of+the+emulator/0000000")
 #: The beginning of every ServiceAccount token: a JWT's header, here without a payload.
-_FOREIGN_TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105  # opens nothing
+_FOREIGN_TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105  # not a credential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One caller. With `throttled`, STS throttles its call."""
+    """One caller. If `throttled`, STS throttles its call."""
 
     caller: str
     token: Callable[[], str]
@@ -38,7 +38,7 @@ class Case:
 
 
 def alice(mint: Mint) -> Case:
-    """Return the user with a mapping from the beginning."""
+    """Return the user that is mapped from the start."""
     return Case(
         caller="alice, an IAM user", token=lambda: mint.token(ALICE_KEY),
         expected=Expected(username="alice", groups=("viewers",)),
@@ -46,11 +46,11 @@ def alice(mint: Mint) -> Case:
 
 
 def bob(mint: Mint, *, mapped: bool) -> Case:
-    """Return the user that gets a mapping later."""
-    became = Expected(username="bob", groups=("viewers",))
+    """Return the user that is mapped later."""
+    as_bob = Expected(username="bob", groups=("viewers",))
     return Case(
         caller="bob, an IAM user", token=lambda: mint.token(BOB_KEY),
-        expected=became if mapped else Expected(reason=DenialReason.IDENTITY_NOT_MAPPED),
+        expected=as_bob if mapped else Expected(reason=DenialReason.IDENTITY_NOT_MAPPED),
     )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def first_cases(mint: Mint) -> tuple[Case, ...]:
             expected=Expected(reason=DenialReason.SIGNATURE_MISMATCH),
         ),
         Case(
-            caller="an access key unknown to AWS", token=lambda: mint.token(_LOST_KEY),
+            caller="an access key unknown to AWS", token=lambda: mint.token(_UNKNOWN_KEY),
             expected=Expected(reason=DenialReason.UNKNOWN_ACCESS_KEY),
         ),
         *_hand_signed(),

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import ExitStack, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 
-import twisted.python  # noqa: F401  # fails early, with a sentence, if the daemon's dependencies are missing
+import twisted.python  # noqa: F401  # fails early, with a message, if the daemon's dependencies are missing
 
 from authd.cli.demo import scenario
 from authd.cli.demo.daemon_process import DaemonProcess, EmulatorChild
@@ -49,9 +49,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration and return 0 if every outcome was the expected one."""
-    with GracefulExit() as ending, ExitStack() as at_end:
+    with GracefulExit() as graceful_exit, ExitStack() as stack:
         with redirect_stdout(sys.stderr) if args.output == "json" else nullcontext():
-            demonstration = _begin(ending, at_end)
+            demonstration = _start(graceful_exit, stack)
             good = demonstration.run()
             print("\nAll outcomes are as expected." if good else "\nSome outcomes DIFFER: see EXPECTED.")
         if args.output == "json":
@@ -69,17 +69,17 @@ def _serve(args: argparse.Namespace, demonstration: Demonstration) -> None:
         signal.pause()
 
 
-def _begin(ending: GracefulExit, at_end: ExitStack) -> Demonstration:
-    folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="authd-demo-")))
+def _start(graceful_exit: GracefulExit, stack: ExitStack) -> Demonstration:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="authd-demo-")))
     home, log = folder / "home", folder / "log"
     home.mkdir()
     log.mkdir()
     print("Starting an STS emulator and the daemon on loopback …", flush=True)
-    with ending.deferred():
-        emulator = at_end.enter_context(EmulatorChild("--ca-out", str(folder / "sts-ca.pem")))
+    with graceful_exit.deferred():
+        emulator = stack.enter_context(EmulatorChild("--ca-out", str(folder / "sts-ca.pem")))
     settings = folder / "config.yaml"
     settings.write_text(scenario.settings(folder, emulator.port, emulator.ca), "utf-8")
-    daemon = at_end.enter_context(DaemonProcess(settings, log / "daemon.log"))
+    daemon = stack.enter_context(DaemonProcess(settings, log / "daemon.log"))
     listening = next(event for event in daemon.events() if "health_port" in event)
     return Demonstration(
         settings=settings,

@@ -52,7 +52,7 @@ class DaemonProcess:
         self._read = 0
 
     def __enter__(self) -> Self:
-        """Start, and return once the daemon is ready. Raises `CommandError` with its last log lines."""
+        """Start the daemon and wait until it is ready. Raises `CommandError` with its last log lines."""
         self._log.touch()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
             address = self._log.with_name("notify")
@@ -69,7 +69,7 @@ class DaemonProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it by SIGTERM, as systemd does, and return once it has ended."""
+        """Stop the daemon with SIGTERM, as systemd does, and wait for its end."""
         self._end()
 
     def events(self) -> Iterator[dict[str, Any]]:

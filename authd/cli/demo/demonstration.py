@@ -29,7 +29,7 @@ _COLUMNS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demonstration:
-    """One run of the demonstration. The cases hold the expected outcomes, and `outcomes` those so far."""
+    """One run of the demonstration. `outcomes` are the actual outcomes so far."""
 
     settings: Path
     daemon: DaemonProcess
@@ -72,17 +72,17 @@ class Demonstration:
         if case.throttled:
             self.emulator.inject(Fault.THROTTLE, times=1)
         list(self.daemon.events())  # drops the events of earlier tokens
-        answer = self.webhook.review(token)
+        response = self.webhook.review(token)
         decisions = [str(event["reason"]) for event in self.daemon.events() if "decision" in event]
-        outcome = Outcome(case=case, answer=answer, reason=" ".join(decisions))
+        outcome = Outcome(case=case, response=response, reason=" ".join(decisions))
         self.outcomes.append(outcome)
         print(row(outcome), flush=True)
         return not outcome.difference
 
     def _readiness(self) -> str:
         try:
-            with urllib.request.urlopen(f"{self.health}/readyz", timeout=5) as answer:  # noqa: S310  # loopback
-                return str(answer.read().decode())
+            with urllib.request.urlopen(f"{self.health}/readyz", timeout=5) as response:  # noqa: S310  # loopback
+                return str(response.read().decode())
         except urllib.error.HTTPError as error:
             with error:
                 return error.read().decode()

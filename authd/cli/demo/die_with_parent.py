@@ -15,12 +15,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def ending_with_parent(command: list[str]) -> list[str]:
-    """Return a command line that runs the command for the lifetime of this process."""
+    """Return a command line that runs the command until this process ends."""
     return [sys.executable, "-P", "-m", "authd.cli.demo.die_with_parent", str(os.getpid()), *command]
 
 
 def main() -> None:
-    """Tie this process to its parent, and become the command."""
+    """Request SIGKILL at the parent's end, and execute the command in this process."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     # SIGKILL, because no process waits for a graceful end any more.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

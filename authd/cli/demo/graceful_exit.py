@@ -1,4 +1,4 @@
-"""Turns the signals that end a command into a clean-up that leaves no process and no file behind."""
+"""Turns termination signals into `SystemExit`, so that a command cleans up its processes and files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GracefulExit:
 
     def __enter__(self) -> Self:
         """Install the handlers."""
-        self._before = {number: signal.signal(number, self._end) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -41,7 +41,7 @@ class GracefulExit:
         for number, former in self._before.items():
             signal.signal(number, former)
 
-    def _end(self, number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         self._received = number

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from authd.cli.demo.cases import Case
-from authd.cli.demo.webhook_client import Answer
+from authd.cli.demo.webhook_client import ReviewResponse
 
 _CALLER = 36
 _HTTP = 5
@@ -25,26 +25,26 @@ class Outcome:
     """The outcome of one case, with the reason from the log."""
 
     case: Case
-    answer: Answer
+    response: ReviewResponse
     reason: str
 
     @property
     def difference(self) -> str:
         """The expected outcome if it differs, otherwise an empty text."""
-        expected, answer = self.case.expected, self.answer
-        actual = (answer.status, self.reason, answer.username, answer.groups)
+        expected, response = self.case.expected, self.response
+        actual = (response.status, self.reason, response.username, response.groups)
         if actual == (expected.status, expected.reason, expected.username, expected.groups):
             return ""
         return f"EXPECTED {expected.status} {expected.reason} {expected.username} {', '.join(expected.groups)}".rstrip()
 
     def as_json(self) -> dict[str, object]:
-        """Return the outcome for programs."""
+        """Return the outcome as JSON."""
         return {
             "caller": self.case.caller,
-            "status": self.answer.status,
+            "status": self.response.status,
             "reason": self.reason,
-            "username": self.answer.username,
-            "groups": list(self.answer.groups),
+            "username": self.response.username,
+            "groups": list(self.response.groups),
             "passed": not self.difference,
         }
 
@@ -58,25 +58,25 @@ def header() -> str:
 def row(outcome: Outcome) -> str:
     """Return the lines of one case."""
     first, *more = [line for text in _texts(outcome) for line in textwrap.wrap(text, _OUTCOME)]
-    lines = [f"{outcome.case.caller:{_CALLER}} {outcome.answer.status:<{_HTTP}} {first}"]
+    lines = [f"{outcome.case.caller:{_CALLER}} {outcome.response.status:<{_HTTP}} {first}"]
     lines += [f"{'':{_CALLER + _HTTP + 2}}{line}" for line in more]
     return "\n".join(lines)
 
 
 def _texts(outcome: Outcome) -> Iterator[str]:
-    answer = outcome.answer
-    if answer.username:
-        yield f"{answer.username}, groups: {', '.join(answer.groups) or 'none'}"
-    elif answer.status == HTTPStatus.OK:
+    response = outcome.response
+    if response.username:
+        yield f"{response.username}, groups: {', '.join(response.groups) or 'none'}"
+    elif response.status == HTTPStatus.OK:
         yield f"refused: {outcome.reason}"
-        yield _words(answer.error) or _SILENT
+        yield _message(response.error) or _SILENT
     else:
         yield f"no decision: {outcome.reason}"
-        yield f"{_words(answer.error)} {_RETRIED}"
+        yield f"{_message(response.error)} {_RETRIED}"
     if outcome.difference:
         yield outcome.difference
 
 
-def _words(error: str) -> str:
+def _message(error: str) -> str:
     """Return an error without the reason's code and the reference at its end."""
     return error.rpartition(" [")[0]

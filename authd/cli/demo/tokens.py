@@ -19,7 +19,7 @@ _MINT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mint:
-    """Mints tokens in an environment of its own: the user's AWS configuration has no effect.
+    """Mints tokens with `authd-token`. The user's AWS configuration has no effect.
 
     `home` is an empty folder, `sts` the emulator's URL and `sts_ca` the CA of its certificate.
     """
@@ -64,7 +64,7 @@ class HandSigned:
     host: str = STS_HOST
 
     def token(self) -> str:
-        """Sign it."""
+        """Return the signed token."""
         url = sign_get_caller_identity(
             access_key=self.key[0].encode(),
             secret_key=self.key[1].encode(),

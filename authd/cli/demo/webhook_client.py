@@ -20,7 +20,7 @@ _TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ReviewResponse:
     """The daemon's response. `username` is empty in a denial. `error` is empty if the response has none."""
 
     status: int
@@ -38,24 +38,24 @@ class Webhook:
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self._context = ssl.create_default_context(cadata=authority)
 
-    def review(self, token: str) -> Answer:
-        """Review one token."""
+    def review(self, token: str) -> ReviewResponse:
+        """Post a TokenReview for a token."""
         place = urlsplit(self.url)
         connection = http.client.HTTPSConnection(
             str(place.hostname), place.port, context=self._context, timeout=_TIMEOUT_SECONDS
         )
         try:
             response = post(connection, place.path, token_review(token))
-            return _answer(response.status, response.read())
+            return _parse(response.status, response.read())
         finally:
             connection.close()
 
 
-def _answer(status: int, body: bytes) -> Answer:
+def _parse(status: int, body: bytes) -> ReviewResponse:
     if status != http.client.OK:
-        return Answer(status=status, error=body.decode("utf-8", "replace").strip())
+        return ReviewResponse(status=status, error=body.decode("utf-8", "replace").strip())
     outcome: dict[str, Any] = json.loads(body)["status"]
     if not outcome["authenticated"]:
-        return Answer(status=status, error=outcome.get("error", ""))
+        return ReviewResponse(status=status, error=outcome.get("error", ""))
     user = outcome["user"]
-    return Answer(status=status, username=user["username"], groups=tuple(user["groups"]))
+    return ReviewResponse(status=status, username=user["username"], groups=tuple(user["groups"]))

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from authd.cli.doctor.certificate import examine_certificate
 from authd.cli.doctor.files import examine_files
 from authd.cli.doctor.findings import Finding, error
+from authd.cli.doctor.installation import Installation
 from authd.cli.doctor.kube_apiserver import examine_kube_apiserver
 from authd.cli.doctor.limits import examine_limits
 from authd.cli.doctor.permissions import examine_permissions
@@ -19,14 +20,13 @@ from authd.cli.doctor.ports import examine_ports
 from authd.cli.doctor.report import exit_status, print_report, report_as_json
 from authd.cli.doctor.settings import examine_settings
 from authd.cli.doctor.sts import examine_sts
-from authd.cli.doctor.subject import Subject
 from authd.cli.shared.broken_settings import path_in_broken_file
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.live import DEFAULT_STATE_DIR, add_config_option
 from authd.cli.shared.output import add_output_option, print_json
 from authd.core.partitions import REGION
 
-_GROUPS: Mapping[str, Callable[[Subject], Iterator[Finding]]] = MappingProxyType(
+_GROUPS: Mapping[str, Callable[[Installation], Iterator[Finding]]] = MappingProxyType(
     {
         "certificate": examine_certificate,
         "files": examine_files,
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _examine(args: argparse.Namespace) -> dict[str, tuple[Finding, ...]]:
-    """Return the findings of each group. Without usable settings there are only those of the settings."""
+    """Return the findings of each group. If the settings can't be used, only their findings are returned."""
     state_dir = args.state_dir or path_in_broken_file(args.config, "stateDir", DEFAULT_STATE_DIR)
     given = {"server.stateDir": args.state_dir, "server.generateKubeconfig": args.generate_kubeconfig}
     overrides = {setting: value for setting, value in given.items() if value}
@@ -115,7 +115,7 @@ def _examine(args: argparse.Namespace) -> dict[str, tuple[Finding, ...]]:
         skipped = error("the other checks need usable settings", f"authd check {shlex.quote(args.config)}")
         report["settings"] = (*settings.findings, skipped)
         return report
-    subject = Subject(
+    installation = Installation(
         config=Path(args.config),
         loaded=settings.loaded,
         now=datetime.now(UTC),
@@ -123,4 +123,4 @@ def _examine(args: argparse.Namespace) -> dict[str, tuple[Finding, ...]]:
         regions=tuple(args.region),
         manifest=Path(args.manifest),
     )
-    return report | {group: tuple(check(subject)) for group, check in _GROUPS.items()}
+    return report | {group: tuple(check(installation)) for group, check in _GROUPS.items()}

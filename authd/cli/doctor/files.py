@@ -1,4 +1,4 @@
-"""Modes and owners of the daemon's files against the user that it runs as."""
+"""Checks modes and owners of the daemon's files, which depend on the user that it runs as."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import stat
 from collections.abc import Iterator
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
+from authd.cli.doctor.installation import Installation
 from authd.cli.doctor.processes import daemon_uid
-from authd.cli.doctor.subject import Subject
 
 _WRITE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-_ALL_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_ACCESS_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def examine_files(subject: Subject) -> Iterator[Finding]:
+def examine_files(installation: Installation) -> Iterator[Finding]:
     """Check settings, state directory and webhook kubeconfig."""
-    folder = subject.files.folder
+    folder = installation.files.folder
     try:
         state = folder.stat()
     except OSError as problem:
-        yield error(f"the state directory {folder} can't be used: {problem.strerror}", subject.init_command)
+        yield error(f"the state directory {folder} can't be used: {problem.strerror}", installation.init_command)
         return
-    running = daemon_uid(subject.proc, subject.config)
+    running = daemon_uid(installation.proc, installation.config)
     uid = state.st_uid if running is None else running
-    found = [*_settings(subject, uid), *_state(subject, state, uid), *_kubeconfig(subject)]
+    found = [*_settings(installation, uid), *_state(installation, state, uid), *_kubeconfig(installation)]
     yield from found or [ok(f"modes and owners of settings, {folder} and kubeconfig fit the user {_name(uid)}")]
 
 
-def _settings(subject: Subject, uid: int) -> Iterator[Finding]:
-    for path in (subject.config, subject.config.parent):
+def _settings(installation: Installation, uid: int) -> Iterator[Finding]:
+    for path in (installation.config, installation.config.parent):
         try:
             status = path.stat()
         except OSError:
@@ -46,15 +46,15 @@ def _settings(subject: Subject, uid: int) -> Iterator[Finding]:
             yield error(f"the daemon's user {_name(uid)} can't read {path}", f"chmod a+rX {shlex.quote(str(path))}")
 
 
-def _state(subject: Subject, state: os.stat_result, uid: int) -> Iterator[Finding]:
-    folder = subject.files.folder
+def _state(installation: Installation, state: os.stat_result, uid: int) -> Iterator[Finding]:
+    folder = installation.files.folder
     quoted = shlex.quote(str(folder))
     if state.st_uid != uid:
         message = f"{folder} belongs to {_name(state.st_uid)}, but the daemon runs as {_name(uid)}"
         yield error(message, f"chown -R {_name(uid)} {quoted}")
-    if state.st_mode & _ALL_OF_OTHERS:
+    if state.st_mode & _ACCESS_BY_OTHERS:
         yield warning(f"users other than the owner can enter {folder}, which has private keys", f"chmod 700 {quoted}")
-    if exposed := subject.files.exposed_keys():
+    if exposed := installation.files.exposed_keys():
         message, _, fix = exposed.partition(": run ")
         yield error(message, fix.strip("`"))
     try:
@@ -67,8 +67,8 @@ def _state(subject: Subject, state: os.stat_result, uid: int) -> Iterator[Findin
         yield error(message, f"chown -R {_name(uid)} {quoted}")
 
 
-def _kubeconfig(subject: Subject) -> Iterator[Finding]:
-    path = subject.kubeconfig
+def _kubeconfig(installation: Installation) -> Iterator[Finding]:
+    path = installation.kubeconfig
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -76,12 +76,12 @@ def _kubeconfig(subject: Subject) -> Iterator[Finding]:
     if mode & _WRITE_BY_OTHERS:
         message = f"users other than the owner can write {path}, and so choose kube-apiserver's authenticator"
         yield error(message, f"chmod 600 {shlex.quote(str(path))}")
-    elif mode & _ALL_OF_OTHERS:
+    elif mode & _ACCESS_BY_OTHERS:
         yield warning(f"users other than the owner can read {path}", f"chmod 600 {shlex.quote(str(path))}")
 
 
 def _readable(status: os.stat_result, uid: int) -> bool:
-    """Return whether a user can read a file or enter a folder. Other groups of the user don't count."""
+    """Return whether a user can read a file or enter a folder. Supplementary groups are ignored."""
     if uid == 0 or status.st_mode & stat.S_IROTH:
         return True
     if status.st_uid == uid:
@@ -93,7 +93,7 @@ def _group(uid: int) -> int | None:
     try:
         return pwd.getpwuid(uid).pw_gid
     except KeyError:
-        return uid  # a dynamic user of systemd has a group with its own number
+        return uid  # a dynamic user of systemd has a group with the same number
 
 
 def _name(uid: int) -> str:

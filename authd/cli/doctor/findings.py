@@ -1,4 +1,4 @@
-"""The results of `authd doctor`: what was found, how bad it is, and the command that fixes it."""
+"""The findings of `authd doctor`: severity, message, and the command that fixes the fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One line of the report. `fix` is a command, or a change to make, and empty for what is well."""
+    """One line of the report. `fix` is a command or a change to make, empty if there is no fault."""
 
     level: Level
     message: str
@@ -23,7 +23,7 @@ class Finding(NamedTuple):
 
 
 def ok(message: str) -> Finding:
-    """Return a finding for something that is well."""
+    """Return a finding without a fault."""
     return Finding(Level.OK, message)
 
 

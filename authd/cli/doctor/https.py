@@ -1,4 +1,4 @@
-"""One HTTPS request with a diagnosis: which step failed, at which address, and for which reason."""
+"""Sends one HTTPS request. Errors name the step that failed, its address and the reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: More than any response that is expected here.
+#: Larger than any expected response.
 _MAX_BODY = 65_536
 _MAX_PROXY_HEAD = 8_192
 
@@ -20,7 +20,7 @@ class ProbeError(Exception):
 
 
 class ConnectionRefused(ProbeError):
-    """Nobody listens at the address."""
+    """No process listens at the address."""
 
 
 class Untrusted(ProbeError):
@@ -29,7 +29,7 @@ class Untrusted(ProbeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The way to a host. TLS verifies `host`. A proxy gets a CONNECT for `address`."""
+    """The route to a host. TLS verifies `host`. A proxy gets a CONNECT for `address`."""
 
     host: str
     address: tuple[str, int]
@@ -37,8 +37,8 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """A response. `seconds` is the time from the connection's begin to the response's end."""
+class Response:
+    """A response. `seconds` is the time from connecting to the end of the response."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,7 +47,7 @@ class Reply:
 
 
 def client_context(ca_pem: str = "", ca_file: str | None = None, certificate: bytes = b"") -> ssl.SSLContext:
-    """Return a verifying context. `certificate` is a client's, with its key. Raises `OSError` and `ssl.SSLError`."""
+    """Return a verifying context. `certificate` is a client certificate with key. Raises `OSError`."""
     context = ssl.create_default_context(cafile=ca_file, cadata=ca_pem or None)
     if ca_pem:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # Go's clients also trust a leaf that is in the bundle
@@ -61,7 +61,7 @@ def client_context(ca_pem: str = "", ca_file: str | None = None, certificate: by
     return context
 
 
-def probe(route: Route, context: ssl.SSLContext, path: str, body: bytes = b"", timeout: float = 5.0) -> Reply:
+def probe(route: Route, context: ssl.SSLContext, path: str, body: bytes = b"", timeout: float = 5.0) -> Response:
     """Send one request, a POST of JSON if there is a body. `timeout` is in seconds for each step."""
     begin = time.monotonic()
     with _handshake(_stream(route, timeout), context, route) as stream:
@@ -79,7 +79,7 @@ def probe(route: Route, context: ssl.SSLContext, path: str, body: bytes = b"", t
         except (http.client.HTTPException, OSError) as error:
             raise ProbeError(f"{route.host} did not answer by HTTP: {type(error).__name__}") from None
     seconds = time.monotonic() - begin
-    return Reply(status=response.status, headers=dict(response.getheaders()), body=content, seconds=seconds)
+    return Response(status=response.status, headers=dict(response.getheaders()), body=content, seconds=seconds)
 
 
 def _stream(route: Route, timeout: float) -> socket.socket:
@@ -117,7 +117,7 @@ def _open_tunnel(stream: socket.socket, route: Route) -> None:
     try:
         stream.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         while b"\r\n\r\n" not in head:
-            data = stream.recv(1)  # not a byte of what follows the head
+            data = stream.recv(1)  # byte by byte, because TLS begins directly after the head
             if not data or len(head) > _MAX_PROXY_HEAD:
                 raise ProbeError(f"the proxy {place} does not answer to CONNECT")
             head += data

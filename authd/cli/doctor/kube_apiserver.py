@@ -1,4 +1,4 @@
-"""kube-apiserver on this machine: its webhook flags, mounts and start."""
+"""Checks kube-apiserver on this machine: webhook flags, mounts and start time."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from typing import Any
 import yaml
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
+from authd.cli.doctor.installation import Installation
 from authd.cli.doctor.processes import Process, find_kube_apiservers, started
-from authd.cli.doctor.subject import Subject
 
 _CONFIG_FLAG, _VERSION_FLAG = "--authentication-token-webhook-config-file", "--authentication-token-webhook-version"
 _DEFAULT_VERSION = "v1beta1"
 _VERSIONS = ("v1", _DEFAULT_VERSION)
 
 
-def examine_kube_apiserver(subject: Subject) -> Iterator[Finding]:
-    """Check the static pod manifest, or else the process's command line, and the process's start."""
+def examine_kube_apiserver(installation: Installation) -> Iterator[Finding]:
+    """Check the static pod manifest, or else the process's command line, and the process's start time."""
     try:
-        pod = _pod(subject.manifest)
+        pod = _pod(installation.manifest)
     except FileNotFoundError:
         pod = None
     except OSError as problem:
-        yield warning(f"{subject.manifest} can't be read: {problem.strerror}", "run authd doctor with sudo")
+        yield warning(f"{installation.manifest} can't be read: {problem.strerror}", "run authd doctor with sudo")
         return
     except (ValueError, yaml.YAMLError):
-        yield error(f"{subject.manifest} is not a manifest of kube-apiserver", "restore it from a backup")
+        yield error(f"{installation.manifest} is not a manifest of kube-apiserver", "restore it from a backup")
         return
-    running = find_kube_apiservers(subject.proc)
+    running = find_kube_apiservers(installation.proc)
     if pod is None and not running:
-        message = f"there is no kube-apiserver here: no {subject.manifest} and no such process"
+        message = f"there is no kube-apiserver here: no {installation.manifest} and no such process"
         yield warning(message, "run authd doctor on a control-plane node, or give --manifest")
         return
-    command = _command(pod) if pod is not None else _asking(running, str(subject.kubeconfig)).command
-    yield from _flags(subject, command, pod)
+    command = _command(pod) if pod is not None else _process_reading(str(installation.kubeconfig), running).command
+    yield from _flags(installation, command, pod)
     for process in running:
         if _flag(process.command, _CONFIG_FLAG) == _flag(command, _CONFIG_FLAG) is not None:
-            yield from _start(subject, started(subject.proc, process))
+            yield from _start(installation, started(installation.proc, process))
 
 
-def _asking(running: Sequence[Process], kubeconfig: str) -> Process:
-    """Return the process that reads the kubeconfig, any other if none does."""
+def _process_reading(kubeconfig: str, running: Sequence[Process]) -> Process:
+    """Return the process that reads the kubeconfig, or the first one if none does."""
     return next((each for each in running if _flag(each.command, _CONFIG_FLAG) == kubeconfig), running[0])
 
 
@@ -75,25 +75,27 @@ def _flag(command: Sequence[str], name: str) -> str | None:
     return None
 
 
-def _flags(subject: Subject, command: Sequence[str], pod: dict[str, Any] | None) -> Iterator[Finding]:
-    place = str(subject.manifest) if pod is not None else "kube-apiserver's command line"
+def _flags(installation: Installation, command: Sequence[str], pod: dict[str, Any] | None) -> Iterator[Finding]:
+    place = str(installation.manifest) if pod is not None else "kube-apiserver's command line"
     given = _flag(command, _CONFIG_FLAG)
     if given is None:
         message = f"kube-apiserver does not ask authd: {place} has no {_CONFIG_FLAG}"
-        yield error(message, f"add {_CONFIG_FLAG}={subject.kubeconfig} to {place}")
+        yield error(message, f"add {_CONFIG_FLAG}={installation.kubeconfig} to {place}")
         return
     host_path = given if pod is None else _host_path(pod, given)
     if host_path is None:
-        folder = subject.kubeconfig.parent
+        folder = installation.kubeconfig.parent
         message = f"{place} mounts no folder of the host at {given}"
         yield error(message, f"add a hostPath volume {folder} with mountPath {folder}, see docs/guides/systemd.md")
-    elif Path(host_path).resolve() != subject.kubeconfig.resolve():
-        message = f"kube-apiserver reads {host_path}, but authd writes {subject.kubeconfig}"
+    elif Path(host_path).resolve() != installation.kubeconfig.resolve():
+        message = f"kube-apiserver reads {host_path}, but authd writes {installation.kubeconfig}"
         yield error(message, f"set server.generateKubeconfig: {host_path}, or the flag {_CONFIG_FLAG}")
     else:
         yield ok(f"kube-apiserver reads {host_path}")
     if pod is not None and pod["spec"].get("hostNetwork") is not True:
-        yield error(f"{place} has no hostNetwork: true, so its localhost is another one", "set hostNetwork: true")
+        yield error(
+            f"{place} has no hostNetwork: true, so localhost in the pod is not the node", "set hostNetwork: true"
+        )
     version = _flag(command, _VERSION_FLAG) or _DEFAULT_VERSION
     if version not in _VERSIONS:
         yield error(f"{_VERSION_FLAG} is {version}, which kube-apiserver does not know", f"set {_VERSION_FLAG}=v1")
@@ -111,20 +113,20 @@ def _host_path(pod: dict[str, Any], path: str) -> str | None:
     return None
 
 
-def _start(subject: Subject, start: datetime | None) -> Iterator[Finding]:
-    """kube-apiserver reads the kubeconfig once, at its start."""
+def _start(installation: Installation, start: datetime | None) -> Iterator[Finding]:
+    """Compare the process's start with the kubeconfig's last change: kube-apiserver reads it only at its start."""
     try:
-        changed = datetime.fromtimestamp(subject.kubeconfig.stat().st_mtime, UTC)
+        changed = datetime.fromtimestamp(installation.kubeconfig.stat().st_mtime, UTC)
     except OSError:
         return  # the certificate's check reports it
     if start is None:
         return
     if start < changed:
-        manifest, aside = shlex.quote(str(subject.manifest)), "/root/kube-apiserver.yaml"
+        manifest, aside = shlex.quote(str(installation.manifest)), "/root/kube-apiserver.yaml"
         message = (
-            f"kube-apiserver started at {start:%Y-%m-%dT%H:%M:%SZ}, before {subject.kubeconfig} changed at "
+            f"kube-apiserver started at {start:%Y-%m-%dT%H:%M:%SZ}, before {installation.kubeconfig} changed at "
             f"{changed:%Y-%m-%dT%H:%M:%SZ}, and still uses the old one"
         )
         yield warning(message, f"mv {manifest} {aside} && sleep 30 && mv {aside} {manifest}")
     else:
-        yield ok(f"kube-apiserver has read {subject.kubeconfig} since its last change")
+        yield ok(f"kube-apiserver has read {installation.kubeconfig} since its last change")

@@ -1,4 +1,4 @@
-"""Limits of the kernel that the daemon depends on: inotify instances of its user."""
+"""Checks the kernel's inotify limits for the daemon's user."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from contextlib import suppress
 from pathlib import Path
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
+from authd.cli.doctor.installation import Installation
 from authd.cli.doctor.processes import daemon_uid
-from authd.cli.doctor.subject import Subject
 
 _INSTANCES, _WATCHES = "max_user_instances", "max_user_watches"
 #: The daemon needs one instance per watched directory.
 _FEW_INSTANCES, _FEW_WATCHES = 8, 64
 
 
-def examine_limits(subject: Subject) -> Iterator[Finding]:
+def examine_limits(installation: Installation) -> Iterator[Finding]:
     """Compare the inotify limits with the instances in use."""
-    limits = {name: _limit(subject.proc, name) for name in (_INSTANCES, _WATCHES)}
+    limits = {name: _limit(installation.proc, name) for name in (_INSTANCES, _WATCHES)}
     instances, watches = limits[_INSTANCES], limits[_WATCHES]
     if instances is None or watches is None:
         yield warning(
             "there is no inotify here: changed files are noticed by polling, within half a minute", "authd reload"
         )
         return
-    uid = daemon_uid(subject.proc, subject.config)
-    used = _used(subject.proc, 0 if uid is None else uid)
+    uid = daemon_uid(installation.proc, installation.config)
+    used = _used(installation.proc, 0 if uid is None else uid)
     left = instances - used
     fix = f"sysctl -w fs.inotify.{_INSTANCES}={max(512, 2 * instances)}"
     if left <= 0:
@@ -46,7 +46,7 @@ def _limit(proc: Path, name: str) -> int | None:
 
 
 def _used(proc: Path, uid: int) -> int:
-    """Count the instances of a user, as far as they may be seen."""
+    """Count the instances of a user. Hidden processes are not counted."""
     count = 0
     for folder in proc.iterdir():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Permissions at the Kubernetes API that the sources EKSConfigMap and CRD need."""
+"""Checks the permissions at the Kubernetes API that the sources EKSConfigMap and CRD need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from authd.cli.doctor.findings import Finding, error, ok, warning
-from authd.cli.doctor.subject import Subject
+from authd.cli.doctor.installation import Installation
 from authd.cli.shared.reactor_run import run_with_reactor
 from authd.core.errors import ConfigError
 from authd.daemon.net.api_tls import APIConnector
@@ -21,7 +21,7 @@ _GROUP = "iamauthenticator.k8s.aws"
 
 
 class _Permission(NamedTuple):
-    """One permission. Without an optional one, mappings are followed all the same."""
+    """One permission. Mappings are followed without the optional ones."""
 
     verb: str
     resource: str
@@ -37,7 +37,7 @@ class _Permission(NamedTuple):
         return {field: value for field, value in given.items() if value}
 
     def __str__(self) -> str:
-        """Return the permission in words."""
+        """Return the permission as `verb resource in namespace`."""
         resource = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
         return f"{self.verb} {resource}{f' in {self.namespace}' if self.namespace else ''}"
 
@@ -55,26 +55,26 @@ _NEEDED = {
 _MANIFESTS = {"EKSConfigMap": "rbac-eks-configmap.yaml", "CRD": "rbac-crd.yaml"}
 
 
-def examine_permissions(subject: Subject) -> Iterator[Finding]:
-    """Ask the API server what the daemon may do, for each source that needs it."""
-    sources = [source for source in subject.settings.backend_mode if source in _NEEDED]
+def examine_permissions(installation: Installation) -> Iterator[Finding]:
+    """Ask the API server for the daemon's permissions, for each source that needs them."""
+    sources = [source for source in installation.settings.backend_mode if source in _NEEDED]
     if not sources:
         yield ok("no source needs the Kubernetes API")
         return
-    settings = subject.settings
+    settings = installation.settings
     try:
         access = find_cluster(
             kubeconfig=settings.kubeconfig or "", master=settings.master or "", environment=os.environ
         )
-        reviews = _ask_all(access, [each for source in sources for each in _NEEDED[source]], subject.timeout)
+        reviews = _ask_all(access, [each for source in sources for each in _NEEDED[source]], installation.timeout)
     except (ConfigError, ExchangeError) as problem:
         yield error(f"the Kubernetes API can't be called: {problem}", "correct server.kubeconfig or server.master")
         return
     for source in sources:
-        yield from _judge(source, reviews)
+        yield from _findings(source, reviews)
 
 
-def _judge(source: str, allowed: dict[_Permission, bool]) -> Iterator[Finding]:
+def _findings(source: str, allowed: dict[_Permission, bool]) -> Iterator[Finding]:
     missing = [each for each in _NEEDED[source] if not allowed[each]]
     fix = f"kubectl apply -f deploy/kubernetes/{_MANIFESTS[source]}"
     for each in missing:
@@ -85,7 +85,7 @@ def _judge(source: str, allowed: dict[_Permission, bool]) -> Iterator[Finding]:
 
 
 def _ask_all(access: ClusterAccess, permissions: Sequence[_Permission], timeout: float) -> dict[_Permission, bool]:
-    """Ask with a reactor of its own, of which a process has one. Raises `ExchangeError` and `ConfigError`."""
+    """Return whether each permission is granted. Runs the reactor. Raises `ExchangeError` and `ConfigError`."""
 
     def review(reactor: Any) -> Awaitable[dict[_Permission, bool]]:
         client = APIClient(reactor, access, APIConnector(reactor, connect_timeout=timeout), timeout=timeout)

@@ -1,4 +1,4 @@
-"""The process table: the daemon's user, and kube-apiserver with its flags and start."""
+"""Reads the process table: the daemon's user, and kube-apiserver's flags and start time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Process(NamedTuple):
 
 
 def processes(proc: Path) -> Iterator[Process]:
-    """Yield all processes that may be seen."""
+    """Yield all visible processes."""
     for folder in proc.iterdir() if proc.is_dir() else ():
         if folder.name.isdigit():
             with suppress(OSError):  # it has ended, or is hidden
@@ -38,20 +38,20 @@ def find_kube_apiservers(proc: Path) -> list[Process]:
 
 
 def daemon_uid(proc: Path, config: Path) -> int | None:
-    """Return the user of the running daemon with this settings file, None if it does not run or is hidden."""
+    """Return the UID of the running daemon with this settings file, None if it does not run or is hidden."""
     for process in processes(proc):
         command = process.command
         names = {Path(word).name for word in command[:2]}
         if ("authd" in command and "twistd" in names) or ("server" in command and names & _PROGRAMS):
-            usual = not any(word.startswith(("--config", "-c")) for word in command)
-            if usual or any(word.endswith(str(config)) for word in command):
+            has_default = not any(word.startswith(("--config", "-c")) for word in command)
+            if has_default or any(word.endswith(str(config)) for word in command):
                 with suppress(OSError):
                     return process.folder.stat().st_uid
     return None
 
 
 def started(proc: Path, process: Process) -> datetime | None:
-    """Return the time of a process's start, None if it can't be read."""
+    """Return the start time of a process, None if it can't be read."""
     try:
         fields = (process.folder / "stat").read_text().rpartition(")")[2].split()
         lines = (proc / "stat").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Prints the findings of `authd doctor` for people and programs."""
+"""Prints the findings of `authd doctor` as text or JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from authd.cli.shared.output import counted, print_text, visible
 
 Report = Mapping[str, Sequence[Finding]]
 
-#: Symbol, its substitute for encodings without it, and the colour's number. Source of the colours: ECMA-48, SGR.
+#: Symbol, its substitute for encodings without it, and the colour's number (ECMA-48, SGR).
 _SYMBOLS: Mapping[Level, tuple[str, str, int]] = MappingProxyType(
     {Level.OK: ("✔", "+", 32), Level.WARNING: ("!", "!", 33), Level.ERROR: ("✘", "x", 31)}
 )
@@ -23,13 +23,13 @@ _INDENT = "  "
 
 
 def exit_status(report: Report) -> int:
-    """Return 0 if all is well, 1 if there are warnings, 2 if there are errors."""
+    """Return 2 if there are errors, 1 if there are warnings, otherwise 0."""
     levels = {finding.level for findings in report.values() for finding in findings}
     return 2 if Level.ERROR in levels else 1 if Level.WARNING in levels else 0
 
 
 def report_as_json(report: Report) -> dict[str, Any]:
-    """Return the report for programs."""
+    """Return the report as JSON."""
     findings = [
         {"group": group, "level": str(each.level), "message": each.message, "fix": each.fix or None}
         for group, found in report.items()
@@ -52,7 +52,7 @@ def print_report(report: Report) -> None:
 def _lines(finding: Finding) -> Iterator[str]:
     yield from _wrapped(f"{_INDENT}{_symbol(finding.level)} ", visible(finding.message))
     if finding.fix:
-        yield f"{_INDENT * 2}fix: {visible(finding.fix)}"  # in one piece, so that a command can be copied
+        yield f"{_INDENT * 2}fix: {visible(finding.fix)}"  # not wrapped, so that a command can be copied
 
 
 def _wrapped(begin: str, text: str) -> list[str]:

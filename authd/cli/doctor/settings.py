@@ -1,4 +1,4 @@
-"""Settings, mappings and the files of their sources."""
+"""Checks settings, mappings and the files of their sources."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsResult:
-    """The findings about a settings file, and the settings to go on with, None if there are none."""
+    """The findings about a settings file, and the settings for the other checks, None if there are none."""
 
     findings: tuple[Finding, ...]
     loaded: Loaded | None
@@ -40,9 +40,9 @@ class SettingsResult:
 def examine_settings(
     config: Path, state_dir: Path, overrides: Mapping[str, str] = MappingProxyType({})
 ) -> SettingsResult:
-    """Load the settings. If the file is broken, go on with the last good one of `state_dir`, as the daemon does.
+    """Load the settings. If the file is broken, load the last good copy in `state_dir`, as the daemon does.
 
-    `overrides` are options by the path of their setting.
+    `overrides` maps a setting's path to an option's value.
     """
     check = f"authd check {shlex.quote(str(config))}"
     try:

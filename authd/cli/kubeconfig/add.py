@@ -29,7 +29,7 @@ _HINT = (
     "the kubeconfig has no cluster for this user yet; run `kubectl config set-cluster {} --server=URL "
     "--certificate-authority=FILE --embed-certs` and the command again"
 )
-#: Other ways to log in that a user can't have beside an exec plugin.
+#: Other credentials, which a user can't have beside an exec plugin.
 _OTHER_LOGINS = ("token", "tokenFile", "client-certificate", "client-certificate-data", "username", "auth-provider")
 
 

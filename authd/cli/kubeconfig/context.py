@@ -1,4 +1,4 @@
-"""The context of a kubeconfig: its server, trust and credential plugin."""
+"""The context of a kubeconfig: its server, CA and credential plugin."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ def tls_context(context: Context) -> ssl.SSLContext:
             return ssl.create_default_context(cafile=context.folder / cluster["certificate-authority"])
     except (OSError, ValueError, binascii.Error) as error:
         reason = getattr(error, "strerror", None) or "it is not PEM"
-        raise CommandError(f"the CA of the context {context.name!r} cannot be used: {reason}") from None
+        raise CommandError(
+            f"the CA of the context {context.name!r} cannot be used: {reason}; correct certificate-authority or "
+            "certificate-authority-data in the kubeconfig"
+        ) from None
     tls = ssl.create_default_context()
     if cluster.get("insecure-skip-tls-verify"):
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE

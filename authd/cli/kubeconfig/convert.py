@@ -1,4 +1,4 @@
-"""`authd kubeconfig convert`: users of other credential plugins become users of authd-token."""
+"""`authd kubeconfig convert`: changes users of other credential plugins into users of authd-token."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ all of them, or those that are named. Arguments and env are kept. Anything witho
 _NOTHING = "no user runs aws-iam-authenticator, heptio-authenticator-aws or `aws eks get-token`: nothing changed"
 _AUTHENTICATORS = ("aws-iam-authenticator", "heptio-authenticator-aws")
 _RENAMED = {"--cluster-name": "--cluster-id", "--role-arn": "--role"}
-#: Options of the AWS CLI that authd-token has too, with their values.
+#: Options of the AWS CLI that authd-token has too. All take a value.
 _KEPT = ("--cluster-id", "--cluster-name", "--role-arn", "--region", "--profile")
 #: Options of the AWS CLI that take no value.
 _SWITCHES = (
@@ -98,8 +98,8 @@ def _convert_authenticator(words: Sequence[str]) -> list[str]:
         options = parse_flags(list(words))
     except UsageError as error:
         return [f"its arguments need a change by hand: {error}"]
-    idle = (("--feature-gates", options.feature_gates), ("--log-verbosity", options.log_verbosity))
-    return [f"{name} is accepted without effect" for name, value in idle if value is not None]
+    ignored = (("--feature-gates", options.feature_gates), ("--log-verbosity", options.log_verbosity))
+    return [f"{name} is accepted without effect" for name, value in ignored if value is not None]
 
 
 def _convert_aws(document: Document, arguments: yaml.Node | None, words: Sequence[str]) -> list[str]:

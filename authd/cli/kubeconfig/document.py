@@ -1,4 +1,4 @@
-"""A kubeconfig as text with places, so that edits keep its comments, order and style."""
+"""Edits a kubeconfig as text, so that its comments, order and style are kept."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Document:
         self._root = root
 
     def value(self, node: yaml.Node | None) -> Any:
-        """Return the value of a node. All scalars are texts, except for null and booleans."""
+        """Return the value of a node. All scalars are strings, except for null and booleans."""
         if isinstance(node, yaml.MappingNode):
             return {str(key.value): self.value(value) for key, value in node.value}
         if isinstance(node, yaml.SequenceNode):
@@ -118,7 +118,7 @@ class Document:
             and self._root.flow_style
             and not (isinstance(node, yaml.SequenceNode) and node.value)
         ):
-            # JSON, or YAML that is written like it.
+            # JSON, or YAML in flow style.
             if node is None:
                 self._insert_flow(self._root, f"{_flow(section)}: {_flow([value])}")
             else:
@@ -140,7 +140,7 @@ class Document:
             self._edits.append(Edit(_end(node), _end(node), f"\n{' ' * column}{_block([value], column)}"))
 
     def set_root(self, key: str, value: str) -> None:
-        """Set a top-level text."""
+        """Set a top-level key to a string."""
         node = child(self._root, key)
         if node is not None:
             self.replace(node, value)
@@ -154,7 +154,7 @@ class Document:
     def edited(self) -> str:
         """Return the text with all edits. Raises CommandError if the result isn't valid YAML."""
         text = self.text
-        # Insertions at one place are applied in their order.
+        # Insertions at the same position keep their order.
         for _, edit in sorted(enumerate(self._edits), key=lambda pair: (pair[1].start, pair[0]), reverse=True):
             text = text[: edit.start] + edit.text + text[edit.end :]
         Document(text, self._path)

@@ -1,4 +1,4 @@
-"""Kubeconfig files: where they are, how they change, and their backups."""
+"""Finds, reads and writes kubeconfig files, with backups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_kubeconfig_option(parser: argparse.ArgumentParser) -> None:
 
 
 def kubeconfig_paths(option: str | None) -> list[Path]:
-    """Return the kubeconfig files, as kubectl finds them."""
+    """Return the paths of the kubeconfig files, in kubectl's order."""
     if option:
         return [Path(option).expanduser()]
     listed = [Path(path) for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]
@@ -40,7 +40,7 @@ def kubeconfig_paths(option: str | None) -> list[Path]:
 
 
 def read_kubeconfig(path: Path) -> Document:
-    """Return a kubeconfig. A missing file is an empty one. Raises CommandError."""
+    """Return a kubeconfig, an empty one if the file is missing. Raises CommandError."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise CommandError(f"{path} is far larger than a kubeconfig; name another file with --kubeconfig")
@@ -50,7 +50,7 @@ def read_kubeconfig(path: Path) -> Document:
     except UnicodeDecodeError:
         raise CommandError(f"{path} is not UTF-8 text; name another file with --kubeconfig") from None
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+        raise CommandError(f"{path} cannot be read: {error.strerror}; name another file with --kubeconfig") from None
     return Document(text, str(path))
 
 
@@ -76,11 +76,13 @@ def save(path: Path, document: Document, args: argparse.Namespace) -> list[Saved
     try:
         return [Saved(str(path), diff, _write(path, text, backup=not args.no_backup))]
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+        raise CommandError(
+            f"{path} cannot be written: {error.strerror}; correct the permissions of the file and its folder"
+        ) from None
 
 
 def print_saved(saved: Sequence[Saved], args: argparse.Namespace) -> None:
-    """Print changes for people."""
+    """Print changes as text."""
     for each in saved:
         print_text(each.diff.rstrip("\n"))
         if args.dry_run:
@@ -90,14 +92,13 @@ def print_saved(saved: Sequence[Saved], args: argparse.Namespace) -> None:
 
 
 def saved_as_json(saved: Sequence[Saved], args: argparse.Namespace) -> dict[str, object]:
-    """Return changes for programs."""
+    """Return changes as JSON."""
     return {"dryRun": args.dry_run, "files": [each._asdict() for each in saved]}
 
 
 def _write(path: Path, text: str, *, backup: bool) -> str | None:
     """Write a file, and return the path of the backup, if one was made."""
-    # A link stays a link.
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(path))  # a symbolic link stays, and its target is written
     mode, kept = 0o600, None
     if path.exists():
         mode = path.stat().st_mode & 0o777

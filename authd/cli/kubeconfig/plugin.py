@@ -36,7 +36,9 @@ def run_plugin(context: Context) -> str:
         hint = f"; {plugin['installHint']}" if plugin.get("installHint") else "; install it or correct the command"
         raise CommandError(f"the credential plugin {words[0]} is not on PATH{hint}") from None
     except OSError as error:
-        raise CommandError(f"the credential plugin {words[0]} cannot be started: {error.strerror}") from None
+        raise CommandError(
+            f"the credential plugin {words[0]} cannot be started: {error.strerror}; correct the command or its mode"
+        ) from None
     except subprocess.TimeoutExpired:
         raise CommandError(f"the credential plugin did not end within {_SECONDS} seconds; run it by hand") from None
     if done.returncode:

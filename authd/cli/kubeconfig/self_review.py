@@ -1,4 +1,4 @@
-"""A SelfSubjectReview at the cluster: the identity that kube-apiserver gives to a token.
+"""Sends a SelfSubjectReview, which returns the identity that kube-apiserver sees for a token.
 
 Source: Kubernetes API reference, SelfSubjectReview of `authentication.k8s.io` v1 (since 1.28) and v1beta1 (1.27).
 """
@@ -18,7 +18,7 @@ from authd.cli.shared.errors import CommandError
 _SECONDS = 30
 _MAX_BYTES = 1024 * 1024
 _VERSIONS = ("v1", "v1beta1")
-_UNKNOWN_USER = "system:anonymous"
+_ANONYMOUS = "system:anonymous"
 
 
 def review_self(context: Context, token: str) -> dict[str, Any] | None:
@@ -29,7 +29,7 @@ def review_self(context: Context, token: str) -> dict[str, Any] | None:
             return None
         if status in (http.client.CREATED, http.client.OK):
             user = document.get("status", {}).get("userInfo", {}) if isinstance(document, dict) else {}
-            return None if user.get("username") == _UNKNOWN_USER else user
+            return None if user.get("username") == _ANONYMOUS else user
         if status == http.client.FORBIDDEN:
             raise CommandError("the cluster accepts the login but forbids SelfSubjectReview; bind system:basic-user")
         if status != http.client.NOT_FOUND:
@@ -52,7 +52,10 @@ def _post(context: Context, version: str, token: str) -> tuple[int, Any]:
         raise CommandError(f"{server.netloc}: {reason}; check certificate-authority-data in the kubeconfig") from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or "no HTTP response"
-        raise CommandError(f"the cluster's server {server.netloc} cannot be reached: {reason}") from None
+        raise CommandError(
+            f"the cluster's server {server.netloc} cannot be reached: {reason}; check server and proxy-url in the "
+            "kubeconfig, and the network"
+        ) from None
     finally:
         connection.close()
     try:
@@ -75,12 +78,12 @@ def _connection(context: Context, host: str | None, port: int | None, scheme: st
 
 
 class _NamedConnection(http.client.HTTPSConnection):
-    """A TLS connection that verifies `server_name`, which can differ from the host that it connects to."""
+    """A TLS connection that verifies `server_name`, which can differ from the host's name."""
 
     server_name = ""
 
     def connect(self) -> None:
-        """Connect, by way of the proxy if there is one, and complete the TLS handshake."""
+        """Connect, through the proxy if there is one, and complete the TLS handshake."""
         http.client.HTTPConnection.connect(self)
         sock: socket.socket = self.sock
         self.sock = self._context.wrap_socket(sock, server_hostname=self.server_name)  # type: ignore[attr-defined]

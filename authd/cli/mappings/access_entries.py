@@ -1,4 +1,4 @@
-"""EKS access entries to rules.
+"""Converts EKS access entries to rules.
 
 Source: Amazon EKS API reference, AccessEntry, and user guide, "Create access entries" (types and default user names).
 """
@@ -20,7 +20,7 @@ _FARGATE_GROUPS = (*_NODE_GROUPS, "system:node-proxier")
 
 
 class Converted(NamedTuple):
-    """The rules, and sentences about everything that has no counterpart."""
+    """The converted rules, and a message for everything that has no counterpart."""
 
     rules: list[PlainRule]
     missing: list[str]
@@ -46,7 +46,7 @@ def convert_entries(text: str) -> Converted:
             names = [str(each.get("policyArn", "")) for each in policies if isinstance(each, dict)]
             missing += [f"{arn}: the access policy {name} has no counterpart: bind RBAC roles" for name in names]
         else:
-            raise CommandError("the input has JSON that is not an output of `aws eks describe-access-entry`")
+            raise CommandError("the input has JSON that is not an output of `aws eks describe-access-entry`: remove it")
     return Converted(rules, missing)
 
 
@@ -82,5 +82,7 @@ def _documents(text: str) -> Iterator[dict[str, Any]]:
         place += len(text[place:]) - len(text[place:].lstrip())
         for each in document if isinstance(document, list) else [document]:
             if not isinstance(each, dict):
-                raise CommandError("the access entries are not JSON objects")
+                raise CommandError(
+                    "the access entries are not JSON objects: give the output of `aws eks describe-access-entry`"
+                )
             yield each

@@ -1,4 +1,4 @@
-"""Shows a change, asks if it is meant, and makes it: only if nobody else has changed the rules in between."""
+"""Shows a change, asks for confirmation, and applies it if the rules have not changed in between."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def add_change_options(parser: argparse.ArgumentParser) -> None:
 
 
 async def change_rules(client: APIClient, args: argparse.Namespace, place: str, plan: Callable[[Rules], Change]) -> int:
-    """Plan a change of the rules as they are now, and make it. Returns the exit status."""
+    """Plan a change of the current rules, and apply it. Returns the exit status."""
     change = plan(await read_rules(client, place))
-    done = bool(change.calls) and not args.dry_run and _agreed(args, change)
+    done = bool(change.calls) and not args.dry_run and _is_confirmed(args, change)
     if done:
         try:
             await change.apply(client)
@@ -41,7 +41,7 @@ async def change_rules(client: APIClient, args: argparse.Namespace, place: str, 
     return DONE if done or args.dry_run or not change.calls else NOT_DONE
 
 
-def _agreed(args: argparse.Namespace, change: Change) -> bool:
+def _is_confirmed(args: argparse.Namespace, change: Change) -> bool:
     if args.prompt == "false":
         return True
     print_to_stderr(change.diff)
@@ -51,7 +51,7 @@ def _agreed(args: argparse.Namespace, change: Change) -> bool:
 
 
 def print_to_stderr(text: str) -> None:
-    """Print something that isn't the command's result."""
+    """Print a text that isn't the command's result."""
     sys.stderr.write(text)
 
 

@@ -1,4 +1,4 @@
-"""A change that a command is about to make: what it looks like, and the calls that make it."""
+"""A planned change: its diff, and the API calls that apply it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Call(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """The creation of a custom resource whose spec must be stored whole.
+    """The creation of a custom resource, which fails if the API server does not store every member of its spec.
 
     The API server drops members that the resource's schema lacks, and a rule without its `validUntil` would never end.
-    New API servers refuse such an object if they are asked to. With older ones it is deleted again.
+    With strict field validation, new API servers refuse such an object. On older ones it is deleted again.
     """
 
     path: str
@@ -46,20 +46,20 @@ class Creation(NamedTuple):
             raise CommandError(f"{error}: {_OLD_SCHEMA}") from None
         lost = [name for name in self.body["spec"] if name not in (stored.get("spec") or {})]
         if lost:
-            await client.call("DELETE", f"{self.path}/{self.body['metadata']['name']}", body=_this_one(stored))
+            await client.call("DELETE", f"{self.path}/{self.body['metadata']['name']}", body=_delete_options(stored))
             raise CommandError(f"the API server dropped {' and '.join(lost)}, so nothing was created: {_OLD_SCHEMA}")
 
 
 _OLD_SCHEMA = "the cluster's definition of the custom resource is an old one: apply deploy/kubernetes/crd.yaml first"
 
 
-def _this_one(content: JSONObject) -> dict[str, Any]:
+def _delete_options(content: JSONObject) -> dict[str, Any]:
     preconditions = {"uid": content.get("metadata", {}).get("uid")}
     return {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
 
 
 class Change(NamedTuple):
-    """The difference as text, and the calls. Nothing is to be done if there are none."""
+    """A diff, and the calls that apply it. Without calls, nothing changes."""
 
     diff: str
     calls: tuple[Call | Creation, ...]

@@ -1,4 +1,4 @@
-"""The API server, for a command: flags, credentials, and a reactor for as long as the command runs."""
+"""Gives a command access to the API server: flags, credentials, and a reactor that runs until the command ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AWS_AUTH, CRD = "aws-auth", "crd"
 
 
 class Rules(Protocol):
-    """The rules of one place in the cluster, as they were read."""
+    """The rules in one place of the cluster, at the time of reading."""
 
     @property
     def rules(self) -> list[PlainRule]:
@@ -43,12 +43,12 @@ class Rules(Protocol):
         ...
 
     def remove(self, key: str, /) -> Change:
-        """Return the change that removes the rules for a subject."""
+        """Return the change that removes the rules for a principal."""
         ...
 
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that say which cluster, by aws-iam-authenticator's names."""
+    """Add the flags that select the cluster, with aws-iam-authenticator's names."""
     parser.add_argument("--kubeconfig", metavar="FILE", help="the kubeconfig file (KUBECONFIG, ~/.kube/config)")
     parser.add_argument("--kubeconfig-context", metavar="NAME", default="", help="the context (current-context)")
     parser.add_argument("--master-url", metavar="URL", default="", help="the API server, instead of the kubeconfig's")
@@ -62,7 +62,7 @@ def add_principal_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_place_option(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that says where the rules are."""
+    """Add the flag that selects aws-auth or custom resources."""
     parser.add_argument(
         "--in", dest="place", choices=(AWS_AUTH, CRD), default=AWS_AUTH,
         help="the ConfigMap aws-auth (the default), or custom resources",
@@ -75,7 +75,7 @@ async def read_rules(client: APIClient, place: str) -> Rules:
 
 
 def in_cluster(args: argparse.Namespace, work: Callable[[APIClient], Awaitable[Result]]) -> Result:
-    """Do some work with a client for the cluster that the flags name. Raises `CommandError` or `ConfigError`."""
+    """Return the result of `work`, which gets a client for the cluster. Raises `CommandError` or `ConfigError`."""
     access = find_cluster(
         kubeconfig=args.kubeconfig or _default_kubeconfig(),
         master=args.master_url,

@@ -19,7 +19,7 @@ _PLACE = f"configmap {NAMESPACE}/{NAME}"
 
 
 class ConfigMapRules:
-    """The ConfigMap as it was when it was read. Changes apply to that version only."""
+    """One version of the ConfigMap. Changes apply to this version only."""
 
     def __init__(self, config_map: JSONObject | None) -> None:
         self._exists = config_map is not None
@@ -61,7 +61,7 @@ class ConfigMapRules:
         return self._change(texts)
 
     def remove(self, key: str) -> Change:
-        """Return the change that removes the rules for a subject."""
+        """Return the change that removes the rules for a principal."""
         return self._change({kind: each.with_removed(key) for kind, each in self._lists.items()})
 
     def _change(self, texts: dict[str, str]) -> Change:

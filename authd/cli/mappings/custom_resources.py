@@ -16,13 +16,13 @@ from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.listing import Listing, Resource
 from authd.sources.cluster.identity_mapping import API_VERSION, COLLECTION, KIND
 
-_UNFIT = re.compile(r"[^a-z0-9]+")
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 #: Names of objects have up to 253 characters.
 _MAX_NAME = 200
 
 
 class CustomResourceRules:
-    """The objects as they were when they were read."""
+    """The custom resources, at the time of reading."""
 
     def __init__(self, objects: Iterable[JSONObject]) -> None:
         self._objects = list(objects)
@@ -41,7 +41,7 @@ class CustomResourceRules:
 
     @property
     def accounts(self) -> str:
-        """Nothing: custom resources map no accounts."""
+        """Always empty, because custom resources can't map accounts."""
         return ""
 
     def add(self, rules: Iterable[PlainRule]) -> Change:
@@ -51,7 +51,7 @@ class CustomResourceRules:
         return Change("".join(diffs), tuple(_creation(each) for each in made))
 
     def remove(self, key: str) -> Change:
-        """Return the change that deletes the objects for a subject, if they are still as they were read."""
+        """Return the change that deletes the objects for a principal, if they have not changed since reading."""
         found = [each for each in self._objects if self._rule(each).key == key]
         diffs = [text_diff(_name(each), _shown(each), "") for each in found]
         return Change("".join(diffs), tuple(_deletion(each) for each in found))
@@ -70,14 +70,14 @@ def _object(rule: PlainRule) -> JSONObject:
 
 
 def _creation(content: JSONObject) -> Call | Creation:
-    recent = any(name in content["spec"] for name in ("sso", *TIMES))  # members that older definitions lack
+    recent = any(name in content["spec"] for name in ("sso", *TIMES))  # older versions of the schema lack these members
     return Creation(COLLECTION, content) if recent else Call("POST", COLLECTION, content)
 
 
 def _name_for(rule: PlainRule) -> str:
-    """Return a name that says whom the object is for, and that no other ARN or permission set has."""
+    """Return a name with the principal's name, unique to the ARN or permission set."""
     resource = f"sso-{dict(rule.sso).get('permissionSetName')}" if rule.sso else rule.arn.rpartition(":")[2]
-    words = _UNFIT.sub("-", resource.lower()).strip("-")[:_MAX_NAME].strip("-")
+    words = _NOT_IN_NAMES.sub("-", resource.lower()).strip("-")[:_MAX_NAME].strip("-")
     return f"{words}-{sha256((rule.arn or rule.key).lower().encode()).hexdigest()[:8]}"
 
 

@@ -1,4 +1,4 @@
-"""Runs the credential plugin of a kubeconfig, as kubectl does. Only a command may wait for a program, never the daemon.
+"""Runs the credential plugin of a kubeconfig, as kubectl does. It blocks, so the daemon must not use it.
 
 Source: Kubernetes, "client-go credential plugins".
 """
@@ -33,9 +33,20 @@ def run_plugin(plugin: ExecPlugin) -> str:
         )
         token = json.loads(run.stdout)["status"]["token"]
     except (OSError, subprocess.SubprocessError) as error:
-        raise CommandError(f"the kubeconfig's credential plugin {name} failed ({type(error).__name__})") from None
+        reason = _reason(error)
+        raise CommandError(f"the kubeconfig's credential plugin {name} {reason}: run it by hand") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         token = None
     if not isinstance(token, str) or not token:
-        raise CommandError(f"the kubeconfig's credential plugin {name} printed no ExecCredential with a token")
+        raise CommandError(
+            f"the kubeconfig's credential plugin {name} printed no ExecCredential with a token: run it by hand"
+        )
     return token
+
+
+def _reason(error: OSError | subprocess.SubprocessError) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"failed with exit status {error.returncode}"
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"did not end within {_SECONDS} seconds"
+    return f"can't be started ({getattr(error, 'strerror', None) or type(error).__name__})"

@@ -1,4 +1,4 @@
-"""`authd migrate`: copies mappings from one source to another, and reports what has no counterpart there."""
+"""`authd migrate`: copies mappings from one source to another, and reports mappings without a counterpart."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Copy the mappings."""
     if args.source == args.target:
-        raise CommandError("--from and --to are the same place")
+        raise CommandError("--from and --to are the same place: choose another --to")
     if (args.source in {FILE, ENTRIES}) != bool(args.file):
         raise CommandError("--file names the input of --from file and --from access-entries")
     read = {FILE: rules_of_file, ENTRIES: rules_of_entries}.get(args.source)

@@ -1,4 +1,4 @@
-"""Reads the rules that `authd migrate` copies: files, access entries, or places in the cluster."""
+"""Reads the rules that `authd migrate` copies from files, access entries or the cluster."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 from authd.cli.mappings.access_entries import Converted, convert_entries
 from authd.cli.mappings.cluster import Rules
-from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule, rule_of_node
+from authd.cli.mappings.plain_rule import ROLE, USER, PlainRule, member, rule_of_node
 from authd.cli.shared.errors import CommandError
 from authd.config.document.decoding import MAX_BYTES, Unreadable, decoding
-from authd.config.document.nodes import MappingNode, Node, SequenceNode
+from authd.config.document.nodes import Node, SequenceNode
 from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
 from authd.core.cooperative import finish
 
 
 def rules_of_cluster(rules: Rules) -> Converted:
-    """Return the rules of a place in the cluster, and what can't be copied."""
+    """Return the rules of a place in the cluster, and messages about anything that can't be copied."""
     missing = ["mapAccounts has no counterpart: write it to the settings file"] if rules.accounts.strip() else []
     return Converted(rules.rules, missing)
 
@@ -35,17 +35,17 @@ def rules_of_file(file: str) -> Converted:
     except Unreadable as fault:
         raise CommandError(f"{file}:{fault.line}:{fault.column}: {fault.message}") from None
     problems.raise_errors()
-    lists = _member(root, "server") or root
+    lists = member(root, "server") or root
     rules: list[PlainRule] = []
     missing: list[str] = []
     for name, kind in (("mapusers", USER), ("maproles", ROLE)):
-        for node in _items(_member(lists, name)):
+        for node in _items(member(lists, name)):
             rule = rule_of_node(node, kind, f"{file}:{node.line}:{node.column}")
             if rule is None:
                 missing.append(f"{file}:{node.line}:{node.column}: this is not a rule")
             else:
                 rules.append(rule)
-    if _items(_member(lists, "mapaccounts")):
+    if _items(member(lists, "mapaccounts")):
         missing.append("mapAccounts has no counterpart: write it to the settings file")
     return Converted(rules, missing)
 
@@ -57,11 +57,6 @@ def _read(file: str) -> bytes:
         return Path(file).read_bytes()
     except OSError as error:
         raise CommandError(f"{file}: can't be read: {error.strerror}") from None
-
-
-def _member(node: Node | None, key: str) -> Node | None:
-    _, value = node.entries.get(key, (None, None)) if isinstance(node, MappingNode) else (None, None)
-    return value
 
 
 def _items(node: Node | None) -> list[Node]:

@@ -1,4 +1,4 @@
-"""A mapping as people write it, before it is checked: the common form of all sources that the commands edit."""
+"""A mapping as written, before it is checked. All sources that the commands edit share this form."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TIMES = (VALID_FROM, VALID_UNTIL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainRule:
-    """A role's or user's mapping. Either `arn` or `sso` is set. `place` is where it was read, empty for a new one.
+    """A mapping of a role or user. Either `arn` or `sso` is set. `place` is its location, empty for a new one.
 
-    `times` has `validFrom` and `validUntil` as they are written, if they are.
+    `times` has `validFrom` and `validUntil` as written, if they are set.
     """
 
     kind: str
@@ -38,12 +38,12 @@ class PlainRule:
 
     @property
     def subject(self) -> str:
-        """The ARN, or the permission set in words."""
+        """The ARN or the permission set, for messages."""
         return self.arn or f"sso {', '.join(f'{name}={value}' for name, value in self.sso)}"
 
     @property
     def key(self) -> str:
-        """The form in which subjects are compared."""
+        """The form in which principals are compared."""
         try:
             return parse_arn(self.arn).key if self.arn else f"sso {sorted(self.sso)}".lower()
         except InvalidArn:
@@ -57,7 +57,7 @@ class PlainRule:
         return {**subject, "username": self.username, **groups, **user_id, **dict(self.times)}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the rule for programs."""
+        """Return the rule as JSON."""
         subject: dict[str, Any] = {"sso": dict(self.sso)} if self.sso else {"arn": self.arn}
         return {
             "kind": self.kind, **subject, "username": self.username, "groups": list(self.groups), **dict(self.times),
@@ -71,7 +71,7 @@ def entry_yaml(rule: PlainRule) -> str:
 
 
 def kind_of(arn: str) -> str:
-    """Return whether an ARN is a role's or a user's (or another principal's that `mapUsers` takes)."""
+    """Return `ROLE` for the ARN of a role, and `USER` for any other principal, which `mapUsers` takes."""
     try:
         return ROLE if parse_arn(arn).kind is PrincipalKind.ROLE else USER
     except InvalidArn:
@@ -91,21 +91,21 @@ def check_rule(rule: PlainRule) -> None:
 
 
 def rule_of_node(node: Node, kind: str, place: str) -> PlainRule | None:
-    """Return the rule of an entry in a YAML list, None if it is none."""
+    """Return the rule of an entry in a YAML list, None if the entry isn't a mapping."""
     if not isinstance(node, MappingNode):
         return None
-    sso = _member(node, "sso")
+    sso = member(node, "sso")
     members = {key: _text(each) for key, (_, each) in sso.entries.items()} if isinstance(sso, MappingNode) else {}
     names = {"permissionsetname": "permissionSetName", "accountid": "accountID"}
-    groups = _member(node, "groups")
+    groups = member(node, "groups")
     return PlainRule(
         kind=kind,
-        arn=_text(_member(node, f"{kind}arn")),
+        arn=_text(member(node, f"{kind}arn")),
         sso=tuple((names.get(key, key), text) for key, text in members.items()),
-        username=_text(_member(node, "username")),
+        username=_text(member(node, "username")),
         groups=tuple(map(_text, groups.nodes)) if isinstance(groups, SequenceNode) else (),
-        user_id=_text(_member(node, "userid")),
-        times=_times({name: _text(_member(node, name.lower())) for name in TIMES}),
+        user_id=_text(member(node, "userid")),
+        times=_times({name: _text(member(node, name.lower())) for name in TIMES}),
         place=place,
     )
 
@@ -128,8 +128,9 @@ def _times(texts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in texts.items() if text)
 
 
-def _member(node: MappingNode, key: str) -> Node | None:
-    _, value = node.entries.get(key, (None, None))
+def member(node: Node | None, key: str) -> Node | None:
+    """Return the value of a key in lower case, None if there is none or the node isn't a mapping."""
+    _, value = node.entries.get(key, (None, None)) if isinstance(node, MappingNode) else (None, None)
     return value
 
 

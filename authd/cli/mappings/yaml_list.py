@@ -1,4 +1,4 @@
-"""Edits a YAML list of rules as text, so that comments, order and style of everything else stay."""
+"""Edits a YAML list of rules as text, so that comments, order and style of other rules stay."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class YAMLList:
         """Return the text with a rule at its end."""
         if not self._nodes:
             return self._comments() + entry_yaml(rule)
-        self._refuse_brackets()
+        self._refuse_flow_style()
         indentation = " " * (self._root.column - 1)
         text = self.text if self.text.endswith("\n") else f"{self.text}\n"
         return text + "".join(f"{indentation}{line}\n" for line in entry_yaml(rule).splitlines())
 
     def with_removed(self, key: str) -> str:
-        """Return the text without the rules for a subject."""
+        """Return the text without the rules for a principal."""
         lines = self.text.splitlines(keepends=True)
         starts = [*(self._dash(lines, node) for node in self._nodes), len(lines)]
         removed = [
@@ -45,7 +45,7 @@ class YAMLList:
             if (rule := rule_of_node(node, self._kind, "")) is not None and rule.key == key
         ]
         if removed:
-            self._refuse_brackets()
+            self._refuse_flow_style()
         for start, end in reversed(removed):
             del lines[start:end]
         text = "".join(lines)
@@ -66,7 +66,7 @@ class YAMLList:
             raise CommandError(f"{self._place} is not a list: correct it first")
         return root
 
-    def _refuse_brackets(self) -> None:
+    def _refuse_flow_style(self) -> None:
         lines = self.text.splitlines()
         if not lines[self._root.line - 1][self._root.column - 1 :].startswith("-"):
             raise CommandError(f"{self._place} is written in brackets: write it as a list with dashes first")
@@ -83,7 +83,7 @@ class YAMLList:
         return index
 
     def _end(self, lines: list[str], start: int, after: int) -> int:
-        """Return the end of an item. Comments and empty lines before the next one belong to that."""
+        """Return the end of an item. Comments and empty lines before the next item belong to the next item."""
         end = after
         while end > start + 1 and (not lines[end - 1].strip() or self._is_outer_comment(lines[end - 1])):
             end -= 1

@@ -1,6 +1,6 @@
-"""Paths in a settings file that can't be used at the moment.
+"""Finds paths in a settings file that can't be loaded.
 
-The commands that examine such a file still have to find the daemon's state directory and its log.
+Commands that diagnose such a file need the daemon's state directory and log.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from authd.config.document.decoding import MAX_BYTES
 
 
-def path_in_broken_file(config: str, name: str, usual: str) -> str:
-    """Return the value of a setting from a line of its own, `usual` if there is none or the file can't be read."""
+def path_in_broken_file(config: str, name: str, default: str) -> str:
+    """Return the path in the line that sets `name`, or `default` if there is none or the file can't be read."""
     line = re.compile(
         rf"^[ \t]+{name}[ \t]*:[ \t]*(['\"]?)(/[^'\"#\n]*?)\1[ \t]*(?:[ \t]#.*)?$", re.IGNORECASE | re.MULTILINE
     )
@@ -20,5 +20,5 @@ def path_in_broken_file(config: str, name: str, usual: str) -> str:
         with Path(config).open("rb") as stream:
             found = line.search(stream.read(MAX_BYTES).decode("utf-8", "replace"))
     except OSError:
-        return usual
-    return usual if found is None else found[2]
+        return default
+    return default if found is None else found[2]

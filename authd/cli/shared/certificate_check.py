@@ -1,4 +1,4 @@
-"""Warnings of the certificate in the state directory, if the caller may read it."""
+"""Checks the certificate in the state directory, if it is readable."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from authd.state.certificate_checks import Validity, issuer_problem, name_proble
 from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig_checks import kubeconfig_problem
 
-#: A certificate that nobody renews is reported this many days before its end.
+#: A certificate without automatic renewal is reported this many days before its end.
 _SOON_DAYS = 30
 
 
 def certificate_warnings(settings: Settings, now: datetime) -> Iterator[str]:
-    """Yield the faults of names, dates and file modes. Faults that the daemon corrects by its own CA are none."""
+    """Yield faults of names, dates and file modes, except those that the daemon corrects with its own CA."""
     files = StateFiles(folder=Path(settings.state_dir))
     if problem := certificate_problem(settings, files, now):
         yield problem
@@ -30,7 +30,7 @@ def certificate_warnings(settings: Settings, now: datetime) -> Iterator[str]:
 
 
 def certificate_problem(settings: Settings, files: StateFiles, now: datetime) -> str:
-    """Return the fault of the certificate's names or dates, empty if there is none or the file can't be read."""
+    """Return the fault of the certificate's names or dates. Empty if there is none or the file can't be read."""
     try:
         certificate = x509.load_pem_x509_certificate(read_regular(files.certificate))
     except OSError:
@@ -61,7 +61,7 @@ def _expiry_warning(path: Path, validity: Validity, now: datetime) -> str:
 
 
 def _trust_problem(settings: Settings, files: StateFiles) -> str:
-    """Return why kube-apiserver refuses the certificate by its kubeconfig, empty if it accepts it or can't be read."""
+    """Return why the kubeconfig doesn't trust the certificate. Empty if it does or if a file can't be read."""
     try:
         serving_pem = read_regular(files.certificate)
         return kubeconfig_problem(Path(settings.generate_kubeconfig), serving_pem)

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from authd.cli.shared.output import print_table, print_text, visible
 
 _GAP = "  "
-#: A wide column is cut no further than this.
-_NARROWEST = 12
+#: Columns are not cut below this width.
+_MIN_WIDTH = 12
 
 
 def print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows below a header. On a terminal the widest columns are cut with `…` until each row fits a line.
 
-    On a terminal that is too narrow for that, each cell of a row has a line of its own.
+    If the terminal is too narrow for that, each cell is printed on its own line.
     """
     table = [list(header), *([visible(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -36,10 +36,10 @@ def _print_stacked(table: Sequence[Sequence[str]]) -> None:
 
 
 def _shrink(widths: list[int], columns: int) -> bool:
-    """Shrink the widest columns until they fit. Returns whether they do."""
+    """Shrink the widest columns until the row fits. Returns whether it does."""
     while sum(widths) + len(_GAP) * (len(widths) - 1) > columns:
         widest = max(range(len(widths)), key=widths.__getitem__)
-        if widths[widest] <= _NARROWEST:
+        if widths[widest] <= _MIN_WIDTH:
             return False
         widths[widest] -= 1
     return True

@@ -17,11 +17,11 @@ from authd.state.state_dir import StateDir
 DEFAULT_CONFIG = "/etc/authd/config.yaml"
 DEFAULT_STATE_DIR = "/var/lib/authd"
 _TIMEOUT_SECONDS = 10.0
-_MOST_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 
 
 class DaemonNotRunning(CommandError):
-    """No daemon answers at the status socket."""
+    """No daemon listens on the status socket."""
 
 
 def add_daemon_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
 
 
 def socket_path(config: str, state_dir: str | None) -> Path:
-    """Return the status socket of a daemon with this settings file, which may be broken."""
+    """Return the status socket of the daemon with this settings file, which may be broken."""
     if state_dir is None:
         try:
             state_dir = read_settings(config, {}).settings.state_dir
@@ -50,14 +50,14 @@ def socket_path(config: str, state_dir: str | None) -> Path:
 
 
 def ask(path: Path, query: str, **members: str) -> dict[str, Any]:
-    """Send a query and return the answer. Raises `DaemonNotRunning`, and `CommandError` for any other fault."""
+    """Send a query and return the response. Raises `DaemonNotRunning`, and `CommandError` for any other fault."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_TIMEOUT_SECONDS)
             connection.connect(str(path))
             connection.sendall(json.dumps({"query": query, **members}).encode() + b"\n")
             with connection.makefile("rb") as stream:
-                answer = json.loads(stream.read(_MOST_BYTES))
+                response = json.loads(stream.read(_MAX_BYTES))
     except (FileNotFoundError, ConnectionRefusedError):
         raise DaemonNotRunning(f"{path}: no daemon answers: is it running, and is this its state directory?") from None
     except PermissionError:
@@ -65,6 +65,6 @@ def ask(path: Path, query: str, **members: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "an incomplete response"
         raise CommandError(f"{path}: the daemon did not answer: {reason}") from None
-    if "error" in answer:
-        raise CommandError(f"the daemon refused the query: {answer['error']}")
-    return dict(answer)
+    if "error" in response:
+        raise CommandError(f"the daemon refused the query: {response['error']}")
+    return dict(response)

@@ -14,7 +14,7 @@ from authd.core.errors import Problem
 
 #: Characters of a source line that are shown before and after the place of a problem, if the terminal is wide enough.
 _SHOWN_BEFORE, _SHOWN_AFTER = 60, 40
-#: Below this width of a terminal a table has no columns.
+#: On a terminal narrower than this, a table has no columns.
 _NARROW = 60
 #: Width of the line number and the bar before a source line, and of two `…`.
 _MARGIN = 11
@@ -52,7 +52,7 @@ def wrapped(text: str, indent: int) -> str:
 
 
 def print_json(value: object) -> None:
-    """Print a value for programs."""
+    """Print a value as JSON."""
     print(json.dumps(value, indent=2))
 
 
@@ -72,12 +72,12 @@ def warn(message: str) -> None:
 
 
 def problem_as_json(problem: Problem) -> dict[str, object]:
-    """Return a problem for programs. Line and column are 0 if it concerns the file as a whole."""
+    """Return a problem as JSON. Line and column are 0 if it concerns the file as a whole."""
     return {"line": problem.line, "column": problem.column, "message": problem.message}
 
 
 def problem_as_text(problem: Problem, kind: str, lines: Sequence[str]) -> str:
-    """Return a problem for people: `file:line:column: kind: message`, and its line of `lines` with a caret."""
+    """Return a problem as text: `file:line:column: kind: message`, and its line of `lines` with a caret."""
     place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
     sentence = f"{visible(place)}: {kind}: {visible(problem.message)}"
     if not 0 < problem.line <= len(lines):
@@ -92,7 +92,7 @@ def problem_as_text(problem: Problem, kind: str, lines: Sequence[str]) -> str:
 
 
 def visible(text: str) -> str:
-    """Escape characters that control a terminal. A tab becomes one space, so that columns stay."""
+    """Escape characters that control a terminal. A tab becomes one space, so that the caret's column is right."""
     text = text.replace("\t", " ")
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
@@ -103,7 +103,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def _shown() -> tuple[int, int]:
-    """Return how many characters before and after the place of a problem fit, so that the caret stays below it."""
+    """Return how many characters before and after a problem's column fit on the line."""
     if not sys.stdout.isatty():
         return _SHOWN_BEFORE, _SHOWN_AFTER
     width = max(2, shutil.get_terminal_size().columns - _MARGIN)
@@ -111,6 +111,6 @@ def _shown() -> tuple[int, int]:
 
 
 def _columns(text: str) -> int:
-    """Return the number of a terminal's columns that a text takes."""
+    """Return the number of terminal columns that a text takes."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))

@@ -1,4 +1,4 @@
-"""Runs a command's coroutine with the reactor, of which a process has one."""
+"""Runs a command's coroutine with the reactor."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ Result = TypeVar("Result")
 
 
 def run_with_reactor(work: Callable[[Any], Awaitable[Result]]) -> Result:
-    """Return the result of `work`, which receives the reactor, or raise its exception. Call it once in a process."""
+    """Return the result of `work`, which receives the reactor, or raise its exception.
+
+    Call it once in a process, because the reactor can't be restarted.
+    """
     results: list[Any] = []
 
     def begin(reactor: Any) -> Deferred[None]:
         return Deferred.fromCoroutine(_awaited(work(reactor))).addBoth(results.append)
 
-    with suppress(SystemExit):  # react ends so
+    with suppress(SystemExit):  # react() always exits
         react(begin)
     if not results:
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from authd.partition_data import load_partitions
 def read_settings(
     file: str | None, overrides: Mapping[str, str | None], defaults: Mapping[str, str] = NOTHING
 ) -> Loaded:
-    """Load a settings file, or only `overrides` and `defaults`: options by their setting's path, None for absent ones.
+    """Load a settings file, or only `overrides` and `defaults`. Both map a setting's path to an option's value.
 
     Raises `ConfigError` with every error, and `CommandError` if nothing names the cluster or the file can't be read.
     """
@@ -27,9 +27,9 @@ def read_settings(
     )
 
 
-def config_file(given: str | None, cluster: str | None, usual: str | None) -> str | None:
-    """Return the given settings file, or the usual one if it exists and nothing names the cluster."""
-    return given or (usual if not cluster and usual is not None and Path(usual).exists() else None)
+def config_file(given: str | None, cluster: str | None, default: str | None) -> str | None:
+    """Return the given settings file, or the default one if it exists and no cluster is given."""
+    return given or (default if not cluster and default is not None and Path(default).exists() else None)
 
 
 def _read(file: str) -> bytes:

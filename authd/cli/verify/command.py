@@ -1,4 +1,4 @@
-"""`authd verify`: verifies a token on the command line, by the daemon's own code."""
+"""`authd verify`: verifies a token on the command line, with the daemon's code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ examples:
 """
 
 _STATUS = {Verdict.ALLOWED: 0, Verdict.VERIFIED: 0, Verdict.REFUSED: 1, Verdict.UNAVAILABLE: 2}
-#: More than any token with an ExecCredential around it.
+#: Larger than any ExecCredential with a token.
 _MAX_INPUT = 65_536
 
 
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     config = config_file(args.config, cluster, program.config)
     loaded = read_settings(config, {"clusterID": cluster, "server.partition": args.partition})
     given: str = args.token
-    verification = verify_at_sts(_in_input(sys.stdin.read(_MAX_INPUT)) if given == "-" else given, loaded)
+    verification = verify_at_sts(_token_in(sys.stdin.read(_MAX_INPUT)) if given == "-" else given, loaded)
     # aws-iam-authenticator prints failures to standard error.
     failed = program.is_alias and _STATUS[verification.verdict]
     with redirect_stdout(sys.stderr) if failed else nullcontext():
@@ -98,8 +98,8 @@ async def _verify(reactor: Any, token: str, loaded: Loaded) -> Verification:
         sts.agent.close_idle()
 
 
-def _in_input(text: str) -> str:
-    """Return the token of an input: the text itself, or the one in an ExecCredential."""
+def _token_in(text: str) -> str:
+    """Return the token in a text, which is a bare token or an ExecCredential."""
     text = text.strip()
     if not text.startswith("{"):
         return text

@@ -1,4 +1,4 @@
-"""The decision about one token without a webhook: parse, ask STS, map."""
+"""Verifies one token without a webhook: parse it, call STS, map the identity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AskSTS = Callable[[PresignedRequest], Awaitable[CallerIdentity]]
 
 
 class Verdict(StrEnum):
-    """The result for a token. `verified` means that there are no mappings to look it up in."""
+    """The result for a token. `verified` means that STS confirms it, and that there are no mappings."""
 
     ALLOWED = "allowed"
     VERIFIED = "verified"
@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The facts about a token up to the decision or the failure."""
+    """The result for a token, with the data that was available before a failure."""
 
     verdict: Verdict
     reason: str = ""

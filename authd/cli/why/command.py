@@ -100,7 +100,7 @@ def _selection(args: argparse.Namespace) -> Selection:
 
 
 def _settings(config: str | None) -> Loaded | None:
-    """Load the settings file. It may be broken, and the usual one missing: the log is enough to explain a decision."""
+    """Load the settings file. Returns None if it is broken or the default one is missing: the log alone is enough."""
     if config is None and not Path(DEFAULT_CONFIG).exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""One decision with its next step, and with the outcome by the settings file of today."""
+"""One decision with its next step, and the outcome under the current settings file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from authd.core.errors import DenialReason, Denied
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One decision. `now` is the outcome by today's settings file, empty without a file or an identity.
+    """One decision. `now` is the outcome under the current settings file, empty without a file or an identity.
 
-    `source` is the source in the cluster that new mappings belong to, empty for the settings file.
+    `source` is the source in the cluster for new mappings, empty for the settings file.
     """
 
     record: dict[str, Any]
@@ -35,7 +35,7 @@ class Explanation:
                 f"Log in again: {self.now['rule']} maps the identity now. If that fails, the file is not in force: "
                 "see /readyz."
             )
-        if self._has_rule_of_another_time:
+        if self._rule_was_inactive:
             return (
                 f"None, if the time of {self.record['rule']} is right. Otherwise change its validFrom or validUntil, "
                 "or add another mapping."
@@ -43,31 +43,31 @@ class Explanation:
         return next_step(self.record["reason"])
 
     @property
-    def _has_rule_of_another_time(self) -> bool:
-        """Whether the identity has a rule that had ended or not begun: it is the deciding one of the record."""
+    def _rule_was_inactive(self) -> bool:
+        """Whether the identity has a rule that had ended or not begun. The record names it."""
         return self.record["reason"] == DenialReason.IDENTITY_NOT_MAPPED and bool(self.record.get("rule"))
 
     @property
     def missing(self) -> MissingMapping | None:
-        """The missing mapping, None if none is missing, or one of another time is there."""
+        """The missing mapping. None if there is a mapping, even one that had ended or not begun."""
         if self.record["reason"] != DenialReason.IDENTITY_NOT_MAPPED or self.now.get("matches"):
             return None
-        if self._has_rule_of_another_time:
+        if self._rule_was_inactive:
             return None
         return missing_mapping(str(self.record.get("arn", "")))
 
     @property
     def entry(self) -> str:
-        """The missing mapping as YAML, empty if none is missing or it belongs to a source in the cluster."""
+        """The missing mapping as YAML. Empty if none is missing or it belongs to a source in the cluster."""
         return "" if self.missing is None or self.source else self.missing.as_yaml()
 
     @property
     def add_command(self) -> str:
-        """The command that adds the missing mapping to a source in the cluster, or an empty text."""
+        """The command that adds the missing mapping to a source in the cluster. Empty if there is none."""
         return "" if self.missing is None or not self.source else self.missing.as_command(self.source)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the record's own fields, and four more."""
+        """Return the record with the four fields of the explanation."""
         return {
             **self.record,
             "settings_now": self.now or None,
@@ -77,7 +77,7 @@ class Explanation:
         }
 
     def rows(self) -> Iterator[tuple[str, object]]:
-        """Yield names and values for people."""
+        """Yield the names and values of the text output."""
         record = self.record
         yield "decision", f"{record['decision']}: {record['reason']}, reference {record['reference']}"
         yield "time", record.get("time", "")
@@ -95,7 +95,7 @@ class Explanation:
 
 
 def explain_record(record: dict[str, Any], loaded: Loaded | None) -> Explanation:
-    """Explain a decision. `loaded` is today's settings file, None if there is none."""
+    """Explain a decision. `loaded` is the current settings file, None if there is none."""
     arn = record.get("arn")
     now: dict[str, Any] = {}
     if loaded is not None and isinstance(arn, str):

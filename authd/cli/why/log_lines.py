@@ -1,4 +1,4 @@
-"""The lines of the log: files, standard input, or the journal."""
+"""Reads the log's lines from files, standard input or the journal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def file_lines(files: Sequence[str]) -> Iterator[str]:
             yield from sys.stdin
             continue
         try:
-            with open(file, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123  # it may be a pipe's name
+            with open(file, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123  # it may be a pipe
                 yield from stream
         except OSError as error:
             raise CommandError(f"{file}: the log can't be read: {error.strerror}; try it with sudo") from None
@@ -35,12 +35,12 @@ def journal_lines(unit: str, since: datetime | None) -> Iterator[str]:
     command = [program, "--unit", unit, "--output", "cat", "--no-pager", "--quiet"]
     if since is not None:
         command += ["--since", f"@{int(since.timestamp())}"]
-    with subprocess.Popen(  # its arguments are no shell's
+    with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
     ) as journal:
         assert journal.stdout is not None
         assert journal.stderr is not None
         yield from journal.stdout
-        complaint = journal.stderr.read().strip()
+        message = journal.stderr.read().strip()
     if journal.returncode:
-        raise CommandError(f"journalctl failed: {complaint or journal.returncode}; try it with sudo, or give --file")
+        raise CommandError(f"journalctl failed: {message or journal.returncode}; try it with sudo, or give --file")

@@ -1,4 +1,4 @@
-"""The mapping that lets an identity in: as YAML for a settings file, or as a command for mappings in the cluster."""
+"""The mapping that an identity lacks: as YAML for a settings file, or as a command for mappings in the cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IN_CLUSTER = {"EKSConfigMap": "aws-auth", "CRD": "crd"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingMapping:
-    """A mapping for one identity. `permission_set` is empty for all but the roles of IAM Identity Center."""
+    """A mapping for one identity. `permission_set` is empty unless it is a role of IAM Identity Center."""
 
     arn: PrincipalArn
     permission_set: str
@@ -55,8 +55,8 @@ class MissingMapping:
 def missing_mapping(arn_text: str) -> MissingMapping | None:
     """Return a mapping for an identity, None if its ARN is scrubbed or unknown.
 
-    A session gets one for its role, a permission set's role one that survives another assignment, and an EC2 instance
-    one for a node.
+    For a session, it maps the role. For the role of a permission set, it maps the permission set, because the role's
+    name changes if it is assigned again. For an EC2 instance, it maps a node.
     """
     try:
         arn = parse_arn(arn_text)

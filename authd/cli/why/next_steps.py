@@ -50,5 +50,5 @@ NEXT_STEPS: Mapping[str, str] = MappingProxyType(
 
 
 def next_step(reason: str) -> str:
-    """Return the next step after a decision, for an unknown reason a pointer to the documentation."""
+    """Return the next step for a reason. For an unknown one, it points to the documentation."""
     return NEXT_STEPS.get(reason, "See docs/reasons.md of the daemon's version.")

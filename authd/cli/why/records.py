@@ -15,9 +15,9 @@ _LAST_PART = re.compile(r"[^/:]*$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The wanted decisions. An empty field excludes nothing.
+    """A filter for decisions. An empty field matches every decision.
 
-    `user` is a user name, an ARN, or an ARN's last part, in any case. `since` is aware.
+    `user` is a user name, an ARN, or an ARN's last part, in upper or lower case. `since` has a timezone.
     """
 
     reference: str = ""
@@ -25,7 +25,7 @@ class Selection:
     since: datetime | None = None
 
     def includes(self, record: dict[str, Any]) -> bool:
-        """Return whether a decision is wanted."""
+        """Return whether the filter matches a decision."""
         if self.reference and record.get("reference") != self.reference:
             return False
         if self.user and self.user.lower() not in _names(record):
@@ -34,8 +34,8 @@ class Selection:
 
 
 def read_records(lines: Iterable[str], selection: Selection) -> Iterator[dict[str, Any]]:
-    """Yield the wanted decisions. Skips lines without one, also those that a full disk has cut off."""
-    # Most lines of a long log are for others. Escaped letters of other alphabets don't compare in any case.
+    """Yield the selected decisions. Skips all other lines, and lines that a full disk has truncated."""
+    # Tested before parsing, because most lines don't match. JSON escapes non-ASCII letters, which can't be lowered.
     name = json.dumps(selection.user.lower())[1:-1] if selection.user.isascii() else ""
     for line in lines:
         if '"decision"' not in line or selection.reference not in line or (name and name not in line.lower()):

@@ -10,7 +10,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """Return the aware time that a text means at `now`, which is aware. A time without a zone is in that of `now`.
+    """Return the time that a text means at `now`. Both have a timezone. A text without one has that of `now`.
 
     Raises `ValueError`.
     """

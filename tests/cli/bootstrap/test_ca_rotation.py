@@ -23,13 +23,13 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture(autouse=True)
 def no_kube_apiserver(monkeypatch):
-    """A kube-apiserver that happens to run on this machine does not count."""
+    """Hide a kube-apiserver that happens to run on this machine."""
     monkeypatch.setattr(processes, "started_before", lambda *_: [])
 
 
 @pytest.fixture
 def settings(tmp_path):
-    """Settings of a node that was set up by `authd init`."""
+    """Return the settings of a node after `authd init`."""
     made = Settings(
         cluster_id="c", state_dir=str(tmp_path / "state"), generate_kubeconfig=str(tmp_path / "kubeconfig.yaml")
     )
@@ -51,7 +51,7 @@ def write_kubeconfig(settings):
 
 
 def trusted(settings):
-    """Return the CAs of the webhook kubeconfig: those that a kube-apiserver trusts that starts now."""
+    """Return the CAs of the webhook kubeconfig, which a newly started kube-apiserver trusts."""
     from pathlib import Path
 
     cluster = yaml.safe_load(Path(settings.generate_kubeconfig).read_text())["clusters"][0]["cluster"]
@@ -63,7 +63,7 @@ def served(settings):
 
 
 def accepts(authorities, certificate):
-    """Whether a client that trusts these CAs accepts a certificate."""
+    """Return whether a client that trusts these CAs accepts a certificate."""
     return any(not issuer_problem(certificate, authority) for authority in authorities)
 
 
@@ -72,7 +72,7 @@ def advance(settings, **options):
 
 
 def test_no_login_is_refused(settings):
-    """After each step, the kube-apiserver of before and a restarted one accept the certificate that is served."""
+    """After each step, both the running kube-apiserver and a restarted one accept the served certificate."""
     running = trusted(settings)
     assert advance(settings) is Step.TRUST_BOTH
     assert accepts(running, served(settings))
@@ -92,7 +92,7 @@ def test_no_login_is_refused(settings):
 
 @pytest.mark.parametrize("failing", range(1, 9))
 def test_a_crash_in_any_write(settings, monkeypatch, failing):
-    """After a crash in any write of any step, what is served is trusted, and the next runs complete the change."""
+    """After a crash in any write of any step, the served certificate is trusted and the next runs finish the rotation."""
     from authd.cli.bootstrap import ca_rotation
     from authd.state import certificate_store
 
@@ -123,7 +123,7 @@ def test_a_crash_in_any_write(settings, monkeypatch, failing):
 
 
 def test_a_kube_apiserver_that_was_not_restarted(settings, monkeypatch):
-    """If kube-apiserver has not read the kubeconfig since the last step, the next one is refused, unless forced."""
+    """If kube-apiserver has not read the kubeconfig since the last step, the next step is refused, unless forced."""
     monkeypatch.setattr(processes, "started_before", lambda *_: [4711])
     assert advance(settings) is Step.TRUST_BOTH
     with pytest.raises(CommandError, match=r"PID 4711.*restart it first, or use --force"):
@@ -132,7 +132,7 @@ def test_a_kube_apiserver_that_was_not_restarted(settings, monkeypatch):
 
 
 def test_a_shared_ca(settings, tmp_path):
-    """Several nodes change to one CA. Its first use makes it."""
+    """Several nodes change to one CA. The first node creates it."""
     folder = tmp_path / "shared"
     other = StateFiles(folder=tmp_path / "other")
     shared_ca.adopt(folder, other, NOW)
@@ -149,13 +149,13 @@ def test_a_shared_ca(settings, tmp_path):
 
 
 def test_without_certificates(tmp_path):
-    """Before `authd init` there is nothing to change, and the message has the next step."""
+    """A rotation before `authd init` is an error with the next step."""
     with pytest.raises(CommandError, match="after `authd init`"):
         advance(Settings(cluster_id="c", state_dir=str(tmp_path), generate_kubeconfig=str(tmp_path / "k")))
 
 
 def test_processes(tmp_path):
-    """A process counts by its start, whatever its name contains."""
+    """Processes are selected by name and start time. Names may contain blanks and parentheses."""
     (tmp_path / "uptime").write_text("1000.00 1.00\n")
     for pid, name, ticks in ((1, "kube-apiserver", 100), (2, "kube-apiserver", 90_000), (3, "a) b (c", 100)):
         folder = tmp_path / str(pid)
@@ -164,7 +164,7 @@ def test_processes(tmp_path):
         (folder / "stat").write_text(f"{pid} ({name}) S {' '.join('0' * 18)} {ticks} 0\n")
         (folder / "cmdline").write_bytes(b"kube-apiserver\0--authentication-token-webhook-config-file=/k%d\0" % pid)
     assert started_before("kube-apiserver", time.time() - 500, "/k", tmp_path) == [1]
-    # Another cluster's kube-apiserver does not count, unless none names this file: kubelet may mount it elsewhere.
+    # Another cluster's kube-apiserver is ignored, unless none names this file, because kubelet may mount it elsewhere.
     assert started_before("kube-apiserver", time.time() - 500, "/k2", tmp_path) == []
     assert started_before("kube-apiserver", time.time() - 500, "/elsewhere", tmp_path) == [1]
 

@@ -16,7 +16,7 @@ from tests.cli.shapes import parsed
 
 @pytest.fixture
 def init(tmp_path, capsys):
-    """Run `authd init` with its paths below a temporary folder; return what it told, as JSON."""
+    """Run `authd init` with its paths below a temporary folder, and return its JSON output."""
 
     def run(*options, cluster=("-i", "my-cluster")):
         paths = [
@@ -42,72 +42,72 @@ def names(paths):
 
 
 def test_first_and_second_run(init, tmp_path):
-    """The first run makes everything, keys readable by their owner alone; the second keeps it all and says so."""
+    """The first run creates all files, with keys readable by the owner only. The second run reports them as kept."""
     made = ["ca.pem", "ca-key.pem", "cert.pem", "key.pem", "config.yaml"]
-    status, told, err = init()
-    assert (status, names(told["written"]), told["kept"], err) == (0, made, [], "")
+    status, output, err = init()
+    assert (status, names(output["written"]), output["kept"], err) == (0, made, [], "")
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     for private in ("state/key.pem", "state/ca-key.pem", "kube/config.yaml"):
         assert stat.S_IMODE((tmp_path / private).stat().st_mode) == 0o600
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
-    status, told, err = init()
-    assert (status, told["written"], names(told["kept"]), err) == (0, [], made, "")
+    status, output, err = init()
+    assert (status, output["written"], names(output["kept"]), err) == (0, [], made, "")
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_what_it_writes_fits_together(init, kubeconfig, tmp_path):
-    """The kubeconfig names the daemon and trusts the authority that signed the server's certificate."""
-    _, told, _ = init("--hostname", "node-1.example.com", "--address", "127.0.0.2", "--port", "31000")
+def test_the_kubeconfig_trusts_the_certificate(init, kubeconfig, tmp_path):
+    """The kubeconfig names the daemon and trusts the CA that signed the server's certificate."""
+    _, output, _ = init("--hostname", "node-1.example.com", "--address", "127.0.0.2", "--port", "31000")
     cluster = kubeconfig()["clusters"][0]["cluster"]
     assert cluster["server"] == "https://node-1.example.com:31000/authenticate"
     authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
     certificate = x509.load_pem_x509_certificate((tmp_path / "state" / "cert.pem").read_bytes())
     certificate.verify_directly_issued_by(authority)
     assert names_of(certificate) == {"node-1.example.com", "localhost", "127.0.0.1", "127.0.0.2", "::1"}
-    assert told["kubeAPIServerFlags"] == [
+    assert output["kubeAPIServerFlags"] == [
         f"--authentication-token-webhook-config-file={tmp_path / 'kube' / 'config.yaml'}",
         "--authentication-token-webhook-version=v1",
     ]
 
 
-def test_a_foreign_pair(init, kubeconfig, tmp_path):
-    """A certificate and key of aws-iam-authenticator's are kept, trusted as their own authority, and not re-signed."""
+def test_a_pair_of_aws_iam_authenticator(init, kubeconfig, tmp_path):
+    """The self-signed certificate and key of aws-iam-authenticator are kept and trusted, and not signed again."""
     pair = new_ca("aws-iam-authenticator", datetime.now(UTC))
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "cert.pem").write_bytes(pair.certificate_pem)
     (tmp_path / "state" / "key.pem").write_bytes(pair.key_pem)
-    status, told, err = init()
-    assert (status, names(told["written"]), names(told["kept"])) == (0, ["config.yaml"], ["cert.pem", "key.pem"])
+    status, output, err = init()
+    assert (status, names(output["written"]), names(output["kept"])) == (0, ["config.yaml"], ["cert.pem", "key.pem"])
     trusted = kubeconfig()["clusters"][0]["cluster"]["certificate-authority-data"]
     assert base64.b64decode(trusted) == pair.certificate_pem
     assert "not for the name localhost" in err
 
 
 def test_another_hostname_later(init, tmp_path):
-    """For another name the certificate is signed anew by the same authority, which kube-apiserver may have read."""
+    """For another name the same CA, which kube-apiserver may have read, signs a new certificate."""
     init()
     authority = (tmp_path / "state" / "ca.pem").read_bytes()
-    status, told, err = init("--hostname", "other.example.com")
-    assert (status, names(told["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
+    status, output, err = init("--hostname", "other.example.com")
+    assert (status, names(output["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
     certificate = x509.load_pem_x509_certificate((tmp_path / "state" / "cert.pem").read_bytes())
     assert "other.example.com" in names_of(certificate)
     assert (tmp_path / "state" / "ca.pem").read_bytes() == authority
 
 
-def test_a_certificate_that_is_none(init, tmp_path):
-    """A file that is no certificate is told by its name, with what to do."""
+def test_an_invalid_certificate_file(init, tmp_path):
+    """A file that isn't a certificate is an error with its name and the next step."""
     init()
     (tmp_path / "state" / "cert.pem").write_text("nonsense")
-    status, told, err = init()
-    assert (status, told) == (2, {})
+    status, output, err = init()
+    assert (status, output) == (2, {})
     assert err.startswith(f"authd: {tmp_path}/state/cert.pem: this is not a certificate: remove it and key.pem")
 
 
 def test_mutual_tls(init, kubeconfig, tmp_path):
-    """With --mutual-tls the kubeconfig has a client's pair of the same authority, which later runs keep."""
+    """With --mutual-tls the kubeconfig has a client certificate of the same CA, which later runs keep."""
     init()
-    _, told, _ = init("--mutual-tls")
-    assert names(told["written"]) == ["config.yaml"]
+    _, output, _ = init("--mutual-tls")
+    assert names(output["written"]) == ["config.yaml"]
     user = kubeconfig()["users"][0]["user"]
     certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
     authority = x509.load_pem_x509_certificate((tmp_path / "state" / "ca.pem").read_bytes())
@@ -117,8 +117,8 @@ def test_mutual_tls(init, kubeconfig, tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["another authority", "garbage"])
-def test_a_client_certificate_of_no_use(init, kubeconfig, tmp_path, fault):
-    """A client's pair that the daemon would not take is replaced."""
+def test_an_unusable_client_certificate(init, kubeconfig, tmp_path, fault):
+    """A client certificate that the daemon would refuse is replaced."""
     init("--mutual-tls")
     content = kubeconfig()
     client = new_client_leaf(new_ca("authd", datetime.now(UTC)), "kube-apiserver", datetime.now(UTC))
@@ -130,22 +130,22 @@ def test_a_client_certificate_of_no_use(init, kubeconfig, tmp_path, fault):
 
 
 @pytest.mark.parametrize("days", [-4000, 400], ids=["ended", "not yet valid"])
-def test_an_authority_with_wrong_dates(init, kubeconfig, tmp_path, days):
-    """An authority that isn't valid now is signed anew by its own key, and the kubeconfig gets it."""
+def test_a_ca_with_wrong_dates(init, kubeconfig, tmp_path, days):
+    """A CA that isn't valid now is signed again with its own key, and written to the kubeconfig."""
     old = new_ca("authd", datetime.now(UTC) + timedelta(days=days))
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "ca.pem").write_bytes(old.certificate_pem)
     (tmp_path / "state" / "ca-key.pem").write_bytes(old.key_pem)
-    status, told, err = init()
-    assert (status, names(told["kept"]), err) == (0, ["ca-key.pem"], "")
+    status, output, err = init()
+    assert (status, names(output["kept"]), err) == (0, ["ca-key.pem"], "")
     cluster = kubeconfig()["clusters"][0]["cluster"]
     authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
     assert authority.public_key() == x509.load_pem_x509_certificate(old.certificate_pem).public_key()
     assert authority.not_valid_before_utc < datetime.now(UTC) < authority.not_valid_after_utc
 
 
-def test_an_authority_that_can_not_sign(init, tmp_path):
-    """An authority whose key is another's signs nothing, and a sentence says what to do."""
+def test_a_ca_that_can_not_sign(init, tmp_path):
+    """A CA whose key doesn't match is an error with the next step."""
     init()
     for name in ("cert.pem", "key.pem"):
         (tmp_path / "state" / name).unlink()
@@ -156,8 +156,8 @@ def test_an_authority_that_can_not_sign(init, tmp_path):
     assert "do not match): remove " in err
 
 
-def test_mutual_tls_without_an_authority(init, tmp_path):
-    """A client's certificate can't be signed where the authority's key is not: a sentence says so."""
+def test_mutual_tls_without_a_ca(init, tmp_path):
+    """Without the CA's key, --mutual-tls is an error, because the client certificate can't be signed."""
     init()
     (tmp_path / "state" / "ca-key.pem").unlink()
     status, _, err = init("--mutual-tls")
@@ -166,11 +166,11 @@ def test_mutual_tls_without_an_authority(init, tmp_path):
 
 
 def test_settings_file(init, kubeconfig, tmp_path):
-    """What a settings file says holds, options go before it, and requireClientCertificate is --mutual-tls."""
+    """The settings file is used, options override it, and requireClientCertificate is the same as --mutual-tls."""
     file = tmp_path / "c.yaml"
     file.write_text("clusterID: from-file\nserver: {port: 31001, hostname: a.test, requireClientCertificate: true}\n")
-    _, told, _ = init("--config", str(file), "--port", "31002", cluster=())
-    assert told["clusterID"] == "from-file"
+    _, output, _ = init("--config", str(file), "--port", "31002", cluster=())
+    assert output["clusterID"] == "from-file"
     assert kubeconfig()["clusters"][0]["cluster"]["server"] == "https://a.test:31002/authenticate"
     assert "client-key-data" in kubeconfig()["users"][0]["user"]
 
@@ -186,23 +186,23 @@ def test_settings_file(init, kubeconfig, tmp_path):
         ({"cluster": ("-i", "c", "--hostname", "a b")}, "--hostname: server.hostname must be a DNS name"),
     ],
 )
-def test_what_it_can_not_use(init, tmp_path, options, says):
-    """Options that can't be used are told in words, and nothing is written."""
-    status, told, err = init(**options)
-    assert (status, told) == (2, {})
+def test_unusable_options(init, tmp_path, options, says):
+    """Options that can't be used are an error, and nothing is written."""
+    status, output, err = init(**options)
+    assert (status, output) == (2, {})
     assert err.startswith(f"authd: {says}")
     assert not (tmp_path / "state").exists()
 
 
-def test_a_place_that_can_not_be_written(capsys, tmp_path):
-    """A state directory that can't be made is told by its path."""
+def test_a_state_directory_that_can_not_be_created(capsys, tmp_path):
+    """A state directory that can't be created is an error with its path."""
     (tmp_path / "file").write_text("")
     assert main(["init", "-i", "c", "--state-dir", str(tmp_path / "file" / "state")]) == 2
     assert f"{tmp_path}/file/state: certificates can't be made here" in capsys.readouterr().err
 
 
 def test_text_for_people(capsys, tmp_path):
-    """The text says what was written and shows flags, settings and a command that can be copied."""
+    """The text lists the written files, flags, settings, and a command that can be copied."""
     paths = ["--state-dir", str(tmp_path / "s"), "--generate-kubeconfig", str(tmp_path / "k.yaml")]
     assert main(["init", "-i", "my cluster", "--mutual-tls", *paths]) == 0
     out = capsys.readouterr().out
@@ -213,26 +213,26 @@ def test_text_for_people(capsys, tmp_path):
 
 
 def test_files_for_upload(init, kubeconfig, tmp_path):
-    """With --out the pair lasts ten years, its CA's key is nowhere, and the kubeconfig trusts it."""
+    """With --out the certificate is valid for ten years, its CA's key is not written, and the kubeconfig trusts it."""
     out = tmp_path / "out"
-    status, told, err = init("--out", str(out))
-    assert (status, names(told["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
+    status, output, err = init("--out", str(out))
+    assert (status, names(output["written"]), err) == (0, ["cert.pem", "key.pem", "config.yaml"], "")
     assert sorted(path.name for path in out.iterdir()) == ["cert.pem", "config.yaml", "key.pem"]
     certificate = x509.load_pem_x509_certificate((out / "cert.pem").read_bytes())
     assert certificate.not_valid_after_utc - datetime.now(UTC) > timedelta(days=3652)
-    assert told["certificateEnds"] == certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert told["renewedByDaemon"] is False
+    assert output["certificateEnds"] == certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert output["renewedByDaemon"] is False
     cluster = yaml.safe_load((out / "config.yaml").read_text())["clusters"][0]["cluster"]
     authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
     certificate.verify_directly_issued_by(authority)
     assert names(init("--out", str(out))[1]["kept"]) == ["cert.pem", "key.pem", "config.yaml"]
 
 
-def test_the_ca_travels_along(init, tmp_path):
+def test_upload_with_the_ca(init, tmp_path):
     """With --with-ca the CA is among the files, and the daemon renews the certificate."""
     out = tmp_path / "out"
-    status, told, _ = init("--out", str(out), "--with-ca", "--mutual-tls")
-    assert (status, told["renewedByDaemon"], len(told["written"])) == (0, True, 5)
+    status, output, _ = init("--out", str(out), "--with-ca", "--mutual-tls")
+    assert (status, output["renewedByDaemon"], len(output["written"])) == (0, True, 5)
     certificate = x509.load_pem_x509_certificate((out / "cert.pem").read_bytes())
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate((out / "ca.pem").read_bytes()))
     assert "client-key-data" in (out / "config.yaml").read_text()
@@ -245,15 +245,15 @@ def test_the_ca_travels_along(init, tmp_path):
         (["--out", "OUT", "--mutual-tls"], "mutual TLS needs the CA in the state directory"),
     ],
 )
-def test_options_for_upload_that_do_not_fit(init, tmp_path, options, says):
-    """Options that do not fit together are told with the remedy."""
+def test_conflicting_upload_options(init, tmp_path, options, says):
+    """Conflicting options are an error with the next step."""
     status, _, err = init(*(str(tmp_path / "out") if option == "OUT" else option for option in options))
     assert status == 2
     assert says in err
 
 
-def test_half_of_the_files_for_upload(init, tmp_path):
-    """A missing kubeconfig is made again; without its certificate the others are of no use."""
+def test_missing_files_for_upload(init, tmp_path):
+    """A missing kubeconfig is created again. A missing certificate is an error."""
     out = tmp_path / "out"
     init("--out", str(out))
     (out / "config.yaml").unlink()
@@ -267,7 +267,7 @@ def test_half_of_the_files_for_upload(init, tmp_path):
 
 @pytest.mark.parametrize("name", ["aws-iam-authenticator", "heptio-authenticator-aws"])
 def test_under_another_name(tmp_path, capsys, monkeypatch, name):
-    """Called as the other program, init writes its three files into the current folder, and speaks on stderr."""
+    """Called as aws-iam-authenticator, init writes its three files to the current folder, and prints to stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [f"/usr/bin/{name}"])
     assert main(["init", "-i", "c"]) == 0

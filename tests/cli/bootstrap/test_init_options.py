@@ -10,7 +10,7 @@ from tests.cli.shapes import parsed
 
 @pytest.fixture
 def node(tmp_path):
-    """A node with a manifest of kube-apiserver, and the options of `authd init` there."""
+    """Create a manifest of kube-apiserver, and return it with the options of `authd init`."""
     manifest = tmp_path / "manifests" / "kube-apiserver.yaml"
     manifest.parent.mkdir()
     manifest.write_text(KUBEADM)
@@ -20,7 +20,7 @@ def node(tmp_path):
 
 
 def test_init_and_manifest_in_one_step(node, capsys):
-    """One command makes the files and gives kube-apiserver the webhook. Another run changes nothing."""
+    """One command creates the files and adds the webhook to kube-apiserver. A second run changes nothing."""
     manifest, init = node
     assert cli.main([*init, "--patch-manifest", str(manifest), "-o", "json"]) == 0
     first = parsed("init", capsys.readouterr().out)
@@ -33,7 +33,7 @@ def test_init_and_manifest_in_one_step(node, capsys):
 
 
 def test_dry_run(node, tmp_path, capsys):
-    """A dry run shows the diff and makes nothing."""
+    """A dry run prints the diff and creates no files."""
     manifest, init = node
     assert cli.main([*init, "--patch-manifest", str(manifest), "--dry-run"]) == 0
     assert "+    - --authentication-token-webhook-version=v1" in capsys.readouterr().out
@@ -42,7 +42,7 @@ def test_dry_run(node, tmp_path, capsys):
 
 
 def test_one_ca_for_two_nodes(tmp_path, capsys):
-    """Two nodes with `--ca` have one CA, which their files for upload have too."""
+    """Two nodes with the same `--ca` have the same CA, in their files for upload too."""
     for name in ("a", "b"):
         options = ["-i", "c", "--ca", tmp_path / "ca", "--out", tmp_path / name]
         assert cli.main(["init", *map(str, options)]) == 0
@@ -60,7 +60,7 @@ def test_one_ca_for_two_nodes(tmp_path, capsys):
         (["--patch-manifest", "m", "--out", "d"], "use one of them"),
     ],
 )
-def test_options_that_do_not_go_together(options, message, capsys):
-    """Options without effect are an error with the next step."""
+def test_conflicting_options(options, message, capsys):
+    """Conflicting options are an error with the next step."""
     assert cli.main(["init", "-i", "c", *options]) == 2
     assert message in capsys.readouterr().err

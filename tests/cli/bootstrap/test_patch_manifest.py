@@ -9,7 +9,7 @@ from tests.cli.bootstrap.test_static_pod import KUBEADM
 
 @pytest.fixture
 def node(tmp_path):
-    """A manifest and a webhook kubeconfig as they lie on a node."""
+    """Create a manifest and a webhook kubeconfig."""
     manifest = tmp_path / "manifests" / "kube-apiserver.yaml"
     kubeconfig = tmp_path / "authd" / "kubeconfig.yaml"
     for path in (manifest, kubeconfig):
@@ -20,7 +20,7 @@ def node(tmp_path):
 
 
 def test_patch_and_undo(node):
-    """The manifest gets the webhook, with a backup outside of kubelet's folder, and undo restores each byte."""
+    """The webhook is added, with a backup outside kubelet's folder, and undo restores every byte."""
     manifest, kubeconfig = node
     diff = patch(manifest, kubeconfig, dry_run=False)
     assert f"+    - --authentication-token-webhook-config-file={kubeconfig}\n" in diff
@@ -36,7 +36,7 @@ def test_patch_and_undo(node):
 
 
 def test_dry_run(node):
-    """A dry run shows the diff and writes nothing."""
+    """A dry run returns the diff and writes nothing."""
     manifest, kubeconfig = node
     assert patch(manifest, kubeconfig, dry_run=True)
     assert manifest.read_text() == KUBEADM
@@ -47,7 +47,7 @@ def test_dry_run(node):
 
 
 def test_without_a_kubeconfig(node):
-    """kube-apiserver would not start without the kubeconfig, so the manifest stays as it is."""
+    """Without the kubeconfig, kube-apiserver would not start, so the manifest is not changed."""
     manifest, kubeconfig = node
     kubeconfig.unlink()
     with pytest.raises(CommandError, match="run `authd init` first"):
@@ -68,7 +68,7 @@ def test_nothing_to_undo(node):
 
 
 def test_an_unreadable_manifest(node):
-    """A missing manifest is one sentence with its path."""
+    """A missing manifest is an error with its path."""
     manifest, kubeconfig = node
     manifest.unlink()
     with pytest.raises(CommandError, match="the manifest can't be read: No such file or directory"):

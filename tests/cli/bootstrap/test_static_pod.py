@@ -79,7 +79,7 @@ def pod(text):
 
 @pytest.mark.parametrize("text", [KUBEADM, OTHER, KUBEADM.rstrip("\n")])
 def test_flags_and_mount(text):
-    """kube-apiserver gets its flags once, and the node's folder read-only at the same path."""
+    """The flags are added once, and the node's folder is mounted read-only at the same path."""
     spec = pod(patched(text))
     (container,) = [each for each in spec["containers"] if each["name"] == "kube-apiserver"]
     given = container["command"][1:] + container.get("args", [])
@@ -92,7 +92,7 @@ def test_flags_and_mount(text):
 
 @pytest.mark.parametrize("text", [KUBEADM, OTHER])
 def test_everything_else_stays(text):
-    """Lines are only added, but for a flag of the webhook with another value. Comments and order stay."""
+    """Lines are only added, except for a flag of the webhook with another value. Comments and order stay."""
     changes = difflib.ndiff(text.splitlines(), patched(text).splitlines())
     assert [line for line in changes if line.startswith("- ") and "webhook-version" not in line] == []
     assert yaml.safe_load(patched(text)).get("status") == yaml.safe_load(text).get("status")
@@ -119,14 +119,14 @@ def test_again(text):
     ],
 )
 def test_other_files(text, message):
-    """Anything that isn't kube-apiserver's manifest is refused with its place and the fault."""
+    """Any text that isn't kube-apiserver's manifest is an error with its line and column."""
     with pytest.raises(ConfigError) as caught:
         patched(text)
     assert message in str(caught.value)
 
 
 def test_flags_of_another_program():
-    """If another program starts kube-apiserver, the flags follow kube-apiserver's name, and that program gets none."""
+    """If another program starts kube-apiserver, the flags are added after kube-apiserver's name."""
     (container,) = yaml.safe_load(patched(RUNNER))["spec"]["containers"]
     assert container["command"] == ["/go-runner"]
     assert container["args"][:3] == [
@@ -142,6 +142,6 @@ def test_flags_of_another_program():
     "command", ["[/bin/sh, -c, kube-apiserver --v=2]", "\n    - /bin/sh\n    - -c\n    - exec kube-apiserver --v=2"]
 )
 def test_a_shell(command):
-    """A shell's script is left alone."""
+    """A shell script is an error, and is not edited."""
     with pytest.raises(ConfigError, match="add the flags by hand"):
         patched(f"spec:\n  containers:\n  - name: kube-apiserver\n    command: {command}\n")

@@ -1,4 +1,4 @@
-"""Real shells in a pseudo-terminal, in which a user types a line and presses Tab."""
+"""Runs real shells in a pseudo-terminal, types a line and presses Tab."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TypedShell:
         self._setup = f"PS1=; cd {folder}; {prepare}; source {script}; echo REA''DY\n"
 
     def __enter__(self) -> Self:
-        """Start the shell, and return once the script is loaded."""
+        """Start the shell, and wait until the script is loaded."""
         self._terminal, end = pty.openpty()
         environ = {"PATH": os.environ["PATH"], "TERM": "dumb", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
         self._process = subprocess.Popen(
@@ -48,7 +48,7 @@ class TypedShell:
         os.close(self._terminal)
 
     def shown_after_tab(self, line: str, expected: str) -> str:
-        """Return what the terminal shows for a typed line and Tab. Waits until it is as expected, or for a while."""
+        """Return the terminal's output for a line and Tab. Waits for the expected text, or until a timeout."""
         os.write(self._terminal, _KILL_LINE)
         os.write(self._terminal, line.encode() + _TAB)
         return self._read(expected)

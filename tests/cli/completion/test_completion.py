@@ -1,4 +1,4 @@
-"""The completion scripts work in the shells: each test presses Tab in a real one, if it is installed."""
+"""The completion scripts work in real shells, if they are installed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("shell", [pytest.param("bash", marks=needs["bash"]), pytest.param("zsh", marks=needs["zsh"])])
 @pytest.mark.parametrize("program", ["authd", "authd-token"])
-def test_in_a_shell_that_somebody_types_into(shell, program, folder, tmp_path_factory):
+def test_in_an_interactive_shell(shell, program, folder, tmp_path_factory):
     """Tab completes commands, subcommands, options, their values and paths."""
     script = tmp_path_factory.mktemp("script") / program
     script.write_text(_script(shell, program))
@@ -72,7 +72,7 @@ def test_in_a_shell_that_somebody_types_into(shell, program, folder, tmp_path_fa
 @needs["fish"]
 @pytest.mark.parametrize("program", ["authd", "authd-token"])
 def test_in_fish(program, folder, tmp_path_factory):
-    """Fish offers exactly the one word that continues each line."""
+    """Fish completes each line with exactly one word."""
     script = tmp_path_factory.mktemp("script") / "script.fish"
     script.write_text(_script("fish", program))
     for line, completed in AUTHD if program == "authd" else TOKEN:
@@ -112,7 +112,7 @@ def test_every_command_has_its_words():
 
 
 def test_without_the_daemons_packages(monkeypatch):
-    """On a laptop, commands of the daemon complete without options."""
+    """If the daemon's packages are missing, its commands complete without options."""
     real = cli.importlib.import_module
 
     def missing(name):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import trustme
 
-from authd.cli.doctor.subject import Subject
+from authd.cli.doctor.installation import Installation
 from authd.config.load import load_settings
 from authd.partition_data import load_partitions
 from authd.state.certificate_store import StateFiles
@@ -28,7 +28,7 @@ class _Request(http.server.BaseHTTPRequestHandler):
         self._respond()
 
     def _respond(self):
-        status, headers, body = self.server.answer(self.path)
+        status, headers, body = self.server.respond(self.path)
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
@@ -41,13 +41,13 @@ class _Request(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def serve():
-    """Serve HTTP, or HTTPS for localhost, with `answer(path)` that returns status, headers and body."""
+    """Serve HTTP, or HTTPS for localhost, with `respond(path)` that returns status, headers and body."""
     servers = []
 
-    def start(answer, *, tls=True):
+    def start(respond, *, tls=True):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Request)
         server.daemon_threads = True
-        server.answer = answer
+        server.respond = respond
         ca = trustme.CA()
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -66,8 +66,8 @@ def serve():
 
 
 @pytest.fixture
-def make_subject(tmp_path):
-    """Make the subject of an examination with settings of its own, and without a process or a manifest."""
+def make_installation(tmp_path):
+    """Return a function that makes an installation from settings, without a process or a manifest."""
     proc = tmp_path / "proc"
     proc.mkdir()
 
@@ -84,7 +84,7 @@ def make_subject(tmp_path):
         config.parent.mkdir(exist_ok=True)
         config.write_text(json.dumps(settings))
         loaded = load_settings(config.read_bytes(), file=str(config), partitions=load_partitions())
-        return Subject(
+        return Installation(
             config=config, loaded=loaded, now=datetime.now(UTC), manifest=tmp_path / "kube-apiserver.yaml", proc=proc,
             timeout=10.0, **fields,
         )  # fmt: skip
@@ -93,15 +93,15 @@ def make_subject(tmp_path):
 
 
 @pytest.fixture
-def initialised(make_subject):
-    """Return a subject after `authd init`."""
-    subject = make_subject()
-    files = StateFiles(folder=subject.files.folder)
-    files.ensure_pair(subject.settings.own_names, subject.now)
-    write_kubeconfig(subject, files.trusted_pem(), 21362)
-    return subject
+def initialised(make_installation):
+    """Return an installation after `authd init`."""
+    installation = make_installation()
+    files = StateFiles(folder=installation.files.folder)
+    files.ensure_pair(installation.settings.own_names, installation.now)
+    write_kubeconfig(installation, files.trusted_pem(), 21362)
+    return installation
 
 
-def write_kubeconfig(subject, ca_pem, port):
-    subject.kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=port, authority_pem=ca_pem))
-    subject.kubeconfig.chmod(0o600)
+def write_kubeconfig(installation, ca_pem, port):
+    installation.kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=port, authority_pem=ca_pem))
+    installation.kubeconfig.chmod(0o600)

@@ -9,12 +9,12 @@ from authd.cli.doctor.certificate import examine_certificate
 from tests.cli.doctor.conftest import write_kubeconfig
 
 
-def found(subject):
-    return [(str(finding.level), finding.message) for finding in examine_certificate(subject)]
+def found(installation):
+    return [(str(finding.level), finding.message) for finding in examine_certificate(installation)]
 
 
 def test_a_good_certificate(initialised):
-    """A certificate that the kubeconfig trusts is good, with the days that it is valid."""
+    """A certificate that the kubeconfig trusts is ok, with the days until its end."""
     (first, validity), (second, trust) = found(initialised)
     assert (first, second) == ("ok", "ok")
     assert "valid for 90 more days, authd renews it" in validity
@@ -37,22 +37,22 @@ def test_another_name(initialised):
 
 
 def test_a_certificate_that_ends(initialised):
-    """A certificate that nobody renews is a warning before its end."""
+    """A certificate without automatic renewal is a warning before its end."""
     initialised.files.authority_key.unlink()
     later = replace(initialised, now=initialised.now + timedelta(days=80))
     assert found(later)[0][0] == "warning"
     assert "nothing renews it" in found(later)[0][1]
 
 
-def test_no_certificate(make_subject):
+def test_no_certificate(make_installation):
     """Without a certificate the fix is `authd init`."""
-    (finding,) = examine_certificate(make_subject())
+    (finding,) = examine_certificate(make_installation())
     assert finding.level == "error"
     assert finding.fix.startswith("authd init -c ")
 
 
 def test_a_broken_certificate(initialised):
-    """A file that is no certificate is an error."""
+    """A file that isn't a certificate is an error."""
     initialised.files.certificate.write_text("nonsense")
     assert found(initialised) == [("error", f"{initialised.files.certificate} is not a certificate")]
 

@@ -14,7 +14,7 @@ from tests.cli.shapes import parsed
 
 
 def test_unusable_settings(tmp_path, capsys):
-    """Without usable settings the report ends with them, and the exit status is 2."""
+    """If the settings can't be used, the report has only their findings, and the exit status is 2."""
     config = tmp_path / "config.yaml"
     assert main(["doctor", "-c", str(config), "--state-dir", str(tmp_path), "-o", "json"]) == 2
     report = parsed("doctor", capsys.readouterr().out)
@@ -24,7 +24,7 @@ def test_unusable_settings(tmp_path, capsys):
 
 @pytest.mark.parametrize("arguments", [["--timeout", "0"], ["--timeout", "999"], ["--region", "nowhere"]])
 def test_a_wrong_option(arguments, capsys):
-    """An option that can't be used ends with 2 and a sentence."""
+    """An unusable option is an error with the exit status 2."""
     assert main(["doctor", *arguments]) == 2
     assert capsys.readouterr().err.startswith(f"authd: {arguments[0]} must be ")
 
@@ -54,7 +54,7 @@ def test_permissions(initialised, serve, tmp_path, allowed, level, says):
 
 
 def test_places_of_the_command_line(initialised, tmp_path):
-    """If the daemon got its state directory and kubeconfig by options, doctor takes the same options."""
+    """The state directory and the kubeconfig can be given as options, as for the daemon."""
     settings = yaml.safe_load(initialised.config.read_text())
     places = {"--state-dir": settings["server"].pop("stateDir"), "--generate-kubeconfig": str(initialised.kubeconfig)}
     settings["server"].pop("generateKubeconfig")
@@ -72,13 +72,13 @@ def test_an_unreachable_api_server(initialised, tmp_path):
     assert "the Kubernetes API can't be called" in findings[-1]["message"]
 
 
-def examine(subject, server, *options):
-    """Run the command in a process of its own, because its reactor can't run twice."""
-    settings = yaml.safe_load(subject.config.read_text())
+def examine(installation, server, *options):
+    """Run the command in a separate process, because the reactor can't be restarted."""
+    settings = yaml.safe_load(installation.config.read_text())
     sts = {"endpoints": [{"host": "sts.us-east-1.amazonaws.com", "connect": f"127.0.0.1:{free_port()}"}]}
     settings["server"] |= {"healthPort": free_port(), "sts": sts, **server}
-    subject.config.write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "authd.cli.main", "doctor", "-c", str(subject.config), "-o", "json", *options]
+    installation.config.write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "authd.cli.main", "doctor", "-c", str(installation.config), "-o", "json", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (2, "")
     return parsed("doctor", done.stdout)["findings"]

@@ -15,12 +15,12 @@ def tidy(initialised):
     return initialised
 
 
-def found(subject):
-    return [(str(finding.level), finding.fix) for finding in examine_files(subject)]
+def found(installation):
+    return [(str(finding.level), finding.fix) for finding in examine_files(installation)]
 
 
 def test_tidy_files(tidy):
-    """Files with the right modes and owners are one good line."""
+    """Correct modes and owners are one ok finding."""
     assert found(tidy) == [("ok", "")]
 
 
@@ -35,7 +35,7 @@ def test_tidy_files(tidy):
     ],
 )
 def test_a_mode_that_is_too_open(tidy, path, mode, level, fix):
-    """A mode that others could use is told with the command that closes it."""
+    """A mode that gives access to others is reported, with the command that corrects it."""
     path(tidy).chmod(mode)
     assert found(tidy) == [(level, fix.format(path(tidy)))]
 
@@ -46,9 +46,9 @@ def test_an_exposed_key(tidy):
     assert found(tidy) == [("error", f"cd {tidy.files.folder} && chmod 600 key.pem")]
 
 
-def test_a_missing_state_directory(make_subject):
+def test_a_missing_state_directory(make_installation):
     """A missing state directory is an error."""
-    assert [level for level, _ in found(make_subject())] == ["error"]
+    assert [level for level, _ in found(make_installation())] == ["error"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")

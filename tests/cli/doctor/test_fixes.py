@@ -1,4 +1,4 @@
-"""The commands that `authd doctor` names fix what it found: each is run by a shell, and then the finding is gone."""
+"""The commands that `authd doctor` prints fix its findings, if a shell runs them."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from authd.state.x509 import new_ca
 _BY_HAND = ", then restart kube-apiserver"
 
 
-def findings(subject):
-    """Return everything that is wrong, with its fix."""
-    found = [*examine_certificate(subject), *examine_files(subject)]
+def findings(installation):
+    """Return the faults, each with its fix."""
+    found = [*examine_certificate(installation), *examine_files(installation)]
     return {finding.message: finding.fix for finding in found if finding.fix}
 
 
 def mode(path, bits):
-    return lambda subject: path(subject).chmod(bits)
+    return lambda installation: path(installation).chmod(bits)
 
 
-def _another_ca(subject):
+def _another_ca(installation):
     ca = new_ca("another", datetime.now(UTC)).certificate_pem
-    subject.kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=21362, authority_pem=ca))
+    installation.kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=21362, authority_pem=ca))
 
 
 FAULTS = {
-    "settings that others may write": mode(lambda subject: subject.config, 0o666),
-    "a folder that others may write": mode(lambda subject: subject.config.parent, 0o777),
-    "a state directory that others may enter": mode(lambda subject: subject.files.folder, 0o755),
-    "a key that others may read": mode(lambda subject: subject.files.key, 0o644),
-    "a kubeconfig that others may write": mode(lambda subject: subject.kubeconfig, 0o666),
-    "a kubeconfig that others may read": mode(lambda subject: subject.kubeconfig, 0o644),
-    "no kubeconfig": lambda subject: subject.kubeconfig.unlink(),
-    "no certificate": lambda subject: [subject.files.certificate.unlink(), subject.files.key.unlink()],
-    "a certificate that is none": lambda subject: subject.files.certificate.write_text("nonsense"),
-    "no state directory": lambda subject: shutil.rmtree(subject.files.folder),
+    "settings that others may write": mode(lambda installation: installation.config, 0o666),
+    "a folder that others may write": mode(lambda installation: installation.config.parent, 0o777),
+    "a state directory that others may enter": mode(lambda installation: installation.files.folder, 0o755),
+    "a key that others may read": mode(lambda installation: installation.files.key, 0o644),
+    "a kubeconfig that others may write": mode(lambda installation: installation.kubeconfig, 0o666),
+    "a kubeconfig that others may read": mode(lambda installation: installation.kubeconfig, 0o644),
+    "no kubeconfig": lambda installation: installation.kubeconfig.unlink(),
+    "no certificate": lambda installation: [installation.files.certificate.unlink(), installation.files.key.unlink()],
+    "a certificate that is none": lambda installation: installation.files.certificate.write_text("nonsense"),
+    "no state directory": lambda installation: shutil.rmtree(installation.files.folder),
     "another CA in the kubeconfig": _another_ca,
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_fix_of_a_fault(initialised, fault):
-    """After the commands, nothing is wrong any more."""
+    """After the commands, there are no faults."""
     initialised.kubeconfig.chmod(0o600)
     initialised.files.folder.chmod(0o700)
     initialised.config.parent.chmod(0o755)

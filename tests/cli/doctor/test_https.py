@@ -10,7 +10,7 @@ from authd.cli.doctor.https import ConnectionRefused, ProbeError, Route, Untrust
 from tests.integration.rig.tls_server import connect_proxy
 
 
-def answer(_path):
+def respond(_path):
     return 200, {"X-Test": "yes"}, b"hello"
 
 
@@ -20,7 +20,7 @@ def route_to(port, host="localhost", **options):
 
 @pytest.fixture
 def server(serve):
-    return serve(answer)
+    return serve(respond)
 
 
 @pytest.fixture
@@ -34,14 +34,14 @@ def free_port():
 
 
 def test_a_response(server, context):
-    """A request returns status, headers, body and the time that it took."""
-    reply = probe(route_to(server.port), context, "/")
-    assert (reply.status, reply.headers["X-Test"], reply.body) == (200, "yes", b"hello")
-    assert reply.seconds > 0
+    """A request returns status, headers, body and duration."""
+    response = probe(route_to(server.port), context, "/")
+    assert (response.status, response.headers["X-Test"], response.body) == (200, "yes", b"hello")
+    assert response.seconds > 0
 
 
 def test_by_a_proxy(server, context):
-    """A proxy is asked for a tunnel to the address."""
+    """A proxy gets a CONNECT for the address."""
     with connect_proxy(server.port) as (port, asked):
         route = Route(host="localhost", address=("sts.example.com", 443), proxy=("127.0.0.1", port))
         assert probe(route, context, "/").body == b"hello"
@@ -49,7 +49,7 @@ def test_by_a_proxy(server, context):
 
 
 def test_a_proxy_that_refuses(server, context):
-    """A proxy's refusal is blamed on the proxy, with its status."""
+    """If a proxy refuses, the error names the proxy and its status."""
     with connect_proxy(server.port, b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as (port, _):
         route = Route(host="localhost", address=("sts.example.com", 443), proxy=("127.0.0.1", port))
         with pytest.raises(ProbeError, match=rf"the proxy 127.0.0.1:{port} refuses a tunnel .* with 407"):
@@ -57,21 +57,21 @@ def test_a_proxy_that_refuses(server, context):
 
 
 def test_a_dead_proxy(context):
-    """A proxy that does not run is named."""
+    """If a proxy does not run, the error names it."""
     port = free_port()
     with pytest.raises(ConnectionRefused, match=f"no process listens on the proxy 127.0.0.1:{port}"):
         probe(Route(host="localhost", address=("sts.example.com", 443), proxy=("127.0.0.1", port)), context, "/")
 
 
-def test_nobody_listens(context):
-    """A closed port is named."""
+def test_a_closed_port(context):
+    """If a port is closed, the error names it."""
     port = free_port()
     with pytest.raises(ConnectionRefused, match=f"no process listens on 127.0.0.1:{port}"):
         probe(route_to(port), context, "/")
 
 
 def test_a_certificate_of_another_ca(server):
-    """A certificate that is not trusted is told with OpenSSL's reason."""
+    """A certificate that is not trusted is an error with OpenSSL's reason."""
     with pytest.raises(Untrusted, match=r"is not accepted for localhost: .*certificate"):
         probe(route_to(server.port), client_context(), "/")
 
@@ -83,14 +83,14 @@ def test_a_certificate_for_another_name(server, context):
 
 
 def test_a_port_without_tls(serve, context):
-    """A server that speaks no TLS is told."""
-    plain = serve(answer, tls=False)
+    """A server without TLS is an error."""
+    plain = serve(respond, tls=False)
     with pytest.raises(Untrusted, match=f"TLS with 127.0.0.1:{plain.port} failed"):
         probe(route_to(plain.port), context, "/")
 
 
 def test_a_name_that_can_not_be_resolved(context):
-    """A failed look-up names the host."""
+    """If a name can't be resolved, the error names the host."""
     route = Route(host="sts.invalid", address=("sts.invalid", 443))
     with pytest.raises(ProbeError, match=r"the name of sts\.invalid:443 can't be resolved"):
         probe(route, context, "/")
@@ -102,7 +102,7 @@ class _Silent(socketserver.BaseRequestHandler):
 
 
 def test_a_silent_server(context):
-    """A server that accepts and stays silent is told after the timeout."""
+    """A server that accepts the connection and sends nothing is an error after the timeout."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Silent) as server:
         server.daemon_threads, server.ended = True, threading.Event()
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -27,28 +27,28 @@ def manifest(folder, *flags, host_network=True, host_path=None):
 
 
 @pytest.fixture
-def subject(initialised):
+def installation(initialised):
     return initialised
 
 
-def found(subject):
-    return [(str(finding.level), finding.message) for finding in examine_kube_apiserver(subject)]
+def found(installation):
+    return [(str(finding.level), finding.message) for finding in examine_kube_apiserver(installation)]
 
 
-def write(subject, *flags, **options):
-    subject.manifest.write_text(manifest(subject.kubeconfig.parent, *flags, **options))
+def write(installation, *flags, **options):
+    installation.manifest.write_text(manifest(installation.kubeconfig.parent, *flags, **options))
 
 
-def test_a_good_manifest(subject):
-    """A manifest that mounts the kubeconfig and names it is good."""
-    write(subject, f"{FLAG}=/etc/authd-webhook/kubeconfig.yaml", "--authentication-token-webhook-version=v1")
-    assert found(subject) == [("ok", f"kube-apiserver reads {subject.kubeconfig}")]
+def test_a_good_manifest(installation):
+    """A manifest that mounts the kubeconfig and names it is ok."""
+    write(installation, f"{FLAG}=/etc/authd-webhook/kubeconfig.yaml", "--authentication-token-webhook-version=v1")
+    assert found(installation) == [("ok", f"kube-apiserver reads {installation.kubeconfig}")]
 
 
-def test_flags_in_two_words(subject):
-    """A flag's value may be a word of its own."""
-    write(subject, FLAG, "/etc/authd-webhook/kubeconfig.yaml")
-    assert [level for level, _ in found(subject)] == ["ok"]
+def test_flags_in_two_words(installation):
+    """A flag's value may be a separate word."""
+    write(installation, FLAG, "/etc/authd-webhook/kubeconfig.yaml")
+    assert [level for level, _ in found(installation)] == ["ok"]
 
 
 @pytest.mark.parametrize(
@@ -65,37 +65,37 @@ def test_flags_in_two_words(subject):
         ),
     ],
 )
-def test_a_wrong_manifest(subject, flags, options, says):
+def test_a_wrong_manifest(installation, flags, options, says):
     """A missing flag, mount or network is an error."""
-    write(subject, *flags, **options)
-    assert says in " ".join(message for level, message in found(subject) if level == "error")
+    write(installation, *flags, **options)
+    assert says in " ".join(message for level, message in found(installation) if level == "error")
 
 
 @pytest.mark.parametrize("text", ["", "[", "spec: {containers: []}", "kind: Pod\n"])
-def test_a_broken_manifest(subject, text):
-    """A file that is no manifest is an error."""
-    subject.manifest.write_text(text)
-    assert [level for level, _ in found(subject)] == ["error"]
+def test_a_broken_manifest(installation, text):
+    """A file that isn't a manifest is an error."""
+    installation.manifest.write_text(text)
+    assert [level for level, _ in found(installation)] == ["error"]
 
 
-def test_no_kube_apiserver(subject):
+def test_no_kube_apiserver(installation):
     """A machine without kube-apiserver is a warning."""
-    ((level, message),) = found(subject)
+    ((level, message),) = found(installation)
     assert level == "warning"
     assert "there is no kube-apiserver here" in message
 
 
-def test_a_process_without_a_manifest(subject):
+def test_a_process_without_a_manifest(installation):
     """Without a manifest the flags come from the process table."""
-    add_process(subject.proc, 4, "/usr/bin/kube-apiserver", f"{FLAG}=/another/cluster")
-    add_process(subject.proc, 5, "/usr/bin/kube-apiserver", f"{FLAG}={subject.kubeconfig}")
-    assert found(subject) == [("ok", f"kube-apiserver reads {subject.kubeconfig}")]
+    add_process(installation.proc, 4, "/usr/bin/kube-apiserver", f"{FLAG}=/another/cluster")
+    add_process(installation.proc, 5, "/usr/bin/kube-apiserver", f"{FLAG}={installation.kubeconfig}")
+    assert found(installation) == [("ok", f"kube-apiserver reads {installation.kubeconfig}")]
 
 
 @pytest.mark.parametrize(("changed", "level"), [(1_000_100, "warning"), (1_000_010, "ok")])
-def test_a_kubeconfig_that_changed_after_the_start(subject, changed, level):
-    """kube-apiserver must be started again after a change of the kubeconfig."""
-    add_process(subject.proc, 5, "/usr/bin/kube-apiserver", f"{FLAG}={subject.kubeconfig}", start=50)
-    (subject.proc / "stat").write_text("btime 1000000\n")
-    os.utime(subject.kubeconfig, (changed, changed))
-    assert found(subject)[-1][0] == level
+def test_a_kubeconfig_that_changed_after_the_start(installation, changed, level):
+    """A kube-apiserver that started before the kubeconfig's last change is a warning."""
+    add_process(installation.proc, 5, "/usr/bin/kube-apiserver", f"{FLAG}={installation.kubeconfig}", start=50)
+    (installation.proc / "stat").write_text("btime 1000000\n")
+    os.utime(installation.kubeconfig, (changed, changed))
+    assert found(installation)[-1][0] == level

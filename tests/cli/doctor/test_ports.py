@@ -9,19 +9,19 @@ from tests.cli.doctor.test_https import free_port
 DENIED = b'{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":false}}'
 
 
-def webhook(subject):
-    finding, *_ = examine_ports(subject)
+def webhook(installation):
+    finding, *_ = examine_ports(installation)
     return str(finding.level), finding.message
 
 
-def health(subject):
-    _, *findings = examine_ports(subject)
+def health(installation):
+    _, *findings = examine_ports(installation)
     return [(str(finding.level), finding.message) for finding in findings]
 
 
 @pytest.fixture
-def subject(make_subject):
-    return make_subject({"healthPort": free_port()})
+def installation(make_installation):
+    return make_installation({"healthPort": free_port()})
 
 
 @pytest.mark.parametrize(
@@ -35,32 +35,32 @@ def subject(make_subject):
         (200, b'{"kind":"Pod","status":{}}', "error", "another program than a webhook responds"),
     ],
 )
-def test_the_webhook(subject, serve, status, body, level, says):
-    """The answer to a TokenReview tells authd from other programs."""
+def test_the_webhook(installation, serve, status, body, level, says):
+    """The response to a TokenReview distinguishes authd from other programs."""
     server = serve(lambda _path: (status, {}, body))
-    write_kubeconfig(subject, server.ca_pem, server.port)
-    assert webhook(subject)[0] == level
-    assert says in webhook(subject)[1]
+    write_kubeconfig(installation, server.ca_pem, server.port)
+    assert webhook(installation)[0] == level
+    assert says in webhook(installation)[1]
 
 
-def test_another_ca(subject, serve, initialised):
+def test_another_ca(installation, serve, initialised):
     """A webhook with a certificate of another CA is an error."""
     server = serve(lambda _path: (200, {}, DENIED))
-    write_kubeconfig(subject, initialised.files.trusted_pem(), server.port)
-    assert webhook(subject)[0] == "error"
-    assert "is not accepted for localhost" in webhook(subject)[1]
+    write_kubeconfig(installation, initialised.files.trusted_pem(), server.port)
+    assert webhook(installation)[0] == "error"
+    assert "is not accepted for localhost" in webhook(installation)[1]
 
 
-def test_nobody_listens(initialised):
+def test_a_closed_port(initialised):
     """A webhook that does not run is an error, with the command that starts it."""
     write_kubeconfig(initialised, initialised.files.trusted_pem(), free_port())
     finding, *_ = examine_ports(initialised)
     assert (str(finding.level), finding.fix) == ("error", "systemctl start authd.socket authd.service")
 
 
-def test_no_kubeconfig(subject):
-    """Without a kubeconfig there is no way to the webhook."""
-    assert webhook(subject)[0] == "error"
+def test_no_kubeconfig(installation):
+    """A missing kubeconfig is an error, because it has the webhook's address."""
+    assert webhook(installation)[0] == "error"
 
 
 @pytest.mark.parametrize(
@@ -71,30 +71,30 @@ def test_no_kubeconfig(subject):
         (b"[-] settings: broken\n[!] sts: slow\nnot ready\n", "error", "settings: broken"),
     ],
 )
-def test_health(make_subject, serve, readyz, level, says):
-    """Each line of /readyz that is not well is a finding."""
+def test_health(make_installation, serve, readyz, level, says):
+    """Each line of /readyz with a problem is a finding."""
     server = serve(lambda path: (200, {}, readyz if path == "/readyz" else b"ok\n"), tls=False)
-    findings = health(make_subject({"healthPort": server.port}))
+    findings = health(make_installation({"healthPort": server.port}))
     assert findings[0][0] == level
     assert says in findings[0][1]
     assert len(findings) == (1 if level == "ok" else 2)
 
 
 @pytest.mark.parametrize(("body", "program"), [(b"ok", "aws-iam-authenticator"), (b"hello", "something else")])
-def test_another_program(make_subject, serve, body, program):
-    """Another program at the health port is named."""
+def test_another_program(make_installation, serve, body, program):
+    """If another program listens on the health port, the error names it."""
     server = serve(lambda _path: (200, {}, body), tls=False)
-    ((level, message),) = health(make_subject({"healthPort": server.port}))
+    ((level, message),) = health(make_installation({"healthPort": server.port}))
     assert (level, message.split(" answers")[0]) == ("error", program)
 
 
-def test_no_health(subject):
+def test_no_health(installation):
     """A closed health port is an error."""
-    ((level, message),) = health(subject)
+    ((level, message),) = health(installation)
     assert level == "error"
     assert message.startswith("no process listens on the health port")
 
 
-def test_any_health_port(make_subject):
-    """Port 0 can't be examined."""
-    assert health(make_subject({"healthPort": 0}))[0][0] == "warning"
+def test_any_health_port(make_installation):
+    """The health port 0 is a warning, because the actual port is unknown."""
+    assert health(make_installation({"healthPort": 0}))[0][0] == "warning"

@@ -28,7 +28,7 @@ def test_kube_apiserver(tmp_path):
 
 
 def test_the_start_of_a_process(tmp_path):
-    """A process's start is computed from the system's boot."""
+    """A process's start time is computed from the boot time."""
     add_process(tmp_path, 2, "kube-apiserver", start=50)
     (tmp_path / "stat").write_text("cpu 1 2\nbtime 1000000\n")
     (process,) = find_kube_apiservers(tmp_path)
@@ -63,7 +63,7 @@ def test_a_process_that_has_ended(tmp_path):
 
 
 def test_this_process():
-    """The real process table has this process, with its start."""
+    """The real process table has this process, with its start time."""
     process = next(each for each in processes(Path("/proc")) if each.folder.name == str(os.getpid()))
     start = started(Path("/proc"), process)
     assert start is not None

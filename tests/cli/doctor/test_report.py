@@ -16,7 +16,7 @@ REPORT = {"ports": [ok("open"), warning("old", "renew it")], "STS": [error("gone
     ("report", "status"), [({"a": [ok("x")]}, 0), ({"a": [ok("x"), warning("x", "y")]}, 1), (REPORT, 2), ({}, 0)]
 )
 def test_the_exit_status(report, status):
-    """The worst finding decides."""
+    """The worst finding determines the exit status."""
     assert exit_status(report) == status
 
 
@@ -38,7 +38,7 @@ def test_json():
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_a_terminal(capsys, monkeypatch, variables, coloured):
-    """On a terminal long messages are wrapped, and symbols coloured unless NO_COLOR forbids it."""
+    """On a terminal long messages are wrapped, and symbols are coloured unless NO_COLOR is set."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in variables.items():
@@ -52,7 +52,7 @@ def test_a_terminal(capsys, monkeypatch, variables, coloured):
 
 
 def test_an_encoding_without_the_symbols(monkeypatch):
-    """A terminal whose encoding lacks the symbols gets others."""
+    """If the terminal's encoding lacks the symbols, ASCII characters replace them."""
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", out)
     print_report(REPORT)

@@ -23,7 +23,7 @@ def levels(result):
 
 
 def test_usable_settings(examine):
-    """Usable settings are one good line."""
+    """Usable settings are one ok finding."""
     result = examine(f"clusterID: c\nserver: {{mapRoles: [{RULE}]}}\n")
     assert levels(result) == ["ok"]
     assert "1 mapping, sources MountedFile" in result.findings[0].message
@@ -31,7 +31,7 @@ def test_usable_settings(examine):
 
 
 def test_no_mapping(examine):
-    """Without a mapping nobody can log in, which is an error."""
+    """Settings without a mapping are an error, because nobody can log in."""
     result = examine("clusterID: c\n")
     assert levels(result) == ["ok", "warning", "error"]
 
@@ -57,7 +57,7 @@ def test_ends_of_rules(examine, tmp_path):
 
 
 def test_a_broken_file(examine, tmp_path):
-    """A broken file is told with its places, and the examination goes on with the last good copy."""
+    """Errors of a broken file are reported with their places, and the last good copy is used for the other checks."""
     assert examine("clusterID: c\nserver: {mapRole: []}\n").loaded is None
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "last-good.yaml").write_text(f"clusterID: c\nserver: {{mapRoles: [{RULE}]}}\n")

@@ -1,4 +1,4 @@
-"""A home with static credentials, the installed commands on PATH, and a server that verifies tokens."""
+"""Fixtures: a home with static credentials, the installed commands on PATH, and a server that verifies tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLUSTER = "prod"
 
 @pytest.fixture
 def kubeconfig(tmp_path: Path) -> Path:
-    """Give the path of a kubeconfig that does not exist yet."""
+    """Return the path of a kubeconfig that does not exist yet."""
     return tmp_path / "home" / ".kube" / "config"
 
 

@@ -41,7 +41,7 @@ preferences: {}
 
 
 def test_a_new_file(run: Callable, kubeconfig: Path) -> None:
-    """A missing kubeconfig is created, private, with a user that kubectl can read."""
+    """A missing kubeconfig is created, readable by its owner only, with a user that kubectl can read."""
     done = run("add", "prod", "--role", ROLE, "--region", "eu-west-1", "--profile", "dev")
     assert done.returncode == 0, done.stderr
     assert "kubectl config set-cluster prod" in done.stdout
@@ -118,8 +118,8 @@ def test_a_dry_run_writes_nothing(run: Callable, kubeconfig: Path) -> None:
 def test_json(run: Callable, kubeconfig: Path) -> None:
     """With `--output json` the changed file, its diff and its backup are members."""
     kubeconfig.write_text(EXISTING)
-    told = parsed("kubeconfig add", run("add", "prod", "--output", "json").stdout)
-    (changed,) = told["files"]
+    output = parsed("kubeconfig add", run("add", "prod", "--output", "json").stdout)
+    (changed,) = output["files"]
     assert (changed["file"], Path(changed["backup"]).read_text()) == (str(kubeconfig), EXISTING)
     assert "+      command: authd-token" in changed["diff"]
     assert parsed("kubeconfig add", run("add", "prod", "--output", "json").stdout)["files"] == []
@@ -140,7 +140,7 @@ def test_json(run: Callable, kubeconfig: Path) -> None:
     ],
 )  # fmt: skip
 def test_every_style(run: Callable, kubeconfig: Path, text: str) -> None:
-    """Block and flow style, JSON, and empty sections are edited so that the result means what it should."""
+    """In block style, flow style, JSON and empty sections, the result has the new user."""
     kubeconfig.write_text(text)
     done = run("add", "prod", "--role", ROLE)
     assert done.returncode == 0, done.stderr
@@ -162,7 +162,7 @@ def test_a_user_with_another_login_stays(run: Callable, kubeconfig: Path) -> Non
 
 
 def test_an_unknown_cluster(run: Callable, kubeconfig: Path) -> None:
-    """A cluster that the kubeconfig lacks is an error with the known ones."""
+    """A cluster that the kubeconfig lacks is an error with the known clusters."""
     kubeconfig.write_text(EXISTING)
     done = run("add", "prod", "--cluster", "nix")
     assert (done.returncode, "it has: prod" in done.stderr) == (2, True)
@@ -170,7 +170,7 @@ def test_an_unknown_cluster(run: Callable, kubeconfig: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a: [", "- x\n", "text"])
 def test_a_broken_file(run: Callable, kubeconfig: Path, text: str) -> None:
-    """A file that is no kubeconfig is named and stays as it is."""
+    """A file that isn't a kubeconfig is an error with its name, and is not changed."""
     kubeconfig.write_text(text)
     done = run("add", "prod")
     assert done.returncode == 2

@@ -110,7 +110,7 @@ def test_a_dry_run_writes_nothing(run: Callable, kubeconfig: Path) -> None:
     """With --dry-run the diff is shown and the file stays."""
     kubeconfig.write_text(USERS)
     assert "+      command: authd-token" in run("convert", "--dry-run").stdout
-    told = parsed("kubeconfig convert", run("convert", "--dry-run", "-o", "json").stdout)
-    assert (told["dryRun"], told["files"][0]["backup"]) == (True, None)
-    assert told["notes"]
+    output = parsed("kubeconfig convert", run("convert", "--dry-run", "-o", "json").stdout)
+    assert (output["dryRun"], output["files"][0]["backup"]) == (True, None)
+    assert output["notes"]
     assert kubeconfig.read_text() == USERS

@@ -82,7 +82,7 @@ def test_an_old_cluster(run: Callable, write: Callable, api_server: APIServer) -
 def test_the_reason_of_a_failure(
     run: Callable, write: Callable, cluster: dict, plugin: dict, status: int, word: str
 ) -> None:
-    """A failure of the plugin, the connection or the login is named, without a token or a traceback."""
+    """A failure of the plugin, the connection or the login is reported without a token or a traceback."""
     write(cluster, **plugin)
     done = run("test")
     assert done.returncode == status, done.stderr
@@ -92,7 +92,7 @@ def test_the_reason_of_a_failure(
 
 
 def test_a_missing_context(run: Callable, write: Callable) -> None:
-    """A missing context is named."""
+    """A missing context is an error with its name."""
     write()
     done = run("test", "--context", "nix")
     assert (done.returncode, "'nix'" in done.stderr) == (2, True)

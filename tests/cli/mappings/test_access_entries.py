@@ -1,4 +1,4 @@
-"""EKS access entries to rules."""
+"""Conversion of EKS access entries to rules."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_nodes(kind, username, groups):
 
 
 def test_missing():
-    """Whatever has no counterpart is reported."""
+    """Everything without a counterpart is reported."""
     policies = {
         "clusterName": "c",
         "principalArn": ROLE,

@@ -46,7 +46,7 @@ def data(server):
 
 
 def test_add_to_aws_auth(server, authd):
-    """A user is added after a question, and everything else stays as it is."""
+    """A user is added after a confirmation, and nothing else changes."""
     server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": ROLES, "other": "x"})
     refused = add_alice(authd, given="n\n", code=1)
     assert "+- userarn: arn:aws:iam::111122223333:user/alice" in refused.stderr
@@ -93,7 +93,7 @@ def test_remove_and_list(server, authd):
 
 
 def test_custom_resources(server, authd):
-    """The same with custom resources."""
+    """Rules are added, listed and removed as custom resources."""
     add_alice(authd, "--in", "crd", "--prompt=false")
     assert f"{ALICE}  alice  a,b  (iamidentitymapping user-alice-" in authd("list", "--in", "crd").stdout
     authd("remove", "user", "--userarn", ALICE, "--in", "crd", "--prompt=false")
@@ -101,7 +101,7 @@ def test_custom_resources(server, authd):
 
 
 def test_migrate(server, authd, tmp_path):
-    """Rules are copied, those that are there already left alone, and what has no counterpart reported."""
+    """Rules are copied, existing ones are not changed, and those without a counterpart are reported."""
     accounts = '- "444455556666"\n'
     server.put(CONFIG_MAPS, "aws-auth", data={"mapRoles": ROLES, "mapAccounts": accounts})
     server.put(IDENTITIES, "x", spec={"arn": ALICE, "username": "alice"})
@@ -119,7 +119,7 @@ def test_migrate(server, authd, tmp_path):
 
 
 def test_migrate_entries(authd):
-    """Access entries need no cluster to become rules of a file."""
+    """Access entries are converted to rules of a file without a cluster."""
     entry = {"accessEntry": {"principalArn": ADMIN, "type": "STANDARD", "username": "a", "kubernetesGroups": ["g"]}}
     run = authd("migrate", "--from", "access-entries", "--file", "-", "--to", "file", given=json.dumps(entry))
     assert f"- rolearn: {ADMIN}\n    username: a\n    groups:\n    - g\n" in run.stdout
@@ -127,7 +127,7 @@ def test_migrate_entries(authd):
 
 @pytest.mark.parametrize("metadata", [{"name": "other"}, {"namespace": "default"}, {}])
 def test_another_object(server, authd, metadata):
-    """An API server that sends another object than aws-auth is not written to."""
+    """If the API server sends another object than aws-auth, nothing is written."""
     sent = {"name": "aws-auth", "namespace": "kube-system", "resourceVersion": "5", **metadata}
     kind = "ConfigMap" if metadata else "Secret"
     server.faults.append(lambda it: it.answer(200, {"kind": kind, "metadata": sent, "data": {}}))
@@ -136,7 +136,7 @@ def test_another_object(server, authd, metadata):
 
 
 def test_forbidden(server, authd):
-    """A refusal of the API server is a sentence."""
+    """A refusal of the API server is an error without a traceback."""
     server.faults.append(lambda it: it.answer(403, status(403, "Forbidden", "no access")))
     assert "the API server answered 403 (no access)" in authd("list", code=2).stderr
 
@@ -155,7 +155,7 @@ def test_forbidden(server, authd):
     ],
 )
 def test_wrong_flags(arguments, capsys, monkeypatch, tmp_path):
-    """Wrong flags are a sentence, before any call."""
+    """Wrong flags are an error before any call."""
     from authd.cli.main import main
 
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
@@ -164,9 +164,9 @@ def test_wrong_flags(arguments, capsys, monkeypatch, tmp_path):
 
 
 def test_credential_plugin(server, tmp_path):
-    """A kubeconfig with a credential plugin, as EKS's have, works for commands."""
-    answer = json.dumps({"kind": "ExecCredential", "status": {"token": "the-token"}})
-    for script, code in ((f"print({answer!r})", 0), ("raise SystemExit(1)", 2), ("print('{}')", 2)):
+    """A kubeconfig with a credential plugin, like those of EKS, can be used."""
+    credential = json.dumps({"kind": "ExecCredential", "status": {"token": "the-token"}})
+    for script, code in ((f"print({credential!r})", 0), ("raise SystemExit(1)", 2), ("print('{}')", 2)):
         plugin = json.dumps({"command": sys.executable, "args": ["-c", script]})
         path = server.kubeconfig(tmp_path, f"{{exec: {plugin}}}")
         command = [sys.executable, "-m", "authd.cli.main", "list", "--kubeconfig", str(path)]
@@ -180,7 +180,7 @@ UNTIL = "2030-12-31T18:00:00Z"
 
 @pytest.mark.parametrize("place", ["aws-auth", "crd"])
 def test_times(server, authd, tmp_path, place):
-    """A mapping with a time is added, listed, and copied with it."""
+    """A mapping is added, listed and copied with its times."""
     add_alice(authd, "--in", place, "--prompt=false", "--valid-from", "2030-01-01", "--valid-until", UNTIL)
     listed = authd("list", "--in", place).stdout
     assert f"{ALICE}  alice  a,b  validFrom 2030-01-01  validUntil {UNTIL}  (" in listed
@@ -192,8 +192,8 @@ def test_times(server, authd, tmp_path, place):
     printed = authd("migrate", "--from", other, "--to", "file").stdout
     (tmp_path / "config.yaml").write_text("clusterID: c\n" + printed)
     assert f"validUntil: '{UNTIL}'" in printed
-    told = authd("explain", "-c", str(tmp_path / "config.yaml"), ALICE, "--at", "2030-06-01", cluster=False).stdout
-    assert f"validUntil    {UNTIL}" in told
+    output = authd("explain", "-c", str(tmp_path / "config.yaml"), ALICE, "--at", "2030-06-01", cluster=False).stdout
+    assert f"validUntil    {UNTIL}" in output
 
 
 @pytest.mark.parametrize(
@@ -204,13 +204,13 @@ def test_times(server, authd, tmp_path, place):
     ],
 )
 def test_wrong_times(server, authd, arguments, message):
-    """A wrong time changes nothing."""
+    """A wrong time is an error, and nothing is changed."""
     assert message in add_alice(authd, "--prompt=false", *arguments, code=2).stderr
     assert server.get(CONFIG_MAPS, "aws-auth") is None
 
 
 def test_an_old_definition_of_the_custom_resource(server, authd):
-    """If the API server drops the end of a mapping, no mapping without it is left behind."""
+    """If the API server drops the end of a mapping, the mapping is deleted again."""
 
     def drop(connection) -> bool:
         content = json.loads(connection.body)
@@ -232,7 +232,7 @@ def test_an_old_definition_of_the_custom_resource(server, authd):
 
 
 def test_permission_sets(server, authd):
-    """A permission set is mapped by a custom resource as in aws-auth, and found again whatever the order of its keys."""
+    """A permission set can be mapped in a custom resource and in aws-auth, and is found with its keys in any order."""
     sso = "permissionSetName=Dev,accountID=111122223333"
     arguments = ["add", "role", "--sso", sso, "--username", "dev", "--prompt=false"]
     authd(*arguments, "--in", "crd")

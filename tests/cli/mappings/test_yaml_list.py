@@ -42,7 +42,7 @@ def key(arn):
 
 
 def test_rules():
-    """Rules have their places."""
+    """Rules have their line and column."""
     first, second = read(TEXT).rules
     assert (first.arn, first.username, first.groups, first.place) == (A, "a", ("system:masters",), "mapRoles:2:3")
     assert (second.arn, second.username) == (B, "b")
@@ -64,7 +64,7 @@ def test_added_with_indentation():
 
 @pytest.mark.parametrize("text", ["", "[]", "null\n", "  \n"])
 def test_added_to_nothing(text):
-    """An empty list becomes one."""
+    """A rule can be added to an empty list."""
     assert read(text).with_added(NEW) == ADDED
 
 
@@ -74,7 +74,7 @@ def test_comments_of_an_empty_list():
 
 
 def test_removed():
-    """A rule goes, and comments around it stay. A role's path makes no difference."""
+    """A rule is removed, and comments around it stay. A role's path is ignored."""
     without_a = read(TEXT).with_removed(key(A))
     assert without_a == "# The administrators.\n\n" + TEXT[TEXT.index("# The developers") :]
     without_b = read(TEXT).with_removed(key("arn:aws:iam::111122223333:role/B"))
@@ -84,7 +84,7 @@ def test_removed():
 
 
 def test_all_of_one():
-    """If a role is mapped twice, both rules go."""
+    """If a role is mapped twice, both rules are removed."""
     text = read(read(TEXT).with_added(NEW)).with_added(NEW)
     assert read(text).with_removed(NEW.key) == TEXT
 
@@ -118,7 +118,7 @@ def test_brackets():
     ],
 )
 def test_good_rules(rule):
-    """What the daemon takes may be added."""
+    """A rule that the daemon accepts can be added."""
     check_rule(rule)
 
 
@@ -131,6 +131,6 @@ def test_good_rules(rule):
     ],
 )
 def test_bad_rules(rule, message):
-    """What the daemon refuses is refused before it is added."""
+    """A rule that the daemon refuses can't be added."""
     with pytest.raises(CommandError, match=message):
         check_rule(rule)

@@ -18,11 +18,11 @@ from authd.cli.shared.broken_settings import path_in_broken_file
     ],
 )
 def test_the_path_in_a_broken_file(tmp_path, text, path):
-    """A path is found on a line of its own, also if the rest of the file can't be parsed."""
+    """A path is found in its line, even if the rest of the file can't be parsed."""
     (tmp_path / "c.yaml").write_text(text)
     assert path_in_broken_file(str(tmp_path / "c.yaml"), "stateDir", "/usual") == path
 
 
 def test_a_file_that_can_not_be_read(tmp_path):
-    """Without a file the usual path counts."""
+    """If the file can't be read, the default is returned."""
     assert path_in_broken_file(str(tmp_path / "missing"), "stateDir", "/usual") == "/usual"

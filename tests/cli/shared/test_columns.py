@@ -42,7 +42,7 @@ def test_columns_on_a_terminal(capsys, terminal):
 
 
 def test_a_very_narrow_terminal(capsys, terminal):
-    """If the columns don't fit, each cell has a line."""
+    """If the columns don't fit, each cell is printed on its own line."""
     terminal(20)
     print_columns(("TIME", "REASON"), [["2026-11-27", "unknown_access_key"], ["2026-11-28", ""]])
     assert capsys.readouterr().out.splitlines() == [
@@ -52,7 +52,7 @@ def test_a_very_narrow_terminal(capsys, terminal):
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_names_and_values_fit(capsys, terminal, columns):
-    """On a terminal long values are wrapped below themselves, and an ARN stays in one piece."""
+    """On a terminal long values are wrapped within their column, and ARNs are not broken."""
     terminal(columns)
     print_table([("message", "no mapping matches: " + "word " * 30), ("ARN", ARN)])
     lines = capsys.readouterr().out.splitlines()
@@ -62,13 +62,13 @@ def test_names_and_values_fit(capsys, terminal, columns):
 
 
 def test_values_in_a_file(capsys):
-    """Without a terminal a value is one line."""
+    """Without a terminal a value is not wrapped."""
     print_table([("message", "word " * 60)])
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_a_continuation_is_indented(terminal):
-    """A wrapped line keeps its indentation, and its continuation has more."""
+    """A wrapped line keeps its indentation, and its continuation is indented further."""
     terminal(30)
     assert wrapped("  MountedFile: 4 rules, changed 3 s ago, from here", 4).splitlines() == [
         "  MountedFile: 4 rules,", "      changed 3 s ago, from", "      here",
@@ -77,7 +77,7 @@ def test_a_continuation_is_indented(terminal):
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_caret_is_below_its_place(terminal, columns):
-    """The line of a problem is cut to the terminal, so that the caret stays below the fault."""
+    """A problem's line is cut to the terminal's width, with the caret below the fault."""
     terminal(columns)
     line = "x" * 70 + "FAULT" + "y" * 70
     shown, caret = problem_as_text(Problem(file="f", line=1, column=71, message="m"), "error", [line]).splitlines()[1:]

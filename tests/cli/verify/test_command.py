@@ -33,7 +33,7 @@ def emulator():
 
 @pytest.fixture
 def settings(emulator, tmp_path):
-    """A settings file whose STS is the emulator."""
+    """Return a function that writes a settings file whose STS is the emulator."""
 
     def write(mapping=MAPPING):
         file = tmp_path / "c.yaml"
@@ -47,7 +47,7 @@ def settings(emulator, tmp_path):
 
 
 def mint(key, *options):
-    """Run authd-token with a key, and return what it prints."""
+    """Run authd-token with a key, and return its output."""
     environment = {
         "AWS_ACCESS_KEY_ID": key[0], "AWS_SECRET_ACCESS_KEY": key[1], "AWS_REGION": "us-east-1", "HOME": "/nonexistent",
         "PATH": "/usr/bin:/bin",
@@ -64,27 +64,27 @@ def run(text, *arguments):
 
 
 def test_allowed(settings):
-    """A mapped user's token is allowed, and everything that was found out is told."""
+    """A mapped user's token is allowed, and all fields are printed."""
     file = settings()
-    status, told, err = run(mint(ALICE_KEY, "--token-only"), "-c", file)
+    status, output, err = run(mint(ALICE_KEY, "--token-only"), "-c", file)
     assert (status, err) == (0, "")
-    assert (told["decision"], told["username"], told["groups"]) == ("allowed", "alice", ["viewers", "testers"])
-    assert told["rule"] == f"{file}:4:5"
-    assert told["arn"] == told["canonical_arn"] == "arn:aws:iam::111122223333:user/team/alice"
-    assert (told["sts_host"], told["access_key_id"]) == ("sts.us-east-1.amazonaws.com", ALICE_KEY[0])
-    assert told["sts_request_id"]
+    assert (output["decision"], output["username"], output["groups"]) == ("allowed", "alice", ["viewers", "testers"])
+    assert output["rule"] == f"{file}:4:5"
+    assert output["arn"] == output["canonical_arn"] == "arn:aws:iam::111122223333:user/team/alice"
+    assert (output["sts_host"], output["access_key_id"]) == ("sts.us-east-1.amazonaws.com", ALICE_KEY[0])
+    assert output["sts_request_id"]
 
 
 def test_an_exec_credential(settings):
-    """The token may stand in what a credential plugin prints."""
-    status, told, _ = run(mint(ALICE_KEY), "-c", settings())
-    assert (status, told["decision"]) == (0, "allowed")
+    """The token may be inside an ExecCredential."""
+    status, output, _ = run(mint(ALICE_KEY), "-c", settings())
+    assert (status, output["decision"]) == (0, "allowed")
 
 
 def test_verified(settings):
     """Without mappings, a token that STS confirms is verified."""
-    status, told, _ = run(mint(BOB_KEY), "-c", settings(mapping=""))
-    assert (status, told["decision"], told["account"]) == (0, "verified", "111122223333")
+    status, output, _ = run(mint(BOB_KEY), "-c", settings(mapping=""))
+    assert (status, output["decision"], output["account"]) == (0, "verified", "111122223333")
 
 
 @pytest.mark.parametrize(
@@ -96,34 +96,34 @@ def test_verified(settings):
     ],
 )
 def test_refused(settings, key, options, reason):
-    """A refusal is told with its reason, and the exit status is 1."""
-    status, told, err = run(mint(key), "-c", settings(), *options)
-    assert (status, told["decision"], told["reason"], err) == (1, "refused", reason, "")
+    """A refusal is printed with its reason, and the exit status is 1."""
+    status, output, err = run(mint(key), "-c", settings(), *options)
+    assert (status, output["decision"], output["reason"], err) == (1, "refused", reason, "")
 
 
 def test_unavailable(settings, emulator):
-    """When STS can't decide, the exit status is neither that of a yes nor that of a no."""
+    """If STS is unavailable, the exit status is 2."""
     file = settings()
     emulator.inject(Fault.THROTTLE, times=1)
-    status, told, _ = run(mint(ALICE_KEY), "-c", file)
-    assert (status, told["decision"], told["reason"]) == (2, "unavailable", "sts_throttled")
+    status, output, _ = run(mint(ALICE_KEY), "-c", file)
+    assert (status, output["decision"], output["reason"]) == (2, "unavailable", "sts_throttled")
 
 
-def test_no_trust(settings, tmp_path):
-    """An authority file that holds none is an error of the settings, in a sentence."""
+def test_a_ca_file_without_a_certificate(settings, tmp_path):
+    """A CA file without a certificate is an error of the settings."""
     file = settings()
     empty = tmp_path / "empty.pem"
     empty.write_text("")
     Path(file).write_text(
         Path(file).read_text().replace("    timeout: 3s\n", f"    timeout: 3s\n    caFile: {empty}\n")
     )
-    status, told, err = run(mint(ALICE_KEY), "-c", file)
-    assert (status, told) == (2, {})
+    status, output, err = run(mint(ALICE_KEY), "-c", file)
+    assert (status, output) == (2, {})
     assert err.startswith(f"authd: {empty}: the certificate authorities for STS can't be read")
 
 
 def test_text_for_people(capsys, monkeypatch):
-    """A refusal as text is its decision, its reason and the sentence, and the token is not in it."""
+    """The text of a refusal has decision, reason and message, but not the token."""
     token = token_of("https://sts.us-east-1.amazonaws.com/?Action=Other")
     assert main(["verify", "-i", "c", "-t", token]) == 1
     out = capsys.readouterr().out
@@ -141,18 +141,18 @@ def test_text_for_people(capsys, monkeypatch):
 )
 def test_standard_input(text, token):
     """Standard input is a token with white space around it, or an ExecCredential."""
-    assert verify._in_input(text) == token
+    assert verify._token_in(text) == token
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"status": []}', '{"status": {"token": 1}}', "{" + "[" * 60_000])
-def test_what_standard_input_can_not_be(text):
-    """Other JSON is refused without being repeated."""
+def test_other_json_on_standard_input(text):
+    """Other JSON is an error that doesn't repeat it."""
     with pytest.raises(CommandError, match="neither a token nor an ExecCredential"):
-        verify._in_input(text)
+        verify._token_in(text)
 
 
 def test_the_help_warns_of_command_lines(capsys):
-    """The help says that a token on the command line can be read by everybody."""
+    """The help warns that everybody can read a token on the command line."""
     with pytest.raises(SystemExit):
         main(["verify", "--help"])
     out = " ".join(capsys.readouterr().out.split())

@@ -51,7 +51,7 @@ def settings(tmp_path):
 
 
 def test_a_refused_login(log, settings, capsys):
-    """A refusal is shown with identity, request ID, today's nearest rule, next step and the missing mapping."""
+    """A refusal is printed with identity, request ID, nearest rule, next step and missing mapping."""
     assert main(["why", "3f9a01c2", "--file", log, "-c", str(settings)]) == 0
     out = capsys.readouterr().out
     assert "decision      denied: identity_not_mapped, reference 3f9a01c2\n" in out
@@ -63,7 +63,7 @@ def test_a_refused_login(log, settings, capsys):
 
 
 def test_a_mapping_that_was_added_since(log, settings, capsys):
-    """If today's file maps the identity, no mapping is proposed."""
+    """If the current file maps the identity, no mapping is proposed."""
     settings.write_text(MAPPED)
     assert main(["why", "3f9a01c2", "--file", log, "-c", str(settings)]) == 0
     out = capsys.readouterr().out
@@ -80,7 +80,7 @@ def test_a_line_of_kube_apiserver(log, capsys):
 
 
 def test_json(log, settings, capsys):
-    """JSON has the record's fields, and four more."""
+    """JSON has the record's fields and those of the explanation."""
     assert main(["why", "3f9a01c2", "-f", log, "-c", str(settings), "-o", "json"]) == 0
     (decision,) = parsed("why", capsys.readouterr().out)["decisions"]
     assert decision.items() >= DENIED.items()
@@ -119,7 +119,7 @@ def test_the_journal(tmp_path, capsys, monkeypatch):
 
 
 def test_mappings_in_the_cluster(log, settings, capsys):
-    """If the mappings are in the cluster, a command is proposed, and the file says nothing about them."""
+    """If the mappings are in the cluster, a command is proposed, and the outcome under the file is omitted."""
     settings.write_text("clusterID: c\nserver: {backendMode: [EKSConfigMap]}\n")
     assert main(["why", "3f9a01c2", "--file", log, "-c", str(settings)]) == 0
     out = capsys.readouterr().out
@@ -158,21 +158,21 @@ def test_nothing_found(log, capsys):
         (["3f9a01c2", "-c", "/does/not/exist", "-f", "/dev/null"], "/does/not/exist: the settings file can't be read"),
     ],
 )
-def test_what_can_not_be_used(arguments, says, capsys):
-    """A wrong command line or an unreadable file ends with 2 and a sentence."""
+def test_unusable_arguments(arguments, says, capsys):
+    """A wrong command line or an unreadable file is an error with the exit status 2."""
     assert main(["why", *arguments]) == 2
     assert capsys.readouterr().err.startswith(f"authd: {says}")
 
 
 def test_no_journal(monkeypatch, capsys, tmp_path):
-    """Without journalctl the message names the other ways."""
+    """Without journalctl the message names the other options."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["why", "3f9a01c2"]) == 2
     assert "name the log with --file FILE" in capsys.readouterr().err
 
 
 def test_a_journal_that_fails(monkeypatch, capsys, tmp_path):
-    """The complaint of journalctl is passed on."""
+    """The error message of journalctl is printed."""
     program = tmp_path / "journalctl"
     program.write_text("#!/bin/sh\necho 'No journal files were opened' >&2\nexit 1\n")
     program.chmod(0o755)
@@ -182,7 +182,7 @@ def test_a_journal_that_fails(monkeypatch, capsys, tmp_path):
 
 
 def test_control_characters_are_escaped(tmp_path, capsys):
-    """A name in the log can't control the terminal."""
+    """Control characters in a name are escaped."""
     file = tmp_path / "log"
     file.write_text(json.dumps({**ALLOWED, "username": "a\x1b[2Jb"}))
     assert main(["why", "--user", "alice", "-f", str(file)]) == 0
@@ -190,7 +190,7 @@ def test_control_characters_are_escaped(tmp_path, capsys):
 
 
 def test_a_mapping_that_has_ended(tmp_path, capsys):
-    """If a rule is there but had ended, its time is what to look at, and no other mapping is proposed."""
+    """If a rule had ended, the next step is to check its times, and no other mapping is proposed."""
     message = "no mapping matches: the rule at c.yaml:4:5 ended at 2030-12-31T18:00:00Z"
     log = tmp_path / "log"
     log.write_text(json.dumps({**DENIED, "message": message, "rule": "c.yaml:4:5"}) + "\n")

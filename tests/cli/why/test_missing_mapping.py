@@ -29,7 +29,7 @@ def yaml_for(arn):
     ],
 )
 def test_a_mapping_entry_lets_the_identity_in(arn, username):
-    """The proposed mapping loads below `server` without a warning, and maps the identity."""
+    """The proposed mapping is valid below `server` without a warning, and maps the identity."""
     text = f"clusterID: c\nserver:\n{yaml_for(arn)}\n"
     loaded = load_settings(text.encode(), file="c.yaml", partitions=load_partitions())
     assert loaded.warnings == ()
@@ -37,7 +37,7 @@ def test_a_mapping_entry_lets_the_identity_in(arn, username):
 
 
 def test_a_permission_set_is_mapped_by_its_name():
-    """The role of a permission set gets a mapping that outlives the role's suffix."""
+    """The mapping for a permission set's role does not depend on the role's suffix."""
     assert 'permissionSetName: "Viewer"' in yaml_for(f"{IN}/AWSReservedSSO_Viewer_0123456789abcdef/a")
 
 
@@ -72,7 +72,7 @@ def test_an_instance_is_mapped_as_a_node():
     ],
 )  # fmt: skip
 def test_a_command_for_the_cluster(arn, source, command):
-    """For mappings in the cluster there is a command, which `authd add` accepts."""
+    """For mappings in the cluster, the proposed command is one that `authd add` accepts."""
     given = missing_mapping(arn).as_command(source)
     assert given == f"authd add {command}"
     parser = argparse.ArgumentParser()

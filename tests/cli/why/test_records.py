@@ -22,7 +22,7 @@ LINE = json.dumps(RECORD)
 
 @pytest.mark.parametrize("line", [LINE, f"Nov 27 10:00:00 cp authd[7]: {LINE}\n", f"[pod/authd-x/authd] {LINE}"])
 def test_a_decision_with_a_prefix(line):
-    """A decision is found in a bare line and behind the prefixes of journalctl and kubectl."""
+    """A decision is found in a line with or without the prefixes of journalctl and kubectl."""
     assert list(read_records([line], Selection())) == [RECORD]
 
 
@@ -39,7 +39,7 @@ def test_a_decision_with_a_prefix(line):
     ],
 )
 def test_other_lines(line):
-    """Lines without a decision, and those that were cut off, are skipped."""
+    """Lines without a decision, and truncated lines, are skipped."""
     assert list(read_records([line, LINE], Selection())) == [RECORD]
 
 
@@ -59,7 +59,7 @@ def test_other_lines(line):
     ],
 )
 def test_selection(selection, found):
-    """A decision is selected by its reference, by a name or an ARN in any case, and by its time."""
+    """A decision is selected by its reference, by a name or an ARN in upper or lower case, and by its time."""
     assert bool(list(read_records([LINE], selection))) is found
 
 
@@ -71,6 +71,6 @@ def test_other_names(name):
 
 
 def test_a_record_without_a_time():
-    """A record whose time can't be read is older than any time asked for."""
+    """A record whose time can't be parsed is older than any `since`."""
     line = json.dumps({**RECORD, "time": "noon"})
     assert list(read_records([line], Selection(since=datetime(2000, 1, 1, tzinfo=UTC)))) == []

@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 27, 15, 30, 12, tzinfo=ZONE)
     ],
 )
 def test_times(text, expected):
-    """A point in time is a word, an age, a date or a time. Without a zone it is local."""
+    """A time is a word, an age, a date, or a date with a time. Without a timezone it is local."""
     assert parse_since(text, NOW) == expected
 
 

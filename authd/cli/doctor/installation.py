@@ -12,10 +12,10 @@ from authd.state.certificate_store import StateFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """The settings in use, and the places where the rest of the installation is found.
+class Installation:
+    """The settings in use, and the paths of the rest of the installation.
 
-    `now` is aware. `timeout` is in seconds, for each connection. `regions` are further STS regions to try.
+    `now` has a timezone. `timeout` is in seconds, for each connection. `regions` are additional STS regions to test.
     """
 
     config: Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from authd.daemon.event_loop import MOST, Turns
+from authd.daemon.event_loop import MAX_BATCH, Turns
 
 
 def several_reviews(clock: Clock) -> Turns:
@@ -47,18 +47,18 @@ def test_a_turns_items_are_handed_on_at_its_end(collected: Collected) -> None:
 
 def test_enough_is_handed_on_at_once(collected: Collected) -> None:
     """As many as there may be don't wait; what is left is handed on at the end of the same turn."""
-    collected.add(*range(MOST))
-    assert collected.handed_on == [list(range(MOST))]
-    collected.add(*range(2 * MOST + 1))
-    assert [len(items) for items in collected.handed_on] == [MOST] * 3
+    collected.add(*range(MAX_BATCH))
+    assert collected.handed_on == [list(range(MAX_BATCH))]
+    collected.add(*range(2 * MAX_BATCH + 1))
+    assert [len(items) for items in collected.handed_on] == [MAX_BATCH] * 3
     assert len(collected.clock.getDelayedCalls()) == 1
     collected.clock.advance(0)
-    assert collected.handed_on[3:] == [[2 * MOST]]
+    assert collected.handed_on[3:] == [[2 * MAX_BATCH]]
 
 
 def test_a_turn_may_end_with_nothing_left(collected: Collected) -> None:
     """Where everything was handed on before the end, nothing is at the end."""
-    collected.add(*range(MOST))
+    collected.add(*range(MAX_BATCH))
     collected.clock.advance(0)
     assert len(collected.handed_on) == 1
 

@@ -7,7 +7,7 @@ import os
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
-from authd.daemon.fd_monitor import Descriptors
+from authd.daemon.fd_monitor import DescriptorMonitor
 
 
 def test_it_is_said_once_and_so_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,7 +16,7 @@ def test_it_is_said_once_and_so_is_the_end(monkeypatch: pytest.MonkeyPatch) -> N
     def used_up(*_: object) -> None:
         raise OSError(24, "Too many open files")
 
-    descriptors = Descriptors()
+    descriptors = DescriptorMonitor()
     with capturedLogs() as events:
         descriptors.check()
         with monkeypatch.context() as short:
@@ -37,5 +37,5 @@ def test_other_trouble_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(os, "open", missing)
     with capturedLogs() as events:
-        Descriptors().check()
+        DescriptorMonitor().check()
     assert not events

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.task import Clock
 
-from authd.daemon.sighup import STORM_SECONDS, HangUps
+from authd.daemon.sighup import MIN_INTERVAL_SECONDS, SighupHandler
 
 
 class Turning(Clock):
@@ -30,7 +30,7 @@ class Looking:
     def __init__(self) -> None:
         self.reactor = Turning()
         self.looks: list[float] = []
-        self.hang_ups = HangUps(self.reactor, lambda: self.looks.append(self.reactor.seconds()))
+        self.handler = SighupHandler(self.reactor, lambda: self.looks.append(self.reactor.seconds()))
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ def looking() -> Iterator[Looking]:
 
 def test_one_is_heeded_at_once_in_the_reactors_own_time(looking: Looking) -> None:
     """The signal handler only schedules. The files are checked once, in the reactor's next turn."""
-    looking.hang_ups.take()
+    looking.handler.install()
     os.kill(os.getpid(), signal.SIGHUP)
     assert looking.looks == []
     looking.reactor.advance(0)
-    looking.reactor.advance(10 * STORM_SECONDS)
+    looking.reactor.advance(10 * MIN_INTERVAL_SECONDS)
     assert looking.looks == [0.0]
     assert not looking.reactor.getDelayedCalls()
 
@@ -55,14 +55,14 @@ def test_a_storm_is_few_looks_and_the_last_signal_counts(looking: Looking) -> No
     """A thousand signals cause a few checks, and one after the last of them."""
     for _ in range(10):
         for _ in range(100):
-            looking.hang_ups.came()
-        looking.reactor.advance(STORM_SECONDS / 4)
-    looking.reactor.advance(STORM_SECONDS)
+            looking.handler.schedule()
+        looking.reactor.advance(MIN_INTERVAL_SECONDS / 4)
+    looking.reactor.advance(MIN_INTERVAL_SECONDS)
     assert 2 < len(looking.looks) <= 5
-    assert looking.looks[-1] >= 9 * STORM_SECONDS / 4
+    assert looking.looks[-1] >= 9 * MIN_INTERVAL_SECONDS / 4
     assert looking.reactor.asked <= 10
-    looking.reactor.advance(10 * STORM_SECONDS)
+    looking.reactor.advance(10 * MIN_INTERVAL_SECONDS)
     count = len(looking.looks)
-    looking.hang_ups.came()
+    looking.handler.schedule()
     looking.reactor.advance(0)
     assert len(looking.looks) == count + 1

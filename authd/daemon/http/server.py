@@ -28,7 +28,7 @@ _REQUESTS_PER_TURN = 4
 #: Time that a connection may be idle. Go's client closes its own after 90 seconds.
 IDLE_SECONDS = 120.0
 #: Time that a client has to close after a bad request.
-_LAST_WORD_SECONDS = 2.0
+_CLOSE_SECONDS = 2.0
 
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
@@ -50,7 +50,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class BoundedRequest:
-    """One request. The channel calls `process` once, which responds exactly once, at once or later.
+    """One request. The channel calls `process` once, which sends exactly one response, at once or later.
 
     `path` excludes the query. `traceparent` is the header's value, None if it is absent.
     """
@@ -84,7 +84,7 @@ class BoundedRequest:
         self.channel.answer(line + head + close + (b"" if self.method == b"HEAD" else body), persistent=persistent)
 
     def refuse(self, status: int, why: str) -> None:
-        """Refuse the request and close the connection, so that a client can't pipeline more of the kind."""
+        """Refuse the request and close the connection, so that a client can't pipeline more bad requests."""
         self.factory.refused(status, why)
         self._persistent = False
         self.respond(status, TEXT, why.encode() + b"\n")
@@ -122,7 +122,7 @@ class BoundedChannel(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes. The first byte of a request starts its deadline, and later ones don't move it."""
         if self._ending or not data:
-            return  # after a refusal in mid-request, the rest of that request must not be served
+            return  # after a refusal, the rest of the request must not be parsed
         self._unread.append(data)
         if self._answering or self._write_paused or self._yielding:
             self._paused = True
@@ -136,7 +136,7 @@ class BoundedChannel(Protocol):
         self._stall(REQUEST_SECONDS)
 
     def resumeProducing(self) -> None:
-        """Continue, because the transport has room again."""
+        """Continue when the transport's buffer has room again."""
         self._write_paused = self._in_body = False
         self.deadline = self.stalled_since = None
         self._pump()
@@ -159,7 +159,7 @@ class BoundedChannel(Protocol):
     def _pump(self) -> None:
         """Parse and answer requests until the input is used up or a review is in progress.
 
-        Returns at once if it is running already (a response was available at once) or continues in the next turn.
+        Does nothing if it is already running, as in a synchronous response, or scheduled for the next reactor turn.
         """
         if self._answering or self._pumping or self._yielding:
             return
@@ -229,10 +229,10 @@ class BoundedChannel(Protocol):
         self._in_body = self._parser.in_body
 
     def _hang_up(self, bad: BadRequest) -> None:
-        """Refuse a bad request in the middle, and close."""
+        """Refuse a bad request and close, without waiting for its end."""
         self.factory.refused(bad.status, bad.why)
         self.transport.write(_STATUS_LINES[bad.status] + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
-        self._stall(_LAST_WORD_SECONDS)
+        self._stall(_CLOSE_SECONDS)
         self.loseConnection()
 
     def loseConnection(self) -> None:

@@ -18,7 +18,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
-from authd.daemon.http.response_parser import MAX_ANSWER_BYTES, BadResponse
+from authd.daemon.http.response_parser import MAX_RESPONSE_BYTES, BadResponse
 from authd.daemon.sts import agent as sts_agent
 from authd.daemon.sts.agent import IDLE_SECONDS, ConnectionEnded, STSAgent
 from tests.daemon.fakes import FakeEndpoint, StrictTransport
@@ -163,7 +163,7 @@ BAD: dict[str, tuple[bytes, ...]] = {
     "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",),
     "no colon": (b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n",),
     "control byte": (b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 2\r\n\r\n{}",),
-    "long header": (b"HTTP/1.1 200 OK\r\nX: ", b"x" * MAX_ANSWER_BYTES),
+    "long header": (b"HTTP/1.1 200 OK\r\nX: ", b"x" * MAX_RESPONSE_BYTES),
     "endless headers": (b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n" * 1_000] * 10),
     "endless body": (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -190,7 +190,7 @@ def test_the_longest_answer_is_taken(agent: Agent) -> None:
     """A response of exactly the limit is accepted, one byte more is not."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
     for more in (0, 1):
-        length = MAX_ANSWER_BYTES - len(head % 10_000) + more
+        length = MAX_RESPONSE_BYTES - len(head % 10_000) + more
         result = agent.answered(head % length + b" " * length)
         assert isinstance(result, Failure) == bool(more)
 

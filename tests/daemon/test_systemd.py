@@ -1,4 +1,4 @@
-"""Messages to the service manager."""
+"""Messages to systemd's service manager."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from authd.daemon.systemd import ServiceManager, watchdog_seconds
 
 @pytest.mark.parametrize("abstract", [False, True])
 def test_a_message_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
-    """A message is one datagram to the socket in the environment, abstract ones included."""
+    """A message is one datagram to the socket of NOTIFY_SOCKET, which may be abstract."""
     path = f"@{tmp_path}/notify" if abstract else f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + path[1:] if abstract else path)
@@ -28,13 +28,13 @@ def test_a_message_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a manager a message goes nowhere, without an error."""
+    """Without NOTIFY_SOCKET, a message is dropped without an error."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     ServiceManager().notify("READY=1")
 
 
-def test_a_manager_that_went_away_is_missed_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A manager that is gone, comes back, or does not read causes neither an error nor a wait."""
+def test_errors_of_the_manager_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manager that is gone, restarts, or does not read causes neither an error nor a delay."""
     path = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", path)
     told = ServiceManager()
@@ -48,7 +48,7 @@ def test_a_manager_that_went_away_is_missed_in_silence(tmp_path: Path, monkeypat
     told.close()
 
 
-def test_no_descriptor_is_needed_to_be_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watchdog_messages_need_no_free_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process without free descriptors still sends its watchdog message."""
     path = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", path)
@@ -57,10 +57,10 @@ def test_no_descriptor_is_needed_to_be_alive(tmp_path: Path, monkeypatch: pytest
         manager.settimeout(5)
         told = ServiceManager()
 
-        def used_up(*_: object, **__: object) -> None:
+        def no_descriptor(*_: object, **__: object) -> None:
             raise OSError(24, "Too many open files")
 
-        monkeypatch.setattr(socket, "socket", used_up)
+        monkeypatch.setattr(socket, "socket", no_descriptor)
         told.notify("WATCHDOG=1")
         assert manager.recv(100) == b"WATCHDOG=1"
         ServiceManager().notify("WATCHDOG=1")
@@ -83,7 +83,7 @@ def test_no_descriptor_is_needed_to_be_alive(tmp_path: Path, monkeypatch: pytest
 def test_the_watchdogs_interval(
     monkeypatch: pytest.MonkeyPatch, microseconds: str, process: str, seconds: float | None
 ) -> None:
-    """The interval comes from the environment, if it is a number and meant for this process."""
+    """The interval is that of the environment, if it is a number and meant for this process."""
     monkeypatch.setenv("WATCHDOG_USEC", microseconds)
     if process:
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if process == "own" else process)

@@ -1,4 +1,4 @@
-"""Name lookups: simultaneous callers share one, and none waits for ever."""
+"""Concurrent callers share one look-up of a host name, for a bounded time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ADDRESSES = [IPv4Address("TCP", "192.0.2.1", 443), IPv6Address("TCP", "2001:db8:
 
 @implementer(IHostnameResolver)
 class Resolver:
-    """A resolver that answers when the test says so, and keeps its questions."""
+    """A resolver that responds when the test calls `answer`, and collects its queries."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
@@ -46,7 +46,7 @@ class Resolver:
 
 @implementer(IResolutionReceiver)
 class Receiver:
-    """Keeps the results in order."""
+    """Collects the results in order."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -93,7 +93,7 @@ def test_simultaneous_callers_share_the_lookup(asked: Asked) -> None:
 
 
 def test_a_later_caller_starts_a_new_lookup(asked: Asked) -> None:
-    """Results are not cached: names change, and caching is the resolver's task."""
+    """Results are not cached, because caching is the resolver's task."""
     asked.ask()
     asked.resolver.answer()
     told = asked.ask()
@@ -102,14 +102,14 @@ def test_a_later_caller_starts_a_new_lookup(asked: Asked) -> None:
     assert told == [HOST, ADDRESSES[0], "complete"]
 
 
-def test_no_answer_is_shared_too(asked: Asked) -> None:
+def test_a_failed_look_up_is_shared(asked: Asked) -> None:
     """A failed lookup fails for every caller that shares it."""
     told = [asked.ask(), asked.ask()]
     asked.resolver.answer(0, [])
     assert told == [[HOST, "complete"]] * 2
 
 
-def test_other_questions_are_asked_for_themselves(asked: Asked) -> None:
+def test_other_queries_are_not_shared(asked: Asked) -> None:
     """Another name, port or address family is another lookup."""
     asked.ask()
     asked.ask("sts.eu-west-1.amazonaws.com")
@@ -125,8 +125,8 @@ def test_other_questions_are_asked_for_themselves(asked: Asked) -> None:
     assert asked.resolver.asked[3][2] == (IPv4Address,)
 
 
-def test_a_look_up_that_hangs_holds_nobody_up_for_long(asked: Asked) -> None:
-    """After a while the next caller starts a new lookup. Each result reaches its own callers, in any order."""
+def test_a_hanging_look_up_is_not_shared_for_long(asked: Asked) -> None:
+    """After `SHARED_SECONDS` the next caller starts a new lookup. Each result reaches its own callers, in any order."""
     first = asked.ask()
     asked.clock.advance(SHARED_SECONDS - 0.1)
     second = asked.ask()
@@ -142,8 +142,8 @@ def test_a_look_up_that_hangs_holds_nobody_up_for_long(asked: Asked) -> None:
     assert third == fourth == fifth == [HOST, ADDRESSES[1], "complete"]
 
 
-def test_a_resolver_that_answers_at_once(asked: Asked) -> None:
-    """A result that arrives during the call is delivered like any other, and nothing is left behind."""
+def test_a_synchronous_result(asked: Asked) -> None:
+    """A result that arrives during the call is delivered like any other."""
     asked.resolver.resolveHostName = lambda receiver, *_: receiver.resolutionComplete()
     assert asked.ask() == asked.ask() == [HOST, "complete"]
 

@@ -21,7 +21,7 @@ from tests.daemon.tls import issue
 
 @implementer(IHostnameResolver)
 class Names:
-    """A resolver that finds every name at one address, and keeps the names."""
+    """A resolver that resolves every name to one address, and records the names."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
@@ -73,8 +73,8 @@ def test_a_host_is_looked_up_by_its_name(ca_file: str) -> None:
     assert dialled(endpoints(ca_file), host) == [(host, 443)]
 
 
-def test_another_way_to_a_known_host_is_taken(ca_file: str) -> None:
-    """A host with `connect` is reached there, whatever its name and the proxy."""
+def test_connect_overrides_the_address(ca_file: str) -> None:
+    """A host with `connect` is reached at that address, without the look-up or the proxy."""
     extra = ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="127.0.0.1:8443")
     for proxy in (None, ("192.0.2.1", 3128)):
         assert dialled(endpoints(ca_file, extra, proxy=proxy), extra.host) == [("127.0.0.1", 8443)]
@@ -93,7 +93,7 @@ def test_other_hosts_are_reached_through_the_proxy(ca_file: str) -> None:
     ]
 
 
-def test_a_hosts_way_is_built_once(ca_file: str) -> None:
+def test_a_hosts_endpoint_is_built_once(ca_file: str) -> None:
     """TLS contexts are shared, and each host's endpoint is built at its first use."""
     reached = endpoints(ca_file)
     assert reached.endpoint("sts.a.amazonaws.com") is reached.endpoint("sts.a.amazonaws.com")
@@ -101,7 +101,7 @@ def test_a_hosts_way_is_built_once(ca_file: str) -> None:
 
 
 @pytest.mark.parametrize("whose", ["usual", "extra"])
-def test_authorities_that_cannot_be_read_are_told_at_the_start(tmp_path: Path, ca_file: str, whose: str) -> None:
+def test_an_unusable_ca_file_is_an_error_at_start(tmp_path: Path, ca_file: str, whose: str) -> None:
     """An unusable CA file is a `ConfigError` that names it, before any connection."""
     broken = tmp_path / "broken.pem"
     broken.write_text("nonsense")
@@ -113,8 +113,8 @@ def test_authorities_that_cannot_be_read_are_told_at_the_start(tmp_path: Path, c
         endpoints(str(tmp_path / "missing.pem"))
 
 
-def test_the_route_is_told(ca_file: str) -> None:
-    """Error messages name the address that a connection goes to, or the proxy."""
+def test_the_route_is_described(ca_file: str) -> None:
+    """Error messages name the address of the connection, or the proxy."""
     host = "sts.us-east-1.amazonaws.com"
     extra = ExtraEndpoint(host=host, connect="127.0.0.1:8443")
     assert endpoints(ca_file).route(host) == f"{host}:443"
@@ -123,7 +123,7 @@ def test_the_route_is_told(ca_file: str) -> None:
 
 
 def test_a_changed_ca_file_is_used(ca_file: str) -> None:
-    """New connections trust the new content of a CA file. A broken one changes nothing and is logged once."""
+    """New connections trust the changed CA file. A broken file is logged once, and the old CAs stay."""
     reached = endpoints(ca_file)
     assert reached.ca_files == (ca_file,)
     before = reached.endpoint("sts.amazonaws.com")

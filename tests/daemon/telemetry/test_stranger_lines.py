@@ -8,8 +8,8 @@ from twisted.logger import capturedLogs
 from authd.daemon.telemetry.stranger_lines import REPORT_SECONDS, StrangerLines
 
 
-def test_reasons_do_not_displace_each_other() -> None:
-    """A flood of one reason leaves the lines of others alone, and reports come while it goes on and at its end."""
+def test_each_reason_has_its_own_limit() -> None:
+    """A flood of one reason doesn't affect the lines of others. Omitted lines are reported during and after it."""
     clock = Clock()
     told: list[tuple[str, int]] = []
     lines = StrangerLines(clock.seconds, lambda reason, count: told.append((reason, count)))

@@ -127,7 +127,7 @@ class WebhookRequest(BoundedRequest):
 
     def reply(self, encoder: ReviewEncoder) -> None:
         """Respond with the decision, if it was recorded."""
-        if self.answered:
+        if self.responded:
             return
         decision = self._decision
         try:
@@ -144,7 +144,7 @@ class WebhookRequest(BoundedRequest):
     def _broken(self, failure: Failure) -> None:
         self.factory.turns.reviews -= 1
         _log.failure("answering a review failed", failure)
-        if not self.answered:
+        if not self.responded:
             self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
 
 

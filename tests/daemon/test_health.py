@@ -24,9 +24,9 @@ class Health:
     def ask(self, path: str, method: str = "GET") -> tuple[int, str, str]:
         """Return status, content type and body."""
         self.transport.protocol.dataReceived(f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        answer = self.transport.value().decode()
+        response = self.transport.value().decode()
         self.transport.clear()
-        head, _, body = answer.partition("\r\n\r\n")
+        head, _, body = response.partition("\r\n\r\n")
         first, *lines = head.split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)
         if method != "HEAD":

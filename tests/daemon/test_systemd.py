@@ -19,12 +19,12 @@ def test_a_message_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.Monke
         manager.bind("\0" + path[1:] if abstract else path)
         manager.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", path)
-        told = ServiceManager()
-        told.notify("READY=1")
+        service_manager = ServiceManager()
+        service_manager.notify("READY=1")
         assert manager.recv(100) == b"READY=1"
-        told.close()
-        told.notify("STOPPING=1")
-        told.close()
+        service_manager.close()
+        service_manager.notify("STOPPING=1")
+        service_manager.close()
 
 
 def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,15 +37,15 @@ def test_errors_of_the_manager_are_ignored(tmp_path: Path, monkeypatch: pytest.M
     """A manager that is gone, restarts, or does not read causes neither an error nor a delay."""
     path = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", path)
-    told = ServiceManager()
-    told.notify("READY=1")
+    service_manager = ServiceManager()
+    service_manager.notify("READY=1")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(5)
         for _ in range(1_000):  # more than the socket's queue holds
-            told.notify("WATCHDOG=1")
+            service_manager.notify("WATCHDOG=1")
         assert manager.recv(100) == b"WATCHDOG=1"
-    told.close()
+    service_manager.close()
 
 
 def test_watchdog_messages_need_no_free_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,16 +55,16 @@ def test_watchdog_messages_need_no_free_descriptor(tmp_path: Path, monkeypatch: 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(5)
-        told = ServiceManager()
+        service_manager = ServiceManager()
 
         def no_descriptor(*_: object, **__: object) -> None:
             raise OSError(24, "Too many open files")
 
         monkeypatch.setattr(socket, "socket", no_descriptor)
-        told.notify("WATCHDOG=1")
+        service_manager.notify("WATCHDOG=1")
         assert manager.recv(100) == b"WATCHDOG=1"
         ServiceManager().notify("WATCHDOG=1")
-        told.close()
+        service_manager.close()
 
 
 @pytest.mark.parametrize(

@@ -230,20 +230,20 @@ def test_a_broken_certificate_exits_before_a_port_is_opened(daemon: Daemon) -> N
 
 @pytest.mark.parametrize("port", [WEBHOOK, HEALTH])
 @pytest.mark.parametrize(
-    "trouble",
+    "error",
     [
         CannotListenError("127.0.0.1", 1, OSError(98, "Address already in use")),
         PermissionError(13, "Permission denied"),
     ],
     ids=["taken", "forbidden"],
 )
-def test_a_port_that_cannot_be_bound_exits_with_status_1(daemon: Daemon, port: int, trouble: Exception) -> None:
+def test_a_port_that_cannot_be_bound_exits_with_status_1(daemon: Daemon, port: int, error: Exception) -> None:
     """If the webhook's or the health port can't be bound, the daemon exits with status 1 and the reason."""
-    daemon.reactor.taken[port] = trouble
+    daemon.reactor.taken[port] = error
     status, said = daemon.failed_start()
     assert (status, len(said)) == (1, 1)
     assert said[0].startswith("authd can't start: ")
-    assert str(trouble) in said[0]
+    assert str(error) in said[0]
     assert "READY=1" not in daemon.happened
 
 

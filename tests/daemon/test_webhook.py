@@ -48,9 +48,9 @@ class Webhook:
         for part in data:
             self.transport.protocol.dataReceived(part)
         self.clock.advance(0)  # the end of the reactor's turn
-        answer: bytes = self.transport.value()
+        response: bytes = self.transport.value()
         self.transport.clear()
-        return answer
+        return response
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and check the deadlines as the listener does."""
@@ -68,9 +68,9 @@ def post(body: bytes, path: bytes = b"/authenticate?timeout=30s", headers: bytes
     return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def parts(answer: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
+def parts(response: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
     """Return a response's status, headers and body. Nothing may follow it."""
-    head, _, body = answer.partition(b"\r\n\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
     headers = dict(line.split(b": ", 1) for line in lines)
     assert int(headers[b"Content-Length"]) == len(body)
@@ -136,11 +136,11 @@ def test_each_reason_has_its_status(webhook: Webhook, reason: str) -> None:
 )
 def test_other_paths_and_methods_are_refused(webhook: Webhook, request_line: bytes, status: int) -> None:
     """Anything but POST /authenticate and GET or HEAD /healthz is refused with the right status."""
-    answer = webhook.send(request_line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert parts(answer)[0] == status
+    response = webhook.send(request_line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert parts(response)[0] == status
     assert webhook.authenticator.reviews == []
     assert [refusal[0] for refusal in webhook.records.refusals] == [status]
-    assert (b"Allow: POST\r\n" in answer) == (status == 405)
+    assert (b"Allow: POST\r\n" in response) == (status == 405)
 
 
 TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", sampled=True)
@@ -401,10 +401,10 @@ def test_a_late_response_is_written_despite_back_pressure(webhook: Webhook) -> N
 )
 def test_bad_http_is_a_400_and_closes_the_connection(webhook: Webhook, head: bytes) -> None:
     """Malformed HTTP, or a request above a limit, is refused and the connection closed."""
-    answer = webhook.send(head)
-    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert answer.endswith(b"\r\n\r\n")
-    assert answer.count(b"HTTP/1.1") == 1
+    response = webhook.send(head)
+    assert response.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert response.endswith(b"\r\n\r\n")
+    assert response.count(b"HTTP/1.1") == 1
     assert webhook.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") == b""
     assert webhook.transport.disconnecting or webhook.transport.aborted
     assert webhook.authenticator.reviews == []
@@ -438,7 +438,7 @@ class Journal(Records):
         super().__init__()
         self.webhook = webhook
         self.order: list[str] = []
-        self.answered_by_then = 0
+        self.written_before = 0
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
         super().decided(decision, elapsed, status)
@@ -449,7 +449,7 @@ class Journal(Records):
 
     def release(self) -> None:
         self.order.append("end")
-        self.answered_by_then = len(self.webhook.transport.value())
+        self.written_before = len(self.webhook.transport.value())
 
 
 def journal(webhook: Webhook) -> Journal:
@@ -469,7 +469,7 @@ def test_a_turns_decisions_are_recorded_before_any_response(webhook: Webhook) ->
     assert webhook.factory.under_review == 4
     webhook.clock.advance(0.5)
     assert records.order == ["begin", "record", "record", "record", "end"]
-    assert records.answered_by_then == 0
+    assert records.written_before == 0
     assert [elapsed for _, elapsed, _ in records.decisions] == [0.5] * 3
     for transport in (webhook.transport, *others):
         assert parts(transport.value())[0] == 200
@@ -512,8 +512,8 @@ def test_a_failed_encoding_is_one_500(webhook: Webhook) -> None:
     other = webhook.connect()
     webhook.factory.turns.reviews += 1
     good = decision(ALLOWED)
-    answers = [good._replace(user=object()), good]
-    webhook.authenticator.answer = lambda _: answers.pop(0)
+    responses = [good._replace(user=object()), good]
+    webhook.authenticator.answer = lambda _: responses.pop(0)
     with capturedLogs() as events:
         for transport in (webhook.transport, other):
             transport.protocol.dataReceived(post(review_bytes()))
@@ -525,9 +525,9 @@ def test_a_failed_encoding_is_one_500(webhook: Webhook) -> None:
 
 def test_a_refused_request_closes_its_connection(webhook: Webhook) -> None:
     """A client that pipelines refused requests gets one response."""
-    answers = webhook.send(b"GET /nothing HTTP/1.1\r\n\r\n" * 1_000)
-    assert answers.count(b"HTTP/1.1") == 1
-    assert b"Connection: close" in answers
+    responses = webhook.send(b"GET /nothing HTTP/1.1\r\n\r\n" * 1_000)
+    assert responses.count(b"HTTP/1.1") == 1
+    assert b"Connection: close" in responses
     assert webhook.transport.disconnecting
 
 
@@ -567,6 +567,6 @@ def test_metrics_on_the_webhook_port(method: bytes) -> None:
     assert webhook.send(request).startswith(b"HTTP/1.1 404 ")
     webhook.factory.metrics = lambda: (b"text/plain", b"a 1\n")
     webhook.transport = webhook.connect()
-    answer = webhook.send(request)
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert answer.endswith(b"\r\n\r\na 1\n") == (method == b"GET")
+    response = webhook.send(request)
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert response.endswith(b"\r\n\r\na 1\n") == (method == b"GET")

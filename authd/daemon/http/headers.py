@@ -8,7 +8,7 @@ from twisted.web.http_headers import Headers
 
 
 def header_lines(headers: Headers) -> bytes:
-    """Encode headers, without any that asks for a compressed response."""
+    """Encode headers, except Accept-Encoding."""
     return b"".join(
         b"%b: %b\r\n" % (name, value)
         for name, values in headers.getAllRawHeaders()

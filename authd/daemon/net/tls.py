@@ -255,7 +255,7 @@ class TLSConnection(ProtocolWrapper):
         try:
             both = self._tls.shutdown()
         except SSL.Error:
-            both = True  # the peer can't answer
+            both = True  # the peer can't respond
         self._flush()
         if both:
             self.transport.loseConnection()

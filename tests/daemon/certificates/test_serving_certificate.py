@@ -26,9 +26,9 @@ class Served:
     def __init__(self, folder: Path) -> None:
         self.files = StateFiles(folder=folder)
         self.now = datetime(2026, 3, 1, tzinfo=UTC)
-        self.pair = self.anew()
+        self.pair = self.restarted()
 
-    def anew(self) -> ServingCertificate:
+    def restarted(self) -> ServingCertificate:
         return ServingCertificate(self.files, HOSTS, lambda: self.now, client_certificates=False)
 
     def check(self) -> list[str]:
@@ -130,7 +130,7 @@ def test_an_interrupted_renewal_is_repaired_at_the_next_start(served: Served) ->
     """A key that was renewed without its certificate (a crash, a full disk) does not prevent the start."""
     successor = new_leaf(served.files.read_authority(), HOSTS, served.now)
     served.files.key.write_bytes(successor.key_pem)
-    served.pair = served.anew()
+    served.pair = served.restarted()
     with capturedLogs() as events:
         served.pair.load()
     assert [event["log_level"].name for event in events] == ["warn"]
@@ -169,7 +169,7 @@ def test_a_start_warns_of_an_expiring_certificate(tmp_path: Path) -> None:
 def test_a_start_renews_an_expired_leaf(served: Served) -> None:
     """If the leaf has expired while the daemon was down, it is renewed in the first check."""
     served.now += LEAF_LIFETIME + timedelta(days=1)
-    served.pair = served.anew()
+    served.pair = served.restarted()
     served.pair.load()
     served.check()
     assert served.pair.problem() == ""
@@ -267,9 +267,9 @@ def test_a_foreign_certificate_for_another_name_is_reported(served: Served) -> N
     put(served, timedelta(days=300), host="other.example")
     with capturedLogs() as events:
         served.pair.check()
-    told = [formatEvent(event) for event in events if event["log_level"].name == "warn"]
-    assert len(told) == 1
-    assert "the certificate is not for the name localhost, but for other.example" in told[0]
+    warnings = [formatEvent(event) for event in events if event["log_level"].name == "warn"]
+    assert len(warnings) == 1
+    assert "the certificate is not for the name localhost, but for other.example" in warnings[0]
     assert served.pair.problem() == ""
 
 
@@ -284,7 +284,7 @@ def test_the_kubeconfig_trusts_the_serving_certificate(served: Served) -> None:
     served.check()
     assert served.pair.trusted_pem == theirs.certificate_pem
     served.files.certificate.write_bytes(new_ca("x", served.now).certificate_pem)
-    served.pair = served.anew()
+    served.pair = served.restarted()
     served.pair.load()
     assert served.pair.trusted_pem == theirs.certificate_pem
 
@@ -328,7 +328,7 @@ def test_a_start_with_a_broken_pair_serves_the_last_good_one(served: Served, how
         path.unlink()
     BREAK[how](served.files)
     broken = {path.name: path.read_bytes() for path in served.files.folder.iterdir()}
-    served.pair = served.anew()
+    served.pair = served.restarted()
     with capturedLogs() as events:
         served.pair.load()
     assert "error" in [event["log_level"].name for event in events]
@@ -400,7 +400,7 @@ def test_an_expired_ca_is_reported_and_repaired(served: Served) -> None:
 def test_a_start_with_a_broken_ca_warns(served: Served) -> None:
     """A daemon with an unreadable CA starts with its existing leaf, and warns before that expires."""
     served.files.authority.write_text("nonsense")
-    served.pair = served.anew()
+    served.pair = served.restarted()
     with capturedLogs() as events:
         served.pair.repair_ca()
         served.pair.load()

@@ -43,7 +43,7 @@ class Tunnel:
         self.opening = endpoint.connect(Factory.forProtocol(Inner))
         self.opening.addBoth(self.results.append)
 
-    def answer(self, *parts: bytes) -> Any:
+    def respond(self, *parts: bytes) -> Any:
         """Let the proxy respond, and return the result of the attempt."""
         for part in parts:
             self.transport.protocol.dataReceived(part)
@@ -70,7 +70,7 @@ def test_connect_names_the_host_and_port(tunnel: Tunnel) -> None:
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_an_open_tunnel_passes_bytes_unchanged(tunnel: Tunnel, size: int) -> None:
     """After the proxy's 200, in pieces of any size, bytes are passed to and from the inner protocol."""
-    inner = tunnel.answer(*(ESTABLISHED[at : at + size] for at in range(0, len(ESTABLISHED), size)))
+    inner = tunnel.respond(*(ESTABLISHED[at : at + size] for at in range(0, len(ESTABLISHED), size)))
     assert isinstance(inner, Inner)
     assert tunnel.transport.value().endswith(b"\r\n\r\nhello")
     tunnel.transport.protocol.dataReceived(b"from the other side")
@@ -80,7 +80,7 @@ def test_an_open_tunnel_passes_bytes_unchanged(tunnel: Tunnel, size: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"HTTP/1.1 403 Forbidden\r\n\r\n",
         b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n",
@@ -92,9 +92,9 @@ def test_an_open_tunnel_passes_bytes_unchanged(tunnel: Tunnel, size: int) -> Non
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000,
     ],
 )
-def test_other_responses_close_the_connection(tunnel: Tunnel, answer: bytes) -> None:
+def test_other_responses_close_the_connection(tunnel: Tunnel, response: bytes) -> None:
     """Any response other than a clean 200 closes the connection, and no data is passed on."""
-    failure = tunnel.answer(answer)
+    failure = tunnel.respond(response)
     assert failure.check(ProxyRefused)
     assert tunnel.transport.aborted
     assert b"hello" not in tunnel.transport.value()
@@ -102,7 +102,7 @@ def test_other_responses_close_the_connection(tunnel: Tunnel, answer: bytes) -> 
 
 def test_a_proxy_that_closes_has_refused(tunnel: Tunnel) -> None:
     """If the proxy closes before its response, that is a refusal."""
-    tunnel.answer(ESTABLISHED[:-1])
+    tunnel.respond(ESTABLISHED[:-1])
     tunnel.transport.end()
     assert tunnel.results[0].check(ProxyRefused)
 

@@ -25,7 +25,7 @@ from tests.daemon.fakes import FakeEndpoint, StrictTransport
 
 HOST = b"sts.us-east-1.amazonaws.com"
 URI = b"https://" + HOST + b"/?Action=GetCallerIdentity&X-Amz-Signature=5eed"
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"
 
 
@@ -54,7 +54,7 @@ class Agent:
     def request(self, uri: bytes = URI, headers: Headers | None = None) -> Deferred[IResponse]:
         return self.agent.request(b"GET", uri, headers)
 
-    def answered(self, *parts: bytes) -> Any:
+    def respond(self, *parts: bytes) -> Any:
         """Send a request and the server's bytes. Return the result, None if there is none yet."""
         results = self.ask()
         for part in parts:
@@ -108,11 +108,11 @@ def test_only_get_over_https_is_sent(agent: Agent, method: bytes, uri: bytes, bo
     assert agent.endpoints == {}
 
 
-@pytest.mark.parametrize("whole", [ANSWER, CHUNKED], ids=["usual", "read"])
+@pytest.mark.parametrize("whole", [RESPONSE, CHUNKED], ids=["usual", "read"])
 def test_a_closed_connection_is_freed_without_garbage_collection(whole: bytes) -> None:
     """A closed connection is in no reference cycle, so its TLS objects are freed with it."""
     agent = Agent()
-    assert agent.answered(whole) is not None
+    assert agent.respond(whole) is not None
     transport = agent.transports.pop()
     ended = weakref.ref(transport.protocol)
     gc.disable()
@@ -125,18 +125,18 @@ def test_a_closed_connection_is_freed_without_garbage_collection(whole: bytes) -
         gc.enable()
 
 
-@pytest.mark.parametrize("whole", [ANSWER, CHUNKED], ids=["length", "chunks"])
+@pytest.mark.parametrize("whole", [RESPONSE, CHUNKED], ids=["length", "chunks"])
 def test_a_response_is_parsed_from_pieces_of_any_size(agent: Agent, whole: bytes) -> None:
     """A response may arrive byte by byte. The connection is reused after it."""
     for size in range(1, len(whole) + 1):
-        response = agent.answered(*(whole[at : at + size] for at in range(0, len(whole), size)))
+        response = agent.respond(*(whole[at : at + size] for at in range(0, len(whole), size)))
         assert (response.code, body_of(response)) == (200, b"{}")
     assert len(agent.transports) == 1
 
 
 def test_a_response_is_returned_only_when_complete(agent: Agent) -> None:
     """A response is not returned before its last byte has arrived."""
-    assert agent.answered(ANSWER[:-1]) is None
+    assert agent.respond(RESPONSE[:-1]) is None
 
 
 BAD: dict[str, tuple[bytes, ...]] = {
@@ -146,9 +146,9 @@ BAD: dict[str, tuple[bytes, ...]] = {
     "interim": (b"HTTP/1.1 100 Continue\r\n\r\n",),
     "upgrade": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",),
     "no end": (b"HTTP/1.1 200 OK\r\n\r\n{}",),
-    "two answers": (ANSWER + ANSWER,),
-    "a second answer without headers": (ANSWER + b"HTTP/1.1 403 Forbidden\r\n\r\n",),
-    "more than the length": (ANSWER + b"}",),
+    "two responses": (RESPONSE + RESPONSE,),
+    "a second response without headers": (RESPONSE + b"HTTP/1.1 403 Forbidden\r\n\r\n",),
+    "more than the length": (RESPONSE + b"}",),
     "encoded": (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",),
     "encoded as nothing": (b"HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\nContent-Length: 2\r\n\r\n{}",),
     "another coding": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",),
@@ -177,7 +177,7 @@ BAD: dict[str, tuple[bytes, ...]] = {
 def test_an_unexpected_response_is_an_error(agent: Agent, kind: str) -> None:
     """A response that STS never sends is an error. Its connection is closed and never reused."""
     with capturedLogs() as events:
-        result = agent.answered(*BAD[kind])
+        result = agent.respond(*BAD[kind])
     assert isinstance(result, Failure)
     assert result.check(BadResponse), result
     assert agent.transports[0].aborted
@@ -191,17 +191,17 @@ def test_the_longest_response_is_accepted(agent: Agent) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
     for more in (0, 1):
         length = MAX_RESPONSE_BYTES - len(head % 10_000) + more
-        result = agent.answered(head % length + b" " * length)
+        result = agent.respond(head % length + b" " * length)
         assert isinstance(result, Failure) == bool(more)
 
 
 def test_the_error_does_not_quote_the_response(agent: Agent) -> None:
     """The error names the fault of a response without quoting it."""
-    result = agent.answered(b"HTTP/1.1 200 OK\r\nContent-Encoding: s3cret\r\nX-Amz: s3cret\r\n\r\n")
+    result = agent.respond(b"HTTP/1.1 200 OK\r\nContent-Encoding: s3cret\r\nX-Amz: s3cret\r\n\r\n")
     assert "s3cret" not in str(result.value)
 
 
-@pytest.mark.parametrize("part", [b"", ANSWER[:10], ANSWER[:-1], CHUNKED[:-1]])
+@pytest.mark.parametrize("part", [b"", RESPONSE[:10], RESPONSE[:-1], CHUNKED[:-1]])
 def test_a_connection_lost_before_the_response_is_an_error(agent: Agent, part: bytes) -> None:
     """A connection that ends before its response is complete is an error."""
     results = agent.ask()
@@ -221,7 +221,7 @@ def test_a_failed_handshake_is_reported_with_openssls_reason(agent: Agent) -> No
 
 def test_connection_close_is_honoured(agent: Agent) -> None:
     """After `Connection: close` the response is accepted and the connection closed."""
-    response = agent.answered(ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    response = agent.respond(RESPONSE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert response.code == 200
     assert agent.transports[0].aborted
     agent.ask()
@@ -230,18 +230,18 @@ def test_connection_close_is_honoured(agent: Agent) -> None:
 
 def test_bytes_on_an_idle_connection_close_it(agent: Agent) -> None:
     """An idle connection that receives data is closed and not reused."""
-    agent.answered(ANSWER)
-    agent.transports[0].protocol.dataReceived(ANSWER)
+    agent.respond(RESPONSE)
+    agent.transports[0].protocol.dataReceived(RESPONSE)
     assert agent.transports[0].aborted
-    assert agent.answered(ANSWER).code == 200
+    assert agent.respond(RESPONSE).code == 200
     assert len(agent.transports) == 2
 
 
 def test_a_connection_closed_while_idle_is_not_reused(agent: Agent) -> None:
     """If the server has closed an idle connection, the next request opens a new one."""
-    agent.answered(ANSWER)
+    agent.respond(RESPONSE)
     agent.transports[0].end()
-    assert agent.answered(ANSWER).code == 200
+    assert agent.respond(RESPONSE).code == 200
     assert len(agent.transports) == 2
 
 
@@ -250,7 +250,7 @@ def test_each_concurrent_request_has_its_connection(agent: Agent) -> None:
     results = [agent.ask() for _ in range(3)]
     assert len(agent.transports) == 3
     for transport in agent.transports:
-        transport.protocol.dataReceived(ANSWER)
+        transport.protocol.dataReceived(RESPONSE)
     assert [result[0].code for result in results] == [200] * 3
     agent.ask()
     assert len(agent.transports) == 3
@@ -259,16 +259,16 @@ def test_each_concurrent_request_has_its_connection(agent: Agent) -> None:
 
 def test_a_connection_with_unread_data_is_not_reused(agent: Agent) -> None:
     """Data after a response could be taken for the next one, so the connection is closed."""
-    agent.answered(ANSWER)
+    agent.respond(RESPONSE)
     agent.transports[0].unread = True
-    assert agent.answered(ANSWER).code == 200
+    assert agent.respond(RESPONSE).code == 200
     assert len(agent.transports) == 2
     assert agent.transports[0].aborted
 
 
 def test_a_connection_idle_for_too_long_is_not_reused(agent: Agent) -> None:
     """A connection that was idle for too long is closed, even before the sweep, which closes none in use."""
-    agent.answered(ANSWER)
+    agent.respond(RESPONSE)
     agent.clock.rightNow += IDLE_SECONDS
     agent.ask()
     assert len(agent.transports) == 2
@@ -279,14 +279,14 @@ def test_data_before_the_request_is_not_a_response(agent: Agent) -> None:
     """Data that arrives before the request is sent is not a response to it."""
     results = agent.ask()
     agent.transports[0].has_unsent = True
-    agent.transports[0].protocol.dataReceived(ANSWER)
+    agent.transports[0].protocol.dataReceived(RESPONSE)
     assert results[0].check(BadResponse)
     assert agent.transports[0].aborted
 
 
 def test_hosts_have_connections_of_their_own(agent: Agent) -> None:
     """A connection to one host is never used for another."""
-    agent.answered(ANSWER)
+    agent.respond(RESPONSE)
     agent.ask(URI.replace(b"us-east-1", b"eu-west-1"))
     assert sorted(agent.endpoints) == ["sts.eu-west-1.amazonaws.com", "sts.us-east-1.amazonaws.com"]
 
@@ -295,11 +295,11 @@ def test_idle_connections_are_closed(agent: Agent) -> None:
     """A connection is closed after a few idle seconds. Each use restarts that time."""
     first, second = agent.ask(), agent.ask()
     for transport in agent.transports:
-        transport.protocol.dataReceived(ANSWER)
+        transport.protocol.dataReceived(RESPONSE)
     assert first[0].code == second[0].code == 200
     agent.clock.advance(IDLE_SECONDS / 2)
-    assert agent.answered() is None
-    agent.transports[0].protocol.dataReceived(ANSWER)
+    assert agent.respond() is None
+    agent.transports[0].protocol.dataReceived(RESPONSE)
     agent.clock.advance(IDLE_SECONDS / 2)
     assert [transport.aborted for transport in agent.transports] == [False, True]
     agent.clock.pump([IDLE_SECONDS / 4] * 3)
@@ -313,7 +313,7 @@ def test_idle_connections_are_bounded(agent: Agent, monkeypatch: pytest.MonkeyPa
     for _ in range(4):
         agent.ask()
     for transport in agent.transports:
-        transport.protocol.dataReceived(ANSWER)
+        transport.protocol.dataReceived(RESPONSE)
     assert sum(transport.aborted for transport in agent.transports) == 2
 
 
@@ -321,21 +321,21 @@ def test_close_idle_closes_idle_connections(agent: Agent) -> None:
     """`close_idle` closes idle connections, lets requests in progress finish, and leaves no timer."""
     busy = agent.ask()
     agent.ask()
-    agent.transports[1].protocol.dataReceived(ANSWER)
+    agent.transports[1].protocol.dataReceived(RESPONSE)
     agent.agent.close_idle()
     assert [transport.aborted for transport in agent.transports] == [False, True]
     assert agent.clock.getDelayedCalls() == []
-    agent.transports[0].protocol.dataReceived(ANSWER)
+    agent.transports[0].protocol.dataReceived(RESPONSE)
     assert busy[0].code == 200
 
 
 def test_a_cancelled_request_closes_its_connection(agent: Agent) -> None:
     """Cancelling a request closes its connection, because its response could be taken for the next one's."""
     results: list[Any] = []
-    asked = agent.request()
-    asked.addBoth(results.append)
-    agent.transports[0].protocol.dataReceived(ANSWER[:20])
-    asked.cancel()
+    response = agent.request()
+    response.addBoth(results.append)
+    agent.transports[0].protocol.dataReceived(RESPONSE[:20])
+    response.cancel()
     assert agent.transports[0].aborted
     assert len(results) == 1
     assert results[0].check(CancelledError, ConnectionEnded)
@@ -345,9 +345,9 @@ def test_cancelling_while_connecting_cancels_the_attempt() -> None:
     """Cancelling while connecting cancels the attempt."""
     agent = Agent(at_once=False)
     results: list[Any] = []
-    asked = agent.request()
-    asked.addBoth(results.append)
-    asked.cancel()
+    response = agent.request()
+    response.addBoth(results.append)
+    response.cancel()
     assert agent.endpoints[HOST.decode()].cancelled == 1
     assert results[0].check(CancelledError)
 

@@ -109,7 +109,7 @@ def call() -> Call:
     return Call()
 
 
-def answer(arn: str = ALICE_ARN, account: str = "111122223333") -> bytes:
+def response_body(arn: str = ALICE_ARN, account: str = "111122223333") -> bytes:
     result = {"Account": account, "Arn": arn, "UserId": "AIDAEXAMPLE"}
     metadata = {"RequestId": "0b6a-1"}
     return json.dumps(
@@ -127,7 +127,7 @@ def test_the_request_has_only_the_cluster_id(call: Call) -> None:
 
 def test_the_signers_identity_is_returned(call: Call) -> None:
     """A valid response is returned as an identity, with STS's request ID and the access key ID."""
-    call.agent.pending.callback(Response(200, answer()))
+    call.agent.pending.callback(Response(200, response_body()))
     (identity,) = call.results
     assert identity.arn_text == ALICE_ARN
     assert identity.request_id == "0b6a-1"
@@ -154,9 +154,9 @@ def test_redirects_are_not_followed(call: Call, status: int) -> None:
 def test_cookies_are_not_kept(call: Call) -> None:
     """A cookie from STS is not sent with the next request."""
     headers = Headers({"Set-Cookie": ["id=1; Domain=amazonaws.com; Path=/"]})
-    call.agent.pending.callback(Response(200, answer(), headers))
+    call.agent.pending.callback(Response(200, response_body(), headers))
     call.ask()
-    call.agent.pending.callback(Response(200, answer()))
+    call.agent.pending.callback(Response(200, response_body()))
     assert [b"cookie" in headers for headers in call.agent.headers] == [False, False]
     assert [result.arn_text for result in call.results] == [ALICE_ARN, ALICE_ARN]
 
@@ -214,5 +214,5 @@ def test_the_deadline_covers_the_wait_for_headers(call: Call) -> None:
 
 def test_another_partitions_identity_is_denied(call: Call) -> None:
     """An identity of another partition than the daemon's is refused."""
-    call.agent.pending.callback(Response(200, answer(ALICE_ARN.replace("arn:aws:", "arn:aws-cn:"))))
+    call.agent.pending.callback(Response(200, response_body(ALICE_ARN.replace("arn:aws:", "arn:aws-cn:"))))
     assert call.failed(Denied).reason is DenialReason.UNSUPPORTED_IDENTITY

@@ -24,7 +24,7 @@ class Names:
     """A resolver that resolves every name to one address, and records the names."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int]] = []
+        self.queries: list[tuple[str, int]] = []
 
     def resolveHostName(
         self,
@@ -34,7 +34,7 @@ class Names:
         *_: object,
         **__: object,
     ) -> Any:
-        self.asked.append((hostName, portNumber))
+        self.queries.append((hostName, portNumber))
         receiver.resolutionBegan(self)
         receiver.addressResolved(IPv4Address("TCP", "203.0.113.7", portNumber))
         receiver.resolutionComplete()
@@ -61,10 +61,10 @@ def dialled(reached: STSEndpoints, host: str) -> list[tuple[str, int]]:
     attempt.addErrback(lambda _: None)
     reactor = reached._reactor
     reactor.advance(1)
-    asked: list[tuple[str, int]] = reactor.nameResolver.asked
-    assert [port for _, port, *_ in reactor.tcpClients] == [port for _, port in asked]
+    queries: list[tuple[str, int]] = reactor.nameResolver.queries
+    assert [port for _, port, *_ in reactor.tcpClients] == [port for _, port in queries]
     attempt.cancel()
-    return asked
+    return queries
 
 
 def test_a_host_is_looked_up_by_its_name(ca_file: str) -> None:
@@ -100,14 +100,14 @@ def test_a_hosts_endpoint_is_built_once(ca_file: str) -> None:
     assert reached.endpoint("sts.a.amazonaws.com") is not reached.endpoint("sts.b.amazonaws.com")
 
 
-@pytest.mark.parametrize("whose", ["usual", "extra"])
-def test_an_unusable_ca_file_is_an_error_at_start(tmp_path: Path, ca_file: str, whose: str) -> None:
+@pytest.mark.parametrize("host", ["default", "extra"])
+def test_an_unusable_ca_file_is_an_error_at_start(tmp_path: Path, ca_file: str, host: str) -> None:
     """An unusable CA file is a `ConfigError` that names it, before any connection."""
     broken = tmp_path / "broken.pem"
     broken.write_text("nonsense")
     extra = ExtraEndpoint(host="sts.example", ca_file=str(broken), signing_region="us-east-1")
     with pytest.raises(ConfigError, match="holds no PEM certificate") as caught:
-        endpoints(str(broken)) if whose == "usual" else endpoints(ca_file, extra)
+        endpoints(str(broken)) if host == "default" else endpoints(ca_file, extra)
     assert caught.value.problems[0].file == str(broken)
     with pytest.raises(ConfigError, match="No such file"):
         endpoints(str(tmp_path / "missing.pem"))

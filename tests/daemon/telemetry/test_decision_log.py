@@ -207,11 +207,11 @@ def test_a_flood_does_not_displace_confirmed_identities(audited: Audited) -> Non
             audited.audit.decided(decision(DenialReason.FOREIGN_TOKEN), 0.001, 200)
             audited.audit.decided(accepted(), 0.001, 200)
         audited.audit.report_omitted()
-    told = [json.loads(render(event, "json")) for event in events]
-    strangers = [line for line in told if line.get("reason") == "foreign_token" and "decision" in line]
-    assert len([line for line in told if line.get("decision") == "allowed"]) == 1_000
+    lines = [json.loads(render(event, "json")) for event in events]
+    strangers = [line for line in lines if line.get("reason") == "foreign_token" and "decision" in line]
+    assert len([line for line in lines if line.get("decision") == "allowed"]) == 1_000
     assert 100 <= len(strangers) < 1_000
-    assert sum(line.get("omitted", 0) for line in told) == 1_000 - len(strangers)
+    assert sum(line.get("omitted", 0) for line in lines) == 1_000 - len(strangers)
     assert 'authd_decisions_total{reason="foreign_token"} 1000.0' in render_metrics(audited.metrics.families).decode()
 
 

@@ -215,11 +215,8 @@ class TLSConnection(ProtocolWrapper):
             self.factory.handshake_failed(self, self._failure.value)
             self._fail()
         else:
-            self._begin()
-
-    def _begin(self) -> None:
-        self._handshake_done = True
-        self._flush()
+            self._handshake_done = True
+            self._flush()
 
     def send_waiting(self) -> None:
         """Send written data, then close_notify if `loseConnection` was called."""

@@ -124,7 +124,7 @@ class StatusReport:
         if denied.reason is not DenialReason.IDENTITY_NOT_MAPPED or tables.rule_of_another_time(identity, now):
             return denied.message
         # A login does not search for near misses, because that takes long.
-        nearest = [table.closest(identity, now) for _, table in self.in_force.tables.tables if len(table)]
+        nearest = [table.closest(identity, now) for _, table in tables.tables if len(table)]
         return f"no mapping matches: {'; '.join(nearest) or 'there are no mappings'}"
 
     def _source(self, name: str, table: MappingTable) -> dict[str, object]:

@@ -68,14 +68,13 @@ class STSEndpoints:
 
     def refresh(self) -> None:
         """Read changed CA files for new connections. A broken file is logged, and its old CAs stay in use."""
-        for file, context in list(self._contexts.items()):
+        for file in self._contexts:
             if file is None or (signature := _signature(file)) == self._signatures.get(file):
                 continue
             self._signatures[file] = signature
             try:
                 self._contexts[file] = _load_context(file)
             except ConfigError as error:
-                self._contexts[file] = context
                 _log.error("{problem}; the certificate authorities in use stay", problem=str(error))
             else:
                 self._built.clear()

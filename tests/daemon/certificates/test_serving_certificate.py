@@ -142,8 +142,8 @@ def test_an_interrupted_renewal_is_repaired_at_the_next_start(served: Served) ->
 def test_a_foreign_certificate_is_never_replaced(tmp_path: Path) -> None:
     """A certificate of another CA is served until it expires, with warnings in time."""
     served = Served(tmp_path)
-    theirs = new_leaf(new_ca("theirs", served.now), HOSTS, served.now)
-    served.files.put_pair(theirs)
+    foreign = new_leaf(new_ca("theirs", served.now), HOSTS, served.now)
+    served.files.put_pair(foreign)
     served.pair.load()
     served.now += LEAF_LIFETIME - RENEW_BEFORE / 2
     assert served.check() == []
@@ -153,7 +153,7 @@ def test_a_foreign_certificate_is_never_replaced(tmp_path: Path) -> None:
     assert served.pair.problem().startswith("expired at ")
     assert served.pair.days_left < 0
     assert served.check() == []
-    assert served.files.certificate.read_bytes() == theirs.certificate_pem
+    assert served.files.certificate.read_bytes() == foreign.certificate_pem
 
 
 def test_a_start_warns_of_an_expiring_certificate(tmp_path: Path) -> None:
@@ -186,8 +186,8 @@ def test_a_leaf_expires_with_its_ca(served: Served) -> None:
 def put(served: Served, lifetime: timedelta, begins: timedelta = timedelta(), host: str = "localhost") -> CertifiedKey:
     """Put a certificate of another CA into the files."""
     now = served.now + begins
-    theirs = new_ca("theirs", now + lifetime - AUTHORITY_LIFETIME)
-    pair = new_leaf(theirs, (host,), now)
+    foreign = new_ca("theirs", now + lifetime - AUTHORITY_LIFETIME)
+    pair = new_leaf(foreign, (host,), now)
     served.files.put_pair(pair)
     return pair
 
@@ -197,15 +197,15 @@ def test_a_foreign_certificate_is_served_despite_the_local_ca(served: Served) ->
 
     The local CA does not replace it.
     """
-    theirs = put(served, timedelta(days=1))
+    foreign = put(served, timedelta(days=1))
     assert served.check() == ["info"]
     assert served.check() == []
-    assert served.files.certificate.read_bytes() == theirs.certificate_pem
+    assert served.files.certificate.read_bytes() == foreign.certificate_pem
     assert served.pair.problem() == ""
     served.now += timedelta(hours=21)
     assert "expires in 0.1 days and was not renewed: not signed here" in served.pair.problem()
     assert served.check() == []
-    assert served.files.certificate.read_bytes() == theirs.certificate_pem
+    assert served.files.certificate.read_bytes() == foreign.certificate_pem
 
 
 @pytest.mark.parametrize(
@@ -256,10 +256,10 @@ def test_a_new_hostname_gets_a_new_leaf(served: Served) -> None:
     assert served.files.authority.read_bytes() == authority
     assert served.check() == []
     served.files.issue_leaf(served.files.read_authority(), HOSTS, served.now)
-    theirs = served.files.certificate.read_bytes()
+    foreign = served.files.certificate.read_bytes()
     assert served.check() == ["warn", "info"]
     assert served.check() == []
-    assert served.files.certificate.read_bytes() == theirs  # another daemon may have requested it
+    assert served.files.certificate.read_bytes() == foreign  # another daemon may have requested it
 
 
 def test_a_foreign_certificate_for_another_name_is_reported(served: Served) -> None:
@@ -280,18 +280,18 @@ def test_the_kubeconfig_trusts_the_serving_certificate(served: Served) -> None:
     served.files.certificate.write_bytes(new_ca("x", served.now).certificate_pem)
     served.check()
     assert served.pair.trusted_pem == authority
-    theirs = put(served, timedelta(days=300))
+    foreign = put(served, timedelta(days=300))
     served.check()
-    assert served.pair.trusted_pem == theirs.certificate_pem
+    assert served.pair.trusted_pem == foreign.certificate_pem
     served.files.certificate.write_bytes(new_ca("x", served.now).certificate_pem)
     served.pair = served.restarted()
     served.pair.load()
-    assert served.pair.trusted_pem == theirs.certificate_pem
+    assert served.pair.trusted_pem == foreign.certificate_pem
 
 
 def test_a_pair_is_saved_once_the_disk_has_room(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a full disk a new certificate is served, with one warning. It is saved once there is room."""
-    theirs = put(served, timedelta(days=300))
+    foreign = put(served, timedelta(days=300))
     with monkeypatch.context() as full:
 
         def no_room(*_: object, **__: object) -> None:
@@ -300,9 +300,9 @@ def test_a_pair_is_saved_once_the_disk_has_room(served: Served, monkeypatch: pyt
         full.setattr("authd.state.atomic_file.write_atomically", no_room)
         assert served.check() == ["warn", "info"]
         assert served.check() == []
-    assert served.files.read_last_pair() != theirs
+    assert served.files.read_last_pair() != foreign
     assert served.check() == []
-    assert served.files.read_last_pair() == theirs
+    assert served.files.read_last_pair() == foreign
 
 
 def test_with_mutual_tls_a_replaced_ca_is_loaded(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_with_mutual_tls_a_replaced_ca_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", BREAK)
 def test_a_start_with_a_broken_pair_serves_the_last_good_one(served: Served, how: str) -> None:
     """If the operator's certificate is broken at a start, the previous one is served, and the error is logged."""
-    theirs = put(served, timedelta(days=300))
+    foreign = put(served, timedelta(days=300))
     served.check()
     for path in (served.files.authority, served.files.authority_key):
         path.unlink()
@@ -335,7 +335,7 @@ def test_a_start_with_a_broken_pair_serves_the_last_good_one(served: Served, how
     assert served.pair.tls.current is not None
     assert served.pair.problem() != ""
     assert {path.name: path.read_bytes() for path in served.files.folder.iterdir()} == broken
-    served.files.put_pair(theirs)
+    served.files.put_pair(foreign)
     assert served.check() == []
     assert served.pair.problem() == ""
 

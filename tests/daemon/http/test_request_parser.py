@@ -77,9 +77,9 @@ def test_bounds_are_exact() -> None:
     assert parse(head(*[b"A: b"] * MAX_HEADERS)).complete
     assert refusal(head(*[b"A: b"] * (MAX_HEADERS + 1))) == (400, "too many headers")
     assert refusal(head(*[b"A: b"] * (MAX_HEADERS + 2))[:-2]) == (400, "too many headers")  # although more data follows
-    besides = len(b"/a?b") + len(b"A: \r\n")
-    assert parse(head(b"A: " + b"x" * (MAX_OVERHEAD - besides - 100))).complete
-    assert refusal(head(b"A: " + b"x" * (MAX_OVERHEAD - besides + 1))) == (400, "the head is too long")
+    rest = len(b"/a?b") + len(b"A: \r\n")
+    assert parse(head(b"A: " + b"x" * (MAX_OVERHEAD - rest - 100))).complete
+    assert refusal(head(b"A: " + b"x" * (MAX_OVERHEAD - rest + 1))) == (400, "the head is too long")
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,10 @@ def test_a_closed_parser_is_freed_without_garbage_collection() -> None:
     gc.disable()
     try:
         parser = parse(head())
-        gone = weakref.ref(parser)
+        reference = weakref.ref(parser)
         parser.close()
         parser.feed(b"nothing is read")
         del parser
-        assert gone() is None
+        assert reference() is None
     finally:
         gc.enable()

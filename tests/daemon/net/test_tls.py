@@ -56,30 +56,30 @@ def end_turn() -> None:
 class Socket:
     """A socket that accepts a given number of bytes or fails, and accepts everything by default."""
 
-    def __init__(self, takes: list[int | OSError] | None = None) -> None:
-        self.takes = takes
+    def __init__(self, accepts: list[int | OSError] | None = None) -> None:
+        self.accepts = accepts
         self.sent: list[bytes] = []
 
     def send(self, data: bytes) -> int:
-        takes = len(data) if self.takes is None else self.takes.pop(0)
-        if isinstance(takes, OSError):
-            raise takes
-        self.sent.append(data[:takes])
-        return min(takes, len(data))
+        accepts = len(data) if self.accepts is None else self.accepts.pop(0)
+        if isinstance(accepts, OSError):
+            raise accepts
+        self.sent.append(data[:accepts])
+        return min(accepts, len(data))
 
 
 class Connection(StringTransport):
     """A connection whose reactor sends nothing. Data left to the reactor stays in `value`."""
 
-    def __init__(self, takes: list[int | OSError]) -> None:
+    def __init__(self, accepts: list[int | OSError]) -> None:
         super().__init__()
-        self.socket = Socket(takes)
+        self.socket = Socket(accepts)
 
     def getHandle(self) -> Socket:
         return self.socket
 
 
-class Wire(StrictTransport):
+class MemoryTransport(StrictTransport):
     """One end of a TCP connection in memory."""
 
     def __init__(self) -> None:
@@ -95,23 +95,23 @@ class Wire(StrictTransport):
         return sent
 
 
-class Speaker(Protocol):
+class Recorder(Protocol):
     """Sends data when it is connected, and collects the received data and the reason of the end."""
 
-    def __init__(self, says: bytes = b"") -> None:
-        self.says = says
+    def __init__(self, greeting: bytes = b"") -> None:
+        self.greeting = greeting
         self.received: list[bytes] = []
         self.ended: list[Failure] = []
 
     @property
-    def heard(self) -> list[bytes]:
+    def data(self) -> list[bytes]:
         """The data received so far."""
         end_turn()
         return self.received
 
     def connectionMade(self) -> None:
-        if self.says:
-            self.transport.write(self.says)
+        if self.greeting:
+            self.transport.write(self.greeting)
 
     def dataReceived(self, data: bytes) -> None:
         self.received.append(data)
@@ -123,26 +123,26 @@ class Speaker(Protocol):
 class Pairing:
     """A client and a server on the two ends of one connection. Data travels in pieces of `size` bytes."""
 
-    def __init__(self, client_tls: Any, server_tls: Any, *, says: bytes = b"", size: int = 1_000_000) -> None:
-        self.client, self.server = Speaker(says), Speaker()
+    def __init__(self, client_tls: Any, server_tls: Any, *, greeting: bytes = b"", size: int = 1_000_000) -> None:
+        self.client, self.server = Recorder(greeting), Recorder()
         self.size = size
         self.ends = [self._end(client_tls, self.client), self._end(server_tls, self.server)]
 
-    def _end(self, tls: Any, speaker: Speaker) -> Wire:
-        self.factory = TLSFactory(tls, Factory.forProtocol(lambda: speaker), Reactor.batches)
-        wire = Wire()
-        wire.protocol = self.factory.buildProtocol(None)
-        wire.protocol.makeConnection(wire)
-        return wire
+    def _end(self, tls: Any, recorder: Recorder) -> MemoryTransport:
+        self.factory = TLSFactory(tls, Factory.forProtocol(lambda: recorder), Reactor.batches)
+        transport = MemoryTransport()
+        transport.protocol = self.factory.buildProtocol(None)
+        transport.protocol.makeConnection(transport)
+        return transport
 
-    def deliver(self, one: Wire, other: Wire) -> bool:
+    def deliver(self, one: MemoryTransport, other: MemoryTransport) -> bool:
         sent = one.take()
         for start in range(0, len(sent), self.size):
             if other.connected:
                 other.protocol.dataReceived(sent[start : start + self.size])
         return bool(sent)
 
-    def talk(self) -> None:
+    def exchange(self) -> None:
         """Deliver data in both directions until there is no more."""
         one, other = self.ends
         while self.deliver(one, other) or self.deliver(other, one):
@@ -153,7 +153,7 @@ class Pairing:
 def pairing(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> Pairing:
     """Return two peers after their handshake."""
     pairing = Pairing(client_tls, server_tls)
-    pairing.talk()
+    pairing.exchange()
     return pairing
 
 
@@ -166,15 +166,15 @@ def test_data_arrives_whole_and_in_order(
     if size < 100 and length > 1200:
         size *= 97  # an odd size too, and faster than single bytes
     text = bytes(n % 251 for n in range(length))
-    pairing = Pairing(client_tls, server_tls, says=text, size=size)
-    pairing.talk()
+    pairing = Pairing(client_tls, server_tls, greeting=text, size=size)
+    pairing.exchange()
     for _ in range(3):
         pairing.server.transport.write(text)
-        pairing.talk()
+        pairing.exchange()
         pairing.client.transport.write(text)
-    pairing.talk()
-    assert b"".join(pairing.server.heard) == text * 4
-    assert b"".join(pairing.client.heard) == text * 3
+    pairing.exchange()
+    assert b"".join(pairing.server.data) == text * 4
+    assert b"".join(pairing.client.data) == text * 3
 
 
 def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
@@ -185,9 +185,9 @@ def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
         pairing.client.transport.write(word)
         sent += client.take()
     server.protocol.dataReceived(sent[:-1])
-    assert pairing.server.heard == [b"onetwo"]
+    assert pairing.server.data == [b"onetwo"]
     server.protocol.dataReceived(sent[-1:])
-    assert pairing.server.heard == [b"onetwo", b"three"]
+    assert pairing.server.data == [b"onetwo", b"three"]
 
 
 def test_data_before_the_end_is_delivered(pairing: Pairing) -> None:
@@ -198,7 +198,7 @@ def test_data_before_the_end_is_delivered(pairing: Pairing) -> None:
     pairing.client.transport.loseConnection()
     sent = client.take()
     server.protocol.dataReceived(sent[:-1] + bytes([sent[-1] ^ 1]))
-    assert pairing.server.heard == [b"onetwo"]
+    assert pairing.server.data == [b"onetwo"]
     server.end()
     assert [failure.type for failure in pairing.server.ended] == [SSL.Error]
 
@@ -206,28 +206,28 @@ def test_data_before_the_end_is_delivered(pairing: Pairing) -> None:
 def test_a_long_flight_is_sent_whole(authority: Pair, client_tls: VerifiedHost) -> None:
     """The handshake succeeds with a certificate that is longer than one read from OpenSSL."""
     names = [x509.DNSName(HOST), *(x509.DNSName(f"sts-{number}.{HOST}") for number in range(300))]
-    pairing = Pairing(client_tls, SwappableServerTLS(issue(authority, names).server_context()), says=b"secret")
-    pairing.talk()
-    assert pairing.server.heard == [b"secret"]
+    pairing = Pairing(client_tls, SwappableServerTLS(issue(authority, names).server_context()), greeting=b"secret")
+    pairing.exchange()
+    assert pairing.server.data == [b"secret"]
 
 
 def test_nothing_is_sent_before_the_peer_is_known(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
     """Data written before the handshake is sent after it, in a record of its own."""
-    pairing = Pairing(client_tls, server_tls, says=b"secret")
+    pairing = Pairing(client_tls, server_tls, greeting=b"secret")
     client, server = pairing.ends
     pairing.deliver(client, server)
-    assert pairing.server.heard == []
-    pairing.talk()
-    assert pairing.server.heard == [b"secret"]
+    assert pairing.server.data == []
+    pairing.exchange()
+    assert pairing.server.data == [b"secret"]
 
 
 def test_a_server_with_an_untrusted_certificate_gets_no_data(client_tls: VerifiedHost) -> None:
     """A server with an untrusted certificate gets an alert and no data, and the reason is a TLS error."""
     stranger = issue(issue(None, None, common_name="stranger"), [x509.DNSName(HOST)])
-    pairing = Pairing(client_tls, SwappableServerTLS(stranger.server_context()), says=b"secret")
-    pairing.talk()
+    pairing = Pairing(client_tls, SwappableServerTLS(stranger.server_context()), greeting=b"secret")
+    pairing.exchange()
     client, server = pairing.ends
-    assert pairing.server.heard == []
+    assert pairing.server.data == []
     assert client.disconnecting
     client.end()
     assert pairing.client.ended[0].check(SSL.Error)
@@ -255,7 +255,7 @@ def test_a_changed_record_ends_the_connection(pairing: Pairing) -> None:
     server.protocol.dataReceived(record[:-1] + bytes([record[-1] ^ 1]))
     pairing.client.transport.write(b"more")
     server.protocol.dataReceived(client.take())
-    assert pairing.server.heard == []
+    assert pairing.server.data == []
     assert server.disconnecting
     server.end()
     assert pairing.server.ended[0].check(SSL.Error)
@@ -270,11 +270,11 @@ def test_close_notify_is_sent_and_answered(pairing: Pairing) -> None:
     pairing.deliver(client, server)
     pairing.server.transport.write(b"neither")
     pairing.server.transport.loseConnection()
-    pairing.talk()
+    pairing.exchange()
     assert (client.disconnecting, server.disconnecting) == (True, True)
-    assert (pairing.client.heard, pairing.server.heard) == ([], [])
-    for wire in pairing.ends:
-        wire.end()
+    assert (pairing.client.data, pairing.server.data) == ([], [])
+    for transport in pairing.ends:
+        transport.end()
     assert [failure.type for failure in pairing.client.ended + pairing.server.ended] == [ConnectionDone] * 2
 
 
@@ -290,12 +290,12 @@ def test_data_before_the_close_is_sent_after_the_handshake(
     client_tls: VerifiedHost, server_tls: SwappableServerTLS
 ) -> None:
     """Data written before the close is sent before close_notify."""
-    pairing = Pairing(client_tls, server_tls, says=b"last words")
+    pairing = Pairing(client_tls, server_tls, greeting=b"last words")
     pairing.client.transport.loseConnection()
     pairing.client.transport.write(b"too late")
-    pairing.talk()
-    assert pairing.server.heard == [b"last words"]
-    assert [wire.disconnecting for wire in pairing.ends] == [True, True]
+    pairing.exchange()
+    assert pairing.server.data == [b"last words"]
+    assert [transport.disconnecting for transport in pairing.ends] == [True, True]
 
 
 def test_an_abort_is_immediate(pairing: Pairing) -> None:
@@ -320,20 +320,20 @@ def test_an_abort_is_immediate(pairing: Pairing) -> None:
 
 def test_an_interrupted_handshake_is_reported_once(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
     """If the peer disconnects during the handshake, the protocol is notified once."""
-    pairing = Pairing(client_tls, server_tls, says=b"secret")
-    for wire in pairing.ends:
-        wire.end()
+    pairing = Pairing(client_tls, server_tls, greeting=b"secret")
+    for transport in pairing.ends:
+        transport.end()
     assert [len(pairing.client.ended), len(pairing.server.ended)] == [1, 1]
     assert pairing.factory.protocols == {}
 
 
 def test_connections_are_counted(client_tls: VerifiedHost) -> None:
     """The factory's `protocols` contains exactly the open connections."""
-    factory = TLSFactory(client_tls, Factory.forProtocol(Speaker))
-    first, second = (Wire(), Wire())
-    for wire in (first, second):
-        wire.protocol = factory.buildProtocol(None)
-        wire.protocol.makeConnection(wire)
+    factory = TLSFactory(client_tls, Factory.forProtocol(Recorder))
+    first, second = (MemoryTransport(), MemoryTransport())
+    for transport in (first, second):
+        transport.protocol = factory.buildProtocol(None)
+        transport.protocol.makeConnection(transport)
     assert len(factory.protocols) == 2
     first.end()
     assert list(factory.protocols) == [second.protocol]
@@ -341,14 +341,14 @@ def test_connections_are_counted(client_tls: VerifiedHost) -> None:
 
 def test_transport_methods_are_delegated(pairing: Pairing) -> None:
     """Addresses, TCP_NODELAY and flow control are those of the TCP transport."""
-    wire = pairing.ends[0]
+    tcp = pairing.ends[0]
     transport: Any = pairing.client.transport
     assert isinstance(transport, TLSConnection)
     transport.setTcpNoDelay(True)
-    assert wire.no_delay
-    assert transport.getPeer() == wire.getPeer()
+    assert tcp.no_delay
+    assert transport.getPeer() == tcp.getPeer()
     transport.pauseProducing()
-    assert wire.producerState == "paused"
+    assert tcp.producerState == "paused"
 
 
 def test_the_socket_gets_everything_it_accepts_at_once() -> None:
@@ -361,16 +361,16 @@ def test_the_socket_gets_everything_it_accepts_at_once() -> None:
     assert connection.value() == b""
 
 
-@pytest.mark.parametrize("takes", [0, 2, BlockingIOError(), ConnectionResetError()])
-def test_after_a_partial_write_the_reactor_sends_everything(takes: int | OSError) -> None:
+@pytest.mark.parametrize("accepts", [0, 2, BlockingIOError(), ConnectionResetError()])
+def test_after_a_partial_write_the_reactor_sends_everything(accepts: int | OSError) -> None:
     """If the socket does not accept everything, the remainder and all later data go through the reactor, in order."""
-    connection = Connection([100, takes])
+    connection = Connection([100, accepts])
     sender = EagerWriter(connection)
     for data in (b"one", b"two", b"three"):
         sender.send(data)
     assert b"".join(connection.socket.sent) + connection.value() == b"onetwothree"
     assert connection.value().endswith(b"three")
-    assert connection.socket.takes == []
+    assert connection.socket.accepts == []
 
 
 def some_records(shortest: int) -> st.SearchStrategy[list[bytes]]:
@@ -438,7 +438,7 @@ def test_a_partial_record_counts_as_unread(pairing: Pairing) -> None:
         assert client.protocol.has_unread()
         client.protocol.dataReceived(record[-1:])
         assert client.protocol.has_unread() == (Reactor.batches is not None)
-        assert pairing.client.heard == [b"late"]
+        assert pairing.client.data == [b"late"]
         assert not client.protocol.has_unread()
 
 
@@ -446,7 +446,7 @@ def test_data_sent_with_the_handshake_counts_as_unread(client_tls: VerifiedHost,
     """Data that a server sends before the request is detected before the request is sent."""
     context = issue(authority, [x509.DNSName(HOST)]).server_context()
     context.set_max_proto_version(SSL.TLS1_2_VERSION)  # so that the server's Finished is the handshake's last message
-    pairing = Pairing(client_tls, SwappableServerTLS(context), says=b"request")
+    pairing = Pairing(client_tls, SwappableServerTLS(context), greeting=b"request")
     client, server = pairing.ends
     unsent: list[bool] = []
     pairing.client.dataReceived = lambda _: unsent.append(client.protocol.has_unsent)
@@ -458,8 +458,8 @@ def test_data_sent_with_the_handshake_counts_as_unread(client_tls: VerifiedHost,
     client.protocol.dataReceived(server.take())
     assert unsent == [True]
     assert not client.protocol.has_unsent
-    pairing.talk()
-    assert b"".join(pairing.server.heard) == b"request"
+    pairing.exchange()
+    assert b"".join(pairing.server.data) == b"request"
 
 
 def test_a_peer_that_keeps_sending_after_the_close_is_disconnected(pairing: Pairing) -> None:
@@ -472,4 +472,4 @@ def test_a_peer_that_keeps_sending_after_the_close_is_disconnected(pairing: Pair
     client.protocol.write(b"x" * 10_000)
     pairing.deliver(client, server)
     assert server.aborted
-    assert pairing.server.heard == []
+    assert pairing.server.data == []

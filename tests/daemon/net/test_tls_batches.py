@@ -13,7 +13,7 @@ from authd.daemon.event_loop import Turns
 from authd.daemon.net.client_tls import VerifiedHost
 from authd.daemon.net.server_tls import SwappableServerTLS
 from authd.daemon.net.tls import TLSBatches, TLSFactory
-from tests.daemon.net.test_tls import Pairing, Speaker, Wire
+from tests.daemon.net.test_tls import MemoryTransport, Pairing, Recorder
 
 
 class Broken(Protocol):
@@ -38,11 +38,13 @@ class Batched(Pairing):
         """Replace both ends by new ones, after their handshake."""
         self.ends = []
         for tls, protocol, batches in ((client_tls, self.client, None), (server_tls, server, self.batches)):
-            wire = Wire()
-            wire.protocol = TLSFactory(tls, Factory.forProtocol(lambda it=protocol: it), batches).buildProtocol(None)
-            wire.protocol.makeConnection(wire)
-            self.ends.append(wire)
-        self.talk()
+            transport = MemoryTransport()
+            transport.protocol = TLSFactory(tls, Factory.forProtocol(lambda it=protocol: it), batches).buildProtocol(
+                None
+            )
+            transport.protocol.makeConnection(transport)
+            self.ends.append(transport)
+        self.exchange()
 
 
 @pytest.mark.parametrize("reviews", [0, 1, 2])
@@ -60,7 +62,7 @@ def test_data_waits_for_the_end_of_the_turn_only_if_there_are_several_reviews(
     pairing.server.transport.write(b"response")
     assert (server.take() == b"") == (reviews > 1)
     pairing.clock.advance(0)
-    pairing.talk()
+    pairing.exchange()
     assert pairing.clock.getDelayedCalls() == []
 
 
@@ -71,8 +73,8 @@ def test_data_written_in_one_turn_is_one_record(client_tls: VerifiedHost, server
         pairing.server.transport.write(part)
     pairing.server.transport.loseConnection()
     pairing.clock.advance(0)
-    pairing.talk()
-    assert pairing.client.heard == [b"onetwo"]
+    pairing.exchange()
+    assert pairing.client.data == [b"onetwo"]
     assert pairing.ends[0].disconnecting
 
 
@@ -121,7 +123,7 @@ def test_a_bug_ends_only_its_own_connection(client_tls: VerifiedHost, server_tls
     """An exception of a protocol is logged and ends its connection. The next one of the batch is served."""
     pairing = Batched(client_tls, server_tls, 2, Broken())
     broken = pairing.ends
-    pairing.client = Speaker()
+    pairing.client = Recorder()
     pairing.connect(client_tls, server_tls, pairing.server)
     events: list[LogEvent] = []
     for client, server in (broken, pairing.ends):

@@ -54,7 +54,7 @@ def endpoints(ca_file: str, *extra: ExtraEndpoint, proxy: tuple[str, int] | None
     return STSEndpoints(reactor, connect_timeout=5.0, ca_file=ca_file, proxy=proxy, extra=extra)
 
 
-def dialled(reached: STSEndpoints, host: str) -> list[tuple[str, int]]:
+def attempts(reached: STSEndpoints, host: str) -> list[tuple[str, int]]:
     """Return the names or addresses, and ports, of the connection attempts for a host."""
     factory = Factory.forProtocol(Protocol)
     attempt = reached.endpoint(host).connect(factory)
@@ -70,25 +70,25 @@ def dialled(reached: STSEndpoints, host: str) -> list[tuple[str, int]]:
 def test_a_host_is_looked_up_by_its_name(ca_file: str) -> None:
     """By default a host is resolved and reached on port 443."""
     host = "sts.us-east-1.amazonaws.com"
-    assert dialled(endpoints(ca_file), host) == [(host, 443)]
+    assert attempts(endpoints(ca_file), host) == [(host, 443)]
 
 
 def test_connect_overrides_the_address(ca_file: str) -> None:
     """A host with `connect` is reached at that address, without the look-up or the proxy."""
     extra = ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="127.0.0.1:8443")
     for proxy in (None, ("192.0.2.1", 3128)):
-        assert dialled(endpoints(ca_file, extra, proxy=proxy), extra.host) == [("127.0.0.1", 8443)]
+        assert attempts(endpoints(ca_file, extra, proxy=proxy), extra.host) == [("127.0.0.1", 8443)]
 
 
 def test_an_ipv6_address_may_be_in_brackets(ca_file: str) -> None:
     """`connect` accepts an IPv6 address in brackets."""
     extra = ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="[::1]:8443")
-    assert dialled(endpoints(ca_file, extra), extra.host) == [("::1", 8443)]
+    assert attempts(endpoints(ca_file, extra), extra.host) == [("::1", 8443)]
 
 
 def test_other_hosts_are_reached_through_the_proxy(ca_file: str) -> None:
     """With a proxy, a host without `connect` is reached through it."""
-    assert dialled(endpoints(ca_file, proxy=("192.0.2.1", 3128)), "sts.us-east-1.amazonaws.com") == [
+    assert attempts(endpoints(ca_file, proxy=("192.0.2.1", 3128)), "sts.us-east-1.amazonaws.com") == [
         ("192.0.2.1", 3128)
     ]
 

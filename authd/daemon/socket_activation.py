@@ -17,8 +17,7 @@ def inherited_endpoint(reactor: Any) -> IStreamServerEndpoint | None:
     """Return an endpoint for the first socket from the service manager, None if it passed none."""
     if not _is_socket(_FIRST_DESCRIPTOR):
         return None  # the import of Twisted's parser would take 7 ms
-    # Only Twisted's own parser knows the sockets, because Twisted removes systemd's variables from the environment when
-    # it is imported.
+    # Twisted removes systemd's variables from the environment at its import, so only its own parser knows the sockets.
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, "systemd:domain=INET:index=0")
     except IndexError:

@@ -92,7 +92,7 @@ class AuthdService(MultiService):
             parent.setComponent(ILogObserver, self._log_filter)
 
     def startService(self) -> None:
-        """Read the settings, build the parts, bind the ports and serve. A failure is logged and exits."""
+        """Read the settings, build the parts, bind the ports and serve. On a failure, log the reason and exit."""
         super().startService()
         self._manager = ServiceManager()
         # Twisted's timers use the wall clock. If it were set back by an hour, every deadline would stop for an hour.

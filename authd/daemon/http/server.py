@@ -157,7 +157,7 @@ class BoundedChannel(Protocol):
             self._pump()
 
     def _pump(self) -> None:
-        """Parse and process requests until the input is used up or a review is in progress.
+        """Parse and process requests until there is no input or a review is in progress.
 
         Does nothing if it is already running, as in a synchronous response, or scheduled for the next reactor turn.
         """

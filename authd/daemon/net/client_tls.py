@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from authd.daemon.net.tls import TLSBatches, TLSFactory
 
-#: Forward secrecy and authenticated encryption for TLS 1.2. TLS 1.3 has nothing else.
+#: Cipher suites of TLS 1.2 with forward secrecy and authenticated encryption. TLS 1.3 has no others.
 AEAD_SUITES = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"

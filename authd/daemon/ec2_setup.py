@@ -1,4 +1,4 @@
-"""Connects the look-up of EC2 instances' names to AWS. It imports and costs nothing until the first rule needs it."""
+"""Connects the look-up of EC2 instances' names to AWS. Its modules are imported when the first rule needs them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from authd.daemon.sts.endpoints import STSEndpoints
 def instance_names(
     reactor: Any, settings: Settings, partition: Partition, in_thread: Callable[..., Deferred[Any]]
 ) -> InstanceNames:
-    """Return the look-up by a daemon's settings. EC2 is reached by the same proxy and CAs as STS."""
-    connected: list[Any] = []
+    """Return the look-up for a daemon's settings. EC2 is called with the same proxy and CAs as STS."""
+    clients: list[Any] = []
 
     async def describe(instance_ids: Sequence[str]) -> Mapping[str, str]:
-        if not connected:
-            connected.append(_ec2(reactor, settings, partition, in_thread))
-        names: Mapping[str, str] = await connected[0].private_dns_names(instance_ids)
+        if not clients:
+            clients.append(_ec2(reactor, settings, partition, in_thread))
+        names: Mapping[str, str] = await clients[0].private_dns_names(instance_ids)
         return names
 
     return InstanceNames(reactor, describe, qps=settings.ec2_qps, burst=settings.ec2_burst)

@@ -1,8 +1,7 @@
 """Batches the same step of many reviews per reactor turn, which keeps its code in the CPU's L1 cache.
 
-A review runs more code than L1 holds. If every review ran from start to end, each step would evict the next one's code.
-Batching halves the cost under load. A review waits no longer than the reactor's turn takes anyway, and not at all if it
-is the only one.
+A review runs more code than L1 holds. If each review ran from start to end, its steps would evict one another's code.
+Batching halves the cost under load. It delays a review until the end of the reactor's turn, unless it is the only one.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 
 _T = TypeVar("_T")
 
-#: The largest batch. Beyond a few dozen items, a larger one gains nothing.
-MOST = 64
+#: The largest batch. More than a few dozen items don't save more.
+MAX_BATCH = 64
 
 
 class Turns:
@@ -31,9 +30,9 @@ class Turns:
 
 
 class TurnBatch(Generic[_T]):
-    """Collects items and passes them on, in order, at the end of the reactor's turn or at `MOST` items.
+    """Collects items and passes them on once, in order, at the end of the reactor's turn or at `MAX_BATCH` items.
 
-    The items of a review on its own are passed on at once.
+    If only one review is in progress, its items are passed on at once.
     """
 
     def __init__(self, turns: Turns, process: Callable[[list[_T]], None]) -> None:
@@ -48,7 +47,7 @@ class TurnBatch(Generic[_T]):
             self._process([item])
             return
         self._items.append(item)
-        if len(self._items) >= MOST or self._turns.reviews <= 1:
+        if len(self._items) >= MAX_BATCH or self._turns.reviews <= 1:
             self._flush()
         elif not self._scheduled:
             self._scheduled = True

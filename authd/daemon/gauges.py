@@ -1,4 +1,4 @@
-"""Gauges of the daemon's parts: calls to STS, cached verdicts, certificate, mappings, connections."""
+"""Publishes gauges of STS calls, cached verdicts, the certificate, mappings and connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from authd.sources.source import Source
 
 
 def publish_calls(metrics: Metrics, limiter: CallLimiter, breakers: CircuitBreakers) -> None:
-    """Add the gauges of calls, circuits and budgets."""
+    """Add the gauges of calls, circuit breakers and budgets."""
     metrics.gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: limiter.in_flight)
     metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
     metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)

@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics, on a plain port of loopback."""
+"""Liveness, readiness and metrics over plain HTTP, on loopback by default."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from authd.daemon.telemetry.metrics import Family, Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One condition of readiness. `problem` returns its fault, or an empty text if it is met.
+    """One readiness check. `problem` returns the reason of a failure, or an empty text if the check passes.
 
-    If it is met, `detail` returns a remark to print, or an empty text. `warning` returns a fault that readiness doesn't
-    depend on.
+    `warning` returns a problem that does not affect readiness, and `detail` a remark on a passed check. Either may be
+    empty.
     """
 
     name: str
@@ -52,8 +52,8 @@ class HealthRequest(BoundedRequest):
 
 
 def exposition(metrics: Metrics, more: Sequence[Family] = ()) -> tuple[bytes, bytes]:
-    """Return the content type and the body of a scrape, with more families at its end."""
-    # prometheus-client takes 12 ms to import and a megabyte of memory, which only a scraped daemon needs.
+    """Return the content type and the body of a scrape, with the families `more` at its end."""
+    # Imported at the first scrape, because prometheus-client takes 12 ms and a megabyte.
     from authd.daemon.telemetry.prometheus import CONTENT_TYPE, render
 
     return CONTENT_TYPE, render([*metrics.families, *more])

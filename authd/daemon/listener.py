@@ -51,8 +51,8 @@ class _CappedTLS(TLSFactory):
         self._limit = limit
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Accept a connection, or close it if all others have a review in flight."""
-        # A closed connection is gone in the reactor's next turn. Until then the limit is exceeded by one.
+        """Accept a connection. At the limit, close it if all others have a review in flight."""
+        # A closed connection is removed in the reactor's next turn. Until then the limit is exceeded by one.
         if len(self.protocols) >= self._limit and not self._webhook.deadlines.make_room():
             return None
         return super().buildProtocol(addr)
@@ -82,7 +82,7 @@ class WebhookListener:
         self._port: IListeningPort | None = None
 
     def listen(self, endpoint: IStreamServerEndpoint) -> IListeningPort:
-        """Listen on the endpoint. Raises its error at once, since there is no later attempt."""
+        """Listen on the endpoint. Raises its error, because there is no retry."""
         outcome: list[Any] = []
         endpoint.listen(self._factory).addBoth(outcome.append)
         if isinstance(outcome[0], Failure):
@@ -98,7 +98,7 @@ class WebhookListener:
         return len(self._factory.protocols)
 
     async def stop(self) -> None:
-        """Close the port, answer reviews in flight and requests of the next second, then close all connections."""
+        """Close the port, respond to reviews in flight and requests of the next second, then close all connections."""
         if self._port is None:
             return
         port, self._port = self._port, None

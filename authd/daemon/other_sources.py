@@ -1,6 +1,6 @@
-"""Builds the sources of `server.backendMode` that are not in the settings file.
+"""Builds the sources of `server.backendMode` other than the settings file.
 
-A source's modules are imported only if it is used: together they take a megabyte.
+A source's modules are imported only if it is used, because together they take a megabyte.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def other_sources(
     count: Callable[[str], None] = lambda _: None,
     in_thread: Callable[..., Deferred[Any]] = maybeDeferred,
 ) -> tuple[Source, ...]:
-    """Return the sources beside the settings file, in their order, or one that follows `dynamicBackendModePath`.
+    """Return the sources other than the settings file, in order, or one that follows `dynamicBackendModePath`.
 
-    `reloads_of` returns the receiver of the results of a source's reloads. `count` receives the names of
+    `reloads_of` returns the callback for the results of a source's reloads. `count` is called with the names of
     aws-iam-authenticator's counters for failures of sources. `in_thread` calls a function in a thread. Raises
     `ConfigError` if a source lacks a setting, or if no API server can be found.
     """
@@ -46,19 +46,19 @@ def other_sources(
     if path:
         _import_sources()
         return (maker.source_set(Path(path).absolute()),)
-    made = map(maker.make, in_force.settings.backend_mode)
-    return tuple(source for source in made if source is not None)
+    sources = map(maker.make, in_force.settings.backend_mode)
+    return tuple(source for source in sources if source is not None)
 
 
 def _import_sources() -> None:
-    """Import every source: at run time that would hold up the reviews for 30 ms."""
+    """Import every source at start. Later it would delay reviews by 30 ms."""
     for module in ("dynamic_file", "cluster.eks_configmap", "cluster.crd"):
         import_module(f"authd.sources.{module}")
     import_module("authd.daemon.net.api_tls")
 
 
 class _SourceMaker:
-    """Makes sources by their names. See `other_sources` for the arguments."""
+    """Creates sources by name. See `other_sources` for the arguments."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class _SourceMaker:
         in_thread: Callable[..., Deferred[Any]],
     ) -> None:
         self._reactor = reactor
-        self._settings = in_force.settings  # those of the start: another path or API server needs a restart
+        self._settings = in_force.settings  # of the start, because another path or API server needs a restart
         self._in_force = in_force
         self._partitions = partitions
         self._seen = seen
@@ -110,7 +110,7 @@ class _SourceMaker:
         return DynamicFile(
             self._reactor,
             Path(file).absolute(),
-            at_once=not self._reactor.running,  # a daemon that serves must not stall
+            at_once=not self._reactor.running,  # must not block a serving daemon
             reloaded=partial(self._reloaded, self._reloads_of(DynamicFile.name)),
             **self._shared(),
         )

@@ -1,4 +1,4 @@
-"""Handles SIGHUP: check the files now, at a bounded rate."""
+"""Handles SIGHUP by a check of the files, at a limited rate."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 #: Shortest time between two checks, in seconds. A signal within it causes one more check at its end.
-STORM_SECONDS = 0.05
+MIN_INTERVAL_SECONDS = 0.05
 
 
-class HangUps:
-    """Calls `check` from the reactor after a SIGHUP, at most once in `STORM_SECONDS`."""
+class SighupHandler:
+    """Calls `check` from the reactor after a SIGHUP, at most once in `MIN_INTERVAL_SECONDS`."""
 
     def __init__(self, reactor: Any, check: Callable[[], None]) -> None:
         self._reactor = reactor
@@ -19,11 +19,11 @@ class HangUps:
         self._pending = False
         self._delaying = False
 
-    def take(self) -> None:
+    def install(self) -> None:
         """Install the handler. SIGHUP's default action would end the process."""
-        signal.signal(signal.SIGHUP, lambda *_: self.came())
+        signal.signal(signal.SIGHUP, lambda *_: self.schedule())
 
-    def came(self) -> None:
+    def schedule(self) -> None:
         """Schedule a check. Safe to call from a signal handler."""
         if not self._pending:
             self._pending = True
@@ -34,7 +34,7 @@ class HangUps:
             return
         self._pending = False
         self._delaying = True
-        self._reactor.callLater(STORM_SECONDS, self._delay_over)
+        self._reactor.callLater(MIN_INTERVAL_SECONDS, self._delay_over)
         self._check()
 
     def _delay_over(self) -> None:

@@ -16,9 +16,8 @@ _FIRST_DESCRIPTOR = 3
 def inherited_endpoint(reactor: Any) -> IStreamServerEndpoint | None:
     """Return an endpoint for the first socket from the service manager, None if it passed none."""
     if not _is_socket(_FIRST_DESCRIPTOR):
-        return None  # importing Twisted's parser would cost 7 ms
-    # Twisted reads systemd's variables at its import and removes them from the environment, so only its own parser
-    # knows the sockets.
+        return None  # the import of Twisted's parser would take 7 ms
+    # Twisted removes systemd's variables from the environment at its import, so only its own parser knows the sockets.
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, "systemd:domain=INET:index=0")
     except IndexError:

@@ -23,7 +23,7 @@ class ServiceManager:
                 self._socket.settimeout(0)
 
     def notify(self, message: str) -> None:
-        """Send a message such as `READY=1`. Never fails or blocks: a missing manager does no harm."""
+        """Send a message such as `READY=1`. Never raises or blocks. Errors are ignored."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.sendto(message.encode(), self._address)
@@ -36,7 +36,7 @@ class ServiceManager:
 
 
 def watchdog_seconds() -> float | None:
-    """Return the watchdog's longest interval in seconds, None if there is no watchdog."""
+    """Return the watchdog's timeout in seconds, None if there is no watchdog."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     if not microseconds.isascii() or not microseconds.isdigit() or not int(microseconds):
         return None

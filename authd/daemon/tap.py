@@ -27,14 +27,14 @@ from authd.daemon.certificates.serving_certificate import CLOCK_SECONDS
 from authd.daemon.command_line.options import Options
 from authd.daemon.ec2_setup import instance_names
 from authd.daemon.event_loop import Turns
-from authd.daemon.fd_monitor import LOOK_SECONDS, Descriptors
+from authd.daemon.fd_monitor import CHECK_SECONDS, DescriptorMonitor
 from authd.daemon.health import HealthFactory
 from authd.daemon.http.deadlines import SWEEP_SECONDS
 from authd.daemon.listener import WebhookListener
 from authd.daemon.net.local_address import local_address, tcp_endpoint
 from authd.daemon.net.shared_resolver import SharedResolver
 from authd.daemon.other_sources import other_sources
-from authd.daemon.sighup import HangUps
+from authd.daemon.sighup import SighupHandler
 from authd.daemon.socket_activation import inherited_endpoint
 from authd.daemon.status.readiness import readiness_checks
 from authd.daemon.status.server import StatusFactory
@@ -60,14 +60,14 @@ _log = Logger(namespace="authd.daemon")
 
 
 def makeService(options: Options) -> IService:
-    """Return the daemon as a service. It reads, opens and binds nothing before it starts."""
+    """Return the daemon as a service. It does no I/O before it is started."""
     from twisted.internet import reactor  # twistd chooses the reactor
 
     return AuthdService(reactor, options)
 
 
 class AuthdService(MultiService):
-    """The daemon. A start that fails logs the reason and ends the process with a non-zero status."""
+    """The daemon. A failed start logs the reason and ends the process with a non-zero status."""
 
     def __init__(self, reactor: Any, options: Options) -> None:
         super().__init__()
@@ -84,18 +84,18 @@ class AuthdService(MultiService):
         self._sources: tuple[Source, ...] = ()
 
     def setServiceParent(self, parent: Any) -> None:
-        """Join twistd's application, catch SIGHUP, and choose the log's format."""
+        """Join twistd's application, handle SIGHUP, and install the log observer."""
         super().setServiceParent(parent)
-        HangUps(self._reactor, self._hang_up).take()  # a SIGHUP takes effect once the reactor runs
+        SighupHandler(self._reactor, self._on_sighup).install()  # takes effect when the reactor runs
         if isinstance(parent, Componentized):
             self._log_filter.install(self._reactor)
             parent.setComponent(ILogObserver, self._log_filter)
 
     def startService(self) -> None:
-        """Read the settings, build the parts, bind the ports and begin. Exits with a logged reason on any failure."""
+        """Read the settings, build the parts, bind the ports and serve. On a failure, log the reason and exit."""
         super().startService()
         self._manager = ServiceManager()
-        # Twisted's timers run on the wall clock: set back by an hour, it would stop every deadline for an hour.
+        # Twisted's timers use the wall clock. If it were set back by an hour, every deadline would stop for an hour.
         self._reactor.seconds = time.monotonic
         gc.disable()  # a full collection takes 15 ms and finds nothing during the start
         try:
@@ -179,14 +179,13 @@ class AuthdService(MultiService):
         lag = ReactorLag(self._reactor.seconds)
         gauges.publish_load(self._metrics, self._listener, lag)
         self._every(CLOCK_SECONDS, self._certificate.check_clock)
-        self._every(LOOK_SECONDS, Descriptors().check)
+        self._every(CHECK_SECONDS, DescriptorMonitor().check)
         self._every(REPORT_SECONDS, reviews.decisions.report_omitted)
         self._every(MEASURE_SECONDS, lag.measure)
 
     def _warn_of_flags(self, settings: Settings) -> None:
-        idle = self._options.without_effect(settings.backend_mode)
-        if idle:
-            _log.warn("these arguments have no effect: {arguments}", arguments=", ".join(idle))
+        if unused := self._options.without_effect(settings.backend_mode):
+            _log.warn("these arguments have no effect: {arguments}", arguments=", ".join(unused))
 
     def _open_status_socket(self, mounted_file: MountedFile, path: Path | None) -> None:
         queries = wiring.status_queries(
@@ -255,14 +254,14 @@ class AuthdService(MultiService):
         self._kubeconfig.check()
         self._sts.endpoints.refresh()
 
-    def _hang_up(self) -> None:
+    def _on_sighup(self) -> None:
         if self._reviews.audit is not None:
             self._reviews.audit.reopen()
         self._check_files()
 
     def _ready(self) -> None:
         gc.collect()
-        gc.freeze()  # the objects of the start live as long as the process, so no collection needs to walk them
+        gc.freeze()  # objects of the start live as long as the process, so collections can skip them
         interval = watchdog_seconds()
         if interval is not None:
             self._every(interval / 3, lambda: self._manager.notify("WATCHDOG=1"))
@@ -290,6 +289,6 @@ class AuthdService(MultiService):
         self._manager.close()
 
     def stopService(self) -> Deferred[Any]:
-        """Stop listening, finish the reviews under way, and end."""
+        """Stop listening, finish the reviews in progress, and stop the parts."""
         super().stopService()
         return Deferred.fromCoroutine(self._stop())

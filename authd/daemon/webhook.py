@@ -68,11 +68,11 @@ class DecisionRecorder(Protocol):
         ...
 
     def hold(self) -> None:
-        """Write no record until `release`."""
+        """Buffer records until `release`."""
         ...
 
     def release(self) -> None:
-        """Write the held records in one piece."""
+        """Write the buffered records together."""
         ...
 
 
@@ -122,12 +122,12 @@ class WebhookRequest(BoundedRequest):
         decision = self._decision
         try:
             self.factory.records.decided(decision, now - self._started, STATUS.get(decision.reason, 200))
-        except Exception:  # a bug is logged and answered, and must not end the daemon
+        except Exception:  # a bug is logged and answered with 500
             self._broken(Failure())
 
     def reply(self, encoder: ReviewEncoder) -> None:
         """Respond with the decision, if it was recorded."""
-        if self.answered:
+        if self.responded:
             return
         decision = self._decision
         try:
@@ -136,7 +136,7 @@ class WebhookRequest(BoundedRequest):
                 self.respond(200, JSON, encoder.encode(decision, self._api_version))
             else:
                 self.respond(status, TEXT, error_text(decision).encode() + b"\n")
-        except Exception:  # as above
+        except Exception:  # a bug, too
             self._broken(Failure())
         else:
             self.factory.turns.reviews -= 1
@@ -144,7 +144,7 @@ class WebhookRequest(BoundedRequest):
     def _broken(self, failure: Failure) -> None:
         self.factory.turns.reviews -= 1
         _log.failure("answering a review failed", failure)
-        if not self.answered:
+        if not self.responded:
             self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
 
 
@@ -152,8 +152,8 @@ class WebhookFactory(BoundedFactory):
     """The shared state of the webhook's requests.
 
     `encoder` returns the encoder of the settings in force. `turns` counts the reviews in progress. `decided` collects
-    the requests whose decisions were made in one reactor turn: all are recorded, then all are answered.
-    `metrics` returns the content type and the body of `/metrics`, and is None if only the health port serves them.
+    the requests that were decided in one reactor turn. All are recorded, then all get their responses. `metrics`
+    returns the content type and the body of `/metrics`, and is None if only the health port serves them.
     """
 
     request_class = WebhookRequest
@@ -174,14 +174,14 @@ class WebhookFactory(BoundedFactory):
         self.records = records
         self.encoder = encoder
         self.turns = turns or Turns(reactor)
-        self.decided: TurnBatch[WebhookRequest] = self.turns.batch(self._answer_all)
+        self.decided: TurnBatch[WebhookRequest] = self.turns.batch(self._respond_all)
 
     @property
     def under_review(self) -> int:
         """The number of reviews in progress."""
         return self.turns.reviews
 
-    def _answer_all(self, requests: list[WebhookRequest]) -> None:
+    def _respond_all(self, requests: list[WebhookRequest]) -> None:
         now = self.seconds()
         self.records.hold()
         try:

@@ -43,7 +43,7 @@ from authd.state.certificate_store import StateFiles
 
 
 def wall_clock() -> datetime:
-    """Return the time that certificates are judged by, in UTC."""
+    """Return the current time in UTC, for the validity of certificates."""
     return datetime.fromtimestamp(time.time(), UTC)
 
 
@@ -62,7 +62,7 @@ def serving_certificate(settings: Settings) -> ServingCertificate:
 def webhook_kubeconfig(
     settings: Settings, port: int, certificate: ServingCertificate, metrics: Metrics
 ) -> WebhookKubeconfig:
-    """Return the kubeconfig for kube-apiserver; `port` is the one that is bound, for settings with port 0."""
+    """Return the kubeconfig for kube-apiserver. `port` is the bound port, for settings with port 0."""
     kubeconfig = WebhookKubeconfig(
         settings,
         StateFiles(folder=Path(settings.state_dir)),
@@ -80,7 +80,7 @@ def webhook_kubeconfig(
 
 
 class Reviews(NamedTuple):
-    """The webhook's request factory, and the parts behind it that show their state."""
+    """The webhook's factory, and the parts whose state is published."""
 
     factory: WebhookFactory
     limiter: CallLimiter

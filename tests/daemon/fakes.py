@@ -22,7 +22,7 @@ from authd.emulator.kube_apiserver import token_review
 
 
 class StrictTransport(StringTransport):
-    """A connected transport that refuses misuse which a real one would ignore, and closes as a real one does."""
+    """A connected transport that fails on misuse, such as a write after the close."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,21 +45,21 @@ class StrictTransport(StringTransport):
         super().write(data)
 
     def doWrite(self) -> None:
-        """Flush, which does nothing: this transport buffers nothing."""
+        """Do nothing, because this transport has no buffer."""
         assert self.connected
         assert not self.disconnecting
 
     def loseConnection(self) -> None:
-        """Close after the buffered data is sent, which the test decides."""
+        """Close after the buffered data is sent, when the test calls `end`."""
         self.disconnecting = True
 
     def abortConnection(self) -> None:
-        """Close at once. The protocol is told once."""
+        """Close at once. The protocol is notified once."""
         self.aborted = True
         self.end(ConnectionAborted())
 
     def end(self, why: Exception | None = None) -> None:
-        """Disappear, as after a close by the peer."""
+        """Lose the connection, as after a close by the peer."""
         if self.connected:
             self.connected = False
             self.protocol.connectionLost(Failure(why or ConnectionDone()))
@@ -75,7 +75,7 @@ def connected(protocol: Any) -> StrictTransport:
 
 @implementer(IStreamClientEndpoint)
 class FakeEndpoint:
-    """An endpoint that connects when the test says so, and keeps every attempt and every transport."""
+    """An endpoint that connects when the test calls `succeed`. It records every attempt and every transport."""
 
     def __init__(self, *, at_once: bool = True) -> None:
         self.at_once = at_once
@@ -108,7 +108,7 @@ class FakeEndpoint:
 
 
 class Records:
-    """Keeps all records."""
+    """Collects all records."""
 
     def __init__(self) -> None:
         self.decisions: list[tuple[Decision, float, int]] = []
@@ -128,7 +128,7 @@ class Records:
 
 
 class ScriptedAuthenticator:
-    """An authenticator with decisions, and their time, chosen by the test."""
+    """An authenticator whose decisions and their time are chosen by the test."""
 
     def __init__(self) -> None:
         self.reviews: list[ReviewRequest] = []

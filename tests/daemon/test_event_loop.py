@@ -1,31 +1,31 @@
-"""What is alike is done together: in its order, once, at the end of the turn or when there is enough of it."""
+"""Batches pass their items on once, in order, at the end of the reactor's turn or when full."""
 
 from __future__ import annotations
 
 import pytest
 from twisted.internet.task import Clock
 
-from authd.daemon.event_loop import MOST, Turns
+from authd.daemon.event_loop import MAX_BATCH, Turns
 
 
 def several_reviews(clock: Clock) -> Turns:
-    """Return the turns of a busy daemon, in which items wait."""
+    """Return the turns of a busy daemon, whose batches wait for the end of the turn."""
     turns = Turns(clock)
     turns.reviews = 2
     return turns
 
 
 class Collected:
-    """A collection, and what it handed on."""
+    """A batch, and the items that it has passed on."""
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.handed_on: list[list[int]] = []
-        self.together = several_reviews(self.clock).batch(self.handed_on.append)
+        self.passed_on: list[list[int]] = []
+        self.batch = several_reviews(self.clock).batch(self.passed_on.append)
 
     def add(self, *items: int) -> None:
         for item in items:
-            self.together.add(item)
+            self.batch.add(item)
 
 
 @pytest.fixture
@@ -33,95 +33,95 @@ def collected() -> Collected:
     return Collected()
 
 
-def test_a_turns_items_are_handed_on_at_its_end(collected: Collected) -> None:
-    """Nothing is handed on before the turn ends, and then everything, in its order, once."""
+def test_items_are_passed_on_at_the_end_of_the_turn(collected: Collected) -> None:
+    """Items are passed on in order, once, and not before the end of the turn."""
     collected.add(1, 2, 3)
-    assert collected.handed_on == []
+    assert collected.passed_on == []
     collected.clock.advance(0)
-    assert collected.handed_on == [[1, 2, 3]]
+    assert collected.passed_on == [[1, 2, 3]]
     collected.add(4)
     collected.clock.advance(0)
-    assert collected.handed_on == [[1, 2, 3], [4]]
+    assert collected.passed_on == [[1, 2, 3], [4]]
     assert collected.clock.getDelayedCalls() == []
 
 
-def test_enough_is_handed_on_at_once(collected: Collected) -> None:
-    """As many as there may be don't wait; what is left is handed on at the end of the same turn."""
-    collected.add(*range(MOST))
-    assert collected.handed_on == [list(range(MOST))]
-    collected.add(*range(2 * MOST + 1))
-    assert [len(items) for items in collected.handed_on] == [MOST] * 3
+def test_a_full_batch_is_passed_on_at_once(collected: Collected) -> None:
+    """A full batch does not wait for the end of the turn. The remaining items do."""
+    collected.add(*range(MAX_BATCH))
+    assert collected.passed_on == [list(range(MAX_BATCH))]
+    collected.add(*range(2 * MAX_BATCH + 1))
+    assert [len(items) for items in collected.passed_on] == [MAX_BATCH] * 3
     assert len(collected.clock.getDelayedCalls()) == 1
     collected.clock.advance(0)
-    assert collected.handed_on[3:] == [[2 * MOST]]
+    assert collected.passed_on[3:] == [[2 * MAX_BATCH]]
 
 
-def test_a_turn_may_end_with_nothing_left(collected: Collected) -> None:
-    """Where everything was handed on before the end, nothing is at the end."""
-    collected.add(*range(MOST))
+def test_an_empty_batch_is_not_passed_on(collected: Collected) -> None:
+    """An empty batch is not passed on at the end of the turn."""
+    collected.add(*range(MAX_BATCH))
     collected.clock.advance(0)
-    assert len(collected.handed_on) == 1
+    assert len(collected.passed_on) == 1
 
 
-def test_what_comes_while_handing_on_is_handed_on_by_itself() -> None:
-    """An item that is added by what is done with another one is neither lost nor done twice."""
+def test_items_added_during_processing_form_the_next_batch() -> None:
+    """An item that is added while another is processed is passed on once."""
     clock = Clock()
-    handed_on: list[list[int]] = []
+    passed_on: list[list[int]] = []
 
-    def hand_on(items: list[int]) -> None:
-        handed_on.append(items)
-        if len(handed_on) < 3:
-            together.add(len(handed_on))
+    def process(items: list[int]) -> None:
+        passed_on.append(items)
+        if len(passed_on) < 3:
+            batch.add(len(passed_on))
 
-    together = several_reviews(clock).batch(hand_on)
-    together.add(0)
-    assert handed_on == []
-    clock.advance(0)  # a Clock's turn takes in what is due by then, too
-    assert handed_on == [[0], [1], [2]]
+    batch = several_reviews(clock).batch(process)
+    batch.add(0)
+    assert passed_on == []
+    clock.advance(0)  # a Clock also runs calls that are scheduled meanwhile
+    assert passed_on == [[0], [1], [2]]
     assert clock.getDelayedCalls() == []
 
 
-def test_a_failure_takes_nothing_else_along() -> None:
-    """Where handing on breaks, what comes afterwards is handed on as ever."""
+def test_later_batches_survive_an_exception() -> None:
+    """After an exception, later items are still passed on."""
     clock = Clock()
-    handed_on: list[list[int]] = []
+    passed_on: list[list[int]] = []
 
-    def hand_on(items: list[int]) -> None:
-        handed_on.append(items)
+    def process(items: list[int]) -> None:
+        passed_on.append(items)
         if items == [1]:
             raise ZeroDivisionError
 
-    together = several_reviews(clock).batch(hand_on)
-    together.add(1)
+    batch = several_reviews(clock).batch(process)
+    batch.add(1)
     with pytest.raises(ZeroDivisionError):
         clock.advance(0)
-    together.add(2)
+    batch.add(2)
     clock.advance(0)
-    assert handed_on == [[1], [2]]
+    assert passed_on == [[1], [2]]
 
 
 @pytest.mark.parametrize("reviews", [0, 1, 2])
-def test_an_item_waits_only_among_several_reviews(reviews: int) -> None:
-    """A review on its own has nothing to be batched with."""
+def test_items_wait_only_if_several_reviews_are_in_progress(reviews: int) -> None:
+    """An item waits only if several reviews are in progress."""
     clock = Clock()
-    handed_on: list[list[int]] = []
+    passed_on: list[list[int]] = []
     turns = Turns(clock)
     turns.reviews = reviews
-    turns.batch(handed_on.append).add(1)
-    assert handed_on == ([] if reviews > 1 else [[1]])
+    turns.batch(passed_on.append).add(1)
+    assert passed_on == ([] if reviews > 1 else [[1]])
     clock.advance(0)
-    assert handed_on == [[1]]
+    assert passed_on == [[1]]
 
 
 def test_waiting_items_precede_those_of_the_last_review() -> None:
-    """If all other reviews end while an item waits, the next item is passed on with it, and after it."""
+    """If all other reviews end while an item waits, the next item is passed on together with it, in order."""
     clock = Clock()
-    handed_on: list[list[int]] = []
+    passed_on: list[list[int]] = []
     turns = several_reviews(clock)
-    batch = turns.batch(handed_on.append)
+    batch = turns.batch(passed_on.append)
     batch.add(1)
     turns.reviews = 1
     batch.add(2)
-    assert handed_on == [[1, 2]]
+    assert passed_on == [[1, 2]]
     clock.advance(0)
-    assert handed_on == [[1, 2]]
+    assert passed_on == [[1, 2]]

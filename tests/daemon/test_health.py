@@ -12,7 +12,7 @@ from tests.daemon.fakes import StrictTransport, connected
 
 
 class Health:
-    """A health port with checks of the test, and a connection to it."""
+    """A health port with the test's checks, and a connection to it."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -24,9 +24,9 @@ class Health:
     def ask(self, path: str, method: str = "GET") -> tuple[int, str, str]:
         """Return status, content type and body."""
         self.transport.protocol.dataReceived(f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        answer = self.transport.value().decode()
+        response = self.transport.value().decode()
         self.transport.clear()
-        head, _, body = answer.partition("\r\n\r\n")
+        head, _, body = response.partition("\r\n\r\n")
         first, *lines = head.split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)
         if method != "HEAD":
@@ -40,15 +40,15 @@ def health() -> Health:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/healthz"])
-def test_a_responding_daemon_is_alive(health: Health, path: str) -> None:
+def test_livez_ignores_readiness(health: Health, path: str) -> None:
     """Liveness does not depend on readiness."""
     health.problems["settings"] = "broken"
     assert health.ask(path) == (200, "text/plain; charset=utf-8", "ok\n")
     assert health.ask(path, "HEAD") == (200, "text/plain; charset=utf-8", "")
 
 
-def test_readiness_names_every_check(health: Health) -> None:
-    """Readiness lists its checks. One problem is enough for 503, and it is named."""
+def test_readyz_lists_every_check(health: Health) -> None:
+    """/readyz lists all checks. One problem is enough for 503, and it is named."""
     assert health.ask("/readyz")[::2] == (200, "[+] settings: ok\n[+] certificate: ok\nready\n")
     health.problems["certificate"] = "expired"
     assert health.ask("/readyz?verbose")[::2] == (503, "[+] settings: ok\n[-] certificate: expired\nnot ready\n")
@@ -57,7 +57,7 @@ def test_readiness_names_every_check(health: Health) -> None:
 
 
 def test_metrics_are_in_prometheus_format(health: Health) -> None:
-    """Every metric is there from the start, at zero."""
+    """Every metric exists from the start, at zero."""
     status, content_type, body = health.ask("/metrics")
     assert status == 200
     assert content_type.startswith("text/plain; version=0.0.4")
@@ -65,26 +65,26 @@ def test_metrics_are_in_prometheus_format(health: Health) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/livez/x", "/livez/", "/authenticate"])
-def test_there_is_nothing_else(health: Health, path: str) -> None:
+def test_other_paths_are_404(health: Health, path: str) -> None:
     """Any other path is not found."""
     assert health.ask(path)[0] == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nothing_can_be_changed(health: Health, method: str) -> None:
-    """The port is for reading."""
+def test_other_methods_are_405(health: Health, method: str) -> None:
+    """The port accepts only GET and HEAD."""
     assert health.ask("/readyz", method)[0] == 405
 
 
-def test_a_body_is_not_taken(health: Health) -> None:
+def test_a_body_is_refused(health: Health) -> None:
     """A body is refused before it arrives."""
     health.transport.protocol.dataReceived(b"GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
     assert health.transport.value().startswith(b"HTTP/1.1 413 ")
     assert health.transport.disconnecting
 
 
-def test_a_silent_client_is_cut_off(health: Health) -> None:
-    """The webhook's deadlines hold here too."""
+def test_a_silent_client_is_disconnected(health: Health) -> None:
+    """The webhook's deadlines apply here too."""
     health.transport.protocol.dataReceived(b"GET /liv")
     health.clock.advance(REQUEST_SECONDS)
     health.factory.deadlines.sweep()

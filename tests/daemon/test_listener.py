@@ -26,12 +26,12 @@ from tests.daemon.fakes import Records, ScriptedAuthenticator, StrictTransport, 
 
 
 def any_tls() -> SwappableServerTLS:
-    """Return TLS options that no test here uses."""
+    """Return TLS options. No test here uses them."""
     return SwappableServerTLS(SSL.Context(SSL.TLS_SERVER_METHOD))
 
 
 class Port:
-    """An open port, which takes a moment to close."""
+    """An open port that closes asynchronously."""
 
     def __init__(self) -> None:
         self.closing: Deferred[None] | None = None
@@ -113,8 +113,8 @@ def _unbound() -> tuple[Clock, WebhookListener]:
     return clock, WebhookListener(clock, webhook, any_tls())
 
 
-def test_a_port_that_is_not_open_is_an_error() -> None:
-    """The reason for a failed start is raised, and nothing goes on without a port."""
+def test_an_error_of_the_endpoint_is_raised() -> None:
+    """The endpoint's error is raised, and the listener does not start."""
     clock, listener = _unbound()
     error = CannotListenError("127.0.0.1", 8443, OSError(98, "Address already in use"))
     with pytest.raises(CannotListenError):
@@ -122,7 +122,7 @@ def test_a_port_that_is_not_open_is_an_error() -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_at_the_cap_the_longest_resting_one_is_ended(listening: Listening) -> None:
+def test_at_the_limit_the_longest_idle_connection_is_closed(listening: Listening) -> None:
     """A new connection above the limit is accepted, and the longest idle one is closed for it."""
     first, second = listening.connect(), listening.connect()
     listening.clock.advance(1)
@@ -135,7 +135,7 @@ def test_at_the_cap_the_longest_resting_one_is_ended(listening: Listening) -> No
     assert listening.listener.connections == 2
 
 
-def test_at_the_cap_with_everyone_at_work_newcomers_are_closed(listening: Listening) -> None:
+def test_at_the_limit_without_idle_connections_new_ones_are_closed(listening: Listening) -> None:
     """If no connection is idle, a new one is refused."""
     listening.authenticator.answer = lambda _: Deferred()
     for _ in range(2):
@@ -145,8 +145,10 @@ def test_at_the_cap_with_everyone_at_work_newcomers_are_closed(listening: Listen
     assert listening.connect() is None
 
 
-def test_a_burst_of_newcomers_ends_each_resting_one_once(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that is being closed makes room for one new connection, not for many."""
+def test_a_burst_of_connections_closes_each_idle_one_once(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is being closed makes room for only one new connection."""
     monkeypatch.setattr(StrictTransport, "end", lambda *_: None)  # an aborted connection is gone a moment later
     transports = []
     for _ in range(4):
@@ -155,8 +157,8 @@ def test_a_burst_of_newcomers_ends_each_resting_one_once(listening: Listening, m
     assert [transport is not None and transport.aborted for transport in transports] == [True, True, False, False]
 
 
-def test_deadlines_are_looked_at(listening: Listening) -> None:
-    """While the port is open, connections with an expired deadline are closed."""
+def test_deadlines_are_enforced(listening: Listening) -> None:
+    """Connections with an expired deadline are closed while the port is open."""
     transport = listening.connect()
     assert transport is not None
     listening.clock.advance(REQUEST_SECONDS + SWEEP_SECONDS)
@@ -164,8 +166,8 @@ def test_deadlines_are_looked_at(listening: Listening) -> None:
     assert listening.listener.connections == 0
 
 
-def test_the_end_waits_for_reviews_under_way(listening: Listening) -> None:
-    """At shutdown the port is closed, a review under way gets its response, and then the shutdown ends."""
+def test_shutdown_waits_for_reviews_in_progress(listening: Listening) -> None:
+    """At shutdown the port is closed, and a review in progress gets its response."""
     pending: Deferred[Decision] = Deferred()
     listening.authenticator.answer = lambda _: pending
     transport = listening.connect()
@@ -186,8 +188,8 @@ def test_the_end_waits_for_reviews_under_way(listening: Listening) -> None:
     assert listening.clock.getDelayedCalls() == []
 
 
-def test_a_client_that_does_not_read_the_last_response_is_cut_off(listening: Listening) -> None:
-    """The shutdown waits a moment for the last responses to be sent, and no longer."""
+def test_a_client_that_does_not_read_the_last_response_is_disconnected(listening: Listening) -> None:
+    """The shutdown waits a bounded time for the last responses to be sent."""
     transport = listening.connect()
     assert transport is not None
     stopped = listening.stop()
@@ -196,7 +198,7 @@ def test_a_client_that_does_not_read_the_last_response_is_cut_off(listening: Lis
     assert (stopped, transport.aborted) == ([None], True)
 
 
-def test_idle_connections_are_closed_at_the_end(listening: Listening) -> None:
+def test_idle_connections_are_closed_at_shutdown(listening: Listening) -> None:
     """An idle connection is closed, not aborted, at the end of the grace period."""
     transport = listening.connect()
     assert transport is not None
@@ -208,8 +210,8 @@ def test_idle_connections_are_closed_at_the_end(listening: Listening) -> None:
     assert stopped == [None]
 
 
-def test_the_end_takes_a_last_request(listening: Listening) -> None:
-    """A client on an open connection may still send a review in the last second.
+def test_a_request_during_the_grace_period_is_answered(listening: Listening) -> None:
+    """A client on an open connection may still send a review during the grace period.
 
     Its response says `Connection: close`.
     """
@@ -226,8 +228,8 @@ def test_the_end_takes_a_last_request(listening: Listening) -> None:
     assert stopped == [None]
 
 
-def test_the_end_is_bounded(listening: Listening) -> None:
-    """A review that never ends does not hold up the shutdown for ever."""
+def test_shutdown_is_bounded(listening: Listening) -> None:
+    """A review that never ends does not block the shutdown."""
     listening.authenticator.answer = lambda _: Deferred()
     transport = listening.connect()
     assert transport is not None
@@ -238,7 +240,7 @@ def test_the_end_is_bounded(listening: Listening) -> None:
     assert transport.aborted
 
 
-def test_the_end_without_connections_is_at_once(listening: Listening) -> None:
+def test_shutdown_without_connections_is_immediate(listening: Listening) -> None:
     """Without connections the shutdown ends at once. A second stop is harmless."""
     assert listening.stop() == [None]
     assert listening.stop() == [None]

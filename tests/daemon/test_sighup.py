@@ -1,4 +1,4 @@
-"""SIGHUP, once and many times."""
+"""The handler of SIGHUP."""
 
 from __future__ import annotations
 
@@ -9,60 +9,60 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.task import Clock
 
-from authd.daemon.sighup import STORM_SECONDS, HangUps
+from authd.daemon.sighup import MIN_INTERVAL_SECONDS, SighupHandler
 
 
-class Turning(Clock):
+class Reactor(Clock):
     """A reactor that runs calls from other threads in its next turn."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = 0
+        self.scheduled = 0
 
     def callFromThread(self, work: object) -> None:
-        self.asked += 1
+        self.scheduled += 1
         self.callLater(0, work)
 
 
-class Looking:
-    """Files that count their checks."""
+class Rig:
+    """A handler, and the times of its checks."""
 
     def __init__(self) -> None:
-        self.reactor = Turning()
-        self.looks: list[float] = []
-        self.hang_ups = HangUps(self.reactor, lambda: self.looks.append(self.reactor.seconds()))
+        self.reactor = Reactor()
+        self.checks: list[float] = []
+        self.handler = SighupHandler(self.reactor, lambda: self.checks.append(self.reactor.seconds()))
 
 
 @pytest.fixture
-def looking() -> Iterator[Looking]:
+def rig() -> Iterator[Rig]:
     before = signal.getsignal(signal.SIGHUP)
-    yield Looking()
+    yield Rig()
     signal.signal(signal.SIGHUP, before)
 
 
-def test_one_is_heeded_at_once_in_the_reactors_own_time(looking: Looking) -> None:
+def test_a_signal_causes_one_check_in_the_next_turn(rig: Rig) -> None:
     """The signal handler only schedules. The files are checked once, in the reactor's next turn."""
-    looking.hang_ups.take()
+    rig.handler.install()
     os.kill(os.getpid(), signal.SIGHUP)
-    assert looking.looks == []
-    looking.reactor.advance(0)
-    looking.reactor.advance(10 * STORM_SECONDS)
-    assert looking.looks == [0.0]
-    assert not looking.reactor.getDelayedCalls()
+    assert rig.checks == []
+    rig.reactor.advance(0)
+    rig.reactor.advance(10 * MIN_INTERVAL_SECONDS)
+    assert rig.checks == [0.0]
+    assert not rig.reactor.getDelayedCalls()
 
 
-def test_a_storm_is_few_looks_and_the_last_signal_counts(looking: Looking) -> None:
+def test_many_signals_cause_a_few_checks_and_one_after_the_last(rig: Rig) -> None:
     """A thousand signals cause a few checks, and one after the last of them."""
     for _ in range(10):
         for _ in range(100):
-            looking.hang_ups.came()
-        looking.reactor.advance(STORM_SECONDS / 4)
-    looking.reactor.advance(STORM_SECONDS)
-    assert 2 < len(looking.looks) <= 5
-    assert looking.looks[-1] >= 9 * STORM_SECONDS / 4
-    assert looking.reactor.asked <= 10
-    looking.reactor.advance(10 * STORM_SECONDS)
-    count = len(looking.looks)
-    looking.hang_ups.came()
-    looking.reactor.advance(0)
-    assert len(looking.looks) == count + 1
+            rig.handler.schedule()
+        rig.reactor.advance(MIN_INTERVAL_SECONDS / 4)
+    rig.reactor.advance(MIN_INTERVAL_SECONDS)
+    assert 2 < len(rig.checks) <= 5
+    assert rig.checks[-1] >= 9 * MIN_INTERVAL_SECONDS / 4
+    assert rig.reactor.scheduled <= 10
+    rig.reactor.advance(10 * MIN_INTERVAL_SECONDS)
+    count = len(rig.checks)
+    rig.handler.schedule()
+    rig.reactor.advance(0)
+    assert len(rig.checks) == count + 1

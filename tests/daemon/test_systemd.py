@@ -1,4 +1,4 @@
-"""Messages to the service manager."""
+"""Messages to systemd's service manager."""
 
 from __future__ import annotations
 
@@ -13,58 +13,58 @@ from authd.daemon.systemd import ServiceManager, watchdog_seconds
 
 @pytest.mark.parametrize("abstract", [False, True])
 def test_a_message_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
-    """A message is one datagram to the socket in the environment, abstract ones included."""
+    """A message is one datagram to the socket of NOTIFY_SOCKET, which may be abstract."""
     path = f"@{tmp_path}/notify" if abstract else f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + path[1:] if abstract else path)
         manager.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", path)
-        told = ServiceManager()
-        told.notify("READY=1")
+        service_manager = ServiceManager()
+        service_manager.notify("READY=1")
         assert manager.recv(100) == b"READY=1"
-        told.close()
-        told.notify("STOPPING=1")
-        told.close()
+        service_manager.close()
+        service_manager.notify("STOPPING=1")
+        service_manager.close()
 
 
 def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a manager a message goes nowhere, without an error."""
+    """Without NOTIFY_SOCKET, a message is dropped without an error."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     ServiceManager().notify("READY=1")
 
 
-def test_a_manager_that_went_away_is_missed_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A manager that is gone, comes back, or does not read causes neither an error nor a wait."""
+def test_errors_of_the_manager_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manager that is gone, restarts, or does not read causes neither an error nor a delay."""
     path = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", path)
-    told = ServiceManager()
-    told.notify("READY=1")
+    service_manager = ServiceManager()
+    service_manager.notify("READY=1")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(5)
         for _ in range(1_000):  # more than the socket's queue holds
-            told.notify("WATCHDOG=1")
+            service_manager.notify("WATCHDOG=1")
         assert manager.recv(100) == b"WATCHDOG=1"
-    told.close()
+    service_manager.close()
 
 
-def test_no_descriptor_is_needed_to_be_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watchdog_messages_need_no_free_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process without free descriptors still sends its watchdog message."""
     path = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(5)
-        told = ServiceManager()
+        service_manager = ServiceManager()
 
-        def used_up(*_: object, **__: object) -> None:
+        def no_descriptor(*_: object, **__: object) -> None:
             raise OSError(24, "Too many open files")
 
-        monkeypatch.setattr(socket, "socket", used_up)
-        told.notify("WATCHDOG=1")
+        monkeypatch.setattr(socket, "socket", no_descriptor)
+        service_manager.notify("WATCHDOG=1")
         assert manager.recv(100) == b"WATCHDOG=1"
         ServiceManager().notify("WATCHDOG=1")
-        told.close()
+        service_manager.close()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_no_descriptor_is_needed_to_be_alive(tmp_path: Path, monkeypatch: pytest
 def test_the_watchdogs_interval(
     monkeypatch: pytest.MonkeyPatch, microseconds: str, process: str, seconds: float | None
 ) -> None:
-    """The interval comes from the environment, if it is a number and meant for this process."""
+    """The interval is that of the environment, if it is a number and meant for this process."""
     monkeypatch.setenv("WATCHDOG_USEC", microseconds)
     if process:
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if process == "own" else process)

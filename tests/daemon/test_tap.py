@@ -1,4 +1,4 @@
-"""The daemon as a service: the order of its start and its end, and failed starts."""
+"""The daemon as a service: start, shutdown and failed starts."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class Port:
         return IPv4Address("TCP", self._interface, self._number)
 
     def stopListening(self) -> Deferred[None]:
-        self._reactor.happened.append(f"close {self._number}")
+        self._reactor.events.append(f"close {self._number}")
         closed: Deferred[None] = Deferred()
         self._reactor.callLater(0, closed.callback, None)
         return closed
 
 
 class Reactor(MemoryReactorClock):
-    """Keeps the order of events, with a clock of its own whatever clock it is given."""
+    """Records the order of events. It keeps its own clock, even if `seconds` is replaced."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.happened: list[str] = []
+        self.events: list[str] = []
         self.taken: dict[int, Exception] = {}
         self.given: Callable[[], float] | None = None
 
@@ -66,13 +66,13 @@ class Reactor(MemoryReactorClock):
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         if port in self.taken:
             raise self.taken[port]
-        assert interface, "listens to the whole world"
-        self.happened.append(f"open {port}")
+        assert interface, "listens on every address"
+        self.events.append(f"open {port}")
         factory.doStart()
         return Port(self, port, interface)
 
     def suggestThreadPoolSize(self, size: int) -> None:
-        self.happened.append(f"threads {size}")
+        self.events.append(f"threads {size}")
 
     def callFromThread(self, work: Any, *arguments: Any) -> None:
         self.callLater(0, work, *arguments)
@@ -81,12 +81,12 @@ class Reactor(MemoryReactorClock):
         self.callLater(0, work, *arguments)
 
     def removeReader(self, reader: Any) -> None:
-        self.happened.append("stop watching")
+        self.events.append("stop watching")
         super().removeReader(reader)
 
 
 class Daemon:
-    """A service with everything but its files in memory."""
+    """A service in memory, except for its files."""
 
     def __init__(self, folder: Path) -> None:
         self.reactor = Reactor()
@@ -100,8 +100,8 @@ class Daemon:
         self.service = AuthdService(self.reactor, self.options)
 
     @property
-    def happened(self) -> list[str]:
-        return self.reactor.happened
+    def events(self) -> list[str]:
+        return self.reactor.events
 
     def start(self) -> None:
         self.service.startService()
@@ -129,10 +129,10 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
 
     class Manager:
         def notify(self, message: str) -> None:
-            daemon.happened.append(message)
+            daemon.events.append(message)
 
         def close(self) -> None:
-            daemon.happened.append("farewell")
+            daemon.events.append("farewell")
 
     monkeypatch.setattr(tap, "ServiceManager", Manager)
     monkeypatch.setattr("gc.freeze", lambda: None)  # the tests' own objects must stay collectable
@@ -140,43 +140,43 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     signal.signal(signal.SIGHUP, before)
 
 
-def test_nothing_happens_before_the_start(daemon: Daemon) -> None:
-    """Making the service reads, opens and binds nothing: a missing file is no error yet."""
+def test_making_the_service_does_no_io(daemon: Daemon) -> None:
+    """Making the service does no I/O, so a missing file is not an error yet."""
     daemon.config.unlink()
     assert isinstance(makeService(daemon.options), AuthdService)
-    assert daemon.happened == []
+    assert daemon.events == []
     assert not daemon.state.exists()
     assert daemon.reactor.getDelayedCalls() == []
 
 
-def test_it_is_ready_once_all_is_there(daemon: Daemon) -> None:
-    """READY=1 follows the certificate, both ports and the kubeconfig, and comes from a running reactor."""
+def test_ready_is_sent_after_everything_is_set_up(daemon: Daemon) -> None:
+    """READY=1 is sent after the certificate, both ports and the kubeconfig, by the running reactor."""
     daemon.service.startService()
-    assert [each for each in daemon.happened if each.startswith("open")] == [f"open {WEBHOOK}", f"open {HEALTH}"]
+    assert [each for each in daemon.events if each.startswith("open")] == [f"open {WEBHOOK}", f"open {HEALTH}"]
     assert daemon.kubeconfig.exists()
     assert StateFiles(folder=daemon.state).certificate.exists()
-    assert "READY=1" not in daemon.happened
+    assert "READY=1" not in daemon.events
     daemon.reactor.advance(0)
-    assert daemon.happened[-1] == "READY=1"
+    assert daemon.events[-1] == "READY=1"
     daemon.stop()
 
 
-def test_its_timers_do_not_follow_the_wall_clock(daemon: Daemon) -> None:
-    """The reactor gets a monotonic clock, which nobody can set."""
+def test_timers_use_a_monotonic_clock(daemon: Daemon) -> None:
+    """The reactor's clock is monotonic, so setting the wall clock has no effect."""
     daemon.start()
     assert daemon.reactor.given is time.monotonic
     daemon.stop()
 
 
-def test_its_look_ups_are_shared(daemon: Daemon) -> None:
-    """Many connections to one STS host cause one name lookup."""
+def test_look_ups_are_shared(daemon: Daemon) -> None:
+    """Many connections to one STS host share one look-up."""
     daemon.start()
     assert isinstance(daemon.reactor.nameResolver, SharedResolver)
     daemon.stop()
 
 
 def test_garbage_is_collected_again_after_the_start(daemon: Daemon) -> None:
-    """Readiness is not given while things are being made, and is when they are there or have failed."""
+    """Garbage collection is off during the start, and on after it has succeeded or failed."""
     daemon.start()
     assert gc.isenabled()
     daemon.stop()
@@ -185,79 +185,79 @@ def test_garbage_is_collected_again_after_the_start(daemon: Daemon) -> None:
     assert gc.isenabled()
 
 
-def test_it_ends_in_order(daemon: Daemon) -> None:
-    """At its end the daemon sends STOPPING=1, checks no files any more, and closes the health port last."""
+def test_shutdown_order(daemon: Daemon) -> None:
+    """At shutdown the daemon sends STOPPING=1, stops checking files, and closes the health port last."""
     daemon.start()
-    del daemon.happened[:]
+    del daemon.events[:]
     daemon.stop()
-    in_turn = [each for each, _ in groupby(daemon.happened)]
+    in_turn = [each for each, _ in groupby(daemon.events)]
     assert in_turn == ["STOPPING=1", "stop watching", f"close {WEBHOOK}", f"close {HEALTH}", "farewell"]
     assert daemon.reactor.getDelayedCalls() == []
 
 
-def test_signs_of_life(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the service manager wants watchdog messages, three are sent in its interval, until the end."""
+def test_watchdog_messages(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the service manager has a watchdog, three messages are sent in its interval, until the shutdown."""
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     monkeypatch.delenv("WATCHDOG_PID", raising=False)
     daemon.start()
     daemon.reactor.pump([0.5] * 8)
-    assert daemon.happened.count("WATCHDOG=1") == 4
+    assert daemon.events.count("WATCHDOG=1") == 4
     daemon.stop()
-    count = daemon.happened.count("WATCHDOG=1")
+    count = daemon.events.count("WATCHDOG=1")
     daemon.reactor.pump([1.0] * 5)
-    assert daemon.happened.count("WATCHDOG=1") == count
+    assert daemon.events.count("WATCHDOG=1") == count
 
 
-def test_broken_settings_end_the_start(daemon: Daemon) -> None:
-    """With broken settings the start ends with status 2, one line for each error, and no open port."""
+def test_broken_settings_exit_with_status_2(daemon: Daemon) -> None:
+    """With broken settings the daemon exits with status 2 and one line per error, before a port is opened."""
     daemon.config.write_text("clusterID: prod\nserver: {prot: 1, adress: x}\n")
-    status, said = daemon.failed_start()
+    status, lines = daemon.failed_start()
     assert status == 2
-    assert ["unknown setting" in line for line in said] == [True, True]
-    assert daemon.happened == []
+    assert ["unknown setting" in line for line in lines] == [True, True]
+    assert daemon.events == []
 
 
-def test_a_broken_certificate_ends_the_start(daemon: Daemon) -> None:
-    """Without a usable certificate the start ends before a port is opened."""
+def test_a_broken_certificate_exits_before_a_port_is_opened(daemon: Daemon) -> None:
+    """Without a usable certificate the daemon exits before a port is opened."""
     daemon.state.mkdir()
     for name in ("cert.pem", "key.pem"):
         (daemon.state / name).write_text("nonsense")
-    status, said = daemon.failed_start()
-    assert (status, len(said)) == (2, 1)
-    assert "can't be used" in said[0]
-    assert daemon.happened == []
+    status, lines = daemon.failed_start()
+    assert (status, len(lines)) == (2, 1)
+    assert "can't be used" in lines[0]
+    assert daemon.events == []
 
 
 @pytest.mark.parametrize("port", [WEBHOOK, HEALTH])
 @pytest.mark.parametrize(
-    "trouble",
+    "error",
     [
         CannotListenError("127.0.0.1", 1, OSError(98, "Address already in use")),
         PermissionError(13, "Permission denied"),
     ],
     ids=["taken", "forbidden"],
 )
-def test_a_port_that_cannot_be_had_ends_the_start(daemon: Daemon, port: int, trouble: Exception) -> None:
-    """A port that can't be bound, the webhook's or the health port, ends the start with status 1 and the reason."""
-    daemon.reactor.taken[port] = trouble
-    status, said = daemon.failed_start()
-    assert (status, len(said)) == (1, 1)
-    assert said[0].startswith("authd can't start: ")
-    assert str(trouble) in said[0]
-    assert "READY=1" not in daemon.happened
+def test_a_port_that_cannot_be_bound_exits_with_status_1(daemon: Daemon, port: int, error: Exception) -> None:
+    """If the webhook's or the health port can't be bound, the daemon exits with status 1 and the reason."""
+    daemon.reactor.taken[port] = error
+    status, lines = daemon.failed_start()
+    assert (status, len(lines)) == (1, 1)
+    assert lines[0].startswith("authd can't start: ")
+    assert str(error) in lines[0]
+    assert "READY=1" not in daemon.events
 
 
-def test_a_kubeconfig_that_cannot_be_written_ends_the_start(daemon: Daemon) -> None:
-    """A kubeconfig that the operator must repair ends the start with status 2, before readiness."""
+def test_a_kubeconfig_that_cannot_be_written_exits_with_status_2(daemon: Daemon) -> None:
+    """If the kubeconfig can't be written, the daemon exits with status 2, before it is ready."""
     daemon.kubeconfig.mkdir()
-    status, said = daemon.failed_start()
-    assert (status, len(said)) == (2, 1)
-    assert "the webhook kubeconfig can't be written" in said[0]
-    assert "READY=1" not in daemon.happened
+    status, lines = daemon.failed_start()
+    assert (status, len(lines)) == (2, 1)
+    assert "the webhook kubeconfig can't be written" in lines[0]
+    assert "READY=1" not in daemon.events
 
 
-def test_a_hang_up_before_the_start_is_survived_and_heeded_later(daemon: Daemon) -> None:
-    """As soon as twistd runs the service, SIGHUP checks the files and no longer ends the process."""
+def test_sighup_before_the_start_is_handled_later(daemon: Daemon) -> None:
+    """From the construction of the application, SIGHUP no longer ends the process. It is handled after the start."""
     application = Componentized()
     application.addService = lambda _: None
     daemon.service.setServiceParent(application)
@@ -272,8 +272,8 @@ def test_a_hang_up_before_the_start_is_survived_and_heeded_later(daemon: Daemon)
     daemon.stop()
 
 
-def test_a_jump_of_the_clock_is_noticed_within_a_second(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock jump that makes a certificate invalid causes a renewal within a second, not at the next poll."""
+def test_a_clock_jump_is_noticed_within_a_second(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a clock jump, a certificate that is no longer valid is renewed within a second."""
     daemon.start()
     files = StateFiles(folder=daemon.state)
     before = files.certificate.read_bytes()

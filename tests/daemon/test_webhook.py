@@ -48,9 +48,9 @@ class Webhook:
         for part in data:
             self.transport.protocol.dataReceived(part)
         self.clock.advance(0)  # the end of the reactor's turn
-        answer: bytes = self.transport.value()
+        response: bytes = self.transport.value()
         self.transport.clear()
-        return answer
+        return response
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and check the deadlines as the listener does."""
@@ -68,9 +68,9 @@ def post(body: bytes, path: bytes = b"/authenticate?timeout=30s", headers: bytes
     return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def parts(answer: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
+def parts(response: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
     """Return a response's status, headers and body. Nothing may follow it."""
-    head, _, body = answer.partition(b"\r\n\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
     headers = dict(line.split(b": ", 1) for line in lines)
     assert int(headers[b"Content-Length"]) == len(body)
@@ -105,7 +105,7 @@ STATUSES: dict[str, int] = {
 
 @pytest.mark.parametrize("reason", [*DenialReason, *UnavailableReason])
 def test_each_reason_has_its_status(webhook: Webhook, reason: str) -> None:
-    """Each reason gives the status that makes kube-apiserver react correctly, and never a Retry-After."""
+    """Each reason has the status that makes kube-apiserver react correctly. There is never a Retry-After."""
     webhook.authenticator.answer = lambda _: decision(reason, "because of a test")
     status, headers, body = parts(webhook.send(post(review_bytes(SECRET))))
     assert status == STATUSES[reason]
@@ -134,13 +134,13 @@ def test_each_reason_has_its_status(webhook: Webhook, reason: str) -> None:
         (b"OPTIONS *", 404),
     ],
 )
-def test_only_the_exact_path_and_method_lead_anywhere(webhook: Webhook, request_line: bytes, status: int) -> None:
+def test_other_paths_and_methods_are_refused(webhook: Webhook, request_line: bytes, status: int) -> None:
     """Anything but POST /authenticate and GET or HEAD /healthz is refused with the right status."""
-    answer = webhook.send(request_line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert parts(answer)[0] == status
+    response = webhook.send(request_line + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert parts(response)[0] == status
     assert webhook.authenticator.reviews == []
     assert [refusal[0] for refusal in webhook.records.refusals] == [status]
-    assert (b"Allow: POST\r\n" in answer) == (status == 405)
+    assert (b"Allow: POST\r\n" in response) == (status == 405)
 
 
 TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", sampled=True)
@@ -153,14 +153,14 @@ TRACEPARENT = b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b
 def test_a_review_belongs_to_the_trace_of_its_request(
     webhook: Webhook, headers: bytes, trace: TraceContext | None
 ) -> None:
-    """A valid traceparent goes to the authenticator. A repeated or a wrong one is ignored, and the review answered."""
+    """A valid traceparent is passed to the authenticator. A repeated or invalid one is ignored."""
     for _ in range(2):
         assert parts(webhook.send(post(review_bytes(), headers=headers)))[0] == 200
         assert parts(webhook.send(post(review_bytes())))[0] == 200
     assert [review.trace for review in webhook.authenticator.reviews] == [trace, None, trace, None]
 
 
-def test_health_is_told_without_a_record(webhook: Webhook) -> None:
+def test_healthz_is_not_logged(webhook: Webhook) -> None:
     """GET and HEAD of /healthz are answered, without a log line."""
     assert parts(webhook.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))[2] == b"ok\n"
     head, _, body = webhook.send(b"HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n").partition(b"\r\n\r\n")
@@ -171,15 +171,15 @@ def test_health_is_told_without_a_record(webhook: Webhook) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff", b'{"kind":"TokenReview"}', b"[" * 60_000])
-def test_a_body_that_is_no_review_is_a_400(webhook: Webhook, body: bytes) -> None:
-    """A body that is not a TokenReview gets 400 with an explanation, and no authenticator sees it."""
+def test_an_invalid_review_is_a_400(webhook: Webhook, body: bytes) -> None:
+    """A body that is not a TokenReview gets 400 with an explanation. The authenticator is not called."""
     status, _, text = parts(webhook.send(post(body)))
     assert status == 400
     assert b"TokenReview" in text
     assert webhook.authenticator.reviews == []
 
 
-def test_the_longest_body_is_read(webhook: Webhook) -> None:
+def test_the_longest_body_is_accepted(webhook: Webhook) -> None:
     """A body of exactly the limit is accepted, with a length or in chunks."""
     body = review_bytes().ljust(MAX_REVIEW_LENGTH)
     assert parts(webhook.send(post(body)))[0] == 200
@@ -187,7 +187,7 @@ def test_the_longest_body_is_read(webhook: Webhook) -> None:
     assert parts(webhook.send(head, b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"))[0] == 200
 
 
-def test_a_body_that_announces_itself_too_long_is_not_awaited(webhook: Webhook) -> None:
+def test_a_content_length_above_the_limit_is_refused_at_once(webhook: Webhook) -> None:
     """One byte above the limit gets 413 before the body arrives. The body is then discarded."""
     head = post(b"").replace(b"Content-Length: 0", b"Content-Length: %d" % (MAX_REVIEW_LENGTH + 1))
     status, headers, _ = parts(webhook.send(head))
@@ -198,8 +198,8 @@ def test_a_body_that_announces_itself_too_long_is_not_awaited(webhook: Webhook) 
     assert webhook.authenticator.reviews == []
 
 
-def test_a_chunked_body_that_becomes_too_long_is_cut(webhook: Webhook) -> None:
-    """Chunks are counted together. Above the limit the response is 413, once."""
+def test_a_chunked_body_above_the_limit_is_refused(webhook: Webhook) -> None:
+    """The limit is that of all chunks together. Above it the response is 413, once."""
     webhook.send(b"POST /authenticate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
     assert webhook.send(chunk, chunk) == b""
@@ -210,14 +210,14 @@ def test_a_chunked_body_that_becomes_too_long_is_cut(webhook: Webhook) -> None:
 
 
 def test_chunks_are_counted_to_the_byte(webhook: Webhook) -> None:
-    """One byte above the limit is too long in chunks too."""
+    """In chunks, too, one byte above the limit is too long."""
     head = b"POST /authenticate HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     body = review_bytes().ljust(MAX_REVIEW_LENGTH)
     assert webhook.send(head, b"%x\r\n" % len(body) + body + b"\r\n") == b""
     assert parts(webhook.send(b"1\r\n \r\n"))[0] == 413
 
 
-def test_a_client_that_was_told_off_has_little_time_to_leave(webhook: Webhook) -> None:
+def test_a_refused_client_that_does_not_close_is_disconnected(webhook: Webhook) -> None:
     """A client that does not close after a 413 is disconnected."""
     webhook.send(post(b"").replace(b"Content-Length: 0", b"Content-Length: 99999999"))
     assert not webhook.transport.aborted
@@ -231,7 +231,7 @@ def test_a_client_that_was_told_off_has_little_time_to_leave(webhook: Webhook) -
     ids=["nothing", "headers", "body but one byte", "some body"],
 )
 def test_bytes_do_not_move_the_deadline(webhook: Webhook, begin: bytes) -> None:
-    """A request has a deadline from its first byte, its body one from the end of its head, whatever the pieces."""
+    """A request's deadline counts from its first byte, and its body's from the end of the head."""
     head = begin.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in begin else 0
     webhook.send(begin[:head])
     begin = begin[head:]
@@ -247,8 +247,8 @@ def test_bytes_do_not_move_the_deadline(webhook: Webhook, begin: bytes) -> None:
     assert len(webhook.factory.deadlines) == 0
 
 
-def test_a_decision_may_take_its_time(webhook: Webhook) -> None:
-    """While a review is under way the connection has no deadline, since the call to STS has one."""
+def test_a_review_has_no_connection_deadline(webhook: Webhook) -> None:
+    """During a review the connection has no deadline, because the call to STS has one."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
     assert webhook.send(post(review_bytes())) == b""
@@ -260,8 +260,8 @@ def test_a_decision_may_take_its_time(webhook: Webhook) -> None:
     assert webhook.records.decisions[0][1] == 3600
 
 
-def test_a_connection_may_rest_but_not_for_ever(webhook: Webhook) -> None:
-    """Between requests a connection may be idle for a while, and the next request has a deadline of its own."""
+def test_a_connection_may_be_idle_between_requests(webhook: Webhook) -> None:
+    """Between requests a connection may be idle for a while. The next request has a deadline of its own."""
     webhook.send(post(review_bytes()))
     webhook.advance(IDLE_SECONDS - 1)
     assert parts(webhook.send(post(review_bytes())))[0] == 200
@@ -273,14 +273,14 @@ def test_a_connection_may_rest_but_not_for_ever(webhook: Webhook) -> None:
     assert webhook.transport.aborted
 
 
-def test_a_resting_connection_ends(webhook: Webhook) -> None:
+def test_an_idle_connection_is_closed(webhook: Webhook) -> None:
     """A connection that is idle for too long is closed."""
     webhook.send(post(review_bytes()))
     webhook.advance(IDLE_SECONDS)
     assert webhook.transport.aborted
 
 
-def test_a_client_that_left_is_written_nothing(webhook: Webhook) -> None:
+def test_nothing_is_written_to_a_disconnected_client(webhook: Webhook) -> None:
     """A decision for a disconnected client is recorded, and nothing is written."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
@@ -311,8 +311,8 @@ def test_a_bug_is_a_500_and_logged(webhook: Webhook) -> None:
     assert parts(webhook.send(post(review_bytes())))[0] == 200
 
 
-def test_while_draining_each_answer_is_the_last(webhook: Webhook) -> None:
-    """During the shutdown a response closes its connection, and says so."""
+def test_while_draining_each_response_closes_its_connection(webhook: Webhook) -> None:
+    """During the shutdown each response has `Connection: close`."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
     webhook.send(post(review_bytes()))
@@ -330,7 +330,7 @@ def test_while_draining_each_answer_is_the_last(webhook: Webhook) -> None:
         lambda: post(review_bytes()).replace(b"HTTP/1.1", b"HTTP/1.0"),
     ],
 )
-def test_a_connection_ends_when_the_client_wants_it(webhook: Webhook, request_bytes: Callable[[], bytes]) -> None:
+def test_the_client_can_close_the_connection(webhook: Webhook, request_bytes: Callable[[], bytes]) -> None:
     """After `Connection: close`, and after HTTP/1.0, the connection is closed."""
     status, headers, _ = parts(webhook.send(request_bytes()))
     assert (status, headers[b"Connection"]) == (200, b"close")
@@ -356,7 +356,7 @@ def test_pipelined_reviews_are_answered_in_order(webhook: Webhook) -> None:
 
 
 def test_a_client_that_does_not_read_is_not_read(webhook: Webhook) -> None:
-    """While the client does not read, no request is answered or read. This ends when it reads, or at the deadline."""
+    """While the client does not read, no request is read or answered, until it reads or the deadline passes."""
     channel = webhook.transport.protocol
     channel.pauseProducing()  # as the transport does if its buffer is full
     assert webhook.send(post(review_bytes())) == b""
@@ -371,8 +371,8 @@ def test_a_client_that_does_not_read_is_not_read(webhook: Webhook) -> None:
     assert webhook.transport.aborted
 
 
-def test_an_answer_that_was_late_waits_for_room_too(webhook: Webhook) -> None:
-    """A decision that arrives while the client does not read is written. The request behind it waits."""
+def test_a_late_response_is_written_despite_back_pressure(webhook: Webhook) -> None:
+    """A decision that is made while the client does not read is written. The next request waits."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
     webhook.send(post(review_bytes("one")) + post(review_bytes("two")))
@@ -399,19 +399,19 @@ def test_an_answer_that_was_late_waits_for_room_too(webhook: Webhook) -> None:
     ],
     ids=["headers", "header", "target", "both framings", "two lengths", "hexadecimal", "coding", "nonsense"],
 )
-def test_bad_http_is_a_400_and_the_end(webhook: Webhook, head: bytes) -> None:
-    """Malformed HTTP and anything above the limits is refused, and the connection is closed."""
-    answer = webhook.send(head)
-    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert answer.endswith(b"\r\n\r\n")
-    assert answer.count(b"HTTP/1.1") == 1
+def test_bad_http_is_a_400_and_closes_the_connection(webhook: Webhook, head: bytes) -> None:
+    """Malformed HTTP, or a request above a limit, is refused and the connection closed."""
+    response = webhook.send(head)
+    assert response.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert response.endswith(b"\r\n\r\n")
+    assert response.count(b"HTTP/1.1") == 1
     assert webhook.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") == b""
     assert webhook.transport.disconnecting or webhook.transport.aborted
     assert webhook.authenticator.reviews == []
 
 
-def test_nothing_is_kept_of_connections_that_are_gone(webhook: Webhook) -> None:
-    """A connection that ends in any state is forgotten."""
+def test_closed_connections_are_forgotten(webhook: Webhook) -> None:
+    """A closed connection is forgotten in every state."""
     for data in (b"", b"POST /auth", post(review_bytes())):
         transport = webhook.connect()
         transport.protocol.dataReceived(data)
@@ -421,8 +421,8 @@ def test_nothing_is_kept_of_connections_that_are_gone(webhook: Webhook) -> None:
     assert len(webhook.factory.deadlines) == 0
 
 
-def test_the_settings_of_the_moment_encode_the_answer(webhook: Webhook) -> None:
-    """A response is written by the encoder in force at that moment."""
+def test_the_encoder_in_force_encodes_the_response(webhook: Webhook) -> None:
+    """A response is encoded by the settings in force when it is written."""
     pending: Deferred[Decision] = Deferred()
     webhook.authenticator.answer = lambda _: pending
     webhook.send(post(review_bytes()))
@@ -432,13 +432,13 @@ def test_the_settings_of_the_moment_encode_the_answer(webhook: Webhook) -> None:
 
 
 class Journal(Records):
-    """Keeps the records, and the number of responses sent by then."""
+    """Collects the records, and the number of responses sent before each."""
 
     def __init__(self, webhook: Webhook) -> None:
         super().__init__()
         self.webhook = webhook
         self.order: list[str] = []
-        self.answered_by_then = 0
+        self.written_before = 0
 
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
         super().decided(decision, elapsed, status)
@@ -449,7 +449,7 @@ class Journal(Records):
 
     def release(self) -> None:
         self.order.append("end")
-        self.answered_by_then = len(self.webhook.transport.value())
+        self.written_before = len(self.webhook.transport.value())
 
 
 def journal(webhook: Webhook) -> Journal:
@@ -458,34 +458,34 @@ def journal(webhook: Webhook) -> Journal:
     return records
 
 
-def test_a_turns_decisions_are_recorded_before_any_is_answered(webhook: Webhook) -> None:
-    """The decisions of one turn are recorded in one piece first: no response leaves without its record."""
+def test_a_turns_decisions_are_recorded_before_any_response(webhook: Webhook) -> None:
+    """The decisions of one turn are recorded together before any response is sent."""
     records = journal(webhook)
     others = [webhook.connect() for _ in range(2)]
-    webhook.factory.turns.reviews += 1  # another one's call to STS takes longer
+    webhook.factory.turns.reviews += 1  # another review is in progress
     for transport in (webhook.transport, *others):
         transport.protocol.dataReceived(post(review_bytes()))
     assert records.order == []
     assert webhook.factory.under_review == 4
     webhook.clock.advance(0.5)
     assert records.order == ["begin", "record", "record", "record", "end"]
-    assert records.answered_by_then == 0
+    assert records.written_before == 0
     assert [elapsed for _, elapsed, _ in records.decisions] == [0.5] * 3
     for transport in (webhook.transport, *others):
         assert parts(transport.value())[0] == 200
     assert webhook.factory.under_review == 1
 
 
-def test_a_review_on_its_own_is_answered_in_its_turn(webhook: Webhook) -> None:
-    """Without other reviews in progress, nothing waits for the end of the turn."""
+def test_a_single_review_is_answered_in_its_turn(webhook: Webhook) -> None:
+    """If only one review is in progress, its response does not wait for the end of the turn."""
     records = journal(webhook)
     webhook.transport.protocol.dataReceived(post(review_bytes()))
     assert records.order == ["begin", "record", "end"]
     assert parts(webhook.transport.value())[0] == 200
 
 
-def test_a_record_that_breaks_is_one_500(webhook: Webhook) -> None:
-    """A decision that can't be recorded grants no access, and the others of its turn are answered."""
+def test_a_failed_record_is_one_500(webhook: Webhook) -> None:
+    """A decision that can't be recorded grants no access. The others of its turn are answered."""
     records = journal(webhook)
     other = webhook.connect()
     webhook.factory.turns.reviews += 1
@@ -507,13 +507,13 @@ def test_a_record_that_breaks_is_one_500(webhook: Webhook) -> None:
     assert webhook.factory.under_review == 1
 
 
-def test_an_answer_that_breaks_is_one_500(webhook: Webhook) -> None:
-    """A response that can't be encoded is a 500 for that request alone."""
+def test_a_failed_encoding_is_one_500(webhook: Webhook) -> None:
+    """A response that can't be encoded is a 500 for only that request."""
     other = webhook.connect()
     webhook.factory.turns.reviews += 1
     good = decision(ALLOWED)
-    answers = [good._replace(user=object()), good]
-    webhook.authenticator.answer = lambda _: answers.pop(0)
+    responses = [good._replace(user=object()), good]
+    webhook.authenticator.answer = lambda _: responses.pop(0)
     with capturedLogs() as events:
         for transport in (webhook.transport, other):
             transport.protocol.dataReceived(post(review_bytes()))
@@ -523,17 +523,17 @@ def test_an_answer_that_breaks_is_one_500(webhook: Webhook) -> None:
     assert webhook.factory.under_review == 1
 
 
-def test_a_request_for_something_else_ends_its_connection(webhook: Webhook) -> None:
+def test_a_refused_request_closes_its_connection(webhook: Webhook) -> None:
     """A client that pipelines refused requests gets one response."""
-    answers = webhook.send(b"GET /nothing HTTP/1.1\r\n\r\n" * 1_000)
-    assert answers.count(b"HTTP/1.1") == 1
-    assert b"Connection: close" in answers
+    responses = webhook.send(b"GET /nothing HTTP/1.1\r\n\r\n" * 1_000)
+    assert responses.count(b"HTTP/1.1") == 1
+    assert b"Connection: close" in responses
     assert webhook.transport.disconnecting
 
 
 @pytest.mark.parametrize("pieces", [1, 50])
 def test_pipelined_requests_are_answered_a_few_at_a_time(webhook: Webhook, pieces: int) -> None:
-    """No connection delays the others for long, and every request is answered in the end."""
+    """Pipelined requests are answered over several turns, so that they don't block other connections."""
     request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     data = request * 500
     turns: list[Callable[[], None]] = []
@@ -550,7 +550,7 @@ def test_pipelined_requests_are_answered_a_few_at_a_time(webhook: Webhook, piece
 
 
 def test_a_body_has_two_seconds_from_its_head(webhook: Webhook) -> None:
-    """A head that arrived late leaves its body only the rest of the request's time."""
+    """After a late head, the body has only the rest of the request's time."""
     whole = post(review_bytes())
     webhook.send(whole[:20])
     webhook.clock.advance(REQUEST_SECONDS - 0.5)
@@ -561,12 +561,12 @@ def test_a_body_has_two_seconds_from_its_head(webhook: Webhook) -> None:
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 def test_metrics_on_the_webhook_port(method: bytes) -> None:
-    """/metrics is served beside reviews, and can be turned off."""
+    """The webhook's port serves /metrics too, unless that is turned off."""
     webhook = Webhook()
     request = method + b" /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
     assert webhook.send(request).startswith(b"HTTP/1.1 404 ")
     webhook.factory.metrics = lambda: (b"text/plain", b"a 1\n")
     webhook.transport = webhook.connect()
-    answer = webhook.send(request)
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert answer.endswith(b"\r\n\r\na 1\n") == (method == b"GET")
+    response = webhook.send(request)
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert response.endswith(b"\r\n\r\na 1\n") == (method == b"GET")

@@ -1,4 +1,4 @@
-"""TLS in memory: certificates of every kind, and handshakes without a socket."""
+"""TLS in memory: generated certificates, and handshakes without a socket."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def issue(
     ends: timedelta = timedelta(days=1),
     usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
 ) -> Pair:
-    """Make a certificate from keywords: `issuer` None makes a CA, `names` None leaves out the SAN."""
+    """Issue a certificate. Without `issuer` it is a CA, and without `names` it has no SAN."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
     builder = (
@@ -83,7 +83,7 @@ def issue(
 
 
 def handshake(client: SSL.Connection, server: SSL.Connection) -> None:
-    """Shake hands in memory. Raises `SSL.Error` if either side refuses."""
+    """Do a handshake in memory. Raises `SSL.Error` if either side refuses."""
     client.set_connect_state()
     server.set_accept_state()
     done: set[SSL.Connection] = set()

@@ -1,4 +1,4 @@
-"""Tell twistd of the authd service; the module is named as a string, so nothing of it is imported here."""
+"""Registers authd's service with twistd. The module is named as a string, so that it isn't imported here."""
 
 from twisted.application.service import ServiceMaker
 

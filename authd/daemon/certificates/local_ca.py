@@ -44,7 +44,7 @@ class LocalCA:
         return validity_of(self._certificate)
 
     def extend(self, now: datetime) -> None:
-        """Sign the CA certificate again if it isn't valid now, and log it. Never fails: readiness reports it too."""
+        """Sign the CA certificate again if it isn't valid now. Errors are logged, and readiness reports them."""
         try:
             problem = self._files.repair_ca(now)
         except (OSError, ValueError) as error:

@@ -26,9 +26,9 @@ from authd.state.x509 import LEAF_LIFETIME, CertifiedKey
 
 _log = Logger(namespace="authd.certificates")
 
-#: A leaf is renewed if no more than this is left of its life. Readiness warns at half of that.
+#: A leaf is renewed at this time before its expiry. Readiness fails at half of it.
 RENEW_BEFORE = LEAF_LIFETIME / 3
-#: An external leaf may live for a day altogether. Readiness warns in this last share of its life.
+#: An external leaf may be valid for a day only. Readiness fails in this last fraction of its lifetime.
 _LAST_SHARE = 6
 #: Interval of comparing the certificate with the clock, which may jump.
 CLOCK_SECONDS = 1.0
@@ -62,13 +62,13 @@ class ServingCertificate:
         self.tls: SwappableServerTLS
 
     def repair_ca(self) -> None:
-        """Sign the CA certificate again if it isn't valid now. Never fails."""
+        """Sign the CA certificate again if it isn't valid now. Never raises."""
         self._ca.extend(self._now())
 
     def load(self) -> None:
-        """Load the pair. Creates it if there is none, and renews it if it is due.
+        """Load the pair. Creates it if it is missing, and renews it if that is due.
 
-        If the pair is unusable, the last good certificate is in use. Raises `ConfigError` if that is unusable too.
+        If the pair is unusable, the last good one is served. Raises `ConfigError` if that is unusable too.
         """
         self._starting = True
         self._files.sweep()
@@ -83,7 +83,7 @@ class ServingCertificate:
             _log.warn("the server's certificate: {problem}", problem=problem)
 
     def check(self) -> None:
-        """Serve the files' pair, and renew it if it is due. If the files are broken, the pair in force stays."""
+        """Serve the files' pair, and renew it if that is due. If the files are broken, the current pair stays."""
         failure = self._ca.refresh()
         self._signer = self._ca.validity_over(self._leaf)
         try:
@@ -115,15 +115,15 @@ class ServingCertificate:
         return ""
 
     def check_clock(self) -> None:
-        """Renew the pair if it is due, without reading the files. After a failure, the next `check` tries again."""
+        """Renew the pair if that is due, without reading the files. After a failure, the next `check` retries."""
         if not self._failure and self._due():
             self.check()
 
     @property
     def days_left(self) -> float:
-        """The days for which the certificate in force and its CA are still valid.
+        """The number of days until the certificate in force or its CA expires.
 
-        Negative if one of them isn't: days since its end, or until its beginning.
+        If one of them isn't valid, the negated number of days since its end or until its begin.
         """
         return self._chain_validity().days_left(self._now())
 
@@ -138,7 +138,7 @@ class ServingCertificate:
         return self._certificate_pem
 
     def detail(self) -> str:
-        """Return the number of days left, as a sentence for readiness."""
+        """Return the number of days left, as text for readiness."""
         return f"{self.days_left:.1f} days left"
 
     def problem(self) -> str:
@@ -181,7 +181,7 @@ class ServingCertificate:
             self._save(pair)
 
     def _load_last_good(self, error: Exception) -> None:
-        """Start with the last good pair. It also repairs files that a cut-off renewal or a crash left half written."""
+        """Start with the last good pair. It also repairs files after an interrupted renewal."""
         try:
             pair = self._files.read_last_pair()
             self._load_pair(pair)
@@ -194,7 +194,7 @@ class ServingCertificate:
             _log.error("{failure}; the last good certificate is in use", failure=failure)
 
     def _finish_renewal(self, error: Exception) -> str:
-        """Finish a renewal that was cut off. Returns the files' problem if there is nothing to finish."""
+        """Finish an interrupted renewal. Returns the files' problem if there is none."""
         if self._unfinished is not None:
             with suppress(OSError):
                 self._files.put_pair(self._unfinished)
@@ -204,7 +204,7 @@ class ServingCertificate:
         return self._unusable(error)
 
     def _load_replacement(self, error: Exception) -> None:
-        """Start with a new pair instead of a broken one, if there is a CA to sign it."""
+        """Start with a new pair instead of a broken one, if the CA can sign it."""
         broken = error if isinstance(error, ConfigError) else ConfigError((self._problem(error),))
         if isinstance(error, ConfigError) or not self._files.can_sign:
             raise broken from None
@@ -240,7 +240,8 @@ class ServingCertificate:
             return False
         if signer.problem(now):
             return False  # a new leaf would be no more valid than its CA
-        # Only at start: two daemons that share a directory under two names would replace each other's leaf for ever.
+        # The name is checked only at start. Otherwise two daemons with one directory and two names would replace each
+        # other's leaf forever.
         if self.span.problem(now) or (self._starting and name_problem(self._leaf, self._hosts[0])):
             return True
         return self.span.ends - now <= RENEW_BEFORE and signer.ends > self.span.ends
@@ -255,7 +256,7 @@ class ServingCertificate:
 
     def _warn_of_name(self) -> None:
         problem = name_problem(self._leaf, self._hosts[0])
-        if problem and not (self._starting and self._signer and self._files.can_sign):  # that one is renewed at once
+        if problem and not (self._starting and self._signer and self._files.can_sign):  # otherwise renewed at once
             _log.warn(
                 "the certificate is {problem}: kube-apiserver refuses it if it calls the daemon by that name; "
                 "replace cert.pem and key.pem, or set server.hostname",

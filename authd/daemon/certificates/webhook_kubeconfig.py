@@ -18,7 +18,7 @@ from authd.state.kubeconfig_checks import kubeconfig_problem
 
 _log = Logger(namespace="authd.kubeconfig")
 
-#: Errors that may end without a change of the settings.
+#: Temporary errors.
 _TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
 
 
@@ -53,7 +53,7 @@ class WebhookKubeconfig:
         """Write the file if it is missing or outdated.
 
         Raises `ConfigError` for permanent errors. Temporary ones, such as a full disk, are logged and retried, because
-        the existing kubeconfig goes on working.
+        the existing kubeconfig still works.
         """
         path = Path(self._settings.generate_kubeconfig)
         if self._settings.kubeconfig_pregenerated:
@@ -88,7 +88,7 @@ class WebhookKubeconfig:
         )
 
     def check(self) -> None:
-        """Write the file again if it or the CA has changed. Never fails."""
+        """Write the file again if it or the CA has changed. Never raises."""
         if self._settings.kubeconfig_pregenerated:
             self._compare(Path(self._settings.generate_kubeconfig))
             return
@@ -110,7 +110,7 @@ class WebhookKubeconfig:
                 return
             self._seen, self._detail, problem = state, "", kubeconfig_problem(path, self._served())
         except OSError as error:
-            # It may belong to root alone. Failed handshakes are logged in any case.
+            # The file may be readable only by root. Failed handshakes are logged in any case.
             self._seen, problem = None, ""
             self._detail = f"not compared with the certificate in force ({error.strerror}): run `authd doctor` as root"
         if problem and problem != self._problem:
@@ -118,11 +118,11 @@ class WebhookKubeconfig:
         self._problem = problem
 
     def detail(self) -> str:
-        """Return why the file could not be compared, or an empty text."""
+        """Return the reason why the file could not be compared, or an empty text."""
         return self._detail
 
     def _state(self) -> tuple[bytes, bytes] | None:
-        """Return the file's content and the CA in force. As long as neither changes, no YAML need be parsed."""
+        """Return the file's content and the CA in force. The YAML is parsed only if one of them changes."""
         path = Path(self._settings.generate_kubeconfig)
         return (read_regular(path), self._trusted()) if path.is_file() else None
 

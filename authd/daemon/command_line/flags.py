@@ -1,4 +1,4 @@
-"""Command line flags in the grammar of Go's pflag, which aws-iam-authenticator uses.
+"""Parses command line flags in the grammar of Go's pflag, which aws-iam-authenticator uses.
 
 `--name=value`, `--name value`, `-nvalue` and `-n value`. A boolean flag, such as `--kubeconfig-pregenerated`, may have
 `=true` or `=false`. Flags and words may come in any order, and `--` ends the flags.
@@ -26,7 +26,7 @@ class Flag(NamedTuple):
 
 
 class FlagError(ValueError):
-    """The command line can't be understood. The message names the flag."""
+    """An invalid command line. The message names the flag."""
 
 
 class Parsed(NamedTuple):
@@ -36,7 +36,7 @@ class Parsed(NamedTuple):
     words: list[str]
 
 
-#: The flags that aws-iam-authenticator takes before or after every command.
+#: The flags that aws-iam-authenticator accepts before or after every command.
 GLOBAL_FLAGS = (
     Flag("config", "the settings file; its mappings are reloaded when it changes", short="c"),
     Flag("cluster-id", "the ID of the cluster that tokens are signed for (clusterID)", short="i", setting="clusterID"),
@@ -82,7 +82,7 @@ SERVER_FLAGS = (
 
 
 def parse_flags(arguments: Sequence[str], flags: Iterable[Flag]) -> Parsed:
-    """Parse a command line. Raises `FlagError` for an unknown flag, a missing or a wrong value."""
+    """Parse a command line. Raises `FlagError` for an unknown flag, or a missing or invalid value."""
     by_name = {flag.name: flag for flag in flags}
     by_short = {flag.short: flag for flag in by_name.values() if flag.short}
     parsed = Parsed({}, [])

@@ -16,7 +16,7 @@ from authd.daemon.command_line.flags import SERVER_FLAGS, FlagError, parse_flags
 from authd.daemon.command_line.program_name import CLUSTER_ID_VARIABLE, called_as
 from authd.daemon.telemetry.log_output import FORMATS
 
-#: The levels of aws-iam-authenticator's log, and authd's. Numbers are those of klog, whose details begin at 4.
+#: The levels of aws-iam-authenticator's log, and authd's. Numbers are klog's verbosity, which is debug from 4.
 _LEVELS: Mapping[str, str] = {
     **dict.fromkeys(("trace", "debug", *map(str, range(4, 11))), "debug"),
     **dict.fromkeys(("info", *map(str, range(4))), "info"),
@@ -34,7 +34,7 @@ _OF_SOURCES: Mapping[str, tuple[str, ...]] = {
 
 
 class Options(usage.Options):
-    """The flags of aws-iam-authenticator's server, in the grammar of that program."""
+    """The flags of aws-iam-authenticator's server, in that program's grammar."""
 
     synopsis = "usage: authd server [flags]\n   or: twistd --nodaemon --pidfile= authd [flags]"
     longdesc = (
@@ -51,7 +51,7 @@ class Options(usage.Options):
         self._given: dict[str, str] = {}
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Parse a command line for twistd. A usage error ends the process with status 2, which twistd would not do."""
+        """Parse a command line for twistd. A usage error exits with status 2, unlike twistd's own."""
         try:
             self.parse(sys.argv[1:] if options is None else options)
         except usage.UsageError as error:
@@ -76,7 +76,7 @@ class Options(usage.Options):
         self.postOptions()
 
     def postOptions(self) -> None:
-        """Reject an unknown log format and a wrong cluster ID in the environment."""
+        """Reject an unknown log format and an invalid cluster ID in the environment."""
         self.opts["log-format"] = self._given.get("log-format") or "auto"
         if self["log-format"] not in FORMATS:
             raise usage.UsageError(f"--log-format takes one of {', '.join(FORMATS)}")
@@ -101,12 +101,12 @@ class Options(usage.Options):
 
     @property
     def default_settings(self) -> dict[str, str]:
-        """The defaults of the program whose name authd was called by, by their settings."""
+        """The default settings of the program name under which authd was called."""
         return called_as(sys.argv[0]).defaults
 
     @property
     def settings_file(self) -> Path | None:
-        """The settings file, None if there is none: `--config` is missing, and the cluster's ID is given otherwise."""
+        """The settings file. None if `--config` is missing, and the cluster ID is set otherwise."""
         if self._given.get("config"):
             return Path(self._given["config"]).absolute()
         default = called_as(sys.argv[0]).config
@@ -116,15 +116,15 @@ class Options(usage.Options):
 
     def without_effect(self, backends: Sequence[str]) -> list[str]:
         """Return the given flags and words that have no effect with these sources."""
-        idle = [name for name, users in _OF_SOURCES.items() if set(users).isdisjoint(backends)]
+        unused = [name for name, users in _OF_SOURCES.items() if set(users).isdisjoint(backends)]
         if self._given.get("log-verbosity", "info").lower() not in _LEVELS:
-            idle.insert(0, "log-verbosity")
-        names = [name for name in ("feature-gates", *idle) if name in self._given]
+            unused.insert(0, "log-verbosity")
+        names = [name for name in ("feature-gates", *unused) if name in self._given]
         return [*(f"--{name}={self._given[name]}" for name in names), *self.ignored]
 
     @property
     def log_level(self) -> str:
-        """The level of the log at the start."""
+        """The initial level of the log."""
         return _LEVELS.get(self._given.get("log-verbosity", "info").lower(), "info")
 
     @property

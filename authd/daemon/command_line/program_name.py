@@ -1,6 +1,6 @@
-"""The name under which authd was called, and the default paths that go with it.
+"""The program name under which authd was called, and its default paths.
 
-Called through a link as `aws-iam-authenticator` or `heptio-authenticator-aws`, authd has the paths of that program.
+If authd is called by a link as `aws-iam-authenticator` or `heptio-authenticator-aws`, it uses that program's paths.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import NamedTuple
 
-#: The variable that names the cluster in aws-iam-authenticator's environment. It precedes the settings file.
+#: aws-iam-authenticator's environment variable for the cluster ID. It takes precedence over the settings file.
 CLUSTER_ID_VARIABLE = "KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID"
 
 
 class Program(NamedTuple):
-    """A name of authd. `config` is None if the program reads no settings file without `--config`."""
+    """A program name. `config` is None if that program reads no settings file without `--config`."""
 
     name: str
     config: str | None
@@ -22,7 +22,7 @@ class Program(NamedTuple):
 
     @property
     def is_alias(self) -> bool:
-        """Whether the name is another program's."""
+        """Whether the name is that of another program."""
         return self is not AUTHD
 
     @property

@@ -1,4 +1,4 @@
-"""Absolute deadlines of many connections, checked once a second. This is cheaper than a timer for each request."""
+"""Absolute deadlines of connections, checked once a second. This is cheaper than a timer for each request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers of an HTTP request in wire format, encoded once if they are always the same."""
+"""Encodes the headers of an HTTP request. Constant ones are encoded once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.web.http_headers import Headers
 
 
 def header_lines(headers: Headers) -> bytes:
-    """Encode headers, without any that asks for a compressed response."""
+    """Encode headers, except Accept-Encoding."""
     return b"".join(
         b"%b: %b\r\n" % (name, value)
         for name, values in headers.getAllRawHeaders()
@@ -18,7 +18,7 @@ def header_lines(headers: Headers) -> bytes:
 
 
 class FixedHeaders(Headers):
-    """Headers that never change. They are encoded once in `lines`; a copy is the same object."""
+    """Headers that never change. `lines` is their encoded form, and `copy` returns the same object."""
 
     def __init__(self, headers: Mapping[str, Sequence[str]]) -> None:
         super().__init__(headers)

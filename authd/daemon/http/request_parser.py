@@ -1,6 +1,6 @@
-"""Requests off the wire, within bounds: framing is llhttp's (RFC 9112), without leniency.
+"""Parses HTTP/1.1 requests with llhttp, strictly and within bounds (RFC 9112).
 
-Only the headers that frame a request and `traceparent` are kept. Nothing reads any other.
+Only the framing headers, `Expect` and `traceparent` are read.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any
 
 import httptools
 
-#: What a request may have besides its body, in bytes: its head, and what frames chunks. kube-apiserver's has 250.
+#: Largest size of a request without its body, in bytes: head and chunk framing. kube-apiserver's has 250.
 MAX_OVERHEAD = 8_192
 MAX_HEADERS = 50
 
 
 class BadRequest(Exception):
-    """The bytes are no request that is taken: `status` is HTTP's, `why` never holds any of them."""
+    """A malformed or too large request, refused with the HTTP `status`. `why` contains no bytes of the request."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -25,11 +25,11 @@ class BadRequest(Exception):
 
 
 class IncomingRequest:
-    """One request as it was read.
+    """One parsed request.
 
-    `expects_continue` says that its client wants to be told before it sends the body, and `persistent` whether the
-    connection may outlive the answer. `traceparent` is that header's value, None if there is none, empty if there are
-    several.
+    `expects_continue` is True if the client waits for a 100 response before it sends the body, `persistent` if the
+    connection stays open after the response. `traceparent` is that header's value, None if it is missing, empty if it
+    is repeated.
     """
 
     __slots__ = ("body", "expects_continue", "method", "persistent", "target", "traceparent")
@@ -46,9 +46,9 @@ class IncomingRequest:
 
 
 class RequestParser:
-    """Reads the requests of one connection, each with a body of at most `max_body` bytes, into `complete`.
+    """Parses the requests of one connection, each with a body of at most `max_body` bytes, into `complete`.
 
-    `current` is the one under way. After `ended` nothing more is read: a request has announced the connection's end.
+    `current` is the request in progress. `ended` is True after the connection's last request. Later input is ignored.
     """
 
     def __init__(self, max_body: int) -> None:
@@ -69,9 +69,9 @@ class RequestParser:
         return self._head_complete
 
     def feed(self, data: bytes) -> bytes:
-        """Take in bytes and return the rest, so that one piece can't hold many requests up in one go.
+        """Parse a bounded part of `data` and return the rest, so that pipelined requests can't block the reactor.
 
-        Raises `BadRequest`, after which nothing more may be fed.
+        Raises `BadRequest`, after which `feed` may not be called again.
         """
         if self.ended:
             return b""
@@ -79,7 +79,7 @@ class RequestParser:
         return b"" if self.ended else data[MAX_OVERHEAD:]
 
     def close(self) -> None:
-        """Read nothing more, and let go of the parser, which holds on to this object."""
+        """Release the parser, to break the reference cycle. Later input is ignored."""
         self.ended = True
         self._parser = None
 
@@ -90,7 +90,7 @@ class RequestParser:
         except httptools.HttpParserCallbackError as error:
             raise error.__context__ or error from None
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not self.ended:  # what follows an announced end is nobody's
+            if not self.ended:  # bytes after the last request are ignored
                 raise BadRequest(400, "not a request of HTTP/1.1") from None
         if self._overhead > MAX_OVERHEAD:
             raise BadRequest(400, "too much besides a body")
@@ -107,14 +107,14 @@ class RequestParser:
         self._begun = True
 
     def on_url(self, url: bytes) -> None:
-        """Take in a part of the request's target."""
+        """Receive a part of the request's target."""
         self.current.target += url
         self._head += len(url)
         if self._head > MAX_OVERHEAD:
             raise BadRequest(400, _LONG_HEAD)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header, of the head or behind the last chunk."""
+        """Receive a header or trailer field."""
         self._headers += 1
         if self._headers > MAX_HEADERS:
             raise BadRequest(400, "too many headers")
@@ -133,7 +133,7 @@ class RequestParser:
             self._chunked = True
         if name == b"expect":
             self._expects = value.lower() == b"100-continue"
-        if name == b"traceparent" and not self._head_complete:  # a field behind the last chunk comes too late
+        if name == b"traceparent" and not self._head_complete:  # not from a trailer
             self.current.traceparent = value.strip(b" \t") if self.current.traceparent is None else b""
 
     def on_headers_complete(self) -> None:
@@ -147,7 +147,7 @@ class RequestParser:
         self._head_complete = True
 
     def on_body(self, body: bytes) -> None:
-        """Take in a part of the body, without what frames it."""
+        """Receive a part of the body, without chunk framing."""
         self._overhead -= len(body)
         self._size += len(body)
         if self._size > self._max_body:
@@ -155,11 +155,11 @@ class RequestParser:
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """Put the request, which is complete now, with the others."""
+        """Append the request to `complete`."""
         parser, request = self._parser, self.current
         request.method = parser.get_method()
         request.body = b"".join(self._parts)
-        # Only known here. Other protocols are not spoken, and HTTP/1.0 would have to be told that it may go on.
+        # llhttp knows this only here. Upgrades are not supported, and HTTP/1.0 would need `Connection: keep-alive`.
         request.persistent = parser.should_keep_alive() and not parser.should_upgrade() and self._version == "1.1"
         self.ended = not request.persistent
         self.complete.append(request)
@@ -170,5 +170,5 @@ _TOO_LONG = "the body is too long"
 _LONG_HEAD = "the head is too long"
 _AROUND_HEADER = len(": \r\n")
 
-#: The headers that are read are told from most others by the length of their names.
+#: Lengths of the names that are read. They exclude most other headers without a comparison.
 _READ_LENGTHS = frozenset(map(len, ("content-length", "transfer-encoding", "expect", "traceparent")))

@@ -1,4 +1,4 @@
-"""STS's answers off the wire, within bounds: framing is llhttp's (RFC 9112), without leniency."""
+"""Parses STS's HTTP responses with llhttp, strictly and within bounds (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from zope.interface import implementer
 
 from authd.daemon.http.headers import FixedHeaders
 
-#: STS answers in about 1 KB, headers included; this bounds what a lying server can make us hold.
-MAX_ANSWER_BYTES = 32_768
+#: Bounds the memory that a hostile server can occupy. STS's responses have about 1 KB, with their headers.
+MAX_RESPONSE_BYTES = 32_768
 
 
 class BadResponse(Exception):
-    """The answer is not framed as STS frames it; the message says how, never with its content."""
+    """The response is malformed or not framed as STS's are. The message never contains a part of it."""
 
 
 _DONE = Failure(ResponseDone())
 
-#: Headers that frame an answer are told from most others by the length of their names.
+#: Lengths of the framing headers' names. They exclude most other headers without a comparison.
 _FRAMING_LENGTHS = frozenset({len("content-length"), len("content-encoding"), len("transfer-encoding")})
 
 _NO_HEADERS = FixedHeaders({})
@@ -32,10 +32,7 @@ _NO_HEADERS = FixedHeaders({})
 
 @implementer(IResponse)
 class Response:
-    """An answer that is here already: its body is delivered at once.
-
-    It has no headers: those that frame it have done their work, and nobody here reads others.
-    """
+    """A complete response. Its body is delivered at once. It has no headers, because no caller uses them."""
 
     version = (b"HTTP", 1, 1)
     phrase = b""
@@ -49,17 +46,17 @@ class Response:
         self._body = body
 
     def deliverBody(self, protocol: Protocol) -> None:
-        """Deliver the body, and that it is whole."""
+        """Deliver the complete body."""
         protocol.dataReceived(self._body)
         protocol.connectionLost(_DONE)
 
     def setPreviousResponse(self, response: IResponse) -> None:
-        """Refuse: no redirect is followed."""
+        """Raise `BadResponse`, because redirects are not followed."""
         raise BadResponse("a redirect was followed")
 
 
 class ResponseParser:
-    """Collects one answer from llhttp's events, and refuses what STS does not send."""
+    """Parses one response. Refuses everything that STS does not send."""
 
     def __init__(self) -> None:
         self.body = b""
@@ -72,10 +69,10 @@ class ResponseParser:
         self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """Take in bytes; raises `BadResponse`."""
+        """Parse bytes. Raises `BadResponse`."""
         self._received += len(data)
-        if self._received > MAX_ANSWER_BYTES:
-            raise BadResponse(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        if self._received > MAX_RESPONSE_BYTES:
+            raise BadResponse(f"the answer is longer than {MAX_RESPONSE_BYTES} bytes")
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -84,27 +81,27 @@ class ResponseParser:
             raise BadResponse("the answer is not HTTP/1.1") from None
 
     def response(self) -> Response:
-        """Return the answer, once it is complete."""
+        """Return the response. Valid if `complete` is True."""
         return Response(self._parser.get_status_code(), self.body)
 
     def close(self) -> None:
-        """Let go of the parser, which holds on to this object: neither then waits for the garbage collector."""
+        """Release the parser, to break the reference cycle, so that no garbage collection is needed."""
         self._parser = None
 
     def on_message_begin(self) -> None:
-        """Note that the answer has begun."""
+        """Refuse a second response."""
         if self._begun:
             raise BadResponse("more than one answer to one request")
         self._begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a header."""
+        """Receive a header. Trailers are refused."""
         if not self._in_headers:
             raise BadResponse("header fields after the body")
         if len(name) in _FRAMING_LENGTHS:
-            self._frame(name.lower(), value)
+            self._check_framing(name.lower(), value)
 
-    def _frame(self, name: bytes, value: bytes) -> None:
+    def _check_framing(self, name: bytes, value: bytes) -> None:
         if name == b"content-encoding":
             raise BadResponse("an encoded body, which was not asked for")
         if name == b"transfer-encoding" and (value.lower() != b"chunked" or self._framed):
@@ -112,7 +109,7 @@ class ResponseParser:
         self._framed = self._framed or name in (b"content-length", b"transfer-encoding")
 
     def on_headers_complete(self) -> None:
-        """Note that the head is complete."""
+        """Refuse an interim response, or one without framing."""
         self._in_headers = False
         if self._parser.get_http_version() != "1.1" or self._parser.get_status_code() < HTTPStatus.OK:
             raise BadResponse("not a final answer of HTTP/1.1")
@@ -120,10 +117,10 @@ class ResponseParser:
             raise BadResponse("an answer that does not say where it ends")
 
     def on_body(self, body: bytes) -> None:
-        """Take in a part of the body."""
+        """Receive a part of the body."""
         self.body += body
 
     def on_message_complete(self) -> None:
-        """Note that the answer is complete."""
+        """Note that the response is complete."""
         self.complete = True
-        self.keep_alive = bool(self._parser.should_keep_alive())  # only known until the parser goes on
+        self.keep_alive = bool(self._parser.should_keep_alive())  # llhttp knows this only here

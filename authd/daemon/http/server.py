@@ -23,12 +23,12 @@ from authd.daemon.http.request_parser import BadRequest, IncomingRequest, Reques
 REQUEST_SECONDS = 10.0
 #: Time from a request's head to the last byte of its body. A client that sends the head has the body ready.
 BODY_SECONDS = 2.0
-#: Pipelined requests of one connection that are answered per reactor turn. kube-apiserver never pipelines.
+#: Pipelined requests of one connection that are processed per reactor turn. kube-apiserver never pipelines.
 _REQUESTS_PER_TURN = 4
 #: Time that a connection may be idle. Go's client closes its own after 90 seconds.
 IDLE_SECONDS = 120.0
 #: Time that a client has to close after a bad request.
-_LAST_WORD_SECONDS = 2.0
+_CLOSE_SECONDS = 2.0
 
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
@@ -50,7 +50,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class BoundedRequest:
-    """One request. The channel calls `process` once, which responds exactly once, at once or later.
+    """One request. The channel calls `process` once, which sends exactly one response, at once or later.
 
     `path` excludes the query. `traceparent` is the header's value, None if it is absent.
     """
@@ -65,7 +65,7 @@ class BoundedRequest:
         self.method, self.body = incoming.method, incoming.body
         self.path = incoming.target.partition(b"?")[0]
         self.traceparent = incoming.traceparent
-        self.answered = False
+        self.responded = False
         self._persistent = incoming.persistent
 
     def process(self) -> None:
@@ -74,17 +74,17 @@ class BoundedRequest:
 
     def respond(self, status: int, content_type: bytes, body: bytes) -> None:
         """Write the whole response."""
-        self.answered = True
+        self.responded = True
         persistent = self._persistent and not self.factory.draining
         line = _STATUS_LINES[status]
         if status == _METHOD_NOT_ALLOWED:
             line %= self.allowed_method
         head = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (content_type, len(body))
         close = b"\r\n" if persistent else b"Connection: close\r\n\r\n"
-        self.channel.answer(line + head + close + (b"" if self.method == b"HEAD" else body), persistent=persistent)
+        self.channel.send(line + head + close + (b"" if self.method == b"HEAD" else body), persistent=persistent)
 
     def refuse(self, status: int, why: str) -> None:
-        """Refuse the request and close the connection, so that a client can't pipeline more of the kind."""
+        """Refuse the request and close the connection, so that a client can't pipeline more bad requests."""
         self.factory.refused(status, why)
         self._persistent = False
         self.respond(status, TEXT, why.encode() + b"\n")
@@ -108,7 +108,7 @@ class BoundedChannel(Protocol):
         self._parser = RequestParser(factory.request_class.max_body)
         self._unread: deque[bytes] = deque()  # bytes that arrived during a review
         self._bad: BadRequest | None = None
-        self._answering = self._pumping = self._yielding = self._in_body = False
+        self._processing = self._pumping = self._yielding = self._in_body = False
         self._write_paused = self._paused = self._ending = False
 
     def connectionMade(self) -> None:
@@ -122,9 +122,9 @@ class BoundedChannel(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Receive bytes. The first byte of a request starts its deadline, and later ones don't move it."""
         if self._ending or not data:
-            return  # after a refusal in mid-request, the rest of that request must not be served
+            return  # after a refusal, the rest of the request must not be parsed
         self._unread.append(data)
-        if self._answering or self._write_paused or self._yielding:
+        if self._processing or self._write_paused or self._yielding:
             self._paused = True
             self.transport.pauseProducing()
         else:
@@ -136,7 +136,7 @@ class BoundedChannel(Protocol):
         self._stall(REQUEST_SECONDS)
 
     def resumeProducing(self) -> None:
-        """Continue, because the transport has room again."""
+        """Continue when the transport's buffer has room again."""
         self._write_paused = self._in_body = False
         self.deadline = self.stalled_since = None
         self._pump()
@@ -144,9 +144,9 @@ class BoundedChannel(Protocol):
     def stopProducing(self) -> None:
         """Do nothing: `connectionLost` follows."""
 
-    def answer(self, data: bytes, *, persistent: bool) -> None:
+    def send(self, data: bytes, *, persistent: bool) -> None:
         """Write a response unless the client has gone, then continue with the next request or close."""
-        self._answering = False
+        self._processing = False
         if self._ending:
             return
         self.transport.write(data)
@@ -157,24 +157,24 @@ class BoundedChannel(Protocol):
             self._pump()
 
     def _pump(self) -> None:
-        """Parse and answer requests until the input is used up or a review is in progress.
+        """Parse and process requests until there is no input or a review is in progress.
 
-        Returns at once if it is running already (a response was available at once) or continues in the next turn.
+        Does nothing if it is already running, as in a synchronous response, or scheduled for the next reactor turn.
         """
-        if self._answering or self._pumping or self._yielding:
+        if self._processing or self._pumping or self._yielding:
             return
         self._pumping = True
-        answered = 0
-        while not (self._answering or self._write_paused or self._ending):
-            if answered >= _REQUESTS_PER_TURN:
+        processed = 0
+        while not (self._processing or self._write_paused or self._ending):
+            if processed >= _REQUESTS_PER_TURN:
                 self._yielding = True
                 self.factory.call_later(0, self._resume)
                 break
             if self._parser.complete:
-                answered += 1
-                self._answer_next(self._parser.complete.popleft())
+                processed += 1
+                self._process_next(self._parser.complete.popleft())
             elif self._bad is not None:
-                self._hang_up(self._bad)
+                self._reject(self._bad)
             elif self._unread:
                 self._read(self._unread.popleft())
             else:
@@ -199,10 +199,10 @@ class BoundedChannel(Protocol):
         except BadRequest as error:
             self._bad = error
 
-    def _answer_next(self, incoming: IncomingRequest) -> None:
+    def _process_next(self, incoming: IncomingRequest) -> None:
         if incoming.expects_continue:
             self._send_continue(incoming)
-        self._answering = True
+        self._processing = True
         self.idle_since = self.stalled_since = self.deadline = None  # the review has deadlines of its own
         self._in_body = False
         self.factory.request_class(self, incoming).process()
@@ -228,11 +228,11 @@ class BoundedChannel(Protocol):
             self.deadline = min(self.deadline or now, now + BODY_SECONDS)
         self._in_body = self._parser.in_body
 
-    def _hang_up(self, bad: BadRequest) -> None:
-        """Refuse a bad request in the middle, and close."""
+    def _reject(self, bad: BadRequest) -> None:
+        """Refuse a bad request and close, without waiting for its end."""
         self.factory.refused(bad.status, bad.why)
         self.transport.write(_STATUS_LINES[bad.status] + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
-        self._stall(_LAST_WORD_SECONDS)
+        self._stall(_CLOSE_SECONDS)
         self.loseConnection()
 
     def loseConnection(self) -> None:

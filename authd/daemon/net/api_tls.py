@@ -1,4 +1,4 @@
-"""TLS towards a Kubernetes API server: the same checks as towards STS, with client certificates and addresses."""
+"""TLS connections to a Kubernetes API server: checked as those to STS, also by IP address, with client certificates."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CONNECT_SECONDS = 5.0
 
 
 class APIConnector:
-    """Makes verified TLS connections to API servers; `connect_timeout` is in seconds, for each address."""
+    """Makes verified TLS connections to API servers. `connect_timeout` is in seconds, for each address."""
 
     def __init__(self, reactor: Any, *, connect_timeout: float = _CONNECT_SECONDS) -> None:
         self._reactor = reactor
         self._connect_timeout = connect_timeout
 
     def endpoint(self, access: ClusterAccess) -> IStreamClientEndpoint:
-        """Return the endpoint of an API server, with its files as they are now; raises `ConfigError`."""
+        """Return an API server's endpoint. Reads the certificate files. Raises `ConfigError`."""
         stream = HostnameEndpoint(self._reactor, access.host, access.port, timeout=self._connect_timeout)
         return VerifiedTLSEndpoint(VerifiedHost(access.server_name or access.host, _context(access)), stream)
 
@@ -42,7 +42,7 @@ def _context(access: ClusterAccess) -> SSL.Context:
         raise ConfigError((Problem(file=place, line=0, column=0, message=message),)) from None
 
 
-@lru_cache(maxsize=2)  # one before a rotation, one after it; building one takes up to 12 ms
+@lru_cache(maxsize=2)  # before and after a rotation; each takes up to 12 ms to build
 def _built(ca: bytes, certificate: bytes, key: bytes) -> SSL.Context:
     context = trust_context(None, ca)
     if certificate:

@@ -1,4 +1,4 @@
-"""TLS connections to STS and other servers. They end in the handshake unless chain and host name are verified.
+"""TLS connections to STS and other servers. The handshake fails unless chain and host name are verified.
 
 Source: RFC 9525 (service identity in TLS), checked by the service-identity package.
 """
@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from authd.daemon.net.tls import TLSBatches, TLSFactory
 
-#: Forward secrecy and authenticated encryption for TLS 1.2. TLS 1.3 has nothing else.
+#: Cipher suites of TLS 1.2 with forward secrecy and authenticated encryption. TLS 1.3 has no others.
 AEAD_SUITES = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
@@ -60,8 +60,8 @@ def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, i
     identity = IPAddress_ID(host) if _is_address(host) else DNS_ID(host)
 
     def verify(_connection: SSL.Connection, certificate: crypto.X509, _error: int, depth: int, trusted: int) -> bool:
-        # OpenSSL calls this for every certificate of the chain, the server's (depth 0) last. Any exception must end
-        # in a refusal, for example if a certificate can't be parsed.
+        # OpenSSL calls this for every certificate of the chain, the server's (depth 0) last. Any exception must fail
+        # the handshake, for example if a certificate can't be parsed.
         try:
             if depth == 0:
                 verify_service_identity(extract_patterns(certificate), [identity], [])
@@ -73,7 +73,7 @@ def _verify_callback(host: str) -> Callable[[SSL.Connection, crypto.X509, int, i
 
 
 class VerifiedHost:
-    """Creates TLS connections that end in the handshake unless the peer's certificate is for `host`."""
+    """Creates TLS connections whose handshake fails unless the peer's certificate is for `host`."""
 
     def __init__(self, host: str, context: SSL.Context) -> None:
         self._name = b"" if _is_address(host) else host.encode("ascii")

@@ -8,7 +8,7 @@ from typing import Any
 class EagerWriter:
     """Writes to a TCP connection's socket at once, which saves 9 % of a review's instructions.
 
-    After the first partial write the reactor writes everything, so that the order stays.
+    After the first partial write the reactor writes everything, which keeps the order.
     """
 
     __slots__ = ("_reactor_sends", "_socket", "_transport")
@@ -19,7 +19,7 @@ class EagerWriter:
         self._reactor_sends = False
 
     def send(self, data: bytes) -> None:
-        """Send. The reactor handles errors, because it sees them too."""
+        """Send data. Errors are left to the reactor, which sees them too."""
         if self._reactor_sends:
             self._transport.write(data)
             return

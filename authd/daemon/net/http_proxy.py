@@ -11,8 +11,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-#: Bytes. A response to CONNECT has a few short headers.
-_MAX_ANSWER = 4096
+#: In bytes. A response to CONNECT has a few short headers.
+_MAX_RESPONSE = 4096
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
 _ESTABLISHED = re.compile(rb"HTTP/1\.[01] 200[ \r]")
 
@@ -33,7 +33,7 @@ class _Connect(Protocol):
         self._target = target
         self._factory = factory
         self._opened: Deferred[IProtocol] | None = opened
-        self._answer = b""
+        self._response = b""
 
     def connectionMade(self) -> None:
         """Send CONNECT."""
@@ -41,9 +41,9 @@ class _Connect(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Collect the proxy's response. Bytes after it are an error."""
-        self._answer += data
-        head, end, rest = self._answer.partition(b"\r\n\r\n")
-        if not end and len(self._answer) <= _MAX_ANSWER:
+        self._response += data
+        head, end, rest = self._response.partition(b"\r\n\r\n")
+        if not end and len(self._response) <= _MAX_RESPONSE:
             return
         # In TLS the client speaks first, so bytes after the response can't come from the server.
         if not end or rest or not _ESTABLISHED.match(head):
@@ -53,7 +53,7 @@ class _Connect(Protocol):
             self._hand_over()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Fail if the tunnel was not open yet."""
+        """Fail if the tunnel is not open yet."""
         if self._opened is not None:
             self._fail(ProxyRefused("the proxy closed the connection"))
 

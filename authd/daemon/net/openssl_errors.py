@@ -1,4 +1,4 @@
-"""OpenSSL's words for an error."""
+"""OpenSSL's descriptions of errors."""
 
 from __future__ import annotations
 

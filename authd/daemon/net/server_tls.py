@@ -1,4 +1,4 @@
-"""TLS of the webhook's port: TLS 1.2 with forward secrecy or 1.3, and a certificate that can be swapped."""
+"""TLS of the webhook's port: TLS 1.3, or 1.2 with forward secrecy, and a certificate that can be swapped."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from authd.daemon.net.client_tls import AEAD_SUITES
 from authd.state.x509 import CertifiedKey
 
 _HTTP_1_1 = b"http/1.1"
-#: What kube-apiserver's TLS takes; see Go's crypto/tls.
+#: The kinds of key that kube-apiserver accepts. Source: Go's crypto/tls.
 _Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 def server_context(certificate_file: str, key_file: str, client_ca_file: str | None = None) -> SSL.Context:
-    """Load a pair of PEM files as `pair_context` does; raises `OSError` where one can't be read."""
+    """Return `pair_context` for a pair of PEM files. Raises `OSError` if one can't be read."""
     pair = CertifiedKey(certificate_pem=Path(certificate_file).read_bytes(), key_pem=Path(key_file).read_bytes())
     return pair_context(pair, None if client_ca_file is None else Path(client_ca_file).read_bytes())
 
 
 def pair_context(pair: CertifiedKey, client_ca_pem: bytes | None = None) -> SSL.Context:
-    """Make a context that serves a pair; with `client_ca_pem`, peers without a certificate of it are cut off.
+    """Build a context that serves a pair. With `client_ca_pem`, clients must have a certificate of that CA.
 
-    Raises `ValueError`, in words for an administrator, where the pair is broken or does not match.
+    Raises `ValueError` with a message for an administrator if the pair is broken or does not match.
     """
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(AEAD_SUITES)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
-    # No session is resumed: a ticket would let a client in whose certificate nobody has looked at again.
+    # No session resumption, because it would skip the check of the client's certificate.
     context.set_options(SSL.OP_NO_TICKET)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB for each connection at rest
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # saves 34 KB per idle connection
     _use_pair(context, pair)
     context.set_alpn_select_callback(_select_protocol)
     if client_ca_pem is not None:
@@ -49,13 +49,13 @@ def pair_context(pair: CertifiedKey, client_ca_pem: bytes | None = None) -> SSL.
 
 
 def _use_pair(context: SSL.Context, pair: CertifiedKey) -> None:
-    leaf, *between = _certificates(pair.certificate_pem, "the certificate")
+    leaf, *intermediates = _certificates(pair.certificate_pem, "the certificate")
     key = _private_key(pair.key_pem)
     if key.public_key() != leaf.public_key():
         raise ValueError("the certificate and the key do not match")
     try:
         context.use_certificate(leaf)
-        for certificate in between:
+        for certificate in intermediates:
             context.add_extra_chain_cert(certificate)
         context.use_privatekey(key)
         context.check_privatekey()
@@ -75,7 +75,7 @@ def _private_key(pem: bytes) -> _Key:
         key = load_pem_private_key(pem, password=None)
     except TypeError:
         raise ValueError("the key is encrypted") from None
-    except Exception:  # of an unknown kind, too; an error's own text could show some of the key
+    except Exception:  # also of unknown algorithms; an error's own text could contain a part of the key
         raise ValueError("the key is broken") from None
     if not isinstance(key, _Key):
         raise ValueError("TLS can't use this kind of key")  # noqa: TRY004  # the file is at fault

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
-#: Seconds. A look-up older than this is not shared, so that a hanging one delays nobody longer.
+#: A look-up older than this, in seconds, is not shared. This bounds the delay by a hanging one.
 SHARED_SECONDS = 2.0
 
 
@@ -35,7 +35,7 @@ class _LookUp:
         raise NotImplementedError("other receivers share this look-up")
 
     def resolutionBegan(self, _: IHostResolution) -> None:
-        """Do nothing: each receiver was told when it joined."""
+        """Do nothing, because `join` has called each receiver's `resolutionBegan`."""
 
     def addressResolved(self, address: IAddress) -> None:
         self._addresses.append(address)
@@ -50,12 +50,12 @@ class _LookUp:
 
 @implementer(IHostnameResolver)
 class SharedResolver:
-    """Asks another resolver once for all equal questions. `seconds` is a monotonic clock."""
+    """Calls another resolver once for all equal queries in progress. `seconds` is a monotonic clock."""
 
     def __init__(self, resolver: IHostnameResolver, seconds: Callable[[], float]) -> None:
         self._resolver = resolver
         self._seconds = seconds
-        self._under_way: dict[Any, _LookUp] = {}
+        self._in_progress: dict[Any, _LookUp] = {}
 
     def resolveHostName(
         self,
@@ -65,18 +65,18 @@ class SharedResolver:
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
-        """Join the look-up of the same name, or begin one. See `IHostnameResolver`."""
-        question = (hostName, portNumber, addressTypes and tuple(addressTypes), transportSemantics)
-        look_up = self._under_way.get(question)
+        """Join the look-up of the same query, or start one. See `IHostnameResolver`."""
+        query = (hostName, portNumber, addressTypes and tuple(addressTypes), transportSemantics)
+        look_up = self._in_progress.get(query)
         if look_up is not None and self._seconds() - look_up.began < SHARED_SECONDS:
             look_up.join(resolutionReceiver)
             return look_up
 
         def ended(it: _LookUp) -> None:
-            if self._under_way.get(question) is it:
-                del self._under_way[question]
+            if self._in_progress.get(query) is it:
+                del self._in_progress[query]
 
-        look_up = self._under_way[question] = _LookUp(hostName, self._seconds(), ended)
+        look_up = self._in_progress[query] = _LookUp(hostName, self._seconds(), ended)
         look_up.join(resolutionReceiver)
-        self._resolver.resolveHostName(look_up, *question)
+        self._resolver.resolveHostName(look_up, *query)
         return look_up

@@ -1,9 +1,8 @@
 """TLS for short messages, with OpenSSL over memory BIOs.
 
-Twisted's TLS serves every use. Under load it spends most of its time on an exception per read, to learn that the read
-held only one record, and on writes that wait for the reactor's next turn. This module counts records as they arrive and
-writes to the socket at once. Under load it decrypts the data of many connections, then passes it on, and collects their
-responses before it encrypts them, see `TLSBatches`.
+Under load, Twisted's general TLS spends most of its time on an exception per read, which ends a loop after the only
+record, and on writes that wait for the reactor's next turn. This module counts records as they arrive and writes to the
+socket at once. It batches decryption and encryption across connections, see `TLSBatches`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _RECORD_OVERHEAD = 256
 #: Covers most handshake messages.
 _HANDSHAKE_SIZE = 4_096
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
-#: How much a peer may send after the end was asked for, in bytes. An honest one may have a request under way.
+#: Largest amount of data that is dropped after `loseConnection`, in bytes. A request may be in transit by then.
 _MAX_DROPPED = 65_536
 
 
@@ -61,7 +60,7 @@ def _each(step: Callable[[TLSConnection], None], connections: list[TLSConnection
     for connection in connections:
         try:
             step(connection)
-        except Exception:  # a bug ends its connection, as in a turn of its own, and no other one
+        except Exception:  # a bug ends only its own connection, as without batches
             _log.failure("a connection failed")
             connection.abortConnection()
 
@@ -110,7 +109,7 @@ class TLSConnection(ProtocolWrapper):
         self._do_handshake()
 
     def dataReceived(self, data: bytes) -> None:
-        """Receive records, and pass their content on."""
+        """Receive records, and pass on their content."""
         if self._over:
             return
         one = self._records.is_one(data)
@@ -123,7 +122,7 @@ class TLSConnection(ProtocolWrapper):
                 self.send_waiting()
 
     def _read(self, only_record: int) -> None:
-        """Take everything readable as one piece, because Go's client splits its first requests into records.
+        """Read all available data as one piece, because Go's client splits its first requests into records.
 
         `only_record` is the length of the single record, or 0 if there may be several or parts of one.
         """
@@ -148,7 +147,7 @@ class TLSConnection(ProtocolWrapper):
             end()
 
     def _batch_received(self) -> None:
-        """Pass data on, at once if other data still waits to be sent: a client refuses a response to no request."""
+        """Pass data on, at once if written data is still unsent: the client refuses a response before its request."""
         if self._batches is None or self._waiting or self.disconnecting:
             self.pass_on()
         else:
@@ -178,7 +177,7 @@ class TLSConnection(ProtocolWrapper):
                 self._batches.written.add(self)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Send parts; the wrapper's own method would send them in plain text."""
+        """Send parts. The inherited method would send them in plain text."""
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
@@ -198,7 +197,7 @@ class TLSConnection(ProtocolWrapper):
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the protocol, with the TLS error if there was one."""
+        """Notify the protocol, with the TLS error if there was one."""
         self.pass_on()
         self._over = True
         super().connectionLost(self._failure or reason)
@@ -216,14 +215,11 @@ class TLSConnection(ProtocolWrapper):
             self.factory.handshake_failed(self, self._failure.value)
             self._fail()
         else:
-            self._begin()
-
-    def _begin(self) -> None:
-        self._handshake_done = True
-        self._flush()
+            self._handshake_done = True
+            self._flush()
 
     def send_waiting(self) -> None:
-        """Send written data, and close the connection if that was asked for."""
+        """Send written data, then close_notify if `loseConnection` was called."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
@@ -256,7 +252,7 @@ class TLSConnection(ProtocolWrapper):
         try:
             both = self._tls.shutdown()
         except SSL.Error:
-            both = True  # the peer can't answer
+            both = True  # the peer can't respond
         self._flush()
         if both:
             self.transport.loseConnection()
@@ -280,7 +276,7 @@ class TLSConnection(ProtocolWrapper):
 
 
 class TLSFactory(WrappingFactory[TLSConnection]):
-    """Creates TLS connections for the protocols of another factory. `protocols` has the open ones.
+    """Creates TLS connections for the protocols of another factory. `protocols` contains the open ones.
 
     Without `batches`, each connection passes its data on and sends it at once.
     """

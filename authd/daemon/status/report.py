@@ -30,7 +30,7 @@ _log = Logger(namespace="authd.reload")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusReport:
-    """Answers the queries. `problems` returns the faults that /readyz shows, by the name of their check."""
+    """Answers the queries. `problems` returns the problems of /readyz by the name of their check."""
 
     file: str
     digest: Callable[[], str]
@@ -123,8 +123,8 @@ class StatusReport:
         tables = self.in_force.tables
         if denied.reason is not DenialReason.IDENTITY_NOT_MAPPED or tables.rule_of_another_time(identity, now):
             return denied.message
-        # A login compares no names, since that takes long.
-        nearest = [table.closest(identity, now) for _, table in self.in_force.tables.tables if len(table)]
+        # A login does not search for near misses, because that takes long.
+        nearest = [table.closest(identity, now) for _, table in tables.tables if len(table)]
         return f"no mapping matches: {'; '.join(nearest) or 'there are no mappings'}"
 
     def _source(self, name: str, table: MappingTable) -> dict[str, object]:

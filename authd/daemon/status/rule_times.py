@@ -1,4 +1,4 @@
-"""The ends of mappings with `validUntil`, by source: for the metrics and for `authd status`."""
+"""The end times of mappings with `validUntil`, by source, for the metrics and `authd status`."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from authd.sources.in_force import InForce
 
 
 def next_ends(in_force: InForce) -> dict[str, float]:
-    """Return the Unix time of the next end in each source that has one."""
+    """Return the Unix time of each source's next end, if it has one."""
     now = time.time()
     ends = {source: timetable.next_end(now) for source, timetable in _timetables(in_force)}
     return {source: end for source, end in ends.items() if end is not None}
 
 
 def ended_rules(in_force: InForce) -> dict[str, float]:
-    """Return the number of rules that have ended in each source that has rules with times."""
+    """Return the number of ended rules of each source that has rules with times."""
     now = time.time()
     return {source: timetable.ended(now) for source, timetable in _timetables(in_force)}
 
 
 def rule_times(table: MappingTable, now: float) -> dict[str, object]:
-    """Return the number of rules that have ended or have not begun, and the time of the next end, None if none ends."""
+    """Return the numbers of rules that have ended or not begun, and the time of the next end or None."""
     if table.timetable is None:
         return {"ended": 0, "not_begun": 0, "next_end": None}
     ended = table.timetable.ended(now)

@@ -23,8 +23,8 @@ from twisted.logger import Logger
 _log = Logger(namespace="authd.status")
 
 #: The longest query. The longest ARN has 2048 characters.
-_MOST_BYTES = 8_192
-#: A client that sends no whole query in this time is disconnected.
+_MAX_QUERY_BYTES = 8_192
+#: Time in which a client must send its query.
 _TIMEOUT_SECONDS = 5.0
 #: `struct ucred` of <sys/socket.h>: process, user and group ID.
 _CREDENTIALS = struct.Struct("3i")
@@ -33,11 +33,11 @@ Query = Mapping[str, Any]
 
 
 class InvalidQuery(Exception):
-    """A query that can't be answered. The text says why."""
+    """A query that can't be answered, with the reason."""
 
 
 class StatusProtocol(Protocol):
-    """One query and its answer."""
+    """Answers one query."""
 
     transport: Any
     factory: Any  # a StatusFactory
@@ -50,13 +50,13 @@ class StatusProtocol(Protocol):
             self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
-        """Answer at the end of the line."""
+        """Answer when the line is complete."""
         self._received += data
         line, newline, _ = self._received.partition(b"\n")
         if newline:
             self.transport.write(json.dumps(self.factory.answer(line)).encode() + b"\n")
             self.transport.loseConnection()
-        elif len(self._received) > _MOST_BYTES:
+        elif len(self._received) > _MAX_QUERY_BYTES:
             self.transport.abortConnection()
 
     def connectionLost(self, _reason: Any = None) -> None:
@@ -66,7 +66,7 @@ class StatusProtocol(Protocol):
 
 
 class StatusFactory(ServerFactory):
-    """Answers queries by `queries`: functions by the query's name, from the query to the answer."""
+    """Answers queries by the functions of `queries`, which are found by the query's name."""
 
     noisy = False
 
@@ -92,9 +92,9 @@ class StatusFactory(ServerFactory):
 
 
 def listen(reactor: Any, path: Path, factory: StatusFactory) -> IListeningPort | None:
-    """Listen at a path, in place of a socket that an earlier daemon left.
+    """Listen at a path, and replace the socket of an earlier daemon.
 
-    Returns None, after a warning, if that is impossible: the daemon serves reviews all the same.
+    If that fails, logs a warning and returns None, because reviews don't depend on it.
     """
     with suppress(OSError):
         if path.is_socket():

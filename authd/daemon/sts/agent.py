@@ -1,8 +1,7 @@
 """An HTTP/1.1 agent for STS: GET only, and one bounded response per request.
 
-treq uses it like any `IAgent`. It is stricter than Twisted's agent at a quarter of the cost: it parses a response
-completely, within bounds, before the caller sees it. A connection with an unexpected, excessive or untimely byte is
-closed and never reused.
+It is stricter than Twisted's agent at a quarter of the cost: it parses a response completely, within bounds, before the
+caller receives it. A connection with an unexpected, excessive or untimely byte is closed and never reused.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from authd.daemon.http.headers import FixedHeaders, header_lines
 from authd.daemon.http.response_parser import BadResponse, ResponseParser
 from authd.daemon.net.openssl_errors import openssl_reason
 
-#: Seconds. Idle connections end sooner than STS ends them, so that no request meets a connection that is closing.
+#: In seconds. Less than STS's own idle timeout, so that no request is sent on a connection that STS is closing.
 IDLE_SECONDS = 4.0
 _MAX_IDLE_PER_HOST = 256
 
@@ -59,7 +58,7 @@ class _Connection(Protocol):
     def __init__(self) -> None:
         self.reusable = False
         self.release: Callable[[_Connection], None] = _Connection.abort
-        self._answer: ResponseParser | None = None
+        self._parser: ResponseParser | None = None
         self._waiting: Deferred[IResponse] | None = None
 
     def connectionMade(self) -> None:
@@ -79,15 +78,15 @@ class _Connection(Protocol):
         if self.transport.has_unsent:
             self._finish(Failure(BadResponse("it began before the request was sent")))
             return
-        answer = self._answer = self._answer or ResponseParser()
+        parser = self._parser = self._parser or ResponseParser()
         try:
-            answer.feed(data)
+            parser.feed(data)
         except BadResponse:
             self._finish(Failure())
             return
-        if answer.complete:
-            self.reusable = answer.keep_alive
-            self._finish(answer.response())
+        if parser.complete:
+            self.reusable = parser.keep_alive
+            self._finish(parser.response())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.reusable = False
@@ -104,9 +103,9 @@ class _Connection(Protocol):
 
     def _finish(self, result: IResponse | Failure) -> None:
         waiting, self._waiting = self._waiting, None
-        if self._answer is not None:
-            self._answer.close()
-            self._answer = None
+        if self._parser is not None:
+            self._parser.close()
+            self._parser = None
         if self.reusable:
             self.release(self)
         else:
@@ -124,9 +123,9 @@ def _ended_by(reason: Failure) -> str:
 
 @implementer(IAgent)
 class STSAgent:
-    """Sends GET requests over pooled connections, without a limit of its own.
+    """Sends GET requests over pooled connections.
 
-    The caller limits the time: cancelling the Deferred ends the connection in every phase.
+    It has no timeout of its own: cancelling the Deferred ends the connection in every phase.
     """
 
     def __init__(self, reactor: Any, endpoints: EndpointForHost) -> None:
@@ -174,9 +173,10 @@ class STSAgent:
         return connection.send(request)
 
     def _take_idle(self, host: str) -> _Connection | None:
-        """Return the longest idle connection, if its peer has been silent since.
+        """Return the longest idle connection that has received nothing since its last response.
 
-        Bytes after a response would be taken for the next caller's response. Idle time lets them arrive first.
+        Extra bytes after a response would be parsed as the next one's. The longest idle connection has had the most
+        time to receive them.
         """
         entries = self._idle.get(host)
         while entries:

@@ -1,4 +1,4 @@
-"""The call to STS: one GET by treq, with one deadline around all of it."""
+"""The call to STS: one GET by treq, with one deadline for all of it."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class _CheckedURL(EncodedURL):
 
 @implementer(IAgent)
 class _PresignedAgent:
-    """Sends one request with its own target, of checked ASCII, whatever the URL's is.
+    """Appends a target of checked ASCII to the URL of a request.
 
-    So the signed query passes no URL parser, and urllib does not keep it among its last URLs.
+    The signed query thus bypasses URL parsers, and does not stay in urllib's cache of parsed URLs.
     """
 
     def __init__(self, agent: IAgent, target: bytes) -> None:
@@ -88,8 +88,8 @@ def _timed_out(result: Any, seconds: float) -> Any:
     return result
 
 
-def _words(error: Exception) -> str:
-    """Return the operating system's or the agent's words for an error."""
+def _reason(error: Exception) -> str:
+    """Return the operating system's or the agent's description of an error."""
     if isinstance(error, ConnectionEnded | ProxyRefused):
         return str(error.args[0])
     if isinstance(error, DNSLookupError):
@@ -153,7 +153,7 @@ class STSClient:
             response = await call
             body = _Body()
             response.deliverBody(body)
-            if not body.complete:  # the agent delivers a whole response at once
+            if not body.complete:  # the agent delivers a complete response at once
                 raise BadResponse("its end is missing")
             status = response.code
             self.on_response(status)
@@ -162,7 +162,7 @@ class STSClient:
         except BadResponse as error:
             raise Unavailable(UnavailableReason.STS_BAD_ANSWER, f"STS's answer is not one: {error}") from None
         except (ConnectionEnded, ConnectError, OSError) as error:  # a DNS failure is an OSError
-            message = f"no connection to {self._route(request.host)} ({_words(error)})"
+            message = f"no connection to {self._route(request.host)} ({_reason(error)})"
             raise Unavailable(UnavailableReason.STS_UNREACHABLE, message) from None
         return parse_answer(
             status=status,

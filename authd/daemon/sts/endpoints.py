@@ -45,8 +45,8 @@ class STSEndpoints:
         self._extra = {endpoint.host: endpoint for endpoint in extra}
         self._ca_file = ca_file
         files = {ca_file, *(endpoint.ca_file or ca_file for endpoint in self._extra.values())} - {None}
-        # The system's CAs are read on demand, which costs 6 ms. Only a configured file can be wrong.
-        self._contexts = {file: _readable(file) for file in files}
+        # The system's CAs are read on demand, which takes 6 ms. Only a configured file can be wrong.
+        self._contexts = {file: _load_context(file) for file in files}
         self._signatures = {file: _signature(file) for file in files if file is not None}
         self._built: dict[str, IStreamClientEndpoint] = {}
 
@@ -67,15 +67,14 @@ class STSEndpoints:
         return f"{host}:{_HTTPS_PORT}"
 
     def refresh(self) -> None:
-        """Read CA files that have changed. New connections use them. A broken one is logged, and the old CAs stay."""
-        for file, context in list(self._contexts.items()):
+        """Read changed CA files for new connections. A broken file is logged, and its old CAs stay in use."""
+        for file in self._contexts:
             if file is None or (signature := _signature(file)) == self._signatures.get(file):
                 continue
             self._signatures[file] = signature
             try:
-                self._contexts[file] = _readable(file)
+                self._contexts[file] = _load_context(file)
             except ConfigError as error:
-                self._contexts[file] = context
                 _log.error("{problem}; the certificate authorities in use stay", problem=str(error))
             else:
                 self._built.clear()
@@ -89,7 +88,7 @@ class STSEndpoints:
     def _build(self, host: str) -> IStreamClientEndpoint:
         extra = self._extra.get(host, ExtraEndpoint(host=host))
         ca_file = extra.ca_file or self._ca_file
-        context = self._contexts[ca_file] = self._contexts.get(ca_file) or _readable(ca_file)
+        context = self._contexts[ca_file] = self._contexts.get(ca_file) or _load_context(ca_file)
         creator = VerifiedHost(host, context)
         return VerifiedTLSEndpoint(creator, self._stream(extra), self._batches)
 
@@ -106,7 +105,7 @@ class STSEndpoints:
 
 
 def _signature(file: str) -> tuple[int, ...]:
-    """Return the properties that change with a file's content, empty if it can't be examined."""
+    """Return the properties that change with a file's content, empty if they can't be read."""
     try:
         status = Path(file).stat()
     except OSError:
@@ -114,7 +113,7 @@ def _signature(file: str) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _readable(ca_file: str | None) -> SSL.Context:
+def _load_context(ca_file: str | None) -> SSL.Context:
     try:
         return trust_context(ca_file)
     except (OSError, SSL.Error) as error:

@@ -1,4 +1,4 @@
-"""The way to STS by a daemon's settings, for the daemon and for `authd verify`."""
+"""Builds the access to STS from the settings, for the daemon and for `authd verify`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The audit log: one JSON record per decision in a file of its own. docs/audit.schema.json is its schema.
 
-The file is opened for appending and written at once, without a buffer of its own. On a full disk, records are kept in
-memory up to a bound and written later.
+Records are appended without buffering. On a full disk, they are kept in memory up to a bound and written later.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from twisted.logger import Logger
 
 _log = Logger(namespace="authd.audit")
 
-#: The version of the records. It changes if a field is removed or gets another meaning.
+#: The version of the schema. It changes if a field is removed or changes its meaning.
 SCHEMA_VERSION = 1
 #: Rotated files are `FILE.1`, the newest, to `FILE.9`.
 _BACKUPS = 9
-#: Records that wait for a full disk: at most this many bytes.
-_MOST_WAITING = 1 << 20
+#: Largest size of the records in memory, in bytes.
+_MAX_WAITING = 1 << 20
 
 
 class AuditLog:
@@ -48,12 +47,12 @@ class AuditLog:
         line = record.encode() + b"\n"
         self._waiting.append(line)
         self._waiting_bytes += len(line)
-        while self._waiting_bytes > _MOST_WAITING:
+        while self._waiting_bytes > _MAX_WAITING:
             self._waiting_bytes -= len(self._waiting.popleft())
             self.lost += 1
 
     def flush(self) -> None:
-        """Write all records. Never fails: the rest waits for the next flush, and the log reports the error once."""
+        """Write all records. Never raises: an error is logged once, and the next flush continues."""
         if not self._waiting and not self._unfinished:
             return
         try:
@@ -79,14 +78,14 @@ class AuditLog:
         data = b"".join((self._unfinished, *self._waiting))
         written = os.write(self._descriptor, data)
         self._size += written
-        # A disk may fill up in the middle of a record. Its end goes first the next time, and is never dropped.
+        # A disk may fill up within a record. The rest of that record is written first the next time, never dropped.
         head, newline, _ = data[written:].partition(b"\n")
         self._unfinished = head + newline if written and data[written - 1 : written] != b"\n" else b""
         self._waiting = deque(data[written + len(self._unfinished) :].splitlines(keepends=True))
         self._waiting_bytes = sum(map(len, self._waiting))
 
     def reopen(self) -> None:
-        """Open the path again. After a rename, the records go on in a new file."""
+        """Open the path again. After a rename, the next records go to a new file."""
         self.flush()
         self.close()
         self.flush()
@@ -98,7 +97,7 @@ class AuditLog:
             self._descriptor = -1
 
     def problem(self) -> str:
-        """Return why records can't be written, or an empty text."""
+        """Return the reason why records can't be written, or an empty text."""
         return self._problem
 
     def _rotate(self) -> None:

@@ -1,4 +1,4 @@
-"""A bounded rate of log lines of one kind, with the number of those that were omitted."""
+"""A rate limit for log lines of one kind, which counts omitted lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BoundedLines:
         self.omitted = 0
 
     def permits(self, now: float) -> bool:
-        """Take a line if one is left. Otherwise count an omitted one."""
+        """Return whether a line may be logged. If not, count it as omitted."""
         permitted = self._bucket.refilled(now) >= 1
         if permitted:
             self._bucket.left -= 1

@@ -1,4 +1,4 @@
-"""One log event for each decision, with stable field names. Scrubbed accounts never appear in one."""
+"""One log event per decision, with stable field names. Scrubbed accounts never appear in it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _log = Logger(namespace="authd.webhook")
 _SCRUBBED = "(scrubbed)"
 _NAMESPACE = "authd.decisions"
 
-#: Lines about requests that are no TokenReview: burst and rate per second. Any process on the node can cause them.
+#: Lines about requests that are not TokenReviews: burst and rate per second. Any process on the node can cause them.
 _REFUSAL_LINES, _REFUSAL_LINES_PER_SECOND = 20.0, 1.0
 
 
 class DecisionLog:
-    """Writes decisions to the log and counts them.
+    """Logs and counts decisions.
 
     `scrubbed_accounts` returns those of the settings in force. `audit` receives one record per logged decision. Events
-    between `hold` and `release` are written in one piece, the log's to `output`.
+    between `hold` and `release` are written together, those of the log to `output`.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class DecisionLog:
     def decided(self, decision: Decision, elapsed: float, status: int) -> None:
         """Log and count a decision: `elapsed` in seconds, `status` the HTTP status of the response.
 
-        Each decision about a confirmed identity has its line. In a flood of other tokens, most lines are omitted.
+        Each decision about a confirmed identity is logged. In a flood of other tokens, most lines are omitted.
         """
         self._metrics.decided(decision, elapsed)
         if self._recent is not None:
@@ -76,13 +76,13 @@ class DecisionLog:
             self._write_audit(self._audit, record)
 
     def hold(self) -> None:
-        """Write no log line and no audit record until `release`."""
+        """Buffer log lines and audit records until `release`."""
         self._held = True
         if self._output is not None:
             self._output.hold()
 
     def release(self) -> None:
-        """Write the log lines and audit records since `hold`, each kind in one piece."""
+        """Write the log lines and audit records since `hold`, each kind together."""
         self._held = False
         if self._output is not None:
             self._output.release()
@@ -101,8 +101,8 @@ class DecisionLog:
             self._write_audit(self._audit, f'"decision":"omitted","reason":"{reason}","omitted":{omitted}')
 
     def _publish(self, decision: Decision, record: str) -> None:
-        # Straight to the publisher: a Logger's own fields would take longer than everything else here. The record is
-        # formatted as text only if the log format is text.
+        # Calls the publisher directly, because a Logger's own fields would take longer than everything else here. The
+        # record is formatted as text only if the log format is text.
         globalLogPublisher(
             {
                 "log_namespace": _NAMESPACE,
@@ -128,7 +128,7 @@ class DecisionLog:
         _log.warn("refused a request with {status}: {why}", status=status, why=why)
 
     def _record(self, decision: Decision, elapsed: float, status: int) -> str:
-        """Return the members of a JSON object. Values that can't contain quotes by their grammar need no escapes."""
+        """Return the members of a JSON object. Values whose grammar excludes quotes are not escaped."""
         members = (
             f'"decision":"{OUTCOMES[decision.reason]}","reason":"{decision.reason}","message":{_quoted(decision.message)},'
             f'"reference":"{decision.reference}","token":"{decision.token_digest[:12]}","sts_host":"{decision.host}",'
@@ -141,7 +141,7 @@ class DecisionLog:
         return members if decision.identity is None else members + self._identity_fields(decision, decision.identity)
 
     def _signer_fields(self, request: SignedRequest, identity: CallerIdentity | None) -> str:
-        """Return the signature's own claims. Only the fields of an identity are confirmed by STS."""
+        """Return the fields of the signature. STS confirms only those of the identity."""
         key, scrubbed = request.access_key_id, self._scrubbed_accounts()
         if scrubbed:
             account = key_account(key) if identity is None else identity.arn.account

@@ -1,4 +1,4 @@
-"""Failed TLS handshakes of the webhook: counted all, logged at a bounded rate, each with its next step."""
+"""Counts the webhook's failed TLS handshakes, and logs them with the next step at a limited rate."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _NEXT_STEP = {
 
 
 def handshake_failure(error: SSL.Error) -> tuple[HandshakeFailure, str]:
-    """Return the reason of a failed handshake, and OpenSSL's own words."""
+    """Return the reason of a failed handshake, and OpenSSL's description."""
     words = openssl_reason(error)
     reason = next((reason for part, reason in _BY_REASON if part in words), HandshakeFailure.PROTOCOL)
     return reason, words

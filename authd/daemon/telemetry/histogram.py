@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import accumulate
 
-#: Reviews take about a millisecond without a call to STS, and up to the call's deadline with one.
+#: Upper bounds. A review takes about a millisecond without a call to STS, and up to the call's deadline with one.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 

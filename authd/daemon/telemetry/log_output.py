@@ -15,14 +15,14 @@ from zope.interface import implementer
 FORMATS = ("auto", "text", "json")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-#: Prefixes that the journal takes for priorities. Source: sd-daemon(3).
+#: Line prefixes by which systemd's journal sets priorities. Source: sd-daemon(3).
 _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
 _HEAD = ("time", "level", "logger", "message")
 _PLAIN = (str, int, float, bool, type(None))
 
 
 class LogOutput:
-    """A log's stream, which can be held: the lines of that time are then written in one piece."""
+    """A log's output stream. Lines between `hold` and `release` are written together."""
 
     def __init__(self, out: TextIO) -> None:
         self.isatty = out.isatty
@@ -38,13 +38,13 @@ class LogOutput:
     def flush(self) -> None:
         """Write the buffer, unless the stream is held."""
         if not self._held:
-            # Emptied before writing, so that a full disk doesn't fill the memory and no thread's line is lost.
+            # Emptied before the write, so that a full disk can't fill the memory and no thread's line is lost.
             parts, self._parts = self._parts, []
             self._out.write("".join(parts))
             self._out.flush()
 
     def hold(self) -> None:
-        """Hold the stream until `release`."""
+        """Buffer lines until `release`."""
         self._held = True
 
     def release(self) -> None:
@@ -55,7 +55,7 @@ class LogOutput:
 
 
 def _is_journal(out: TextIO) -> bool:
-    """Return whether a stream leads to systemd's journal. Source: systemd.exec(5), JOURNAL_STREAM."""
+    """Return whether a stream is connected to systemd's journal. Source: systemd.exec(5), JOURNAL_STREAM."""
     try:
         status = os.fstat(out.fileno())
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
 """Metrics for Prometheus. Names and labels come from closed sets, never from a token.
 
-A review only adds to plain numbers. `prometheus.render` makes series of them at each scrape.
+A review only increments plain numbers. `prometheus.render` converts them to series at each scrape.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from authd.daemon.telemetry.peer_metrics import CounterTable, HistogramTable, Pe
 
 
 class Counter:
-    """Counts by one label, in `by_value`. Each value has a series from the start, and no other gets one."""
+    """Counts by one label, in `by_value`. The label's values are fixed, and each has a series from the start."""
 
     def __init__(self, name: str, help_text: str, label: str, values: Iterable[object]) -> None:
         self.by_value = dict.fromkeys(map(str, values), 0)
@@ -123,7 +123,7 @@ class Metrics:
         self._coalesced += 1
 
     def refused(self, status: int) -> None:
-        """Count a request that was no TokenReview."""
+        """Count a request that is not a TokenReview."""
         self._refused[str(status)] += 1
         self.peer.refused()
 
@@ -136,9 +136,9 @@ class Metrics:
         self._reloads[result] += 1
 
     def reloads_of(self, source: str) -> Callable[[str], None]:
-        """Return a receiver of the results of one source's reloads. Each result has a series from now on."""
+        """Return a callback for the results of one source's reloads. Each result has a series from now on."""
         for result in _RELOAD_RESULTS:
-            self._source_reloads.counts.setdefault((source, result), 0)  # a source that comes again goes on counting
+            self._source_reloads.counts.setdefault((source, result), 0)  # keeps the counts of a source added again
 
         def reloaded(result: str) -> None:
             self.reloaded(result)

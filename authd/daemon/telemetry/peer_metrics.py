@@ -58,7 +58,7 @@ class CounterTable:
 
 
 class HistogramTable:
-    """Histograms by one label, whose values are known."""
+    """Histograms by one label with fixed values."""
 
     def __init__(self, name: str, help_text: str, label: str, values: tuple[str, ...]) -> None:
         self.name, self.help_text, self.label = name, help_text, label
@@ -66,7 +66,7 @@ class HistogramTable:
 
 
 class PeerMetrics:
-    """Counts the same events as authd's own metrics, by the other program's labels."""
+    """Counts the same events as authd's own metrics, with the labels of aws-iam-authenticator."""
 
     def __init__(self) -> None:
         results = ("success", _MALFORMED, _INVALID, _STS_ERROR, _STS_THROTTLING, _UNKNOWN_USER)
@@ -76,8 +76,8 @@ class PeerMetrics:
         self._responses = CounterTable(f"{_PREFIX}sts_responses", "Responses of STS by status.", "ResponseCode")
         self._counts = dict.fromkeys(_COUNTS, 0)
         self.families = (self._latency,)
-        # promtool objects to the label's name, which is the other program's. That program has metrics on the webhook's
-        # port alone, so its dashboards lose nothing.
+        # promtool rejects the label's name. aws-iam-authenticator serves its metrics only on the webhook's port, so its
+        # dashboards find this one there.
         self.webhook_families = (self._responses,)
 
     @property
@@ -90,7 +90,7 @@ class PeerMetrics:
         self._latency.by_value[_RESULTS.get(reason, _STS_ERROR)].observe(elapsed)
 
     def refused(self) -> None:
-        """Count a request that was no TokenReview."""
+        """Count a request that is not a TokenReview."""
         self._latency.by_value[_MALFORMED].observe(0.0)
 
     def responded(self, status: int) -> None:

@@ -1,4 +1,4 @@
-"""Metrics in Prometheus's text format, rendered by prometheus-client."""
+"""Renders metrics in Prometheus's text format, by prometheus-client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _ProcessCollector(ProcessCollector):
 
 
 class _Families(Collector):
-    """Collects series from the plain numbers of the metrics."""
+    """Converts the metrics' plain numbers to series."""
 
     def __init__(self, families: Sequence[Family]) -> None:
         self._families = families

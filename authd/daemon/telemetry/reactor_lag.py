@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 #: Interval of the measurement, in seconds.
 MEASURE_SECONDS = 1.0
-#: The gauge shows the largest lag of this many intervals, so that a scrape every half minute misses none.
+#: The gauge is the largest lag of this many intervals, so that a scrape every half minute misses none.
 _INTERVALS = 30
 
 

@@ -1,4 +1,4 @@
-"""The decisions of the last minutes, by reason, and the most refused identities."""
+"""Counts the decisions of the last minutes by reason, and the most refused identities."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 from authd.core.decision import Decision
 
-#: Length of the window.
+#: Length of the window in minutes.
 MINUTES = 15
-#: Identities that one minute counts at most. Strangers can't fill the memory.
-_MOST_IDENTITIES = 512
+#: Largest number of identities counted in a minute, so that unauthenticated clients can't fill the memory.
+_MAX_IDENTITIES = 512
 
 
 class _Minute:
-    """The counts of one minute. `refused` is by account, canonical ARN or access key ID, and reason."""
+    """The counts of one minute. The key of `refused` is the account, the canonical ARN or access key ID, the reason."""
 
     __slots__ = ("number", "reasons", "refused")
 
@@ -46,7 +46,7 @@ class RecentDecisions:
         return dict(total.most_common())
 
     def refused(self, scrubbed_accounts: frozenset[str], most: int = 10) -> list[dict[str, object]]:
-        """Return the most refused identities of the window. An unconfirmed one has its access key ID for a name."""
+        """Return the most refused identities of the window. Unconfirmed ones are named by their access key IDs."""
         total: Counter[tuple[str, str, str]] = Counter()
         for minute in self._window():
             total.update(minute.refused)
@@ -61,7 +61,7 @@ class RecentDecisions:
             key = (decision.identity.arn.account, decision.identity.canonical_arn, decision.reason)
         elif decision.request is not None:
             key = ("", decision.request.access_key_id, decision.reason)
-        if key in minute.refused or len(minute.refused) < _MOST_IDENTITIES:
+        if key in minute.refused or len(minute.refused) < _MAX_IDENTITIES:
             minute.refused[key] += 1
 
     def _current(self) -> _Minute:

@@ -1,4 +1,4 @@
-"""Bounds the log lines about tokens without a confirmed identity, so that a flood of them can't displace others."""
+"""Limits the log lines about tokens without a confirmed identity, so that a flood can't displace other lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from authd.daemon.telemetry.bounded_lines import BoundedLines
 
 _log = Logger(namespace="authd.decisions")
 
-#: Lines of each reason: burst, and rate per second.
+#: Lines of each reason: burst and rate per second.
 _LINES, _LINES_PER_SECOND = 100.0, 5.0
 #: Shortest time between two reports of omitted lines of one reason, in seconds.
 REPORT_SECONDS = 10.0
@@ -28,9 +28,9 @@ class _Reason(BoundedLines):
 
 
 class StrangerLines:
-    """Decides which decisions without a confirmed identity get a line, and reports the number of the others.
+    """Limits the lines about decisions without a confirmed identity, and reports the number of omitted ones.
 
-    `omitted` receives each report: the reason and the number of lines. Memory is bounded by the closed set of reasons.
+    `omitted` is called with each report: the reason and the number of lines. The fixed set of reasons bounds memory.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class StrangerLines:
         self._reasons: dict[str, _Reason] = {}
 
     def permits(self, reason: str) -> bool:
-        """Return whether the next decision with this reason gets a line."""
+        """Return whether the next decision with this reason is logged."""
         now = self._now()
         lines = self._reasons.get(reason) or self._reasons.setdefault(reason, _Reason(now))
         permitted = lines.permits(now)

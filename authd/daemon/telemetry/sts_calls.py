@@ -25,7 +25,7 @@ class RecentDurations:
         self._seconds: deque[float] = deque(maxlen=_RECENT_CALLS)
 
     def note(self, seconds: float) -> None:
-        """Remember a call."""
+        """Record a call's duration."""
         self._seconds.append(seconds)
 
     def summary(self) -> dict[str, float]:

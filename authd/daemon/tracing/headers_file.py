@@ -1,4 +1,4 @@
-"""The file of `server.tracing.headersFile`: headers for the collector, such as an API key, one a line."""
+"""Reads `server.tracing.headersFile`: headers for the collector, such as an API key, one per line."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _log = Logger(namespace="authd.tracing")
 _MAX_BYTES = 65_536
 #: RFC 9110, section 5: a token, and visible ASCII with blanks in between.
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([!-~](?:[ -~]*[!-~])?)")
-#: The exporter writes them itself.
+#: Headers that the exporter sets itself.
 _OWN = frozenset({"host", "content-type", "content-length", "content-encoding", "transfer-encoding", "connection"})
 
 
 def read_headers(file: str) -> dict[str, str]:
-    """Return the headers by their names in lower case. Raises `ConfigError`, never with a value of a header."""
+    """Return the headers by their names in lower case. Raises `ConfigError`, whose message contains no value."""
     try:
         with Path(file).open("rb") as stream:
             text = stream.read(_MAX_BYTES + 1)

@@ -1,6 +1,6 @@
-"""Tracing by OpenTelemetry's SDK, which exports by OTLP over HTTP from a thread of its own.
+"""Tracing with OpenTelemetry's SDK, which exports by OTLP over HTTP in a thread of its own.
 
-The SDK reads the variables OTEL_… of the environment. The settings precede them.
+The SDK reads the environment variables OTEL_…. The settings take precedence.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _UNNAMED = "unknown_service"
 
 
 class OpenTelemetry(Tracing):
-    """Exports spans to the collector of the settings. Neither a review nor the stop waits for the collector."""
+    """Exports spans to the collector of the settings. Neither reviews nor a shutdown depend on the collector."""
 
     def __init__(
         self,
@@ -75,15 +75,15 @@ class OpenTelemetry(Tracing):
         _log.info("spans are exported to {endpoint}", endpoint=settings.endpoint)
 
     def of_reviews(self, decider: Decider) -> Decider:
-        """Return a decider whose reviews have spans."""
+        """Return a decider that creates spans."""
         return TracedReviews(self._tracer, decider, self._scrubbed_accounts, self._flooded)
 
     def of_calls(self, ask_sts: STSCaller[PresignedRequest]) -> STSCaller[PresignedRequest]:
-        """Return a caller of STS whose calls have spans."""
+        """Return a caller of STS that creates spans."""
         return TracedSTS(self._tracer, ask_sts)
 
     def of_responses(self, on_response: Callable[[int], None]) -> Callable[[int], None]:
-        """Return a receiver of STS's statuses that adds each to the call's span."""
+        """Return a callback that adds STS's HTTP status to the call's span."""
 
         def received(status: int) -> None:
             on_response(status)
@@ -92,11 +92,11 @@ class OpenTelemetry(Tracing):
         return received
 
     def of_names(self, instance_name: InstanceNamer) -> InstanceNamer:
-        """Return a look-up of EC2 instances' names whose look-ups have spans."""
+        """Return a look-up of EC2 instances' names that creates spans."""
         return TracedNames(self._tracer, instance_name)
 
     async def stop(self) -> None:
-        """Export the spans that are waiting. If the collector fails or is slow, give up after `STOP_SECONDS`."""
+        """Export the waiting spans for up to `STOP_SECONDS`, unless the last export has failed."""
         if not self._session.problem:
             await self._flushed()
         if unfinished := self._queue.unfinished:
@@ -114,11 +114,11 @@ class OpenTelemetry(Tracing):
                 done.callback(None)
 
         def flush() -> None:
-            with suppress(Exception):  # the process ends, and nothing can be done about it
+            with suppress(Exception):  # the process ends anyway
                 self._provider.shutdown()
             self._reactor.callFromThread(finish)
 
-        # A daemon thread, because the process must end even if the collector never answers.
+        # A daemon thread, because the process must end even if the collector never responds.
         threading.Thread(target=flush, name="authd-tracing-stop", daemon=True).start()
         late = self._reactor.callLater(STOP_SECONDS, finish)
         return done.addCallback(lambda _: late.cancel() if late.active() else None)
@@ -154,14 +154,14 @@ def _exporter(settings: TracingSettings, session: CollectorSession) -> OTLPSpanE
 
 
 def _sampler(settings: TracingSettings) -> Sampler | None:
-    """Return the sampler of the settings, None for the SDK's choice by its variables."""
+    """Return the sampler of the settings, None for that of the environment variables."""
     if settings.sample_ratio is None:
         return None
     return ParentBased(TraceIdRatioBased(settings.sample_ratio))
 
 
 def _resource(cluster_id: str) -> Resource:
-    """Return the attributes of this process. The variables of the environment precede them, also OTEL_SERVICE_NAME."""
+    """Return the attributes of this process. Environment variables, such as OTEL_SERVICE_NAME, take precedence."""
     found = Resource.create()
     own = {"service.version": __version__, "host.name": socket.gethostname(), "authd.cluster_id": cluster_id}
     named = str(found.attributes.get("service.name", _UNNAMED))
@@ -170,7 +170,7 @@ def _resource(cluster_id: str) -> Resource:
 
 
 class _Templates(logging.Handler):
-    """Logs the constant text of the SDK's warnings. Their values could be headers."""
+    """Logs the SDK's warnings without their arguments, which could be headers."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _log.warn("OpenTelemetry's SDK warns: {text}", text=str(record.msg)[:300])
@@ -178,7 +178,7 @@ class _Templates(logging.Handler):
 
 @contextmanager
 def _sdk_warnings() -> Iterator[None]:
-    """Log the SDK's warnings about its variables. Later ones are silent: authd reports failed exports itself."""
+    """Log the SDK's warnings about its variables. Later ones are silenced, because authd reports failed exports."""
     logger, handler = logging.getLogger("opentelemetry"), _Templates(logging.WARNING)
     for silent in (logger, logging.getLogger("urllib3")):
         silent.propagate = False

@@ -1,4 +1,4 @@
-"""The outcomes of spans, and their metric. It needs no package of the extra `otel`."""
+"""The outcomes of spans, and their metric. Needs no package of the extra `otel`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from authd.daemon.telemetry.metrics import Metrics
 
 
 class SpanOutcome(StrEnum):
-    """What became of a span. The values are labels of a metric."""
+    """The outcome of a span. The values are labels of a metric."""
 
     EXPORTED = "exported"
     EXPORT_FAILED = "export_failed"

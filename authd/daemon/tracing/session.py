@@ -1,4 +1,4 @@
-"""The HTTP session of the exporter: it follows no redirect, bounds answers, and says why a call failed."""
+"""The exporter's HTTP session. It follows no redirects, bounds responses, and keeps the reason of a failure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import requests
 
-#: Answers of a collector have some hundred bytes.
-_MAX_ANSWER_BYTES = 65_536
+#: A collector's responses have a few hundred bytes.
+_MAX_RESPONSE_BYTES = 65_536
 
 
 class CollectorSession(requests.Session):
-    """A session of one collector. `problem` is the fault of the last call, empty after a success."""
+    """A session for one collector. `problem` is the error of the last call, empty after a success."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,10 +27,10 @@ class CollectorSession(requests.Session):
         try:
             # A redirect would carry the secret headers to another host.
             response = super().send(request, **{**kwargs, "allow_redirects": False, "stream": True})
-            response.raw.read(_MAX_ANSWER_BYTES)  # a connection whose answer is read whole is used again
+            response.raw.read(_MAX_RESPONSE_BYTES)  # the connection is reused only after a complete read
             response.close()
         except Exception as error:
-            self.problem = _words(error)
+            self.problem = _reason(error)
             raise
         if HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
             self.problem = f"it redirects (HTTP {response.status_code}): set server.tracing.endpoint to the final URL"
@@ -39,8 +39,8 @@ class CollectorSession(requests.Session):
         return response
 
 
-def _words(error: BaseException) -> str:
-    """Return the reason of a failed call. The messages of requests can contain headers."""
+def _reason(error: BaseException) -> str:
+    """Return the reason of a failed call. The messages of requests are not used, because they can contain headers."""
     chain = list(_chain(error))
     for each in chain:
         if isinstance(each, ssl.SSLCertVerificationError):
@@ -54,7 +54,7 @@ def _words(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and its causes: requests wraps urllib3's errors, which wrap those of the system."""
+    """Yield an error and its causes. requests wraps urllib3's errors, which wrap those of the system."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:

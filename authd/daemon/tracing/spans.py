@@ -1,6 +1,6 @@
-"""The spans of reviews and of their calls, with the names of OpenTelemetry's semantic conventions.
+"""Spans of reviews and their calls, named by OpenTelemetry's semantic conventions.
 
-A span never contains a token, a signature or a URL's query. Accounts in `scrubbedAccounts` appear in none.
+A span never contains a token, a signature, a URL's query or an account in `scrubbedAccounts`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from authd.core.trace_context import TraceContext
 from authd.daemon.telemetry.bounded_lines import BoundedLines
 from authd.daemon.webhook import STATUS, Decider
 
-#: Spans of reviews without a confirmed identity or a call to STS: burst, and rate per second. In a flood of foreign
-#: tokens they would displace all others. The log bounds their lines, too.
+#: Spans of reviews without a confirmed identity or a call to STS: burst and rate per second. Without the limit, a flood
+#: of foreign tokens would displace all other spans.
 _STRANGERS, _STRANGERS_PER_SECOND = 100.0, 5.0
 
 _SCRUBBED = "(scrubbed)"
@@ -48,7 +48,7 @@ _CALL_ATTRIBUTES: Mapping[str, str | int] = {
 
 
 class _Review:
-    """A review with a span. `called` says whether it made a call."""
+    """A review with a span. `called` is True if it has called STS."""
 
     __slots__ = ("called", "span")
 
@@ -57,15 +57,15 @@ class _Review:
         self.called = False
 
 
-#: The review and the call to STS of the coroutine that runs now.
+#: The review of the running coroutine, and its call to STS.
 _review: ContextVar[_Review | None] = ContextVar("_review", default=None)
 _call: ContextVar[Span | None] = ContextVar("_call", default=None)
 
 
 class TracedReviews:
-    """Decides by another decider. Each review has a span, whose parent is that of its `traceparent`.
+    """Wraps a decider. Each review has a span, whose parent is that of its `traceparent`.
 
-    `flooded` is called for each review whose span is left out, because too many strangers come.
+    `flooded` is called for each review whose span is omitted because of the rate limit.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class TracedReviews:
 
     async def decide(self, review: ReviewRequest) -> Decision:
         """Decide about one token. A review without `traceparent` gets the trace of its own span."""
-        _review.set(None)  # the coroutine's context is a copy, and may be that of another review
+        _review.set(None)  # the context may be a copy of another review's
         _call.set(None)
         span = self._tracer.start_span(
             "POST /authenticate", _context(review.trace), SpanKind.SERVER, attributes=_REVIEW_ATTRIBUTES
@@ -97,10 +97,10 @@ class TracedReviews:
         _review.set(traced)
         decision = await self._decider.decide(review)
         if decision.identity is None and not traced.called and not self._strangers.permits(time.monotonic()):
-            self._flooded()  # a span that is never ended is never exported
+            self._flooded()  # without `end`, the span is not exported
         else:
             _finish(span, decision, self._scrubbed_accounts())
-            span.end(began + time.monotonic_ns() - started)  # also if the clock was set meanwhile
+            span.end(began + time.monotonic_ns() - started)  # right even if the clock has been set
         return decision
 
 
@@ -149,7 +149,7 @@ def _identity(decision: Decision, identity: CallerIdentity, scrubbed: frozenset[
 
 
 class TracedSTS:
-    """Calls STS by another caller. Each call of a review with a span has a span, too."""
+    """Wraps a caller of STS. Calls of reviews with a span have a span, too."""
 
     def __init__(self, tracer: Tracer, ask: STSCaller[PresignedRequest]) -> None:
         self._tracer = tracer
@@ -178,14 +178,14 @@ class TracedSTS:
 
 
 def add_status(status: int) -> None:
-    """Add the status of a response to the span of the call that runs now."""
+    """Add the HTTP status of a response to the span of the current call."""
     span = _call.get()
     if span is not None:
         span.set_attribute("http.response.status_code", status)
 
 
 class TracedNames:
-    """Looks up the names of EC2 instances by another look-up. A span covers the memory, the batch and the call."""
+    """Wraps a look-up of EC2 instances' names. A span covers the cache, the batch and the call."""
 
     def __init__(self, tracer: Tracer, instance_name: InstanceNamer) -> None:
         self._tracer = tracer

@@ -1,4 +1,4 @@
-"""Tracing of reviews and of their calls. Without `server.tracing` it changes nothing and imports nothing."""
+"""Tracing of reviews and their calls. Without `server.tracing`, the SDK isn't imported."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from authd.daemon.telemetry.metrics import Metrics
 from authd.daemon.webhook import Decider
 from authd.sources.in_force import InForce
 
-#: What the extra `otel` brings.
+#: The packages of the extra `otel`.
 _PACKAGES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter", "requests")
 
 
 class Tracing:
-    """Wraps the parts of a review that have spans. This one leaves them as they are."""
+    """Wraps the parts of a review that have spans. The base class returns them unchanged."""
 
     def of_reviews(self, decider: Decider) -> Decider:
-        """Return a decider whose reviews have spans."""
+        """Return a decider that creates spans."""
         return decider
 
     def of_calls(self, ask_sts: STSCaller[PresignedRequest]) -> STSCaller[PresignedRequest]:
-        """Return a caller of STS whose calls have spans."""
+        """Return a caller of STS that creates spans."""
         return ask_sts
 
     def of_responses(self, on_response: Callable[[int], None]) -> Callable[[int], None]:
-        """Return a receiver of STS's statuses that adds each to the call's span."""
+        """Return a callback that adds STS's HTTP status to the call's span."""
         return on_response
 
     def of_names(self, instance_name: InstanceNamer) -> InstanceNamer:
-        """Return a look-up of EC2 instances' names whose look-ups have spans."""
+        """Return a look-up of EC2 instances' names that creates spans."""
         return instance_name
 
     async def stop(self) -> None:
-        """Export the spans that are waiting, within a bound."""
+        """Export the waiting spans, within a bounded time."""
 
 
 def tracing_of(reactor: Any, in_force: InForce, metrics: Metrics) -> Tracing:
-    """Return the tracing of the settings. Raises `ConfigError` if its packages are missing or a file can't be used."""
+    """Return the tracing of the settings. Raises `ConfigError` if a package is missing or a file can't be used."""
     settings = in_force.settings
     if settings.tracing is None:
         return Tracing()
@@ -59,7 +59,7 @@ def tracing_of(reactor: Any, in_force: InForce, metrics: Metrics) -> Tracing:
 
 
 def require_packages() -> None:
-    """Import the packages of the extra `otel`. Raises `ConfigError` with the installing command if one is missing."""
+    """Import the packages of the extra `otel`. Raises `ConfigError` with the pip command if one is missing."""
     try:
         for package in _PACKAGES:
             importlib.import_module(package)

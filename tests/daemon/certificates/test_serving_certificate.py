@@ -1,4 +1,4 @@
-"""The serving certificate: created, renewed, swapped, and kept if its successor is broken."""
+"""The serving certificate: created, renewed, swapped, and kept if a new one is broken."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ HOSTS = ("localhost", "127.0.0.1")
 
 
 class Served:
-    """A certificate and key in a folder of its own, with a clock."""
+    """A serving certificate in a temporary folder, with a clock."""
 
     def __init__(self, folder: Path) -> None:
         self.files = StateFiles(folder=folder)
         self.now = datetime(2026, 3, 1, tzinfo=UTC)
-        self.pair = self.anew()
+        self.pair = self.restarted()
 
-    def anew(self) -> ServingCertificate:
+    def restarted(self) -> ServingCertificate:
         return ServingCertificate(self.files, HOSTS, lambda: self.now, client_certificates=False)
 
     def check(self) -> list[str]:
@@ -45,22 +45,22 @@ def served(tmp_path: Path) -> Served:
     return served
 
 
-def test_a_new_pair_is_made_and_good(served: Served) -> None:
+def test_the_first_start_creates_a_pair(served: Served) -> None:
     """The first start creates a certificate that is valid for months, without a warning."""
     assert served.pair.span.ends == served.now + LEAF_LIFETIME
     assert served.pair.days_left == LEAF_LIFETIME.days
     assert served.pair.problem() == ""
 
 
-def test_nothing_changes_without_a_reason(served: Served) -> None:
+def test_unchanged_files_keep_the_context(served: Served) -> None:
     """A check of unchanged files keeps the context and logs nothing."""
     context = served.pair.tls.current
     assert served.check() == []
     assert served.pair.tls.current is context
 
 
-def test_the_leaf_is_renewed_in_time_and_the_authority_stays(served: Served) -> None:
-    """The leaf is signed anew long before it expires, and the CA that clients trust stays the same."""
+def test_the_leaf_is_renewed_and_the_ca_stays(served: Served) -> None:
+    """The leaf is renewed long before it expires. The CA that clients trust stays the same."""
     authority, context = served.files.authority.read_bytes(), served.pair.tls.current
     served.now += LEAF_LIFETIME - RENEW_BEFORE - timedelta(seconds=1)
     assert served.check() == []
@@ -72,8 +72,8 @@ def test_the_leaf_is_renewed_in_time_and_the_authority_stays(served: Served) -> 
     assert served.check() == []
 
 
-def test_a_pair_on_disk_is_picked_up(served: Served) -> None:
-    """A certificate that an operator puts into the files is served from the next check on."""
+def test_a_changed_pair_is_served(served: Served) -> None:
+    """A certificate that an operator puts into the files is served after the next check."""
     served.files.issue_leaf(served.files.read_authority(), HOSTS, served.now - timedelta(days=5))
     assert served.check() == ["info"]
     assert served.pair.span.ends == served.now - timedelta(days=5) + LEAF_LIFETIME
@@ -90,8 +90,8 @@ BREAK: dict[str, Callable[[StateFiles], object]] = {
 
 
 @pytest.mark.parametrize("how", BREAK)
-def test_a_broken_pair_keeps_the_old_one(served: Served, how: str) -> None:
-    """An unusable certificate is not served. The old one stays, with one log line and a lasting readiness problem."""
+def test_a_broken_pair_is_not_served(served: Served, how: str) -> None:
+    """An unusable certificate is not served. The old one stays, with one log line and a readiness problem."""
     context, ends = served.pair.tls.current, served.pair.span.ends
     good = served.files.certificate.read_bytes(), served.files.key.read_bytes()
     BREAK[how](served.files)
@@ -105,8 +105,8 @@ def test_a_broken_pair_keeps_the_old_one(served: Served, how: str) -> None:
     assert served.pair.problem() == ""
 
 
-def test_a_renewal_that_fails_is_loud_and_tried_again(served: Served) -> None:
-    """With a broken CA the old leaf is still served, and renewal happens as soon as the CA is repaired."""
+def test_a_failed_renewal_is_reported_and_retried(served: Served) -> None:
+    """With a broken CA the old leaf is still served. It is renewed as soon as the CA is repaired."""
     served.now += LEAF_LIFETIME - RENEW_BEFORE / 2 + timedelta(days=1)
     authority = served.files.authority.read_bytes()
     served.files.authority.write_text("nonsense")
@@ -118,7 +118,7 @@ def test_a_renewal_that_fails_is_loud_and_tried_again(served: Served) -> None:
 
 
 def test_a_broken_pair_at_the_start_is_an_error(tmp_path: Path) -> None:
-    """A start with an unusable certificate of the operator is an error that names the folder."""
+    """If the operator's certificate is unusable at the start, the error names the folder."""
     served = Served(tmp_path)
     served.files.certificate.write_text("nonsense")
     served.files.key.write_text("nonsense")
@@ -126,11 +126,11 @@ def test_a_broken_pair_at_the_start_is_an_error(tmp_path: Path) -> None:
         served.pair.load()
 
 
-def test_a_renewal_that_was_cut_off_is_mended_at_the_next_start(served: Served) -> None:
-    """A key renewed without its certificate (a crash, a full disk) does not prevent the start."""
+def test_an_interrupted_renewal_is_repaired_at_the_next_start(served: Served) -> None:
+    """A key that was renewed without its certificate (a crash, a full disk) does not prevent the start."""
     successor = new_leaf(served.files.read_authority(), HOSTS, served.now)
     served.files.key.write_bytes(successor.key_pem)
-    served.pair = served.anew()
+    served.pair = served.restarted()
     with capturedLogs() as events:
         served.pair.load()
     assert [event["log_level"].name for event in events] == ["warn"]
@@ -142,8 +142,8 @@ def test_a_renewal_that_was_cut_off_is_mended_at_the_next_start(served: Served) 
 def test_a_foreign_certificate_is_never_replaced(tmp_path: Path) -> None:
     """A certificate of another CA is served until it expires, with warnings in time."""
     served = Served(tmp_path)
-    theirs = new_leaf(new_ca("theirs", served.now), HOSTS, served.now)
-    served.files.put_pair(theirs)
+    foreign = new_leaf(new_ca("theirs", served.now), HOSTS, served.now)
+    served.files.put_pair(foreign)
     served.pair.load()
     served.now += LEAF_LIFETIME - RENEW_BEFORE / 2
     assert served.check() == []
@@ -153,11 +153,11 @@ def test_a_foreign_certificate_is_never_replaced(tmp_path: Path) -> None:
     assert served.pair.problem().startswith("expired at ")
     assert served.pair.days_left < 0
     assert served.check() == []
-    assert served.files.certificate.read_bytes() == theirs.certificate_pem
+    assert served.files.certificate.read_bytes() == foreign.certificate_pem
 
 
-def test_a_start_warns_of_a_certificate_that_ends_soon(tmp_path: Path) -> None:
-    """A start with a certificate that ends soon, and that nobody renews, is a warning."""
+def test_a_start_warns_of_an_expiring_certificate(tmp_path: Path) -> None:
+    """A start with a certificate that expires soon and can't be renewed logs a warning."""
     served = Served(tmp_path)
     served.files.put_pair(new_leaf(new_ca("theirs", served.now), HOSTS, served.now))
     served.now += LEAF_LIFETIME - timedelta(days=1)
@@ -166,16 +166,16 @@ def test_a_start_warns_of_a_certificate_that_ends_soon(tmp_path: Path) -> None:
     assert any("the server's certificate: expires in 1.0 days" in (formatEvent(event) or "") for event in events)
 
 
-def test_a_start_after_a_long_rest_serves_a_new_leaf(served: Served) -> None:
-    """A daemon that was down when its leaf expired renews it in its first check."""
+def test_a_start_renews_an_expired_leaf(served: Served) -> None:
+    """If the leaf has expired while the daemon was down, it is renewed in the first check."""
     served.now += LEAF_LIFETIME + timedelta(days=1)
-    served.pair = served.anew()
+    served.pair = served.restarted()
     served.pair.load()
     served.check()
     assert served.pair.problem() == ""
 
 
-def test_the_authoritys_end_bounds_the_leaf(served: Served) -> None:
+def test_a_leaf_expires_with_its_ca(served: Served) -> None:
     """If the CA expires soon, a leaf expires with it, and readiness reports this in time."""
     served.now += AUTHORITY_LIFETIME - timedelta(days=2)
     served.check()
@@ -186,26 +186,26 @@ def test_the_authoritys_end_bounds_the_leaf(served: Served) -> None:
 def put(served: Served, lifetime: timedelta, begins: timedelta = timedelta(), host: str = "localhost") -> CertifiedKey:
     """Put a certificate of another CA into the files."""
     now = served.now + begins
-    theirs = new_ca("theirs", now + lifetime - AUTHORITY_LIFETIME)
-    pair = new_leaf(theirs, (host,), now)
+    foreign = new_ca("theirs", now + lifetime - AUTHORITY_LIFETIME)
+    pair = new_leaf(foreign, (host,), now)
     served.files.put_pair(pair)
     return pair
 
 
-def test_a_foreign_certificate_stays_beside_our_ca(served: Served) -> None:
-    """A certificate that replaced ours is served as it is, even with a lifetime of one day.
+def test_a_foreign_certificate_is_served_despite_the_local_ca(served: Served) -> None:
+    """A certificate of another CA is served unchanged, even with a lifetime of one day.
 
-    Our CA does not take over.
+    The local CA does not replace it.
     """
-    theirs = put(served, timedelta(days=1))
+    foreign = put(served, timedelta(days=1))
     assert served.check() == ["info"]
     assert served.check() == []
-    assert served.files.certificate.read_bytes() == theirs.certificate_pem
+    assert served.files.certificate.read_bytes() == foreign.certificate_pem
     assert served.pair.problem() == ""
     served.now += timedelta(hours=21)
     assert "expires in 0.1 days and was not renewed: not signed here" in served.pair.problem()
     assert served.check() == []
-    assert served.files.certificate.read_bytes() == theirs.certificate_pem
+    assert served.files.certificate.read_bytes() == foreign.certificate_pem
 
 
 @pytest.mark.parametrize(
@@ -215,10 +215,10 @@ def test_a_foreign_certificate_stays_beside_our_ca(served: Served) -> None:
         (timedelta(days=9), timedelta(days=20), "the new one is not valid before 2026-03-09T23"),
     ],
 )
-def test_a_pair_that_is_not_valid_now_keeps_the_old_one(
+def test_a_pair_that_is_not_valid_now_is_not_served(
     served: Served, begins: timedelta, lifetime: timedelta, says: str
 ) -> None:
-    """A certificate that every client would refuse does not replace a good one, and readiness gives the reason."""
+    """A certificate that is not valid now does not replace a good one. Readiness reports the reason."""
     context = served.pair.tls.current
     put(served, lifetime, begins)
     assert served.check() == ["error"]
@@ -226,8 +226,8 @@ def test_a_pair_that_is_not_valid_now_keeps_the_old_one(
     assert says in served.pair.problem()
 
 
-def test_a_renewal_that_can_not_be_done_does_not_hide_a_new_pair(served: Served) -> None:
-    """With a broken CA, a good certificate of another CA is accepted: it is the way out."""
+def test_a_new_pair_is_served_despite_a_broken_ca(served: Served) -> None:
+    """With a broken local CA, a good certificate of another CA is still accepted."""
     served.now += LEAF_LIFETIME - timedelta(days=3)
     served.files.authority_key.write_text("nonsense")
     assert served.check() == ["error"]
@@ -237,8 +237,8 @@ def test_a_renewal_that_can_not_be_done_does_not_hide_a_new_pair(served: Served)
     assert served.pair.problem() == ""
 
 
-def test_a_renewal_mends_broken_files(served: Served) -> None:
-    """Broken files are replaced as soon as our own leaf is due, since an expired leaf would be worse."""
+def test_a_renewal_replaces_broken_files(served: Served) -> None:
+    """Broken files are replaced as soon as the local CA's leaf is due, because an expired leaf would be worse."""
     served.files.certificate.write_text("nonsense")
     assert served.check() == ["error"]
     served.now += LEAF_LIFETIME - RENEW_BEFORE + timedelta(days=1)
@@ -246,8 +246,8 @@ def test_a_renewal_mends_broken_files(served: Served) -> None:
     assert served.pair.problem() == ""
 
 
-def test_another_hostname_is_another_leaf(served: Served) -> None:
-    """After a start with another host name, our leaf is signed anew for it by the CA that clients know."""
+def test_a_new_hostname_gets_a_new_leaf(served: Served) -> None:
+    """After a start with another host name, the CA that clients trust signs a new leaf for it."""
     authority = served.files.authority.read_bytes()
     served.pair = ServingCertificate(served.files, ("authd.example",), lambda: served.now, client_certificates=False)
     served.pair.load()
@@ -256,10 +256,10 @@ def test_another_hostname_is_another_leaf(served: Served) -> None:
     assert served.files.authority.read_bytes() == authority
     assert served.check() == []
     served.files.issue_leaf(served.files.read_authority(), HOSTS, served.now)
-    theirs = served.files.certificate.read_bytes()
+    foreign = served.files.certificate.read_bytes()
     assert served.check() == ["warn", "info"]
     assert served.check() == []
-    assert served.files.certificate.read_bytes() == theirs  # another daemon may have requested it
+    assert served.files.certificate.read_bytes() == foreign  # another daemon may have requested it
 
 
 def test_a_foreign_certificate_for_another_name_is_reported(served: Served) -> None:
@@ -267,34 +267,31 @@ def test_a_foreign_certificate_for_another_name_is_reported(served: Served) -> N
     put(served, timedelta(days=300), host="other.example")
     with capturedLogs() as events:
         served.pair.check()
-    told = [formatEvent(event) for event in events if event["log_level"].name == "warn"]
-    assert len(told) == 1
-    assert "the certificate is not for the name localhost, but for other.example" in told[0]
+    warnings = [formatEvent(event) for event in events if event["log_level"].name == "warn"]
+    assert len(warnings) == 1
+    assert "the certificate is not for the name localhost, but for other.example" in warnings[0]
     assert served.pair.problem() == ""
 
 
 def test_the_kubeconfig_trusts_the_serving_certificate(served: Served) -> None:
-    """The kubeconfig fits the certificate in use, not the unusable files."""
+    """The kubeconfig trusts the certificate in use, not the unusable files."""
     authority = served.files.authority.read_bytes()
     assert served.pair.trusted_pem == authority
     served.files.certificate.write_bytes(new_ca("x", served.now).certificate_pem)
     served.check()
     assert served.pair.trusted_pem == authority
-    theirs = put(served, timedelta(days=300))
+    foreign = put(served, timedelta(days=300))
     served.check()
-    assert served.pair.trusted_pem == theirs.certificate_pem
+    assert served.pair.trusted_pem == foreign.certificate_pem
     served.files.certificate.write_bytes(new_ca("x", served.now).certificate_pem)
-    served.pair = served.anew()
+    served.pair = served.restarted()
     served.pair.load()
-    assert served.pair.trusted_pem == theirs.certificate_pem
+    assert served.pair.trusted_pem == foreign.certificate_pem
 
 
-def test_a_good_pair_that_finds_no_room_is_kept_later(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk a new certificate is served with one warning that it is not saved.
-
-    It is saved once there is room.
-    """
-    theirs = put(served, timedelta(days=300))
+def test_a_pair_is_saved_once_the_disk_has_room(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk a new certificate is served, with one warning. It is saved once there is room."""
+    foreign = put(served, timedelta(days=300))
     with monkeypatch.context() as full:
 
         def no_room(*_: object, **__: object) -> None:
@@ -303,12 +300,12 @@ def test_a_good_pair_that_finds_no_room_is_kept_later(served: Served, monkeypatc
         full.setattr("authd.state.atomic_file.write_atomically", no_room)
         assert served.check() == ["warn", "info"]
         assert served.check() == []
-    assert served.files.read_last_pair() != theirs
+    assert served.files.read_last_pair() != foreign
     assert served.check() == []
-    assert served.files.read_last_pair() == theirs
+    assert served.files.read_last_pair() == foreign
 
 
-def test_with_mutual_tls_a_mended_authority_is_taken(tmp_path: Path) -> None:
+def test_with_mutual_tls_a_replaced_ca_is_loaded(tmp_path: Path) -> None:
     """The CA for client certificates comes from the file, even if the server's certificate stays."""
     served = Served(tmp_path)
     served.files.ensure_pair(HOSTS, served.now + timedelta(days=9))
@@ -324,27 +321,27 @@ def test_with_mutual_tls_a_mended_authority_is_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", BREAK)
 def test_a_start_with_a_broken_pair_serves_the_last_good_one(served: Served, how: str) -> None:
-    """If the operator's certificate is broken at a start, the previous one is served, with an error in the log."""
-    theirs = put(served, timedelta(days=300))
+    """If the operator's certificate is broken at a start, the previous one is served, and the error is logged."""
+    foreign = put(served, timedelta(days=300))
     served.check()
     for path in (served.files.authority, served.files.authority_key):
         path.unlink()
     BREAK[how](served.files)
     broken = {path.name: path.read_bytes() for path in served.files.folder.iterdir()}
-    served.pair = served.anew()
+    served.pair = served.restarted()
     with capturedLogs() as events:
         served.pair.load()
     assert "error" in [event["log_level"].name for event in events]
     assert served.pair.tls.current is not None
     assert served.pair.problem() != ""
     assert {path.name: path.read_bytes() for path in served.files.folder.iterdir()} == broken
-    served.files.put_pair(theirs)
+    served.files.put_pair(foreign)
     assert served.check() == []
     assert served.pair.problem() == ""
 
 
-def test_clock_jumps_between_two_checks_are_noticed(served: Served) -> None:
-    """A clock that jumps far ahead and back renews our leaf each time, without a check of the files."""
+def test_check_clock_notices_clock_jumps(served: Served) -> None:
+    """After a clock jump far ahead or back, the leaf is renewed without a check of the files."""
     served.files.certificate.write_bytes(served.files.certificate.read_bytes() + b"\n")
     for jump in (timedelta(days=200), timedelta(days=-200)):
         served.now += jump
@@ -358,8 +355,8 @@ def test_clock_jumps_between_two_checks_are_noticed(served: Served) -> None:
     assert served.files.certificate.read_bytes() == renewed + b"\n"
 
 
-def test_a_failed_renewal_is_not_tried_every_second(served: Served) -> None:
-    """If a renewal fails, the check by the clock leaves it to the next full check."""
+def test_a_failed_renewal_is_not_retried_every_second(served: Served) -> None:
+    """If a renewal fails, `check_clock` leaves it to the next full check."""
     served.now += LEAF_LIFETIME
     key = served.files.authority_key.read_bytes()
     served.files.authority_key.write_text("nonsense")
@@ -371,8 +368,8 @@ def test_a_failed_renewal_is_not_tried_every_second(served: Served) -> None:
     assert served.pair.problem() == ""
 
 
-def test_an_authority_that_is_not_valid_yet_is_told(served: Served, tmp_path: Path) -> None:
-    """State from the future is reported in words and days, and repaired with the CA's own key."""
+def test_a_ca_that_is_not_valid_yet_is_reported_and_repaired(served: Served, tmp_path: Path) -> None:
+    """A CA that is not valid yet is reported with the number of days, and signed again with its own key."""
     files = StateFiles(folder=tmp_path / "future")
     files.ensure_pair(HOSTS, served.now + timedelta(days=100))
     files.issue_leaf(files.read_authority(), HOSTS, served.now)
@@ -389,8 +386,8 @@ def test_an_authority_that_is_not_valid_yet_is_told(served: Served, tmp_path: Pa
     assert pair.days_left == LEAF_LIFETIME.days
 
 
-def test_an_authority_that_has_ended_is_told(served: Served) -> None:
-    """After the CA's ten years its leaf expires too. Both are signed anew and work again."""
+def test_an_expired_ca_is_reported_and_repaired(served: Served) -> None:
+    """After ten years the CA and its leaf have expired. Both are signed again and work."""
     served.now += AUTHORITY_LIFETIME + timedelta(days=1)
     assert served.check() == []
     assert served.pair.problem().startswith("expired at ")
@@ -400,10 +397,10 @@ def test_an_authority_that_has_ended_is_told(served: Served) -> None:
     assert served.pair.problem() == ""
 
 
-def test_a_broken_authority_is_told_at_the_start(served: Served) -> None:
-    """A daemon with an unreadable CA starts with the files it has, and warns before the leaf expires."""
+def test_a_start_with_a_broken_ca_warns(served: Served) -> None:
+    """A daemon with an unreadable CA starts with its existing leaf, and warns before that expires."""
     served.files.authority.write_text("nonsense")
-    served.pair = served.anew()
+    served.pair = served.restarted()
     with capturedLogs() as events:
         served.pair.repair_ca()
         served.pair.load()
@@ -411,8 +408,8 @@ def test_a_broken_authority_is_told_at_the_start(served: Served) -> None:
     assert "the CA ca.pem is broken" in served.pair.problem()
 
 
-def test_a_folder_that_can_not_be_read_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state directory without read permission is reported. Nothing is raised."""
+def test_an_unreadable_folder_is_reported(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state directory without read permission is reported, not raised."""
 
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -425,8 +422,8 @@ def test_a_folder_that_can_not_be_read_is_told(served: Served, monkeypatch: pyte
     served.pair.check_clock()
 
 
-def test_an_exposed_key_is_warned_of_once(served: Served) -> None:
-    """The log names the key once, and does not repeat an unchanged state."""
+def test_an_exposed_key_is_logged_once(served: Served) -> None:
+    """A key that others can read is logged once, not at each check."""
     (served.files.folder / "key.pem").chmod(0o640)
     assert served.check() == ["warn"]
     assert served.check() == []

@@ -21,7 +21,7 @@ def parsed(*arguments: str) -> Options:
 
 
 def test_options_override_settings_by_their_path() -> None:
-    """Each given option replaces one setting, and the others stay."""
+    """Each given option overrides one setting."""
     assert parsed().overrides == {}
     given = parsed(
         "--cluster-id", "prod", "--address", "::1", "--port", "0", "--state-dir", "/s", "--generate-kubeconfig", "/k",
@@ -45,7 +45,7 @@ def test_options_override_settings_by_their_path() -> None:
      ["--kubeconfig-pregenerated=maybe"]],
 )  # fmt: skip
 def test_a_usage_error_ends_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """An invalid command line ends the process with status 2 and a sentence, before anything starts."""
+    """An invalid command line exits with status 2 and a message."""
     with pytest.raises(SystemExit) as ended:
         parsed(*arguments)
     assert ended.value.code == 2
@@ -61,13 +61,13 @@ def test_the_version_is_authds(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_plugin_is_found() -> None:
-    """One service maker has the name authd, with these options."""
+    """The plugin registers one service maker named authd, with these options."""
     (maker,) = [plugin for plugin in getPlugins(IServiceMaker) if plugin.tapname == "authd"]
     assert maker.options is Options
 
 
-def test_making_the_service_touches_nothing(tmp_path: Path) -> None:
-    """A service is only constructed. It reads files and opens ports at its start."""
+def test_making_the_service_does_no_io(tmp_path: Path) -> None:
+    """Making the service does no I/O. It reads files and opens ports when it is started."""
     service = makeService(parsed("--config", str(tmp_path / "missing.yaml"), "--state-dir", str(tmp_path / "state")))
     assert IService.providedBy(service)
     assert list(tmp_path.iterdir()) == []
@@ -92,13 +92,13 @@ def test_making_the_service_touches_nothing(tmp_path: Path) -> None:
         (["--address=", "--port=1"], "server.address", ""),
     ],
 )  # fmt: skip
-def test_the_other_programs_spelling(arguments: list[str], setting: str, value: str) -> None:
-    """Flags are spelled as aws-iam-authenticator's users spell them."""
+def test_flags_are_spelled_as_in_aws_iam_authenticator(arguments: list[str], setting: str, value: str) -> None:
+    """Flags are accepted in all spellings of aws-iam-authenticator."""
     assert parsed(*arguments).overrides[setting] == value
 
 
 def test_flags_without_effect() -> None:
-    """Flags that change nothing are named together with their values."""
+    """Flags without effect are reported with their values."""
     arguments = [
         "--log-verbosity=loud", "--feature-gates", "A=true", "--feature-gates=B=false", "--kubeconfig=/k", "--port=1",
         "--kubeconfig-pregenerated", "true",
@@ -110,7 +110,7 @@ def test_flags_without_effect() -> None:
 
 
 def test_the_cluster_in_the_environment(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The variable names the cluster unless a flag does, and a wrong name is refused before anything starts."""
+    """The environment variable sets the cluster ID unless a flag does. An invalid one is refused."""
     monkeypatch.setenv("KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID", "c1")
     assert parsed().overrides == {"clusterID": "c1"}
     assert parsed("-i", "c2").overrides == {"clusterID": "c2"}
@@ -121,7 +121,7 @@ def test_the_cluster_in_the_environment(monkeypatch: pytest.MonkeyPatch, capsys:
 
 
 def test_the_settings_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without --config there is the default file, or none if the cluster's ID is given."""
+    """Without --config the default file is read, or none if the cluster ID is set otherwise."""
     assert str(parsed().settings_file) == "/etc/authd/config.yaml"
     assert parsed("--config=/f").settings_file == Path("/f")
     assert parsed("-i", "c").settings_file is None
@@ -146,6 +146,6 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     [("debug", "debug"), ("INFO", "info"), ("warning", "warn"), ("fatal", "warn"), ("2", "info"), ("5", "debug"), ("x", "info")],
 )  # fmt: skip
 def test_the_log_level(verbosity: str, level: str) -> None:
-    """The other program's levels are the log's."""
+    """aws-iam-authenticator's levels set the log's level."""
     assert parsed("-v", verbosity).log_level == level
     assert parsed().log_level == "info"

@@ -1,4 +1,4 @@
-"""Absolute deadlines, checked at intervals."""
+"""Absolute deadlines, checked periodically."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def with_connections(*connections: Connection) -> tuple[Clock, Deadlines]:
     return clock, deadlines
 
 
-def test_a_deadline_ends_its_connection_and_no_other() -> None:
+def test_only_expired_connections_are_closed() -> None:
     """Only connections with an expired deadline are closed."""
     due, later, never = Connection(5.0), Connection(5.1), Connection(None)
     clock, deadlines = with_connections(due, later, never)
@@ -47,8 +47,8 @@ def test_a_deadline_ends_its_connection_and_no_other() -> None:
     assert (due.expired, later.expired, never.expired) == (1, 0, 0)
 
 
-def test_the_longest_idle_one_makes_room() -> None:
-    """The connection with the longest idle time makes room first, then the next. Busy connections stay."""
+def test_the_longest_idle_connection_makes_room() -> None:
+    """The longest idle connection is closed first, then the next. Busy connections stay."""
     young, old, busy = Connection(idle_since=3.0), Connection(idle_since=1.0), Connection()
     _, deadlines = with_connections(young, old, busy)
     assert deadlines.make_room()
@@ -59,8 +59,8 @@ def test_the_longest_idle_one_makes_room() -> None:
     assert busy.expired == 0
 
 
-def test_a_request_that_takes_long_to_arrive_makes_room_first() -> None:
-    """The oldest stalled connection is closed before an idle one, a young one only if none is idle."""
+def test_a_stalled_connection_makes_room_before_an_idle_one() -> None:
+    """The oldest stalled connection is closed before an idle one. A recently stalled one is closed only if none is idle."""
     idle, old, young = Connection(idle_since=0.0), Connection(stalled_since=1.0), Connection(stalled_since=9.9)
     clock, deadlines = with_connections(idle, old, young, Connection())
     clock.advance(10.0)
@@ -70,7 +70,7 @@ def test_a_request_that_takes_long_to_arrive_makes_room_first() -> None:
     assert ended == [(1, 0, 0), (1, 1, 0), (1, 1, 1)]
 
 
-def test_connections_may_leave_while_they_are_ended() -> None:
+def test_connections_may_be_removed_while_others_are_closed() -> None:
     """A connection that is removed while another is being closed does no harm."""
     clock, deadlines = with_connections()
 
@@ -89,7 +89,7 @@ def test_connections_may_leave_while_they_are_ended() -> None:
     deadlines.end_all()
 
 
-def test_all_are_ended_at_the_end() -> None:
+def test_all_connections_are_closed_at_shutdown() -> None:
     """At shutdown every connection is closed, then aborted, with or without a deadline."""
     connections = [Connection(1.0), Connection(None), Connection(idle_since=1.0)]
     _, deadlines = with_connections(*connections)

@@ -16,38 +16,38 @@ def head(*headers: bytes, line: bytes = b"POST /a?b HTTP/1.1") -> bytes:
     return b"\r\n".join([line, *headers, b"", b""])
 
 
-def feed(reader: RequestParser, data: bytes) -> None:
+def feed(parser: RequestParser, data: bytes) -> None:
     while data:
-        data = reader.feed(data)
+        data = parser.feed(data)
 
 
-def reader_of(*parts: bytes) -> RequestParser:
-    reader = RequestParser(MAX_BODY)
+def parse(*parts: bytes) -> RequestParser:
+    parser = RequestParser(MAX_BODY)
     for part in parts:
-        feed(reader, part)
-    return reader
+        feed(parser, part)
+    return parser
 
 
 def refusal(*parts: bytes) -> tuple[int, str]:
     with pytest.raises(BadRequest) as caught:
-        reader_of(*parts)
+        parse(*parts)
     assert str(caught.value) == caught.value.why
     return caught.value.status, caught.value.why
 
 
 @pytest.mark.parametrize("size", [1, 7, 1_000_000])
-def test_a_request_is_the_same_however_it_arrives(size: int) -> None:
-    """Method, target and body are assembled from pieces of any size. A second request starts afresh."""
+def test_requests_are_parsed_from_pieces_of_any_size(size: int) -> None:
+    """Method, target and body are assembled from pieces of any size. A second request has only its own."""
     one = head(b"Content-Length: 5") + b"hello"
     two = head(b"Transfer-Encoding: chunked", line=b"PUT /c HTTP/1.1") + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     sent = one + two
-    reader = reader_of(*(sent[at : at + size] for at in range(0, len(sent), size)))
-    assert [(r.method, r.target, r.body, r.persistent) for r in reader.complete] == [
+    parser = parse(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    assert [(r.method, r.target, r.body, r.persistent) for r in parser.complete] == [
         (b"POST", b"/a?b", b"hello", True),
         (b"PUT", b"/c", b"abcde", True),
     ]
-    assert not reader.in_request
-    assert not reader.ended
+    assert not parser.in_request
+    assert not parser.ended
 
 
 @pytest.mark.parametrize(
@@ -60,26 +60,26 @@ def test_a_request_is_the_same_however_it_arrives(size: int) -> None:
         head(b"Connection: Upgrade", b"Upgrade: websocket", line=b"GET / HTTP/1.1"),
     ],
 )
-def test_after_an_announced_end_nothing_is_read(request_head: bytes) -> None:
+def test_nothing_is_parsed_after_the_last_request(request_head: bytes) -> None:
     """A request that closes the connection is complete, and the bytes after it are dropped."""
     for parts in ([request_head + b"\0nonsense" * 9_000], [request_head, b"\0nonsense", head()]):
-        reader = reader_of(*parts)
-        assert [request.persistent for request in reader.complete] == [False]
-        assert reader.ended
+        parser = parse(*parts)
+        assert [request.persistent for request in parser.complete] == [False]
+        assert parser.ended
 
 
 def test_bounds_are_exact() -> None:
     """The largest body, head and number of headers are accepted. One more of each is not."""
-    assert reader_of(head(b"Content-Length: %d" % MAX_BODY), b"x" * MAX_BODY).complete
+    assert parse(head(b"Content-Length: %d" % MAX_BODY), b"x" * MAX_BODY).complete
     assert refusal(head(b"Content-Length: %d" % (MAX_BODY + 1))) == (413, "the body is too long")
     chunk = b"%x\r\n%b\r\n"
     assert refusal(head(b"Transfer-Encoding: chunked"), chunk % (MAX_BODY + 1, b"x" * (MAX_BODY + 1)))[0] == 413
-    assert reader_of(head(*[b"A: b"] * MAX_HEADERS)).complete
+    assert parse(head(*[b"A: b"] * MAX_HEADERS)).complete
     assert refusal(head(*[b"A: b"] * (MAX_HEADERS + 1))) == (400, "too many headers")
     assert refusal(head(*[b"A: b"] * (MAX_HEADERS + 2))[:-2]) == (400, "too many headers")  # although more data follows
-    besides = len(b"/a?b") + len(b"A: \r\n")
-    assert reader_of(head(b"A: " + b"x" * (MAX_OVERHEAD - besides - 100))).complete
-    assert refusal(head(b"A: " + b"x" * (MAX_OVERHEAD - besides + 1))) == (400, "the head is too long")
+    rest = len(b"/a?b") + len(b"A: \r\n")
+    assert parse(head(b"A: " + b"x" * (MAX_OVERHEAD - rest - 100))).complete
+    assert refusal(head(b"A: " + b"x" * (MAX_OVERHEAD - rest + 1))) == (400, "the head is too long")
 
 
 @pytest.mark.parametrize(
@@ -95,29 +95,29 @@ def test_bounds_are_exact() -> None:
     ids=["target", "header", "extension", "size", "trailer", "lines"],
 )
 @pytest.mark.parametrize("size", [1, 100_000])
-def test_nothing_is_endless(endless: list[bytes], size: int) -> None:
+def test_framing_is_bounded(endless: list[bytes], size: int) -> None:
     """The framing of an unfinished request is bounded, for pieces of any size."""
     sent = b"".join(endless)
     assert refusal(*(sent[at : at + size] for at in range(0, len(sent), size)))[0] == 400
 
 
 def test_in_request_from_the_first_byte() -> None:
-    """A request is under way from its first byte, even of an empty line, to its last."""
-    reader = reader_of(b"\r\n")
-    assert reader.in_request
-    reader.feed(head(b"Content-Length: 1"))
-    assert reader.in_request
-    reader.feed(b"x")
-    assert not reader.in_request
+    """A request is in progress from its first byte, even of an empty line, to its last."""
+    parser = parse(b"\r\n")
+    assert parser.in_request
+    parser.feed(head(b"Content-Length: 1"))
+    assert parser.in_request
+    parser.feed(b"x")
+    assert not parser.in_request
 
 
-def test_leave_is_asked_for_before_the_body() -> None:
+def test_expect_continue_is_reported_before_the_body() -> None:
     """`Expect: 100-continue` is reported when the head is complete, unless the body is too long anyway."""
-    reader = reader_of(head(b"Expect: 100-continue", b"Content-Length: 5")[:-1])
-    assert not reader.current.expects_continue
-    reader.feed(b"\n")
-    assert reader.current.expects_continue
-    assert not reader_of(head(b"Expect: something-else", b"Content-Length: 5")).current.expects_continue
+    parser = parse(head(b"Expect: 100-continue", b"Content-Length: 5")[:-1])
+    assert not parser.current.expects_continue
+    parser.feed(b"\n")
+    assert parser.current.expects_continue
+    assert not parse(head(b"Expect: something-else", b"Content-Length: 5")).current.expects_continue
     assert refusal(head(b"Expect: 100-continue", b"Content-Length: 500"))[0] == 413
 
 
@@ -135,26 +135,26 @@ def test_leave_is_asked_for_before_the_body() -> None:
     ],
 )
 def test_traceparent_is_kept(headers: list[bytes], kept: bytes | None) -> None:
-    """The header's value is kept without the blanks around it. A repeated header counts as an empty one."""
-    reader = reader_of(head(*headers) + head())
-    assert [request.traceparent for request in reader.complete] == [kept, None]
+    """The header's value is stripped of blanks. A repeated header counts as an empty one."""
+    parser = parse(head(*headers) + head())
+    assert [request.traceparent for request in parser.complete] == [kept, None]
 
 
-def test_traceparent_behind_the_body_is_too_late() -> None:
-    """A trailer field is no header."""
-    reader = reader_of(head(b"Transfer-Encoding: chunked") + b"1\r\na\r\n0\r\ntraceparent: 00-a\r\n\r\n")
-    assert [request.traceparent for request in reader.complete] == [None]
+def test_traceparent_in_a_trailer_is_ignored() -> None:
+    """A trailer is not a header."""
+    parser = parse(head(b"Transfer-Encoding: chunked") + b"1\r\na\r\n0\r\ntraceparent: 00-a\r\n\r\n")
+    assert [request.traceparent for request in parser.complete] == [None]
 
 
-def test_a_reader_that_is_closed_is_gone_at_once() -> None:
-    """Reader and parser refer to each other until `close`. After it no garbage collection is needed."""
+def test_a_closed_parser_is_freed_without_garbage_collection() -> None:
+    """`close` breaks the reference cycle with llhttp's parser, so that no garbage collection is needed."""
     gc.disable()
     try:
-        reader = reader_of(head())
-        gone = weakref.ref(reader)
-        reader.close()
-        reader.feed(b"nothing is read")
-        del reader
-        assert gone() is None
+        parser = parse(head())
+        reference = weakref.ref(parser)
+        parser.close()
+        parser.feed(b"nothing is read")
+        del parser
+        assert reference() is None
     finally:
         gc.enable()

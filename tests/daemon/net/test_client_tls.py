@@ -1,4 +1,4 @@
-"""TLS to STS fails closed: without proof of the host's name the handshake fails."""
+"""TLS to STS: the handshake fails unless the certificate proves the host's name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def context(authority: Pair, tmp_path_factory: pytest.TempPathFactory) -> SSL.Co
 
 
 def connect(context: SSL.Context, pair: Pair, host: str = HOST, server: SSL.Context | None = None) -> SSL.Connection:
-    """Shake hands with a server that has a certificate, and return the server's side."""
+    """Do a handshake with a server that has this certificate, and return the server's side."""
     client = VerifiedHost(host, context).connection()
     served = SSL.Connection(server or pair.server_context())
     handshake(client, served)
@@ -45,7 +45,7 @@ def connect(context: SSL.Context, pair: Pair, host: str = HOST, server: SSL.Cont
     [[DNS(HOST)], [DNS("*.us-east-1.amazonaws.com")], [DNS("other.example"), DNS(HOST)], [DNS(HOST.upper())]],
     ids=["exact", "wildcard", "among others", "capitals"],
 )
-def test_a_host_that_proves_its_name_is_trusted(
+def test_a_certificate_for_the_host_is_accepted(
     context: SSL.Context, authority: Pair, names: list[x509.GeneralName]
 ) -> None:
     """A certificate of the trusted CA for the host's name is accepted, and SNI carries the name."""
@@ -81,7 +81,7 @@ REFUSED: dict[str, Callable[[Pair], Pair]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_any_doubt_ends_the_handshake(context: SSL.Context, authority: Pair, kind: str) -> None:
+def test_other_certificates_fail_the_handshake(context: SSL.Context, authority: Pair, kind: str) -> None:
     """A certificate without the host's name or without a trusted chain fails the handshake."""
     with pytest.raises(SSL.Error):
         connect(context, REFUSED[kind](authority))
@@ -89,7 +89,7 @@ def test_any_doubt_ends_the_handshake(context: SSL.Context, authority: Pair, kin
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "fd00::1"])
 def test_addresses(context: SSL.Context, authority: Pair, address: str) -> None:
-    """A host that is an address must prove that address, not a name that looks like it."""
+    """If the host is an IP address, the certificate must contain that address, not a name that looks like it."""
     served = connect(context, issue(authority, [x509.IPAddress(ip_address(address))]), address)
     assert served.get_servername() is None
     for names in [x509.IPAddress(ip_address("127.0.0.2"))], [DNS(HOST)], [DNS("127.0.0.1")], None:
@@ -97,8 +97,10 @@ def test_addresses(context: SSL.Context, authority: Pair, address: str) -> None:
             connect(context, issue(authority, names, common_name=address), address)
 
 
-def test_a_check_that_breaks_refuses(context: SSL.Context, authority: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any exception in the verification of a certificate ends the connection."""
+def test_an_exception_in_the_check_fails_the_handshake(
+    context: SSL.Context, authority: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any exception in the verification of a certificate fails the handshake."""
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -110,8 +112,8 @@ def test_a_check_that_breaks_refuses(context: SSL.Context, authority: Pair, monk
         connect(context, pair)
 
 
-def test_hosts_share_a_context_and_nothing_else(context: SSL.Context, authority: Pair) -> None:
-    """Two connections from one context each verify their own host name."""
+def test_hosts_share_only_the_context(context: SSL.Context, authority: Pair) -> None:
+    """Connections of one context each verify their own host name."""
     one, two = issue(authority, [DNS("sts.one.example")]), issue(authority, [DNS("sts.two.example")])
     for _ in range(2):
         connect(context, one, "sts.one.example")
@@ -120,7 +122,7 @@ def test_hosts_share_a_context_and_nothing_else(context: SSL.Context, authority:
             connect(context, two, "sts.one.example")
 
 
-def test_old_tls_is_not_spoken(context: SSL.Context, authority: Pair) -> None:
+def test_old_tls_is_refused(context: SSL.Context, authority: Pair) -> None:
     """TLS 1.1, and TLS 1.2 without forward secrecy or authenticated encryption, are refused."""
     pair = issue(authority, [DNS(HOST)])
     for version, ciphers in ((SSL.TLS1_1_VERSION, b"ALL"), (SSL.TLS1_2_VERSION, b"ECDHE-ECDSA-AES128-SHA256")):
@@ -135,8 +137,8 @@ def test_old_tls_is_not_spoken(context: SSL.Context, authority: Pair) -> None:
     assert connect(context, pair, server=modern).get_protocol_version_name() == "TLSv1.2"
 
 
-def test_authorities_must_be_readable(tmp_path: Path) -> None:
-    """A CA file that is missing or empty is an error at once, not at the first connection."""
+def test_an_unusable_ca_file_is_an_error(tmp_path: Path) -> None:
+    """A missing or empty CA file is an error before the first connection."""
     with pytest.raises(FileNotFoundError):
         trust_context(str(tmp_path / "missing.pem"))
     (tmp_path / "empty.pem").write_text("no certificate here")
@@ -144,7 +146,7 @@ def test_authorities_must_be_readable(tmp_path: Path) -> None:
         trust_context(str(tmp_path / "empty.pem"))
 
 
-def test_the_systems_authorities_do_not_know_ours(authority: Pair) -> None:
-    """Without a CA file the system's CAs are trusted, and no others."""
+def test_without_a_ca_file_the_systems_cas_are_trusted(authority: Pair) -> None:
+    """Without a CA file only the system's CAs are trusted."""
     with pytest.raises(SSL.Error):
         connect(trust_context(None), issue(authority, [DNS(HOST)]))

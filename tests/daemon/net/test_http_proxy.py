@@ -43,7 +43,7 @@ class Tunnel:
         self.opening = endpoint.connect(Factory.forProtocol(Inner))
         self.opening.addBoth(self.results.append)
 
-    def answer(self, *parts: bytes) -> Any:
+    def respond(self, *parts: bytes) -> Any:
         """Let the proxy respond, and return the result of the attempt."""
         for part in parts:
             self.transport.protocol.dataReceived(part)
@@ -59,8 +59,8 @@ def tunnel() -> Tunnel:
     return Tunnel()
 
 
-def test_the_tunnel_is_asked_for_by_name(tunnel: Tunnel) -> None:
-    """The proxy learns STS's name and port, and nothing else."""
+def test_connect_names_the_host_and_port(tunnel: Tunnel) -> None:
+    """CONNECT contains only STS's name and port."""
     assert tunnel.transport.value() == (
         b"CONNECT sts.us-east-1.amazonaws.com:443 HTTP/1.1\r\nHost: sts.us-east-1.amazonaws.com:443\r\n\r\n"
     )
@@ -68,9 +68,9 @@ def test_the_tunnel_is_asked_for_by_name(tunnel: Tunnel) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_through_an_open_tunnel_bytes_pass_as_they_are(tunnel: Tunnel, size: int) -> None:
-    """After the proxy's 200, in pieces of any size, the tunnel belongs to the protocol inside."""
-    inner = tunnel.answer(*(ESTABLISHED[at : at + size] for at in range(0, len(ESTABLISHED), size)))
+def test_an_open_tunnel_passes_bytes_unchanged(tunnel: Tunnel, size: int) -> None:
+    """After the proxy's 200, in pieces of any size, bytes are passed to and from the inner protocol."""
+    inner = tunnel.respond(*(ESTABLISHED[at : at + size] for at in range(0, len(ESTABLISHED), size)))
     assert isinstance(inner, Inner)
     assert tunnel.transport.value().endswith(b"\r\n\r\nhello")
     tunnel.transport.protocol.dataReceived(b"from the other side")
@@ -80,7 +80,7 @@ def test_through_an_open_tunnel_bytes_pass_as_they_are(tunnel: Tunnel, size: int
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"HTTP/1.1 403 Forbidden\r\n\r\n",
         b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n",
@@ -92,37 +92,37 @@ def test_through_an_open_tunnel_bytes_pass_as_they_are(tunnel: Tunnel, size: int
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000,
     ],
 )
-def test_a_proxy_that_says_anything_else_is_left(tunnel: Tunnel, answer: bytes) -> None:
-    """Any response but a clean 200 closes the connection, and no data passes."""
-    failure = tunnel.answer(answer)
+def test_other_responses_close_the_connection(tunnel: Tunnel, response: bytes) -> None:
+    """Any response other than a clean 200 closes the connection, and no data is passed on."""
+    failure = tunnel.respond(response)
     assert failure.check(ProxyRefused)
     assert tunnel.transport.aborted
     assert b"hello" not in tunnel.transport.value()
 
 
-def test_a_proxy_that_hangs_up_is_told(tunnel: Tunnel) -> None:
-    """A proxy that closes before its response has refused."""
-    tunnel.answer(ESTABLISHED[:-1])
+def test_a_proxy_that_closes_has_refused(tunnel: Tunnel) -> None:
+    """If the proxy closes before its response, that is a refusal."""
+    tunnel.respond(ESTABLISHED[:-1])
     tunnel.transport.end()
     assert tunnel.results[0].check(ProxyRefused)
 
 
-def test_giving_up_ends_the_connection(tunnel: Tunnel) -> None:
-    """Cancelling while the proxy decides leaves no connection behind."""
+def test_cancelling_closes_the_connection(tunnel: Tunnel) -> None:
+    """Cancelling before the proxy's response closes the connection."""
     tunnel.opening.cancel()
     assert tunnel.transport.aborted
     assert tunnel.results[0].check(CancelledError)
 
 
-def test_giving_up_while_connecting_ends_the_attempt() -> None:
-    """Cancelling before the proxy is reached leaves no attempt behind."""
+def test_cancelling_while_connecting_cancels_the_attempt() -> None:
+    """Cancelling during the connection to the proxy cancels that attempt."""
     tunnel = Tunnel(at_once=False)
     tunnel.opening.cancel()
     assert tunnel.proxy.cancelled == 1
     assert tunnel.results[0].check(CancelledError)
 
 
-def test_a_proxy_that_is_not_there_is_told_as_such() -> None:
+def test_a_failed_connection_to_the_proxy_is_passed_on() -> None:
     """The reason for an unreachable proxy is passed on."""
     tunnel = Tunnel(at_once=False)
     tunnel.proxy.fail(Refused())

@@ -9,8 +9,8 @@ from authd.daemon.net.local_address import local_address
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0"])
-def test_an_address_stays(address):
-    """An IP address is itself."""
+def test_an_address_is_returned_unchanged(address):
+    """An IP address is not looked up."""
     assert local_address("server.address", address) == address
 
 
@@ -22,7 +22,7 @@ def test_a_host_name_is_looked_up(monkeypatch):
 
 
 def test_an_unknown_host_name(monkeypatch):
-    """A name without an address is an error of the settings, with the remedy."""
+    """A name without an address is a settings error with the next step."""
 
     def fail(*_, **__):
         raise socket.gaierror(-2, "Name or service not known")

@@ -44,7 +44,7 @@ def client_context(authority: Pair, pair: Pair | None = None) -> SSL.Context:
 
 
 def connect(tls: SwappableServerTLS, context: SSL.Context) -> SSL.Connection:
-    """Shake hands, and return the client's side."""
+    """Do a handshake, and return the client's side."""
     client = SSL.Connection(context)
     handshake(client, tls.connection())
     return client
@@ -57,13 +57,13 @@ def serial(connection: SSL.Connection) -> int:
 
 
 def test_a_pair_is_served(authority: Pair, pair: Pair, tmp_path: Path) -> None:
-    """Clients see the certificate in the files."""
+    """Clients receive the certificate of the files."""
     tls = SwappableServerTLS(server_context(*pair.write(tmp_path)))
     assert serial(connect(tls, client_context(authority))) == pair.certificate.serial_number
 
 
 def test_a_swap_is_for_new_connections(authority: Pair, pair: Pair, tmp_path: Path) -> None:
-    """An open connection keeps its certificate. The next one sees the new one."""
+    """An open connection keeps its certificate. The next one gets the new certificate."""
     tls = SwappableServerTLS(server_context(*pair.write(tmp_path)))
     before = connect(tls, client_context(authority))
     other = issue(authority, NAMES)
@@ -92,8 +92,8 @@ def test_an_unusable_certificate_is_not_loaded(authority: Pair, pair: Pair, tmp_
             server_context(certificate, key, str(tmp_path / "broken.pem"))
 
 
-def test_an_encrypted_key_is_not_asked_for(pair: Pair) -> None:
-    """A key with a passphrase is an error: a daemon has no terminal to ask for it."""
+def test_an_encrypted_key_is_an_error(pair: Pair) -> None:
+    """A key with a passphrase is an error. The daemon does not ask for the passphrase."""
     best = serialization.BestAvailableEncryption(b"a passphrase")
     form = serialization.PrivateFormat.PKCS8
     encrypted = CertifiedKey(
@@ -103,8 +103,8 @@ def test_an_encrypted_key_is_not_asked_for(pair: Pair) -> None:
         pair_context(encrypted)
 
 
-def test_a_key_that_is_no_good_for_tls_is_told(pair: Pair) -> None:
-    """A key of an unusable kind and a key that is too weak are errors with an explanation."""
+def test_a_key_unsuitable_for_tls_is_an_error(pair: Pair) -> None:
+    """A key of an unsupported kind, or one that is too weak, is an error with an explanation."""
     form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     for other in (x25519.X25519PrivateKey.generate(), dsa.generate_private_key(1024)):
         strange = other.private_bytes(serialization.Encoding.PEM, form, plain)
@@ -157,7 +157,7 @@ def test_weak_tls_is_refused(authority: Pair, pair: Pair, tmp_path: Path, versio
 @pytest.mark.parametrize(
     ("offered", "chosen"), [([b"h2", b"http/1.1"], b"http/1.1"), ([b"h2"], b""), ([b"http/1.1"], b"http/1.1")]
 )
-def test_http_1_1_is_all_that_is_negotiated(
+def test_only_http_1_1_is_negotiated(
     authority: Pair, pair: Pair, tmp_path: Path, offered: list[bytes], chosen: bytes
 ) -> None:
     """HTTP/1.1 is selected if the client offers it. Without an offer the connection works too."""
@@ -167,7 +167,7 @@ def test_http_1_1_is_all_that_is_negotiated(
     assert client.get_alpn_proto_negotiated() == chosen
 
 
-def test_mutual_tls_lets_the_authoritys_clients_in(authority: Pair, pair: Pair, tmp_path: Path) -> None:
+def test_mutual_tls_accepts_clients_of_the_ca(authority: Pair, pair: Pair, tmp_path: Path) -> None:
     """With a CA for clients, its clients are accepted, and the handshake of all others fails."""
     (tmp_path / "ca.pem").write_bytes(authority.pem)
     tls = SwappableServerTLS(server_context(*pair.write(tmp_path), str(tmp_path / "ca.pem")))

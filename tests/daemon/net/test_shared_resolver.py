@@ -1,4 +1,4 @@
-"""Name lookups: simultaneous callers share one, and none waits for ever."""
+"""Concurrent callers share one look-up of a host name, for a bounded time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ADDRESSES = [IPv4Address("TCP", "192.0.2.1", 443), IPv6Address("TCP", "2001:db8:
 
 @implementer(IHostnameResolver)
 class Resolver:
-    """A resolver that answers when the test says so, and keeps its questions."""
+    """A resolver that responds when the test calls `respond`, and collects its queries."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[object, ...]] = []
+        self.queries: list[tuple[object, ...]] = []
         self.receivers: list[IResolutionReceiver] = []
 
     def resolveHostName(
@@ -34,11 +34,11 @@ class Resolver:
         transportSemantics: str = "TCP",
     ) -> IResolutionReceiver:
         verifyObject(IResolutionReceiver, receiver)
-        self.asked.append((hostName, portNumber, addressTypes, transportSemantics))
+        self.queries.append((hostName, portNumber, addressTypes, transportSemantics))
         self.receivers.append(receiver)
         return receiver
 
-    def answer(self, number: int = 0, addresses: Sequence[IAddress] = ADDRESSES) -> None:
+    def respond(self, number: int = 0, addresses: Sequence[IAddress] = ADDRESSES) -> None:
         for address in addresses:
             self.receivers[number].addressResolved(address)
         self.receivers[number].resolutionComplete()
@@ -46,23 +46,23 @@ class Resolver:
 
 @implementer(IResolutionReceiver)
 class Receiver:
-    """Keeps the results in order."""
+    """Collects the results in order."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.results: list[object] = []
 
     def resolutionBegan(self, resolution: IHostResolution) -> None:
         verifyObject(IHostResolution, resolution)
-        self.told.append(resolution.name)
+        self.results.append(resolution.name)
 
     def addressResolved(self, address: IAddress) -> None:
-        self.told.append(address)
+        self.results.append(address)
 
     def resolutionComplete(self) -> None:
-        self.told.append("complete")
+        self.results.append("complete")
 
 
-class Asked:
+class Rig:
     """A shared resolver, and the lookups below it."""
 
     def __init__(self) -> None:
@@ -71,85 +71,85 @@ class Asked:
         self.look_ups = SharedResolver(self.resolver, self.clock.seconds)
         verifyObject(IHostnameResolver, self.look_ups)
 
-    def ask(self, host: str = HOST, port: int = 443, types: Sequence[type[IAddress]] | None = None) -> list[object]:
+    def resolve(self, host: str = HOST, port: int = 443, types: Sequence[type[IAddress]] | None = None) -> list[object]:
         """Look a name up, and return the results."""
         receiver = Receiver()
         self.look_ups.resolveHostName(receiver, host, port, types)
-        return receiver.told
+        return receiver.results
 
 
 @pytest.fixture
-def asked() -> Asked:
-    return Asked()
+def rig() -> Rig:
+    return Rig()
 
 
-def test_simultaneous_callers_share_the_lookup(asked: Asked) -> None:
+def test_simultaneous_callers_share_the_lookup(rig: Rig) -> None:
     """One lookup serves all callers, and each gets every result in order."""
-    told = [asked.ask() for _ in range(64)]
-    assert asked.resolver.asked == [(HOST, 443, None, "TCP")]
-    assert told == [[HOST]] * 64
-    asked.resolver.answer()
-    assert told == [[HOST, *ADDRESSES, "complete"]] * 64
+    results = [rig.resolve() for _ in range(64)]
+    assert rig.resolver.queries == [(HOST, 443, None, "TCP")]
+    assert results == [[HOST]] * 64
+    rig.resolver.respond()
+    assert results == [[HOST, *ADDRESSES, "complete"]] * 64
 
 
-def test_a_later_caller_starts_a_new_lookup(asked: Asked) -> None:
-    """Results are not cached: names change, and caching is the resolver's task."""
-    asked.ask()
-    asked.resolver.answer()
-    told = asked.ask()
-    assert len(asked.resolver.asked) == 2
-    asked.resolver.answer(1, ADDRESSES[:1])
-    assert told == [HOST, ADDRESSES[0], "complete"]
+def test_a_later_caller_starts_a_new_lookup(rig: Rig) -> None:
+    """Results are not cached, because caching is the resolver's task."""
+    rig.resolve()
+    rig.resolver.respond()
+    results = rig.resolve()
+    assert len(rig.resolver.queries) == 2
+    rig.resolver.respond(1, ADDRESSES[:1])
+    assert results == [HOST, ADDRESSES[0], "complete"]
 
 
-def test_no_answer_is_shared_too(asked: Asked) -> None:
+def test_a_failed_look_up_is_shared(rig: Rig) -> None:
     """A failed lookup fails for every caller that shares it."""
-    told = [asked.ask(), asked.ask()]
-    asked.resolver.answer(0, [])
-    assert told == [[HOST, "complete"]] * 2
+    results = [rig.resolve(), rig.resolve()]
+    rig.resolver.respond(0, [])
+    assert results == [[HOST, "complete"]] * 2
 
 
-def test_other_questions_are_asked_for_themselves(asked: Asked) -> None:
+def test_other_queries_are_not_shared(rig: Rig) -> None:
     """Another name, port or address family is another lookup."""
-    asked.ask()
-    asked.ask("sts.eu-west-1.amazonaws.com")
-    asked.ask(port=8443)
-    asked.ask(types=[IPv4Address])
-    asked.ask(types=(IPv4Address,))
-    assert [question[:2] for question in asked.resolver.asked] == [
+    rig.resolve()
+    rig.resolve("sts.eu-west-1.amazonaws.com")
+    rig.resolve(port=8443)
+    rig.resolve(types=[IPv4Address])
+    rig.resolve(types=(IPv4Address,))
+    assert [query[:2] for query in rig.resolver.queries] == [
         (HOST, 443),
         ("sts.eu-west-1.amazonaws.com", 443),
         (HOST, 8443),
         (HOST, 443),
     ]
-    assert asked.resolver.asked[3][2] == (IPv4Address,)
+    assert rig.resolver.queries[3][2] == (IPv4Address,)
 
 
-def test_a_look_up_that_hangs_holds_nobody_up_for_long(asked: Asked) -> None:
-    """After a while the next caller starts a new lookup. Each result reaches its own callers, in any order."""
-    first = asked.ask()
-    asked.clock.advance(SHARED_SECONDS - 0.1)
-    second = asked.ask()
-    asked.clock.advance(0.1)
-    third, fourth = asked.ask(), asked.ask()
-    assert len(asked.resolver.asked) == 2
-    asked.resolver.answer(0, ADDRESSES[:1])
+def test_a_hanging_look_up_is_not_shared_for_long(rig: Rig) -> None:
+    """After `SHARED_SECONDS` the next caller starts a new lookup. Each result reaches its own callers, in any order."""
+    first = rig.resolve()
+    rig.clock.advance(SHARED_SECONDS - 0.1)
+    second = rig.resolve()
+    rig.clock.advance(0.1)
+    third, fourth = rig.resolve(), rig.resolve()
+    assert len(rig.resolver.queries) == 2
+    rig.resolver.respond(0, ADDRESSES[:1])
     assert first == second == [HOST, ADDRESSES[0], "complete"]
     assert third == fourth == [HOST]
-    fifth = asked.ask()
-    assert len(asked.resolver.asked) == 2
-    asked.resolver.answer(1, ADDRESSES[1:])
+    fifth = rig.resolve()
+    assert len(rig.resolver.queries) == 2
+    rig.resolver.respond(1, ADDRESSES[1:])
     assert third == fourth == fifth == [HOST, ADDRESSES[1], "complete"]
 
 
-def test_a_resolver_that_answers_at_once(asked: Asked) -> None:
-    """A result that arrives during the call is delivered like any other, and nothing is left behind."""
-    asked.resolver.resolveHostName = lambda receiver, *_: receiver.resolutionComplete()
-    assert asked.ask() == asked.ask() == [HOST, "complete"]
+def test_a_synchronous_result(rig: Rig) -> None:
+    """A result that arrives during the call is delivered like any other."""
+    rig.resolver.resolveHostName = lambda receiver, *_: receiver.resolutionComplete()
+    assert rig.resolve() == rig.resolve() == [HOST, "complete"]
 
 
-def test_a_shared_lookup_is_not_cancelled(asked: Asked) -> None:
+def test_a_shared_lookup_is_not_cancelled(rig: Rig) -> None:
     """One of several callers can't cancel the lookup."""
-    resolution = asked.look_ups.resolveHostName(Receiver(), HOST)
+    resolution = rig.look_ups.resolveHostName(Receiver(), HOST)
     with pytest.raises(NotImplementedError):
         resolution.cancel()

@@ -1,4 +1,4 @@
-"""TLS over memory: data arrives whole and in order however it is cut, and any fault ends the connection.
+"""TLS over memory BIOs: data arrives complete and in order in pieces of any size, and any error ends the connection.
 
 Each test runs twice: with connections that pass data on and send it at once, and with connections in batches.
 """
@@ -34,7 +34,7 @@ HOST = "sts.us-east-1.amazonaws.com"
 
 
 class Reactor:
-    """The batches of a test's connections, if there are any, and the clock that ends their turns."""
+    """The batches of a test's connections, if there are any, and the clock of their turns."""
 
     clock = Clock()
     batches: TLSBatches | None = None
@@ -56,30 +56,30 @@ def end_turn() -> None:
 class Socket:
     """A socket that accepts a given number of bytes or fails, and accepts everything by default."""
 
-    def __init__(self, takes: list[int | OSError] | None = None) -> None:
-        self.takes = takes
+    def __init__(self, accepts: list[int | OSError] | None = None) -> None:
+        self.accepts = accepts
         self.sent: list[bytes] = []
 
     def send(self, data: bytes) -> int:
-        takes = len(data) if self.takes is None else self.takes.pop(0)
-        if isinstance(takes, OSError):
-            raise takes
-        self.sent.append(data[:takes])
-        return min(takes, len(data))
+        accepts = len(data) if self.accepts is None else self.accepts.pop(0)
+        if isinstance(accepts, OSError):
+            raise accepts
+        self.sent.append(data[:accepts])
+        return min(accepts, len(data))
 
 
 class Connection(StringTransport):
     """A connection whose reactor sends nothing. Data left to the reactor stays in `value`."""
 
-    def __init__(self, takes: list[int | OSError]) -> None:
+    def __init__(self, accepts: list[int | OSError]) -> None:
         super().__init__()
-        self.socket = Socket(takes)
+        self.socket = Socket(accepts)
 
     def getHandle(self) -> Socket:
         return self.socket
 
 
-class Wire(StrictTransport):
+class MemoryTransport(StrictTransport):
     """One end of a TCP connection in memory."""
 
     def __init__(self) -> None:
@@ -95,23 +95,23 @@ class Wire(StrictTransport):
         return sent
 
 
-class Speaker(Protocol):
-    """Sends data when it is connected, and keeps the received data and the reason of the end."""
+class Recorder(Protocol):
+    """Sends data when it is connected, and collects the received data and the reason of the end."""
 
-    def __init__(self, says: bytes = b"") -> None:
-        self.says = says
+    def __init__(self, greeting: bytes = b"") -> None:
+        self.greeting = greeting
         self.received: list[bytes] = []
         self.ended: list[Failure] = []
 
     @property
-    def heard(self) -> list[bytes]:
-        """The data of all turns up to now."""
+    def data(self) -> list[bytes]:
+        """The data received so far."""
         end_turn()
         return self.received
 
     def connectionMade(self) -> None:
-        if self.says:
-            self.transport.write(self.says)
+        if self.greeting:
+            self.transport.write(self.greeting)
 
     def dataReceived(self, data: bytes) -> None:
         self.received.append(data)
@@ -123,27 +123,27 @@ class Speaker(Protocol):
 class Pairing:
     """A client and a server on the two ends of one connection. Data travels in pieces of `size` bytes."""
 
-    def __init__(self, client_tls: Any, server_tls: Any, *, says: bytes = b"", size: int = 1_000_000) -> None:
-        self.client, self.server = Speaker(says), Speaker()
+    def __init__(self, client_tls: Any, server_tls: Any, *, greeting: bytes = b"", size: int = 1_000_000) -> None:
+        self.client, self.server = Recorder(greeting), Recorder()
         self.size = size
         self.ends = [self._end(client_tls, self.client), self._end(server_tls, self.server)]
 
-    def _end(self, tls: Any, speaker: Speaker) -> Wire:
-        self.factory = TLSFactory(tls, Factory.forProtocol(lambda: speaker), Reactor.batches)
-        wire = Wire()
-        wire.protocol = self.factory.buildProtocol(None)
-        wire.protocol.makeConnection(wire)
-        return wire
+    def _end(self, tls: Any, recorder: Recorder) -> MemoryTransport:
+        self.factory = TLSFactory(tls, Factory.forProtocol(lambda: recorder), Reactor.batches)
+        transport = MemoryTransport()
+        transport.protocol = self.factory.buildProtocol(None)
+        transport.protocol.makeConnection(transport)
+        return transport
 
-    def deliver(self, one: Wire, other: Wire) -> bool:
+    def deliver(self, one: MemoryTransport, other: MemoryTransport) -> bool:
         sent = one.take()
         for start in range(0, len(sent), self.size):
             if other.connected:
                 other.protocol.dataReceived(sent[start : start + self.size])
         return bool(sent)
 
-    def talk(self) -> None:
-        """Carry data in both directions until both are silent."""
+    def exchange(self) -> None:
+        """Deliver data in both directions until there is no more."""
         one, other = self.ends
         while self.deliver(one, other) or self.deliver(other, one):
             pass
@@ -153,7 +153,7 @@ class Pairing:
 def pairing(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> Pairing:
     """Return two peers after their handshake."""
     pairing = Pairing(client_tls, server_tls)
-    pairing.talk()
+    pairing.exchange()
     return pairing
 
 
@@ -162,19 +162,19 @@ def pairing(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> Pairing
 def test_data_arrives_whole_and_in_order(
     client_tls: VerifiedHost, server_tls: SwappableServerTLS, size: int, length: int
 ) -> None:
-    """Data sent before or after the handshake arrives whole and in order, in both directions, in pieces of any size."""
+    """Data sent before or after the handshake arrives complete and in order, in both directions, in any pieces."""
     if size < 100 and length > 1200:
         size *= 97  # an odd size too, and faster than single bytes
     text = bytes(n % 251 for n in range(length))
-    pairing = Pairing(client_tls, server_tls, says=text, size=size)
-    pairing.talk()
+    pairing = Pairing(client_tls, server_tls, greeting=text, size=size)
+    pairing.exchange()
     for _ in range(3):
         pairing.server.transport.write(text)
-        pairing.talk()
+        pairing.exchange()
         pairing.client.transport.write(text)
-    pairing.talk()
-    assert b"".join(pairing.server.heard) == text * 4
-    assert b"".join(pairing.client.heard) == text * 3
+    pairing.exchange()
+    assert b"".join(pairing.server.data) == text * 4
+    assert b"".join(pairing.client.data) == text * 3
 
 
 def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
@@ -185,9 +185,9 @@ def test_several_records_in_one_piece_arrive_as_one(pairing: Pairing) -> None:
         pairing.client.transport.write(word)
         sent += client.take()
     server.protocol.dataReceived(sent[:-1])
-    assert pairing.server.heard == [b"onetwo"]
+    assert pairing.server.data == [b"onetwo"]
     server.protocol.dataReceived(sent[-1:])
-    assert pairing.server.heard == [b"onetwo", b"three"]
+    assert pairing.server.data == [b"onetwo", b"three"]
 
 
 def test_data_before_the_end_is_delivered(pairing: Pairing) -> None:
@@ -198,36 +198,36 @@ def test_data_before_the_end_is_delivered(pairing: Pairing) -> None:
     pairing.client.transport.loseConnection()
     sent = client.take()
     server.protocol.dataReceived(sent[:-1] + bytes([sent[-1] ^ 1]))
-    assert pairing.server.heard == [b"onetwo"]
+    assert pairing.server.data == [b"onetwo"]
     server.end()
     assert [failure.type for failure in pairing.server.ended] == [SSL.Error]
 
 
 def test_a_long_flight_is_sent_whole(authority: Pair, client_tls: VerifiedHost) -> None:
-    """A certificate longer than one read from OpenSSL passes the handshake too."""
+    """The handshake succeeds with a certificate that is longer than one read from OpenSSL."""
     names = [x509.DNSName(HOST), *(x509.DNSName(f"sts-{number}.{HOST}") for number in range(300))]
-    pairing = Pairing(client_tls, SwappableServerTLS(issue(authority, names).server_context()), says=b"secret")
-    pairing.talk()
-    assert pairing.server.heard == [b"secret"]
+    pairing = Pairing(client_tls, SwappableServerTLS(issue(authority, names).server_context()), greeting=b"secret")
+    pairing.exchange()
+    assert pairing.server.data == [b"secret"]
 
 
 def test_nothing_is_sent_before_the_peer_is_known(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
-    """Data written before the handshake leaves after it, in a record of its own."""
-    pairing = Pairing(client_tls, server_tls, says=b"secret")
+    """Data written before the handshake is sent after it, in a record of its own."""
+    pairing = Pairing(client_tls, server_tls, greeting=b"secret")
     client, server = pairing.ends
     pairing.deliver(client, server)
-    assert pairing.server.heard == []
-    pairing.talk()
-    assert pairing.server.heard == [b"secret"]
+    assert pairing.server.data == []
+    pairing.exchange()
+    assert pairing.server.data == [b"secret"]
 
 
-def test_a_server_with_a_wrong_certificate_gets_no_data(client_tls: VerifiedHost) -> None:
-    """A server with a wrong certificate gets an alert and no data, and TLS is the reason of the end."""
+def test_a_server_with_an_untrusted_certificate_gets_no_data(client_tls: VerifiedHost) -> None:
+    """A server with an untrusted certificate gets an alert and no data, and the reason is a TLS error."""
     stranger = issue(issue(None, None, common_name="stranger"), [x509.DNSName(HOST)])
-    pairing = Pairing(client_tls, SwappableServerTLS(stranger.server_context()), says=b"secret")
-    pairing.talk()
+    pairing = Pairing(client_tls, SwappableServerTLS(stranger.server_context()), greeting=b"secret")
+    pairing.exchange()
     client, server = pairing.ends
-    assert pairing.server.heard == []
+    assert pairing.server.data == []
     assert client.disconnecting
     client.end()
     assert pairing.client.ended[0].check(SSL.Error)
@@ -240,14 +240,14 @@ def test_a_server_with_a_wrong_certificate_gets_no_data(client_tls: VerifiedHost
 def test_a_peer_without_tls_is_disconnected(
     server_tls: SwappableServerTLS, client_tls: VerifiedHost, nonsense: bytes
 ) -> None:
-    """A first message that is not TLS ends the connection, whatever follows."""
+    """A first message that is not TLS ends the connection."""
     server = Pairing(client_tls, server_tls).ends[1]
     server.protocol.dataReceived(nonsense)
     server.protocol.dataReceived(nonsense)
     assert server.disconnecting
 
 
-def test_a_record_that_was_changed_ends_the_connection(pairing: Pairing) -> None:
+def test_a_changed_record_ends_the_connection(pairing: Pairing) -> None:
     """After a flipped bit nothing is delivered, and nothing more is read."""
     client, server = pairing.ends
     pairing.client.transport.write(b"text")
@@ -255,13 +255,13 @@ def test_a_record_that_was_changed_ends_the_connection(pairing: Pairing) -> None
     server.protocol.dataReceived(record[:-1] + bytes([record[-1] ^ 1]))
     pairing.client.transport.write(b"more")
     server.protocol.dataReceived(client.take())
-    assert pairing.server.heard == []
+    assert pairing.server.data == []
     assert server.disconnecting
     server.end()
     assert pairing.server.ended[0].check(SSL.Error)
 
 
-def test_an_end_is_said_and_answered(pairing: Pairing) -> None:
+def test_close_notify_is_sent_and_answered(pairing: Pairing) -> None:
     """A peer that closes sends close_notify, gets no more data, and closes after the other's close_notify."""
     client, server = pairing.ends
     pairing.server.transport.loseConnection()
@@ -270,15 +270,15 @@ def test_an_end_is_said_and_answered(pairing: Pairing) -> None:
     pairing.deliver(client, server)
     pairing.server.transport.write(b"neither")
     pairing.server.transport.loseConnection()
-    pairing.talk()
+    pairing.exchange()
     assert (client.disconnecting, server.disconnecting) == (True, True)
-    assert (pairing.client.heard, pairing.server.heard) == ([], [])
-    for wire in pairing.ends:
-        wire.end()
+    assert (pairing.client.data, pairing.server.data) == ([], [])
+    for transport in pairing.ends:
+        transport.end()
     assert [failure.type for failure in pairing.client.ended + pairing.server.ended] == [ConnectionDone] * 2
 
 
-def test_an_end_before_the_handshake_is_at_once(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+def test_a_close_before_the_handshake_is_immediate(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
     """Before the handshake there is no peer for a close_notify."""
     pairing = Pairing(client_tls, server_tls)
     pairing.server.transport.loseConnection()
@@ -290,15 +290,15 @@ def test_data_before_the_close_is_sent_after_the_handshake(
     client_tls: VerifiedHost, server_tls: SwappableServerTLS
 ) -> None:
     """Data written before the close is sent before close_notify."""
-    pairing = Pairing(client_tls, server_tls, says=b"last words")
+    pairing = Pairing(client_tls, server_tls, greeting=b"last words")
     pairing.client.transport.loseConnection()
     pairing.client.transport.write(b"too late")
-    pairing.talk()
-    assert pairing.server.heard == [b"last words"]
-    assert [wire.disconnecting for wire in pairing.ends] == [True, True]
+    pairing.exchange()
+    assert pairing.server.data == [b"last words"]
+    assert [transport.disconnecting for transport in pairing.ends] == [True, True]
 
 
-def test_cut_off_is_at_once(pairing: Pairing) -> None:
+def test_an_abort_is_immediate(pairing: Pairing) -> None:
     """An aborted connection delivers and sends nothing more."""
     client, server = pairing.ends
     heard: list[bytes] = []
@@ -318,41 +318,41 @@ def test_cut_off_is_at_once(pairing: Pairing) -> None:
     assert server.take() == b""
 
 
-def test_a_handshake_that_breaks_off_ends_once(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
-    """A peer that disappears during the handshake is gone, and the protocol is told once."""
-    pairing = Pairing(client_tls, server_tls, says=b"secret")
-    for wire in pairing.ends:
-        wire.end()
+def test_an_interrupted_handshake_is_reported_once(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+    """If the peer disconnects during the handshake, the protocol is notified once."""
+    pairing = Pairing(client_tls, server_tls, greeting=b"secret")
+    for transport in pairing.ends:
+        transport.end()
     assert [len(pairing.client.ended), len(pairing.server.ended)] == [1, 1]
     assert pairing.factory.protocols == {}
 
 
 def test_connections_are_counted(client_tls: VerifiedHost) -> None:
-    """A factory knows its open connections, and no others."""
-    factory = TLSFactory(client_tls, Factory.forProtocol(Speaker))
-    first, second = (Wire(), Wire())
-    for wire in (first, second):
-        wire.protocol = factory.buildProtocol(None)
-        wire.protocol.makeConnection(wire)
+    """The factory's `protocols` contains exactly the open connections."""
+    factory = TLSFactory(client_tls, Factory.forProtocol(Recorder))
+    first, second = (MemoryTransport(), MemoryTransport())
+    for transport in (first, second):
+        transport.protocol = factory.buildProtocol(None)
+        transport.protocol.makeConnection(transport)
     assert len(factory.protocols) == 2
     first.end()
     assert list(factory.protocols) == [second.protocol]
 
 
-def test_a_connection_stands_for_the_one_below(pairing: Pairing) -> None:
-    """Everything but TLS is left to TCP: addresses, TCP_NODELAY, flow control."""
-    wire = pairing.ends[0]
+def test_transport_methods_are_delegated(pairing: Pairing) -> None:
+    """Addresses, TCP_NODELAY and flow control are those of the TCP transport."""
+    tcp = pairing.ends[0]
     transport: Any = pairing.client.transport
     assert isinstance(transport, TLSConnection)
     transport.setTcpNoDelay(True)
-    assert wire.no_delay
-    assert transport.getPeer() == wire.getPeer()
+    assert tcp.no_delay
+    assert transport.getPeer() == tcp.getPeer()
     transport.pauseProducing()
-    assert wire.producerState == "paused"
+    assert tcp.producerState == "paused"
 
 
 def test_the_socket_gets_everything_it_accepts_at_once() -> None:
-    """Nothing is left to the reactor as long as the socket accepts everything."""
+    """The reactor writes nothing as long as the socket accepts everything."""
     connection = Connection([100, 100])
     sender = EagerWriter(connection)
     sender.send(b"one")
@@ -361,16 +361,16 @@ def test_the_socket_gets_everything_it_accepts_at_once() -> None:
     assert connection.value() == b""
 
 
-@pytest.mark.parametrize("takes", [0, 2, BlockingIOError(), ConnectionResetError()])
-def test_the_reactor_sends_the_rest_and_all_that_follows(takes: int | OSError) -> None:
+@pytest.mark.parametrize("accepts", [0, 2, BlockingIOError(), ConnectionResetError()])
+def test_after_a_partial_write_the_reactor_sends_everything(accepts: int | OSError) -> None:
     """If the socket does not accept everything, the remainder and all later data go through the reactor, in order."""
-    connection = Connection([100, takes])
+    connection = Connection([100, accepts])
     sender = EagerWriter(connection)
     for data in (b"one", b"two", b"three"):
         sender.send(data)
     assert b"".join(connection.socket.sent) + connection.value() == b"onetwothree"
     assert connection.value().endswith(b"three")
-    assert connection.socket.takes == []
+    assert connection.socket.accepts == []
 
 
 def some_records(shortest: int) -> st.SearchStrategy[list[bytes]]:
@@ -379,8 +379,8 @@ def some_records(shortest: int) -> st.SearchStrategy[list[bytes]]:
 
 
 @given(records=some_records(0), cuts=st.sets(st.integers(min_value=0, max_value=6000)))
-def test_no_partial_record_is_taken_for_a_whole_one(records: list[bytes], cuts: set[int]) -> None:
-    """However a stream is cut, only a whole record is taken for a whole record."""
+def test_a_partial_record_is_not_recognised_as_complete(records: list[bytes], cuts: set[int]) -> None:
+    """In pieces of any size, only a complete record is recognised as one."""
     stream = b"".join(records)
     bounds = {0, *accumulate(map(len, records))}
     places = [0, *sorted(cut for cut in cuts if 0 < cut < len(stream)), len(stream)]
@@ -393,7 +393,7 @@ def test_no_partial_record_is_taken_for_a_whole_one(records: list[bytes], cuts: 
 
 
 @given(records=some_records(1), joined=st.integers(min_value=1, max_value=3))
-def test_one_whole_record_is_seen(records: list[bytes], joined: int) -> None:
+def test_a_single_complete_record_is_recognised(records: list[bytes], joined: int) -> None:
     """As long as each header arrives in one piece, every record that arrives alone is recognised."""
     seen = Records()
     pieces = [b"".join(records[n : n + joined]) for n in range(0, len(records), joined)]
@@ -404,15 +404,15 @@ def test_one_whole_record_is_seen(records: list[bytes], joined: int) -> None:
         assert seen.is_one(record)
 
 
-def test_interrupted_heads_are_not_followed() -> None:
-    """After a header in two pieces no record is recognised any more, and the slow check is used."""
+def test_no_record_is_recognised_after_a_split_header() -> None:
+    """After a split header no record is recognised, so the slow path is used."""
     record = b"\x17\x03\x03\x00\x01a"
     seen = Records()
     assert [seen.is_one(piece) for piece in (record, record[:3], record[3:], record, record)] == [True] + [False] * 4
 
 
-def test_unread_data_is_seen_before_it_is_read(pairing: Pairing) -> None:
-    """A connection with unread data, or a close, is told from a silent one."""
+def test_unread_data_is_detected(pairing: Pairing) -> None:
+    """`has_unread` is True after unread data or a close, and False for a silent peer."""
     client = pairing.ends[0]
     near, far = socket.socketpair()
     with near, far:
@@ -426,8 +426,8 @@ def test_unread_data_is_seen_before_it_is_read(pairing: Pairing) -> None:
         assert client.protocol.has_unread()
 
 
-def test_half_a_record_is_unread(pairing: Pairing) -> None:
-    """A record that is still incomplete makes a connection unfit for another request."""
+def test_a_partial_record_counts_as_unread(pairing: Pairing) -> None:
+    """`has_unread` is True while a record is incomplete."""
     client, server = pairing.ends
     near, far = socket.socketpair()
     with near, far:
@@ -438,15 +438,15 @@ def test_half_a_record_is_unread(pairing: Pairing) -> None:
         assert client.protocol.has_unread()
         client.protocol.dataReceived(record[-1:])
         assert client.protocol.has_unread() == (Reactor.batches is not None)
-        assert pairing.client.heard == [b"late"]
+        assert pairing.client.data == [b"late"]
         assert not client.protocol.has_unread()
 
 
-def test_data_sent_with_the_handshake_is_seen_before_a_request(client_tls: VerifiedHost, authority: Pair) -> None:
-    """Data that a server sends before the request is seen before the request is sent."""
+def test_data_sent_with_the_handshake_counts_as_unread(client_tls: VerifiedHost, authority: Pair) -> None:
+    """Data that a server sends before the request is detected before the request is sent."""
     context = issue(authority, [x509.DNSName(HOST)]).server_context()
     context.set_max_proto_version(SSL.TLS1_2_VERSION)  # so that the server's Finished is the handshake's last message
-    pairing = Pairing(client_tls, SwappableServerTLS(context), says=b"request")
+    pairing = Pairing(client_tls, SwappableServerTLS(context), greeting=b"request")
     client, server = pairing.ends
     unsent: list[bool] = []
     pairing.client.dataReceived = lambda _: unsent.append(client.protocol.has_unsent)
@@ -458,12 +458,12 @@ def test_data_sent_with_the_handshake_is_seen_before_a_request(client_tls: Verif
     client.protocol.dataReceived(server.take())
     assert unsent == [True]
     assert not client.protocol.has_unsent
-    pairing.talk()
-    assert b"".join(pairing.server.heard) == b"request"
+    pairing.exchange()
+    assert b"".join(pairing.server.data) == b"request"
 
 
-def test_a_peer_that_goes_on_after_the_end_is_cut_off(pairing: Pairing) -> None:
-    """Pending output is dropped so that the last response arrives. A peer that keeps sending is not read."""
+def test_a_peer_that_keeps_sending_after_the_close_is_disconnected(pairing: Pairing) -> None:
+    """Input after the close is dropped, so that the last response arrives. Above a limit, the connection is aborted."""
     client, server = pairing.ends
     server.protocol.loseConnection()
     client.protocol.write(b"x" * 60_000)
@@ -472,4 +472,4 @@ def test_a_peer_that_goes_on_after_the_end_is_cut_off(pairing: Pairing) -> None:
     client.protocol.write(b"x" * 10_000)
     pairing.deliver(client, server)
     assert server.aborted
-    assert pairing.server.heard == []
+    assert pairing.server.data == []

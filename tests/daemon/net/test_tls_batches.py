@@ -1,4 +1,4 @@
-"""Connections in batches: received data is passed on at the end of a turn, and written data is sent then."""
+"""Batched connections: received data is passed on, and written data is sent, at the end of a turn."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from authd.daemon.event_loop import Turns
 from authd.daemon.net.client_tls import VerifiedHost
 from authd.daemon.net.server_tls import SwappableServerTLS
 from authd.daemon.net.tls import TLSBatches, TLSFactory
-from tests.daemon.net.test_tls import Pairing, Speaker, Wire
+from tests.daemon.net.test_tls import MemoryTransport, Pairing, Recorder
 
 
 class Broken(Protocol):
-    """Fails at any data."""
+    """A protocol that raises an exception on any data."""
 
     def dataReceived(self, data: bytes) -> None:
         raise ZeroDivisionError
 
 
 class Batched(Pairing):
-    """A client at once, and a server in batches of a clock. `reviews` are in progress."""
+    """An unbatched client, and a batched server. `reviews` is the number of reviews in progress."""
 
     def __init__(self, client_tls: Any, server_tls: Any, reviews: int, server: Protocol | None = None) -> None:
         self.clock = Clock()
@@ -38,18 +38,20 @@ class Batched(Pairing):
         """Replace both ends by new ones, after their handshake."""
         self.ends = []
         for tls, protocol, batches in ((client_tls, self.client, None), (server_tls, server, self.batches)):
-            wire = Wire()
-            wire.protocol = TLSFactory(tls, Factory.forProtocol(lambda it=protocol: it), batches).buildProtocol(None)
-            wire.protocol.makeConnection(wire)
-            self.ends.append(wire)
-        self.talk()
+            transport = MemoryTransport()
+            transport.protocol = TLSFactory(tls, Factory.forProtocol(lambda it=protocol: it), batches).buildProtocol(
+                None
+            )
+            transport.protocol.makeConnection(transport)
+            self.ends.append(transport)
+        self.exchange()
 
 
 @pytest.mark.parametrize("reviews", [0, 1, 2])
-def test_data_waits_for_the_turns_end_only_among_several_reviews(
+def test_data_waits_for_the_end_of_the_turn_only_if_there_are_several_reviews(
     client_tls: VerifiedHost, server_tls: SwappableServerTLS, reviews: int
 ) -> None:
-    """A review on its own is passed on and answered in the same turn."""
+    """If only one review is in progress, its data is passed on and answered in the same turn."""
     pairing = Batched(client_tls, server_tls, reviews)
     client, server = pairing.ends
     pairing.client.transport.write(b"request")
@@ -60,26 +62,26 @@ def test_data_waits_for_the_turns_end_only_among_several_reviews(
     pairing.server.transport.write(b"response")
     assert (server.take() == b"") == (reviews > 1)
     pairing.clock.advance(0)
-    pairing.talk()
+    pairing.exchange()
     assert pairing.clock.getDelayedCalls() == []
 
 
-def test_what_is_written_in_one_turn_is_one_record(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
-    """Parts that are written one after the other are sent together, before the close that follows them."""
+def test_data_written_in_one_turn_is_one_record(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+    """Data written by several calls in one turn is sent as one record, before a following close."""
     pairing = Batched(client_tls, server_tls, 2)
     for part in (b"one", b"two"):
         pairing.server.transport.write(part)
     pairing.server.transport.loseConnection()
     pairing.clock.advance(0)
-    pairing.talk()
-    assert pairing.client.heard == [b"onetwo"]
+    pairing.exchange()
+    assert pairing.client.data == [b"onetwo"]
     assert pairing.ends[0].disconnecting
 
 
 def test_data_before_the_end_of_the_connection_is_passed_on(
     client_tls: VerifiedHost, server_tls: SwappableServerTLS
 ) -> None:
-    """A peer that sends and disappears in the same turn is heard first."""
+    """If a peer sends data and disconnects in the same turn, the data is passed on first."""
     pairing = Batched(client_tls, server_tls, 2)
     client, server = pairing.ends
     pairing.client.transport.write(b"last words")
@@ -91,7 +93,7 @@ def test_data_before_the_end_of_the_connection_is_passed_on(
     assert pairing.server.received == [b"last words"]
 
 
-def test_an_aborted_connection_passes_nothing_on(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+def test_an_aborted_connection_passes_no_data_on(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
     """Data of an aborted connection is dropped, in both directions."""
     pairing = Batched(client_tls, server_tls, 2)
     client, server = pairing.ends
@@ -104,10 +106,10 @@ def test_an_aborted_connection_passes_nothing_on(client_tls: VerifiedHost, serve
     assert server.take() == b""
 
 
-def test_data_that_overtakes_a_request_is_passed_on_before_it(
+def test_a_response_before_its_request_is_passed_on_first(
     client_tls: VerifiedHost, server_tls: SwappableServerTLS
 ) -> None:
-    """A response that arrives before its request is sent meets a protocol that can tell."""
+    """A response that arrives before its request is sent is passed on before that, so that the protocol can refuse it."""
     pairing = Batched(client_tls, server_tls, 2)
     client, server = pairing.ends
     pairing.client.transport.write(b"response to no request")
@@ -117,11 +119,11 @@ def test_data_that_overtakes_a_request_is_passed_on_before_it(
     assert pairing.server.received == [b"response to no request"]
 
 
-def test_a_bug_ends_its_own_connection(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
-    """A protocol that fails loses its connection, with a line in the log. The next one of the batch is served."""
+def test_a_bug_ends_only_its_own_connection(client_tls: VerifiedHost, server_tls: SwappableServerTLS) -> None:
+    """An exception of a protocol is logged and ends its connection. The next one of the batch is served."""
     pairing = Batched(client_tls, server_tls, 2, Broken())
     broken = pairing.ends
-    pairing.client = Speaker()
+    pairing.client = Recorder()
     pairing.connect(client_tls, server_tls, pairing.server)
     events: list[LogEvent] = []
     for client, server in (broken, pairing.ends):

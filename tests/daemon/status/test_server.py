@@ -31,7 +31,7 @@ class PeerTransport(StrictTransport):
         return struct.pack("3i", 1, self.uid, 1)[:size]
 
 
-class Asked:
+class Rig:
     """A connection to a status socket in memory."""
 
     def __init__(self, uid: int) -> None:
@@ -52,44 +52,44 @@ class Asked:
 
 
 def test_a_query_is_answered() -> None:
-    """A line is one query, in as many pieces as it comes, and the connection closes after the answer."""
-    asked = Asked(os.geteuid())
-    assert asked.send(b'{"query": "echo", ') is None
-    assert asked.send(b'"x": 1}\n') == {"query": "echo", "x": 1}
-    assert asked.transport.disconnecting
-    asked.transport.end()
-    assert asked.clock.getDelayedCalls() == []
+    """A line is one query, in any number of pieces. The connection closes after the answer."""
+    rig = Rig(os.geteuid())
+    assert rig.send(b'{"query": "echo", ') is None
+    assert rig.send(b'"x": 1}\n') == {"query": "echo", "x": 1}
+    assert rig.transport.disconnecting
+    rig.transport.end()
+    assert rig.clock.getDelayedCalls() == []
 
 
 @pytest.mark.parametrize("line", [b"", b"nonsense", b"[]", b'{"query": "other"}', b"[" * 5_000])
 def test_anything_else_is_an_error(line: bytes) -> None:
-    """An unknown query is answered with the known ones."""
-    assert Asked(0).send(line + b"\n") == {"error": "unknown query; known are echo, no"}
+    """The answer to an unknown query lists the known ones."""
+    assert Rig(0).send(line + b"\n") == {"error": "unknown query; known are echo, no"}
 
 
-def test_a_refused_query_says_why() -> None:
-    """A query with wrong values is answered with the reason."""
-    assert Asked(0).send(b'{"query": "no"}\n') == {"error": "because of a test"}
+def test_an_invalid_query_gets_a_reason() -> None:
+    """The answer to a query with invalid values has the reason."""
+    assert Rig(0).send(b'{"query": "no"}\n') == {"error": "because of a test"}
 
 
 def test_other_users_are_disconnected() -> None:
-    """The kernel's word on the peer counts, whatever the socket's mode."""
-    assert Asked(os.geteuid() + 1).transport.aborted
-    assert not Asked(0).transport.aborted
+    """The peer's user ID, as the kernel reports it, is checked in addition to the socket's mode."""
+    assert Rig(os.geteuid() + 1).transport.aborted
+    assert not Rig(0).transport.aborted
 
 
-def test_a_client_is_bounded() -> None:
-    """A query that is too long or never ends is cut off."""
-    asked = Asked(0)
-    asked.transport.protocol.dataReceived(b"x" * 8_193)
-    assert asked.transport.aborted
-    asked = Asked(0)
-    asked.clock.advance(5.0)
-    assert asked.transport.aborted
+def test_long_and_slow_queries_are_disconnected() -> None:
+    """The client of a query that is too long or never complete is disconnected."""
+    rig = Rig(0)
+    rig.transport.protocol.dataReceived(b"x" * 8_193)
+    assert rig.transport.aborted
+    rig = Rig(0)
+    rig.clock.advance(5.0)
+    assert rig.transport.aborted
 
 
 def test_an_earlier_socket_is_replaced(tmp_path: Path) -> None:
-    """A socket that a killed daemon left is replaced. Anything else at its path is left alone, with a warning."""
+    """The socket of a killed daemon is replaced. Anything else at its path stays, with a warning."""
     opened: list[tuple[str, int]] = []
 
     class Reactor:

@@ -1,4 +1,4 @@
-"""The call to STS: the request, the meaning of each failure, and its one deadline."""
+"""The call to STS: the request, the reason of each failure, and the deadline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TIMEOUT = 5.0
 
 @implementer(IResponse)
 class Response:
-    """A response whose body arrives when the test says so."""
+    """A response whose body may be incomplete."""
 
     version = (b"HTTP", 1, 1)
     phrase = b""
@@ -55,7 +55,7 @@ class Response:
 
 @implementer(IAgent)
 class StrictAgent:
-    """An agent that accepts one request at a time, exactly as STS expects it, and fails on any other."""
+    """An agent that accepts one request at a time, and fails on any that STS would not expect."""
 
     def __init__(self) -> None:
         self.headers: list[dict[bytes, list[bytes]]] = []
@@ -78,7 +78,7 @@ class StrictAgent:
 
 
 class Call:
-    """A client, its agent, and a call under way."""
+    """A client, its agent, and a call in progress."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -109,7 +109,7 @@ def call() -> Call:
     return Call()
 
 
-def answer(arn: str = ALICE_ARN, account: str = "111122223333") -> bytes:
+def response_body(arn: str = ALICE_ARN, account: str = "111122223333") -> bytes:
     result = {"Account": account, "Arn": arn, "UserId": "AIDAEXAMPLE"}
     metadata = {"RequestId": "0b6a-1"}
     return json.dumps(
@@ -117,8 +117,8 @@ def answer(arn: str = ALICE_ARN, account: str = "111122223333") -> bytes:
     ).encode()
 
 
-def test_the_cluster_is_named_and_nothing_else_is_told(call: Call) -> None:
-    """The request has the cluster ID and accepts JSON, and has no header that treq would add."""
+def test_the_request_has_only_the_cluster_id(call: Call) -> None:
+    """The request's only headers are the cluster ID and Accept. treq adds none."""
     (headers,) = call.agent.headers
     assert headers.pop(b"accept") == [b"application/json"]
     assert headers.pop(b"x-k8s-aws-id") == [b"prod.example.com"]
@@ -126,8 +126,8 @@ def test_the_cluster_is_named_and_nothing_else_is_told(call: Call) -> None:
 
 
 def test_the_signers_identity_is_returned(call: Call) -> None:
-    """A good response becomes an identity, with STS's request ID and the access key ID."""
-    call.agent.pending.callback(Response(200, answer()))
+    """A valid response is returned as an identity, with STS's request ID and the access key ID."""
+    call.agent.pending.callback(Response(200, response_body()))
     (identity,) = call.results
     assert identity.arn_text == ALICE_ARN
     assert identity.request_id == "0b6a-1"
@@ -136,8 +136,8 @@ def test_the_signers_identity_is_returned(call: Call) -> None:
     assert call.clock.getDelayedCalls() == []
 
 
-def test_a_definite_no_is_a_denial(call: Call) -> None:
-    """STS's refusal becomes a denial with its reason."""
+def test_a_refusal_by_sts_is_a_denial(call: Call) -> None:
+    """A refusal by STS raises `Denied` with its reason."""
     call.agent.pending.callback(Response(403, b'{"Error":{"Code":"InvalidClientTokenId","Message":"no"}}'))
     assert call.failed(Denied).reason is DenialReason.UNKNOWN_ACCESS_KEY
 
@@ -154,9 +154,9 @@ def test_redirects_are_not_followed(call: Call, status: int) -> None:
 def test_cookies_are_not_kept(call: Call) -> None:
     """A cookie from STS is not sent with the next request."""
     headers = Headers({"Set-Cookie": ["id=1; Domain=amazonaws.com; Path=/"]})
-    call.agent.pending.callback(Response(200, answer(), headers))
+    call.agent.pending.callback(Response(200, response_body(), headers))
     call.ask()
-    call.agent.pending.callback(Response(200, answer()))
+    call.agent.pending.callback(Response(200, response_body()))
     assert [b"cookie" in headers for headers in call.agent.headers] == [False, False]
     assert [result.arn_text for result in call.results] == [ALICE_ARN, ALICE_ARN]
 
@@ -174,8 +174,8 @@ def test_cookies_are_not_kept(call: Call) -> None:
         (ConnectTimeoutError(), UnavailableReason.STS_TIMEOUT),
     ],
 )
-def test_each_failure_has_its_name(call: Call, error: Exception, reason: UnavailableReason) -> None:
-    """Every failure to get a response is `Unavailable`, with the reason that names it."""
+def test_each_failure_has_its_reason(call: Call, error: Exception, reason: UnavailableReason) -> None:
+    """Every failure to get a response is `Unavailable` with a reason of its own."""
     call.agent.pending.errback(error)
     assert call.failed(Unavailable).reason is reason
 
@@ -190,8 +190,8 @@ def test_each_failure_has_its_name(call: Call, error: Exception, reason: Unavail
         (ConnectError(), "ConnectError"),
     ],
 )
-def test_a_failed_connection_names_its_way_and_reason(call: Call, error: Exception, words: str) -> None:
-    """The message has the address or the proxy, and the operating system's words: a dead proxy is not STS's fault."""
+def test_a_failed_connection_names_its_route_and_reason(call: Call, error: Exception, words: str) -> None:
+    """The message has the address or the proxy, and the operating system's description."""
     call.agent.pending.errback(error)
     message = call.failed(Unavailable).message
     assert message == f"no connection to sts.us-east-1.amazonaws.com by test ({words})"
@@ -204,7 +204,7 @@ def test_a_bug_is_not_unavailability(call: Call) -> None:
 
 
 def test_the_deadline_covers_the_wait_for_headers(call: Call) -> None:
-    """The request is cancelled at the deadline, and not earlier."""
+    """The request is cancelled at the deadline, not earlier."""
     call.clock.advance(TIMEOUT - 0.01)
     assert call.results == []
     call.clock.advance(0.01)
@@ -214,5 +214,5 @@ def test_the_deadline_covers_the_wait_for_headers(call: Call) -> None:
 
 def test_another_partitions_identity_is_denied(call: Call) -> None:
     """An identity of another partition than the daemon's is refused."""
-    call.agent.pending.callback(Response(200, answer(ALICE_ARN.replace("arn:aws:", "arn:aws-cn:"))))
+    call.agent.pending.callback(Response(200, response_body(ALICE_ARN.replace("arn:aws:", "arn:aws-cn:"))))
     assert call.failed(Denied).reason is DenialReason.UNSUPPORTED_IDENTITY

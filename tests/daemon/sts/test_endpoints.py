@@ -21,10 +21,10 @@ from tests.daemon.tls import issue
 
 @implementer(IHostnameResolver)
 class Names:
-    """A resolver that finds every name at one address, and keeps the names."""
+    """A resolver that resolves every name to one address, and records the names."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int]] = []
+        self.queries: list[tuple[str, int]] = []
 
     def resolveHostName(
         self,
@@ -34,7 +34,7 @@ class Names:
         *_: object,
         **__: object,
     ) -> Any:
-        self.asked.append((hostName, portNumber))
+        self.queries.append((hostName, portNumber))
         receiver.resolutionBegan(self)
         receiver.addressResolved(IPv4Address("TCP", "203.0.113.7", portNumber))
         receiver.resolutionComplete()
@@ -54,67 +54,67 @@ def endpoints(ca_file: str, *extra: ExtraEndpoint, proxy: tuple[str, int] | None
     return STSEndpoints(reactor, connect_timeout=5.0, ca_file=ca_file, proxy=proxy, extra=extra)
 
 
-def dialled(reached: STSEndpoints, host: str) -> list[tuple[str, int]]:
+def attempts(reached: STSEndpoints, host: str) -> list[tuple[str, int]]:
     """Return the names or addresses, and ports, of the connection attempts for a host."""
     factory = Factory.forProtocol(Protocol)
     attempt = reached.endpoint(host).connect(factory)
     attempt.addErrback(lambda _: None)
     reactor = reached._reactor
     reactor.advance(1)
-    asked: list[tuple[str, int]] = reactor.nameResolver.asked
-    assert [port for _, port, *_ in reactor.tcpClients] == [port for _, port in asked]
+    queries: list[tuple[str, int]] = reactor.nameResolver.queries
+    assert [port for _, port, *_ in reactor.tcpClients] == [port for _, port in queries]
     attempt.cancel()
-    return asked
+    return queries
 
 
 def test_a_host_is_looked_up_by_its_name(ca_file: str) -> None:
     """By default a host is resolved and reached on port 443."""
     host = "sts.us-east-1.amazonaws.com"
-    assert dialled(endpoints(ca_file), host) == [(host, 443)]
+    assert attempts(endpoints(ca_file), host) == [(host, 443)]
 
 
-def test_another_way_to_a_known_host_is_taken(ca_file: str) -> None:
-    """A host with `connect` is reached there, whatever its name and the proxy."""
+def test_connect_overrides_the_address(ca_file: str) -> None:
+    """A host with `connect` is reached at that address, without the look-up or the proxy."""
     extra = ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="127.0.0.1:8443")
     for proxy in (None, ("192.0.2.1", 3128)):
-        assert dialled(endpoints(ca_file, extra, proxy=proxy), extra.host) == [("127.0.0.1", 8443)]
+        assert attempts(endpoints(ca_file, extra, proxy=proxy), extra.host) == [("127.0.0.1", 8443)]
 
 
 def test_an_ipv6_address_may_be_in_brackets(ca_file: str) -> None:
     """`connect` accepts an IPv6 address in brackets."""
     extra = ExtraEndpoint(host="sts.us-east-1.amazonaws.com", connect="[::1]:8443")
-    assert dialled(endpoints(ca_file, extra), extra.host) == [("::1", 8443)]
+    assert attempts(endpoints(ca_file, extra), extra.host) == [("::1", 8443)]
 
 
 def test_other_hosts_are_reached_through_the_proxy(ca_file: str) -> None:
     """With a proxy, a host without `connect` is reached through it."""
-    assert dialled(endpoints(ca_file, proxy=("192.0.2.1", 3128)), "sts.us-east-1.amazonaws.com") == [
+    assert attempts(endpoints(ca_file, proxy=("192.0.2.1", 3128)), "sts.us-east-1.amazonaws.com") == [
         ("192.0.2.1", 3128)
     ]
 
 
-def test_a_hosts_way_is_built_once(ca_file: str) -> None:
+def test_a_hosts_endpoint_is_built_once(ca_file: str) -> None:
     """TLS contexts are shared, and each host's endpoint is built at its first use."""
     reached = endpoints(ca_file)
     assert reached.endpoint("sts.a.amazonaws.com") is reached.endpoint("sts.a.amazonaws.com")
     assert reached.endpoint("sts.a.amazonaws.com") is not reached.endpoint("sts.b.amazonaws.com")
 
 
-@pytest.mark.parametrize("whose", ["usual", "extra"])
-def test_authorities_that_cannot_be_read_are_told_at_the_start(tmp_path: Path, ca_file: str, whose: str) -> None:
+@pytest.mark.parametrize("host", ["default", "extra"])
+def test_an_unusable_ca_file_is_an_error_at_start(tmp_path: Path, ca_file: str, host: str) -> None:
     """An unusable CA file is a `ConfigError` that names it, before any connection."""
     broken = tmp_path / "broken.pem"
     broken.write_text("nonsense")
     extra = ExtraEndpoint(host="sts.example", ca_file=str(broken), signing_region="us-east-1")
     with pytest.raises(ConfigError, match="holds no PEM certificate") as caught:
-        endpoints(str(broken)) if whose == "usual" else endpoints(ca_file, extra)
+        endpoints(str(broken)) if host == "default" else endpoints(ca_file, extra)
     assert caught.value.problems[0].file == str(broken)
     with pytest.raises(ConfigError, match="No such file"):
         endpoints(str(tmp_path / "missing.pem"))
 
 
-def test_the_route_is_told(ca_file: str) -> None:
-    """Error messages name the address that a connection goes to, or the proxy."""
+def test_the_route_is_described(ca_file: str) -> None:
+    """Error messages name the address of the connection, or the proxy."""
     host = "sts.us-east-1.amazonaws.com"
     extra = ExtraEndpoint(host=host, connect="127.0.0.1:8443")
     assert endpoints(ca_file).route(host) == f"{host}:443"
@@ -123,7 +123,7 @@ def test_the_route_is_told(ca_file: str) -> None:
 
 
 def test_a_changed_ca_file_is_used(ca_file: str) -> None:
-    """New connections trust the new content of a CA file. A broken one changes nothing and is logged once."""
+    """New connections trust the changed CA file. A broken file is logged once, and the old CAs stay."""
     reached = endpoints(ca_file)
     assert reached.ca_files == (ca_file,)
     before = reached.endpoint("sts.amazonaws.com")

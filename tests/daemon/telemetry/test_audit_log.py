@@ -1,4 +1,4 @@
-"""The audit log: records in a file, through rotation and a full disk."""
+"""The audit log: records, rotation and a full disk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lines(path: Path) -> list[str]:
 
 
 def test_records_are_appended(path: Path) -> None:
-    """Records follow those of an earlier run, in a file for its owner alone."""
+    """Records are appended to those of an earlier run, in a file that only its owner can read."""
     path.write_text("before\n")
     path.chmod(0o600)
     audit = AuditLog(path, 1_000_000)
@@ -50,7 +50,7 @@ def test_records_are_appended(path: Path) -> None:
 
 
 def test_it_rotates_by_size(path: Path) -> None:
-    """At its size the file is renamed. Nine of them stay, the newest with the lowest number."""
+    """At its maximum size the file is renamed. Nine files stay, the newest with the lowest number."""
     audit = AuditLog(path, 10)
     for number in range(12):
         audit.add(f"record {number:05d}")
@@ -62,7 +62,7 @@ def test_it_rotates_by_size(path: Path) -> None:
 
 
 def test_it_follows_a_rename(path: Path) -> None:
-    """After a rename and SIGHUP, records go on in a new file, and none is lost."""
+    """After a rename and SIGHUP, records go to a new file, and none is lost."""
     audit = AuditLog(path, 1_000_000)
     for number in range(3):
         audit.add(str(number))
@@ -78,8 +78,8 @@ def test_it_follows_a_rename(path: Path) -> None:
     assert (lines(renamed), lines(path)) == (["0", "1", "2", "3", "4"], ["5"])
 
 
-def test_a_full_disk_loses_nothing_that_fits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records wait while the disk is full, also the rest of one that was half written. The error is logged once."""
+def test_records_wait_while_the_disk_is_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records wait while the disk is full, also the rest of a partly written one. The error is logged once."""
     audit = AuditLog(path, 1_000_000)
     real, room = os.write, [5]
 
@@ -105,7 +105,7 @@ def test_a_full_disk_loses_nothing_that_fits(path: Path, monkeypatch: pytest.Mon
     assert (audit.problem(), audit.lost) == ("", 0)
 
 
-def test_what_waits_is_bounded(path: Path) -> None:
+def test_waiting_records_are_bounded(path: Path) -> None:
     """Beyond a mebibyte the oldest waiting records are dropped and counted."""
     audit = AuditLog(path / "missing" / "folder", 1_000_000)
     for _ in range(20):
@@ -126,8 +126,8 @@ def records(
     return [json.loads(line) for line in lines(path)]
 
 
-def test_each_record_fits_the_schema(path: Path) -> None:
-    """Every kind of record is valid by docs/audit.schema.json, and a foreign field is not."""
+def test_each_record_is_valid_by_the_schema(path: Path) -> None:
+    """Every kind of record is valid by docs/audit.schema.json, and an unknown field is not."""
     jsonschema = pytest.importorskip("jsonschema")
     user = KubernetesUser(username="alice", groups=("viewers",), rule="c.yaml:1:1")
     allowed = Decision(

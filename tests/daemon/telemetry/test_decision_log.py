@@ -1,4 +1,4 @@
-"""One record for each decision, with stable field names and without scrubbed accounts."""
+"""One record per decision, with stable field names and without scrubbed accounts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.daemon.fakes import ALICE_ARN, decision, identity, presigned
 
 ACCOUNT = "111122223333"
 DIGEST = "0123456789abcdef" * 4
-#: Fields that people's queries name. Renaming or removing one is an incompatible change.
+#: Fields that users' queries name. Renaming or removing one is an incompatible change.
 EVERY_RECORD = (
     "time", "level", "logger", "message", "decision", "reason", "reference", "token", "sts_host", "elapsed_ms", "status"
 )  # fmt: skip
@@ -151,8 +151,8 @@ def test_the_trace_is_that_of_the_request(audited: Audited) -> None:
         (UnavailableReason.OVERLOADED, 503, "unavailable"),
     ],
 )
-def test_a_refusal_is_a_warning_that_says_why(audited: Audited, reason: str, status: int, verdict: str) -> None:
-    """The record of a refusal tells a denial from an outage, and has the message of the response."""
+def test_a_refusal_is_a_warning_with_its_reason(audited: Audited, reason: str, status: int, verdict: str) -> None:
+    """The record of a refusal distinguishes a denial from an outage, and has the message of the response."""
     line, text = audited.lines(decision(reason, "because of a test"), status=status)
     assert (line["level"], line["decision"], line["reason"], line["status"]) == ("warn", verdict, reason, status)
     assert "because of a test" in json.dumps(line)
@@ -172,7 +172,7 @@ def test_a_scrubbed_account_is_in_no_line(audited: Audited) -> None:
 
 
 def test_names_in_an_identity_cannot_forge_a_line(audited: Audited) -> None:
-    """Braces in names are written as they are, and never used as a format."""
+    """Braces in names are written unchanged, and never used as a format."""
     who = identity("arn:aws:iam::111122223333:user/{log_source}/x", principal_id="AIDA")
     line, text = audited.lines(accepted(who, ("{log_level}", "%s")))
     assert line["arn"].endswith("user/{log_source}/x")
@@ -180,8 +180,8 @@ def test_names_in_an_identity_cannot_forge_a_line(audited: Audited) -> None:
     assert text.count("\n") == 1
 
 
-def test_only_accepted_identities_are_seen(audited: Audited) -> None:
-    """The lock-out guard knows the accepted identities, and no others."""
+def test_only_accepted_identities_are_noted(audited: Audited) -> None:
+    """The lock-out guard notes only accepted identities."""
     audited.lines(decision(DenialReason.IDENTITY_NOT_MAPPED, "no", identity("arn:aws:iam::111122223333:user/mallory")))
     assert list(audited.seen._seen) == []
     audited.lines(accepted())
@@ -189,7 +189,7 @@ def test_only_accepted_identities_are_seen(audited: Audited) -> None:
 
 
 def test_a_scrubbed_key_is_in_no_line(audited: Audited) -> None:
-    """A key ID encodes its account. It is scrubbed for a scrubbed account, even if STS confirmed nothing."""
+    """A key ID encodes its account, so it is scrubbed for a scrubbed account, even if STS has not confirmed it."""
     key = "ASIAIIIRARCEMZ2OQH6A"  # a made-up key of account 022266779920 in AWS's encoding
     request = presigned()._replace(access_key_id=key)
     refused = decision(DenialReason.SIGNATURE_MISMATCH)._replace(request=request)
@@ -200,23 +200,23 @@ def test_a_scrubbed_key_is_in_no_line(audited: Audited) -> None:
     assert key not in text
 
 
-def test_a_flood_of_strangers_displaces_no_identity(audited: Audited) -> None:
-    """In a flood of foreign tokens most lines are omitted and counted. Confirmed identities all have their line."""
+def test_a_flood_does_not_displace_confirmed_identities(audited: Audited) -> None:
+    """In a flood of foreign tokens most lines are omitted and counted. Each confirmed identity is logged."""
     with capturedLogs() as events:
         for _ in range(1_000):
             audited.audit.decided(decision(DenialReason.FOREIGN_TOKEN), 0.001, 200)
             audited.audit.decided(accepted(), 0.001, 200)
         audited.audit.report_omitted()
-    told = [json.loads(render(event, "json")) for event in events]
-    strangers = [line for line in told if line.get("reason") == "foreign_token" and "decision" in line]
-    assert len([line for line in told if line.get("decision") == "allowed"]) == 1_000
+    lines = [json.loads(render(event, "json")) for event in events]
+    strangers = [line for line in lines if line.get("reason") == "foreign_token" and "decision" in line]
+    assert len([line for line in lines if line.get("decision") == "allowed"]) == 1_000
     assert 100 <= len(strangers) < 1_000
-    assert sum(line.get("omitted", 0) for line in told) == 1_000 - len(strangers)
+    assert sum(line.get("omitted", 0) for line in lines) == 1_000 - len(strangers)
     assert 'authd_decisions_total{reason="foreign_token"} 1000.0' in render_metrics(audited.metrics.families).decode()
 
 
 def test_everything_is_counted(audited: Audited) -> None:
-    """Each decision and each request that is not a TokenReview is counted under its name."""
+    """Each decision and each request that is not a TokenReview is counted by its reason or status."""
     audited.lines(accepted())
     audited.lines(decision(UnavailableReason.STS_TIMEOUT), status=504)
     with capturedLogs() as events:
@@ -233,10 +233,8 @@ def test_everything_is_counted(audited: Audited) -> None:
         assert line in figures
 
 
-def test_a_flood_of_requests_that_are_no_reviews_is_a_few_lines(
-    audited: Audited, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A few lines are written, all requests are counted, and the next line gives the number of omitted ones."""
+def test_a_flood_of_invalid_requests_is_a_few_lines(audited: Audited, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few lines are written, all requests are counted, and the next line has the number of omitted ones."""
     now = [0.0]
     monkeypatch.setattr("authd.daemon.telemetry.decision_log.time.monotonic", lambda: now[0])
     audited = Audited()

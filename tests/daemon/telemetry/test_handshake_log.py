@@ -1,4 +1,4 @@
-"""Failed TLS handshakes: the reason of each, counted all and logged at a bounded rate."""
+"""Failed TLS handshakes: their reasons, counts and log lines."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from authd.daemon.telemetry.prometheus import render
     ],
 )
 def test_each_reason_of_openssl(words: str, reason: HandshakeFailure) -> None:
-    """OpenSSL's reasons map to a closed set."""
+    """OpenSSL's reasons map to a fixed set."""
     assert handshake_failure(SSL.Error([("SSL routines", "", words)])) == (reason, words)
     assert handshake_failure(SSL.Error()) == (HandshakeFailure.PROTOCOL, "no reason given")
 
 
-def test_all_are_counted_and_a_few_are_logged() -> None:
-    """Noise of one reason hides no line of another."""
+def test_all_failures_are_counted_and_a_few_are_logged() -> None:
+    """Many failures of one reason don't suppress the lines of another."""
     metrics = Metrics()
     log = HandshakeLog(metrics)
     with capturedLogs() as events:

@@ -12,7 +12,7 @@ from authd.daemon.telemetry.log_level import LogFilter
 
 
 class Reactor:
-    """Runs work of other threads at once."""
+    """Runs calls from other threads at once."""
 
     def callFromThread(self, work: Callable[[], None]) -> None:
         work()

@@ -39,8 +39,8 @@ def write(event: dict[str, Any], log_format: str, out: io.StringIO | None = None
     return out.getvalue()
 
 
-def test_machines_get_one_object_a_line() -> None:
-    """An event is one line of JSON with its time, level, message and plain values, and nothing else."""
+def test_json_has_one_object_per_line() -> None:
+    """An event is one line of JSON with its time, level, message and plain values only."""
     line = write(EVENT, "json")
     assert line.endswith("\n")
     assert line.count("\n") == 1
@@ -55,14 +55,14 @@ def test_machines_get_one_object_a_line() -> None:
     }
 
 
-def test_people_get_text() -> None:
+def test_text_has_time_and_message() -> None:
     """Text has the time and the message."""
     assert "something happened" in write(EVENT, "text")
     assert not write(EVENT, "text").startswith("{")
 
 
 @pytest.mark.parametrize(("out", "is_json"), [(io.StringIO(), True), (Terminal(), False)])
-def test_the_automatic_format_depends_on_the_reader(out: io.StringIO, is_json: bool) -> None:
+def test_auto_is_text_on_a_terminal(out: io.StringIO, is_json: bool) -> None:
     """A terminal gets text, everything else JSON."""
     assert write(EVENT, "auto", out).startswith("{") == is_json
 
@@ -78,14 +78,14 @@ def test_a_failure_has_its_traceback() -> None:
 
 
 def test_control_characters_cannot_forge_lines() -> None:
-    """A value with line feeds and escapes stays in one line."""
+    """A value with line feeds and escape characters stays in one line."""
     line = write({**EVENT, "what": 'x\n{"level":"info"}\x1b[31m\u2028'}, "json")
     assert line.count("\n") == 1
     assert "\x1b" not in line
     assert "\u2028" not in line
 
 
-def test_values_do_not_replace_the_lines_own_members() -> None:
+def test_values_do_not_replace_standard_members() -> None:
     """A value cannot replace a standard member of the same name."""
     assert json.loads(write({**EVENT, "level": "forged", "time": "forged"}, "json"))["level"] == "warn"
 
@@ -106,8 +106,8 @@ class Disk(io.StringIO):
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
-def test_held_lines_are_written_in_one_piece(log_format: str) -> None:
-    """Held lines leave in order and in one piece at `release`. Other lines leave at once."""
+def test_held_lines_are_written_together(log_format: str) -> None:
+    """Held lines are written in order and together at `release`. Other lines are written at once."""
     disk = Disk()
     output = LogOutput(disk)
     observe = log_observer(output, log_format)
@@ -125,8 +125,8 @@ def test_held_lines_are_written_in_one_piece(log_format: str) -> None:
     assert len(disk.getvalue().splitlines()) == 4
 
 
-def test_a_full_disk_is_survived() -> None:
-    """A full disk does not fail `release`, memory does not grow, and later lines are written again."""
+def test_a_full_disk_is_tolerated() -> None:
+    """On a full disk `release` does not raise and memory does not grow. Later lines are written again."""
     disk = Disk()
     output = LogOutput(disk)
     observe = log_observer(output, "json")
@@ -135,7 +135,7 @@ def test_a_full_disk_is_survived() -> None:
     observe(EVENT)
     output.release()
     with pytest.raises(OSError, match="No space"):
-        observe(EVENT)  # the publisher gets the error of a line that is not held
+        observe(EVENT)  # without `hold`, the publisher gets the error
     disk.full = False
     observe({**EVENT, "what": "later"})
     assert len(disk.getvalue().splitlines()) == 1
@@ -143,13 +143,13 @@ def test_a_full_disk_is_survived() -> None:
 
 
 def test_the_stream_tells_whether_it_is_a_terminal() -> None:
-    """The stream itself tells whether it is a terminal."""
+    """`auto` depends on the stream's `isatty`."""
     assert LogOutput(Terminal()).isatty()
     assert not LogOutput(io.StringIO()).isatty()
 
 
 def test_lines_in_the_journal_have_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the stream leads to systemd's journal, each line begins with its priority; no other stream has any."""
+    """Lines begin with their priority only if the stream is connected to systemd's journal."""
     with (tmp_path / "journal").open("w+") as stream:
         status = os.fstat(stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")

@@ -1,4 +1,4 @@
-"""Metrics with names and labels from closed sets."""
+"""Metrics with fixed names and labels."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def figures(metrics: Metrics) -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 
-def test_every_series_is_there_from_the_start() -> None:
-    """Each reason, source, outcome, status and result has a series before it first happens, so that rates work."""
+def test_every_series_exists_from_the_start() -> None:
+    """Each reason, source, outcome, status and result has a series before it first occurs, so that rates work."""
     names = set(figures(Metrics()))
     for reason in (ALLOWED, *DenialReason, *UnavailableReason):
         assert f'authd_decisions_total{{reason="{reason}"}}' in names
@@ -59,7 +59,7 @@ def test_reviews_have_one_of_three_outcomes() -> None:
 
 
 def test_reloads_by_source() -> None:
-    """Each source has a series for each result from its start, and the total counts all of them."""
+    """Each source has a series for each result from its start. The total counts all sources."""
     metrics = Metrics()
     reloaded = metrics.reloads_of("CRD")
     metrics.reloads_of("MountedFile")("ok")
@@ -73,8 +73,8 @@ def test_reloads_by_source() -> None:
     assert (counted['authd_reloads_total{result="ok"}'], counted['authd_reloads_total{result="broken"}']) == (1, 1)
 
 
-def test_a_gauge_is_read_when_it_is_scraped() -> None:
-    """A gauge gives the current value."""
+def test_a_gauge_is_read_at_each_scrape() -> None:
+    """A gauge has its value at the time of the scrape."""
     metrics = Metrics()
     values = [1.0]
     metrics.gauge("authd_test", "A test.", lambda: values[0])
@@ -83,8 +83,8 @@ def test_a_gauge_is_read_when_it_is_scraped() -> None:
     assert figures(metrics)["authd_test"] == 2.5
 
 
-def test_two_daemons_in_a_process_do_not_mix() -> None:
-    """Counts belong to their object, not to the process."""
+def test_metrics_are_independent_objects() -> None:
+    """Two `Metrics` objects in one process don't share counts."""
     one, other = Metrics(), Metrics()
     one.decided(decision(ALLOWED), 0.001)
     assert figures(one)["authd_review_seconds_count"] == 1
@@ -92,7 +92,7 @@ def test_two_daemons_in_a_process_do_not_mix() -> None:
 
 
 def test_the_process_has_metrics_without_proc_stat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`ProcSubset=pid` of the unit hides /proc/stat. The process's own metrics are there nevertheless."""
+    """The process's metrics exist even if `ProcSubset=pid` of the unit hides /proc/stat."""
     real_open = open
 
     def limited(path: Any, *arguments: Any, **options: Any) -> Any:

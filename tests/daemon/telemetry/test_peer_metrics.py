@@ -36,7 +36,7 @@ def figures(metrics: Metrics) -> dict[str, float]:
     ],
 )
 def test_each_decision_has_a_result(reason: str, result: str) -> None:
-    """A decision counts under the result that the other program gives it."""
+    """A decision is counted by aws-iam-authenticator's result for it."""
     metrics = Metrics()
     metrics.decided(decision(reason), 0.2)
     counted = figures(metrics)
@@ -45,15 +45,15 @@ def test_each_decision_has_a_result(reason: str, result: str) -> None:
     assert sum(value for name, value in counted.items() if name.startswith(f"{LATENCY}_count")) == 1
 
 
-def test_a_request_that_is_no_review() -> None:
-    """A request that is no TokenReview is malformed."""
+def test_an_invalid_request_is_malformed() -> None:
+    """A request that is not a TokenReview is malformed."""
     metrics = Metrics()
     metrics.refused(404)
     assert figures(metrics)[f'{LATENCY}_count{{result="malformed_request"}}'] == 1
 
 
 def test_responses() -> None:
-    """Responses count by status, and throttling and missing connections have counters from the start."""
+    """Responses are counted by status. Throttling and failed connections have counters from the start."""
     metrics = Metrics()
     assert figures(metrics)["aws_iam_authenticator_sts_connection_failures_total"] == 0
     assert figures(metrics)["aws_iam_authenticator_sts_throttling_total"] == 0

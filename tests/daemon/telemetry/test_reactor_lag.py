@@ -7,8 +7,8 @@ from twisted.internet.task import Clock
 from authd.daemon.telemetry.reactor_lag import ReactorLag
 
 
-def test_the_largest_of_half_a_minute() -> None:
-    """A late timer is seen for thirty measurements."""
+def test_the_largest_lag_of_half_a_minute() -> None:
+    """A late timer is reported for thirty measurements."""
     clock = Clock()
     lag = ReactorLag(clock.seconds)
     clock.advance(1.25)

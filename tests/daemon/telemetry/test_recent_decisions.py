@@ -14,7 +14,7 @@ UNMAPPED = decision(DenialReason.IDENTITY_NOT_MAPPED, "no", identity())._replace
 
 
 def test_the_window_moves() -> None:
-    """Decisions count for the last minutes, and no longer."""
+    """Decisions older than the window are not counted."""
     clock = Clock()
     recent = RecentDecisions(clock.seconds)
     user = KubernetesUser(username="alice", groups=(), rule="c:1:1")
@@ -31,7 +31,7 @@ def test_the_window_moves() -> None:
 
 
 def test_names_are_bounded_and_scrubbed() -> None:
-    """Unconfirmed tokens have their key's ID, within a bound. Scrubbed accounts don't appear."""
+    """Unconfirmed callers are named by their access key IDs, in a bounded number. Scrubbed accounts don't appear."""
     recent = RecentDecisions(Clock().seconds)
     recent.note(UNMAPPED)
     for number in range(2_000):

@@ -1,4 +1,4 @@
-"""Calls to STS are measured, whatever their outcome."""
+"""Calls to STS are measured."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from authd.daemon.telemetry.sts_calls import MeasuredSTS
 from tests.daemon.fakes import identity, presigned
 
 
-def test_success_and_failure_are_observed() -> None:
-    """The result or the error passes through, and each call is one observation."""
+def test_success_and_failure_are_measured() -> None:
+    """The result or the error is passed on, and each call is one observation."""
     metrics = Metrics()
     failure = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
     answers: list[Deferred[CallerIdentity]] = [succeed(identity()), fail(failure)]
@@ -28,8 +28,8 @@ def test_success_and_failure_are_observed() -> None:
 
 
 @pytest.mark.parametrize("is_debug", [False, True])
-def test_a_call_is_logged_at_the_level_debug_alone(is_debug: bool) -> None:
-    """Without that level, no event is made at all."""
+def test_a_call_is_logged_only_at_debug(is_debug: bool) -> None:
+    """At other levels, no event is created."""
     events: list[LogEvent] = []
     measured = MeasuredSTS(lambda _: succeed(identity()), Metrics(), lambda: is_debug)
     globalLogPublisher.addObserver(events.append)

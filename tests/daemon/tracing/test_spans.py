@@ -1,4 +1,4 @@
-"""Spans of reviews and their calls, in memory: parents, attributes, and what is left out."""
+"""Spans of reviews and their calls, in memory: parents, attributes, limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ INSTANCE = "i-0123456789abcdef0"
 
 
 class Rig:
-    """A decider, an STS and a look-up that a test scripts, and the spans that leave."""
+    """A decider, an STS and a look-up that a test scripts, and the exported spans."""
 
     def __init__(self, share: float = 1.0) -> None:
         self.memory = InMemorySpanExporter()
@@ -91,8 +91,8 @@ def parent_of(span: ReadableSpan) -> int:
     return 0 if span.parent is None else span.parent.span_id
 
 
-def test_reviews_at_the_same_time_keep_their_calls(rig: Rig) -> None:
-    """Each call is a child of the review that made it, in whatever order STS answers."""
+def test_calls_are_children_of_their_concurrent_reviews(rig: Rig) -> None:
+    """Each call is a child of the review that made it, in any order of STS's responses."""
 
     async def asking() -> Decision:
         return decision(ALLOWED, "", await rig.sts(presigned()))
@@ -112,8 +112,8 @@ def test_reviews_at_the_same_time_keep_their_calls(rig: Rig) -> None:
         assert span.attributes["http.response.status_code"] == 200
 
 
-def test_a_review_that_makes_no_call_is_no_parent_of_the_next_ones(rig: Rig) -> None:
-    """A call outside of any review with a span has none, also if it begins in the context of another review."""
+def test_a_call_outside_a_review_has_no_span(rig: Rig) -> None:
+    """A call outside of a review with a span has none, even if it starts in the context of another review."""
 
     async def nested() -> Decision:
         rig.work = lambda: rig.sts(presigned())
@@ -126,8 +126,8 @@ def test_a_review_that_makes_no_call_is_no_parent_of_the_next_ones(rig: Rig) -> 
     assert [span.name for span in rig.spans] == ["POST /authenticate"]
 
 
-def test_its_own_trace_goes_to_the_log(rig: Rig) -> None:
-    """A review without a trace is decided with that of its span, and one with a trace keeps it."""
+def test_a_review_without_traceparent_gets_its_spans_trace(rig: Rig) -> None:
+    """A review without a trace is decided with that of its span. One with a trace keeps it."""
     rig.start()
     rig.start(TRACE)
     (span, _) = rig.spans
@@ -137,7 +137,7 @@ def test_its_own_trace_goes_to_the_log(rig: Rig) -> None:
 
 
 def test_an_unsampled_review(rig: Rig) -> None:
-    """A trace that its caller does not record has no span, and neither has its call."""
+    """If the caller does not sample a trace, neither the review nor its call has a span."""
     rig.work = lambda: rig.sts(presigned())
     decisions = rig.start(TRACE._replace(sampled=False))
     rig.calls[0].callback(identity())
@@ -156,7 +156,7 @@ def test_an_unsampled_review(rig: Rig) -> None:
     ],
 )
 def test_decisions(rig: Rig, reason: str, status: int, verdict: str, failed: bool) -> None:
-    """A span has the decision, its reason and the status, and is failed if the daemon or STS is to blame."""
+    """A span has the decision, its reason and the status. It is an error if the daemon or STS has failed."""
     rig.work = lambda: _soon(decision(reason, "no"))
     rig.start()
     (span,) = rig.spans
@@ -184,7 +184,7 @@ def test_a_scrubbed_account_is_in_no_span(rig: Rig) -> None:
     "error", [Denied(DenialReason.STS_REFUSED, "m"), Unavailable(UnavailableReason.STS_ERROR, "m")]
 )
 def test_failed_calls(rig: Rig, error: Exception) -> None:
-    """A failed call has its reason, and the exception goes on without its message in the span."""
+    """The span of a failed call has the reason, without the exception's message. The exception is passed on."""
 
     async def both() -> Decision:
         for call in (rig.sts(presigned()), rig.names(INSTANCE)):
@@ -211,7 +211,7 @@ def test_a_cancelled_call_ends(rig: Rig) -> None:
 
 
 def test_names_of_instances(rig: Rig) -> None:
-    """A look-up within a review has a span, and one outside of a review has none."""
+    """A look-up has a span only within a review."""
 
     async def named() -> Decision:
         return decision(ALLOWED, await rig.names(INSTANCE))
@@ -227,8 +227,8 @@ def test_names_of_instances(rig: Rig) -> None:
     assert (outside, len(rig.spans)) == (["ip-10-0-0-2"], 2)
 
 
-def test_strangers_are_bounded(rig: Rig) -> None:
-    """Of many reviews without identity or call most have no span. Any other review has one."""
+def test_spans_without_identity_or_call_are_limited(rig: Rig) -> None:
+    """In a flood, most reviews without identity or call have no span. Any other review has one."""
     rig.work = lambda: _soon(decision(DenialReason.FOREIGN_TOKEN))
     for _ in range(150):
         rig.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import threading
 import time
@@ -61,7 +62,7 @@ def logins(login: Login, mint: Mint) -> Iterator[list[int]]:
         while not ended.wait(0.05):
             number += 1
             token = mint.by_signer(ALICE_KEY, seconds_ago=number % 600)  # each token is another one
-            with suppress(OSError):
+            with suppress(OSError, http.client.HTTPException):  # kube-apiserver restarts, also within a response
                 statuses.append(login.whoami(token)[0])
 
     thread = threading.Thread(target=go_on)

@@ -37,10 +37,11 @@ from benchmarks.clients.company import User, write_directory
 from benchmarks.clients.tokens import CLUSTER, FAST_HOST
 from benchmarks.processes import Running, choose_cores
 from benchmarks.servers import ticking
-from benchmarks.servers.cluster import CONFIG_MAPS, running_cluster, until
+from benchmarks.servers.cluster import CONFIG_MAPS, running_cluster
 from benchmarks.servers.daemon import SETTLE_SECONDS, environment
 from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.rig.identities import IDENTITIES, create_identities
+from tests.integration.rig.polling import wait_until
 
 SOURCES = ("CRD", "DynamicFile", "EKSConfigMap")
 #: The goal for each row: seconds until in force, and milliseconds of the longest stall.
@@ -113,7 +114,7 @@ class Rig:
         with self._reviewing() as times:
             begin, used, theirs = time.monotonic(), self.daemon.cpu_seconds(), self.cluster_seconds()
             act()
-            until(lambda: self.lines(message)[before:], repr(message), _MANY_SECONDS)
+            wait_until(lambda: self.lines(message)[before:], repr(message), _MANY_SECONDS)
             end = time.monotonic()
             time.sleep(_AFTER_SECONDS)
             row = (end - begin, self.daemon.cpu_seconds() - used, self.cluster_seconds() - theirs)
@@ -199,8 +200,10 @@ def running_rig(folder: Path, count: int) -> Iterator[Rig]:
         with Running(
             [*command, "--config", str(folder / "config.yaml")], choose_cores().server, log, environment()
         ) as it:
-            listening = until(
-                lambda: [line for line in log.read_text().splitlines() if "listening on https" in line], "it"
+            listening = wait_until(
+                lambda: [line for line in log.read_text().splitlines() if "listening on https" in line],
+                "the daemon to listen",
+                _MANY_SECONDS,
             )
             ports = json.loads(listening[0])
             time.sleep(SETTLE_SECONDS)
@@ -244,7 +247,7 @@ def measure_source(rig: Rig, source: str, count: int, runs: int) -> dict[str, Ro
         edits.append(rig.measure(partial(_edit, rig, source, count, generation), f"{source}: [0-9]+ rules in force"))
         before = len(rig.lines("sources in force"))
         rig.switch("MountedFile")
-        until(lambda seen=before: rig.lines("sources in force")[seen:], "the switch")
+        wait_until(lambda seen=before: rig.lines("sources in force")[seen:], "the switch", _MANY_SECONDS)
     return {f"{source}, loaded": _median(loads), f"{source}, edited": _median(edits)}
 
 

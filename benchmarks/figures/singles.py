@@ -16,7 +16,8 @@ from benchmarks.clients.tokens import access_key, distinct, write_tokens
 from benchmarks.figures.stage import Sample
 from benchmarks.processes import Cores
 from benchmarks.servers.daemon import SETTLE_SECONDS, start_again, start_daemon
-from benchmarks.servers.nginx import STS, STS_ANSWER, free_port
+from benchmarks.servers.nginx import STS, STS_ANSWER
+from tests.integration.rig.ports import free_port
 
 _MEMORY_ROUND_SECONDS = 10
 _MEMORY_TOKENS = 100_000

@@ -12,6 +12,7 @@ from pathlib import Path
 from authd.state.x509 import new_ca, new_leaf
 from benchmarks.clients.tokens import FAST_HOST, SLOW_HOST
 from benchmarks.processes import Running, program
+from tests.integration.rig.ports import free_port
 
 _LUA = Path(__file__).with_name("sts.lua")
 _MODULES = Path("/usr/lib/nginx/modules")
@@ -63,13 +64,6 @@ _BEHAVED = (
     "server {{ listen 127.0.0.1:{port} ssl; set $delay {delay}; location / {{ content_by_lua_file {script}; }} }}"
 )
 _STATUS = "server {{ listen 127.0.0.1:{port}; location / {{ stub_status; }} }}"
-
-
-def free_port() -> int:
-    """Return a free port of loopback, since nginx can't choose one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, running: Running) -> None:

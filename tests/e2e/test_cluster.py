@@ -15,12 +15,13 @@ import pytest
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY, MALLORY_KEY, OTHER_ACCOUNT
 from authd.emulator.process import EmulatorProcess
 from tests.e2e.rig.assets import find_assets
-from tests.e2e.rig.control_plane import ControlPlane, free_ports
+from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.rig.login import Login, write_settings
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint, bare_environment, script
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_port
 from tests.integration.rig.settings import sts_at, user
 
 ASSETS = find_assets()
@@ -55,7 +56,7 @@ def login(
     assert ASSETS is not None
     version = request.param
     # kube-apiserver reads the webhook's kubeconfig once, at its start, so the daemon keeps its port.
-    (port,) = free_ports(1)
+    port = free_port()
     daemon = DaemonProcess(tmp_path_factory.mktemp("daemon"), evidence, arguments=["--port", str(port)])
     write_settings(daemon, sts_at(emulator.port, emulator.ca), **SETTINGS[version])
     if SETTINGS[version]:

@@ -14,13 +14,14 @@ import pytest
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from authd.emulator.process import EmulatorProcess
 from tests.e2e.rig.assets import find_assets
-from tests.e2e.rig.control_plane import ControlPlane, free_ports
+from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.rig.issuer import AUDIENCE, Issuer, serve_issuer
 from tests.e2e.rig.login import Login, write_settings
 from tests.e2e.rig.versions import apiserver_version
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint
+from tests.integration.rig.ports import free_port
 from tests.integration.rig.settings import ALICE, sts_at
 
 ASSETS = find_assets()
@@ -58,7 +59,7 @@ def login(
     tmp_path_factory: pytest.TempPathFactory, emulator: EmulatorProcess, evidence: Evidence, issuer: Issuer
 ) -> Iterator[Login]:
     assert ASSETS is not None
-    (port,) = free_ports(1)
+    port = free_port()
     daemon = DaemonProcess(tmp_path_factory.mktemp("daemon"), evidence, arguments=["--port", str(port)])
     sts = sts_at(emulator.port, emulator.ca)
     write_settings(daemon, sts, audiences=[OWN_AUDIENCE], userExtra="lowercase")

@@ -16,12 +16,13 @@ import yaml
 from authd.emulator.directory.sample import ALICE_KEY, MALLORY_KEY
 from authd.emulator.process import EmulatorProcess
 from tests.e2e.rig.assets import find_assets
-from tests.e2e.rig.control_plane import ControlPlane, free_ports
+from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.test_cluster import init
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import CLUSTER, Mint, bare_environment, script
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_ports
 from tests.integration.rig.settings import ALICE, STS_HOSTS, user
 
 ASSETS = find_assets()

@@ -15,12 +15,13 @@ import pytest
 from authd.emulator.directory.sample import ALICE_KEY
 from authd.emulator.process import EmulatorProcess
 from tests.e2e.rig.assets import Assets, find_assets
-from tests.e2e.rig.control_plane import ControlPlane, free_ports
+from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.rig.login import Login, write_settings
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint, bare_environment, script
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_port
 from tests.integration.rig.settings import sts_at
 
 ASSETS = find_assets()
@@ -32,7 +33,7 @@ class Node:
     """A control-plane node: a daemon and the kube-apiserver that calls it."""
 
     def __init__(self, folder: Path, emulator: EmulatorProcess, evidence: Evidence) -> None:
-        (self.port,) = free_ports(1)
+        self.port = free_port()
         arguments = ["--port", str(self.port), "--kubeconfig-pregenerated"]
         self.daemon = DaemonProcess(folder / "daemon", evidence, arguments=arguments)
         self.folder = folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -14,12 +13,8 @@ from authd.emulator.directory.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import CLUSTER, bare_environment, script
+from tests.integration.rig.ports import free_port
 from tests.trouble.rig.reading import LET_IN, outcome
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def init(daemon: DaemonProcess, evidence: Evidence, port: int) -> None:

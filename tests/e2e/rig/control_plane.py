@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,18 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.e2e.rig.assets import Assets
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_ports
 
 #: Both give way to everything else on this machine.
 _NICENESS = 10
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free now. The programs here can't choose one and report it."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Program:

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Self
 
 from authd.emulator.kube_apiserver import post, token_review
-from tests.e2e.rig.control_plane import free_ports
 from tests.integration.rig.minting import bare_environment
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_port
 from tests.integration.rig.webhook_client import Answer
 
 _HEALTH_PORT = 21363
@@ -36,7 +36,7 @@ class AuthenticatorProcess:
         self.folder = folder
         self.settings = folder / "config.yaml"
         self.log = folder / "log"
-        (self.port,) = free_ports(1)
+        self.port = free_port()
         self._command = [
             binary,
             "server",

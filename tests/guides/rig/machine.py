@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from tests.e2e.rig.control_plane import ControlPlane
 from tests.guides.assets.installers import find_installer
 from tests.guides.rig import systemctl
 from tests.integration.rig.minting import bare_environment, credentials_in_environment
+from tests.integration.rig.ports import free_ports
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = "my-cluster.example.com"
@@ -88,7 +88,7 @@ class Machine:
         self.folder = folder
         self.emulator = emulator
         self.assets = assets
-        self.port, self.health_port = _free_port(), _free_port()
+        self.port, self.health_port = free_ports(2)
         self.work = folder / "work"
         self.home = folder / "home"
         self.state = folder / "state"
@@ -272,9 +272,3 @@ def machine(folder: Path, assets: Assets) -> Iterator[Machine]:
 def is_root() -> bool:
     """Whether other users can be taken on."""
     return os.geteuid() == 0
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

@@ -19,7 +19,6 @@ import pytest
 import yaml
 
 from authd.emulator.directory.sample import ACCOUNT, WEB_IDENTITY_TOKEN
-from tests.e2e.rig.control_plane import free_ports
 from tests.guides.assets.installers import find_custom_resources
 from tests.guides.rig.clusters import (
     CONFIG_FLAG,
@@ -35,6 +34,7 @@ from tests.guides.rig.machine import Machine
 from tests.guides.rig.pods import Pod
 from tests.integration.rig.minting import script
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_port
 
 SETTINGS = """\
 clusterID: my-cluster.example.com
@@ -245,7 +245,7 @@ def cluster(machine: Machine) -> None:
 
 def aws(machine: Machine) -> None:
     """An emulated AWS account with the user alice."""
-    (port,) = free_ports(1)
+    port = free_port()
     server = subprocess.Popen(
         [script("moto_server"), "-H", "127.0.0.1", "-p", str(port)], env={**os.environ, "MOTO_ACCOUNT_ID": ACCOUNT},
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from authd.emulator.process import EmulatorProcess
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import bare_environment, credentials_in_environment
+from tests.integration.rig.ports import free_ports
 
 CLUSTER = "my-cluster.example.com"
 STS_HOST = "sts.us-east-1.amazonaws.com"
@@ -48,7 +48,7 @@ class Node:
     def __init__(self, folder: Path, emulator: EmulatorProcess, evidence: Evidence) -> None:
         self.folder = folder
         self.emulator = emulator
-        self.port, self.health_port = _free_port(), _free_port()
+        self.port, self.health_port = free_ports(2)
         self.key: tuple[str, ...] = ALICE_KEY
         self.token_options: list[str] = []
         self.edit: Callable[[Node], None] = lambda _: None
@@ -163,9 +163,3 @@ class Node:
         spec = {"hostNetwork": True, "containers": [container], "volumes": [volume]}
         self.manifest.parent.mkdir()
         self.manifest.write_text(yaml.safe_dump({"kind": "Pod", "spec": spec}))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

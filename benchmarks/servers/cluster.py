@@ -25,7 +25,7 @@ _SECONDS = 120.0
 
 @contextmanager
 def running_cluster() -> Iterator[ControlPlane]:
-    """Run an API server with the definition of IAMIdentityMapping. Nobody logs in by its webhook."""
+    """Run an API server with the definition of IAMIdentityMapping. Its webhook is not used."""
     assets = find_assets()
     if assets is None:
         raise SystemExit("kube-apiserver, etcd or kubectl is missing: run `make e2e-assets`")

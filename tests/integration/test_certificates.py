@@ -16,19 +16,19 @@ from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import webhook_kubeconfig
 from authd.state.x509 import new_ca, new_client_leaf
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.load import Judge, Load
+from tests.integration.rig.load import Check, Load
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.polling import wait_until
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-def _alice_only(_: str) -> Judge:
-    def judge(answer: Answer) -> None:
+def _alice_only(_: str) -> Check:
+    def check(answer: Response) -> None:
         assert answer.user["username"] == "alice"
 
-    return judge
+    return check
 
 
 def serial(certificate: Path) -> int:
@@ -50,7 +50,7 @@ def test_a_new_certificate_is_served_and_old_connections_live_on(
                 files.issue_leaf(files.read_authority(), HOSTS, datetime.now(UTC))
                 daemon.hang_up()
                 daemon.wait_for_message("serving a new certificate", count)
-                load.answer_more(10)
+                load.wait_for_responses(10)
         assert before.review(token).user["username"] == "alice"
         assert before.peer_serial() == old
         with daemon.client() as after:

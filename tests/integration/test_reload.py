@@ -14,11 +14,11 @@ import pytest
 
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.load import Judge, Load
+from tests.integration.rig.load import Check, Load
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE, BOB, settings_text, user
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 
 
 class Generations:
@@ -44,17 +44,17 @@ class Generations:
         users = [user(ALICE, "alice", "devs", "on-call"), user(BOB, "bob", f"generation-{generation}")]
         return settings_text(sts=self._sts, users=users, healthPort=0)
 
-    def expect(self, token: str) -> Judge:
+    def expect(self, token: str) -> Check:
         """Note the generation in force before a review. The check accepts it and all later ones."""
         if token == self._alice:
-            return self._judge_alice
+            return self._check_alice
         oldest = self._oldest
-        return lambda answer: self._judge_bob(answer, oldest)
+        return lambda answer: self._check_bob(answer, oldest)
 
-    def _judge_alice(self, answer: Answer) -> None:
+    def _check_alice(self, answer: Response) -> None:
         assert (answer.user["username"], answer.user["groups"]) == ("alice", ["devs", "on-call"])
 
-    def _judge_bob(self, answer: Answer, oldest: int) -> None:
+    def _check_bob(self, answer: Response, oldest: int) -> None:
         assert answer.user["username"] == "bob"
         generation = int(answer.user["groups"][0].removeprefix("generation-"))
         assert oldest <= generation <= self._newest
@@ -107,7 +107,7 @@ def test_nothing_is_lost_while_the_file_is_edited(generations: Generations) -> N
         for write in (rename_over, write_in_place, write_in_two_parts, rename_over):
             with generations.coming() as text:
                 write(daemon.settings, text)
-            load.answer_more(20)
+            load.wait_for_responses(20)
     assert generations.now() == 4
 
 
@@ -137,7 +137,7 @@ def test_a_config_maps_swap_is_noticed_each_time(
         for version in (1, 2, 3):
             with generations.coming() as text:
                 swap_config_map(daemon.settings.parent, version, text)
-            load.answer_more(20)
+            load.wait_for_responses(20)
         assert generations.now() == 3
 
 
@@ -160,7 +160,7 @@ def test_a_broken_file_keeps_the_last_good_one_in_force(generations: Generations
     with Load(daemon.client, generations.tokens, generations.expect) as load:
         rename_over(daemon.settings, BROKEN)
         daemon.wait_for_message("the mappings in force stay")
-        load.answer_more(20)
+        load.wait_for_responses(20)
         ready = daemon.health("/readyz")
         assert ready.status == 503
         messages = "\n".join(event["message"] for event in daemon.events())
@@ -170,7 +170,7 @@ def test_a_broken_file_keeps_the_last_good_one_in_force(generations: Generations
         assert daemon.health("/livez").status == 200
         with generations.coming() as text:
             rename_over(daemon.settings, text)
-        load.answer_more(20)
+        load.wait_for_responses(20)
     assert daemon.health("/readyz").status == 200
     assert generations.now() == 1
 
@@ -181,11 +181,11 @@ def test_a_vanished_file_changes_nothing(generations: Generations) -> None:
     with Load(daemon.client, generations.tokens, generations.expect) as load:
         daemon.settings.unlink()
         daemon.wait_for_message("can't be read")
-        load.answer_more(20)
+        load.wait_for_responses(20)
         assert daemon.health("/readyz").status == 503
         with generations.coming() as text:
             daemon.settings.write_text(text)
-        load.answer_more(20)
+        load.wait_for_responses(20)
     assert generations.now() == 1
     assert daemon.health("/readyz").status == 200
 
@@ -212,7 +212,7 @@ def test_a_directory_may_be_deleted_and_made_anew(generations: Generations) -> N
             with generations.coming() as text:
                 daemon.settings.parent.mkdir()
                 daemon.settings.write_text(text)
-            load.answer_more(10)
+            load.wait_for_responses(10)
     assert generations.now() == 2
 
 
@@ -249,7 +249,7 @@ def test_a_storm_of_hang_ups_harms_nobody(generations: Generations) -> None:
             for _ in range(3):
                 with generations.coming() as text:
                     rename_over(daemon.settings, text)
-                load.answer_more(20)
+                load.wait_for_responses(20)
         finally:
             ended.set()
             storming.join()

@@ -18,11 +18,11 @@ from authd.emulator.directory.sample import ALICE_KEY
 from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.load import Judge, Load
+from tests.integration.rig.load import Check, Load
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import settings_text
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 
 LAUNCHER = Path(__file__).parent / "rig" / "launch_as_systemd_does.py"
 
@@ -157,11 +157,11 @@ def test_an_end_without_work_says_nothing_alarming(make_daemon: Callable[..., Da
     assert all("role's path" in event["message"] for event in alarming)  # a rule of the settings has one
 
 
-def _alice_only(_: str) -> Judge:
-    def judge(answer: Answer) -> None:
+def _alice_only(_: str) -> Check:
+    def check(answer: Response) -> None:
         assert answer.user["username"] == "alice"
 
-    return judge
+    return check
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["new connections", "kept connections"])
@@ -179,11 +179,11 @@ def test_a_restart_through_the_services_socket_refuses_nobody(
         token = mint.by_signer(ALICE_KEY, expires=600)
         with Load(daemon.client, [token], _alice_only, fresh=fresh) as load:
             for _ in range(2):
-                load.answer_more(30)
+                load.wait_for_responses(30)
                 daemon.stop()
                 assert daemon.ended_well()
                 daemon.start()
-            load.answer_more(30)
+            load.wait_for_responses(30)
 
 
 def test_the_sockets_variables_are_not_handed_on(make_daemon: Callable[..., DaemonProcess]) -> None:

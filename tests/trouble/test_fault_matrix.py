@@ -18,7 +18,7 @@ from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import REGIONS
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 from tests.trouble.rig.crowd import Crowd
 from tests.trouble.rig.process import Usage, forget_peak
 from tests.trouble.rig.reading import LATE, LET_IN, LOST, OPEN, OVERLOADED, outcome
@@ -86,7 +86,7 @@ class Stage:
     def usage(self) -> Usage:
         return Usage.of(self.daemon.process.pid)
 
-    def ask(self, region: str, *, forged: bool = True) -> tuple[list[tuple[str, Answer]], list[Answer]]:
+    def ask(self, region: str, *, forged: bool = True) -> tuple[list[tuple[str, Response]], list[Response]]:
         """Ask at once about good tokens and about forged ones, no two alike.
 
         Returns the good ones' answers, each with the name of the token's owner, and the others'.
@@ -131,7 +131,7 @@ def stage(stage_daemon: Stage, emulator: EmulatorProcess) -> Stage:
     return stage_daemon
 
 
-def check_identities(asked: Sequence[tuple[str, Answer]]) -> None:
+def check_identities(asked: Sequence[tuple[str, Response]]) -> None:
     """Every accepted token gives the identity that signed it."""
     for owner, answer in asked:
         if outcome(answer) == LET_IN:

@@ -16,7 +16,7 @@ from authd.emulator.kube_apiserver import post, token_review
 from tests.integration.rig.minting import bare_environment
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.ports import free_port
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 
 _HEALTH_PORT = 21363
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -80,10 +80,10 @@ class AuthenticatorProcess:
         if hasattr(self, "_health_port"):
             self._health_port.close()
 
-    def review(self, token: str, version: str) -> Answer:
+    def review(self, token: str, version: str) -> Response:
         """Post a TokenReview as kube-apiserver does."""
         response = post(self._connection, "/authenticate", token_review(token, version=version))
-        answer = Answer(status=response.status, headers=dict(response.getheaders()), body=response.read())
+        answer = Response(status=response.status, headers=dict(response.getheaders()), body=response.read())
         if response.will_close:
             self._connection.close()
         return answer

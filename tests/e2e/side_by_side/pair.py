@@ -21,7 +21,7 @@ from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import sts_at
 from tests.integration.rig.tls_server import connect_proxy
-from tests.integration.rig.webhook_client import Answer, WebhookClient
+from tests.integration.rig.webhook_client import Response, WebhookClient
 
 #: authd's only: newer releases of the Go program add it.
 PREFIXED_PRINCIPAL_ID = "sigs.k8s.io/aws-iam-authenticator/principalId"
@@ -87,7 +87,7 @@ class Pair:
             self.check(source, name)
 
 
-def user_in(answer: Answer) -> User | None:
+def user_in(answer: Response) -> User | None:
     """Return the user in an answer, None for a refusal."""
     if answer.status == 403:  # the Go program refuses with it
         return None

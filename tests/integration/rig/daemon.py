@@ -13,7 +13,7 @@ from typing import Any, Self
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import bare_environment, script
 from tests.integration.rig.polling import GENEROUS_SECONDS, wait_until
-from tests.integration.rig.webhook_client import Answer, WebhookClient
+from tests.integration.rig.webhook_client import Response, WebhookClient
 
 Event = dict[str, Any]
 
@@ -146,18 +146,18 @@ class DaemonProcess:
         """Return a client with the generated kubeconfig."""
         return WebhookClient(self.kubeconfig, self._evidence)
 
-    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Answer:
+    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Response:
         """Review one token on a connection of its own."""
         with self.client() as client:
             return client.review(token, version, audiences)
 
-    def health(self, path: str) -> Answer:
+    def health(self, path: str) -> Response:
         """Send a GET to the health port."""
         connection = http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=GENEROUS_SECONDS)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
-            answer = Answer(status=response.status, headers=dict(response.getheaders()), body=response.read())
+            answer = Response(status=response.status, headers=dict(response.getheaders()), body=response.read())
         finally:
             connection.close()
         self._evidence.said("the health port's answers", repr(answer))

@@ -20,7 +20,7 @@ _SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Response:
     """One response, with its body unchanged."""
 
     status: int
@@ -87,11 +87,11 @@ class WebhookClient:
         """Close the connection."""
         self._connection.close()
 
-    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Answer:
+    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Response:
         """Post a TokenReview for a token, byte for byte as kube-apiserver does."""
         return self.post(token_review(token, version=version, audiences=audiences))
 
-    def post(self, body: bytes) -> Answer:
+    def post(self, body: bytes) -> Response:
         """Post a TokenReview."""
         response = post(self._connection, self.url.path, body)
         answer = self._answer(response)
@@ -101,7 +101,7 @@ class WebhookClient:
 
     def request(
         self, method: str, target: str, body: bytes | None = None, more: dict[str, str] | None = None
-    ) -> Answer:
+    ) -> Response:
         """Send any request, with more headers."""
         headers = {"User-Agent": "Go-http-client/1.1", "Accept": "application/json, */*", "Accept-Encoding": "gzip"}
         headers |= more or {}
@@ -110,8 +110,8 @@ class WebhookClient:
         self._connection.request(method, target, body, headers)
         return self._answer(self._connection.getresponse())
 
-    def _answer(self, response: http.client.HTTPResponse) -> Answer:
-        answer = Answer(status=response.status, headers=dict(response.getheaders()), body=response.read())
+    def _answer(self, response: http.client.HTTPResponse) -> Response:
+        answer = Response(status=response.status, headers=dict(response.getheaders()), body=response.read())
         self._evidence.said("the webhook's answers", repr(answer))
         return answer
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.webhook_client import Answer, WebhookClient
+from tests.integration.rig.webhook_client import Response, WebhookClient
 
 
 class Crowd:
@@ -29,12 +29,12 @@ class Crowd:
         for client in self._clients:
             client.close()
 
-    def ask(self, tokens: Sequence[str]) -> list[Answer]:
+    def ask(self, tokens: Sequence[str]) -> list[Response]:
         """Review all tokens, at most one per client at a time. Returns the responses in the tokens' order."""
         shares = [tokens[at :: len(self._clients)] for at in range(len(self._clients))]
         answered = list(self._pool.map(self._ask_in_turn, self._clients, shares))
         return [answered[at % len(self._clients)][at // len(self._clients)] for at in range(len(tokens))]
 
     @staticmethod
-    def _ask_in_turn(client: WebhookClient, tokens: Sequence[str]) -> list[Answer]:
+    def _ask_in_turn(client: WebhookClient, tokens: Sequence[str]) -> list[Response]:
         return [client.review(token) for token in tokens]

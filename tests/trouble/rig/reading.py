@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 
 LET_IN = (200, "allowed")
 OPEN = (503, "circuit_open")
@@ -12,7 +12,7 @@ LOST = (502, "sts_unreachable")
 OVERLOADED = (429, "overloaded")
 
 
-def outcome(answer: Answer) -> tuple[int, str]:
+def outcome(answer: Response) -> tuple[int, str]:
     """Return a response's status and reason. A refusal without an error has an empty reason."""
     assert "Retry-After" not in answer.headers, answer
     if answer.status != 200:

@@ -1,4 +1,4 @@
-"""An OpenID Connect issuer on loopback: discovery, one signing key, and the tokens that it signs."""
+"""An OpenID Connect issuer on loopback with discovery and one signing key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _number(value: int) -> str:
 
 
 class Issuer:
-    """Signs ID tokens. `url` is its name, and `ca` the PEM text of the authority of its certificate."""
+    """Signs ID tokens. `url` is its name, and `ca` the CA of its certificate in PEM."""
 
     def __init__(self, url: str, ca: str) -> None:
         self.url = url
@@ -36,7 +36,7 @@ class Issuer:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def token(self, username: str) -> str:
-        """Return a token of a user, valid for ten minutes."""
+        """Return a token for a user, valid for ten minutes."""
         header = {"alg": "RS256", "kid": _KEY_ID, "typ": "JWT"}
         now = int(time.time())
         claims = {"iss": self.url, "aud": AUDIENCE, "sub": username, "iat": now, "exp": now + 600}

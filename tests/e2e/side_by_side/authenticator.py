@@ -23,11 +23,11 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class AuthenticatorProcess:
-    """The Go program with settings of its own.
+    """The Go program with its own settings file.
 
-    It has no setting for STS's address or authority: its calls go through a proxy that opens every tunnel to the
-    emulator, and it trusts the emulator's authority alone. It would open its health port on all addresses, and has no
-    setting for it either. So the port is taken before its start, and the program goes on without it.
+    It has no setting for STS's address or CA: its calls go through a proxy that opens every tunnel to the emulator, and
+    it trusts only the emulator's CA. It opens its health port on all addresses, without a setting for it. So the test
+    takes the port before its start, and the program continues without it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AuthenticatorProcess:
         self._health_port: socket.socket
 
     def __enter__(self) -> Self:
-        with suppress(OSError):  # taken by another program is as good
+        with suppress(OSError):  # another program may have taken it
             self._health_port = socket.create_server(("127.0.0.1", _HEALTH_PORT))
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

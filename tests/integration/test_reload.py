@@ -1,4 +1,4 @@
-"""Mappings are edited, broken and repaired under a running daemon, without a wrong or lost response."""
+"""Mappings are edited, broken and repaired while the daemon runs, without a wrong or lost response."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.integration.rig.webhook_client import Response
 
 
 class Generations:
-    """Bob's group tells the version of the file that decided. Alice is the same in all of them.
+    """Versions of the settings file. Bob's group contains the version. Alice's user is the same in all versions.
 
-    A review must be decided by a version in force at some moment between its request and its response.
+    A review must be decided by a version that was in force between its request and its response.
     """
 
     def __init__(self, daemon: DaemonProcess, mint: Mint, sts: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ class Generations:
         return settings_text(sts=self._sts, users=users, healthPort=0)
 
     def expect(self, token: str) -> Check:
-        """Note the generation in force before a review. The check accepts it and all later ones."""
+        """Return the check of a review. It accepts the generation in force now and all later ones."""
         if token == self._alice:
             return self._check_alice
         oldest = self._oldest
@@ -101,7 +101,7 @@ def write_in_two_parts(file: Path, text: str) -> None:
 
 
 def test_nothing_is_lost_while_the_file_is_edited(generations: Generations) -> None:
-    """Under load no review is lost and none is decided by another version, however the file is written."""
+    """Under load no review is lost or decided by a wrong version, for each way of writing the file."""
     daemon = generations.daemon
     with Load(daemon.client, generations.tokens, generations.expect) as load:
         for write in (rename_over, write_in_place, write_in_two_parts, rename_over):
@@ -112,7 +112,7 @@ def test_nothing_is_lost_while_the_file_is_edited(generations: Generations) -> N
 
 
 def swap_config_map(mount: Path, version: int, text: str) -> None:
-    """Do what the kubelet does: make a new folder, and rename a symbolic link over `..data`."""
+    """Update a mount as the kubelet does: create a folder, and rename a symbolic link over `..data`."""
     folder = mount / f"..2024_01_01_00_00_00.{version}"
     folder.mkdir()
     (folder / "config.yaml").write_text(text)
@@ -124,10 +124,10 @@ def swap_config_map(mount: Path, version: int, text: str) -> None:
         shutil.rmtree(mount / old)
 
 
-def test_a_config_maps_swap_is_noticed_each_time(
+def test_each_update_of_a_config_map_is_applied(
     make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any]
 ) -> None:
-    """A ConfigMap mount may be swapped several times under load."""
+    """Several updates of a ConfigMap mount under load are applied."""
     daemon = make_daemon()
     generations = Generations(daemon, mint, sts)
     daemon.settings.unlink()
@@ -154,7 +154,7 @@ server:
 
 
 def test_a_broken_file_keeps_the_last_good_one_in_force(generations: Generations) -> None:
-    """A broken file changes nothing, is reported by line in log and readiness, and leaves no trace when repaired."""
+    """A broken file changes nothing. Log and readiness report it with its line until it is repaired."""
     daemon = generations.daemon
     assert daemon.health("/readyz").status == 200
     with Load(daemon.client, generations.tokens, generations.expect) as load:
@@ -190,8 +190,8 @@ def test_a_vanished_file_changes_nothing(generations: Generations) -> None:
     assert daemon.health("/readyz").status == 200
 
 
-def test_the_same_file_back_again_is_ready_again(generations: Generations) -> None:
-    """A file that disappeared and came back unchanged leaves no problem behind."""
+def test_a_restored_file_is_ready_again(generations: Generations) -> None:
+    """After a file was removed and restored unchanged, there is no problem."""
     daemon = generations.daemon
     aside = daemon.settings.with_suffix(".aside")
     daemon.settings.rename(aside)
@@ -201,7 +201,7 @@ def test_the_same_file_back_again_is_ready_again(generations: Generations) -> No
     assert generations.now() == 0
 
 
-def test_a_directory_may_be_deleted_and_made_anew(generations: Generations) -> None:
+def test_a_directory_may_be_deleted_and_recreated(generations: Generations) -> None:
     """The watch survives the deletion of the watched directory, twice."""
     daemon = generations.daemon
     with Load(daemon.client, generations.tokens, generations.expect, threads=2) as load:
@@ -219,7 +219,7 @@ def test_a_directory_may_be_deleted_and_made_anew(generations: Generations) -> N
 def test_sighup_reloads_changes_without_an_event(
     make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A file that is a link into another directory is read again at SIGHUP."""
+    """SIGHUP reloads a file that is a link into another directory."""
     daemon = make_daemon()
     generations = Generations(daemon, mint, sts)
     elsewhere = tmp_path / "elsewhere.yaml"
@@ -233,7 +233,7 @@ def test_sighup_reloads_changes_without_an_event(
         assert generations.now() == 1
 
 
-def test_a_storm_of_hang_ups_harms_nobody(generations: Generations) -> None:
+def test_many_hang_ups_lose_no_review(generations: Generations) -> None:
     """Hundreds of SIGHUPs under load lose no review, and the last file is in force."""
     daemon = generations.daemon
     ended = threading.Event()
@@ -258,7 +258,7 @@ def test_a_storm_of_hang_ups_harms_nobody(generations: Generations) -> None:
 
 
 def test_a_setting_that_needs_a_restart_is_named(generations: Generations, sts: dict[str, Any]) -> None:
-    """A changed setting that needs a restart is named, and the mappings come into force all the same."""
+    """The log names a changed setting that needs a restart, and the mappings still come into force."""
     daemon = generations.daemon
     with generations.coming():
         users = [user(ALICE, "alice", "devs", "on-call"), user(BOB, "bob", "generation-1")]
@@ -267,8 +267,8 @@ def test_a_setting_that_needs_a_restart_is_named(generations: Generations, sts: 
     assert generations.now() == 1
 
 
-def test_an_edited_target_of_a_link_is_noticed(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
-    """A settings file may be a link into another folder: an edit there is an event too, not only the poll's find."""
+def test_an_edited_target_of_a_link_is_reloaded(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
+    """If the settings file is a link into another folder, an edit there is noticed by inotify, not only by polling."""
     daemon = make_daemon()
     target = tmp_path / "elsewhere" / "config.yaml"
     target.parent.mkdir()

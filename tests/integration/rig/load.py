@@ -1,4 +1,4 @@
-"""A bounded load of reviews on several connections, with a check of each response."""
+"""A load of reviews on several connections, with a check of each response."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Self
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.webhook_client import Response, WebhookClient
 
-#: Checks a response. Raises if it is wrong.
+#: Raises an error if a response is wrong.
 Check = Callable[[Response], None]
 
 
 class Load:
-    """Posts reviews of the tokens until the block ends, and fails the block if a response is lost or wrong.
+    """A context manager that posts reviews of tokens. Raises `AssertionError` at the end if a response is lost or wrong.
 
     `expect` is called with a token before its review, and returns the check of its response. With `fresh` each review
-    has a connection of its own.
+    has a new connection.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Load:
             try:
                 check = self._expect(token)
                 check(client.review(token))
-            except Exception as error:  # the test reports every kind of failure
+            except Exception as error:  # the test reports every failure
                 with self._lock:
                     self.problems.append(f"{type(error).__name__}: {error}")
                 client.close()

@@ -100,7 +100,7 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
 def connect_proxy(
     target_port: int, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
 ) -> Iterator[tuple[int, list[bytes]]]:
-    """Open every tunnel to one port of loopback. Yields the proxy's port, and the requests' heads."""
+    """Run a proxy whose tunnels all lead to one port of loopback. Yields its port, and the heads of its requests."""
     proxy = _Proxy(("127.0.0.1", target_port), answer)
     with _serving(proxy):
         yield proxy.server_address[1], proxy.asked

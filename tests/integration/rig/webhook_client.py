@@ -1,4 +1,4 @@
-"""An HTTPS client that knows only the generated webhook kubeconfig, as kube-apiserver does."""
+"""An HTTPS client configured by the generated webhook kubeconfig, like kube-apiserver."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECONDS = 40.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One response, with its body unchanged."""
+    """A response with its original body."""
 
     status: int
     headers: dict[str, str]
@@ -53,7 +53,7 @@ class Response:
 
 
 class WebhookClient:
-    """Keeps one connection as long as the server does, and trusts only the CA in the kubeconfig."""
+    """A client with one persistent connection that trusts only the CA in the kubeconfig."""
 
     def __init__(self, kubeconfig: Path, evidence: Evidence, *, seconds: float = _SECONDS) -> None:
         self._evidence = evidence
@@ -102,7 +102,7 @@ class WebhookClient:
     def request(
         self, method: str, target: str, body: bytes | None = None, more: dict[str, str] | None = None
     ) -> Response:
-        """Send any request, with more headers."""
+        """Send a request with additional headers."""
         headers = {"User-Agent": "Go-http-client/1.1", "Accept": "application/json, */*", "Accept-Encoding": "gzip"}
         headers |= more or {}
         if body is not None:

@@ -1,4 +1,4 @@
-"""Some clients that ask at the same moment, each on a connection that it keeps."""
+"""Concurrent clients, each with a persistent connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.integration.rig.webhook_client import Response, WebhookClient
 
 
 class Crowd:
-    """So many clients of one daemon."""
+    """A number of clients of one daemon."""
 
     def __init__(self, daemon: DaemonProcess, size: int) -> None:
         self._clients = [daemon.client() for _ in range(size)]
@@ -24,7 +24,7 @@ class Crowd:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         self._pool.shutdown()
         for client in self._clients:
             client.close()

@@ -1,4 +1,4 @@
-"""Reads responses of the webhook, /metrics and /readyz."""
+"""Parses responses of the webhook, /metrics and /readyz."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def outcome(answer: Response) -> tuple[int, str]:
 
 
 def _reason(text: str) -> str:
-    """Return the reason's code, which stands in brackets at the end, before the reference."""
+    """Return the reason's code, which is in brackets at the end, before the reference."""
     return text.rpartition("[")[2].partition(",")[0]
 
 

@@ -66,7 +66,7 @@ class STS:
     def execute(self, request: WireRequest, parameters: Parameters | None = None) -> Result:
         """Execute the request's action. Raises the `STSError` that STS would respond with.
 
-        `parameters` avoids parsing them again.
+        `parameters` are those of the request, if they are parsed already.
         """
         parameters = parameters or Parameters(request)
         parameters.refuse_duplicates()

@@ -88,8 +88,8 @@ def impatient(impatient_daemon: DaemonProcess, emulator: EmulatorProcess) -> Dae
 
 def test_the_matrix_has_every_fault() -> None:
     """The matrix has every fault of the emulator that changes the response."""
-    honest = {Fault.EXPIRED, Fault.DELAY}
-    assert {fault for fault, _ in MATRIX} == set(Fault) - honest
+    legitimate = {Fault.EXPIRED, Fault.DELAY}
+    assert {fault for fault, _ in MATRIX} == set(Fault) - legitimate
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ exec chroot --userspec="$user" "$root" env -i "$@"
 def read_only_faults(stage: Stage, seconds: float = 60) -> Iterator[str]:
     """Start the daemon on a read-only root, and yield an error if it does not become ready or the root is writable."""
     (stage.root / "var" / "lib" / "authd").mkdir(exist_ok=True)
-    port = _free_port()
+    port = free_port()
     files = ["--state-dir=/var/lib/authd", "--generate-kubeconfig=/var/lib/authd/kubeconfig.yaml"]
     daemon = [*stage.entrypoint, "server", "--cluster-id=c", "--port=0", f"--health-port={port}", *files]
     wrapped = ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh", str(stage.root), stage.user]
@@ -157,7 +157,8 @@ def read_only_faults(stage: Stage, seconds: float = 60) -> Iterator[str]:
         yield f"it is not ready on a read-only root: {log.strip()[-300:]}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a free port of loopback. The root shares the host's network."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

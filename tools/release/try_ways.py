@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -133,7 +132,7 @@ def demo(this: Try) -> None:
 
 def wheel(this: Try) -> None:
     """Install the wheel with the daemon's packages in a virtual environment."""
-    built, port = this.root / "root" / "dist", _free_port()
+    built, port = this.root / "root" / "dist", try_image.free_port()
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)]
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     shutil.copy(ROOT / "constraints.txt", built)
@@ -148,13 +147,6 @@ def wheel(this: Try) -> None:
     this.step("ready")
     this.run("authd demo")
     this.step("first login")
-
-
-def _free_port() -> int:
-    """Return a free port for the health server. The roots share the host's network."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def image(this: Try) -> None:

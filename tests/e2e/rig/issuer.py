@@ -6,7 +6,6 @@ import base64
 import http.server
 import json
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 import trustme
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.integration.rig.tls_server import serving
 
 AUDIENCE = "kubernetes"
 _KEY_ID = "first"
@@ -94,11 +95,5 @@ def serve_issuer() -> Iterator[Issuer]:
     server = _Server(("127.0.0.1", 0), _Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.issuer = Issuer(f"https://127.0.0.1:{server.server_address[1]}", authority.cert_pem.bytes().decode())
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield server.issuer
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

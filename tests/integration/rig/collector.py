@@ -14,6 +14,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.tls_server import serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +130,8 @@ def collector(context: ssl.SSLContext | None = None) -> Iterator[Collector]:
     if context is not None:
         server.scheme = "https"
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.end_silence()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(server):
+        try:
+            yield server
+        finally:
+            server.end_silence()

@@ -1,9 +1,9 @@
-"""Chaos: hundreds of users log in while everything goes wrong at once, and each response is judged by the truth.
+"""Chaos: hundreds of users log in during many faults at once, and each response is compared with the expected one.
 
-The daemon is real and has its socket from a service manager. The emulated STS verifies signatures, one process for each
-host. A fifth of the users log in through a real kube-apiserver if `make e2e-assets` has built one, and all others by a
-client that behaves like it. Restarts, SIGKILL, good and broken settings, new certificates, faults of
-each STS host, floods, clock jumps and a full disk come at random. From the project's root, as root for the full disk:
+The daemon is real and gets its socket from a service manager. The emulated STS verifies signatures, one process for
+each host. A fifth of the users log in through a real kube-apiserver if `make e2e-assets` has built one, and all others
+through a client that behaves like it. Restarts, SIGKILL, good and broken settings, new certificates, faults of each STS
+host, floods, clock jumps and a full disk occur at random. From the project's root, as root for the full disk:
 
   python -m benchmarks.chaos --minutes 30
   python -m benchmarks.chaos --minutes 2 --users 60 --seed 7
@@ -38,11 +38,11 @@ from tests.e2e.rig.control_plane import ControlPlane
 _STRANGERS, _UNMAPPED = 20, 50
 #: One of this many users logs in through a real kube-apiserver.
 _REAL_SHARE = 5
-#: Seconds between two looks at log, memory and descriptors, and for open connections to close at the end.
+#: Seconds between two samples of log, memory and descriptors, and for open connections to close at the end.
 _SAMPLE_SECONDS, _COOL_DOWN_SECONDS = 5.0, 15.0
-#: Seconds between two looks at the machine, and the delay of one that counts as a stall.
+#: Seconds between two checks of the machine, and the delay that counts as a stall.
 _BEAT_SECONDS, _STALL_SECONDS = 0.5, 0.5
-#: Bounds for a daemon at rest: more descriptors than at its first rest, and resident MB.
+#: Bounds for an idle daemon at the end: additional descriptors, and resident MB.
 _MORE_DESCRIPTORS, _MOST_RESIDENT_MB = 5, 160.0
 
 
@@ -55,11 +55,11 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _watch_machine(chaos: Chaos, host: str) -> None:
-    """Note when this machine is too busy for an emulated host or for the run: then calls time out without a fault."""
+    """Record when this machine is too busy for an emulated host or for the run: calls then time out without a fault."""
     while True:
         begin = time.monotonic()
         await asyncio.sleep(_BEAT_SECONDS)
-        if host:  # no fault strikes this, and it keeps the connection for commands open
+        if host:  # unaffected by faults, and keeps the control connection open
             await chaos.control(host, chaos.emulators[host].counters)
         late = time.monotonic() - begin - _BEAT_SECONDS
         if late > _STALL_SECONDS:
@@ -73,7 +73,7 @@ async def _watch(chaos: Chaos) -> None:
 
 
 async def _run(arguments: argparse.Namespace, chaos: Chaos) -> tuple[int, int, float]:
-    """Run for the given time. Returns descriptors at rest before and after, and the memory after, in MB."""
+    """Run for the given time. Returns the idle daemon's descriptors before and after, and its memory after, in MB."""
     daemon, traffic = chaos.daemon, chaos.traffic
     before = daemon.descriptors()
     supervision = asyncio.create_task(daemon.supervise())
@@ -90,7 +90,7 @@ async def _run(arguments: argparse.Namespace, chaos: Chaos) -> tuple[int, int, f
         task.cancel()
     await asyncio.wait(tasks)
     for task in done:
-        task.result()  # they never end by themselves: this raises what went wrong
+        task.result()  # they never end by themselves, so this raises the error
     traffic.api.close()
     if traffic.real is not None:
         traffic.real.close()
@@ -135,7 +135,7 @@ def _new(folder: Path) -> Path:
 
 
 def _report(arguments: argparse.Namespace, chaos: Chaos, at_rest: tuple[int, int, float]) -> bool:
-    """Print everything that was seen. Returns whether nothing was wrong."""
+    """Print the results. Returns whether nothing was wrong."""
     before, after, resident = at_rest
     truth, journal = chaos.truth, chaos.daemon.journal
     journal_faults = [f"{journal.leaks} secrets in the log"] if journal.leaks else []

@@ -1,4 +1,4 @@
-"""A flood of reviews with invented access keys, while users known to STS log in.
+"""A flood of reviews with invented access keys while users known to STS log in.
 
 Every call to STS takes 50 ms. The known users first log in alone, then during the flood. The results are their share
 of successful logins and their waiting time. Needs the packages of run.py. From the project's root:
@@ -27,22 +27,22 @@ from benchmarks.servers.nginx import STS, start_sts
 from benchmarks.targeted import SAME_KEY_RATE, UNMAPPED_RATE, measure_targeted
 
 _STS_SECONDS = 0.05
-#: Reviews of the flood a second, of invented keys and of unmapped identities.
+#: Reviews per second of a flood, with invented keys and with unmapped identities.
 _RATES = (2_000, UNMAPPED_RATE)
 _KNOWN_CALLERS = 200
 _KNOWN_CONNECTIONS = 32
 _FLOOD_CONNECTIONS = 400
 #: Seconds of the flood before the known users are measured.
 _RISE_SECONDS = 3
-#: Largest increase of the known users' 99th percentile in the flood.
+#: The largest factor by which the known users' 99th percentile may rise in the flood.
 _FACTOR = 3.0
-#: Least share of the due logins that must be answered: those still waiting at the end are in no percentile.
+#: The least share of logins with a response. Those without one are in no percentile.
 _ANSWERED = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flood:
-    """Latencies of the known users alone and in the flood, and the flood's outcome. `due` is the number of logins."""
+    """Latencies of the known users alone and in the flood, and its own results. `due` is the number of logins."""
 
     due: int
     alone: Outcome
@@ -51,7 +51,7 @@ class Flood:
     calls: int
 
     def table(self) -> str:
-        """Return both as a Markdown table with a verdict below."""
+        """Return the results as a Markdown table with a verdict."""
         lines = ["| known users | logins answered | got in | p50 | p99 |", "| --- | --- | --- | --- | --- |"]
         lines += [self._line("alone", self.alone), self._line("in the flood", self.within)]
         factor = self.within.latency[99] / (self.alone.latency[99] or 1)
@@ -64,7 +64,7 @@ class Flood:
         return "\n".join([*lines, "", flood, verdict])
 
     def verdict(self) -> str:
-        """Tell whether all known users and no others got access, with an acceptable waiting time."""
+        """Return whether all known users and no others got access, with an acceptable waiting time."""
         everyone = all(
             outcome.accepted == outcome.reviews >= _ANSWERED * self.due and not outcome.failed
             for outcome in (self.alone, self.within)
@@ -73,7 +73,7 @@ class Flood:
         return "reached" if everyone and bearable and not self.flood.accepted else "NOT reached"
 
     def as_json(self) -> str:
-        """Return everything as JSON."""
+        """Return the results as JSON."""
         outcomes = {"alone": self.alone, "within": self.within, "flood": self.flood}
         return json.dumps({name: outcome.as_json() for name, outcome in outcomes.items()} | {"calls": self.calls})
 
@@ -89,9 +89,9 @@ def _known(tokens: Path, rate: int, seconds: int) -> Load:
 
 
 def measure_flood(folder: Path, cores: Cores, sts: STS, daemon: Daemon, arguments: argparse.Namespace) -> Flood:
-    """Let the known users log in once, then alone, then in the flood."""
+    """Measure the known users alone and then in the flood, after one login each."""
     known, seconds = folder / "known", arguments.seconds
-    run_load(_known(known, _KNOWN_CALLERS, 3), daemon.port, cores.around)  # from now on STS has confirmed all of them
+    run_load(_known(known, _KNOWN_CALLERS, 3), daemon.port, cores.around)  # STS confirms all of them
     alone = run_load(_known(known, arguments.known, seconds), daemon.port, cores.around)
     length = seconds + _RISE_SECONDS + 1
     strangers = arguments.flood * length * 2

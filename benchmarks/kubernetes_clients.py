@@ -1,11 +1,11 @@
-"""Memory and processor time that clients for the Kubernetes API add to the daemon: authd's own beside libraries.
+"""Memory and processor time that clients for the Kubernetes API add to the daemon: authd's own and libraries.
 
 From the project's root, with the test extra installed:
 
   python -m benchmarks.kubernetes_clients
 
-Each program loads the daemon's modules first, then what a list and a watch of one kind need. The libraries are loaded
-as their documents show it. kubernetes_asyncio and lightkube's AsyncClient run on asyncio, and kubernetes in threads.
+Each program loads the daemon's modules first, then those for a list and a watch of one kind. The libraries are loaded
+as in their documentation. kubernetes_asyncio and lightkube's AsyncClient run on asyncio, and kubernetes in threads.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ print(resident() - before, (time.process_time() - begun) * 1e3)
 
 
 def measure(code: str) -> tuple[float, float]:
-    """Return the resident memory in MB and the milliseconds of processor time that a program adds to the daemon."""
+    """Return the resident memory in MB and the processor time in ms that a program adds to the daemon."""
     command = [sys.executable, "-c", _LOOK, _DAEMON, code]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
     memory, spent = map(float, done.stdout.split())

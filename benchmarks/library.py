@@ -1,4 +1,4 @@
-"""Time of import and first token in a fresh interpreter: authd.client beside other ways to make a token in Python.
+"""Time of import and first token in a new interpreter: authd.client and other ways to make a token in Python.
 
     python benchmarks/library.py
 
@@ -15,7 +15,7 @@ import sys
 
 RUNS = 15
 LIMIT_MS = 15.0
-#: Static keys of nobody.
+#: Invalid static keys.
 ENVIRON = {
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00",
     "AWS_SECRET_ACCESS_KEY": "benchmark",
@@ -41,7 +41,7 @@ EKS_TOKEN = "from eks_token import get_token; get_token('c')"
 
 
 def measure(code: str) -> float:
-    """Return the milliseconds that a program needs after the interpreter's start."""
+    """Return the duration of a program after the interpreter's start, in milliseconds."""
     timed = f"from time import perf_counter as now\nbegin = now()\n{code}\nprint((now() - begin) * 1e3)"
     environ = {**{name: value for name, value in os.environ.items() if not name.startswith("AWS_")}, **ENVIRON}
     done = subprocess.run([sys.executable, "-c", timed], env=environ, capture_output=True, text=True, check=True)

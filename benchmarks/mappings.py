@@ -5,10 +5,10 @@ From the project's root, with the programs of `make e2e-assets`:
   python -m benchmarks.mappings
   python -m benchmarks.mappings --only DynamicFile EKSConfigMap --runs 1
 
-Each source is switched on at run time, by `server.dynamicBackendModePath`, in a daemon that answers reviews. Then one
+Each source is switched on at run time, by `server.dynamicBackendModePath`, in a daemon that serves reviews. Then one
 of its mappings is edited. A timer of a millisecond runs in the daemon's reactor. A stall is the processor time that the
-reactor's thread uses between two ticks, so that other programs on the same machine add nothing to it. A gap is how late
-a tick comes, for whatever reason.
+reactor's thread uses between two ticks, so that other programs on the same machine add nothing to it. A gap is the
+delay of a tick for any reason.
 """
 
 from __future__ import annotations
@@ -37,19 +37,20 @@ from benchmarks.clients.company import User, write_directory
 from benchmarks.clients.tokens import CLUSTER, FAST_HOST
 from benchmarks.processes import Running, choose_cores
 from benchmarks.servers import ticking
-from benchmarks.servers.cluster import CONFIG_MAPS, running_cluster, until
+from benchmarks.servers.cluster import CONFIG_MAPS, running_cluster
 from benchmarks.servers.daemon import SETTLE_SECONDS, environment
 from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.rig.identities import IDENTITIES, create_identities
+from tests.integration.rig.polling import wait_until
 
 SOURCES = ("CRD", "DynamicFile", "EKSConfigMap")
 #: The goal for each row: seconds until in force, and milliseconds of the longest stall.
 _SECONDS, _STALL_MS = 5.0, 20.0
 #: Seconds between two reviews.
 _PAUSE_SECONDS = 0.02
-#: Seconds after the mappings came into force that count too: garbage is collected then.
+#: Seconds after the mappings came into force that are included, because garbage is collected then.
 _AFTER_SECONDS = 1.0
-#: A ConfigMap has at most this many bytes.
+#: The largest size of a ConfigMap.
 _CONFIG_MAP_BYTES = 1024 * 1024
 _MANY_SECONDS = 120.0
 
@@ -86,7 +87,7 @@ class Rig:
     user: User
 
     def switch(self, *sources: str) -> None:
-        """Write the order of the sources, by a rename as an editor does."""
+        """Replace the file with the order of the sources."""
         self._replace("mode.json", json.dumps({"backendMode": " ".join(sources)}))
 
     def write_dynamic_file(self, content: str) -> None:
@@ -108,12 +109,12 @@ class Rig:
         return sum(map(_cpu_seconds, (self.cluster.apiserver.pid, self.cluster.etcd.pid)))
 
     def measure(self, act: Callable[[], None], message: str) -> Row:
-        """Do something, and measure until the daemon logs a message once more."""
+        """Call `act`, and measure until the daemon logs the message again."""
         before = len(self.lines(message))
         with self._reviewing() as times:
             begin, used, theirs = time.monotonic(), self.daemon.cpu_seconds(), self.cluster_seconds()
             act()
-            until(lambda: self.lines(message)[before:], repr(message), _MANY_SECONDS)
+            wait_until(lambda: self.lines(message)[before:], repr(message), _MANY_SECONDS)
             end = time.monotonic()
             time.sleep(_AFTER_SECONDS)
             row = (end - begin, self.daemon.cpu_seconds() - used, self.cluster_seconds() - theirs)
@@ -123,7 +124,7 @@ class Rig:
 
     @contextmanager
     def _reviewing(self) -> Iterator[list[float]]:
-        """Review tokens in a thread, and return how long each took. Exits if one is not accepted."""
+        """Review tokens in a thread. Yields their durations. Exits if a token is not accepted."""
         times: list[float] = []
         stopped = threading.Event()
 
@@ -158,7 +159,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def dynamic_file(count: int, generation: int = 0) -> str:
-    """Write a dynamic file with a number of entries."""
+    """Return the text of a dynamic file with a number of entries."""
     rules = [
         {
             "rolearn": f"arn:aws:iam::111122223333:role/Team{number:05}",
@@ -171,7 +172,7 @@ def dynamic_file(count: int, generation: int = 0) -> str:
 
 
 def aws_auth(generation: int = 0) -> dict[str, object]:
-    """Return a ConfigMap aws-auth as large as an API server takes."""
+    """Return the largest ConfigMap aws-auth that an API server accepts."""
     text = f"- rolearn: arn:aws:iam::111122223333:role/First\n  username: first-{generation}\n"
     entry = "- rolearn: arn:aws:iam::111122223333:role/Team{0:05}\n  username: team-{0:05}\n  groups:\n  - developers\n"
     count = (_CONFIG_MAP_BYTES - len(text) - len("mapRoles")) // len(entry.format(0))
@@ -182,7 +183,7 @@ def aws_auth(generation: int = 0) -> dict[str, object]:
 
 @contextmanager
 def running_rig(folder: Path, count: int) -> Iterator[Rig]:
-    """Run everything, with the contents of all sources in place and none of them switched on."""
+    """Run all servers, with the contents of all sources written and no source switched on."""
     user = User.new("known")
     directory = write_directory(folder / "directory.json", [user])
     arguments = ("--directory", str(directory), "--ca-out", str(folder / "sts.pem"))
@@ -199,8 +200,10 @@ def running_rig(folder: Path, count: int) -> Iterator[Rig]:
         with Running(
             [*command, "--config", str(folder / "config.yaml")], choose_cores().server, log, environment()
         ) as it:
-            listening = until(
-                lambda: [line for line in log.read_text().splitlines() if "listening on https" in line], "it"
+            listening = wait_until(
+                lambda: [line for line in log.read_text().splitlines() if "listening on https" in line],
+                "the daemon to listen",
+                _MANY_SECONDS,
             )
             ports = json.loads(listening[0])
             time.sleep(SETTLE_SECONDS)
@@ -244,7 +247,7 @@ def measure_source(rig: Rig, source: str, count: int, runs: int) -> dict[str, Ro
         edits.append(rig.measure(partial(_edit, rig, source, count, generation), f"{source}: [0-9]+ rules in force"))
         before = len(rig.lines("sources in force"))
         rig.switch("MountedFile")
-        until(lambda seen=before: rig.lines("sources in force")[seen:], "the switch")
+        wait_until(lambda seen=before: rig.lines("sources in force")[seen:], "the switch", _MANY_SECONDS)
     return {f"{source}, loaded": _median(loads), f"{source}, edited": _median(edits)}
 
 

@@ -1,4 +1,4 @@
-"""Draws docs/monitoring.svg: the dashboard and the alerts of a real daemon in six eventful minutes.
+"""Draw docs/monitoring.svg: the dashboard and the alerts of a real daemon in six minutes with incidents.
 
     python -m benchmarks.monitoring
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _usual() -> list[str]:
-    """Return the tokens of one turn: mostly Alice's, sometimes those of a user without a mapping."""
+    """Return the tokens of one round: mostly Alice's, sometimes those of a user without a mapping."""
     keys = [ALICE_KEY, ALICE_KEY, MALLORY_KEY] if random.random() < 0.2 else [ALICE_KEY, ALICE_KEY]
     return [HandSigned(key=key, age=timedelta(seconds=random.randrange(600))).token() for key in keys]
 

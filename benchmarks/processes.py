@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-#: The Debian package of each program that is not Python's.
+#: The Debian package of each program.
 _PACKAGES = {
     "wrk": "wrk",
     "nginx": "nginx libnginx-mod-http-lua",
@@ -23,7 +23,7 @@ _PACKAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cores:
-    """One core for the server alone, one for everything else."""
+    """A core for the server only, and one for everything else."""
 
     server: int
     around: int
@@ -46,7 +46,7 @@ def program(name: str) -> str:
 
 
 class Running:
-    """A process on one core, which ends with its block."""
+    """A context manager that runs a process on one core."""
 
     def __init__(
         self, command: Sequence[str], core: int, log: Path, environment: Mapping[str, str] | None = None
@@ -71,7 +71,7 @@ class Running:
         self.end()
 
     def end(self) -> None:
-        """End the process, with a few seconds for its own shutdown."""
+        """End the process. It has a few seconds for its shutdown."""
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(timeout=5)
@@ -80,7 +80,7 @@ class Running:
             self.process.wait()
 
     def cpu_seconds(self) -> float:
-        """Return the processor time so far, user and system, to 10 ms."""
+        """Return the processor time so far, user and system, with a resolution of 10 ms."""
         fields = self._proc.joinpath("stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 

@@ -1,4 +1,4 @@
-"""The parts of the daemon's memory at rest: a process loads one after another, and measures itself.
+"""The parts of the daemon's memory at rest, measured by a process that loads them one after the other.
 
 From the project's root, with the Python that authd is installed for:
 
@@ -49,7 +49,7 @@ for part in sys.argv[1:]:
 
 
 class Part(NamedTuple):
-    """The resident memory that an import adds, in MB, and the part of it in pages of files."""
+    """The resident memory in MB that an import adds, and its file-backed part."""
 
     name: str
     megabytes: float
@@ -57,7 +57,7 @@ class Part(NamedTuple):
 
 
 def measure_parts() -> list[Part]:
-    """Load the daemon's modules, in a process of its own, in the daemon's order."""
+    """Load the daemon's modules in a new process, in the daemon's order."""
     parts = _LIBRARIES | _AUTHD
     with tempfile.TemporaryDirectory(prefix="authd-benchmark-") as folder:
         StateFiles(folder=Path(folder)).ensure_pair(["localhost"], datetime.now(UTC))
@@ -76,7 +76,7 @@ def measure_parts() -> list[Part]:
 
 
 def measure_libraries() -> float:
-    """Return the resident memory in MB of a process that has loaded the daemon's libraries, and nothing of authd."""
+    """Return the resident memory in MB of a process that has loaded only the daemon's libraries."""
     return sum(part.megabytes for part in measure_parts() if part.name in _LIBRARIES)
 
 

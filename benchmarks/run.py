@@ -1,4 +1,4 @@
-"""Every figure of the daemon, beside the floors: a table, JSON and pictures.
+"""Measure all figures of the daemon and the floors: a table, JSON and pictures.
 
 Needs the Debian packages wrk, nginx and libnginx-mod-http-lua, and two cores that nothing else uses.
 From the project's root, with the Python that authd is installed for:

@@ -1,6 +1,6 @@
-"""A soak: good, bad, slow and faulty traffic at once, with reloads every few seconds and certificate swaps.
+"""A soak test: good, bad, slow and faulty traffic at once, with reloads every few seconds and certificate swaps.
 
-Counts every wrong response, and watches memory, descriptors and the reactor's stalls. Needs the packages of run.py.
+Counts every wrong response, and watches memory, descriptors and reactor stalls. Needs the packages of run.py.
 From the project's root:
 
   python -m benchmarks.soak --minutes 60
@@ -26,16 +26,22 @@ from benchmarks.clients.connection import Connection
 from benchmarks.processes import choose_cores
 from benchmarks.servers.daemon import SETTLE_SECONDS, Daemon, start_again
 from benchmarks.servers.nginx import STS, start_sts
-from benchmarks.soaking.disturbance import Events, be_rude_on, reload_on, soak_settings, swap_certificate_on
+from benchmarks.soaking.disturbance import (
+    Events,
+    attack_repeatedly,
+    reload_repeatedly,
+    soak_settings,
+    swap_certificates,
+)
 from benchmarks.soaking.report import Watch, report
-from benchmarks.soaking.traffic import MIX, Tally, ask_on
+from benchmarks.soaking.traffic import MIX, Tally, send_repeatedly
 
 _RULES = 1000
-_RUDE_CLIENTS = 4
+_HOSTILE_CLIENTS = 4
 _SAMPLE_SECONDS = 10.0
-#: Samples between two progress lines.
+#: Samples per progress line.
 _SAMPLES_TOLD = 6
-#: Seconds until idle connections to STS and of clients are closed.
+#: Seconds after which idle connections of clients and to STS are closed.
 _COOL_DOWN_SECONDS = 15.0
 
 
@@ -64,12 +70,12 @@ async def _soak(arguments: argparse.Namespace, daemon: Daemon, sts: STS, watch: 
     connections = [Connection(daemon.port, trust) for _ in range(sum(count for count, _ in MIX.values()) + 1)]
     spare = iter(connections)
     work: list[Coroutine[Any, Any, None]] = [
-        ask_on(ask, pause, next(spare), tally) for ask, (count, pause) in MIX.items() for _ in range(count)
+        send_repeatedly(make, pause, next(spare), tally) for make, (count, pause) in MIX.items() for _ in range(count)
     ]
-    work += [be_rude_on(daemon.port, trust, events) for _ in range(_RUDE_CLIENTS)]
+    work += [attack_repeatedly(daemon.port, trust, events) for _ in range(_HOSTILE_CLIENTS)]
     work += [
-        reload_on(daemon, sts, rules=_RULES, seconds=arguments.reload_every, tally=tally, events=events),
-        swap_certificate_on(daemon, arguments.swap_every, next(spare), events),
+        reload_repeatedly(daemon, sts, rules=_RULES, seconds=arguments.reload_every, tally=tally, events=events),
+        swap_certificates(daemon, arguments.swap_every, next(spare), events),
         _watch(daemon, watch, tally),
     ]
     tasks = [asyncio.create_task(each) for each in work]
@@ -80,12 +86,12 @@ async def _soak(arguments: argparse.Namespace, daemon: Daemon, sts: STS, watch: 
     for connection in connections:
         connection.close()
     for task in done:
-        task.result()  # they never end by themselves, so this raises the fault
+        task.result()  # they never end by themselves, so this raises the error
     return tally, events
 
 
 def main() -> None:
-    """Soak and report. The exit status is 1 if anything was wrong."""
+    """Run and report. The exit status is 1 if anything was wrong."""
     arguments = _arguments()
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.around})

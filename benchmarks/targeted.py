@@ -21,16 +21,16 @@ from benchmarks.clients.tokens import CLUSTER, FAST_HOST, write_tokens
 from benchmarks.processes import Cores
 from benchmarks.servers.daemon import Daemon, start_again
 
-#: Reviews of the flood a second, and the connections that they need while some of them wait.
+#: Reviews per second of each flood, and the connections that they need while some of them wait.
 SAME_KEY_RATE, UNMAPPED_RATE = 1_400, 1_500
 _FLOOD_CONNECTIONS = 700
-#: Seconds of calls to STS at the full rate that the daemon may make at once.
+#: The burst of calls to STS, in seconds at the full rate.
 _BURST_SECONDS = 2
 _OTHER_USERS, _STRANGERS = 60, 600
-#: Logins a second, as shares of the calls: of all other users (50 at 300 calls), and of the attacked user with a
+#: Logins per second as shares of the calls: of all other users (50 at 300 calls), and of the attacked user with a
 #: confirmed token and with new ones (10 each).
 _OTHERS_SHARE, _ATTACKED_SHARE = 1 / 6, 1 / 30
-#: Seconds before the flood is watched, in which it uses up its burst, and after, for the last tries.
+#: Seconds before the measurement, in which the flood uses up its burst, and after it, for the last tries.
 _RISE_SECONDS, _FALL_SECONDS = 5, 6
 _FACTOR, _NEW_SHARE = 3.0, 0.9
 
@@ -46,7 +46,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One flood: logins without it and within it, its reviews a second, and the calls to STS of those allowed."""
+    """The result of a flood: logins before and during it, its reviews per second, calls to STS and their bound."""
 
     title: str
     quiet: Seen
@@ -68,7 +68,7 @@ class Result:
 
     @property
     def reached(self) -> bool:
-        """Whether nobody was kept out, and STS got no more than its budget."""
+        """Whether every user got access, and the calls to STS stayed within the budget."""
         everybody = _share(self.within.confirmed, first=True) == _share(self.within.others) == 1
         bearable = _p99(self.within.others) < _FACTOR * _p99(self.quiet.others)
         return everybody and bearable and _share(self.within.new) >= _NEW_SHARE and self.calls <= self.allowed
@@ -103,7 +103,7 @@ async def _watch(daemon: Daemon, attacked: User, others: list[User], arguments: 
     trust = ssl.create_default_context(cafile=str(daemon.state / "ca.pem"))
     api = APIServer(daemon.port, trust)
     for user in (attacked, *others):
-        await api.login(user.token())  # now STS has confirmed them all
+        await api.login(user.token())  # STS confirms all of them
     confirmed = attacked.token()
     await api.login(confirmed)
     turns = itertools.cycle(others)
@@ -161,13 +161,13 @@ def _measure(folder: Path, cores: Cores, arguments: Namespace, title: str, *, de
 
 
 def _unmapped(strangers: list[User], count: int) -> Iterator[str]:
-    """Mint valid tokens, half as many more than are needed."""
+    """Mint valid tokens, 50 % more than needed."""
     turns = itertools.cycle(strangers)
     return (next(turns).token() for _ in range(count * 3 // 2))
 
 
 def measure_targeted(cores: Cores, arguments: Namespace) -> bool:
-    """Measure every case and print a table. Returns whether all reached their goals."""
+    """Measure every case and print a table. Returns whether all goals were met."""
     cases = [("50 ms, 100 rules", 0.05, 100), ("50 ms, 10 000 rules", 0.05, 10_000)]
     if arguments.same_key:
         cases = [("STS at 0 ms", 0.0, 0), ("STS at 20 ms", 0.02, 0), ("STS at 50 ms", 0.05, 0)]

@@ -1,7 +1,7 @@
 """Time whole authd-token processes. token_times.py describes the measurement.
 
-This file has the name of a standard module, which nearly every import needs, and Python searches a script's own folder
-first. So this file gives that module to every importer.
+This file has the name of a module of the standard library, which many others import, and Python searches a script's
+folder first. So this file replaces itself by that module.
 """
 
 from __future__ import annotations

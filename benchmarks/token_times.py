@@ -1,8 +1,8 @@
-"""Kubectl's waiting time for a token: whole processes, from start to end, against the bare interpreter.
+"""Kubectl's waiting time for a token: whole processes, compared with the bare interpreter.
 
 Run by `python benchmarks/token.py [--output text|json] [--rounds 30] [--docs docs] [--check]`.
-Needs the test dependencies (botocore, awscli, and Twisted for the STS emulator). Every run has a parent process of
-its own, as under kubectl. The commands take turns, so that other work on the machine affects all of them.
+Needs the test dependencies (botocore, awscli, and Twisted for the STS emulator). Every run has a new parent
+process, as under kubectl. The commands take turns, so that other work on the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _options() -> argparse.Namespace:
 def _installed(folder: Path) -> str:
     """Install this source tree below `folder` as pip does for users, and return the command."""
     prefix = folder / "installed"
-    # Built from a copy, since a build leaves files in the tree.
+    # Built from a copy, because a build leaves files in the tree.
     source = folder / "source"
     shutil.copytree(_ROOT, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "dist", "build"))
     for name in ("README.md", "LICENSE"):
@@ -189,14 +189,14 @@ def _measure(cases: list[Case], rounds: int) -> list[Result]:
 
 
 def _prove(case: Case) -> None:
-    """Run a case once, to warm up and to check that it gives a token."""
+    """Run a case once, to warm up and to check that it prints a token."""
     done = subprocess.run(case.command, env=case.environ, capture_output=True, text=True, check=False)
     if done.returncode or (case.name != _FLOOR and "k8s-aws-v1." not in done.stdout):
         raise SystemExit(f"{case.name} gives no token: {done.stderr.strip()}")
 
 
 def _time(case: Case) -> float:
-    """Return the seconds of a run, started by a fresh parent process."""
+    """Return the duration of a run in seconds, started by a new parent process."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

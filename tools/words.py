@@ -1,4 +1,4 @@
-"""Counts the words that CONTRIBUTING.md limits, in the docstrings and comments of authd/ and in the documents.
+"""Count the words that CONTRIBUTING.md limits, in the docstrings and comments of authd/ and in the documents.
 
     python3 tools/words.py
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: The counted words, and their least and most per 1,000 words.
+#: The counted words, with their minimum and maximum per 1,000 words.
 COUNTED = (
     ("what, who, whom, whose", r"\b(?:what|who|whom|whose)\b", 0.0, 4.0),
     ("where", r"\bwhere\b", 0.0, 4.0),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> None:
-    """Run an emulator until SIGTERM or SIGINT. Exits with status 1 and a sentence if it can't start."""
+    """Run an emulator until SIGTERM or SIGINT. Exits with status 1 and a message if it can't start."""
     options = read_options(arguments)
     with ExitStack() as at_end:
         react(lambda reactor: Deferred.fromCoroutine(_serve(reactor, options, at_end)))

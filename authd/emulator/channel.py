@@ -23,7 +23,7 @@ LARGEST_BODY_BYTES: Final = 128 * 1024
 
 
 class EmulatorRequest(Request):
-    """A request, answered when its last byte has arrived."""
+    """A request. The response begins when its last byte has arrived."""
 
     channel: Any
     content: Any
@@ -39,7 +39,7 @@ class EmulatorRequest(Request):
         self.content.write(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Respond. `path` is the whole request target as received."""
+        """Send the response. `path` is the whole request target as received."""
         self.clientproto = version
         headers = tuple(
             (name.lower(), value) for name, values in self.requestHeaders.getAllRawHeaders() for value in values

@@ -1,4 +1,4 @@
-"""Accepted connections: served, or struck by a fault before TLS begins."""
+"""Accepted connections: served, or subject to a fault before TLS begins."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EmulatorFactory(ServerFactory):
         return channel
 
     def respond(self, channel: EmulatorChannel, request: WireRequest) -> Send | Iterable[Step]:
-        """Answer a request of this connection."""
+        """Return the response to a request of this connection, or its steps."""
         close = not channel.persistent
         if self._with_control and request.path.startswith(PREFIX):
             channel.may_idle = True
@@ -52,8 +52,8 @@ class EmulatorFactory(ServerFactory):
         """Keep no access log: targets carry signatures."""
 
 
-class StruckConnection(Protocol):
-    """A connection that a fault strikes before TLS begins."""
+class FaultyConnection(Protocol):
+    """A connection with a fault before TLS begins."""
 
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
@@ -68,7 +68,7 @@ class StruckConnection(Protocol):
 
 
 class AcceptingFactory(WrappingFactory):
-    """Accepts connections outside TLS, lets faults strike them, and keeps the set of open ones."""
+    """Accepts connections below TLS, applies faults to them, and keeps the set of open ones."""
 
     noisy = False
 
@@ -81,7 +81,7 @@ class AcceptingFactory(WrappingFactory):
         """Count a connection and apply the next fault for connections."""
         injection = self._faulty.accept()
         if injection is not None:
-            return ProtocolWrapper(self, StruckConnection(injection.fault))
+            return ProtocolWrapper(self, FaultyConnection(injection.fault))
         return super().buildProtocol(addr)
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
@@ -90,7 +90,7 @@ class AcceptingFactory(WrappingFactory):
         self._report_when_empty()
 
     def end_all(self) -> Deferred[None]:
-        """Reset every open connection. Fires when the last is gone."""
+        """Reset every open connection. Fires when all are closed."""
         all_gone: Deferred[None] = Deferred()
         self._all_gone = all_gone
         for connection in list(self.protocols):

@@ -1,11 +1,11 @@
-"""The control endpoint: faults, counters and the clock, set by JSON over the emulator's port.
+"""The control endpoint: JSON requests over the emulator's port that set faults and the clock and read counters.
 
 - `POST /_emulator/inject` `{"fault": "throttle", "times": 3}`, also `phase`, `action`, `seconds`, `location`
 - `POST /_emulator/clear` `{}`
 - `POST /_emulator/counters` `{}`
 - `POST /_emulator/clock` `{"offset": 3600}`: seconds added to the emulator's clock
 
-No fault strikes these requests. One at `Phase.ACCEPT` strikes every new connection, so keep one open.
+Faults don't affect these requests. A fault at `Phase.ACCEPT` affects every new connection, so keep one open.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.faults.plan import Fault, Injection, Phase
-from authd.emulator.sts.responses import Answer
+from authd.emulator.sts.responses import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,21 +36,21 @@ _INJECTION_FIELDS: Final[Mapping[str, type | tuple[type, ...]]] = {
 }
 
 
-def control(faulty: FaultySTS, request: WireRequest) -> Answer:
-    """Execute a control request and return the response, 400 with a sentence if the request is invalid."""
+def control(faulty: FaultySTS, request: WireRequest) -> Response:
+    """Execute a control request and return the response, 400 with a message if the request is invalid."""
     command = _COMMANDS.get(request.path.removeprefix(PREFIX))
     if command is None:
-        return _answer(404, {"error": "there is no such control; see the emulator's documentation"})
+        return _response(404, {"error": "there is no such control; see the emulator's documentation"})
     if request.method != b"POST" or request.header(b"content-type") != b"application/json":
-        return _answer(405, {"error": "controls are POSTed as application/json"})
+        return _response(405, {"error": "controls are POSTed as application/json"})
     try:
-        return _answer(200, command(faulty, _json_object(request.body)))
+        return _response(200, command(faulty, _json_object(request.body)))
     except EmulatorError as error:
-        return _answer(400, {"error": str(error)})
+        return _response(400, {"error": str(error)})
 
 
 def read_injection(members: Mapping[str, Any]) -> Injection:
-    """Parse a fault in the control endpoint's form. Raises `EmulatorError`."""
+    """Parse the body of `inject`. Raises `EmulatorError`."""
     for name, value in members.items():
         expected = _INJECTION_FIELDS.get(name)
         if expected is None:
@@ -117,6 +117,6 @@ def _json_object(body: bytes) -> Mapping[str, Any]:
     return members
 
 
-def _answer(status: int, members: Mapping[str, Any]) -> Answer:
+def _response(status: int, members: Mapping[str, Any]) -> Response:
     body = json.dumps(members).encode()
-    return Answer(status=status, headers=(("Content-Type", "application/json"),), body=body)
+    return Response(status=status, headers=(("Content-Type", "application/json"),), body=body)

@@ -1,4 +1,4 @@
-"""TokenReviews as kube-apiserver posts them, down to the bytes: for the demonstration, tests and benchmarks.
+"""Posts TokenReviews byte for byte as kube-apiserver does, for the demonstration, tests and benchmarks.
 
 Sources: `k8s.io/api/authentication/v1` for the order of the members, Go's `encoding/json` for escapes and the newline
 at the end, `net/http` for the order of the headers. Up to Kubernetes 1.33 the metadata has a null time. Newer versions

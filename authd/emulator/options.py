@@ -32,7 +32,7 @@ _PORTS: Final = range(65_536)
 
 
 def read_options(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line. Exits with status 2 and a sentence if it is invalid."""
+    """Parse the command line. Exits with status 2 and a message if it is invalid."""
     parser = argparse.ArgumentParser(
         prog="python -m authd.emulator",
         description="An STS over TLS on loopback that really verifies Signature Version 4. For demos and tests.",
@@ -72,7 +72,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def read_fault(text: str) -> Injection:
-    """Parse a fault in the command line's form. Raises `EmulatorError`."""
+    """Parse the value of `--fault`. Raises `EmulatorError`."""
     head, *settings = text.split(",")
     label, colon, phase = head.partition(":")
     members: dict[str, Any] = {"fault": label} | ({"phase": phase} if colon else {})

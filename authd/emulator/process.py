@@ -34,7 +34,7 @@ class EmulatorProcess:
         self._command = [sys.executable, "-m", "authd.emulator", "--control", *arguments]
 
     def inject(self, fault: Fault, *, phase: Phase | None = None, **settings: Any) -> None:
-        """Let a fault strike the next connections or requests. The settings are those of `Injection`."""
+        """Apply a fault to the next connections or requests. The settings are those of `Injection`."""
         members = {"fault": fault.label} | ({"phase": phase.value} if phase else {}) | settings
         self._control("inject", members)
 
@@ -47,11 +47,11 @@ class EmulatorProcess:
         return Counters(**self._control("counters", {}))
 
     def set_clock_offset(self, seconds: float) -> None:
-        """Let the emulator's clock be ahead of the real one by so much."""
+        """Set the emulator's clock ahead of the real one by this number of seconds."""
         self._control("clock", {"offset": seconds})
 
     def __enter__(self) -> Self:
-        """Start, and return once it listens. Raises `EmulatorError` if it ends instead."""
+        """Start the process, and return once it listens. Raises `EmulatorError` if it ends instead."""
         self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -60,7 +60,7 @@ class EmulatorProcess:
             raise EmulatorError("the emulator did not start; its standard error says why")
         ready = json.loads(line)
         self.port, self.ca = ready["port"], ready["ca"]
-        # Opened now and kept: a fault for new connections would strike a later one.
+        # Opened now and kept, because a fault at accept would affect a later connection.
         self._connection = http.client.HTTPSConnection(
             "127.0.0.1", self.port, context=ssl.create_default_context(cafile=self.ca), timeout=_CONTROL_SECONDS
         )
@@ -70,7 +70,7 @@ class EmulatorProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it by SIGTERM, and return once it has ended."""
+        """End the process by SIGTERM, and return once it has ended."""
         self._connection.close()
         self._end()
 
@@ -89,7 +89,7 @@ class EmulatorProcess:
             "POST", f"/_emulator/{command}", json.dumps(members), {"Content-Type": "application/json"}
         )
         response = self._connection.getresponse()
-        answer: dict[str, Any] = json.loads(response.read())
+        content: dict[str, Any] = json.loads(response.read())
         if response.status != http.client.OK:
-            raise EmulatorError(answer["error"])
-        return answer
+            raise EmulatorError(content["error"])
+        return content

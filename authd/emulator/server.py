@@ -66,7 +66,7 @@ class STSEmulator:
         return Deferred.fromCoroutine(self._start())
 
     def stop(self) -> Deferred[None]:
-        """Stop listening and reset every open connection. Fires when the last is gone."""
+        """Stop listening and reset every open connection. Fires when all are closed."""
         return Deferred.fromCoroutine(self._stop())
 
     @property
@@ -79,7 +79,7 @@ class STSEmulator:
 
     @property
     def directory(self) -> Directory:
-        """The directory in force. Assign a changed one as a whole: it applies from the next request."""
+        """The directory. A newly assigned one applies from the next request."""
         return self._faulty.sts.directory
 
     @directory.setter
@@ -106,7 +106,7 @@ class STSEmulator:
         return self._faulty.counters()
 
     def inject(self, fault: Fault, *, phase: Phase | None = None, times: int | None = None, **settings: Any) -> None:
-        """Let a fault strike the next connections or requests. The settings and errors are those of `Injection`."""
+        """Apply a fault to the next connections or requests. The settings and errors are those of `Injection`."""
         self.plan(Injection(fault=fault, phase=phase, times=times, **settings))
 
     def plan(self, injection: Injection) -> None:

@@ -1,4 +1,4 @@
-"""A certificate authority for the lifetime of one emulator."""
+"""A certificate authority that lives as long as one emulator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REGIONS: Final = (
     "ap-southeast-2",
     "sa-east-1",
 )
-#: The names that a throw-away certificate covers without being told.
+#: The names that every throw-away certificate covers.
 USUAL_HOSTS: Final = (
     "sts.amazonaws.com",
     *(f"sts.{region}.amazonaws.com" for region in _REGIONS),

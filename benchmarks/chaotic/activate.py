@@ -1,8 +1,8 @@
-"""Start `twistd authd` as systemd does with a socket, and with a wall clock that can jump.
+"""Start `twistd authd` with a socket from systemd's protocol, and with a wall clock that can jump.
 
 Usage: activate.py DESCRIPTOR CLOCK authd [OPTION...]
 
-DESCRIPTOR is a listening socket. CLOCK is a file of eight bytes: a double, the seconds that the clock is ahead.
+DESCRIPTOR is a listening socket. CLOCK is a file of eight bytes: a double, the offset of the clock in seconds.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import sys
 import time
 from pathlib import Path
 
-#: The descriptor of the first socket that systemd hands over; see sd_listen_fds(3).
+#: The descriptor of the first socket that systemd passes. See sd_listen_fds(3).
 _FIRST_DESCRIPTOR = 3
 
 
 def main() -> None:
-    """Become twistd."""
+    """Run twistd."""
     descriptor, clock = int(sys.argv[1]), Path(sys.argv[2])
     with clock.open("r+b") as opened:
         ahead = mmap.mmap(opened.fileno(), 8)

@@ -1,4 +1,4 @@
-"""The daemon of a chaos run, under a small service manager: a socket that outlives it, and a restart after each end."""
+"""The daemon of a chaos run, under a small service manager that keeps its socket open and restarts it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tests.trouble.rig.mounts import SmallDisk
 _LAUNCHER = Path(__file__).with_name("activate.py")
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.05
-#: Enough for the state directory with the mappings of hundreds of users, and soon full.
+#: Enough for a state directory with the mappings of hundreds of users, and quickly filled.
 _DISK_SIZE = "512k"
-#: Text that is long enough for a secret key, a signature, and the beginning of tokens.
+#: Texts as long as a secret key, signatures, and the beginning of tokens.
 _RUNS, _SIGNATURE, _TOKEN = re.compile(r"[A-Za-z0-9_-]{40,}"), re.compile(r"[0-9a-f]{64}"), "k8s-aws-v1."
 
 
 @dataclass(slots=True, kw_only=True)
 class Journal:
-    """The daemons' log: secrets and tracebacks, which must not be there, and reasons for ends that nobody asked for."""
+    """Searches the daemons' log for secrets and tracebacks, and for the reasons of unexpected exits."""
 
     secrets: set[str] = field(default_factory=set)
     tracebacks: Counter[str] = field(default_factory=Counter)
@@ -49,7 +49,7 @@ class Journal:
 
 
 class ChaosDaemon:
-    """Starts `twistd authd` on a socket that stays open, and starts it again whenever it ends."""
+    """Runs `twistd authd` on a socket that stays open, and restarts it whenever it ends."""
 
     def __init__(self, folder: Path, core: int) -> None:
         folder.mkdir()
@@ -59,7 +59,7 @@ class ChaosDaemon:
         self.disk = SmallDisk(folder / "state", _DISK_SIZE)
         self.journal = Journal()
         self.starts = 0
-        #: When the present daemon was started, in monotonic seconds.
+        #: The start of the current daemon, in monotonic seconds.
         self.started = float("-inf")
         self._asked_to_end = False
         self._core = core
@@ -71,7 +71,7 @@ class ChaosDaemon:
         self.set_clock(0.0)
 
     def set_clock(self, seconds_ahead: float) -> None:
-        """Let the daemon's wall clock be ahead of the real one, or behind."""
+        """Set the offset of the daemon's wall clock."""
         content = struct.pack("d", seconds_ahead)
         if self._clock.exists():
             with self._clock.open("r+b") as opened:
@@ -80,7 +80,7 @@ class ChaosDaemon:
             self._clock.write_bytes(content)
 
     def start(self) -> None:
-        """Start the daemon, which serves when it has loaded."""
+        """Start the daemon without waiting."""
         self.starts += 1
         self.started = time.monotonic()
         self._asked_to_end = False
@@ -98,7 +98,7 @@ class ChaosDaemon:
             )
 
     async def wait_until_ready(self) -> None:
-        """Wait until the certificate authority can be trusted: with the socket it needs nothing more."""
+        """Wait for the CA certificate. The socket is open already."""
         limit = time.monotonic() + _START_SECONDS
         while not (self.disk.folder / "ca.pem").exists():
             if time.monotonic() > limit:
@@ -106,7 +106,7 @@ class ChaosDaemon:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def supervise(self) -> None:
-        """Start the daemon again whenever it has ended, until cancelled."""
+        """Restart the daemon whenever it ends, until cancelled."""
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             if self._process is not None and self._process.poll() is not None:

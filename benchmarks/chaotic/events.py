@@ -1,4 +1,4 @@
-"""The events of a chaos run, and whether each has its effect in time."""
+"""The events of a chaos run. Checks that each takes effect in time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from benchmarks.clients.connection import Connection
 from benchmarks.clients.tokens import CLUSTER
 
 _POLL_SECONDS = 0.1
-#: Faults, and whether every response during one is dishonest.
+#: Faults, and whether every response during the fault is wrong.
 _FAULTS: tuple[tuple[Fault, Phase | None, bool], ...] = (
     (Fault.THROTTLE, None, True),
     (Fault.INTERNAL_FAILURE, None, True),
@@ -40,13 +40,13 @@ _FAULTS: tuple[tuple[Fault, Phase | None, bool], ...] = (
     (Fault.DELAY, None, False),
 )
 _FLOODS = ("same key", "unmapped", "invented keys")
-#: Users that a generation may leave out, and how far the clock jumps, in seconds: fresh tokens stay valid.
+#: The most users without a mapping in a generation, and the largest clock jump in seconds, which new tokens survive.
 _MOST_REMOVED, _CLOCK_SECONDS = 5, 120.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Chaos:
-    """Lets events happen until cancelled."""
+    """Causes events until cancelled."""
 
     daemon: ChaosDaemon
     emulators: dict[str, EmulatorProcess]
@@ -59,15 +59,15 @@ class Chaos:
     failed: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
-        """Let one event after the other happen, while faults and floods come and go on their own."""
+        """Cause one event after the other, with faults and floods in the background."""
         events = [self.restart, self.kill, self.reload, self.reload, self.break_settings, self.replace_certificate]
         events += [self.jump_clock, self.fill_disk] if not self.daemon.disk.problem else [self.jump_clock]
         background = [self._every(self._flood, 12), *(self._every(self._fault(host), 15) for host in self.emulators)]
 
-        async def happen() -> None:
+        async def cause_one() -> None:
             await random.choice(events)()
 
-        tasks = [asyncio.create_task(each) for each in (*background, self._every(happen, 4))]
+        tasks = [asyncio.create_task(each) for each in (*background, self._every(cause_one, 4))]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -81,7 +81,7 @@ class Chaos:
             await event()
 
     async def restart(self) -> None:
-        """End the daemon in order, as for an update. Its socket stays."""
+        """Stop the daemon by SIGTERM, as for an update. Its socket stays open."""
         await self._end(signal.SIGTERM, "restarts")
 
     async def kill(self) -> None:
@@ -98,7 +98,7 @@ class Chaos:
         self.done[name] += 1
 
     async def reload(self) -> None:
-        """Write other mappings, and see them in force and kept for a start with broken settings."""
+        """Write other mappings. Checks that they come into force and are kept as the last good settings."""
         await self._reload()
         kept = StateFiles(folder=self.daemon.disk.folder).last_good
 
@@ -117,7 +117,7 @@ class Chaos:
         await self._effect(lambda: self._answers(number), f"generation {number} was not in force")
 
     async def break_settings(self) -> None:
-        """Break the settings file, sometimes restart with it, and write the last settings again."""
+        """Break the settings file, sometimes restart with it, and restore the last settings."""
         last = self.truth.generations[-1]
         self.write(random.choice(("clusterID: [\n", "server: {mapUser: []}\n", "\x00", "")))
         await asyncio.sleep(2)
@@ -127,7 +127,7 @@ class Chaos:
         self.done["broken settings"] += 1
 
     async def replace_certificate(self) -> None:
-        """Sign a new certificate, and see it served to new connections."""
+        """Sign a new certificate. Checks that new connections get it."""
         files = StateFiles(folder=self.daemon.disk.folder)
         before = await self._serial()
         files.issue_leaf(files.read_authority(), ("localhost", "127.0.0.1"), datetime.now(UTC))
@@ -140,14 +140,14 @@ class Chaos:
         self.done["certificates replaced"] += 1
 
     async def jump_clock(self) -> None:
-        """Let the daemon's wall clock jump, and back."""
+        """Make the daemon's wall clock jump, and jump back."""
         self.daemon.set_clock(random.choice((-_CLOCK_SECONDS, _CLOCK_SECONDS)))
         await asyncio.sleep(3)
         self.daemon.set_clock(0.0)
         self.done["clock jumps"] += 1
 
     async def fill_disk(self) -> None:
-        """Fill the state directory's disk, and reload in the meantime. The next reload keeps its settings again."""
+        """Fill the disk of the state directory, and reload. After that, a reload keeps its settings again."""
         self.daemon.disk.fill_up()
         await asyncio.sleep(1)
         await self._reload()
@@ -168,7 +168,7 @@ class Chaos:
         return strike
 
     async def control(self, host: str, command: Callable[[], object]) -> None:
-        """Run a command of a host's emulator. Each has one connection for them."""
+        """Run a control command of a host's emulator, one at a time, on its only control connection."""
         async with self.locks[host]:
             await asyncio.to_thread(command)
 

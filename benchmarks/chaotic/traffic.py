@@ -1,4 +1,4 @@
-"""The traffic of a chaos run: known users, strangers and floods, each judged by the truth."""
+"""The logins of a chaos run: known users, strangers and floods."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from benchmarks.clients.tokens import FAST_HOST, SLOW_HOST, foreign
 
 HOSTS = (FAST_HOST, SLOW_HOST, "sts.eu-west-1.amazonaws.com")
 _HOST_WEIGHTS = (70, 20, 10)
-#: Share of logins that repeat a token which was accepted before, and seconds for which one is repeated.
+#: The share of logins with an earlier accepted token, and the seconds for which a token is reused.
 _REPEATED, _REPEATED_SECONDS = 0.4, 120.0
 _FLOOD_WORKERS = 60
-#: The count of known users' logins through a real kube-apiserver. The others count them too.
+#: The counter of known users' logins through a real kube-apiserver. Other counters include them.
 THROUGH_REAL = "of them through kube-apiserver"
 
 
 @dataclass(slots=True, kw_only=True)
 class Traffic:
-    """Known users and strangers who log in until cancelled. `pause` is the mean pause of one of them, in seconds.
+    """Known users and strangers who log in until cancelled. `pause` is the mean pause of each, in seconds.
 
     `real` is a real kube-apiserver, if there is one.
     """
@@ -40,7 +40,7 @@ class Traffic:
     _used: set[str] = field(default_factory=set)
 
     async def known_user(self, user: User) -> None:
-        """Log in again and again, by new tokens and by ones that were accepted before."""
+        """Log in repeatedly, with new tokens and with earlier accepted ones."""
         while True:
             await asyncio.sleep(random.expovariate(1 / self.pause))
             at, host, token = self._accepted.get(user.name, (0.0, "", ""))
@@ -48,28 +48,28 @@ class Traffic:
                 at, host = time.monotonic(), random.choices(HOSTS, _HOST_WEIGHTS)[0]
                 token = user.token(host)
             login = await self.api.login(token)
-            self.truth.judge_known(user.name, host, login)
+            self.truth.check_known(user.name, host, login)
             if login.username is not None:
                 self._accepted[user.name] = (at, host, token)
 
     async def known_user_of(self, real: RealAPIServer, user: User) -> None:
-        """Log in again and again through a real kube-apiserver, always by a new token."""
+        """Log in repeatedly through a real kube-apiserver, always with a new token."""
         while True:
             await asyncio.sleep(random.expovariate(1 / self.pause))
             host = random.choices(HOSTS, _HOST_WEIGHTS)[0]
             token = self._new_token(user, host)
-            self.truth.judge_known(user.name, host, await real.login(token))
+            self.truth.check_known(user.name, host, await real.login(token))
             self.truth.counts[THROUGH_REAL] += 1
 
     def _new_token(self, user: User, host: str) -> str:
-        """Mint a token that no login has had. Those of one user, host and second are the same."""
+        """Mint a token that was not used before. Tokens of the same user, host and second are equal."""
         while (token := user.token(host)) in self._used:
             pass
         self._used.add(token)
         return token
 
     async def stranger(self) -> None:
-        """Try tokens that must not be accepted."""
+        """Log in repeatedly with tokens that must not be accepted."""
         kinds: dict[str, Callable[[], str]] = {
             "forged under a user's key ID": self._forged,
             "confirmed but unmapped": lambda: random.choice(self.unmapped).token(random.choice(HOSTS)),
@@ -83,7 +83,7 @@ class Traffic:
             await asyncio.sleep(random.expovariate(1 / self.pause))
             kind = random.choice(list(kinds))
             through = random.choice((self.api, self.real or self.api))
-            self.truth.judge_stranger(kind, await through.login(kinds[kind]()))
+            self.truth.check_stranger(kind, await through.login(kinds[kind]()))
 
     def _forged(self) -> str:
         return next(random.choice(self.known).forgeries(1, random.choice(HOSTS)))
@@ -99,6 +99,6 @@ class Traffic:
 
         async def post_on() -> None:
             while time.monotonic() < end:
-                self.truth.judge_stranger(f"flood: {kind}", await api.login(mint[kind]()))
+                self.truth.check_stranger(f"flood: {kind}", await api.login(mint[kind]()))
 
         await asyncio.gather(*(post_on() for _ in range(_FLOOD_WORKERS)))

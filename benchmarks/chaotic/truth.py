@@ -1,4 +1,4 @@
-"""The truth of each moment of a chaos run, and the judgement of each login by it."""
+"""The mappings and faults of a chaos run over time. Checks the result of each login against them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 from benchmarks.clients.apiserver import Login
 
-#: A reload and a recovered host's circuit act within these times, in seconds. A probe that the host has kept waiting
-#: ends after the timeout of two seconds, and the next one begins up to 1.5 later.
+#: Seconds within which a reload takes effect, and the circuit of a recovered host closes. A probe of a stalled host
+#: ends after the timeout of two seconds, and the next one begins up to 1.5 seconds later.
 RELOAD_SECONDS, _RECOVERY_SECONDS = 15.0, 7.0
-#: After a restart everybody is a stranger to the daemon until STS has confirmed a token.
+#: A restarted daemon knows no caller until STS has confirmed a token.
 _RESTART_SECONDS = 5.0
 _OK, _MOST_EXAMPLES = 200, 30
 
 
 class Generation(NamedTuple):
-    """A settings file: its number, which its group names tell, the users it doesn't map, and when it was written."""
+    """A settings file: its number, which its group names contain, the unmapped users, and when it was written."""
 
     number: int
     removed: frozenset[str]
@@ -29,7 +29,7 @@ class Generation(NamedTuple):
 
 @dataclass(slots=True)
 class Trouble:
-    """Trouble at one STS host, or of the daemon (""). `total`: no honest response comes while it lasts."""
+    """A fault of one STS host, or of the daemon (""). `total` if it affects every response."""
 
     host: str
     total: bool
@@ -37,7 +37,7 @@ class Trouble:
     end: float = float("inf")
 
     def explains(self, host: str, login: Login) -> bool:
-        """Return whether a login may have failed for it."""
+        """Return whether a login may have failed because of it."""
         grace = _RECOVERY_SECONDS if self.host else _RESTART_SECONDS
         over = login.began + login.seconds
         return self.host in {"", host} and self.begin <= over and login.began <= self.end + grace
@@ -49,28 +49,28 @@ class Trouble:
 
 @dataclass(slots=True, kw_only=True)
 class Truth:
-    """Everything that was true when, and the verdicts so far."""
+    """The mappings and faults so far, and the results of the checks."""
 
     generations: list[Generation] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
-    #: The newest generation that a response has shown, and the beginning of the latest login that was accepted.
+    #: The newest generation in a response, and the beginning of the latest accepted login.
     seen: int = 0
     last_accepted: float = float("-inf")
-    #: How often this machine was too busy for the run.
+    #: The number of times that this machine was too busy for the run.
     stalls: int = 0
 
     def stalled(self, host: str, seconds: float) -> None:
-        """Note that this machine had no time for an emulated host, or for the run (""), so that calls may time out."""
+        """Record that this machine was too busy for an emulated host, or for the run (""): calls may time out."""
         now = time.monotonic()
         self.stalls += 1
         self.troubles.append(Trouble(host, total=False, begin=now - seconds - _RECOVERY_SECONDS, end=now))
 
     @contextmanager
     def trouble(self, host: str, *, total: bool = False) -> Iterator[None]:
-        """Note trouble at a host, or of the daemon (""), for the block."""
+        """Record a fault of a host, or of the daemon (""), for the block."""
         trouble = Trouble(host, total, time.monotonic())
         self.troubles.append(trouble)
         try:
@@ -78,12 +78,12 @@ class Truth:
         finally:
             trouble.end = time.monotonic()
 
-    def judge_known(self, name: str, host: str, login: Login) -> None:
-        """Judge the login of a user whose token is good."""
+    def check_known(self, name: str, host: str, login: Login) -> None:
+        """Check the login of a known user with a valid token."""
         possible = self._possible(login)
         mapped = {name not in generation.removed for generation in possible}
         if login.username is not None:
-            self._judge_yes(name, host, login, possible)
+            self._check_accepted(name, host, login, possible)
         elif mapped == {False} or (False in mapped and login.reason == "identity_not_mapped"):
             self.counts["refused without a mapping"] += 1
         elif login.codes[-1] == _OK:
@@ -93,14 +93,14 @@ class Truth:
         else:
             self._fail("known user kept out", f"{name} at {host}: {login.codes} in {login.seconds:.1f} s")
 
-    def judge_stranger(self, kind: str, login: Login) -> None:
-        """Judge the login with a token that must not be accepted."""
+    def check_stranger(self, kind: str, login: Login) -> None:
+        """Check a login with a token that must not be accepted."""
         if login.username is None:
             self.counts[f"refused: {kind}"] += 1
         else:
             self._fail("wrong yes", f"{kind} as {login.username}")
 
-    def _judge_yes(self, name: str, host: str, login: Login, possible: list[Generation]) -> None:
+    def _check_accepted(self, name: str, host: str, login: Login, possible: list[Generation]) -> None:
         groups = login.status["user"]["groups"]
         number = int(groups[0].removeprefix("generation-"))
         self.seen, self.last_accepted = max(self.seen, number), max(self.last_accepted, login.began)

@@ -1,4 +1,4 @@
-"""A client with kube-apiserver's behaviour: keep-alive connections, five tries, and which failures are worth one.
+"""A client with kube-apiserver's behaviour: keep-alive connections, five tries, and its rules for retries.
 
 Sources: `k8s.io/apiserver/pkg/util/webhook` for the retries, `net/http` for the connections.
 """
@@ -15,19 +15,19 @@ from typing import Any
 from authd.emulator.kube_apiserver import token_review
 from benchmarks.clients.connection import ConnectionPool
 
-#: Pauses between tries: 0.5 s, half as much more each time, and up to a fifth more by chance.
+#: Five tries. The first pause is 0.5 s, each one is 1.5 times the one before, plus up to 20 % jitter.
 _TRIES, _FIRST_PAUSE, _FACTOR, _JITTER = 5, 0.5, 1.5, 0.2
-#: Statuses that are worth another try. 503 is final.
+#: Statuses that are retried. 503 is not.
 _RETRIED = frozenset({429, 500, 502, 504})
 #: Idle connections that are kept.
 _MOST_IDLE = 25
-#: Stands for a status if no response comes. A reset is worth another try.
+#: In place of a status if there is no response. A reset is retried.
 NO_RESPONSE = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """One review to its end: the statuses of its tries, the last response, and the seconds that it took."""
+    """A finished review: the statuses of its tries, the last response, and its duration in seconds."""
 
     codes: tuple[int, ...]
     status: dict[str, Any]
@@ -42,19 +42,19 @@ class Login:
 
     @property
     def reason(self) -> str:
-        """The reason of a refusal, as its message ends: `[reason, reference …]`."""
+        """The reason at the end of a refusal's message: `[reason, reference …]`."""
         return str(self.status.get("error", "")).rpartition("[")[2].partition(",")[0]
 
 
 class APIServer:
-    """Posts reviews like kube-apiserver, any number at once."""
+    """Posts any number of concurrent reviews, as kube-apiserver does."""
 
     def __init__(self, port: int, trust: ssl.SSLContext, *, tries: int = _TRIES) -> None:
         self._pool = ConnectionPool(port, trust, most_idle=_MOST_IDLE)
         self._tries = tries
 
     async def login(self, token: str) -> Login:
-        """Review a token until a final response, or until the tries are used up."""
+        """Review a token, with retries, until a final response or the last try."""
         began, body, codes = time.monotonic(), token_review(token), []
         status: dict[str, Any] = {}
         for number in range(self._tries):

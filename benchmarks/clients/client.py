@@ -1,4 +1,4 @@
-"""A client that sends requests one by one and reads the responses, for measurements that wrk can't make."""
+"""A client that sends single requests and reads the responses, for measurements beyond wrk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS = 30.0
 
 
 def resumes_sessions(port: int) -> bool:
-    """Tell whether a server resumes an earlier TLS session instead of a full handshake."""
+    """Return whether a server resumes TLS sessions."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # the version that wrk uses
@@ -48,7 +48,7 @@ class Client:
         return dict(status)
 
     def health_seconds(self) -> float:
-        """Return the health port's response time: the time for which other work held up the reactor."""
+        """Return the health port's response time, which is the time for which other work blocked the reactor."""
         begin = time.perf_counter()
         self._health.request("GET", "/livez")
         self._health.getresponse().read()

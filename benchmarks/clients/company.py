@@ -16,7 +16,7 @@ from authd.core.token import PREFIX
 from benchmarks.clients.tokens import CLUSTER, FAST_HOST
 
 ACCOUNT, STRANGERS_ACCOUNT = "111122223333", "444455556666"
-#: Tokens of one user differ in their date: one for each second of this time. STS accepts them for a while longer.
+#: The oldest date of new tokens. Tokens of one user differ in it. STS accepts tokens for longer.
 _OLDEST_SECONDS = 600
 _SIGNATURE_LENGTH = 64
 
@@ -44,12 +44,12 @@ class User:
         return f"arn:aws:iam::{self.account}:user/{self.name}"
 
     def token(self, host: str = FAST_HOST, *, cluster: str = CLUSTER, seconds_ago: int = 0) -> str:
-        """Mint a token that this user has not minted lately, up to ten minutes old, or older by `seconds_ago`."""
+        """Mint another token, with a date in the last ten minutes or `seconds_ago` earlier."""
         age = seconds_ago + next(self._dates) % _OLDEST_SECONDS
         return token_of(self._url(host, time.time() - age, cluster))
 
     def forgeries(self, count: int, host: str = FAST_HOST) -> Iterator[str]:
-        """Make tokens under this user's key ID as a stranger can: with signatures that are wrong."""
+        """Make tokens with this user's key ID and wrong signatures, as a stranger can."""
         signed = self._url(host, time.time())[:-_SIGNATURE_LENGTH]
         for _ in range(count):
             url = signed + secrets.token_hex(_SIGNATURE_LENGTH // 2)
@@ -83,7 +83,7 @@ def write_directory(path: Path, people: list[User]) -> Path:
 
 
 def map_users(people: list[User], fillers: int = 0, group: str = "bench") -> str:
-    """Write `mapUsers` for these users, after so many rules for others."""
+    """Return `mapUsers` for these users, after `fillers` rules for others."""
     entry = "  - {{userARN: '{arn}', username: '{name}', groups: [{group}]}}\n"
     others = (f"arn:aws:iam::{100_000_000_000 + n % 500:012d}:user/Other-{n}" for n in range(fillers))
     filled = (entry.format(arn=arn, name="other", group="others") for arn in others)

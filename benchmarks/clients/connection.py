@@ -1,4 +1,4 @@
-"""One keep-alive connection to the webhook or an API server for asyncio, with as much HTTP as its responses need."""
+"""A minimal HTTP client for asyncio with a keep-alive connection to the webhook or an API server."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-#: The webhook's, as kube-apiserver calls it.
+#: The path and query with which kube-apiserver calls the webhook.
 WEBHOOK_PATH = "/authenticate?timeout=30s"
 _SECONDS = 35.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Response:
     """An HTTP status, and the TokenReview's status if the response is one."""
 
     code: int
@@ -23,7 +23,7 @@ class Answer:
 
 
 class Connection:
-    """Sends requests on one connection, and opens another one after its end."""
+    """Sends requests on one connection, and reconnects after its end."""
 
     def __init__(self, port: int, trust: ssl.SSLContext, path: str = WEBHOOK_PATH) -> None:
         self._target = path.encode()
@@ -31,7 +31,7 @@ class Connection:
         self._trust = trust
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes) -> Response:
         """Post a TokenReview. Raises `OSError`, `EOFError` or `TimeoutError` if no response arrives."""
         async with asyncio.timeout(_SECONDS):
             reader, writer = self._streams or await self._open()
@@ -49,7 +49,7 @@ class Connection:
             self.close()
         code = int(head.split(b" ", 2)[1])
         is_review = fields.get(b"content-type") == b"application/json"
-        return Answer(code=code, status=json.loads(content).get("status") if is_review else {})
+        return Response(code=code, status=json.loads(content).get("status") if is_review else {})
 
     async def serial(self) -> str:
         """Return the serial number of the certificate on a new connection."""
@@ -71,14 +71,14 @@ class Connection:
 
 
 class ConnectionPool:
-    """Keeps up to `most_idle` connections to a server, any number of which are in use at once."""
+    """A pool without a limit of connections. It keeps up to `most_idle` idle ones."""
 
     def __init__(self, port: int, trust: ssl.SSLContext, path: str = WEBHOOK_PATH, *, most_idle: int) -> None:
         self._connect = partial(Connection, port, trust, path)
         self._most_idle = most_idle
         self._idle: list[Connection] = []
 
-    async def post(self, body: bytes) -> Answer | None:
+    async def post(self, body: bytes) -> Response | None:
         """Post a TokenReview. Returns None if no response arrives."""
         connection = self._idle.pop() if self._idle else self._connect()
         try:

@@ -16,7 +16,7 @@ _SCRIPT = Path(__file__).with_name("reviews.lua")
 class Load:
     """A load. `rate` is in reviews a second, 0 for as fast as responses arrive.
 
-    With `again` the file's tokens are repeated. `check` counts the responses that accept the user.
+    `again` repeats the tokens of the file. `check` counts the responses that accept the user.
     """
 
     tokens: Path
@@ -32,7 +32,8 @@ class Load:
 class Outcome:
     """The result of a load.
 
-    `latency` is in milliseconds by percentile. `failed` reviews had no response, `refused` ones another status.
+    `latency` is in milliseconds by percentile. `failed` counts reviews without a response, `refused` those with a
+    status other than 200.
     """
 
     reviews: int
@@ -44,7 +45,7 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Answered reviews a second."""
+        """Responses per second."""
         return self.reviews / self.seconds
 
     def as_json(self) -> dict[str, object]:
@@ -62,7 +63,7 @@ def start_load(load: Load, port: int, core: int) -> subprocess.Popen[str]:
 
 
 def finish_load(wrk: subprocess.Popen[str]) -> Outcome:
-    """Wait for wrk and read its result. Exits if there is none, or if the tokens ran out."""
+    """Wait for wrk and parse its result. Exits if there is none, or if the tokens ran out."""
     text = wrk.communicate()[0]
     line = next((line for line in text.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
@@ -81,5 +82,5 @@ def finish_load(wrk: subprocess.Popen[str]) -> Outcome:
 
 
 def run_load(load: Load, port: int, core: int) -> Outcome:
-    """Run one load to its end."""
+    """Run one load and return its result."""
     return finish_load(start_load(load, port, core))

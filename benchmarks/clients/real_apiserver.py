@@ -1,6 +1,6 @@
-"""Logins through a real kube-apiserver, which sends each token to its webhook with its own retries.
+"""Logins through a real kube-apiserver, which calls its webhook with its own retries.
 
-The administrator posts TokenReviews to kube-apiserver. It answers them as it authenticates the holder of the token.
+The administrator posts TokenReviews to kube-apiserver, which authenticates the token as for a request of its holder.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from benchmarks.clients.connection import ConnectionPool
 from tests.e2e.rig.control_plane import ControlPlane
 
 _PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
-#: kube-apiserver wraps the webhook's message in its own.
+#: kube-apiserver embeds the webhook's message in its own.
 _REASON = re.compile(r"\[([a-z_]+), reference [0-9a-f]{8}\]")
 _FINAL, _TEMPORARY = 200, 503
-#: More than the users of a run log in at once.
+#: More than the concurrent logins of a run.
 _MOST_IDLE = 1_024
 
 
 class RealAPIServer:
-    """Reviews tokens by a kube-apiserver, any number at once.
+    """Reviews any number of tokens concurrently through a kube-apiserver.
 
-    kube-apiserver keeps an accepted token for ten seconds, so that each token should be reviewed once.
+    kube-apiserver caches accepted tokens for ten seconds, so each token should be reviewed once only.
     """
 
     def __init__(self, cluster: ControlPlane) -> None:
@@ -56,11 +56,11 @@ class RealAPIServer:
         return {} if answer is None else answer.status
 
     def close(self) -> None:
-        """End the API server, with its connections to the webhook."""
+        """Stop the API server and close the connections."""
         self._pool.close()
         self._cluster.stop_apiserver()
 
 
 def _is_final(error: str, reason: str) -> bool:
-    """Return whether an error is a refusal. The webhook refuses some tokens without a reason."""
+    """Return whether an error is a denial. The webhook denies some tokens without a reason."""
     return reason in set(DenialReason) or error == "invalid bearer token"

@@ -1,7 +1,7 @@
 -- For wrk: posts one TokenReview for each line of a token file, in the file's order.
 -- Arguments after `--`: the token file; "keep" or "close" (a new connection for each review); "once" or "again"
--- (start over at the file's end); reviews a second, 0 for as fast as answers come; "check" to count the answers
--- that let the user in.
+-- (repeat the file); reviews per second, 0 for as fast as responses arrive; "check" to count the responses that
+-- accept the user.
 
 local path, again
 local lines, head, tail, last
@@ -17,7 +17,7 @@ function setup(thread)
   threads[#threads + 1] = thread
 end
 
--- wrk's own clock can't be read; a schedule that doesn't wait for answers needs one.
+-- A schedule that does not wait for responses needs a clock, and wrk's own can't be read.
 local function schedule(per_second)
   local ffi = require("ffi")
   ffi.cdef("typedef struct { long s; long ns; } when_t; int clock_gettime(int clock, when_t *now);")
@@ -61,7 +61,7 @@ function request()
   return last
 end
 
--- One line of JSON; latencies are in microseconds, as wrk has them.
+-- One line of JSON. Latencies are in microseconds, as in wrk.
 function done(summary, latency)
   local errors, share = summary.errors, {}
   for _, percent in ipairs({1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.9}) do

@@ -1,6 +1,6 @@
 """Tokens for load: well-formed, distinct, and with invalid signatures.
 
-Their access key IDs select the response of `sts.lua`, so that every response can be checked.
+The access key ID selects the response of `sts.lua`, so that every response can be checked.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ CLUSTER = "benchmark"
 FAST_HOST = "sts.us-east-1.amazonaws.com"
 SLOW_HOST = "sts.us-west-2.amazonaws.com"
 
-#: Callers with roles have session tokens. This is a usual length.
+#: A usual length of the session tokens of roles.
 _SESSION_TOKEN_LENGTH = 400
 _SESSION_TOKEN = secrets.token_hex(_SESSION_TOKEN_LENGTH // 2)
 
 
 def access_key(kind: str, number: int) -> str:
-    """Return the access key ID of a caller. `kind` is a word in capitals known to sts.lua."""
+    """Return the access key ID of a caller. `kind` is an upper-case word that sts.lua knows."""
     return f"ASIA{kind}{number:0{16 - len(kind)}d}"
 
 
@@ -47,7 +47,7 @@ def distinct(count: int, *, kind: str = "GOOD", callers: int = 1000, host: str =
 
 
 def repeated(tokens: Iterable[str], times: int, block: int) -> Iterator[str]:
-    """Repeat every token: blocks of tokens, each block several times."""
+    """Repeat blocks of tokens, each several times."""
     waiting: list[str] = []
     for token in tokens:
         waiting.append(token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: An element of SVG that replaces the light colours if the reader prefers dark ones.
+#: An SVG element that replaces the light colours if the reader prefers a dark page.
 DARK = (
     "<style>@media (prefers-color-scheme:dark){text{fill:#dfe3ec}"
     '[fill="#fff"]{fill:#23262f}[fill="#f4f5f5"]{fill:#17191f}[fill="#555"],[fill="#666"]{fill:#b4bccb}'

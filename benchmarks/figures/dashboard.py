@@ -37,7 +37,7 @@ class Server(NamedTuple):
 
 
 def draw_dashboard(dashboard: Mapping[str, Any], server: Server) -> str:
-    """Return the graphs of a dashboard and the alerts of the range."""
+    """Return a picture of the dashboard's graphs and the alerts of the range."""
     panels = [panel for panel in dashboard["panels"] if panel["type"] == "timeseries"]
     rows = math.ceil(len(panels) / _COLUMNS)
     alerts = _alerts(server)
@@ -95,7 +95,7 @@ def _graph(panel: Mapping[str, Any], server: Server) -> Iterator[str]:
 
 
 def _alerts(server: Server) -> dict[str, list[tuple[float, str]]]:
-    """Return the moments of each alert, with its state: pending or firing."""
+    """Return the times of each alert with its state, pending or firing."""
     found: dict[str, list[tuple[float, str]]] = {}
     for result in server.range_of("ALERTS"):
         labels = result["metric"]

@@ -1,4 +1,4 @@
-"""The loads of one run: all scenarios in turn, several times, beside the floors."""
+"""Measures the loads of a run: all scenarios and floors in turn, several times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.figures.scenarios import SCENARIOS, Scenario
 from benchmarks.figures.stage import Sample, Stage, measure, measure_floor
 
 _FLOOR_SECONDS = 3
-#: Up to the daemon's limit of concurrent calls to STS. A few more reviews wait there, others are turned away.
+#: Up to the daemon's limit of concurrent calls to STS. Beyond it a few reviews wait, and others are rejected.
 _CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
 #: The scenarios whose latencies are drawn.
 _DRAWN = ("distinct-64", "distinct-16", "distinct-20ms")
@@ -19,7 +19,7 @@ _DRAWN = ("distinct-64", "distinct-16", "distinct-20ms")
 #: Names of the floors' curves.
 _CURVES = {"same stack": "fixed answer, same stack", "nginx": "fixed answer, nginx", "Site and treq": "Site and treq"}
 
-#: The load of a floor: its name, the number of connections, whether each review has a new one.
+#: A floor's load: its name, the number of connections, and whether each review has a new one.
 _Manner = tuple[str, int, bool]
 
 
@@ -62,7 +62,7 @@ class Loads:
 
 
 def measure_loads(stage: Stage, scenarios: Sequence[Scenario], runs: int, seconds: int) -> Loads:
-    """Run all scenarios and floors once, then all again, so that disturbances affect all of them alike."""
+    """Run all scenarios and floors in turn, so that disturbances affect all of them alike."""
     loads = Loads(scenarios=scenarios)
     manners = sorted({(scenario.connections, scenario.new_connections) for scenario in scenarios})
     for run in range(1, runs + 1):

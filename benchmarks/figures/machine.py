@@ -1,4 +1,4 @@
-"""The machine and the versions, which the figures depend on."""
+"""The machine and the versions under which the figures were measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.processes import program
 
 
 def describe() -> dict[str, str]:
-    """Return names and versions. `loop` is the time of a fixed piece of Python, to compare machines."""
+    """Return names and versions. `loop` is the time of a fixed Python loop, to compare machines."""
     loop = min(timeit.repeat(lambda: sum(n * n for n in range(100_000)), number=5, repeat=7)) / 5
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

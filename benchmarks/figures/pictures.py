@@ -10,7 +10,7 @@ from benchmarks.figures.plot import Axis, Points, line_chart, round_axis
 
 def draw_latency(path: Path, curves: Mapping[str, Mapping[float, float]]) -> None:
     """Draw latency in milliseconds by the share of reviews within it."""
-    # The rarer, the further to the right: the axis has the share of slower reviews, from all to one in a thousand.
+    # The axis is logarithmic in the share of slower reviews, from all to one in a thousand.
     marks = {1.0: "0 %", 2.0: "50 %", 10.0: "90 %", 100.0: "99 %", 1000.0: "99.9 %"}
     x = Axis(label="share of reviews answered within", marks=marks, logarithmic=True)
     series = {

@@ -1,4 +1,4 @@
-"""Line charts as SVG, on linear or logarithmic axes, as far as the documentation needs them."""
+"""Line charts as SVG, with linear or logarithmic axes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from benchmarks.figures.dark import DARK
 
 _WIDTH, _HEIGHT = 820, 430
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 230, 56, 50
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")  # colour-blind readers can tell them apart too
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")  # distinct for colour-blind readers too
 
 Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """One axis: its label, and its marks with their texts. The outer marks are its ends."""
+    """An axis: its label, and its marks with their texts. It extends from the first mark to the last."""
 
     label: str
     marks: Mapping[float, str]
@@ -33,7 +33,7 @@ class Axis:
 
 
 def round_axis(label: str, highest: float) -> Axis:
-    """Make a linear axis from 0 to a round number above the highest value, in 4 to 8 steps."""
+    """Return a linear axis from 0 to a round number above the highest value, in 4 to 8 steps."""
     power = 10 ** math.floor(math.log10(highest))
     step = next(power * factor for factor in (0.1, 0.2, 0.25, 0.5, 1, 2) if highest / (power * factor) <= 8)
     steps = math.ceil(highest / step)

@@ -1,4 +1,4 @@
-"""Replacing 10 000 rules while the daemon serves: the longest stall of the reactor, and the time until they decide."""
+"""Measures a reload of 10 000 rules: the longest stall of the reactor, and the time until they are in force."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from benchmarks.servers.nginx import STS
 
 _RULES = 10_000
 _LIMIT_SECONDS = 20.0
-#: Seconds between two probes of the reactor: the invisible part of a stall.
+#: Seconds between two probes of the reactor: the error of a stall's duration.
 _PROBE_SECONDS = 0.002
 
 
 def measure_reload(folder: Path, cores: Cores, sts: STS, runs: int) -> Sample:
-    """Replace 10 000 rules. Returns the longest stall, and the time until the new ones decided."""
+    """Replace 10 000 rules. Returns the longest stall, and the time until the new ones were in force."""
     daemon = start_daemon(folder, cores.server, sts, rules=many_rules(_RULES, 0))
     with daemon.running:
         client = Client(daemon.port, daemon.health_port, daemon.state / "ca.pem")
@@ -61,7 +61,7 @@ def _review(client: Client) -> tuple[float, list[str]]:
 def _reload_once(daemon: Daemon, client: Client, sts: STS, generation: int) -> tuple[float, float]:
     new = daemon.settings.with_suffix(".new")
     new.write_text(settings_text(daemon.folder, sts, rules=many_rules(_RULES, generation)))
-    time.sleep(1)  # the writes settle while the file is still absent
+    time.sleep(1)  # writes settle before the file is replaced
     new.rename(daemon.settings)
     renamed = time.monotonic()
     worst = 0.0

@@ -1,4 +1,4 @@
-"""The measurements as one JSON value and as a Markdown table beside the floors."""
+"""The measurements as a JSON value, and as a Markdown table with the floors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table. `floors` has each floor's result under the same load, by name."""
+    """A row of the table. `floors` has each floor's result under the same load, by name."""
 
     title: str
     goals: tuple[Goal, ...]
@@ -26,7 +26,7 @@ class Row:
     floors: Mapping[str, Sample]
 
     def cells(self, floors: Sequence[str]) -> list[str]:
-        """Return the line's cells, those of the named floors last."""
+        """Return the row's cells. Those of the named floors are last."""
         reached = [goal.say(self.values[goal.value]) for goal in self.goals]
         beside = [self._beside(self.floors.get(name)) for name in floors]
         return [self.title, "; ".join(map(str, self.goals)), "; ".join(reached), *beside]
@@ -43,7 +43,7 @@ def medians(samples: Sequence[Sample]) -> Sample:
 
 
 def load_row(scenario: Scenario, samples: Sequence[Sample], floors: Mapping[str, Sequence[Sample]]) -> Row:
-    """Make the line of a load."""
+    """Return the row of a load."""
     beside = {name: medians(floor) for name, floor in floors.items()}
     values = medians(samples)
     wrong = sum(sample["wrong"] for sample in samples)
@@ -54,14 +54,14 @@ def load_row(scenario: Scenario, samples: Sequence[Sample], floors: Mapping[str,
 
 
 def table(rows: Sequence[Row], floors: Sequence[str]) -> str:
-    """Return the Markdown table. ✗ marks a missed target, percentages are of that floor's rate."""
+    """Return the Markdown table. ✗ marks a missed target, percentages are relative to that floor's rate."""
     head = ["figure", "goal", "measured", *floors]
     lines = [head, ["---"] * len(head), *(row.cells(floors) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def update(document: Path, text: str) -> None:
-    """Put text between a document's two marks. Exits if it has none."""
+    """Replace the text between a document's two marks. Exits if it has none."""
     before, begin, rest = document.read_text().partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:

@@ -11,7 +11,7 @@ from benchmarks.clients.tokens import SLOW_HOST, distinct, foreign, repeated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """A bound of one of a figure's values. `text` has a place for it."""
+    """A bound for one value of a figure. `text` has a placeholder for the value."""
 
     value: str
     text: str
@@ -23,16 +23,16 @@ class Goal:
         return f"{'≥' if self.at_least is not None else '≤'} {self.text.format(grouped(bound or 0))}"
 
     def say(self, value: float) -> str:
-        """Return the value in the target's words, with a mark if it is outside the bound."""
+        """Return the text with the value, marked if it exceeds the bound."""
         return self.text.format(grouped(value)) + ("" if self.is_met_by(value) else " ✗")
 
     def is_met_by(self, value: float) -> bool:
-        """Tell whether a value is within the bound."""
+        """Return whether a value is within the bound."""
         return value >= self.at_least if self.at_least is not None else value <= (self.at_most or 0)
 
 
 def grouped(value: float) -> str:
-    """Write a number with three significant digits, or whole with spaces between thousands."""
+    """Format a number with three significant digits, or as an integer with spaces between thousands."""
     return f"{value:,.0f}".replace(",", " ") if value >= 1000 else f"{value:.3g}"
 
 
@@ -41,9 +41,9 @@ _RATE, _P50, _P99, _CPU = "{} reviews/s", "{} ms p50", "{} ms p99", "{} µs CPU 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One load. `tokens` makes a number of them, of which `per_second` are enough at any speed.
+    """A load. `tokens` makes a number of tokens. `per_second` of them are enough at any speed.
 
-    `caching` selects the daemon with a verdict cache. `lets_in` tells whether every token must be accepted.
+    `caching` selects the daemon with a verdict cache. `lets_in` is whether every token must be accepted.
     """
 
     name: str

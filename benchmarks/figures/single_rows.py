@@ -1,4 +1,4 @@
-"""The table's other lines, which are not loads, with their targets."""
+"""The rows of the table that are not loads, with their targets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.processes import Cores
 from benchmarks.resident import measure_libraries
 from benchmarks.servers.nginx import STS
 
-#: Share of the reviews after which memory must not grow.
+#: The share of the reviews after which memory must be stable.
 _SETTLED = 0.5
 
 
@@ -32,13 +32,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """One such line. `curve` is memory by reviews, if measured."""
+    """One of these rows. `curve` is memory by reviews, if measured."""
 
     row: Row
     curve: tuple[tuple[int, float], ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        """Return its values."""
+        """Return the values by name."""
         return {"title": self.row.title, "values": self.row.values, "curve": self.curve}
 
 

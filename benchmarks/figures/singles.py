@@ -16,7 +16,8 @@ from benchmarks.clients.tokens import access_key, distinct, write_tokens
 from benchmarks.figures.stage import Sample
 from benchmarks.processes import Cores
 from benchmarks.servers.daemon import SETTLE_SECONDS, start_again, start_daemon
-from benchmarks.servers.nginx import STS, STS_ANSWER, free_port
+from benchmarks.servers.nginx import STS, STS_ANSWER
+from tests.integration.rig.ports import free_port
 
 _MEMORY_ROUND_SECONDS = 10
 _MEMORY_TOKENS = 100_000
@@ -26,7 +27,7 @@ _GROUP = parse_template("bench")
 
 
 def measure_start(folder: Path, cores: Cores, sts: STS, runs: int) -> Sample:
-    """Start a daemon several times, on a port of its own. The first start makes certificates and is not counted."""
+    """Start a daemon several times on a free port. The first start creates certificates and does not count."""
     start_daemon(folder, cores.server, sts, port=free_port()).running.end()
     seconds: list[float] = []
     for _ in range(runs):
@@ -52,7 +53,7 @@ def measure_memory(folder: Path, cores: Cores, sts: STS, reviews: int) -> list[t
 
 
 def measure_lookup(rules: int) -> Sample:
-    """Look up one identity in a table of exact rules, in this process. Returns the best of several times, in µs."""
+    """Look up one identity in a table of exact rules, in this process. Returns the best of several runs, in µs."""
     teams = [_rule(100_000_000_000 + n, f"Team-{n}") for n in range(rules - 1)]
     table = build_table([*teams, _rule(123_456_789_012, "Bench")], {})
     identity = parse_answer(status=200, body=STS_ANSWER.encode(), partition="aws", access_key_id=access_key("GOOD", 1))

@@ -1,4 +1,4 @@
-"""The servers of a run: an STS, the daemons, the floors. Also one measurement of any of them."""
+"""Runs the servers of the measurements: an STS, the daemons and the floors. Measures each of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Sample = dict[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """A server to compare the daemon with. It gives every review one response, or consists of the usual parts."""
+    """A server for comparison. It sends a fixed response, or consists of common libraries."""
 
     name: str
     running: Running
@@ -36,7 +36,7 @@ class Floor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Everything that runs during the measurements."""
+    """The servers of the measurements."""
 
     cores: Cores
     folder: Path
@@ -48,7 +48,7 @@ class Stage:
 
 @contextmanager
 def set_up(folder: Path, cores: Cores) -> Iterator[Stage]:
-    """Start everything, and end it with the block."""
+    """Run all servers for the block."""
     with ExitStack() as stack:
         sts = start_sts(folder / "sts", cores.around)
         stack.enter_context(sts.running)
@@ -89,9 +89,9 @@ def measure(stage: Stage, scenario: Scenario, seconds: int) -> Sample:
         calls, cpu = stage.sts.calls(), daemon.running.cpu_seconds()
         outcome = run_load(_load(scenario, tokens, duration), daemon.port, stage.cores.around)
         used = daemon.running.cpu_seconds() - cpu
-    asked = stage.sts.calls() - calls - 1  # the counting request counts too
+    asked = stage.sts.calls() - calls - 1  # includes the request for the count
     daemon.empty_log()
-    sent = outcome.reviews + scenario.connections  # at the end of the time, each has one under way
+    sent = outcome.reviews + scenario.connections  # at the end each connection has one in flight
     return sample_of(outcome, used) | {
         "calls": round(asked / sent, 2),
         "resumed": float(scenario.new_connections and resumes_sessions(daemon.port)),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -17,6 +15,7 @@ from authd.state.x509 import new_ca
 from tests.e2e.rig.assets import find_assets
 from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.rig.identities import IDENTITIES
+from tests.integration.rig.polling import wait_until
 
 CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -26,7 +25,7 @@ _SECONDS = 120.0
 
 @contextmanager
 def running_cluster() -> Iterator[ControlPlane]:
-    """Run an API server with the definition of IAMIdentityMapping. Nobody logs in by its webhook."""
+    """Run an API server with the definition of IAMIdentityMapping. Its webhook is not used."""
     assets = find_assets()
     if assets is None:
         raise SystemExit("kube-apiserver, etcd or kubectl is missing: run `make e2e-assets`")
@@ -36,16 +35,7 @@ def running_cluster() -> Iterator[ControlPlane]:
         webhook.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=authority_pem))
         with ControlPlane(Path(name), assets, webhook, "v1") as cluster:
             cluster.request("POST", _DEFINITIONS, yaml.safe_load(_MANIFEST.read_text("utf-8")))
-            until(lambda: cluster.request("GET", IDENTITIES)[0] == 200, "the custom resource to be served")
+            wait_until(
+                lambda: cluster.request("GET", IDENTITIES)[0] == 200, "the custom resource to be served", _SECONDS
+            )
             yield cluster
-
-
-def until(condition: Any, what: str, seconds: float = _SECONDS) -> Any:
-    """Return what `condition` returns once it is true. Exits if it does not become so."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise SystemExit(f"{what} did not happen in {seconds:.0f} seconds")

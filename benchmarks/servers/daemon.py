@@ -14,12 +14,12 @@ from benchmarks.clients.tokens import CLUSTER
 from benchmarks.processes import Running
 from benchmarks.servers.nginx import STS
 
-#: Seconds after which a listening daemon has opened and loaded everything that it has at rest.
+#: Seconds after which a listening daemon has finished its start.
 SETTLE_SECONDS = 2.0
 _START_SECONDS = 30.0
 _LISTENING = '"message":"listening on '
 
-#: The rule for every caller in `sts.lua`. Its user name shows the caller's kind in the response.
+#: The rule for every caller of `sts.lua`. The user name contains the caller's kind.
 RULE = '  - {roleARN: "arn:aws:iam::123456789012:role/Bench", username: "bench:{{SessionNameRaw}}", groups: [bench]}\n'
 _TEAM_RULE = (
     '  - {{roleARN: "arn:aws:iam::{account:012d}:role/Team-{n}", username: "team-{n}:{{{{SessionName}}}}", '
@@ -29,7 +29,7 @@ _TEAM_RULE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A listening daemon. `started` is its start time in seconds."""
+    """A listening daemon. `started` is the duration of its start in seconds."""
 
     running: Running
     folder: Path
@@ -48,12 +48,12 @@ class Daemon:
         return self.folder / "config.yaml"
 
     def empty_log(self) -> None:
-        """Discard the log so far: a million reviews fill a disk."""
+        """Empty the log, because a million reviews would fill the disk."""
         os.truncate(self.running.log, 0)
 
 
 def many_rules(count: int, generation: int) -> str:
-    """Write a number of `mapRoles`, and the caller's own rule last. Its group names the generation."""
+    """Return a number of `mapRoles`, with the caller's rule last. Its group names the generation."""
     rules = (_TEAM_RULE.format(account=100_000_000_000 + n, n=n) for n in range(count - 1))
     return "".join(rules) + RULE.replace("[bench]", f"[generation-{generation}]")
 
@@ -61,10 +61,10 @@ def many_rules(count: int, generation: int) -> str:
 def settings_text(
     folder: Path, sts: STS, *, options: Mapping[str, str] | None = None, rules: str = RULE, port: int = 0
 ) -> str:
-    """Write the text of a settings file. `options` are lines of `server.sts`, port 0 is any free one."""
+    """Return the text of a settings file. `options` are lines of `server.sts`. Port 0 picks a free one."""
     endpoint = "    - {{host: {host}, connect: '127.0.0.1:{port}', caFile: {ca_file}}}\n"
     endpoints = "".join(endpoint.format(host=h, port=p, ca_file=sts.ca_file) for h, p in sts.ports.items())
-    settings = {"callsPerSecond": "100000", **(options or {})}  # the daemon's own speed is measured, not its limit
+    settings = {"callsPerSecond": "100000", **(options or {})}  # so that the limit does not bound the measurement
     given = "".join(f"    {name}: {value}\n" for name, value in settings.items())
     return (
         f"clusterID: {CLUSTER}\nserver:\n  port: {port}\n  healthPort: 0\n  stateDir: {folder}/state\n"
@@ -74,13 +74,13 @@ def settings_text(
 
 
 def twistd(settings: Path) -> list[str]:
-    """Return the command that starts the daemon from this program's installation."""
+    """Return the command that starts the daemon with this installation."""
     program = str(Path(sys.executable).with_name("twistd"))
     return [program, "--nodaemon", "--pidfile=", "authd", "--config", str(settings)]
 
 
 def environment() -> dict[str, str]:
-    """Return the environment without variables that slow Python down: an installed daemon has its .pyc files."""
+    """Return the environment without variables that slow Python down, since an installed daemon has .pyc files."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -94,7 +94,7 @@ def start_daemon(
 
 
 def start_again(folder: Path, core: int) -> Daemon:
-    """Start a daemon in a folder with its settings."""
+    """Start a daemon in a folder that has its settings."""
     log = folder.with_suffix(".log")  # not beside the settings, since the daemon watches that folder
     log.unlink(missing_ok=True)
     begin = time.monotonic()

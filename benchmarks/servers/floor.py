@@ -24,7 +24,7 @@ class _FixedRequest(BoundedRequest):
     max_body = MAX_REVIEW_LENGTH
 
     def process(self) -> None:
-        """Give every request the same response."""
+        """Send the same response to every request."""
         self.respond(200, JSON, _BODY)
 
 

@@ -1,4 +1,4 @@
-"""Runs nginx as an STS that is faster than its clients, and as a floor."""
+"""Runs nginx, as an STS faster than its clients and as a floor."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pathlib import Path
 from authd.state.x509 import new_ca, new_leaf
 from benchmarks.clients.tokens import FAST_HOST, SLOW_HOST
 from benchmarks.processes import Running, program
+from tests.integration.rig.ports import free_port
 
 _LUA = Path(__file__).with_name("sts.lua")
 _MODULES = Path("/usr/lib/nginx/modules")
 _START_SECONDS = 5.0
 
-#: The responses of STS and of a webhook, in their usual lengths.
+#: Responses of STS and of a webhook with their usual lengths.
 STS_ANSWER = (
     '{"GetCallerIdentityResponse":{"GetCallerIdentityResult":{"Account":"123456789012",'
     '"Arn":"arn:aws:sts::123456789012:assumed-role/Bench/caller-1",'
@@ -65,13 +66,6 @@ _BEHAVED = (
 _STATUS = "server {{ listen 127.0.0.1:{port}; location / {{ stub_status; }} }}"
 
 
-def free_port() -> int:
-    """Return a free port of loopback, since nginx can't choose one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _wait_for(port: int, running: Running) -> None:
     limit = time.monotonic() + _START_SECONDS
     while time.monotonic() < limit and running.process.poll() is None:
@@ -95,13 +89,13 @@ class STS:
     _status_port: int
 
     def calls(self) -> int:
-        """Return the number of its requests so far."""
+        """Return the number of requests so far."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._status_port}/", timeout=5) as answer:
             return int(answer.read().split()[9])
 
 
 def start_sts(folder: Path, core: int, *, delay: float = 0.0, slow_delay: float = 0.02) -> STS:
-    """Start an STS whose two hosts respond after some seconds. Without a delay the fast one's response is fixed."""
+    """Start an STS with two hosts and their delays in seconds. Without `delay`, the fast one has a fixed response."""
     folder.mkdir()
     now = datetime.now(UTC)
     authority = new_ca("benchmark", now)
@@ -122,7 +116,7 @@ def start_sts(folder: Path, core: int, *, delay: float = 0.0, slow_delay: float 
 
 
 def start_floor(folder: Path, core: int, state: Path) -> tuple[Running, int]:
-    """Start nginx with the daemon's certificate and a fixed TokenReview as its response. Returns its port too."""
+    """Start nginx with the daemon's certificate and a fixed TokenReview as response. Returns process and port."""
     folder.mkdir()
     port = free_port()
     servers = _FIXED.format(port=port, answer=REVIEW_ANSWER)

@@ -1,5 +1,5 @@
--- For nginx: an STS that answers by the access key id: ASIA, a word that says what happens, and a number.
--- The number comes back as the session's name, so that an answer tells whom it was meant for.
+-- For nginx: an STS whose response depends on the access key ID: ASIA, a word for the kind of response, and a number.
+-- The number is the session name in the response, so that a client can check that the response is its own.
 
 local kind, number = (ngx.var.args or ""):match("X%-Amz%-Credential=ASIA(%u+)(%d+)%%2F")
 

@@ -1,9 +1,9 @@
-"""`twistd` with a timer of a millisecond in its reactor, which notes each turn that came late.
+"""Run `twistd` with a timer of a millisecond in its reactor, which records late turns.
 
 Run: python benchmarks/servers/ticking.py FILE authd --config …
 
-Each line of FILE has the monotonic time in seconds, and in milliseconds: how late the timer fired, for how much of that
-the thread waited for a processor, and how much processor time it used since the timer before.
+Each line of FILE has the monotonic time in seconds, then in milliseconds: the delay of the timer, the time for which
+the thread waited for a processor, and the processor time that it used since the previous tick.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted.scripts.twistd import run
 
 #: Seconds between two ticks.
 TICK_SECONDS = 0.001
-#: Later ticks are written down.
+#: The least delay of a recorded tick.
 _NOTED_SECONDS = 0.002
 
 
@@ -29,12 +29,12 @@ class Ticker:
     def __init__(self, reactor: Any, file: IO[str]) -> None:
         self._reactor = reactor
         self._file = file
-        # Opened by the reactor's own thread: the kernel counts each thread by itself.
+        # Opened in the reactor's thread, because the kernel counts each thread separately.
         self._schedule = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         self._last = self._now()
 
     def tick(self) -> None:
-        """Measure the time since the last tick, and come again."""
+        """Measure the time since the last tick, and schedule the next one."""
         now = self._now()
         at, waited, used = (new - old for new, old in zip(now, self._last, strict=True))
         if at - TICK_SECONDS > _NOTED_SECONDS:
@@ -47,13 +47,13 @@ class Ticker:
         self._reactor.callLater(TICK_SECONDS, self.tick)
 
     def _now(self) -> tuple[float, float, float]:
-        """Return the clock, the time that the thread has waited for a processor, and its processor time."""
+        """Return the clock, the thread's waiting time for a processor, and its processor time."""
         _, waited, _ = os.pread(self._schedule, 100, 0).split()
         return time.monotonic(), int(waited) / 1e9, time.thread_time()
 
 
 def main() -> None:
-    """Be twistd."""
+    """Run twistd."""
     file = Path(sys.argv.pop(1)).open("w", encoding="utf-8")  # noqa: SIM115  # until the process ends
     running: Any = reactor
     running.callWhenRunning(lambda: Ticker(running, file).tick())

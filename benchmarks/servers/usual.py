@@ -1,6 +1,6 @@
-"""A yardstick: a token's path through twisted.web's Site and treq as they come, without checks and logs.
+"""A reference server: a token's path through twisted.web's Site and treq with defaults, without checks and logs.
 
-Its speed shows the speed of the machine and its Python at this kind of work. run.py starts it. By hand:
+Its speed is that of the machine and of Python for this kind of work. run.py starts it. By hand:
 python -m benchmarks.servers.usual FOLDER-WITH-cert.pem-AND-key.pem STS-PORT STS-CA-FILE
 """
 
@@ -64,7 +64,7 @@ class _Review(Resource):
         user = {"username": found["Arn"], "uid": found["UserId"], "groups": ["bench"]}
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
         body = json.dumps(review | {"status": {"authenticated": True, "user": user}}).encode()
-        if request.channel is not None:  # reviews are under way when the load ends
+        if request.channel is not None:  # the load may end during a review
             request.setHeader(b"content-type", b"application/json")
             request.write(body)
             request.finish()

@@ -19,9 +19,9 @@ from benchmarks.servers.daemon import Daemon, many_rules, settings_text
 from benchmarks.servers.nginx import STS
 from benchmarks.soaking.traffic import Tally
 
-#: Seconds that a hostile client waits for its disconnection: more than any deadline of the daemon.
-_RUDE_SECONDS = 15.0
-#: Seconds within which a change must take effect, and seconds between two checks of it.
+#: Seconds for which a hostile client waits to be disconnected: longer than any timeout of the daemon.
+_HOSTILE_SECONDS = 15.0
+#: Seconds within which a change must take effect, and between two checks.
 _LIMIT_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
 _BROKEN_SHARE = 0.2
@@ -29,14 +29,16 @@ _BROKEN_SHARE = 0.2
 
 @dataclass(slots=True, kw_only=True)
 class Events:
-    """The number of disturbances, and those that had no effect in time."""
+    """The number of each disturbance, and those without effect in time."""
 
     done: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
 
 
-async def reload_on(daemon: Daemon, sts: STS, *, rules: int, seconds: float, tally: Tally, events: Events) -> None:
-    """Replace the settings every few seconds until cancelled, one time in five by a broken file first."""
+async def reload_repeatedly(
+    daemon: Daemon, sts: STS, *, rules: int, seconds: float, tally: Tally, events: Events
+) -> None:
+    """Replace the settings every few seconds until cancelled, one time in five with a broken file first."""
     for generation in range(1, 1_000_000):
         await asyncio.sleep(seconds)
         if random.random() < _BROKEN_SHARE:
@@ -49,7 +51,7 @@ async def reload_on(daemon: Daemon, sts: STS, *, rules: int, seconds: float, tal
 
 
 def soak_settings(folder: Path, sts: STS, rules: int, generation: int) -> str:
-    """Write settings with mappings that name their generation."""
+    """Return settings whose mappings name their generation."""
     return settings_text(folder, sts, options={"timeout": "3s"}, rules=many_rules(rules, generation))
 
 
@@ -59,7 +61,7 @@ def _replace(path: Path, text: str) -> None:
     new.rename(path)
 
 
-async def swap_certificate_on(daemon: Daemon, seconds: float, connection: Connection, events: Events) -> None:
+async def swap_certificates(daemon: Daemon, seconds: float, connection: Connection, events: Events) -> None:
     """Sign a new certificate at intervals, request a reload, and wait for new connections to get it."""
     files = StateFiles(folder=daemon.state)
     while True:
@@ -72,12 +74,12 @@ async def swap_certificate_on(daemon: Daemon, seconds: float, connection: Connec
 
 
 async def _in_force(tally: Tally, generation: int) -> None:
-    while tally.generation < generation:  # the daemon's responses tell it, not an event
+    while tally.generation < generation:  # observed in responses, without an event
         await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _served(connection: Connection, before: str) -> None:
-    while await connection.serial() == before:  # the daemon's port tells it, not an event
+    while await connection.serial() == before:  # observed on new connections, without an event
         await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -90,7 +92,7 @@ async def _in_time(effect: Coroutine[Any, Any, None], without: str, events: Even
 
 _HEAD = b"POST /authenticate HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
 #: A hostile client's data, in pieces with a pause between them. None stands for a client without TLS.
-_RUDE: dict[str, tuple[bytes, ...] | None] = {
+_HOSTILE_DATA: dict[str, tuple[bytes, ...] | None] = {
     "silent before TLS": None,
     "silent after TLS": (),
     "a body that never comes": (_HEAD + b"500\r\n\r\n", b"{"),
@@ -101,19 +103,19 @@ _RUDE: dict[str, tuple[bytes, ...] | None] = {
 }
 
 
-async def be_rude_on(port: int, trust: ssl.SSLContext, events: Events) -> None:
-    """Behave badly until cancelled. The daemon must close every such connection."""
+async def attack_repeatedly(port: int, trust: ssl.SSLContext, events: Events) -> None:
+    """Send hostile data until cancelled. The daemon must close every such connection."""
     while True:
-        name, pieces = random.choice(list(_RUDE.items()))
+        name, pieces = random.choice(list(_HOSTILE_DATA.items()))
         try:
-            async with asyncio.timeout(_RUDE_SECONDS):
-                await _misbehave(port, None if pieces is None else trust, pieces or ())
+            async with asyncio.timeout(_HOSTILE_SECONDS):
+                await _attack(port, None if pieces is None else trust, pieces or ())
         except TimeoutError:
             events.failed.append(f"a rude client was not cut off: {name}")
         events.done[f"rude: {name}"] += 1
 
 
-async def _misbehave(port: int, trust: ssl.SSLContext | None, pieces: tuple[bytes, ...]) -> None:
+async def _attack(port: int, trust: ssl.SSLContext | None, pieces: tuple[bytes, ...]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
     try:
         for piece in pieces:
@@ -123,6 +125,6 @@ async def _misbehave(port: int, trust: ssl.SSLContext | None, pieces: tuple[byte
         while await reader.read(4096):
             pass
     except OSError:
-        pass  # disconnected, as it should be
+        pass  # disconnected, as required
     finally:
         writer.transport.abort()

@@ -1,4 +1,4 @@
-"""Response times of the health port, measured in a process of its own so that nothing else delays the clock.
+"""Measures the health port's response times, in a separate process so that other work does not delay it.
 
 soak.py starts it. By hand: python -m benchmarks.soaking.lag HEALTH-PORT SECONDS
 """

@@ -13,13 +13,13 @@ from benchmarks.soaking.disturbance import Events
 from benchmarks.soaking.traffic import Tally
 
 _MINUTE = 60.0
-#: MB by which memory may grow in the second half and still count as flat.
+#: The growth of memory in the second half, in MB, that still counts as flat.
 _MOST_GROWTH = 3.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """The process seen from outside: seconds since the start, resident MB, open descriptors, one row a sample."""
+    """Samples of the process: seconds since the start, resident MB, open descriptors."""
 
     samples: list[tuple[float, float, int]] = field(default_factory=list)
     lag: dict[str, float] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Watch:
     _began: float = field(default_factory=time.monotonic)
 
     def take(self, daemon: Daemon) -> None:
-        """Take a sample. Searches the log for forbidden texts, and discards it."""
+        """Take a sample. Searches the log for forbidden texts, then empties it."""
         elapsed = time.monotonic() - self._began
         self.samples.append((round(elapsed, 1), daemon.running.resident_mb(), daemon.running.descriptors()))
         with daemon.running.log.open() as log:
@@ -40,7 +40,7 @@ class Watch:
 
 
 def report(tally: Tally, events: Events, watch: Watch, path: Path | None) -> int:
-    """Print the table. Returns 0 if nothing was wrong and nothing grew, else 1."""
+    """Print the table. Returns 1 if anything was wrong or grew, otherwise 0."""
     (_, first_resident, first_open), (length, last_resident, last_open) = watch.samples[0], watch.samples[-1]
     rows = {
         "reviews": f"{tally.answered.total()} in {length / _MINUTE:.1f} min ({_counted(tally.answered)})",

@@ -1,4 +1,4 @@
-"""Nodes with a real systemd, on which the daemon was installed as the documents tell it."""
+"""Nodes with a real systemd, on which the daemon was installed as in the documents."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from tests.integration.rig.polling import wait_until
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """A node with the daemon, and kube-apiserver if its programs are here."""
+    """A node with the daemon, and with kube-apiserver if its programs are available."""
 
     node: Node
     way: Way
     plane: ControlPlane | None
 
     def log_in(self) -> None:
-        """Follow the guide on the machine that runs kubectl, as Alice."""
+        """Follow the guide for the user's machine, as Alice."""
         assert self.plane is not None
         self.plane.write_kubeconfig()
         self._as_alice(blocks("docs/guides/systemd.md", "## The first login")[1])
 
     def kubectl(self, arguments: str) -> str:
-        """Run kubectl as Alice in the role that the settings map."""
+        """Run kubectl as Alice, in the mapped role."""
         if self.plane is None:
             pytest.skip("needs kube-apiserver, etcd and kubectl: `make e2e-assets`")
         return self._as_alice(f"kubectl {arguments}")
 
     def _as_alice(self, script: str) -> str:
-        # The STS forgets its sessions at a reboot, so the plugin's cache must not last longer.
+        # The STS loses its sessions at a reboot, so the plugin's cache is in /run.
         places = {"PATH": f"{self.way.bin}:/usr/local/bin:/usr/bin:/bin", "AUTHD_CACHE_DIR": "/run/cache"}
         return self.node.machine.run(script, **ALICE.environment, **places)
 
@@ -67,7 +67,7 @@ def release(request: pytest.FixtureRequest) -> Release:
 
 @pytest.fixture(scope="module")
 def installation(release: Release, way: Way, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A node where everything up to the first login was done."""
+    """A node after all steps up to the first login."""
     programs = find_assets()
     binds = ControlPlane.binds(programs.apiserver, programs.etcd, programs.kubectl) if programs else {}
     caches = {"/var/cache/apt/archives": kept(f"apt-{release.suite}"), "/root/.cache/pip": kept("pip")}
@@ -75,7 +75,7 @@ def installation(release: Release, way: Way, tmp_path_factory: pytest.TempPathFa
     with ExitStack() as at_end:
         root = at_end.enter_context(writable(base_root(release), tmp_path_factory.mktemp(name)))
         way.bring(root)
-        # The user's answer to apt's question.
+        # In place of the user's answer to apt.
         (root / "etc/apt/apt.conf.d/90yes").write_text('APT::Get::Assume-Yes "true";\n')
         machine = at_end.enter_context(Machine(root, name, binds, caches))
         plane = ControlPlane(machine) if programs else None

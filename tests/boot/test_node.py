@@ -20,7 +20,7 @@ MOST_EXPOSED = 1.5
 STATE = "/var/lib/authd"
 AUDIT = "/var/log/authd/audit.jsonl"
 ALL_WELL = {"authenticated"}
-#: Reviews whose connection a killed daemon had accepted already.
+#: Outcomes of reviews on a connection that the killed daemon had accepted.
 CUT_OFF = {"ConnectionResetError", "RemoteDisconnected", "SSLEOFError", "SSLZeroReturnError", "BrokenPipeError"}
 _WARNING = 4
 
@@ -30,13 +30,13 @@ def property_of(node, name):
 
 
 def restarted(node, before):
-    """Wait until systemd has started another process."""
+    """Wait until systemd has started a new process."""
     wait_until(lambda: property_of(node, "MainPID") not in {before, "0"}, "systemd to start the daemon", 120)
     node.wait_until_ready()
 
 
 def entries(node, since, options=""):
-    """Return the daemon's entries of the journal after a time. With filters, `--after-cursor` may skip the first."""
+    """Return the daemon's journal entries after a time. `--after-cursor` may skip the first one if there are filters."""
     found = node.journal(f"-t authd {options}")
     return [entry for entry in found if int(entry["__REALTIME_TIMESTAMP"]) > since]
 
@@ -54,7 +54,7 @@ def now(node):
 
 
 def test_login(installation):
-    """Kubectl logs in as the role of the settings, and somebody without a mapping is refused."""
+    """Kubectl logs in with the mapped role, and an identity without a mapping is refused."""
     assert installation.kubectl("auth whoami -o jsonpath={.status.userInfo.username}").startswith("admin:")
     node = installation.node
     assert set(node.review(node.token(STRANGER))) == {"not authenticated"}
@@ -71,7 +71,7 @@ def test_units(node):
 
 
 def test_exposure(node):
-    """The running unit's exposure is low."""
+    """The exposure of the running unit is at most 1.5."""
     out = node.machine.run("systemd-analyze security --no-pager authd.service")
     found = re.search(r"Overall exposure level for authd\.service: ([0-9.]+)", out)
     assert found, out
@@ -80,7 +80,7 @@ def test_exposure(node):
 
 
 def test_socket_activation(node):
-    """Systemd holds the port: if the daemon is stopped, a connection starts it and gets its answer."""
+    """Systemd holds the port: a connection to the stopped daemon starts it and gets a response."""
     node.machine.run("systemctl stop authd.service 2>/dev/null")
     assert property_of(node, "ActiveState") == "inactive"
     assert set(node.review(node.token())) == ALL_WELL
@@ -88,7 +88,7 @@ def test_socket_activation(node):
 
 
 def test_process_metrics(node):
-    """The process's metrics are there although the sandbox hides /proc/stat."""
+    """The process metrics exist although the sandbox hides /proc/stat."""
     metrics = node.metrics()
     for name in ("cpu_seconds_total", "resident_memory_bytes", "start_time_seconds", "open_fds", "max_fds"):
         assert metrics[f"process_{name}"] > 0
@@ -103,7 +103,7 @@ def test_reload_without_procps(node):
 
 
 def test_restarts_under_load(node):
-    """Five restarts refuse no connection and lose no answer."""
+    """Five restarts refuse no connection and lose no response."""
     with node.under_load() as outcomes:
         for _ in range(5):
             node.machine.run("systemctl restart authd")
@@ -130,7 +130,7 @@ def test_watchdog(node):
 
 
 def test_missing_settings(node):
-    """If the settings are missing at a start, connections wait until they are back."""
+    """If the settings are missing at the start, connections wait until the file is back."""
     node.machine.run(f"mv {SETTINGS} /root/aside.yaml; systemctl restart --no-block authd")
     with node.under_load() as outcomes:
         wait_until(lambda: int(property_of(node, "NRestarts")) > 2, "some failed starts")
@@ -153,7 +153,7 @@ def test_priorities(node):
 
 
 def test_flood(node):
-    """The journal keeps every decision about a confirmed identity, even with a tight limit of its own."""
+    """The journal keeps every decision about a confirmed identity, even with a low rate limit of journald."""
     limits = node.machine.root / "etc/systemd/journald.conf.d/tight.conf"
     limits.parent.mkdir()
     limits.write_text("[Journal]\nRateLimitIntervalSec=1h\nRateLimitBurst=100\n")
@@ -191,14 +191,14 @@ def test_commands(node):
 
 
 def test_doctor(installation):
-    """`authd doctor` finds no fault on a node that follows the documents."""
+    """`authd doctor` finds no error on a node installed by the documents."""
     report = json.loads(installation.node.authd("doctor --output json").stdout)
     findings = [finding for finding in report["findings"] if finding["level"] != "ok"]
     assert findings == []
 
 
 def test_ca_rotation(installation):
-    """All three steps of a CA's change refuse no login, whichever kubeconfig kube-apiserver has read."""
+    """No step of a CA rotation refuses a login, with the old and with the new kubeconfig in kube-apiserver."""
     node = installation.node
     for number in range(3):
         read = f"/root/kubeconfig.{number}"
@@ -208,14 +208,14 @@ def test_ca_rotation(installation):
         assert len(node.owners(STATE)) == 1
         for each in (read, KUBECONFIG):
             assert set(node.review(node.token(), each)) == ALL_WELL
-        if installation.plane is not None:  # otherwise the next step is refused
+        if installation.plane is not None:  # otherwise authd refuses the next step
             installation.plane.restart()
             installation.kubectl("get namespaces")
     wait_until(lambda: "SSLCert" in str(node.review(node.token(), "/root/kubeconfig.0")), "an end of the old CA")
 
 
 def test_audit_log(node):
-    """The sandbox lets the daemon write its audit log. A full disk is reported, and over without a restart."""
+    """The daemon can write its audit log in the sandbox. It reports a full disk, and recovers without a restart."""
     node.change_settings(lambda content: content["server"].update(auditLog=AUDIT))
     node.machine.run(
         f"""
@@ -244,7 +244,7 @@ def test_audit_log(node):
 
 
 def test_full_disk(node):
-    """The daemon starts although the disk of its state is full."""
+    """The daemon starts with a full disk in its state directory."""
     node.machine.run(
         f"""
         systemctl stop authd.service 2>/dev/null
@@ -263,7 +263,7 @@ def test_full_disk(node):
 
 
 def test_reboot(installation):
-    """After a reboot, logins work without anybody's help."""
+    """After a reboot, logins work without further steps."""
     node = installation.node
     node.machine.reboot()
     node.wait_until_ready()
@@ -274,7 +274,7 @@ def test_reboot(installation):
 
 
 def test_upgrade(installation):
-    """An upgrade refuses no connection and loses no answer."""
+    """An upgrade refuses no connection and loses no response."""
     node = installation.node
     before = property_of(node, "MainPID")
     with node.under_load() as outcomes:
@@ -286,7 +286,7 @@ def test_upgrade(installation):
 
 
 def test_removal(installation):
-    """Nothing is left but the webhook kubeconfig, without which kube-apiserver does not start."""
+    """Only the webhook kubeconfig remains, because kube-apiserver does not start without it."""
     machine = installation.node.machine
     of_package, of_clone = blocks("docs/operations.md", "## Remove")
     if isinstance(installation.way, FromPackage):

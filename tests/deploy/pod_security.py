@@ -1,4 +1,4 @@
-"""PodSecurity's level `restricted`, as far as it concerns a DaemonSet.
+"""The rules of PodSecurity's level `restricted` that apply to a DaemonSet.
 
 Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
@@ -13,7 +13,7 @@ _VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persist
 
 
 def violations(pod: dict[str, Any]) -> Iterator[str]:
-    """Yield every violation of a pod's spec in one or two words."""
+    """Yield the violations of a pod's spec, each in one or two words."""
     for name in ("hostNetwork", "hostPID", "hostIPC"):
         if pod.get(name):
             yield name

@@ -1,4 +1,4 @@
-"""A real kube-apiserver takes every manifest: the chart's and each kustomization's."""
+"""A real kube-apiserver accepts the objects of the chart and of each kustomization."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 def kubectl(tmp_path_factory):
     """Return a function that runs kubectl as a cluster's administrator."""
     folder, assets = tmp_path_factory.mktemp("cluster"), find_assets()
-    kubeconfig = folder / "webhook.yaml"  # kube-apiserver does not start without it, and nothing listens there
+    kubeconfig = folder / "webhook.yaml"  # required by kube-apiserver at its start. Nothing listens there
     authority = new_ca("nobody", datetime.now(UTC))
     kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=authority.certificate_pem))
     with ControlPlane(folder, assets, kubeconfig, "v1") as cluster:
@@ -46,7 +46,7 @@ def kubectl(tmp_path_factory):
 
 
 def accepted(kubectl, text):
-    """Assert that the server takes every object as it is, without an unknown field."""
+    """Assert that the server accepts every object without an unknown field."""
     ended = kubectl("apply", "--server-side", "--dry-run=server", "--validate=true", "-f", "-", text=text)
     assert ended.returncode == 0, ended.stderr
     assert all("node-role.kubernetes.io/master" in line for line in ended.stderr.splitlines())
@@ -54,13 +54,13 @@ def accepted(kubectl, text):
 
 @pytest.mark.parametrize("overlay", ["base", *(f"overlays/{name}" for name in OVERLAYS)])
 def test_kustomizations(kubectl, kustomize, overlay):
-    """The server takes the base and each overlay."""
+    """The server accepts the base and each overlay."""
     accepted(kubectl, yaml.safe_dump_all(kustomize(overlay).values()))
 
 
 @pytest.mark.parametrize("values", [{}, {"awsAuth": {"enabled": True}}, {"init": {"enabled": False}}])
 def test_chart(kubectl, helm, tmp_path, values):
-    """The server takes the chart's objects."""
+    """The server accepts the chart's objects."""
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump({**VALUES, **values}))
     rendered = helm("template", "authd", str(CHART), "--namespace", "authd", "--values", str(file))
@@ -69,7 +69,7 @@ def test_chart(kubectl, helm, tmp_path, values):
 
 
 def pod_of(objects, namespace):
-    """Return the DaemonSet's pod as an object of its own, as the controller would create it."""
+    """Return the DaemonSet's pod as the controller would create it."""
     template = objects["DaemonSet"]["spec"]["template"]
     metadata = {**template["metadata"], "name": "authd", "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
@@ -77,7 +77,7 @@ def pod_of(objects, namespace):
 
 @pytest.fixture(scope="module")
 def create_pod(kubectl):
-    """Return a function that has a pod admitted or not, in a namespace with one level of PodSecurity."""
+    """Return a function that tries to create a pod in a namespace with a level of PodSecurity."""
 
     def create(objects, level):
         namespace = f"security-{level}"
@@ -110,7 +110,7 @@ def without_exceptions(objects):
     return changed
 
 
-def is_restricted_but_for_the_exceptions(create_pod, objects):
+def assert_restricted_with_exceptions(create_pod, objects):
     """Assert that the server refuses host network, its ports and probes and one hostPath, and nothing else."""
     refused = create_pod(objects, "restricted")
     assert refused.returncode == 1
@@ -124,17 +124,17 @@ def is_restricted_but_for_the_exceptions(create_pod, objects):
 
 @pytest.mark.parametrize("overlay", ["restricted", "kops"])
 def test_pod_security_of_overlays(kubectl, create_pod, kustomize, overlay):
-    """Without the init container, the exceptions from `restricted` are host network and one hostPath."""
-    is_restricted_but_for_the_exceptions(create_pod, kustomize(f"overlays/{overlay}"))
+    """Without the init container, host network and one hostPath are the only exceptions from `restricted`."""
+    assert_restricted_with_exceptions(create_pod, kustomize(f"overlays/{overlay}"))
 
 
 def test_pod_security_of_the_chart(kubectl, create_pod, helm, tmp_path):
-    """So it is with the chart."""
+    """The same holds for the chart."""
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump({**VALUES, "init": {"enabled": False}}))
     rendered = helm("template", "authd", str(CHART), "--namespace", "authd", "--values", str(file))
     objects = {each["kind"]: each for each in yaml.safe_load_all(rendered.stdout) if each}
-    is_restricted_but_for_the_exceptions(create_pod, objects)
+    assert_restricted_with_exceptions(create_pod, objects)
 
 
 @pytest.mark.parametrize("overlay", ["base", *(f"overlays/{name}" for name in OVERLAYS)])
@@ -146,7 +146,7 @@ def test_the_label_of_the_namespace(create_pod, kustomize, overlay):
     assert admitted.returncode == 0, admitted.stderr
 
 
-def test_unknown_fields_are_noticed(kubectl, kustomize):
+def test_unknown_fields_are_refused(kubectl, kustomize):
     """The server refuses a field that Kubernetes does not know."""
     objects = kustomize("base")
     objects["DaemonSet"]["spec"]["template"]["spec"]["hostNetwrok"] = True

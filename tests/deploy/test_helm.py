@@ -25,7 +25,7 @@ ALLOWED = {"hostNetwork", "authd: hostPort", "authd: probe host", "hostPath stat
 
 @pytest.fixture
 def render(helm, tmp_path):
-    """Return a function that renders the chart with values into objects, by kind."""
+    """Return a function that renders the chart with values. It returns the objects by kind."""
 
     def template(**values):
         file = tmp_path / "values.yaml"
@@ -45,7 +45,7 @@ def test_versions():
 
 
 def test_lint(helm, tmp_path):
-    """`helm lint --strict` has no complaint."""
+    """`helm lint --strict` passes."""
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump(VALUES))
     ended = helm("lint", "--strict", str(CHART), "--values", str(file))
@@ -63,8 +63,8 @@ def test_settings(render):
     assert ROLE in text
 
 
-def test_the_pod_is_the_example_s(render):
-    """The chart's pod is that of example.yaml, by default values."""
+def test_the_pod_equals_the_example(render):
+    """With the default values, the chart's pod is that of example.yaml."""
     objects = {entry["kind"]: entry for entry in yaml.safe_load_all((ROOT / "example.yaml").read_text())}
     wanted = objects["DaemonSet"]["spec"]["template"]["spec"]
     made = render()["DaemonSet"]["spec"]["template"]["spec"]
@@ -79,19 +79,19 @@ def test_without_a_cluster_id(helm):
 
 
 def test_wrong_values(helm):
-    """The schema refuses unknown names and wrong forms."""
+    """The schema refuses unknown names and invalid values."""
     for value in ("clusterId=c", "runAsUser=0", "image.digest=abc", "hostPaths.state=relative"):
         assert helm("template", "authd", str(CHART), "--set", f"clusterID=c,{value}").returncode == 1
 
 
 def test_pod_security(render):
-    """Without the init container the pod is `restricted` but for the host network and one hostPath."""
+    """Without the init container the pod is `restricted` except for the host network and one hostPath."""
     pod = render(init={"enabled": False})["DaemonSet"]["spec"]["template"]["spec"]
     assert set(violations(pod)) == ALLOWED
 
 
 def test_aws_auth(render):
-    """The right to read aws-auth comes with its backend, and not otherwise."""
+    """The permission to read aws-auth is granted only with its backend."""
     assert "Role" not in render()
     objects = render(awsAuth={"enabled": True})
     assert objects["Role"]["rules"][0]["resourceNames"] == ["aws-auth"]
@@ -101,7 +101,7 @@ def test_aws_auth(render):
 
 
 def test_other_users_and_images(render):
-    """User, digest and folders go to every place that needs them."""
+    """User, digest and folders are applied wherever they are needed."""
     digest = f"sha256:{'0' * 64}"
     pod = render(
         runAsUser=10000,

@@ -18,7 +18,7 @@ from tests.guides.rig.kops import run_unit
 ROOT = Path(__file__).parents[2]
 KOPS = ROOT / "deploy" / "kops"
 NODE = "/srv/kubernetes"
-#: An `aws` that knows `s3 cp` between a bucket, here a folder, and files.
+#: An `aws` that supports `s3 cp` between files and buckets, which are folders here.
 AWS = """#!/bin/sh
 [ "$1 $2" = "s3 cp" ] || exit 2
 shift 2
@@ -39,7 +39,7 @@ def hook():
 
 @pytest.fixture
 def environment(tmp_path):
-    """PATH with authd and a stand-in for the AWS CLI, whose buckets are folders."""
+    """PATH with authd and a fake AWS CLI whose buckets are folders."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "aws").write_text(AWS)
@@ -49,14 +49,14 @@ def environment(tmp_path):
 
 
 def test_from_the_laptop_to_the_node(environment, tmp_path):
-    """The upload and the hook bring the CA to the node, and the kubeconfig that trusts it to kube-apiserver's folder."""
+    """The upload and the hook copy the CA to the node, and a kubeconfig that trusts it to kube-apiserver's folder."""
     command = [KOPS / "upload.sh", "my-cluster.example.com"]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
     node = tmp_path / "node"
     run_unit(hook()["manifest"], tmp_path, environment, lambda line: line.replace(NODE, str(node)))
     files = StateFiles(folder=node / "authd")
     assert files.can_sign
-    assert not files.certificate.exists()  # each daemon signs its own
+    assert not files.certificate.exists()  # each daemon signs its certificate
     assert {stat.S_IMODE(path.stat().st_mode) for path in files.folder.iterdir()} == {0o600}
     assert stat.S_IMODE(files.folder.stat().st_mode) == 0o700
     written = node / "kube-apiserver" / "authd.yaml"
@@ -66,17 +66,17 @@ def test_from_the_laptop_to_the_node(environment, tmp_path):
     assert base64.b64decode(cluster["certificate-authority-data"]) == files.authority.read_bytes()
 
 
-def test_a_cut_off_download(environment, tmp_path):
-    """If the state store has no files yet, the unit fails before kube-apiserver's file exists, and begins again."""
+def test_a_failed_download(environment, tmp_path):
+    """If the state store has no files yet, the unit fails before it writes kube-apiserver's file, and is restarted."""
     with pytest.raises(AssertionError, match="s3 cp"):
         run_unit(hook()["manifest"], tmp_path, environment, lambda line: line.replace(NODE, str(tmp_path / "node")))
     assert list((tmp_path / "node" / "kube-apiserver").iterdir()) == []
 
 
 def test_the_hook(tmp_path):
-    """The hook is a valid unit, which systemd starts after the network and before kubelet, and again if it fails."""
+    """The hook is a valid unit that systemd starts after the network and before kubelet, and restarts if it fails."""
     assert hook()["roles"] == ["Master"]
-    assert hook()["useRawManifest"] is True  # kops would set neither After= nor a condition
+    assert hook()["useRawManifest"] is True  # otherwise kops sets neither After= nor a condition
     unit = tmp_path / hook()["name"]
     unit.write_text(hook()["manifest"])
     lines = set(hook()["manifest"].splitlines())
@@ -84,7 +84,7 @@ def test_the_hook(tmp_path):
     if shutil.which("systemd-analyze"):
         ended = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
         complaints = [line for line in ended.stderr.splitlines() if str(unit) in line or unit.name in line]
-        # Programs and units of the node are no part of this machine.
+        # This machine lacks the node's programs and units.
         assert [line for line in complaints if "ctr" not in line and "containerd" not in line] == []
 
 
@@ -111,7 +111,7 @@ def test_cluster_ids(kustomize):
 
 
 def test_the_managed_addon():
-    """Kops' own addon takes another image and mappings, by the names of its API."""
+    """The managed addon of kops accepts another image and mappings, under the names of its API."""
     aws = load("cluster-managed.yaml")["spec"]["authentication"]["aws"]
     assert aws.keys() == {"image", "memoryRequest", "memoryLimit", "backendMode", "identityMappings"}
     assert all(mapping.keys() == {"arn", "username", "groups"} for mapping in aws["identityMappings"])

@@ -14,7 +14,7 @@ from tests.deploy.pod_security import violations
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kustomize"
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
-#: Host network, its ports and probes on its loopback are the webhook's purpose. The state stays on the node.
+#: The webhook needs the host network, its ports, and probes on its loopback. The state stays on the node.
 ALLOWED = {"hostNetwork", "authd: hostPort", "authd: probe host", "hostPath state"}
 
 
@@ -22,8 +22,8 @@ def pod(objects):
     return objects["DaemonSet"]["spec"]["template"]["spec"]
 
 
-def test_the_base_is_the_example(kustomize):
-    """The base has the same objects as example.yaml, but for the sample role binding."""
+def test_the_base_equals_the_example(kustomize):
+    """The base has the objects of example.yaml except the sample role binding."""
     example = {entry["kind"]: entry for entry in yaml.safe_load_all((ROOT / "example.yaml").read_text())}
     base = kustomize("base")
     del example["ClusterRoleBinding"]
@@ -50,7 +50,7 @@ def test_settings(overlay, kustomize):
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_names_and_images(overlay, kustomize):
-    """The ConfigMap keeps its name, so that the daemon reloads it, and all containers have one image."""
+    """The ConfigMap keeps its name, so that the daemon reloads it, and all containers have the same image."""
     objects = kustomize(f"overlays/{overlay}")
     assert objects["ConfigMap"]["metadata"]["name"] == "authd"
     spec = pod(objects)
@@ -59,18 +59,18 @@ def test_names_and_images(overlay, kustomize):
 
 @pytest.mark.parametrize("overlay", ["restricted", "kops"])
 def test_pod_security(overlay, kustomize):
-    """Without the init container the pod is `restricted` but for the host network and one hostPath."""
+    """Without the init container the pod is `restricted` except for the host network and one hostPath."""
     assert set(violations(pod(kustomize(f"overlays/{overlay}")))) == ALLOWED
 
 
 def test_pod_security_of_the_base(kustomize):
-    """With it, only the init container has more privileges."""
+    """Only the init container has further privileges."""
     found = set(violations(pod(kustomize("base"))))
     assert found - ALLOWED == {"hostPath kubeconfig", "init: root", "init: capabilities"}
 
 
-def test_the_rights_of_aws_auth(kustomize):
-    """The daemon may read one ConfigMap and nothing else, and has a token only in this overlay."""
+def test_permissions_for_aws_auth(kustomize):
+    """The daemon may read one ConfigMap only, and only this overlay gives it a token."""
     objects = kustomize("overlays/aws-auth")
     (rule,) = objects["Role"]["rules"]
     assert rule == {

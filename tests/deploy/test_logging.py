@@ -28,7 +28,7 @@ def record(tmp_path: Path) -> str:
     return path.read_text("utf-8")
 
 
-def test_they_read_the_documented_file() -> None:
+def test_the_documented_file_is_read() -> None:
     """Each configuration reads the path that the documents recommend."""
     bit = yaml.safe_load((FOLDER / "fluent-bit.yaml").read_text("utf-8"))
     vector = yaml.safe_load((FOLDER / "vector.yaml").read_text("utf-8"))
@@ -41,8 +41,8 @@ def test_they_read_the_documented_file() -> None:
     assert FILE in (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
-def test_they_find_the_time(tmp_path: Path) -> None:
-    """The time formats of the configurations read the time of a real record."""
+def test_the_time_is_parsed(tmp_path: Path) -> None:
+    """The time formats of the configurations parse the time of a real record."""
     line = record(tmp_path)
     text = json.loads(line)["time"]
     bit = yaml.safe_load((FOLDER / "fluent-bit.yaml").read_text("utf-8"))["parsers"][0]
@@ -51,7 +51,7 @@ def test_they_find_the_time(tmp_path: Path) -> None:
     assert abs(datetime.strptime(text, layout).replace(tzinfo=UTC).timestamp() - datetime.now(UTC).timestamp()) < 3_600
     agent = json.loads((FOLDER / "cloudwatch-agent.json").read_text("utf-8"))
     layout = agent["logs"]["logs_collected"]["files"]["collect_list"][0]["timestamp_format"]
-    # The agent makes a regular expression of the layout, and reads the first match by the layout.
+    # The agent converts the layout to a regular expression, and parses the first match.
     pattern = re.sub("%[A-Za-z]", "[0-9]+", re.escape(layout))
     found = re.search(pattern, line)
     assert found is not None

@@ -29,7 +29,7 @@ def schema():
 
 @pytest.mark.parametrize("name", ["crd.yaml", "crd-lenient.yaml"])
 def test_names(name):
-    """Both definitions are of the resource that the source follows."""
+    """Both definitions define the resource that the source watches."""
     (manifest,) = documents(name)
     spec = manifest["spec"]
     version = spec.get("version") or spec["versions"][0]["name"]
@@ -53,7 +53,7 @@ def test_names(name):
     ],
 )
 def test_usable_objects(schema, partitions, arn):
-    """What the schema accepts can be used."""
+    """Objects that the schema accepts are usable."""
     assert re.search(schema["arn"]["pattern"], arn)
     mapping = IdentityMapping({"metadata": {"name": "n"}, "spec": {"arn": arn, "username": "u"}}, None)
     mapping.read_rule(RuleContext(tuple(partitions), "aws", patterns=True, templates={}))
@@ -65,7 +65,7 @@ def test_usable_objects(schema, partitions, arn):
             f"arn:aws:iam::{ACCOUNT}:role/", f"arn:aws:iam::{ACCOUNT}:role/a b"]
 )  # fmt: skip
 def test_unusable_objects(schema, partitions, arn):
-    """What can't be used is rejected."""
+    """Unusable objects are rejected."""
     assert not re.search(schema["arn"]["pattern"], arn)
     mapping = IdentityMapping({"metadata": {"name": "n"}, "spec": {"arn": arn, "username": "u"}}, None)
     mapping.read_rule(RuleContext(tuple(partitions), "aws", patterns=False, templates={}))
@@ -74,7 +74,7 @@ def test_unusable_objects(schema, partitions, arn):
 
 @pytest.mark.parametrize("time", ["2030-12-31", "2030-12-31T18:00:00Z"])
 def test_times(schema, time):
-    """Times that can be used are accepted, and other texts are not."""
+    """Valid times are accepted, and other texts are rejected."""
     for name in ("validFrom", "validUntil"):
         pattern = schema[name]["pattern"]
         assert re.search(pattern, time)
@@ -83,7 +83,7 @@ def test_times(schema, time):
 
 
 def test_permission_sets(schema):
-    """A permission set has the members that rules elsewhere have, and a whole name and account."""
+    """A permission set has the same members as in other sources, and requires name and account."""
     members = schema["sso"]["properties"]
     assert {name.lower() for name in members} == set(SSO)
     assert schema["sso"]["required"] == ["permissionSetName", "accountID"]
@@ -97,7 +97,7 @@ def test_permission_sets(schema):
 
 
 def test_permissions():
-    """The permissions are those that the sources use."""
+    """The manifest grants exactly the permissions that the sources use."""
     role, binding = documents("rbac-eks-configmap.yaml")
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == eks_configmap.NAMESPACE
     assert role["rules"] == [

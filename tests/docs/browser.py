@@ -1,4 +1,4 @@
-"""Headless Chromium, driven by the DevTools protocol over a pair of pipes, without a driver or a library.
+"""Headless Chromium, controlled by the DevTools protocol over a pair of pipes, without a driver or a library.
 
 Source: https://chromedevtools.github.io/devtools-protocol/. With `--remote-debugging-pipe`, Chromium reads messages from
 descriptor 3 and writes them to descriptor 4. Each is JSON that ends with a null byte.
@@ -27,7 +27,7 @@ _ANSWER_SECONDS = 120.0
 
 
 class Browser:
-    """A context manager with one page. `requests` has the URLs it requested, `errors` its console's errors."""
+    """A context manager with one page. `requests` has the requested URLs, `errors` the errors on the console."""
 
     def __init__(self, profile: Path) -> None:
         self.requests: list[str] = []
@@ -41,7 +41,7 @@ class Browser:
     def __enter__(self) -> Self:
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        # The shell gives the pipes the numbers that Chromium expects.
+        # The shell moves the pipes to the descriptors that Chromium expects.
         shell = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
         command = ["bash", "-c", shell, "-", str(CHROMIUM), *_FLAGS, f"--user-data-dir={self._profile}", "about:blank"]
         self._process = subprocess.Popen(
@@ -80,7 +80,7 @@ class Browser:
                 return answer["result"]
 
     def size(self, width: int, height: int, *, dark: bool = False, phone: bool = False) -> None:
-        """Set the size of the window, and light or dark."""
+        """Set the size of the window and the colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
         )  # fmt: skip
@@ -95,13 +95,13 @@ class Browser:
             self._next()
 
     def run(self, script: str) -> Any:
-        """Return the value of an expression of JavaScript. A promise is awaited."""
+        """Return the value of a JavaScript expression. Awaits a promise."""
         result = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
     def wait_for(self, script: str, seconds: float = 30.0) -> Any:
-        """Return the first true value of an expression."""
+        """Wait until an expression is true, and return its value."""
         end = time.monotonic() + seconds
         while not (value := self.run(script)):
             assert time.monotonic() < end, script

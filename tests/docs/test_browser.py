@@ -55,7 +55,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def browser(site, tmp_path):
-    """A new profile. At the end the page must have had no error, and no request to another host."""
+    """A browser with a new profile. Fails if there was an error or a request to another host."""
     with Browser(tmp_path / "profile") as opened:
         yield opened
         assert opened.errors == []
@@ -63,7 +63,7 @@ def browser(site, tmp_path):
 
 
 def test_each_page_on_a_phone(site, browser):
-    """No page scrolls sideways on a phone, wide tables scroll in their boxes, and every picture loads and has a text."""
+    """On a phone no page scrolls sideways, wide tables scroll in their boxes, and pictures load and have alt texts."""
     browser.size(*PHONE, phone=True)
     assert len(site.pages) > 30
     for page in site.pages:
@@ -78,7 +78,7 @@ def test_each_page_on_a_phone(site, browser):
 
 
 def test_search(site, browser):
-    """A query that is typed into the search field lists pages, and its first result leads there."""
+    """A query in the search field lists pages, and the first result links to its page."""
     browser.size(*DESKTOP)
     browser.open(site.url)
     browser.run("document.querySelector('input.md-search__input').focus()")
@@ -93,7 +93,7 @@ def test_search(site, browser):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_light_and_dark(site, browser, dark):
-    """The site follows the system's choice of light or dark, pictures included."""
+    """The site and its pictures use the system's colour scheme."""
     browser.size(*DESKTOP, dark=dark)
     browser.open(f"{site.url}how-it-works/")
     assert (browser.run(BACKGROUND) == LIGHT) is not dark
@@ -103,7 +103,7 @@ def test_light_and_dark(site, browser, dark):
 
 
 def test_toggle(site, browser):
-    """The button changes between the system's choice, light and dark."""
+    """The button switches between the system's colour scheme, light and dark."""
     browser.size(*DESKTOP)
     browser.open(site.url)
     backgrounds = []
@@ -131,7 +131,7 @@ def test_copy_buttons(site, browser):
 
 
 def test_code_in_lists(site, browser):
-    """Commands below a numbered step are blocks of code, and keep their lines."""
+    """Commands below a numbered step are code blocks with their line breaks."""
     browser.size(*DESKTOP)
     browser.open(f"{site.url}guides/systemd/")
     blocks = browser.run("[...document.querySelectorAll('article ol > li pre')].map(p => p.innerText)")
@@ -140,7 +140,7 @@ def test_code_in_lists(site, browser):
 
 
 def test_landing_page(site, browser):
-    """The landing page tells the product's purpose first, and plays the recorded demo."""
+    """The landing page begins with the product's purpose, and plays the recorded demo."""
     browser.size(*DESKTOP)
     browser.open(site.url)
     assert browser.run("document.querySelector('h1').innerText").startswith("Log in to Kubernetes with AWS IAM")

@@ -22,7 +22,7 @@ BROKEN = GOOD.replace("username", "usrname")
 
 @pytest.fixture
 def repository(tmp_path):
-    """A clone with one cluster, whose main branch is also that of its origin."""
+    """A clone with one cluster. Its main branch equals that of its origin."""
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path),
         "GITHUB_BASE_REF": "main", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
@@ -61,7 +61,7 @@ def gitlab():
 
 
 def hook():
-    """Return the hook's command as pre-commit runs it: with the names of the files that `files` matches."""
+    """Return the hook's command as pre-commit runs it, with the names of the files that match `files`."""
     (entry,) = yaml.safe_load(PRE_COMMIT)["repos"][0]["hooks"]
     assert re.search(entry["files"], "clusters/one.yaml")
     assert not re.search(entry["files"], "README.md")
@@ -80,9 +80,9 @@ def hook():
     ],
 )
 def test_the_steps_of_a_service(repository, steps, text, status, says):
-    """The steps pass for a good change, and fail for an unusable file, a warning and a loss."""
+    """The steps pass for a good change, and fail for an invalid file, a warning and a lost login."""
     repository.file.write_text(text)
-    repository.file.with_name("new.yaml").write_text(GOOD)  # it is not in the target branch
+    repository.file.with_name("new.yaml").write_text(GOOD)  # a file that the target branch lacks
     ended, out = repository(steps)
     assert ended == status, out
     assert says in out
@@ -90,7 +90,7 @@ def test_the_steps_of_a_service(repository, steps, text, status, says):
 
 @pytest.mark.parametrize(("text", "status"), [(GOOD, 0), (WARNED, 1), (BROKEN, 2)])
 def test_the_hook(repository, text, status):
-    """The hook checks all files at once, and the worst of them decides."""
+    """The hook checks all files at once, and its status is that of the worst."""
     repository.file.write_text(text)
     repository.file.with_name("two.yaml").write_text(GOOD)
     ended, out = repository(hook())

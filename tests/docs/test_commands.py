@@ -26,7 +26,7 @@ FILES = (
     "docs/reasons.md",
 )
 SYSTEMD = (ROOT / "docs" / "guides" / "systemd.md").read_text("utf-8")
-#: Commands are in indented blocks, and in backquotes in the README's table. Elsewhere backquotes hold names.
+#: Commands are in indented blocks, and in backquotes in the README's table. Other backquotes contain names.
 CODE = re.compile(r"^ {4,}(.+)$|`([^`\n]+)`", re.MULTILINE)
 
 
@@ -62,7 +62,7 @@ def test_commands_of_authd(file, arguments, monkeypatch):
 
 
 def test_there_are_commands():
-    """The documents show every command except the two that are shown in another way."""
+    """The documents show every command except two that appear in another form."""
     assert {arguments[0] for _, arguments in commands("authd")} >= {"check", "explain", "init", "reload", "verify"}
 
 

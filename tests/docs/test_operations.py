@@ -20,7 +20,7 @@ TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
 def test_log_fields(identities):
-    """Every field of a decision's event has a row, and every row has a field."""
+    """The table has exactly the fields of a decision's event."""
     identity = identities.of("arn:aws:iam::111122223333:user/alice", principal_id="AIDA1")
     user = KubernetesUser(username="alice", groups=(), rule="c.yaml:1:1")
     decision = Decision(
@@ -35,7 +35,7 @@ def test_log_fields(identities):
 
 
 def test_metrics():
-    """Every metric of authd's own has a row, and every row has a metric."""
+    """The table has exactly authd's own metrics."""
     metrics = Metrics()
     HandshakeLog(metrics)
     own = set(re.findall(r"^# TYPE (authd_\w+)", render(metrics.families).decode(), re.MULTILINE))

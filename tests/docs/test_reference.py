@@ -1,4 +1,4 @@
-"""The reference pages that are generated from the code: complete and not stale."""
+"""The reference pages generated from the code are complete and up to date."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_commands():
 
 
 def test_metrics():
-    """The page of the metrics has those that operations.md has by purpose, each with a type and a meaning."""
+    """The page of the metrics has those in operations.md, each with a type and a description."""
     page = subprocess.run(
         [sys.executable, "-m", "tools.site.metrics"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout  # fmt: skip
@@ -75,7 +75,7 @@ def test_metrics():
 
 
 def test_audit_schema(identities):
-    """The audit log's schema has exactly the fields and words of the code, and describes every field."""
+    """The audit log's schema has exactly the fields and values of the code, and describes every field."""
     identity = identities.of("arn:aws:iam::111122223333:user/alice", principal_id="AIDA1")
     user = KubernetesUser(username="alice", groups=(), rule="c.yaml:1:1")
     decision = Decision(

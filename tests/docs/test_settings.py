@@ -14,9 +14,9 @@ from authd.partition_data import load_partitions
 TEXT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([A-Za-z0-9.]+)` \| (?:`([^`]*)`|([^|]*)) \|", re.MULTILINE)
 DOCUMENTED = {name: code or plain for name, code, plain in ROW.findall(TEXT)}
-#: Names in a table of a section of their own, without a path.
+#: Names in a table of their own, without a path.
 SECTIONS = {"mapRoles": names.ROLE, "endpoints": names.ENDPOINT}
-#: Names that are explained beside their use.
+#: Names that are described where they are used.
 INLINE = [*names.USER.values(), *names.SSO.values(), *names.RESERVED.values()]
 
 
@@ -55,7 +55,7 @@ def test_nothing_unknown_is_documented():
 
 @pytest.mark.parametrize("name", PLACEHOLDERS)
 def test_each_placeholder_is_documented(name):
-    """Every placeholder is mentioned as it is written."""
+    """Every placeholder is mentioned literally."""
     assert f"{{{{{name}}}}}" in TEXT
 
 

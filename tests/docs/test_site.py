@@ -21,7 +21,7 @@ def pages(entries):
 
 
 def test_navigation():
-    """Every page of the navigation exists or is generated, and every folder of documents is in it."""
+    """Every page of the navigation exists or is generated, and every folder of documents is in the navigation."""
     listed = set(pages(SITE["nav"]))
     written = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     generated = {name for name in listed if name.startswith(("reference/", "project/"))}
@@ -32,7 +32,7 @@ def test_navigation():
 
 @pytest.mark.parametrize("file", [*GUIDES, *(DOCS / name for name in ("index.md", "tutorial.md", "support.md"))])
 def test_links(file):
-    """Every link of a guide leads to a file of the repository, or to a page that the site generates."""
+    """Every link of a guide points to a file of the repository or to a generated page."""
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text()):
         linked = (file.parent / target).resolve()
         generated = DOCS / "reference" in linked.parents
@@ -41,7 +41,7 @@ def test_links(file):
 
 @pytest.mark.parametrize("picture", sorted(DOCS.glob("*.svg")), ids=lambda path: path.stem)
 def test_pictures(picture):
-    """Every picture is well-formed, and loads nothing from elsewhere."""
+    """Every picture is well-formed, and loads no external resources."""
     root = ET.fromstring(picture.read_text())
     assert root.tag.endswith("svg")
     text = picture.read_text()

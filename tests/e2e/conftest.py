@@ -1,4 +1,4 @@
-"""One emulator for the whole folder, and everything that was said is searched for secrets."""
+"""One emulator for the whole folder. All outputs are searched for secrets."""
 
 from __future__ import annotations
 

@@ -15,12 +15,13 @@ import pytest
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY, MALLORY_KEY, OTHER_ACCOUNT
 from authd.emulator.process import EmulatorProcess
 from tests.e2e.rig.assets import find_assets
-from tests.e2e.rig.control_plane import ControlPlane, free_ports
+from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.rig.login import Login, write_settings
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint, bare_environment, script
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_port
 from tests.integration.rig.settings import sts_at, user
 
 ASSETS = find_assets()
@@ -30,7 +31,7 @@ if ASSETS is None:
         allow_module_level=True,
     )
 
-#: By the version of the TokenReviews that kube-apiserver sends: the settings, with mutual TLS in the second case.
+#: The settings by the version of kube-apiserver's TokenReviews. The second has mutual TLS.
 SETTINGS: dict[str, dict[str, Any]] = {
     "v1": {},
     "v1beta1": {"requireClientCertificate": True, "kubeconfigPregenerated": True},
@@ -54,8 +55,8 @@ def login(
 ) -> Iterator[Login]:
     assert ASSETS is not None
     version = request.param
-    # kube-apiserver reads the webhook's kubeconfig once, at its start, so the daemon keeps its port.
-    (port,) = free_ports(1)
+    # The daemon keeps its port, because kube-apiserver reads the webhook's kubeconfig only at its start.
+    port = free_port()
     daemon = DaemonProcess(tmp_path_factory.mktemp("daemon"), evidence, arguments=["--port", str(port)])
     write_settings(daemon, sts_at(emulator.port, emulator.ca), **SETTINGS[version])
     if SETTINGS[version]:
@@ -68,7 +69,7 @@ def login(
 
 @pytest.mark.parametrize("kubectl", ASSETS.kubectls, ids=[Path(path).parent.name for path in ASSETS.kubectls])
 def test_the_mapped_group_decides(login: Login, kubectl: str) -> None:
-    """A caller with authd-token may list what the mapped group may list, with every kubectl."""
+    """A caller with authd-token has the permissions of the mapped group, with every kubectl."""
     command = ("get", "namespaces", "-o", "name")
     wait_until(lambda: login.kubectl(ALICE_KEY, *command).returncode == 0, "the role to be in force")
     done = login.kubectl(ALICE_KEY, *command, program=kubectl)
@@ -77,14 +78,14 @@ def test_the_mapped_group_decides(login: Login, kubectl: str) -> None:
 
 
 def test_another_group_may_not(login: Login) -> None:
-    """A caller who is mapped to another group is known by name and gets 403."""
+    """A caller mapped to another group is identified and gets 403."""
     done = login.kubectl(BOB_KEY, "get", "namespaces")
     assert done.returncode != 0
     assert 'User "bob" cannot list resource "namespaces"' in done.stderr
 
 
 def test_an_unmapped_identity_is_unauthorized(login: Login) -> None:
-    """A caller known to STS who matches no rule gets 401."""
+    """A caller confirmed by STS without a mapping gets 401."""
     done = login.kubectl(MALLORY_KEY, "get", "namespaces")
     assert done.returncode != 0
     assert "Unauthorized" in done.stderr or "must be logged in" in done.stderr
@@ -125,7 +126,7 @@ def test_the_api_servers_own_tokens_still_work(login: Login) -> None:
 def test_a_mapping_added_while_running_lets_the_user_in(
     login: Login, emulator: EmulatorProcess, mint: Mint, request: pytest.FixtureRequest
 ) -> None:
-    """A refused user gets access as soon as the mapping is written. Nothing caches the refusal."""
+    """A refused user gets access as soon as the mapping is written, because refusals are not cached."""
     token = mint.by_signer(MALLORY_KEY, expires=600)
     assert login.status(token) == 401
     settings = SETTINGS[request.node.callspec.params["login"]]

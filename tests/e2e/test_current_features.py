@@ -14,13 +14,14 @@ import pytest
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from authd.emulator.process import EmulatorProcess
 from tests.e2e.rig.assets import find_assets
-from tests.e2e.rig.control_plane import ControlPlane, free_ports
+from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.rig.issuer import AUDIENCE, Issuer, serve_issuer
 from tests.e2e.rig.login import Login, write_settings
 from tests.e2e.rig.versions import apiserver_version
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint
+from tests.integration.rig.ports import free_port
 from tests.integration.rig.settings import ALICE, sts_at
 
 ASSETS = find_assets()
@@ -58,7 +59,7 @@ def login(
     tmp_path_factory: pytest.TempPathFactory, emulator: EmulatorProcess, evidence: Evidence, issuer: Issuer
 ) -> Iterator[Login]:
     assert ASSETS is not None
-    (port,) = free_ports(1)
+    port = free_port()
     daemon = DaemonProcess(tmp_path_factory.mktemp("daemon"), evidence, arguments=["--port", str(port)])
     sts = sts_at(emulator.port, emulator.ca)
     write_settings(daemon, sts, audiences=[OWN_AUDIENCE], userExtra="lowercase")
@@ -75,7 +76,7 @@ def login(
 
 
 def test_tokens_of_another_issuer_work_beside_the_webhook(login: Login, mint: Mint, issuer: Issuer) -> None:
-    """With `--authentication-config`, ID tokens and AWS tokens both log in, each with its own name."""
+    """With `--authentication-config`, both ID tokens and AWS tokens are accepted, each with its own user name."""
     token = issuer.token("frank")
     login.evidence.secret(token, "an ID token")
     status, user = login.whoami(token)
@@ -85,7 +86,7 @@ def test_tokens_of_another_issuer_work_beside_the_webhook(login: Login, mint: Mi
 
 
 def test_a_forged_id_token_is_unauthorized(login: Login, issuer: Issuer) -> None:
-    """An ID token with another signature gets 401: the webhook accepts no token with a foreign prefix."""
+    """An ID token with a wrong signature gets 401, because the webhook accepts no token with a foreign prefix."""
     forged = issuer.token("frank")[:-8] + "AAAAAAAA"
     login.evidence.secret(forged, "an ID token")
     assert login.whoami(forged)[0] == 401
@@ -103,8 +104,8 @@ def test_kubectl_shows_the_whole_identity(login: Login) -> None:
     assert all(key == key.lower() for key in user["extra"]), user["extra"]
 
 
-def test_a_token_is_good_for_the_configured_audience_alone(login: Login, mint: Mint) -> None:
-    """The API server names its audiences, authd returns the one of its settings, and another one gets no access."""
+def test_a_token_is_valid_for_the_configured_audience_only(login: Login, mint: Mint) -> None:
+    """A token is accepted for the audience in authd's settings, and refused for another audience of the API server."""
     token = mint.by_signer(ALICE_KEY)
     accepted = login.review(token)
     assert (accepted["authenticated"], accepted["audiences"]) == (True, [OWN_AUDIENCE])
@@ -115,7 +116,7 @@ def test_a_token_is_good_for_the_configured_audience_alone(login: Login, mint: M
 
 
 def test_extra_in_lower_case_survives_impersonation(login: Login, mint: Mint) -> None:
-    """A caller with the right to it impersonates a user with the same extra keys that a login gives."""
+    """A caller with the permission impersonates a user with the same extra keys as after a login."""
     arn = "arn:aws:iam::111122223333:user/bob"
     headers = {
         "Impersonate-User": "bob",
@@ -131,6 +132,6 @@ def test_extra_in_lower_case_survives_impersonation(login: Login, mint: Mint) ->
     assert impersonated["extra"] == {key: real["extra"][key] for key in ("arn", "canonicalarn")}
 
 
-def test_impersonation_needs_the_right_to_it(login: Login, mint: Mint) -> None:
-    """A caller whose groups may not impersonate gets 403."""
+def test_impersonation_requires_the_permission(login: Login, mint: Mint) -> None:
+    """A caller without the permission to impersonate gets 403."""
     assert login.whoami(mint.by_signer(BOB_KEY), {"Impersonate-User": "alice"})[0] == 403

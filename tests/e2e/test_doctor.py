@@ -16,12 +16,13 @@ import yaml
 from authd.emulator.directory.sample import ALICE_KEY, MALLORY_KEY
 from authd.emulator.process import EmulatorProcess
 from tests.e2e.rig.assets import find_assets
-from tests.e2e.rig.control_plane import ControlPlane, free_ports
+from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.test_cluster import init
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import CLUSTER, Mint, bare_environment, script
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_ports
 from tests.integration.rig.settings import ALICE, STS_HOSTS, user
 
 ASSETS = find_assets()
@@ -78,7 +79,7 @@ def levels(findings: list[Finding]) -> list[str]:
 
 
 def test_a_healthy_node(node: tuple[ControlPlane, DaemonProcess]) -> None:
-    """A node whose kube-apiserver asks authd has no error, also with mutual TLS."""
+    """A node whose kube-apiserver calls authd has no error, with mutual TLS too."""
     cluster, daemon = node
     found = doctor(daemon, cluster.admin_kubeconfig())
     assert [finding for group in found.values() for finding in group if finding["level"] == "error"] == []
@@ -88,7 +89,7 @@ def test_a_healthy_node(node: tuple[ControlPlane, DaemonProcess]) -> None:
 
 
 def test_missing_permissions(node: tuple[ControlPlane, DaemonProcess], mint: Mint, tmp_path: Path) -> None:
-    """The API server itself tells what the daemon may not do."""
+    """Permissions that the API server denies the daemon are reported."""
     cluster, daemon = node
     kubeconfig = yaml.safe_load(cluster.admin_kubeconfig().read_text())
     kubeconfig["users"][0]["user"] = {"token": mint.by_signer(ALICE_KEY)}
@@ -100,7 +101,7 @@ def test_missing_permissions(node: tuple[ControlPlane, DaemonProcess], mint: Min
 
 
 def test_a_kubeconfig_that_is_newer_than_kube_apiserver(node: tuple[ControlPlane, DaemonProcess]) -> None:
-    """kube-apiserver must be started again after the kubeconfig has changed."""
+    """kube-apiserver must be restarted after the kubeconfig has changed."""
     cluster, daemon = node
     before = daemon.kubeconfig.stat()
     os.utime(daemon.kubeconfig)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import threading
 import time
@@ -14,12 +15,13 @@ import pytest
 from authd.emulator.directory.sample import ALICE_KEY
 from authd.emulator.process import EmulatorProcess
 from tests.e2e.rig.assets import Assets, find_assets
-from tests.e2e.rig.control_plane import ControlPlane, free_ports
+from tests.e2e.rig.control_plane import ControlPlane
 from tests.e2e.rig.login import Login, write_settings
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint, bare_environment, script
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_port
 from tests.integration.rig.settings import sts_at
 
 ASSETS = find_assets()
@@ -31,7 +33,7 @@ class Node:
     """A control-plane node: a daemon and the kube-apiserver that calls it."""
 
     def __init__(self, folder: Path, emulator: EmulatorProcess, evidence: Evidence) -> None:
-        (self.port,) = free_ports(1)
+        self.port = free_port()
         arguments = ["--port", str(self.port), "--kubeconfig-pregenerated"]
         self.daemon = DaemonProcess(folder / "daemon", evidence, arguments=arguments)
         self.folder = folder
@@ -52,19 +54,19 @@ class Node:
 
 @contextmanager
 def logins(login: Login, mint: Mint) -> Iterator[list[int]]:
-    """Log in with new tokens all the time, and collect the statuses. A kube-apiserver that does not run has none."""
+    """Log in repeatedly with new tokens, and collect the statuses. There is none while kube-apiserver does not run."""
     statuses: list[int] = []
     ended = threading.Event()
 
-    def go_on() -> None:
+    def log_in() -> None:
         number = 0
         while not ended.wait(0.05):
             number += 1
-            token = mint.by_signer(ALICE_KEY, seconds_ago=number % 600)  # each token is another one
-            with suppress(OSError):
+            token = mint.by_signer(ALICE_KEY, seconds_ago=number % 600)  # each token is distinct
+            with suppress(OSError, http.client.HTTPException):  # kube-apiserver may restart during a response
                 statuses.append(login.whoami(token)[0])
 
-    thread = threading.Thread(target=go_on)
+    thread = threading.Thread(target=log_in)
     thread.start()
     try:
         yield statuses
@@ -74,7 +76,7 @@ def logins(login: Login, mint: Mint) -> Iterator[list[int]]:
 
 
 def test_no_login_is_refused(tmp_path: Path, emulator: EmulatorProcess, evidence: Evidence, mint: Mint) -> None:
-    """New tokens are accepted before, during and after each step. A step without the restart of before is refused."""
+    """New tokens are accepted before, during and after each step. Steps are refused until kube-apiserver restarts."""
     assert ASSETS is not None
     node = Node(tmp_path, emulator, evidence)
     assert node.authd("init").returncode == 0
@@ -100,17 +102,17 @@ def test_no_login_is_refused(tmp_path: Path, emulator: EmulatorProcess, evidence
             count = len(statuses)
             wait_until(lambda: len(statuses) > count + 10, "some logins after the last step")
         assert node.daemon.kubeconfig.read_bytes() != old
-    # A kube-apiserver that has just started knows the caller before it knows its RBAC rules, and answers 403.
+    # kube-apiserver authenticates before it has loaded its RBAC rules, and then responds with 403.
     assert set(statuses) <= {201, 403}, f"{len(statuses)} logins"
     assert statuses.count(201) > 20
 
 
 def test_nodes_with_one_ca(tmp_path: Path, emulator: EmulatorProcess, evidence: Evidence, mint: Mint) -> None:
-    """With `init --ca`, the kubeconfig of one node serves the kube-apiserver of the other: they trust one CA."""
+    """With `init --ca`, each node's kubeconfig works on the other, because they trust the same CA."""
     assert ASSETS is not None
     nodes = [Node(tmp_path / name, emulator, evidence) for name in ("first", "second")]
     for node in nodes:
-        for _ in range(2):  # again, nothing changes
+        for _ in range(2):  # the second run changes nothing
             done = node.authd("init", "--ca", str(tmp_path / "ca"))
             assert done.returncode == 0, done.stderr
     first, second = nodes

@@ -75,7 +75,7 @@ class Cluster:
         self._write_token(self.call("POST", path, request)["status"]["token"])
 
     def use_token_for(self, seconds: int) -> str:
-        """Give the daemon a token that ends soon."""
+        """Give the daemon a token that expires soon."""
         account = self.call("GET", f"{IN_KUBE_SYSTEM}/serviceaccounts/authd")
         return self._write_token(sign_token(self.plane.folder / "sa.key", account, seconds))
 
@@ -174,7 +174,7 @@ def test_edits(cluster: Cluster) -> None:
 
 
 def test_objects(cluster: Cluster) -> None:
-    """Objects come into force, get a status, and are rejected or reported if they are unusable."""
+    """Objects come into force and get a status. Unusable ones are rejected or reported."""
     carol = BOB.replace("user/bob", "role/Carol")
     cluster.call("POST", OBJECTS, object_for("carol", carol, "carol"))
     status = wait_until(lambda: cluster.call("GET", f"{OBJECTS}/carol").get("status"), "the status", seconds=60)
@@ -205,7 +205,7 @@ def test_objects(cluster: Cluster) -> None:
     ],
 )
 def test_members_of_objects(cluster: Cluster, spec: dict[str, Any], code: int) -> None:
-    """The API server stores a permission set or an ARN with its time as they are, and rejects anything else."""
+    """The API server stores valid permission sets, ARNs and times unchanged, and rejects anything else."""
     body = {**object_for("probe", BOB, "x"), "spec": {**spec, "username": "x"}}
     stored = cluster.call("POST", OBJECTS, body, code=code)
     if code == 201:
@@ -214,7 +214,7 @@ def test_members_of_objects(cluster: Cluster, spec: dict[str, Any], code: int) -
 
 
 def test_restart_of_the_api_server(cluster: Cluster) -> None:
-    """While the API server is away, the mappings stay and this is reported. Later edits come into force."""
+    """While the API server is down, the mappings stay and the outage is reported. Later edits come into force."""
     cluster.put_aws_auth("before")
     cluster.until("before")
     cluster.plane.stop_apiserver()
@@ -229,7 +229,7 @@ def test_restart_of_the_api_server(cluster: Cluster) -> None:
 
 
 def test_start_without_the_api_server(cluster: Cluster) -> None:
-    """A daemon that starts while the API server is away knows its users, and follows the API server once it is back."""
+    """A daemon that starts while the API server is down has its last mappings, and later follows the API server."""
     cluster.put_aws_auth("before")
     cluster.until("before")
     cluster.daemon.stop()
@@ -246,7 +246,7 @@ def test_start_without_the_api_server(cluster: Cluster) -> None:
 
 
 def test_paused_etcd(cluster: Cluster) -> None:
-    """While etcd hangs, reviews are decided as before, and it is reported although the watch stays open."""
+    """While etcd hangs, reviews are decided as before, and the outage is reported although the watch stays open."""
     cluster.put_aws_auth("before")
     cluster.until("before")
     with cluster.plane.etcd.paused():
@@ -259,7 +259,7 @@ def test_paused_etcd(cluster: Cluster) -> None:
 
 
 def test_revoked_permissions(cluster: Cluster) -> None:
-    """Revoked permissions are reported while the watch goes on, nothing is lost, and granted ones are used."""
+    """Revoked permissions are reported during the watch, no mapping is lost, and restored permissions are used."""
     cluster.put_aws_auth("before")
     cluster.until("before")
     cluster.call("DELETE", f"{BINDINGS}/authd-aws-auth")
@@ -272,7 +272,7 @@ def test_revoked_permissions(cluster: Cluster) -> None:
 
 
 def test_revoked_permissions_at_a_new_watch(cluster: Cluster) -> None:
-    """If the API server comes back without the permissions, the mappings stay and this is reported."""
+    """If the API server restarts and denies access, the mappings stay and the denial is reported."""
     cluster.put_aws_auth("before")
     cluster.until("before")
     cluster.call("DELETE", f"{BINDINGS}/authd-aws-auth")
@@ -287,7 +287,7 @@ def test_revoked_permissions_at_a_new_watch(cluster: Cluster) -> None:
 
 
 def test_expired_token(cluster: Cluster) -> None:
-    """A token that expires is reported, nothing is lost, and the next one is used."""
+    """An expired token is reported, no mapping is lost, and the next token is used."""
     cluster.put_aws_auth("before")
     cluster.until("before")
     token = cluster.use_token_for(seconds=15)
@@ -334,7 +334,7 @@ def test_commands(cluster: Cluster, tmp_path: Path) -> None:
 def test_ten_thousand_objects(cluster: Cluster, tmp_path: Path, evidence: Evidence) -> None:
     """Ten thousand objects come into force by the watch, and by the list of a new daemon, while reviews are decided.
 
-    It is the last test, because deleting them takes a minute.
+    This test is the last one, because deleting the objects takes a minute.
     """
     cluster.put_aws_auth("bob")
     cluster.until("bob")

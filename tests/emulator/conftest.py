@@ -29,7 +29,7 @@ EMITTER = botocore.session.get_session().get_component("event_emitter")
 
 
 class Clock:
-    """The real time, which botocore signs by, with an offset that a test sets."""
+    """The real time, which botocore signs with, plus an offset set by the test."""
 
     def __init__(self) -> None:
         self.offset = 0.0
@@ -56,7 +56,7 @@ def presign(
     cluster: str = CLUSTER,
     expires: int = 60,
 ) -> str:
-    """Mint the URL of a token as aws-iam-authenticator's README shows."""
+    """Presign a token's URL as in aws-iam-authenticator's README."""
     signer = RequestSigner(ServiceId("sts"), region, "sts", "v4", Credentials(*key), EMITTER)
     parameters = {
         "method": "GET",
@@ -69,7 +69,7 @@ def presign(
 
 
 def received(url: str, *, cluster: str = CLUSTER, accept: bytes = b"application/json") -> WireRequest:
-    """Make the request that a verifier sends for a presigned URL."""
+    """Return the request that a verifier sends for a presigned URL."""
     parts = urlsplit(url)
     return WireRequest(
         method=b"GET",
@@ -92,7 +92,7 @@ def post(
     service: str = "sts",
     extra: tuple[tuple[str, str], ...] = (),
 ) -> WireRequest:
-    """Make a POST that is signed in its Authorization header, as SDKs send it."""
+    """Return a POST signed in its Authorization header, as SDKs send it."""
     request = AWSRequest("POST", f"https://{host}{target}", data=body.encode())
     request.headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
     for name, value in extra:
@@ -146,7 +146,7 @@ def running(certificate: dict[str, bytes], clock: Clock) -> Iterator[EmulatorThr
 
 @pytest.fixture
 def sts_client(running: EmulatorThread, ca_file: str) -> Iterator[Callable[..., Any]]:
-    """Make botocore clients that never retry and trust the test's authority alone."""
+    """Make botocore clients that never retry and trust only the test's CA."""
     clients = []
 
     def make(key: tuple[str, ...] = ALICE_KEY, region: str = "us-east-1", port: int | None = None) -> Any:
@@ -171,7 +171,7 @@ def sts_client(running: EmulatorThread, ca_file: str) -> Iterator[Callable[..., 
 class RawConnection:
     """A TLS connection with full control of the bytes on the wire.
 
-    TLS runs beside the socket, so that a reset, an end of file and a close_notify can be told apart.
+    TLS runs apart from the socket, so that a reset, an end of file and a close_notify can be distinguished.
     """
 
     def __init__(self, port: int, ca_file: str) -> None:
@@ -191,7 +191,7 @@ class RawConnection:
         self._until_done(lambda: self._tls.write(data))
 
     def read(self) -> bytes:
-        """Return the next data, or nothing after a close_notify.
+        """Return the next data, empty after a close_notify.
 
         Raises `SSLEOFError` if the connection ends without one.
         """

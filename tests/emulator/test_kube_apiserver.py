@@ -1,4 +1,4 @@
-"""The bytes that kube-apiserver posts."""
+"""The bytes of a TokenReview by kube-apiserver."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from authd.emulator.kube_apiserver import token_review
 
 
 def test_the_form_up_to_kubernetes_1_33() -> None:
-    """The metadata's time is null, and a newline follows."""
+    """The time in the metadata is null, and a newline ends the body."""
     assert token_review("k8s-aws-v1.x") == (
         b'{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","metadata":{"creationTimestamp":null},'
         b'"spec":{"token":"k8s-aws-v1.x"},"status":{"user":{}}}\n'
@@ -19,7 +19,7 @@ def test_the_form_up_to_kubernetes_1_33() -> None:
 
 
 def test_the_newer_form() -> None:
-    """A zero time is left out, and audiences follow the token."""
+    """The zero time is omitted, and audiences follow the token."""
     assert token_review("t", version="v1beta1", audiences=["a", "https://b"], null_time=False) == (
         b'{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1beta1","metadata":{},'
         b'"spec":{"token":"t","audiences":["a","https://b"]},"status":{"user":{}}}\n'

@@ -14,7 +14,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/Admin"
 
 
 def shape(value: Any) -> Any:
-    """Keep names and types. Drop values, and HTTP's or optional members."""
+    """Keep names and types. Drop values, HTTP metadata and optional members."""
     optional = {
         "ResponseMetadata",
         "PackedPolicySize",
@@ -58,7 +58,7 @@ def ours(sts_client: Callable[..., Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("method", "parameters"), CALLS)
 def test_same_shapes(ours: dict[str, Any], moto_client: Any, method: str, parameters: dict[str, str]) -> None:
-    """Botocore reads the same members and types from the emulator as from moto's STS."""
+    """Botocore parses the same members and types from the emulator and from moto's STS."""
     theirs = getattr(moto_client, method)(**parameters)
     assert shape(ours[method]) == shape(theirs)
 

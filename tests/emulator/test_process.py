@@ -34,7 +34,7 @@ def client_of(emulator: EmulatorProcess, key: tuple[str, str] = ALICE_KEY) -> An
 
 
 def test_controlled_process() -> None:
-    """The emulator runs as a process with a certificate of its own, and is controlled over its own port."""
+    """The emulator runs as a process with its own certificate, and is controlled over its port."""
     with EmulatorProcess() as emulator:
         client = client_of(emulator)
         assert client.get_caller_identity()["Arn"] == ALICE
@@ -133,7 +133,7 @@ def test_taken_port() -> None:
 
 
 def test_process_that_does_not_start() -> None:
-    """A child process that fails to start is an error at once."""
+    """A child process that fails to start raises an error at once."""
     with pytest.raises(EmulatorError, match="did not start"), EmulatorProcess("--listen", "192.0.2.1"):
         pass
 

@@ -22,7 +22,7 @@ ALICE = f"arn:aws:iam::{ACCOUNT}:user/team/alice"
 Connect = Callable[[], Any]
 
 
-def answer(connection: Any) -> tuple[int, dict[str, str], bytes]:
+def read_response(connection: Any) -> tuple[int, dict[str, str], bytes]:
     """Read one response with a Content-Length."""
     data = b""
     while b"\r\n\r\n" not in data:
@@ -37,11 +37,11 @@ def answer(connection: Any) -> tuple[int, dict[str, str], bytes]:
 
 
 def test_presigned_token(connect: Connect, presign: Callable[..., str], received: Callable[..., WireRequest]) -> None:
-    """A token that botocore minted is answered over TLS in JSON, several times on one connection."""
+    """A token presigned by botocore gets JSON responses over TLS, several on one connection."""
     connection = connect()
     for _ in range(3):
         connection.send(received(presign()))
-        status, headers, body = answer(connection)
+        status, headers, body = read_response(connection)
         assert status == 200
         assert headers["content-type"] == "application/json"
         assert "connection" not in headers
@@ -56,16 +56,16 @@ def test_presigned_token_for_another_cluster(
     """A token for another cluster is refused in JSON, and the connection stays open."""
     connection = connect()
     connection.send(received(presign(), cluster="other.example.com"))
-    status, _, body = answer(connection)
+    status, _, body = read_response(connection)
     error = json.loads(body)["Error"]
     assert (status, error["Code"], error["Type"]) == (403, "SignatureDoesNotMatch", "Sender")
     connection.send(received(presign()))
-    assert answer(connection)[0] == 200
+    assert read_response(connection)[0] == 200
     assert running.emulator.counters.outcomes == {"SignatureDoesNotMatch": 1, "Success": 1}
 
 
 def test_connection_close(connect: Connect, presign: Callable[..., str], received: Callable[..., WireRequest]) -> None:
-    """A client that asks for the end of the connection gets it."""
+    """The connection ends after a request with `Connection: close`."""
     connection = connect()
     request = received(presign())
     connection.send(
@@ -95,7 +95,7 @@ def test_assume_role_by_botocore(sts_client: Callable[..., Any], clock: Any) -> 
 
 
 def test_web_identity_by_botocore(sts_client: Callable[..., Any]) -> None:
-    """A botocore client assumes a role by a web identity, without a signature."""
+    """A botocore client assumes a role with a web identity token, without a signature."""
     answered = sts_client().assume_role_with_web_identity(
         RoleArn=f"arn:aws:iam::{ACCOUNT}:role/Pipeline", RoleSessionName="ci", WebIdentityToken=WEB_IDENTITY_TOKEN
     )
@@ -120,7 +120,7 @@ def test_refused_by_botocore(sts_client: Callable[..., Any], key: tuple[str, ...
 
 
 def test_clock(running: EmulatorThread, sts_client: Callable[..., Any]) -> None:
-    """An emulator with a moved clock finds the same signature expired, or not yet valid."""
+    """With a shifted clock the same signature is expired, or not yet valid."""
     for offset, words in ((1000, "Signature expired"), (-1000, "Signature not yet current")):
         running.emulator.clock_offset = offset
         with pytest.raises(botocore.exceptions.ClientError, match=words):
@@ -155,25 +155,25 @@ def test_counters(running: EmulatorThread, sts_client: Callable[..., Any]) -> No
 def test_requests_are_remembered_as_sent(
     running: EmulatorThread, connect: Connect, presign: Callable[..., str], received: Callable[..., WireRequest]
 ) -> None:
-    """A test can see the exact target and every header line of a request, in order and with repetitions."""
+    """The exact target and all header lines of a request are kept, in order and with repetitions."""
     connection = connect()
     request = received(presign())
     twice = (*request.headers, (b"x-test", b"1"), (b"x-test", b"2"))
     connection.send(WireRequest(method=b"GET", target=request.target, headers=twice))
-    answer(connection)
+    read_response(connection)
     (seen,) = running.emulator.requests
     assert (seen.method, seen.target) == (b"GET", request.target)
     assert seen.header_values(b"x-test") == (b"1", b"2")
 
 
 def test_chunked_request_body(connect: Connect, post: Callable[..., WireRequest]) -> None:
-    """A signed body may come in chunks."""
+    """A signed body may be chunked."""
     request = post("Action=GetCallerIdentity&Version=2011-06-15")
     connection = connect()
     head = b"POST / HTTP/1.1\r\n" + b"".join(b"%b: %b\r\n" % pair for pair in request.headers)
     body = b"".join(b"1\r\n%c\r\n" % byte for byte in request.body) + b"0\r\n\r\n"
     connection.send_bytes(head + b"Transfer-Encoding: chunked\r\n\r\n" + body)
-    assert answer(connection)[0] == 200
+    assert read_response(connection)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_chunked_request_body(connect: Connect, post: Callable[..., WireRequest]
 def test_too_large_a_body(connect: Connect, framing: bytes) -> None:
     """A body above the limit ends the connection."""
     connection = connect()
-    # The emulator may close before everything is sent, or after.
+    # The emulator may close before or after everything is sent.
     with contextlib.suppress(ConnectionError):
         connection.send_bytes(b"POST / HTTP/1.1\r\nHost: sts.amazonaws.com\r\n" + framing)
     with pytest.raises(ConnectionError):
@@ -193,19 +193,19 @@ def test_too_large_a_body(connect: Connect, framing: bytes) -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "10.0.0.1", "localhost", ""])
 def test_only_loopback(certificate: dict[str, bytes], address: str) -> None:
-    """It refuses to listen on an address other than loopback."""
+    """The emulator listens on loopback addresses only."""
     with pytest.raises(EmulatorError, match=r"not a loopback address|is not an IP address"):
         STSEmulator(object(), sample_directory(), interface=address, **certificate)
 
 
 def test_ipv6(certificate: dict[str, bytes]) -> None:
-    """It listens on the IPv6 loopback address too."""
+    """The emulator also listens on the IPv6 loopback address."""
     with EmulatorThread(sample_directory(), interface="::1", **certificate) as thread:
         socket.create_connection(("::1", thread.emulator.port), timeout=5).close()
 
 
 def test_certificate_of_another_key(certificate: dict[str, bytes], authority: Any) -> None:
-    """A key that does not fit the certificate, or no key at all, is refused before anything listens."""
+    """A missing key, or one that does not match the certificate, is refused before the emulator listens."""
     other = authority.issue_cert("localhost").private_key_pem.bytes()
     for key in (other, b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"):
         with pytest.raises(EmulatorError, match="can't be read, or don't belong together"):
@@ -214,7 +214,7 @@ def test_certificate_of_another_key(certificate: dict[str, bytes], authority: An
 
 @pytest.mark.parametrize("offered", [["http/1.1"], ["h2", "http/1.1"], ["h2"], None])
 def test_alpn(running: EmulatorThread, ca_file: str, offered: list[str] | None) -> None:
-    """It selects HTTP/1.1 if offered, and fails no handshake otherwise."""
+    """The emulator selects HTTP/1.1 if offered. Other offers don't fail the handshake."""
     context = ssl.create_default_context(cafile=ca_file)
     if offered is not None:
         context.set_alpn_protocols(offered)
@@ -226,7 +226,7 @@ def test_alpn(running: EmulatorThread, ca_file: str, offered: list[str] | None) 
 
 
 def test_stop_ends_open_connections(certificate: dict[str, bytes]) -> None:
-    """Stopping resets open connections, silent and stalled ones alike, and closes the port."""
+    """Stopping resets open connections, including silent and stalled ones, and closes the port."""
     with EmulatorThread(sample_directory(), **certificate) as thread:
         port = thread.emulator.port
         silent = socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -242,7 +242,7 @@ def test_stop_ends_open_connections(certificate: dict[str, bytes]) -> None:
         _ = thread.emulator.port
 
 
-def tell(connection: Any, command: str, body: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
+def send_control(connection: Any, command: str, body: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
     fields = {"Host": "localhost", "Content-Type": "application/json"} | headers
     connection.send(
         WireRequest(
@@ -252,23 +252,23 @@ def tell(connection: Any, command: str, body: bytes, **headers: str) -> tuple[in
             body=body,
         )
     )
-    status, _, answered = answer(connection)
+    status, _, answered = read_response(connection)
     return status, json.loads(answered)
 
 
 def test_control(running: EmulatorThread, connect: Connect, sts_client: Callable[..., Any]) -> None:
     """Faults, counters and the clock are set and read over the emulator's own port, and are not counted as requests."""
     control, client = connect(), sts_client()
-    assert tell(control, "inject", b'{"fault":"throttle","times":1}') == (200, {})
+    assert send_control(control, "inject", b'{"fault":"throttle","times":1}') == (200, {})
     with pytest.raises(botocore.exceptions.ClientError, match="Throttling"):
         client.get_caller_identity()
-    assert tell(control, "inject", b'{"fault":"unavailable"}') == (200, {})
-    assert tell(control, "clear", b"{}") == (200, {})
+    assert send_control(control, "inject", b'{"fault":"unavailable"}') == (200, {})
+    assert send_control(control, "clear", b"{}") == (200, {})
     assert client.get_caller_identity()
-    assert tell(control, "clock", b'{"offset":1000}')[0] == 200
+    assert send_control(control, "clock", b'{"offset":1000}')[0] == 200
     with pytest.raises(botocore.exceptions.ClientError, match="Signature expired"):
         client.get_caller_identity()
-    status, counters = tell(control, "counters", b"")
+    status, counters = send_control(control, "counters", b"")
     assert status == 200
     assert counters["requests"] == 3
     assert counters["outcomes"] == {"Success": 2, "SignatureDoesNotMatch": 1}
@@ -277,14 +277,14 @@ def test_control(running: EmulatorThread, connect: Connect, sts_client: Callable
 
 
 def test_idle_connections(certificate: dict[str, bytes], ca_file: str, raw_connection: Callable[..., Any]) -> None:
-    """An idle connection is closed after a while, except the one that controls the emulator."""
+    """An idle connection is closed after the timeout, except one that controls the emulator."""
     with EmulatorThread(sample_directory(), idle_timeout=1.5, with_control=True, **certificate) as thread:
         control, idle = (raw_connection(thread.emulator.port, ca_file) for _ in range(2))
         with control.socket, idle.socket:
-            assert tell(control, "counters", b"")[0] == 200
+            assert send_control(control, "counters", b"")[0] == 200
             idle.send_bytes(b"GET /")
             assert idle.read() == b""
-            assert tell(control, "counters", b"")[0] == 200
+            assert send_control(control, "counters", b"")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -305,18 +305,18 @@ def test_idle_connections(certificate: dict[str, bytes], ca_file: str, raw_conne
 )
 def test_wrong_control(connect: Connect, command: str, body: bytes, status: int, words: str) -> None:
     """An invalid control request gets an explanation."""
-    given_status, members = tell(connect(), command, body)
+    given_status, members = send_control(connect(), command, body)
     assert given_status == status
     assert words in members["error"]
 
 
 def test_control_is_no_form(connect: Connect) -> None:
-    """Only a POST of JSON controls the emulator, so no page in a browser can."""
-    assert tell(connect(), "clear", b"{}", **{"Content-Type": "text/plain"})[0] == 405
-    assert tell(connect(), "clear", b"{}", method="GET")[0] == 405
+    """Only a POST of JSON controls the emulator, so that a page in a browser can't."""
+    assert send_control(connect(), "clear", b"{}", **{"Content-Type": "text/plain"})[0] == 405
+    assert send_control(connect(), "clear", b"{}", method="GET")[0] == 405
 
 
-def test_no_control_unless_asked_for(certificate: dict[str, bytes], ca_file: str) -> None:
+def test_no_control_by_default(certificate: dict[str, bytes], ca_file: str) -> None:
     """By default the emulator has no control endpoint."""
     with EmulatorThread(sample_directory(), **certificate) as thread:
         context = ssl.create_default_context(cafile=ca_file)

@@ -12,7 +12,7 @@ from tests.guides.rig.machine import machine as run_machine
 
 @pytest.fixture
 def machine():
-    """A machine on which a guide is tried. Its folder is open to the users of containers."""
+    """A machine for a guide. The users of containers can read its folder."""
     assets = find_assets()
     if assets is None:
         pytest.skip("needs kube-apiserver, etcd and kubectl: run `make e2e-assets`")

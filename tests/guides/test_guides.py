@@ -1,4 +1,4 @@
-"""Every command of the guides is run on a machine, in the state that the guide is about."""
+"""Runs every command of the guides on a machine in the state of the guide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GUIDES = sorted(ROOT.glob("docs/guides/*.md"))
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
 def test_the_steps_of_a_guide(page, machine):
-    """Each command succeeds, from nothing to the first login."""
+    """Each command succeeds, up to the first login."""
     found = list(steps(page))
     words = {word for step in found if isinstance(step, Script) for word in step.runnable(MACHINE).split()}
     missing = [name for name in ("curl", "openssl") if name in words and shutil.which(name) is None]
@@ -46,13 +46,13 @@ def test_the_steps_of_a_guide(page, machine):
 
 
 def test_every_state_is_used():
-    """No state is left without a guide."""
+    """Every state occurs in a guide."""
     named = {step.name for page in GUIDES for step in steps(page) if isinstance(step, State)}
     assert named == set(STATES)
 
 
 def calls(program):
-    """Return the arguments of every call of a program in the guides, also of those that are not run."""
+    """Return the arguments of every call of a program in the guides, including those that are not run."""
     found = []
     for page in GUIDES:
         lines = [line for step in steps(page) if isinstance(step, Script) for line in step.commands]
@@ -87,7 +87,7 @@ def test_commands_of_authd_token(page, arguments):
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
 def test_links(page):
-    """Every link of a guide leads to an existing file and heading."""
+    """Every link of a guide points to an existing file and heading."""
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text("utf-8")):
         path, _, heading = target.partition("#")
         linked = page.parent / path if path else page
@@ -116,5 +116,5 @@ def test_yaml(page):
     ],
 )
 def test_marked_commands(text, left_out, runnable):
-    """A mark at the end of a command leaves it out, and one in the first line the whole script."""
+    """A mark at the end of a command omits it, and a mark in the first line omits the whole script."""
     assert Script(text).runnable(left_out) == runnable

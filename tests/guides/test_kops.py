@@ -7,7 +7,7 @@ from tests.guides.rig.kops import KOPS, check
 
 
 def test_the_addon_has_memory(tmp_path):
-    """The addon's pods have the memory that the example gives them, and the arguments that authd takes."""
+    """The addon's pods have the memory of the example, and arguments that authd accepts."""
     objects = list(yaml.safe_load_all(check(KOPS / "cluster-managed.yaml", tmp_path)["addon"]))
     (daemonset,) = [each for each in objects if each and each["kind"] == "DaemonSet"]
     (container,) = daemonset["spec"]["template"]["spec"]["containers"]
@@ -17,7 +17,7 @@ def test_the_addon_has_memory(tmp_path):
 
 
 def test_unknown_fields(tmp_path):
-    """Kops' own types refuse a field that they do not know."""
+    """The types of kops refuse an unknown field."""
     part = tmp_path / "part.yaml"
     part.write_text("spec: {authentication: {aws: {bakendMode: CRD}}}\n")
     with pytest.raises(AssertionError, match="bakendMode"):

@@ -1,4 +1,4 @@
-"""One emulator and one daemon for all tests that leave them unchanged, and factories for others."""
+"""One emulator and one daemon for all tests that don't change them, and factories for others."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emula
 
 @pytest.fixture
 def emulator(emulator_process: EmulatorProcess) -> Iterator[EmulatorProcess]:
-    """Lend the emulator, without faults before and after the test."""
+    """Return the emulator, without faults before and after the test."""
     yield emulator_process
     emulator_process.clear()
     emulator_process.set_clock_offset(0)
@@ -48,7 +48,7 @@ def emulator(emulator_process: EmulatorProcess) -> Iterator[EmulatorProcess]:
 
 @pytest.fixture(scope="session")
 def sts(emulator_process: EmulatorProcess) -> dict[str, Any]:
-    """Return the section `sts` of a settings file that leads to the emulator."""
+    """Return the section `sts` of a settings file for the emulator."""
     return sts_at(emulator_process.port, emulator_process.ca)
 
 
@@ -69,7 +69,7 @@ def shared_daemon(
 
 @pytest.fixture
 def daemon(shared_daemon: DaemonProcess, emulator: EmulatorProcess) -> DaemonProcess:
-    """Lend the daemon with the usual settings and an STS without faults. A test must leave it unchanged."""
+    """Return the daemon with the usual settings and an STS without faults. Tests must not change it."""
     assert shared_daemon.process.poll() is None, shared_daemon.said()
     return shared_daemon
 

@@ -25,7 +25,7 @@ MINTED: dict[str, Callable[[Mint], str]] = {
 
 @pytest.mark.parametrize("how", MINTED)
 def test_a_token_of_every_client_is_accepted(daemon: DaemonProcess, mint: Mint, how: str) -> None:
-    """A valid token of any official client makes its caller the mapped user, in either API version."""
+    """A valid token of any official client is accepted as the mapped user, in either API version."""
     token = MINTED[how](mint)
     for version in ("v1", "v1beta1"):
         answer = daemon.review(token, version)
@@ -70,7 +70,7 @@ def test_a_role_that_the_script_assumes_is_mapped(
 
 
 def test_a_decision_is_one_event_in_the_log(daemon: DaemonProcess, mint: Mint) -> None:
-    """The log has one structured event for a decision, with stable field names."""
+    """Each decision is one structured event in the log, with stable field names."""
     before = len(daemon.events())
     daemon.review(mint.by_signer(ALICE_KEY))
     event = daemon.wait_for_event(lambda e: e.get("decision") == "allowed", "the decision", before)
@@ -86,7 +86,7 @@ def test_a_decision_is_one_event_in_the_log(daemon: DaemonProcess, mint: Mint) -
 
 
 def test_a_decision_has_the_trace_of_its_request(daemon: DaemonProcess, mint: Mint) -> None:
-    """A review with `traceparent` has the IDs of trace and span in its line. A line without it lacks the fields."""
+    """The decision about a review with `traceparent` has trace and span IDs in the log. Others lack these fields."""
     before = len(daemon.events())
     token = mint.by_signer(ALICE_KEY)
     trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -102,7 +102,7 @@ def test_a_decision_has_the_trace_of_its_request(daemon: DaemonProcess, mint: Mi
     ]
 
 
-def test_many_reviews_pass_one_connection(daemon: DaemonProcess, mint: Mint) -> None:
+def test_many_reviews_on_one_connection(daemon: DaemonProcess, mint: Mint) -> None:
     """A connection stays open from review to review, as kube-apiserver keeps its own."""
     tokens = [mint.by_signer(ALICE_KEY, expires=expires) for expires in range(100, 110)]
     with daemon.client() as client:

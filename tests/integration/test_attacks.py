@@ -1,4 +1,4 @@
-"""Hostile clients on raw sockets are cut off within bounds, and other clients are still served."""
+"""Hostile clients on raw sockets are disconnected within bounds, and other clients are still served."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tight_daemon(
 
 @pytest.fixture
 def tight(tight_daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> Iterator[DaemonProcess]:
-    """Lend a daemon with tight limits, which must serve after each attack and must not have logged a bug."""
+    """Return a daemon with tight limits. After each attack it must serve and must not have logged a bug."""
     assert tight_daemon.process.poll() is None, tight_daemon.said()
     yield tight_daemon
     emulator.clear()
@@ -57,12 +57,12 @@ def tight(tight_daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint) ->
 def _accepted(daemon: DaemonProcess, token: str) -> bool:
     try:
         return bool(daemon.review(token).user["username"] == "alice")
-    except OSError:  # at the connection limit the attackers' connections are about to end
+    except OSError:  # at the connection limit, until the attackers' connections end
         return False
 
 
 def connect(daemon: DaemonProcess, receive_buffer: int | None = None) -> ssl.SSLSocket:
-    """Connect, and shake hands. `receive_buffer` is the kernel's, in bytes."""
+    """Connect, with the TLS handshake. `receive_buffer` is that of the kernel, in bytes."""
     context = ssl.create_default_context(cadata=(daemon.state / "ca.pem").read_text())
     plain = socket.socket()
     plain.settimeout(GENEROUS_SECONDS)
@@ -73,7 +73,7 @@ def connect(daemon: DaemonProcess, receive_buffer: int | None = None) -> ssl.SSL
 
 
 def read_to_end(connection: socket.socket) -> bytes:
-    """Read until the server closes in any way. Fails if it never does."""
+    """Read until the server closes the connection in any way. Fails if it never does."""
     received = b""
     try:
         while data := connection.recv(65_536):
@@ -95,7 +95,7 @@ def exchange(daemon: DaemonProcess, *parts: bytes) -> bytes:
 
 
 def drip_until_cut(connection: socket.socket, drop: bytes) -> bytes:
-    """Send a little at intervals until the server closes. Returns the received bytes."""
+    """Send `drop` at intervals until the server closes. Returns the received bytes."""
     connection.settimeout(0.05)
     limit = time.monotonic() + GENEROUS_SECONDS
     while time.monotonic() < limit:
@@ -118,13 +118,13 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def test_a_body_that_announces_itself_as_too_long_is_refused_at_once(tight: DaemonProcess) -> None:
-    """A length above the limit gets 413 before the body arrives, and the connection is closed."""
+def test_a_too_large_content_length_is_refused_at_once(tight: DaemonProcess) -> None:
+    """A Content-Length above the limit gets 413 before the body arrives, and the connection is closed."""
     assert status(exchange(tight, POST + b"Content-Length: 10000000\r\n\r\n")) == 413
 
 
-def test_a_client_that_never_reads_is_not_read_on(tight: DaemonProcess) -> None:
-    """A client that sends requests without reading responses is blocked, then cut off. No responses pile up."""
+def test_a_client_that_never_reads_is_disconnected(tight: DaemonProcess) -> None:
+    """A client that sends requests without reading responses is blocked, then disconnected. No responses accumulate."""
     requests = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
     limit = time.monotonic() + GENEROUS_SECONDS
     with connect(tight, receive_buffer=2_048) as connection:
@@ -148,8 +148,8 @@ def test_a_chunked_body_is_refused_when_it_becomes_too_long(tight: DaemonProcess
     tight.wait_for_message("refused a request with 413")
 
 
-def test_a_chunked_review_is_taken(tight: DaemonProcess, mint: Mint) -> None:
-    """A review in chunks is answered like any other."""
+def test_a_chunked_review_is_accepted(tight: DaemonProcess, mint: Mint) -> None:
+    """A chunked review gets the same response as any other."""
     body = token_review(mint.by_signer(ALICE_KEY))
     parts = [POST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n", chunk(body[:100]), chunk(body[100:])]
     assert b'"username":"alice"' in exchange(tight, *parts, b"0\r\n\r\n")
@@ -168,7 +168,7 @@ def test_a_chunked_review_is_taken(tight: DaemonProcess, mint: Mint) -> None:
     ids=["body", "chunks", "chunk's length", "header", "request line", "blank lines"],
 )
 def test_a_dripping_client_is_cut_off(tight: DaemonProcess, begin: bytes, drop: bytes) -> None:
-    """A request that is incomplete at the deadline is cut off, however steadily bytes arrive."""
+    """A request that is incomplete at the deadline is cut off, even if bytes arrive steadily."""
     with connect(tight) as connection:
         connection.sendall(begin)
         assert status(drip_until_cut(connection, drop)) in (0, 400)
@@ -178,7 +178,7 @@ def test_a_dripping_client_is_cut_off(tight: DaemonProcess, begin: bytes, drop: 
     "begin", [b"", POST, POST + b"Content-Length: 100\r\n\r\n{", POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n \r\n"]
 )
 def test_a_silent_client_is_cut_off(tight: DaemonProcess, begin: bytes) -> None:
-    """A client that stops in the middle of a request is cut off, and so is one that never starts."""
+    """A client that sends no request, or stops within one, is disconnected."""
     assert exchange(tight, begin) == b""
 
 
@@ -193,7 +193,7 @@ def test_a_silent_handshake_is_cut_off(tight: DaemonProcess, hello: bytes) -> No
 
 
 def test_plain_http_is_cut_off(tight: DaemonProcess) -> None:
-    """A client without TLS learns nothing."""
+    """A client without TLS gets no response."""
     with socket.create_connection(("127.0.0.1", tight.port), timeout=GENEROUS_SECONDS) as plain:
         plain.sendall(POST + b"\r\n")
         assert b"HTTP" not in read_to_end(plain)
@@ -225,13 +225,13 @@ def test_plain_http_is_cut_off(tight: DaemonProcess) -> None:
         "long chunk length", "no version", "HTTP/2", "binary",
     ],
 )  # fmt: skip
-def test_malformed_requests_get_400_and_the_door(tight: DaemonProcess, head: bytes) -> None:
-    """A request that is not clean HTTP/1.1 within the limits is refused, and the connection is closed."""
+def test_malformed_requests_get_400_and_are_disconnected(tight: DaemonProcess, head: bytes) -> None:
+    """A request that is not valid HTTP/1.1 within the limits is refused, and the connection is closed."""
     assert status(exchange(tight, head)) in (400, 0)
 
 
 def test_pipelined_reviews_are_answered_in_order(tight: DaemonProcess, mint: Mint) -> None:
-    """Pipelined requests are answered one after the other, up to the first refused one."""
+    """Pipelined requests are answered in order, up to the first refused one."""
     body = token_review(mint.by_signer(ALICE_KEY))
     review = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
     other, nothing = (b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path for path in (b"healthz", b"nothing"))
@@ -241,7 +241,7 @@ def test_pipelined_reviews_are_answered_in_order(tight: DaemonProcess, mint: Min
 
 
 def test_data_after_the_last_request_is_not_read(tight: DaemonProcess) -> None:
-    """After a request with `Connection: close` nothing more is read as a request."""
+    """Data after a request with `Connection: close` is not parsed as a request."""
     last = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     assert exchange(tight, last + last).count(b"HTTP/1.1 ") == 1
 
@@ -293,7 +293,7 @@ def test_weak_tls_is_refused(tight: DaemonProcess, what: str, settings: dict[str
     ("offered", "chosen"), [(["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"), (["h2"], None), ([], None)]
 )
 def test_only_http_1_1_is_negotiated(tight: DaemonProcess, offered: list[str], chosen: str | None) -> None:
-    """Of the offered protocols only HTTP/1.1 is selected. Without a common one the connection stays open."""
+    """Only HTTP/1.1 is selected by ALPN. Without a common protocol the handshake succeeds."""
     context = ssl.create_default_context(cadata=(tight.state / "ca.pem").read_text())
     if offered:
         context.set_alpn_protocols(offered)
@@ -314,8 +314,8 @@ def resting(daemon: DaemonProcess, count: int) -> Iterator[list[ssl.SSLSocket]]:
         yield held
 
 
-def test_at_the_limit_the_longest_idle_connection_makes_room(tight: DaemonProcess, mint: Mint) -> None:
-    """At the limit a new connection is served, and the longest idle one is closed for it."""
+def test_at_the_limit_the_longest_idle_connection_is_closed(tight: DaemonProcess, mint: Mint) -> None:
+    """At the limit a new connection is served, and the longest idle one is closed instead."""
     with resting(tight, MAX_CONNECTIONS) as held:
         assert tight.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
         assert read_to_end(held[0]) == b""
@@ -324,7 +324,9 @@ def test_at_the_limit_the_longest_idle_connection_makes_room(tight: DaemonProces
             assert status(connection.recv(65_536)) == 200
 
 
-def test_a_house_full_of_work_turns_newcomers_away(tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
+def test_busy_connections_at_the_limit_exclude_new_ones(
+    tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint
+) -> None:
     """If every connection at the limit is busy, a new one is closed, and the busy ones get their responses."""
     with ExitStack() as stack:
         bodies = [token_review(mint.by_signer(ALICE_KEY, expires=600 + number)) for number in range(MAX_CONNECTIONS)]
@@ -342,8 +344,10 @@ def test_a_house_full_of_work_turns_newcomers_away(tight: DaemonProcess, emulato
         assert [b'"username":"alice"' in read_to_end(connection) for connection in held] == [True] * MAX_CONNECTIONS
 
 
-def test_a_client_that_hangs_up_costs_nothing(tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
-    """A client that leaves before its response causes no warning."""
+def test_a_client_that_disconnects_early_is_harmless(
+    tight: DaemonProcess, emulator: EmulatorProcess, mint: Mint
+) -> None:
+    """A client that disconnects before its response causes no warning."""
     asked = emulator.counters().requests
     emulator.inject(Fault.DELAY, times=1, seconds=0.5)
     body = token_review(mint.by_signer(ALICE_KEY, expires=666))
@@ -354,7 +358,7 @@ def test_a_client_that_hangs_up_costs_nothing(tight: DaemonProcess, emulator: Em
 
 @pytest.mark.parametrize("path", [b"/healthz", b"/nothing"])
 def test_clients_that_do_not_read_are_cut_off(tight: DaemonProcess, path: bytes) -> None:
-    """A client that sends requests and never reads can't fill the daemon's memory, and is soon not read any more."""
+    """A client that sends requests and never reads can't fill the daemon's memory. The daemon soon stops reading."""
     request = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path * 100
     with connect(tight) as connection:
         connection.settimeout(0.2)
@@ -372,7 +376,7 @@ def test_clients_that_do_not_read_are_cut_off(tight: DaemonProcess, path: bytes)
     "begin", [POST + b"Content-Length: 3000\r\n\r\n{", POST[:-9], b"GET /nothing HTTP/1.1\r\n\r\n"]
 )
 def test_incomplete_requests_do_not_fill_the_connections(tight: DaemonProcess, mint: Mint, begin: bytes) -> None:
-    """With many clients that stall or stay connected, a new client still gets access at once."""
+    """With many clients that stall or stay connected, a new client is served at once."""
     with ExitStack() as stack:
         for _ in range(MAX_CONNECTIONS * 2):
             stack.enter_context(connect(tight)).sendall(begin)
@@ -381,18 +385,23 @@ def test_incomplete_requests_do_not_fill_the_connections(tight: DaemonProcess, m
 
 
 def test_pipelining_does_not_hold_up_others(tight: DaemonProcess, mint: Mint) -> None:
-    """While one connection sends thousands of requests, other reviews are answered in between."""
+    """While one connection sends thousands of requests, reviews on other connections are answered."""
     flood = b"GET /healthz HTTP/1.1\r\n\r\n" * 20_000
     with connect(tight) as connection, tight.client() as friend:
         sending = threading.Thread(target=_send_and_read, args=(connection, flood), daemon=True)
         sending.start()
-        for number in range(5):
-            assert friend.review(mint.by_signer(ALICE_KEY, expires=720 + number)).user["username"] == "alice"
-        connection.close()
+        try:
+            for number in range(5):
+                assert friend.review(mint.by_signer(ALICE_KEY, expires=720 + number)).user["username"] == "alice"
+        finally:
+            # Below TLS: `SSLSocket.shutdown` and `close` drop the session that the thread still uses.
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            sending.join()
 
 
 def _send_and_read(connection: ssl.SSLSocket, data: bytes) -> None:
-    with suppress(OSError, ValueError):
+    with suppress(OSError):
         for start in range(0, len(data), 8_192):
             connection.sendall(data[start : start + 8_192])
             while len(connection.recv(65_536)) == 65_536:
@@ -411,7 +420,7 @@ def test_a_stalled_sts_does_not_hold_up_others(tight: DaemonProcess, emulator: E
 
 
 def test_no_attackers_connection_is_left(tight: DaemonProcess) -> None:
-    """After all this only idle connections are left."""
+    """After all attacks only idle connections are left."""
 
     def open_connections() -> int:
         descriptors = Path(f"/proc/{tight.process.pid}/fd").iterdir()

@@ -1,4 +1,4 @@
-"""The webhook's certificate is swapped while it serves, and mutual TLS keeps strangers out."""
+"""The certificate is replaced while the webhook serves, and mutual TLS rejects other clients."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import webhook_kubeconfig
 from authd.state.x509 import new_ca, new_client_leaf
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.load import Judge, Load
+from tests.integration.rig.load import Check, Load
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.polling import wait_until
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-def _alice_only(_: str) -> Judge:
-    def judge(answer: Answer) -> None:
+def _alice_only(_: str) -> Check:
+    def check(answer: Response) -> None:
         assert answer.user["username"] == "alice"
 
-    return judge
+    return check
 
 
 def serial(certificate: Path) -> int:
     return x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number
 
 
-def test_a_new_certificate_is_served_and_old_connections_live_on(
+def test_a_new_certificate_is_served_and_old_connections_stay_open(
     make_daemon: Callable[..., DaemonProcess], mint: Mint
 ) -> None:
     """Under load, new connections get a replaced certificate, and no review is lost or refused."""
@@ -50,7 +50,7 @@ def test_a_new_certificate_is_served_and_old_connections_live_on(
                 files.issue_leaf(files.read_authority(), HOSTS, datetime.now(UTC))
                 daemon.hang_up()
                 daemon.wait_for_message("serving a new certificate", count)
-                load.answer_more(10)
+                load.wait_for_responses(10)
         assert before.review(token).user["username"] == "alice"
         assert before.peer_serial() == old
         with daemon.client() as after:
@@ -58,8 +58,8 @@ def test_a_new_certificate_is_served_and_old_connections_live_on(
             assert after.peer_serial() == serial(files.certificate) != old
 
 
-def test_a_broken_pair_keeps_the_old_one_and_is_loud(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """A key that does not fit the certificate changes nothing, and stays in log and readiness until it is repaired."""
+def test_a_broken_pair_keeps_the_old_one_and_is_reported(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+    """A key that does not match the certificate changes nothing. Log and readiness report it until it is repaired."""
     with make_daemon() as daemon:
         files = StateFiles(folder=daemon.state)
         old, key = serial(files.certificate), files.key.read_bytes()
@@ -80,8 +80,8 @@ def test_a_broken_pair_keeps_the_old_one_and_is_loud(make_daemon: Callable[..., 
         wait_until(lambda: daemon.health("/readyz").status == 200, "ready again")
 
 
-def test_a_foreign_certificate_is_served_as_it_is(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """An existing self-signed cert.pem and key.pem are still served, and the kubeconfig trusts that certificate."""
+def test_a_custom_certificate_is_served_unchanged(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+    """An existing self-signed pair is served, and the kubeconfig trusts its certificate."""
     daemon = make_daemon()
     pair = new_ca("localhost", datetime.now(UTC))  # self-signed
     daemon.state.mkdir()
@@ -96,7 +96,7 @@ def test_a_foreign_certificate_is_served_as_it_is(make_daemon: Callable[..., Dae
 
 @pytest.fixture
 def mutual(make_daemon: Callable[..., DaemonProcess]) -> DaemonProcess:
-    """Make a daemon that requests client certificates. Each test writes its kubeconfig."""
+    """Return a daemon that requests client certificates. Each test writes its kubeconfig."""
     return make_daemon(requireClientCertificate=True, kubeconfigPregenerated=True)
 
 
@@ -113,7 +113,7 @@ def write_kubeconfig(daemon: DaemonProcess, *, own: bool | None) -> None:
     daemon.kubeconfig.write_bytes(content)
 
 
-def test_with_mutual_tls_the_kubeconfigs_certificate_opens(mutual: DaemonProcess, mint: Mint) -> None:
+def test_with_mutual_tls_the_kubeconfigs_certificate_is_accepted(mutual: DaemonProcess, mint: Mint) -> None:
     """A client with the kubeconfig's certificate is served."""
     with mutual:
         write_kubeconfig(mutual, own=True)
@@ -121,7 +121,7 @@ def test_with_mutual_tls_the_kubeconfigs_certificate_opens(mutual: DaemonProcess
 
 
 @pytest.mark.parametrize("own", [None, False], ids=["no certificate", "another authority's certificate"])
-def test_with_mutual_tls_others_are_cut_off(mutual: DaemonProcess, mint: Mint, own: bool | None) -> None:
+def test_with_mutual_tls_other_clients_are_disconnected(mutual: DaemonProcess, mint: Mint, own: bool | None) -> None:
     """A client without a certificate of the daemon's CA gets no response."""
     with mutual:
         write_kubeconfig(mutual, own=own)
@@ -131,8 +131,8 @@ def test_with_mutual_tls_others_are_cut_off(mutual: DaemonProcess, mint: Mint, o
         assert "Traceback" not in mutual.said()
 
 
-def test_a_server_certificate_is_no_clients(mutual: DaemonProcess, mint: Mint) -> None:
-    """The server's own certificate is refused as a client's, although the CA is the same."""
+def test_a_server_certificate_is_no_client_certificate(mutual: DaemonProcess, mint: Mint) -> None:
+    """The server's certificate is refused as a client certificate, although the CA is the same."""
     with mutual:
         files = StateFiles(folder=mutual.state)
         write_kubeconfig(mutual, own=None)
@@ -142,8 +142,8 @@ def test_a_server_certificate_is_no_clients(mutual: DaemonProcess, mint: Mint) -
                 client.review(mint.by_signer(ALICE_KEY))
 
 
-def test_with_mutual_tls_a_swap_goes_on_asking(mutual: DaemonProcess, mint: Mint) -> None:
-    """After a swap of the server's certificate, clients need a certificate as before."""
+def test_mutual_tls_continues_after_a_swap(mutual: DaemonProcess, mint: Mint) -> None:
+    """After the server's certificate is replaced, clients still need a certificate."""
     with mutual:
         files = StateFiles(folder=mutual.state)
         files.issue_leaf(files.read_authority(), HOSTS, datetime.now(UTC))
@@ -156,8 +156,8 @@ def test_with_mutual_tls_a_swap_goes_on_asking(mutual: DaemonProcess, mint: Mint
         assert mutual.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
 
 
-def test_a_foreign_ca_in_the_kubeconfig_is_noticed(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """A pregenerated kubeconfig with another CA locks everybody out: readiness, log and metrics say so."""
+def test_a_foreign_ca_in_the_kubeconfig_is_reported(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+    """A pregenerated kubeconfig with another CA locks everybody out. Readiness, log and metrics report it."""
     daemon = make_daemon(kubeconfigPregenerated=True)
     foreign = new_ca("authd", datetime.now(UTC)).certificate_pem
     daemon.kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=foreign))
@@ -182,7 +182,7 @@ def test_a_foreign_ca_in_the_kubeconfig_is_noticed(make_daemon: Callable[..., Da
         assert daemon.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
 
 
-def test_a_refused_client_certificate_is_noticed(mutual: DaemonProcess, mint: Mint) -> None:
+def test_a_missing_client_certificate_is_logged(mutual: DaemonProcess, mint: Mint) -> None:
     """With mutual TLS, a missing client certificate is logged with the client's address and the next step."""
     with mutual:
         write_kubeconfig(mutual, own=None)

@@ -1,4 +1,4 @@
-"""A daemon whose mappings live in the cluster: a break-glass rule in the file, everybody else in aws-auth or objects."""
+"""A daemon with a break-glass rule in the file, and all other mappings in the cluster: aws-auth or objects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def name_of(daemon, token: str) -> str:
 
 
 def test_bootstrap(make_daemon, mint, api_server, tmp_path):
-    """The file's rule lets the administrator in before the API server answers, and aws-auth everybody else after that."""
+    """The administrator is mapped by the file before the API server responds, everybody else by aws-auth after that."""
     alice, bob = mint.by_signer(ALICE_KEY, expires=700), mint.by_signer(BOB_KEY, expires=700)
     api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "bob-1"))
     kubeconfig = api_server.kubeconfig(tmp_path, "{tokenFile: token}")
@@ -49,7 +49,7 @@ def test_bootstrap(make_daemon, mint, api_server, tmp_path):
         assert ready.status == 503
         assert b"[-] EKSConfigMap: it has no mappings yet: configmap kube-system/aws-auth: the API server" in ready.body
         assert b"401" in ready.body
-        (tmp_path / "token").write_text("the-token")  # the kubelet rotates it
+        (tmp_path / "token").write_text("the-token")  # as the kubelet rotates it
         wait_until(lambda: name_of(daemon, bob) == "bob-1", "the ConfigMap to come into force")
         api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "bob-2"))
         wait_until(lambda: name_of(daemon, bob) == "bob-2", "the change to come into force")
@@ -81,7 +81,7 @@ def test_order(make_daemon, mint, api_server, tmp_path):
 
 
 def test_sources_at_run_time(make_daemon, mint, api_server, tmp_path):
-    """A file changes the list of sources, without a moment in which nobody is mapped."""
+    """A file changes the list of sources, without an interruption of the mappings."""
     bob = mint.by_signer(BOB_KEY, expires=700)
     api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "by-aws-auth"))
     modes = tmp_path / "modes.json"
@@ -113,13 +113,13 @@ def test_sources_at_run_time(make_daemon, mint, api_server, tmp_path):
         assert name_of(daemon, bob) == "by-file"
         assert not any(
             "until the API server answers" in event["message"] for event in daemon.events()
-        )  # no copy is used
+        )  # the copy is not used
         api_server.faults.clear()
         wait_until(lambda: name_of(daemon, bob) == "by-aws-auth", "the ConfigMap to come into force again")
 
 
 def test_no_cluster(make_daemon):
-    """Without a kubeconfig outside of a pod, the daemon ends with a sentence that names the setting."""
+    """Outside of a pod and without a kubeconfig, the daemon ends with a message that names the setting."""
     daemon = make_daemon(backendMode=["MountedFile", "CRD"]).launch()
     assert daemon.wait() != 0
     assert "server.kubeconfig: it is not set" in daemon.said()
@@ -127,7 +127,7 @@ def test_no_cluster(make_daemon):
 
 @pytest.mark.parametrize("listed_in", ["backendMode", "dynamicBackendModePath"])
 def test_a_restart_without_the_api_server(make_daemon, mint, api_server, tmp_path, listed_in):
-    """A daemon that starts while the API server is away knows its users, says how old they are, and follows it again."""
+    """A daemon started while the API server is down uses its last mappings, logs their age, and follows it later."""
     bob, alice = mint.by_signer(BOB_KEY, expires=700), mint.by_signer(ALICE_KEY, expires=700)
     api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "bob-1"))
     modes = tmp_path / "modes.json"

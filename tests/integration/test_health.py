@@ -1,4 +1,4 @@
-"""The health port's responses, on loopback alone."""
+"""The health port's responses. It listens on loopback only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.integration.rig.minting import Mint
 
 
 def test_liveness_and_readiness(daemon: DaemonProcess) -> None:
-    """A serving daemon is alive and ready, and lists its checks."""
+    """A running daemon is alive and ready, and lists its checks."""
     assert daemon.health("/livez").body == b"ok\n"
     assert daemon.health("/healthz").body == b"ok\n"
     ready = daemon.health("/readyz")
@@ -33,7 +33,7 @@ def figures(daemon: DaemonProcess) -> dict[str, float]:
 def test_each_kind_of_decision_is_counted(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """Decisions, STS's responses and broken requests are counted by name, and no label comes from a token."""
+    """Decisions, STS's responses and invalid requests are counted by name. No label is from a token."""
     with make_daemon() as daemon:
         daemon.review(mint.by_signer(ALICE_KEY))
         daemon.review(mint.by_signer(MALLORY_KEY))

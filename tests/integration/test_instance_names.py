@@ -1,4 +1,4 @@
-"""Nodes that log in by {{EC2PrivateDNSName}}: a daemon, an emulated STS and an emulated EC2."""
+"""Nodes log in with {{EC2PrivateDNSName}}: a daemon, an emulated STS and an emulated EC2."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]
 
 
 def test_nodes(make_daemon, mint, cloud: EmulatorProcess, tmp_path: Path) -> None:
-    """A node is called by its private DNS name; without one nobody is, and throttling makes kube-apiserver ask again."""
+    """A node's user name is its private DNS name. Without one it is refused, and throttling makes kube-apiserver retry."""
     sts = sts_at(cloud.port, cloud.ca)
     sts["endpoints"].append({"host": HOST, "connect": f"127.0.0.1:{cloud.port}", "signingRegion": "us-east-1"})
     nodes = role(f"arn:aws:iam::{ACCOUNT}:role/Nodes", "system:node:{{EC2PrivateDNSName}}", "system:nodes")

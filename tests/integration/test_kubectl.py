@@ -1,4 +1,4 @@
-"""A real kubectl runs authd-token as its credential plugin: the installed one and the single file."""
+"""A real kubectl runs authd-token as its credential plugin, both installed and as a single file."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_kubectl_sends_the_printed_token(
 
 
 def exec_plugin(version: str, command: str) -> dict[str, object]:
-    """Return the user's section `exec` as documented."""
+    """Return a user's section `exec` as in the documents."""
     return {
         "apiVersion": f"client.authentication.k8s.io/{version}",
         "command": command,

@@ -1,4 +1,4 @@
-"""What an operator sees of a running daemon in trouble: /readyz, log, metrics and audit log."""
+"""A running daemon's reports of problems: /readyz, log, metrics and audit log."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.integration.rig.tls_server import connect_proxy
 Maker = Callable[..., DaemonProcess]
 HOST = "sts.us-east-1.amazonaws.com"
 UNKNOWN_KEY = ("AKIALOSTANDFORGOTTEN", "lost0/secret+key/of+the+emulator/0000000")
-#: Failures in a row that open a circuit, and some more.
+#: More consecutive failures than open a circuit.
 MANY = 14
 
 
 def readyz(daemon: DaemonProcess) -> tuple[int, str]:
-    """Return the status of /readyz, and its line about STS."""
+    """Return the status of /readyz and the line about STS."""
     answer = daemon.health("/readyz")
     return answer.status, next(line for line in answer.body.decode().splitlines() if "] sts" in line)
 
 
 def test_a_dead_sts_is_a_note(make_daemon: Maker, emulator: EmulatorProcess, mint: Mint) -> None:
-    """A failing STS host is named in /readyz without a 503, in the log, the status and a gauge, until it answers."""
+    """Until a failing STS host recovers, /readyz (with 200), the log, the status and a gauge name it."""
     with make_daemon() as daemon:
         emulator.inject(Fault.INTERNAL_FAILURE)
         for expires in range(100, 100 + MANY):
@@ -64,8 +64,8 @@ def refused(daemon: DaemonProcess, mint: Mint) -> str:
     return str(daemon.wait_for_event(lambda event: event.get("reason") == "sts_unreachable", "the decision")["message"])
 
 
-def test_the_proxy_is_blamed_for_its_faults(make_daemon: Maker, emulator: EmulatorProcess, mint: Mint) -> None:
-    """A proxy that demands a password and one that is down are named with their address, and not called STS."""
+def test_errors_of_the_proxy_name_the_proxy(make_daemon: Maker, emulator: EmulatorProcess, mint: Mint) -> None:
+    """A proxy that requires a password, and one that is down, are reported with their address, not as STS."""
     demand = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
     with connect_proxy(emulator.port, demand) as (port, _):
         sts = {"caFile": emulator.ca, "proxy": f"http://127.0.0.1:{port}"}
@@ -73,7 +73,7 @@ def test_the_proxy_is_blamed_for_its_faults(make_daemon: Maker, emulator: Emulat
             message = refused(daemon, mint)
     assert "407" in message
     assert f"proxy 127.0.0.1:{port}" in message
-    with make_daemon(sts=sts) as daemon:  # nobody listens there any more
+    with make_daemon(sts=sts) as daemon:  # no longer listening
         message = refused(daemon, mint)
     assert f"proxy 127.0.0.1:{port}" in message
     assert "refused" in message
@@ -82,7 +82,7 @@ def test_the_proxy_is_blamed_for_its_faults(make_daemon: Maker, emulator: Emulat
 def test_a_failed_connection_names_its_address_and_openssls_reason(
     make_daemon: Maker, sts: dict[str, Any], mint: Mint, tmp_path: Path
 ) -> None:
-    """The message about an untrusted certificate has the address and OpenSSL's reason, and so has that of a closed port."""
+    """The messages about an untrusted certificate and a closed port have the address and the reason."""
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "stranger.pem"))
     (connect,) = {endpoint["connect"] for endpoint in sts["endpoints"] if endpoint["host"] == HOST}
     with make_daemon(
@@ -100,7 +100,7 @@ def test_a_failed_connection_names_its_address_and_openssls_reason(
 def test_a_replaced_ca_file_is_used(
     make_daemon: Maker, emulator: EmulatorProcess, sts: dict[str, Any], mint: Mint, tmp_path: Path
 ) -> None:
-    """New connections trust the CA file as it is now, without a restart or a reload."""
+    """New connections use a replaced CA file without a restart or a reload."""
     ca_file = tmp_path / "sts-ca.pem"
     trustme.CA().cert_pem.write_to_path(str(ca_file))
     endpoints = [{**endpoint, "caFile": str(ca_file)} for endpoint in sts["endpoints"] if endpoint["host"] == HOST]
@@ -114,7 +114,7 @@ def test_a_replaced_ca_file_is_used(
         wait_until(accepted, "the new CA")
 
 
-def test_decisions_name_their_person(make_daemon: Maker, emulator: EmulatorProcess, mint: Mint) -> None:
+def test_refusals_name_the_access_key(make_daemon: Maker, emulator: EmulatorProcess, mint: Mint) -> None:
     """Refusals without an identity have the access key ID, the signing time and the STS host, in log and audit log."""
     folder = make_daemon().folder
     with make_daemon(auditLog=str(folder / "audit.jsonl")) as daemon:
@@ -134,7 +134,7 @@ def test_decisions_name_their_person(make_daemon: Maker, emulator: EmulatorProce
 
 
 def test_a_flood_of_strangers(make_daemon: Maker, mint: Mint) -> None:
-    """A flood writes a bounded number of lines and reports the others. Nobody with an identity loses a line."""
+    """A flood writes a bounded number of lines and reports the number of the others. Confirmed identities lose no line."""
     folder = make_daemon().folder
     strangers, logins = 2_000, 5
     with make_daemon(auditLog=str(folder / "audit.jsonl")) as daemon:

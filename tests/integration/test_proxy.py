@@ -1,4 +1,4 @@
-"""The daemon reaches STS through a proxy with CONNECT, and TLS still verifies STS's name."""
+"""The daemon calls STS through a proxy with CONNECT, and TLS verifies STS's name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def through(proxy_port: int, emulator: EmulatorProcess) -> dict[str, Any]:
     return {"caFile": emulator.ca, "proxy": f"http://127.0.0.1:{proxy_port}", "timeout": "5s"}
 
 
-def test_sts_is_asked_through_the_proxy(
+def test_sts_is_called_through_the_proxy(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """Every call goes through a tunnel to STS's name, and tunnels are kept."""
+    """Every call uses a tunnel to STS's host name. Tunnels are reused."""
     with connect_proxy(emulator.port) as (port, asked), make_daemon(sts=through(port, emulator)) as daemon:
         for expires in (61, 62):
             assert daemon.review(mint.by_signer(ALICE_KEY, expires=expires)).user["username"] == "alice"
@@ -33,7 +33,7 @@ def test_sts_is_asked_through_the_proxy(
 def test_the_far_end_of_a_tunnel_must_prove_its_name(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """A tunnel that ends at another host's certificate carries no request."""
+    """No request is sent through a tunnel to a server with another host's certificate."""
     requests = emulator.counters().requests
     with connect_proxy(emulator.port) as (port, _), make_daemon(sts=through(port, emulator)) as daemon:
         answer = daemon.review(mint.by_signer(ALICE_KEY, region=UNPROVEN_REGION))
@@ -44,7 +44,7 @@ def test_the_far_end_of_a_tunnel_must_prove_its_name(
 def test_a_proxy_that_refuses_is_an_outage(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """If the proxy opens no tunnel, the review gets 502: neither accepted nor denied."""
+    """If the proxy refuses a tunnel, the review gets 502, neither accepted nor denied."""
     refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
     with connect_proxy(emulator.port, refusal) as (port, _), make_daemon(sts=through(port, emulator)) as daemon:
         answer = daemon.review(mint.by_signer(ALICE_KEY))

@@ -1,4 +1,4 @@
-"""Every refusal has its message, its reason and its log line. Two kinds tell kube-apiserver nothing."""
+"""Every refusal has its message, reason and log line. For two kinds, kube-apiserver gets no message."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ SILENT: dict[str, Callable[[Mint], str]] = {
 
 @pytest.mark.parametrize("kind", SILENT)
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
-def test_foreign_and_malformed_tokens_get_a_plain_no(
+def test_foreign_and_malformed_tokens_are_denied_without_an_error(
     daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint, kind: str, version: str
 ) -> None:
-    """A foreign token and a malformed one get a denial without an error, and STS is not called."""
+    """Foreign and malformed tokens are denied without an error, and STS is not called."""
     before, asked = len(daemon.events()), emulator.counters().requests
     answer = daemon.review(SILENT[kind](mint), version)
     assert answer.review["status"] == {"authenticated": False}
@@ -83,7 +83,7 @@ WITH_WORDS: dict[str, tuple[str, Callable[[Mint], str]]] = {
 
 @pytest.mark.parametrize("kind", WITH_WORDS)
 def test_a_refusal_has_a_message_and_a_reference(daemon: DaemonProcess, mint: Mint, kind: str) -> None:
-    """A denial is a 200 with an error: message, reason code, and the reference of the log line."""
+    """A denial is a 200 with an error: message, reason code, and the reference in the log."""
     reason, token = WITH_WORDS[kind]
     error = daemon.review(token(mint)).error
     assert f"[{reason}, reference " in error
@@ -95,7 +95,7 @@ def test_a_refusal_has_a_message_and_a_reference(daemon: DaemonProcess, mint: Mi
 
 
 def test_a_refusal_of_the_mapping_names_the_nearest_rule(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """The administrator learns the nearest rule, by its line, and the reason for its mismatch."""
+    """The log names the line of the nearest rule, and the reason for its mismatch."""
     with make_daemon(users=[user("arn:aws:iam::111122223333:user/mallory", "mallory")]) as daemon:
         error = daemon.review(mint.by_signer(MALLORY_KEY)).error
         event = daemon.decision(error.rpartition("reference ")[2].rstrip("]"))
@@ -104,7 +104,7 @@ def test_a_refusal_of_the_mapping_names_the_nearest_rule(make_daemon: Callable[.
     assert event["arn"] == "arn:aws:iam::444455556666:user/mallory"
 
 
-def test_expired_credentials_are_told_from_an_old_signature(
+def test_expired_credentials_are_distinguished_from_an_old_signature(
     daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint
 ) -> None:
     """STS's two kinds of "expired" have different messages."""
@@ -128,7 +128,7 @@ def test_audiences_must_meet(make_daemon: Callable[..., DaemonProcess], mint: Mi
 
 
 def test_reserved_and_unfinished_names_are_refused(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """No mapping gives a name with a reserved prefix, or one with an unfilled placeholder."""
+    """A mapped name with a reserved prefix or an empty placeholder is refused."""
     users = [user(ALICE, "system:{{AccountID}}"), user(BOB, "bob-{{SessionName}}")]
     reserved = {"reservedPrefixConfig": [{"backendMode": "MountedFile", "usernamePrefixReserveList": ["system:"]}]}
     with make_daemon(users=users, **reserved) as daemon:
@@ -170,7 +170,7 @@ def test_scrubbed_accounts_appear_nowhere(make_daemon: Callable[..., DaemonProce
 def test_a_request_that_is_no_review_gets_its_status(
     daemon: DaemonProcess, method: str, target: str, body: bytes | None, status: int
 ) -> None:
-    """A request that is not a TokenReview gets a status that kube-apiserver logs, and never Retry-After."""
+    """A request that is not a TokenReview gets a status that kube-apiserver logs, without Retry-After."""
     with daemon.client() as client:
         answer = client.request(method, target, body)
     assert answer.status == status

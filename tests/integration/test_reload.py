@@ -1,4 +1,4 @@
-"""Mappings are edited, broken and repaired under a running daemon, without a wrong or lost response."""
+"""Mappings are edited, broken and repaired while the daemon runs, without a wrong or lost response."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import pytest
 
 from authd.emulator.directory.sample import ALICE_KEY, BOB_KEY
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.load import Judge, Load
+from tests.integration.rig.load import Check, Load
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE, BOB, settings_text, user
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 
 
 class Generations:
-    """Bob's group tells the version of the file that decided. Alice is the same in all of them.
+    """Versions of the settings file. Bob's group contains the version. Alice's user is the same in all versions.
 
-    A review must be decided by a version in force at some moment between its request and its response.
+    A review must be decided by a version that was in force between its request and its response.
     """
 
     def __init__(self, daemon: DaemonProcess, mint: Mint, sts: dict[str, Any]) -> None:
@@ -44,17 +44,17 @@ class Generations:
         users = [user(ALICE, "alice", "devs", "on-call"), user(BOB, "bob", f"generation-{generation}")]
         return settings_text(sts=self._sts, users=users, healthPort=0)
 
-    def expect(self, token: str) -> Judge:
-        """Note the generation in force before a review. The check accepts it and all later ones."""
+    def expect(self, token: str) -> Check:
+        """Return the check of a review. It accepts the generation in force now and all later ones."""
         if token == self._alice:
-            return self._judge_alice
+            return self._check_alice
         oldest = self._oldest
-        return lambda answer: self._judge_bob(answer, oldest)
+        return lambda answer: self._check_bob(answer, oldest)
 
-    def _judge_alice(self, answer: Answer) -> None:
+    def _check_alice(self, answer: Response) -> None:
         assert (answer.user["username"], answer.user["groups"]) == ("alice", ["devs", "on-call"])
 
-    def _judge_bob(self, answer: Answer, oldest: int) -> None:
+    def _check_bob(self, answer: Response, oldest: int) -> None:
         assert answer.user["username"] == "bob"
         generation = int(answer.user["groups"][0].removeprefix("generation-"))
         assert oldest <= generation <= self._newest
@@ -101,18 +101,18 @@ def write_in_two_parts(file: Path, text: str) -> None:
 
 
 def test_nothing_is_lost_while_the_file_is_edited(generations: Generations) -> None:
-    """Under load no review is lost and none is decided by another version, however the file is written."""
+    """Under load no review is lost or decided by a wrong version, for each way of writing the file."""
     daemon = generations.daemon
     with Load(daemon.client, generations.tokens, generations.expect) as load:
         for write in (rename_over, write_in_place, write_in_two_parts, rename_over):
             with generations.coming() as text:
                 write(daemon.settings, text)
-            load.answer_more(20)
+            load.wait_for_responses(20)
     assert generations.now() == 4
 
 
 def swap_config_map(mount: Path, version: int, text: str) -> None:
-    """Do what the kubelet does: make a new folder, and rename a symbolic link over `..data`."""
+    """Update a mount as the kubelet does: create a folder, and rename a symbolic link over `..data`."""
     folder = mount / f"..2024_01_01_00_00_00.{version}"
     folder.mkdir()
     (folder / "config.yaml").write_text(text)
@@ -124,10 +124,10 @@ def swap_config_map(mount: Path, version: int, text: str) -> None:
         shutil.rmtree(mount / old)
 
 
-def test_a_config_maps_swap_is_noticed_each_time(
+def test_each_update_of_a_config_map_is_applied(
     make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any]
 ) -> None:
-    """A ConfigMap mount may be swapped several times under load."""
+    """Several updates of a ConfigMap mount under load are applied."""
     daemon = make_daemon()
     generations = Generations(daemon, mint, sts)
     daemon.settings.unlink()
@@ -137,7 +137,7 @@ def test_a_config_maps_swap_is_noticed_each_time(
         for version in (1, 2, 3):
             with generations.coming() as text:
                 swap_config_map(daemon.settings.parent, version, text)
-            load.answer_more(20)
+            load.wait_for_responses(20)
         assert generations.now() == 3
 
 
@@ -154,13 +154,13 @@ server:
 
 
 def test_a_broken_file_keeps_the_last_good_one_in_force(generations: Generations) -> None:
-    """A broken file changes nothing, is reported by line in log and readiness, and leaves no trace when repaired."""
+    """A broken file changes nothing. Log and readiness report it with its line until it is repaired."""
     daemon = generations.daemon
     assert daemon.health("/readyz").status == 200
     with Load(daemon.client, generations.tokens, generations.expect) as load:
         rename_over(daemon.settings, BROKEN)
         daemon.wait_for_message("the mappings in force stay")
-        load.answer_more(20)
+        load.wait_for_responses(20)
         ready = daemon.health("/readyz")
         assert ready.status == 503
         messages = "\n".join(event["message"] for event in daemon.events())
@@ -170,7 +170,7 @@ def test_a_broken_file_keeps_the_last_good_one_in_force(generations: Generations
         assert daemon.health("/livez").status == 200
         with generations.coming() as text:
             rename_over(daemon.settings, text)
-        load.answer_more(20)
+        load.wait_for_responses(20)
     assert daemon.health("/readyz").status == 200
     assert generations.now() == 1
 
@@ -181,17 +181,17 @@ def test_a_vanished_file_changes_nothing(generations: Generations) -> None:
     with Load(daemon.client, generations.tokens, generations.expect) as load:
         daemon.settings.unlink()
         daemon.wait_for_message("can't be read")
-        load.answer_more(20)
+        load.wait_for_responses(20)
         assert daemon.health("/readyz").status == 503
         with generations.coming() as text:
             daemon.settings.write_text(text)
-        load.answer_more(20)
+        load.wait_for_responses(20)
     assert generations.now() == 1
     assert daemon.health("/readyz").status == 200
 
 
-def test_the_same_file_back_again_is_ready_again(generations: Generations) -> None:
-    """A file that disappeared and came back unchanged leaves no problem behind."""
+def test_a_restored_file_is_ready_again(generations: Generations) -> None:
+    """After a file was removed and restored unchanged, there is no problem."""
     daemon = generations.daemon
     aside = daemon.settings.with_suffix(".aside")
     daemon.settings.rename(aside)
@@ -201,7 +201,7 @@ def test_the_same_file_back_again_is_ready_again(generations: Generations) -> No
     assert generations.now() == 0
 
 
-def test_a_directory_may_be_deleted_and_made_anew(generations: Generations) -> None:
+def test_a_directory_may_be_deleted_and_recreated(generations: Generations) -> None:
     """The watch survives the deletion of the watched directory, twice."""
     daemon = generations.daemon
     with Load(daemon.client, generations.tokens, generations.expect, threads=2) as load:
@@ -212,14 +212,14 @@ def test_a_directory_may_be_deleted_and_made_anew(generations: Generations) -> N
             with generations.coming() as text:
                 daemon.settings.parent.mkdir()
                 daemon.settings.write_text(text)
-            load.answer_more(10)
+            load.wait_for_responses(10)
     assert generations.now() == 2
 
 
 def test_sighup_reloads_changes_without_an_event(
     make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A file that is a link into another directory is read again at SIGHUP."""
+    """SIGHUP reloads a file that is a link into another directory."""
     daemon = make_daemon()
     generations = Generations(daemon, mint, sts)
     elsewhere = tmp_path / "elsewhere.yaml"
@@ -233,7 +233,7 @@ def test_sighup_reloads_changes_without_an_event(
         assert generations.now() == 1
 
 
-def test_a_storm_of_hang_ups_harms_nobody(generations: Generations) -> None:
+def test_many_hang_ups_lose_no_review(generations: Generations) -> None:
     """Hundreds of SIGHUPs under load lose no review, and the last file is in force."""
     daemon = generations.daemon
     ended = threading.Event()
@@ -249,7 +249,7 @@ def test_a_storm_of_hang_ups_harms_nobody(generations: Generations) -> None:
             for _ in range(3):
                 with generations.coming() as text:
                     rename_over(daemon.settings, text)
-                load.answer_more(20)
+                load.wait_for_responses(20)
         finally:
             ended.set()
             storming.join()
@@ -258,7 +258,7 @@ def test_a_storm_of_hang_ups_harms_nobody(generations: Generations) -> None:
 
 
 def test_a_setting_that_needs_a_restart_is_named(generations: Generations, sts: dict[str, Any]) -> None:
-    """A changed setting that needs a restart is named, and the mappings come into force all the same."""
+    """The log names a changed setting that needs a restart, and the mappings still come into force."""
     daemon = generations.daemon
     with generations.coming():
         users = [user(ALICE, "alice", "devs", "on-call"), user(BOB, "bob", "generation-1")]
@@ -267,8 +267,8 @@ def test_a_setting_that_needs_a_restart_is_named(generations: Generations, sts: 
     assert generations.now() == 1
 
 
-def test_an_edited_target_of_a_link_is_noticed(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
-    """A settings file may be a link into another folder: an edit there is an event too, not only the poll's find."""
+def test_an_edited_target_of_a_link_is_reloaded(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
+    """If the settings file is a link into another folder, an edit there is noticed by inotify, not only by polling."""
     daemon = make_daemon()
     target = tmp_path / "elsewhere" / "config.yaml"
     target.parent.mkdir()

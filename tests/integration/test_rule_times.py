@@ -1,4 +1,4 @@
-"""A daemon with a mapping that ends, from the login that it allows to the refusal and its announcement."""
+"""A daemon with a mapping that expires: its login, the announcement of its end, and the refusal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SECONDS = 15
 
 
 def test_a_mapping_ends(make_daemon: Callable[..., DaemonProcess], mint: Mint, sts: dict[str, Any]) -> None:
-    """A mapping ends by itself, also for an identity in the cache, and begins by itself, without a reload."""
+    """A mapping begins and ends at its times without a reload, also for a cached identity."""
     now = int(time.time())
     alice, bob = mint.by_signer(ALICE_KEY, expires=700), mint.by_signer(BOB_KEY, expires=700)
 

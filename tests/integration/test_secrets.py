@@ -13,7 +13,7 @@ from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import Mint, bare_environment, credentials_in_environment, script
 
 
-def test_a_leak_would_be_seen(mint: Mint) -> None:
+def test_a_leak_is_found(mint: Mint) -> None:
     """The search finds a token, its signature and its signing keys, in a text and in a file."""
     collected = Evidence()
     own = Mint(home=mint.home, evidence=collected)
@@ -30,7 +30,7 @@ def test_a_leak_would_be_seen(mint: Mint) -> None:
     ]
 
 
-def test_nothing_that_was_said_holds_a_secret(
+def test_no_output_contains_a_secret(
     make_daemon: Callable[..., DaemonProcess],
     daemon: DaemonProcess,
     emulator: EmulatorProcess,

@@ -34,7 +34,7 @@ def _program(shipper: Shipper) -> Any:
 
 @pytest.mark.parametrize("shipper", [_program(shipper) for shipper in SHIPPERS])
 def test_a_shipper(shipper: Shipper, make_daemon: Maker, mint: Mint, tmp_path: Path) -> None:
-    """Each record arrives once with all its fields and its own time, those after a rotation too."""
+    """Each record arrives once with all its fields and its time, also after a rotation."""
     folder, audit = tmp_path / "shipper", tmp_path / "audit.jsonl"
     folder.mkdir()
     with make_daemon(auditLog=str(audit)) as daemon:
@@ -59,7 +59,7 @@ def test_a_shipper(shipper: Shipper, make_daemon: Maker, mint: Mint, tmp_path: P
 
 
 def _wait(shipper: Shipper, folder: Path, count: int) -> Any:
-    """Wait for a number of records, or one more than that."""
+    """Wait for a number of records, or one more."""
 
     def enough() -> Any:
         shipped = shipper.shipped(folder)
@@ -76,7 +76,7 @@ def _moment(text: str) -> datetime:
 
 
 def test_the_program_in_vectors_configuration(make_daemon: Maker, mint: Mint, tmp_path: Path) -> None:
-    """Vector's own runtime compiles the program, and makes each record an event with the record's time."""
+    """Vector's runtime compiles the program, which turns each record into an event with the record's time."""
     pyvrl = pytest.importorskip("pyvrl", reason="pyvrl has no wheel for this Python: it has 3.11 and 3.12 on x86-64")
     vector = yaml.safe_load((CONFIGURATIONS / "vector.yaml").read_text("utf-8"))
     program = pyvrl.Transform(vector["transforms"]["authd_audit"]["source"] + "\n.")
@@ -90,4 +90,4 @@ def test_the_program_in_vectors_configuration(make_daemon: Maker, mint: Mint, tm
         assert event.pop("timestamp") == _moment(record["time"])
         assert event == record
     with pytest.raises(ValueError, match="unable to parse json"):
-        program.remap({"message": line[:-10]})  # drop_on_error drops a line that a full disk has cut off
+        program.remap({"message": line[:-10]})  # drop_on_error drops a line truncated by a full disk

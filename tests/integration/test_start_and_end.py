@@ -18,11 +18,11 @@ from authd.emulator.directory.sample import ALICE_KEY
 from authd.emulator.faults.plan import Fault
 from authd.emulator.process import EmulatorProcess
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.load import Judge, Load
+from tests.integration.rig.load import Check, Load
 from tests.integration.rig.minting import Mint
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import settings_text
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 
 LAUNCHER = Path(__file__).parent / "rig" / "launch_as_systemd_does.py"
 
@@ -38,7 +38,7 @@ def failed_start(daemon: DaemonProcess) -> tuple[int, str]:
 
 
 def test_bad_settings_end_the_start_with_every_error(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """A start with broken settings exits, and names every error with its line."""
+    """A start with broken settings exits with every error and its line."""
     text = "clusterID: a b\\tc\nserver:\n  prot: 1\n  mapUsers:\n  - userARN: nonsense\n    username: alice\n"
     daemon = make_daemon(text=text)
     status, _ = failed_start(daemon)
@@ -58,7 +58,7 @@ def test_a_missing_settings_file_ends_the_start(make_daemon: Callable[..., Daemo
 
 @pytest.mark.parametrize("which", ["--port", "healthPort"])
 def test_a_taken_port_ends_the_start(make_daemon: Callable[..., DaemonProcess], which: str) -> None:
-    """A start on a taken port exits and names the port, instead of running without it."""
+    """A start on a port in use exits and names the port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         if which == "--port":
@@ -81,7 +81,7 @@ def test_a_state_directory_that_cannot_be_made_ends_the_start(make_daemon: Calla
 
 
 def test_a_broken_certificate_ends_the_start(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """A start with a broken certificate of the operator exits and names it."""
+    """A start with a broken custom certificate exits and names it."""
     daemon = make_daemon()
     daemon.state.mkdir()
     (daemon.state / "cert.pem").write_text("no certificate")
@@ -111,7 +111,7 @@ def test_a_kubeconfig_that_cannot_be_written_ends_the_start(make_daemon: Callabl
 
 
 def test_keys_and_kubeconfig_are_private(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """The daemon's files except certificates are readable by their owner alone, and survive a restart."""
+    """The daemon's files except certificates are readable only by their owner, and survive a restart."""
     daemon = make_daemon()
     with daemon:
         pass
@@ -130,7 +130,7 @@ def test_keys_and_kubeconfig_are_private(make_daemon: Callable[..., DaemonProces
 def test_a_review_under_way_is_answered_at_the_end(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """After SIGTERM during a review the review is answered, then the daemon ends in order."""
+    """After SIGTERM the daemon answers a pending review, then shuts down."""
     daemon = make_daemon().start()
     asked = emulator.counters().requests
     emulator.inject(Fault.DELAY, times=1, seconds=2)
@@ -146,22 +146,22 @@ def test_a_review_under_way_is_answered_at_the_end(
     assert "Traceback" not in daemon.said()
 
 
-def test_an_end_without_work_says_nothing_alarming(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
-    """A daemon stopped with idle connections ends in order, without an error in its log."""
+def test_an_idle_daemon_ends_without_errors(make_daemon: Callable[..., DaemonProcess], mint: Mint) -> None:
+    """A daemon with idle connections shuts down without an error in its log."""
     daemon = make_daemon().start()
     with daemon.client() as client:
         assert client.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
         daemon.stop()
     assert daemon.ended_well()
     alarming = [event for event in daemon.events() if event["level"] != "info"]
-    assert all("role's path" in event["message"] for event in alarming)  # a rule of the settings has one
+    assert all("role's path" in event["message"] for event in alarming)  # one of the mapping rules has a path
 
 
-def _alice_only(_: str) -> Judge:
-    def judge(answer: Answer) -> None:
+def _alice_only(_: str) -> Check:
+    def check(answer: Response) -> None:
         assert answer.user["username"] == "alice"
 
-    return judge
+    return check
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["new connections", "kept connections"])
@@ -179,22 +179,22 @@ def test_a_restart_through_the_services_socket_refuses_nobody(
         token = mint.by_signer(ALICE_KEY, expires=600)
         with Load(daemon.client, [token], _alice_only, fresh=fresh) as load:
             for _ in range(2):
-                load.answer_more(30)
+                load.wait_for_responses(30)
                 daemon.stop()
                 assert daemon.ended_well()
                 daemon.start()
-            load.answer_more(30)
+            load.wait_for_responses(30)
 
 
-def test_the_sockets_variables_are_not_handed_on(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """Sockets meant for another process are left alone."""
+def test_sockets_for_another_process_are_ignored(make_daemon: Callable[..., DaemonProcess]) -> None:
+    """Sockets passed to another process are not used."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         environment = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
         with make_daemon(process={"environment": environment, "pass_fds": [held.fileno()]}) as daemon:
             assert daemon.port != held.getsockname()[1]
 
 
-def test_the_service_manager_is_told(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
+def test_notifications_to_the_service_manager(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
     """READY=1 is sent when the port is bound, WATCHDOG=1 while the reactor runs, STOPPING=1 at the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))

@@ -1,4 +1,4 @@
-"""The running daemon, asked by commands: its state, its mappings, and the result of a reload."""
+"""Commands show a running daemon's state, its mappings, and the result of a reload."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_watch(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> Non
     shown = tmp_path / "shown"
     daemon = make_daemon()
     daemon.start()
-    # A test run in the background of a shell ignores SIGINT, and would pass that on.
+    # A test run in the background of a shell ignores SIGINT, which the child would inherit.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with shown.open("w") as out:
         watching = subprocess.Popen(
@@ -81,7 +81,7 @@ def test_watch(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> Non
 
 
 def test_explain_live(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """`authd explain --live` tells the rule in force, and that the file on disk is another."""
+    """`authd explain --live` shows the rule in force, and that the file on disk differs."""
     with make_daemon() as daemon:
         status, outcome, error = authd(daemon, "explain", ALICE, "--live")
         assert (status, outcome["username"], outcome["source"], error) == (0, "alice", "MountedFile", "")
@@ -93,10 +93,8 @@ def test_explain_live(make_daemon: Callable[..., DaemonProcess]) -> None:
         assert authd(daemon, "explain", "arn:aws:iam::111122223333:user/nobody", "--live")[0] == 1
 
 
-def test_a_broken_file_leads_to_the_daemon(
-    make_daemon: Callable[..., DaemonProcess], tmp_path: Path, mint: Mint
-) -> None:
-    """With a broken file, the commands still find the daemon and its audit log by the paths in the file."""
+def test_commands_with_a_broken_file(make_daemon: Callable[..., DaemonProcess], tmp_path: Path, mint: Mint) -> None:
+    """With a broken file, the commands still find the daemon and its audit log by the file's paths."""
     audit = tmp_path / "audit.jsonl"
     with make_daemon(auditLog=str(audit), stateDir=str(tmp_path / "daemon0" / "state")) as daemon:
         daemon.review(mint.by_signer(MALLORY_KEY))
@@ -116,8 +114,8 @@ def test_a_broken_file_leads_to_the_daemon(
             assert part in done.stdout + done.stderr
 
 
-def test_a_reload_tells_its_result(make_daemon: Callable[..., DaemonProcess]) -> None:
-    """`authd reload` waits, and tells that the file is in force, refused, broken, or that no daemon runs."""
+def test_a_reload_reports_its_result(make_daemon: Callable[..., DaemonProcess]) -> None:
+    """`authd reload` waits, and reports that the file is in force, refused or broken, or that no daemon runs."""
     with make_daemon() as daemon:
         good = daemon.settings.read_text()
         daemon.settings.write_text(good + "# changed\n")
@@ -143,7 +141,7 @@ def admitted(daemon: DaemonProcess, mint: Mint, key: Any) -> bool:
 def test_a_refused_change_of_another_source_is_forced(
     make_daemon: Callable[..., DaemonProcess], mint: Mint, tmp_path: Path
 ) -> None:
-    """`authd reload --force` brings a dynamic file into force that the guard has refused, with `--source` it alone."""
+    """`authd reload --force` applies a dynamic file that the guard has refused. `--source` limits it to this file."""
     path = tmp_path / "dynamic.json"
     rules = [{"userarn": ALICE, "username": "alice"}, {"userarn": BOB, "username": "bob"}]
     path.write_text(json.dumps({"mapUsers": rules}))

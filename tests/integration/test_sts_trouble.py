@@ -1,4 +1,4 @@
-"""For every fault of STS kube-apiserver gets the right status, and the next good token is accepted."""
+"""For every fault of STS, kube-apiserver gets the right status, and the next valid token is accepted."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ MATRIX: dict[tuple[Fault, Phase | None], tuple[int, str]] = {
 def impatient_daemon(
     tmp_path_factory: pytest.TempPathFactory, evidence: Evidence, sts: dict[str, Any]
 ) -> Iterator[DaemonProcess]:
-    """Run a daemon with an STS deadline of one second."""
+    """Run a daemon with an STS timeout of one second."""
     daemon = DaemonProcess(tmp_path_factory.mktemp("impatient"), evidence)
     daemon.settings.write_text(settings_text(sts={**sts, "timeout": "1s"}, healthPort=0))
     with daemon:
@@ -88,8 +88,8 @@ def impatient(impatient_daemon: DaemonProcess, emulator: EmulatorProcess) -> Dae
 
 def test_the_matrix_has_every_fault() -> None:
     """The matrix has every fault of the emulator that changes the response."""
-    honest = {Fault.EXPIRED, Fault.DELAY}
-    assert {fault for fault, _ in MATRIX} == set(Fault) - honest
+    legitimate = {Fault.EXPIRED, Fault.DELAY}
+    assert {fault for fault, _ in MATRIX} == set(Fault) - legitimate
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_the_matrix_has_every_fault() -> None:
 def test_each_fault_has_its_status(
     daemon: DaemonProcess, impatient: DaemonProcess, emulator: EmulatorProcess, mint: Mint, number: int
 ) -> None:
-    """A fault of STS gives its status and reason, no Retry-After, and the next good token is accepted."""
+    """A fault of STS gives its status and reason without Retry-After, and the next valid token is accepted."""
     fault, phase = list(MATRIX)[number]
     asked = impatient if MATRIX[fault, phase] is LATE else daemon
-    # Each has a host, and so connections, of its own: a fault at accept affects new connections alone.
+    # Each has its own host and connections, because a fault at accept affects only new connections.
     region = REGIONS[number % len(REGIONS)]
     emulator.inject(fault, phase=phase, times=1)
     answer = asked.review(mint.by_signer(ALICE_KEY, region=region, expires=100 + number))
@@ -119,15 +119,15 @@ def test_each_fault_has_its_status(
 
 @pytest.mark.parametrize("fault", [Fault.DELAY, Fault.DRIP])
 def test_a_slow_sts_is_waited_for(daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint, fault: Fault) -> None:
-    """A good response within the deadline is accepted, even if it drips."""
+    """A valid response within the timeout is accepted, even if it drips."""
     emulator.inject(fault, times=1, seconds=0.0001 if fault is Fault.DRIP else 0.2)
     assert daemon.review(mint.by_signer(ALICE_KEY)).user["username"] == "alice"
 
 
-def test_an_sts_with_another_hosts_certificate_is_not_asked(
+def test_an_sts_with_another_hosts_certificate_gets_no_request(
     daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint
 ) -> None:
-    """A server that does not prove the host's name gets no request, and the review gets 502."""
+    """A server without a certificate for the host gets no request, and the review gets 502."""
     asked = emulator.counters().requests
     answer = daemon.review(mint.by_signer(ALICE_KEY, region=UNPROVEN_REGION))
     assert answer.status == 502
@@ -135,7 +135,7 @@ def test_an_sts_with_another_hosts_certificate_is_not_asked(
     assert emulator.counters().requests == asked
 
 
-def test_an_sts_of_an_untrusted_authority_is_not_asked(
+def test_an_sts_of_an_untrusted_ca_gets_no_request(
     make_daemon: Callable[..., DaemonProcess],
     emulator: EmulatorProcess,
     sts: dict[str, Any],
@@ -150,7 +150,7 @@ def test_an_sts_of_an_untrusted_authority_is_not_asked(
     assert emulator.counters().requests == asked
 
 
-def test_an_sts_that_is_not_there(make_daemon: Callable[..., DaemonProcess], sts: dict[str, Any], mint: Mint) -> None:
+def test_an_sts_without_a_listener(make_daemon: Callable[..., DaemonProcess], sts: dict[str, Any], mint: Mint) -> None:
     """If no server listens, the review gets 502."""
     endpoints = [{"host": "sts.us-east-1.amazonaws.com", "connect": "127.0.0.1:1"}]
     with make_daemon(sts={**sts, "endpoints": endpoints}) as daemon:
@@ -162,7 +162,7 @@ def test_an_sts_that_is_not_there(make_daemon: Callable[..., DaemonProcess], sts
 def test_calls_in_flight_are_bounded(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, sts: dict[str, Any], mint: Mint
 ) -> None:
-    """Above the limit a new token is refused as overload at once, and later ones are accepted."""
+    """Above the limit a new token is rejected as overload at once, and later ones are accepted."""
     with make_daemon(sts={**sts, "concurrency": 1}) as daemon, ThreadPoolExecutor(1) as pool:
         asked = emulator.counters().requests
         emulator.inject(Fault.DELAY, times=1, seconds=4)
@@ -176,7 +176,7 @@ def test_calls_in_flight_are_bounded(
 
 
 def test_identical_tokens_share_one_call(daemon: DaemonProcess, emulator: EmulatorProcess, mint: Mint) -> None:
-    """Simultaneous reviews of one token cause one call to STS, and each is answered."""
+    """Concurrent reviews of one token cause one call to STS, and each gets its response."""
     asked = emulator.counters().requests
     emulator.inject(Fault.DELAY, times=1, seconds=2)
     token = mint.by_signer(ALICE_KEY, expires=333)

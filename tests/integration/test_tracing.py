@@ -1,4 +1,4 @@
-"""Spans of a real daemon, received by a real OTLP receiver, and a collector that is dead, slow or false."""
+"""Spans of a real daemon in an OTLP receiver, and collectors that are down, slow or redirect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE, settings_text
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-#: Batches leave at once instead of after five seconds.
+#: Batches are exported at once instead of after five seconds.
 PROMPT = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 SERVER, CLIENT = 2, 3
 RIG = Path(__file__).parent / "rig"
@@ -41,7 +41,7 @@ def receiver(evidence: Any) -> Iterator[Collector]:
 
 @pytest.fixture
 def traced(make_daemon: Any) -> Any:
-    """Make a daemon that exports to a URL. The other arguments are environment variables and settings."""
+    """Make a daemon that exports to a URL, with environment variables and settings."""
 
     def make(url: str, environment: dict[str, str] | None = None, launcher: Any = (), **tracing: Any) -> DaemonProcess:
         process = {"environment": {**PROMPT, **(environment or {})}, "launcher": launcher}
@@ -113,7 +113,7 @@ def test_spans_of_a_login(traced, mint, receiver) -> None:
 
 
 def test_a_review_without_traceparent_has_a_trace_of_its_own(traced, mint, receiver, emulator) -> None:
-    """The log has the IDs of its own span. Failed calls are errors with their reason, and refusals are none."""
+    """The log has the IDs of the new span. Failed calls are errors with their reason, and refusals are not errors."""
     with traced(receiver.url) as daemon:
         emulator.inject(Fault.THROTTLE, times=1)
         assert daemon.review(mint.by_signer(ALICE_KEY)).status == 429
@@ -144,7 +144,7 @@ def test_a_review_without_traceparent_has_a_trace_of_its_own(traced, mint, recei
     ],
 )
 def test_sampling(traced, mint, receiver, tracing, environment, kept) -> None:
-    """The caller's wish decides, then sampleRatio, then OTEL_TRACES_SAMPLER. The log has a traceparent in any case."""
+    """The caller's sampled flag has precedence, then sampleRatio, then OTEL_TRACES_SAMPLER. The log always has the IDs."""
     keys = {"own": ALICE_KEY, "sampled": BOB_KEY, "unsampled": MALLORY_KEY}
     with traced(receiver.url, environment, **tracing) as daemon:
         daemon.review(mint.by_signer(keys["own"]))
@@ -158,7 +158,7 @@ def test_sampling(traced, mint, receiver, tracing, environment, kept) -> None:
 
 
 def test_the_variables_of_the_sdk(traced, mint, receiver) -> None:
-    """Names, headers and compression come from the standard variables."""
+    """Names, headers and compression are set by the standard variables."""
     environment = {
         "OTEL_SERVICE_NAME": "authd-of-prod",
         "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=prod,host.name=cp-1",
@@ -185,7 +185,7 @@ def secret_header(tmp_path: Path, evidence: Any) -> str:
 
 
 def test_tls_and_a_secret_header(traced, mint, evidence, secret_header, tmp_path) -> None:
-    """With `caFile` spans go over verified TLS with the headers of the file. Without it nothing leaves the daemon."""
+    """With `caFile`, spans are sent over verified TLS with the headers of the file. Without it nothing is sent."""
     authority = trustme.CA()
     ca_file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
@@ -206,7 +206,7 @@ def test_tls_and_a_secret_header(traced, mint, evidence, secret_header, tmp_path
 
 
 def test_a_redirect_is_not_followed(traced, mint, receiver, secret_header) -> None:
-    """The secret header goes to no other host, and the log names the next step."""
+    """The secret header is not sent to another host, and the log names the next step."""
     with collector() as other:
         receiver.status, receiver.location = 307, f"{other.url}/v1/traces"
         with traced(receiver.url, headersFile=secret_header) as daemon:
@@ -218,7 +218,7 @@ def test_a_redirect_is_not_followed(traced, mint, receiver, secret_header) -> No
 
 
 def test_a_dead_collector(traced, mint, receiver) -> None:
-    """Reviews are answered, the spans are counted as lost, one line says why, and the stop is in order."""
+    """Reviews are answered, spans are counted as lost, one line has the reason, and the daemon shuts down."""
     receiver.server_close()
     with traced(receiver.url, {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"}) as daemon:
         for lifetime in range(100, 103):
@@ -234,7 +234,7 @@ def test_a_dead_collector(traced, mint, receiver) -> None:
 
 
 def test_a_slow_collector(traced, mint, receiver) -> None:
-    """While the collector is silent, spans beyond the bound are dropped, and neither reviews nor the stop wait."""
+    """While the collector is silent, spans beyond the bound are dropped, and neither reviews nor the shutdown wait."""
     receiver.silence()
     bound = {"OTEL_BSP_MAX_QUEUE_SIZE": "4", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"}
     with traced(receiver.url, bound) as daemon:
@@ -258,7 +258,7 @@ def test_the_stop_exports_the_last_spans(traced, mint, receiver) -> None:
 
 
 def test_a_flood_of_strangers(traced, mint, receiver) -> None:
-    """Most spans of foreign tokens are left out and counted. A login in the flood has its spans."""
+    """Most spans of foreign tokens are dropped and counted. A login in the flood has its spans."""
     with traced(receiver.url) as daemon:
         with daemon.client() as client:
             for number in range(300):
@@ -278,15 +278,15 @@ def modules_of(make_daemon: Any, mint: Any, file: Path, **server: Any) -> set[st
     return {name.partition(".")[0] for name in file.read_text().split()}
 
 
-def test_nothing_is_imported_unless_it_is_configured(make_daemon, mint, receiver, tmp_path) -> None:
-    """Without the section, no package of the extra is in the process."""
+def test_no_import_without_configuration(make_daemon, mint, receiver, tmp_path) -> None:
+    """Without the section, the daemon imports no package of the extra."""
     otel = {"opentelemetry", "google", "requests", "urllib3"}
     assert modules_of(make_daemon, mint, tmp_path / "without") & otel == set()
     assert modules_of(make_daemon, mint, tmp_path / "with", tracing={"endpoint": receiver.url}) >= otel
 
 
 def test_missing_packages(traced) -> None:
-    """Without the extra, a configured daemon ends with status 2, and the line has the installing command."""
+    """Without the extra, a daemon with the section ends with status 2 and a message with the installing command."""
     launcher = [sys.executable, str(RIG / "run_without_otel.py"), script("twistd"), "--nodaemon", "--pidfile="]
     daemon = traced("http://127.0.0.1:4318", launcher=launcher).launch()
     assert daemon.wait() == 2
@@ -324,7 +324,7 @@ def test_check_names_missing_packages(tmp_path) -> None:
     ],
 )
 def test_files_that_cannot_be_used(traced, evidence, tmp_path, tracing, text, problem) -> None:
-    """A missing or broken file ends the start with its name, place and fault, and without a header's value."""
+    """A missing or broken file ends the start with its name, line and error, without a header's value."""
     evidence.secret(API_KEY, "the collector's API key")
     file = tmp_path / "file"
     if text is not None:

@@ -62,7 +62,10 @@ class Connection:
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         while len(body) < int(headers.get("content-length", "0")):
-            body += self.stream.recv(65_536)
+            more = self.stream.recv(65_536)
+            if not more:
+                raise OSError("the body was cut off")
+            body += more
         method, target, _ = first.split(" ")
         return method, target, headers, body
 
@@ -214,9 +217,11 @@ class APIServer:
         self._streams.add(raw)
         try:
             raw.settimeout(30)
-            with self.context.wrap_socket(raw, server_side=True) as stream:
+            # The handshake comes after the registration, so that `cut` ends it too.
+            with self.context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False) as stream:
                 self._streams.add(stream)
                 try:
+                    stream.do_handshake()
                     connection = Connection(stream)
                     self.requests.append((connection.method, connection.target))
                     self.clients.append(stream.getpeercert())

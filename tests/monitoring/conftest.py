@@ -1,4 +1,4 @@
-"""A daemon with scraped metrics."""
+"""A daemon whose metrics are scraped."""
 
 from __future__ import annotations
 

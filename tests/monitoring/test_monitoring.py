@@ -1,4 +1,4 @@
-"""Alert rules, dashboard and metrics fit each other."""
+"""Alert rules and dashboard use existing metrics."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def exposition(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
 
 @needs_promtool
 def test_the_metrics_are_clean(exposition: str) -> None:
-    """`promtool check metrics` has no complaint about a real daemon's metrics."""
+    """The metrics of a real daemon pass `promtool check metrics`."""
     ended = promtool("check", "metrics", text=exposition)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 @needs_promtool
 def test_the_metrics_stay_clean() -> None:
-    """There is no complaint after every event either, when each labelled metric has its series."""
+    """They also pass after all events, when each labelled metric has series."""
     metrics = Metrics()
     for reason in (ALLOWED, *DenialReason, *UnavailableReason):
         metrics.decided(decision(reason), 0.2)
@@ -69,7 +69,7 @@ def test_the_metrics_stay_clean() -> None:
 
 @needs_promtool
 def test_the_rules_fire() -> None:
-    """The rules are valid, fire if something is wrong, and are silent otherwise."""
+    """The rules are valid, and fire only if something is wrong."""
     for arguments in (("check", "rules", "alerts.yaml"), ("test", "rules", "alerts_test.yaml")):
         ended = promtool(*arguments)
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -83,7 +83,7 @@ def expressions() -> list[str]:
 
 @pytest.mark.parametrize("expression", expressions())
 def test_each_metric_exists(expression: str, exposition: str) -> None:
-    """An expression names only metrics that a daemon has."""
+    """Each metric in an expression exists."""
     for name in re.findall(r"\b(?:authd|process)_\w+", expression):
         family = re.sub(r"_(?:total|bucket)$", "", name)
         assert re.search(rf"^# TYPE {family}(?:_total)? ", exposition, re.MULTILINE), name
@@ -91,7 +91,7 @@ def test_each_metric_exists(expression: str, exposition: str) -> None:
 
 @pytest.mark.parametrize("rule", ALERTS["groups"][0]["rules"], ids=lambda rule: rule["alert"])
 def test_each_runbook_exists(rule: dict[str, dict[str, str]]) -> None:
-    """A rule's runbook leads to a heading of a document."""
+    """The runbook URL of each rule points to a heading of a document."""
     path, _, heading = rule["annotations"]["runbook_url"].partition("#")
     text = (ROOT / path).read_text("utf-8")
     headings = [re.sub(r"[^\w\- ]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in text.splitlines()

@@ -1,6 +1,6 @@
-"""The oldest versions that pyproject.toml names, as exact requirements.
+"""The oldest versions in pyproject.toml as exact requirements.
 
-Each dependency of the daemon is at its lower bound, and the tools of the tests are without one.
+Dependencies of the daemon are at their lower bounds. The tools of the tests are not pinned.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
-#: What the tests of the oldest versions need besides.
+#: Further packages for the tests of the oldest versions.
 TOOLS = ("pytest>=8", "hypothesis>=6.100")
 
 
 def requirements() -> list[str]:
-    """Return the requirements; each dependency has a lower bound."""
+    """Return the requirements. Each dependency must have a lower bound."""
     return [_at_lower_bound(Requirement(each)) for each in dependencies()]
 
 
 def dependencies() -> list[str]:
-    """Return the dependencies of the daemon and of its extra for tracing, as pyproject.toml has them."""
+    """Return the dependencies of the daemon and of its extra for tracing in pyproject.toml."""
     project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     return [*project["dependencies"], *extras["daemon"], *extras["otel"]]
@@ -30,6 +30,6 @@ def dependencies() -> list[str]:
 def _at_lower_bound(requirement: Requirement) -> str:
     (bound,) = [each.version for each in requirement.specifier if each.operator == ">="]
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    # `~=` finds 25.0.0 for the bound 25, and later fixes of it are not newer dependencies.
+    # `~=` with three components allows later fixes of the bound, which are not newer dependencies.
     version = bound if bound.count(".") >= 2 else f"{bound}.0" if bound.count(".") else f"{bound}.0.0"
     return f"{requirement.name}{extras}~={version}"

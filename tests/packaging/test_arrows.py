@@ -19,7 +19,7 @@ ALL = {path.relative_to(ROOT).as_posix() for path in (ROOT / "authd").rglob("*.p
 
 
 def imported(source):
-    """Return every imported name in full: `a.b` and `a.b.c` for `from a.b import c`."""
+    """Return the full names of all imports: `a.b` and `a.b.c` for `from a.b import c`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -37,14 +37,14 @@ def begins(name, allowed):
 
 
 def test_how_imports_are_found():
-    """Imports are found at any place and in any form."""
+    """Imports are found at every place and in every form."""
     source = "import a.b\ndef f():\n    from c.d import e as g\nif x:\n    import h as i, j\n"
     assert set(imported(source)) == {"a.b", "c.d", "c.d.e", "h", "j"}
 
 
 @pytest.mark.parametrize("file", sorted(CORE | CONFIG))
 def test_pure_rooms(file):
-    """Core imports only the standard library and itself, config PyYAML and core besides."""
+    """Core imports only the standard library and itself. Config also imports PyYAML and core."""
     allowed = {*sys.stdlib_module_names, "authd.core"}
     if file in CONFIG:
         allowed |= {"authd.config", "yaml"}
@@ -53,7 +53,7 @@ def test_pure_rooms(file):
 
 @pytest.mark.parametrize("file", sorted(DECIDING))
 def test_deciding_rooms(file):
-    """The authenticator imports core, itself, and of Twisted only Deferreds, interfaces, the logger and Failure."""
+    """Authentication imports core, itself, and from Twisted only Deferreds, interfaces, the logger and Failure."""
     allowed = {
         *sys.stdlib_module_names, "authd.core", *(name.removesuffix(".py").replace("/", ".") for name in DECIDING),
         "twisted.internet.defer", "twisted.internet.interfaces", "twisted.logger", "twisted.python.failure",
@@ -70,13 +70,13 @@ def test_one_reactor(file):
 
 @pytest.mark.parametrize("file", sorted(ALL))
 def test_no_systemd_package(file):
-    """The repository's folder `systemd` is importable in editable installations, so an import of it proves nothing."""
+    """No module imports `systemd`: in editable installations the import would find the repository's folder."""
     assert not any(begins(name, {"systemd"}) for name in imports_of(file))
 
 
 @pytest.mark.parametrize("file", sorted(ALL))
 def test_fixed_logger_names(file):
-    """A logger belongs to a module and has a fixed name: Twisted names a class's logger after its class in any case."""
+    """Loggers are at module level with fixed names, because Twisted names a class's logger after the class."""
     tree = ast.parse((ROOT / file).read_text("utf-8"))
     made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Logger"]
     fixed = [

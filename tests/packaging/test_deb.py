@@ -21,7 +21,7 @@ SCRIPTS = ("postinst", "prerm", "postrm", "rtupdate")
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts(name):
-    """The maintainer scripts are valid for sh, end at the first failure, and an unknown call changes nothing."""
+    """The maintainer scripts are valid for sh, stop at the first failure, and ignore unknown arguments."""
     text = (DEBIAN / name).read_text()
     assert "\nset -e\n" in text
     assert subprocess.run(["sh", "-n", DEBIAN / name], check=False).returncode == 0
@@ -32,7 +32,7 @@ def test_scripts(name):
 
 @pytest.mark.parametrize("name", ["authd.service", "authd.socket"])
 def test_units(name):
-    """The package's units use its own folder and user, and need settings that are there or were in force once."""
+    """The package's units use its own folder and user, and require settings that exist or existed once."""
     source = (ROOT / "systemd" / name).read_text()
     unit = deb.unit(source)
     assert "/opt/authd" not in unit
@@ -43,8 +43,8 @@ def test_units(name):
     assert settings - {"DynamicUser=yes"} <= set(unit.splitlines())
 
 
-def test_the_package_keeps_out_of_opt(tmp_path):
-    """The units run programs from the package's own folder, which has each of them."""
+def test_the_package_does_not_use_opt(tmp_path):
+    """The units run programs from the package's own folder, which contains them."""
     unit = deb.unit((ROOT / "systemd" / "authd.service").read_text())
     assert "\nExecStart=/usr/lib/authd/bin/twistd " in unit
     assert "\nUser=authd\n" in unit
@@ -60,7 +60,7 @@ def test_the_example_settings():
 
 
 def test_control():
-    """The package needs a Python that it has packages for."""
+    """The package depends on a Python version that it has packages for."""
     text = deb.control("amd64", 1)
     assert f"\nVersion: {__version__}\n" in text
     assert f"python3 (>= {deb.PYTHONS[0]}), python3 (<< 3.14)" in text
@@ -68,13 +68,13 @@ def test_control():
 
 @pytest.fixture(scope="module")
 def pages():
-    """All manual pages. Each command runs once for its help."""
+    """All manual pages. Runs each command's --help once."""
     return man.pages()
 
 
 @pytest.mark.parametrize("page", ["authd.1", *(f"authd-{name}.1" for name in COMMANDS if name != "help")])
 def test_manual_pages(page, pages):
-    """Every command has a page with a synopsis, and groff has no complaint about it."""
+    """Every command has a page with a synopsis that groff formats without warnings."""
     text = pages[page]
     assert ".SH SYNOPSIS" in text
     assert text.count(".SH EXIT STATUS") == 1

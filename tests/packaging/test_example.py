@@ -31,7 +31,7 @@ def pod(objects):
 
 
 def test_its_settings(objects):
-    """The settings in the ConfigMap load without a warning, and leave the kubeconfig to the first container."""
+    """The settings in the ConfigMap load without a warning, and the first container writes the kubeconfig."""
     text = objects["ConfigMap"]["data"]["config.yaml"].encode()
     loaded = load_settings(text, file="config.yaml", partitions=load_partitions())
     assert loaded.warnings == ()
@@ -39,15 +39,15 @@ def test_its_settings(objects):
     assert len(loaded.table) == 3
 
 
-def test_where_it_runs(pod):
-    """It runs on control-plane nodes with either label, and tolerates their taints."""
+def test_scheduling(pod):
+    """The pods run on control-plane nodes with either label, and tolerate their taints."""
     terms = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert {expression["key"] for term in terms for expression in term["matchExpressions"]} == LABELS
     assert {toleration["key"] for toleration in pod["tolerations"]} >= LABELS
     assert pod["hostNetwork"] is True
 
 
-def test_what_it_may_do(pod):
+def test_privileges(pod):
     """The daemon's container is unprivileged, can write only its state, and has no token for the API server."""
     (container,) = pod["containers"]
     security = container["securityContext"]
@@ -95,9 +95,9 @@ def test_the_image_s_user(pod):
     find_assets() is None, reason="needs kube-apiserver, etcd and kubectl in KUBEBUILDER_ASSETS or PATH"
 )
 def test_it_applies(tmp_path):
-    """A real kube-apiserver accepts it, and applying it again changes nothing."""
+    """A real kube-apiserver accepts the example, and applying it again changes nothing."""
     assets = find_assets()
-    kubeconfig = tmp_path / "webhook.yaml"  # the API server needs one to start. Nothing listens there
+    kubeconfig = tmp_path / "webhook.yaml"  # required by the API server at its start. Nothing listens there
     authority = new_ca("nobody", datetime.now(UTC))
     kubeconfig.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=authority.certificate_pem))
     with ControlPlane(tmp_path, assets, kubeconfig, "v1") as cluster:
@@ -109,6 +109,6 @@ def test_it_applies(tmp_path):
         for outcome in ("created", "unchanged"):
             ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
             assert ended.returncode == 0, ended.stderr
-            # Newer servers warn of the label that nodes had up to Kubernetes 1.23.
+            # Newer servers warn about the node label of Kubernetes up to 1.23.
             assert all("node-role.kubernetes.io/master" in line for line in ended.stderr.splitlines())
             assert {line.split()[-1] for line in ended.stdout.splitlines()} == {outcome}

@@ -6,14 +6,14 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from re import _constants, _parser  # the only parser of expressions
+from re import _constants, _parser  # the only parser of regular expressions
 from typing import Any
 
 import pytest
 
 import authd
 
-#: These modules run when they are loaded.
+#: Modules that run when they are imported.
 _PROGRAMS = ("__main__", "authd-token")
 
 
@@ -26,7 +26,7 @@ def _patterns(value: object) -> Iterator[re.Pattern[Any]]:
 
 
 def _expressions() -> Iterator[tuple[str, re.Pattern[Any]]]:
-    """Find every expression of a module, alone or inside another value, with its place."""
+    """Yield every expression in a module's globals, alone or inside another value, with its place."""
     for module in pkgutil.walk_packages(authd.__path__, "authd."):
         if not module.name.endswith(_PROGRAMS):
             for name, value in vars(import_module(module.name)).items():
@@ -35,7 +35,7 @@ def _expressions() -> Iterator[tuple[str, re.Pattern[Any]]]:
 
 
 def _repeated_possessively(parsed: Any) -> Iterator[Any]:
-    """Return the part after each possessive repetition, at any depth."""
+    """Yield the repeated part of each possessive repetition, at any depth."""
     for operation, argument in parsed:
         if operation is _constants.POSSESSIVE_REPEAT:
             yield argument[2]
@@ -49,19 +49,19 @@ EXPRESSIONS = list(_expressions())
 
 
 def test_the_expressions_are_found() -> None:
-    """The expressions that read outside input are among them."""
+    """The expressions for external input are found."""
     names = {name for name, _ in EXPRESSIONS}
     assert {"authd.core.caller_identity._REQUEST_ID", "authd.core.token._QUERY", "authd.core.arn._RESOURCES"} <= names
 
 
 @pytest.mark.parametrize(("name", "expression"), EXPRESSIONS)
 def test_only_single_characters_are_repeated_possessively(name: str, expression: re.Pattern[Any]) -> None:
-    """Python before 3.11.5 goes on at a wrong position after a longer part."""
+    """Possessive repetitions repeat single characters. Python before 3.11.5 continues at a wrong position after others."""
     for part in _repeated_possessively(_parser.parse(expression.pattern, expression.flags & ~re.UNICODE)):
         assert part.getwidth() == (1, 1), name
 
 
 @pytest.mark.parametrize("expression", ["(?:ab)*+", "x(?:(?:a|bc){1,3}+)?", "(a|(?:b|(?:cd)++))"])
 def test_longer_parts_are_seen(expression: str) -> None:
-    """The search finds an example."""
+    """Other possessive repetitions are found."""
     assert [part.getwidth()[1] for part in _repeated_possessively(_parser.parse(expression))] == [2]

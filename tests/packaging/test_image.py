@@ -12,7 +12,7 @@ STEPS = list(try_image.instructions(TEXT))
 
 
 def test_the_tool_knows_every_instruction():
-    """The Containerfile has no instruction that `try_image` would refuse."""
+    """`try_image` supports every instruction of the Containerfile."""
     known = {"FROM", "ARG", "RUN", "COPY", "ENV", "WORKDIR", "USER", "ENTRYPOINT", "CMD"}
     assert {name for name, _ in STEPS} <= known
 
@@ -25,7 +25,7 @@ def test_packages_are_verified():
 
 
 def test_configuration():
-    """The image runs `authd` as a user of its own, and its configuration is read as an engine reads it."""
+    """The image runs `authd` as its own user, and the configuration is parsed as by an engine."""
     stage = try_image.Stage(root=Path("/nonexistent"))
     for name, arguments in STEPS[STEPS.index(("FROM", "base"), 1) + 1 :]:
         if name not in {"COPY", "RUN", "FROM"}:
@@ -36,7 +36,7 @@ def test_configuration():
 
 
 def test_unknown_instructions():
-    """An instruction that the tool does not know is an error, not a step left out."""
+    """An unsupported instruction is an error."""
     with pytest.raises(RuntimeError, match="unknown instruction VOLUME"):
         try_image._configure("VOLUME", "/data", try_image.Stage(root=Path("/nonexistent")))
 

@@ -16,8 +16,8 @@ from tools.release import krew
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_manifest_fits_the_archive():
-    """The manifest has the version and the checksum of the archive that the tool builds."""
+def test_the_manifest_matches_the_archive():
+    """The manifest has the version and the checksum of the built archive."""
     manifest = yaml.safe_load(krew.MANIFEST.read_text())
     (platform,) = manifest["spec"]["platforms"]
     assert manifest["spec"]["version"] == f"v{__version__}"
@@ -28,7 +28,7 @@ def test_the_manifest_fits_the_archive():
 
 
 def test_the_plugin_runs_authd(tmp_path):
-    """The plugin runs `authd kubeconfig`, and says how to install it if it is missing."""
+    """The plugin runs `authd kubeconfig`. If it is missing, the message has the installing command."""
     script = str(ROOT / "deploy" / "krew" / "kubectl-authd")
     scripts = Path(sys.executable).parent
     found = subprocess.run(

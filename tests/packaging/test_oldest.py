@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from tests.packaging.oldest import TOOLS, dependencies, requirements
 
 ROOT = Path(__file__).parents[2]
-#: Rooms that use each dependency: botocore's data and signer, YAML, TLS, certificates, HTTP, treq and tracing.
+#: Tests of the rooms that use the dependencies: botocore's data and signer, YAML, TLS, X.509, HTTP, treq, tracing.
 ROOMS = (
     "tests/core/test_partitions.py",
     "tests/config/document",
@@ -20,7 +20,7 @@ ROOMS = (
     "tests/daemon/tracing",
     "tests/state",
 )
-#: Starts the daemon's parts without a port, and mints a token.
+#: Create the daemon's services without a port, and mint a token.
 COMMANDS = (
     ["-c", "from twisted.scripts.twistd import run; run()", "authd", "--version"],
     ["-m", "authd.cli.main", "check", "example.yaml"],
@@ -30,7 +30,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEMULATORALICE000", "AWS_SECRET_ACCESS_KEY": "s
 
 
 def test_each_dependency_has_a_lower_bound():
-    """Every dependency of the daemon names its oldest version, and nothing else."""
+    """Every dependency of the daemon has only a lower bound."""
     for each in dependencies():
         assert [bound.operator for bound in Requirement(each).specifier] == [">="], each
     assert len(requirements()) == len(dependencies())
@@ -38,7 +38,7 @@ def test_each_dependency_has_a_lower_bound():
 
 @pytest.mark.skipif("AUTHD_OLDEST" not in os.environ, reason="needs a package index: `make oldest`, about two minutes")
 def test_the_oldest_dependencies(tmp_path):
-    """With the oldest versions that pyproject.toml names, the tests of their users pass and the programs start."""
+    """With the oldest versions in pyproject.toml, the tests of the dependent rooms pass and the programs start."""
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "old"], check=True)
     python = str(tmp_path / "old" / "bin" / "python")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -1,4 +1,4 @@
-"""authd-token as a single file, on hosts that have nothing but Python."""
+"""authd-token as a single file, on hosts with only Python."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def content():
 
 @pytest.fixture(scope="module")
 def file(content, tmp_path_factory):
-    """The path of the file, under the name that users give it."""
+    """The path of the file, under its usual name."""
     path = tmp_path_factory.mktemp("host") / "authd-token"
     path.write_bytes(content)
     path.chmod(0o755)
@@ -48,7 +48,7 @@ def file(content, tmp_path_factory):
 
 @pytest.fixture
 def host(file, tmp_path):
-    """Return a function that runs the file, or another, where PATH has only `python3` and what `more` puts there."""
+    """Return a function that runs a file, this one by default. PATH has only `python3` and the programs of `more`."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "python3").symlink_to(PYTHON)
@@ -70,7 +70,7 @@ def test_builds_are_reproducible(content):
 
 
 def test_content(content):
-    """The file has the client's sources, bytecode of the fast path alone, the packages, and nothing else."""
+    """The file has only the client's sources, bytecode of the fast path, and the packages."""
     tag = sys.implementation.cache_tag
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
@@ -87,7 +87,7 @@ def test_content(content):
 
 @pytest.mark.parametrize("name", ["keys in the environment", "profile"])
 def test_static_credentials(host, tmp_path, name):
-    """With static credentials a bare Python is enough, and nothing is unpacked."""
+    """Static credentials require only Python, and nothing is unpacked."""
     (tmp_path / "credentials").write_text("[p]\naws_access_key_id = AKIAPROFILE000000000\naws_secret_access_key = s\n")
     options = ["--profile", "p"] if name == "profile" else []
     status, out, err = host("-i", "c", *options, AWS_SHARED_CREDENTIALS_FILE=str(tmp_path / "credentials"))
@@ -97,7 +97,7 @@ def test_static_credentials(host, tmp_path, name):
 
 
 def test_bundled_botocore(host, tmp_path):
-    """All else uses the botocore of the file, unpacked once into a private folder, which --clear-cache removes."""
+    """Other credentials use the bundled botocore, unpacked once into a private folder that --clear-cache removes."""
     for _ in range(2):
         status, out, err = host(*UNUSUAL)
         assert (status, err, out[:11]) == (0, "", "k8s-aws-v1.")
@@ -110,7 +110,7 @@ def test_bundled_botocore(host, tmp_path):
 
 
 def test_many_first_uses_at_once(file, tmp_path):
-    """Processes that unpack at the same time all succeed, and leave one folder."""
+    """Concurrent processes that unpack all succeed, and leave one folder."""
     environ = {"PATH": os.defpath, "HOME": str(tmp_path), "AUTHD_PYTHON": PYTHON, **KEYS}
     started = [subprocess.Popen([file, *UNUSUAL], env=environ, stdout=subprocess.PIPE) for _ in range(4)]
     assert all(each.communicate(timeout=120)[0].startswith(b"k8s-aws-v1.") for each in started)
@@ -141,15 +141,15 @@ def test_without_bytecode(tmp_path, host):
         assert host(*options, command=(path,))[1].startswith("k8s-aws-v1.")
 
 
-def test_no_place_to_unpack(host):
-    """If nothing can be unpacked, the message names the place and the next step."""
+def test_unpacking_fails(host):
+    """If unpacking fails, the message names the folder and the next step."""
     status, out, err = host(*UNUSUAL, HOME="/nonexistent")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert "/nonexistent: there is no such home folder; set AUTHD_CACHE_DIR to a folder" in err
 
 
 def test_static_credentials_without_a_cache(host):
-    """With static credentials a cache that can't be used is a warning, as with the installed plugin."""
+    """With static credentials an unusable cache is a warning, as with the installed plugin."""
     status, out, err = host("-i", "c", "--cache", "--token-only", HOME="/nonexistent")
     assert (status, out[:11], err.count("\n")) == (0, "k8s-aws-v1.", 1)
     assert "not using the cache" in err
@@ -174,7 +174,7 @@ def test_no_python(host, tmp_path):
 
 
 def test_old_python(host, tmp_path):
-    """An old python3 starts a newer one if there is one, and says what is missing otherwise."""
+    """An old python3 starts a newer one if there is one. Otherwise the message names the missing version."""
     programs = tmp_path / "bin"
     (programs / "python3").unlink()
     (programs / "python3").write_text(OLD.format(python=PYTHON))
@@ -187,7 +187,7 @@ def test_old_python(host, tmp_path):
 
 
 def test_a_damaged_file(host, content, tmp_path):
-    """A file that was cut off or changed says so."""
+    """A truncated or changed file is reported."""
     cut, changed = tmp_path / "cut", tmp_path / "changed"
     cut.write_bytes(content[:2000])
     position = content.index(PACKAGES.encode()) + 1000
@@ -200,7 +200,7 @@ def test_a_damaged_file(host, content, tmp_path):
 
 
 def test_a_launcher_without_its_interpreter(tmp_path, monkeypatch):
-    """Bytecode is compiled by interpreters that start."""
+    """Only interpreters that start compile bytecode."""
     launcher = tmp_path / "python3.14"
     launcher.write_text("#!/bin/sh\nexit 127\n")
     launcher.chmod(0o755)
@@ -222,6 +222,6 @@ def test_cached_tokens(host, tmp_path):
     first = host(*options)
     cache = tmp_path / ".kube" / "cache" / "authd"
     assert first[0] == 0
-    time.sleep(1.1)  # a new token would have another time
+    time.sleep(1.1)  # a new token would have another date
     assert host(*options) == first
     assert not list(cache.glob("packages-*"))

@@ -30,12 +30,12 @@ def add_up(folder):
 
 
 def test_a_complete_folder(dist):
-    """Files with their checksums have no fault."""
+    """A complete folder with checksums has no error."""
     assert list(check.dist_faults(dist)) == []
 
 
 def test_missing_and_unknown_files(dist):
-    """A file that is missing or does not belong to a release is a fault."""
+    """A missing file, and one that does not belong to a release, is an error."""
     (dist / WHEEL).rename(dist / "notes.txt")
     add_up(dist)
     missing, unknown = check.dist_faults(dist)
@@ -45,7 +45,7 @@ def test_missing_and_unknown_files(dist):
 
 @pytest.mark.parametrize("text", ["changed", ""])
 def test_checksums(dist, text):
-    """A changed file is a fault, and so is one without a checksum."""
+    """A changed file, and one without a checksum, is an error."""
     if text:
         (dist / WHEEL).write_text(text)
     else:
@@ -55,7 +55,7 @@ def test_checksums(dist, text):
 
 
 def test_bytecode(dist):
-    """The single file has bytecode for every supported Python."""
+    """Missing bytecode for a supported Python in the single file is an error."""
     with zipfile.ZipFile(dist / "authd-token.pyz", "w") as archive:
         archive.writestr("cpython-311/authd/__init__.pyc", b"")
     add_up(dist)
@@ -65,5 +65,5 @@ def test_bytecode(dist):
 
 
 def test_an_empty_folder(tmp_path):
-    """Without `make deb` every file is missing."""
+    """In an empty folder every file is missing."""
     assert len(list(check.dist_faults(tmp_path))) == len(check._FILES)

@@ -19,7 +19,7 @@ from tools.release import pyz, sbom
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-#: By each file with hashes: the extras that it is for.
+#: The extras of each file with hashes.
 FILES = {"requirements.txt": ("daemon",), "requirements-otel.txt": ("daemon", "otel")}
 PINS = {name: sbom.pins((ROOT / name).read_text()) for name in FILES}
 
@@ -39,20 +39,20 @@ def constraints():
 
 @pytest.mark.parametrize(("file", "requirement"), [(file, each) for file in FILES for each in dependencies(file)])
 def test_every_dependency_is_pinned(file, requirement):
-    """Each file has a version of each of its dependencies that pyproject.toml allows."""
+    """Each file pins each of its dependencies to a version that pyproject.toml allows."""
     wanted = Requirement(requirement)
     versions = {pin.name: pin.version for pin in PINS[file]}
     assert wanted.specifier.contains(versions[sbom.canonical(wanted.name)])
 
 
 def test_the_extra_only_adds():
-    """The daemon's own packages are the same in both files."""
+    """Both files have the same packages of the daemon."""
     assert set(PINS["requirements.txt"]) < set(PINS["requirements-otel.txt"])
 
 
 @pytest.mark.parametrize("pin", PINS["requirements-otel.txt"], ids=lambda pin: pin.name)
 def test_pins(pin):
-    """Each package has hashes, and the version of constraints.txt, which the tests run with."""
+    """Each package has hashes, and the version of constraints.txt, with which the tests run."""
     assert pin.hashes
     assert all(re.fullmatch("[0-9a-f]{64}", each) for each in pin.hashes)
     assert constraints()[pin.name] == pin.version
@@ -74,7 +74,7 @@ def single_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bill(file, single_file, tmp_path_factory):
-    """The bill of materials as the tool writes it."""
+    """The bill of materials by the tool."""
     output = tmp_path_factory.mktemp("sbom") / "authd.cdx.json"
     subprocess.run([sys.executable, "-m", "tools.release.sbom", output, file, single_file], cwd=ROOT, check=True)
     return output.read_text()
@@ -86,7 +86,7 @@ def test_the_bill_is_valid(bill):
 
 
 def test_content_of_the_bill(bill, file, single_file):
-    """It names authd, each pinned package with a licence and hashes, and no reference leads nowhere."""
+    """It has authd, each pinned package with a licence and hashes, and no dangling reference."""
     content = json.loads(bill)
     assert content["metadata"]["component"]["version"] == __version__
     *libraries, bundle = content["components"]
@@ -108,7 +108,7 @@ def test_the_bill_is_reproducible(bill, file, single_file):
 
 
 def test_a_package_of_another_version():
-    """If another version is installed, there is no bill, and the message has the next step."""
+    """If another version is installed, the tool fails with the next step."""
     with pytest.raises(LookupError, match=r"is installed, but requirements\.txt has 0\.1: run `make lock`"):
         sbom.document("attrs==0.1 \\\n    --hash=sha256:" + "0" * 64)
     with pytest.raises(LookupError, match="nonesuch-package is not installed"):

@@ -11,7 +11,7 @@ import pytest
 from authd import __version__
 
 ROOT = Path(__file__).parents[2]
-#: Files of the hosting service and of git, which a release does not need.
+#: Files for the hosting service, which a release does not contain.
 HOSTING = (".ci/", ".github/")
 
 
@@ -24,7 +24,7 @@ def tracked():
 
 
 def copied(folder, umask):
-    """Copy all tracked files into a folder, with modes and times of its own."""
+    """Copy all tracked files into a folder, with new modes and times."""
     for path in tracked():
         copy = folder / path
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def built(tmp_path_factory):
 
 
 def test_builds_are_reproducible(built):
-    """Two builds of the same files have the same bytes, whatever their folder, times and umask."""
+    """Two builds of the same files have the same bytes, independent of folder, times and umask."""
     first, second = built
     assert sorted(first) == [f"authd-{__version__}-py3-none-any.whl", f"authd-{__version__}.tar.gz"]
     assert first == second

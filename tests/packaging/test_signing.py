@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg")
 
 @pytest.fixture
 def shell(tmp_path):
-    """Return a function that runs a command in a folder with a signed file, with a key of its own."""
+    """Return a function that runs a command with a new key, in a folder with a file to sign."""
     keys = tmp_path / "keys"
     keys.mkdir(mode=0o700)
     environ = {**os.environ, "GNUPGHOME": str(keys)}
@@ -37,7 +37,7 @@ def shell(tmp_path):
 
 
 def test_sign_and_check(shell):
-    """A maintainer signs, and a user sees that signature and file are good."""
+    """A user verifies the signature and the checksum of a signed file."""
     sign, verify, check = COMMANDS
     assert shell(sign).returncode == 0
     assert "Good signature" in shell(verify).stderr
@@ -45,7 +45,7 @@ def test_sign_and_check(shell):
 
 
 def test_a_changed_release(shell, tmp_path):
-    """A changed file, and checksums that were changed to fit, are noticed."""
+    """A changed file is detected, with its old checksum and with a new one."""
     sign, verify, check = COMMANDS
     assert shell(sign).returncode == 0
     (tmp_path / "authd.whl").write_text("another release")

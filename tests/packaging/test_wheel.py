@@ -13,9 +13,9 @@ from authd import __version__
 
 ROOT = Path(__file__).parents[2]
 INFO = f"authd-{__version__}.dist-info"
-#: The packages of the base installation, without the daemon's.
+#: The packages of the base installation, without those of the daemon.
 BASE = ("botocore", "dateutil", "jmespath", "six.py", "urllib3", "yaml", "_yaml")
-#: The folder of the packages that are installed for these tests.
+#: The folder of the packages installed for these tests.
 SOURCES = Path(botocore.__file__).parents[1]
 SETTINGS = "clusterID: c\nserver:\n  mapAccounts: ['111122223333']\n"
 
@@ -64,14 +64,14 @@ def base(wheel, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def full(wheel, tmp_path_factory):
-    """The commands of an installation that also finds this one's packages, after its own."""
+    """The commands of an installation with this environment's packages after its own."""
     folder = tmp_path_factory.mktemp("full")
     (installed(wheel, folder) / "packages.pth").write_text(f"{SOURCES}\n")
     return folder / "bin"
 
 
 def test_exact_content(wheel):
-    """The wheel holds the package, the plugin and the token script: no test, no cache, no empty `twisted` package."""
+    """The wheel has the package, the plugin and the token script, and no tests, caches or `twisted/__init__.py`."""
     package = (
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "authd").rglob("*")
@@ -108,7 +108,7 @@ def test_no_twisted_in_the_base_installation(base):
 
 
 def test_the_command_line_of_the_base_installation(base, tmp_path):
-    """`authd` works without Twisted: its help, check and explain. The daemon's commands name the missing extra."""
+    """`authd --help`, `check` and `explain` work without Twisted. The daemon's commands name the missing extra."""
     file = tmp_path / "c.yaml"
     file.write_text(SETTINGS)
     status, out, _ = run(base / "authd", "--help")

@@ -12,7 +12,7 @@ from tests.symptoms.rig.states import DIRECTORY
 
 @pytest.fixture
 def node(tmp_path):
-    """A control-plane node whose daemon has not been started yet."""
+    """A control-plane node with a daemon that is not started."""
     directory = tmp_path / "directory.json"
     directory.write_text(json.dumps(DIRECTORY))
     with EmulatorProcess("--ca-out", str(tmp_path / "sts-ca.pem"), "--directory", str(directory)) as emulator:

@@ -1,4 +1,4 @@
-"""Every command on the pages of `docs/symptoms` is run on a node in the state that the page is about."""
+"""Runs every command on the pages of `docs/symptoms` on a node in the state of the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGES = sorted(path for path in Path(__file__).parents[2].glob("docs/symptoms/*.
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_page(page, node):
-    """Each command prints what the page shows."""
+    """Each command prints the output on the page."""
     words = {word for step in steps(page) if isinstance(step, Command) for word in step.line.split()}
     missing = [program for program in ("curl", "jq") if program in words and shutil.which(program) is None]
     if missing:
@@ -40,7 +40,7 @@ def test_a_page_begins_with_a_state_and_ends_with_the_solution(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_no_command_is_left_out(page):
-    """Every block of code on a page is a console, whose commands are run."""
+    """Every code block on a page is a console session, whose commands are run."""
     text = page.read_text("utf-8")
     blocks = re.findall(r"(?m)^```(\w*)\n.*?^```$", text, re.DOTALL)
     assert set(blocks) == {"console"}
@@ -49,7 +49,7 @@ def test_no_command_is_left_out(page):
 
 
 def test_every_state_is_used():
-    """No state is left without a page."""
+    """Every state occurs on a page."""
     named = {step.name for page in PAGES for step in steps(page) if isinstance(step, State)}
     assert named == set(STATES)
 
@@ -67,5 +67,5 @@ def test_every_state_is_used():
     ],
 )
 def test_the_comparison(output, printed, fits):
-    """`…` stands for any text in a line, and alone for any lines."""
+    """`…` matches any text within a line, and alone in a line any lines."""
     assert Command("", output).matches(printed) is fits

@@ -30,7 +30,7 @@ def values(unit, name):
 
 @pytest.fixture
 def units(tmp_path):
-    """The units with this interpreter's environment, since /opt/authd is not installed here."""
+    """The units with this interpreter's environment in place of /opt/authd."""
     folder = Path(sys.executable).parent
     (tmp_path / "authd.service").write_text(SERVICE.replace("/opt/authd/bin", str(folder)))
     (tmp_path / "authd.socket").write_text(SOCKET)
@@ -51,7 +51,7 @@ def test_verify(units):
 
 @needs_systemd
 def test_verify_finds_faults(units):
-    """A fault in a unit is found, so the check works."""
+    """`systemd-analyze verify` reports an error in a unit."""
     (units / "authd.service").write_text(SERVICE.replace("ProtectClock=", "ProtectClok="))
     assert "ProtectClok" in analyze(units, "verify", "./authd.service").stderr
 
@@ -67,7 +67,7 @@ def test_exposure(units):
 
 @needs_systemd
 def test_the_remaining_exposure_is_explained(units):
-    """Every remaining exposure is named in the unit's comments, with its reason."""
+    """The unit's comments name every remaining exposure with its reason."""
     out = analyze(units, "security", "--offline=true", "./authd.service").stdout
     still_open = {name for line in re.findall(r"^✗ (\S+)", out, re.MULTILINE) for name in re.findall(r"(\w+)=", line)}
     reasons = SERVICE[SERVICE.index("still counts") :]
@@ -76,7 +76,7 @@ def test_the_remaining_exposure_is_explained(units):
 
 
 def test_the_command():
-    """The daemon is started by an absolute path, from a directory that it can't write, with existing options."""
+    """The unit starts the daemon by an absolute path, in a directory that it can't write, with existing options."""
     (command,) = values(SERVICE, "ExecStart")
     program, *arguments = command.split()
     assert program.startswith("/")
@@ -93,12 +93,12 @@ def test_the_command():
 
 
 def test_no_memory_deny_write_execute():
-    """MemoryDenyWriteExecute would break pyOpenSSL's callbacks, and the daemon with them at its first call to STS."""
+    """The unit lacks MemoryDenyWriteExecute, which would break pyOpenSSL's callbacks at the first call to STS."""
     assert values(SERVICE, "MemoryDenyWriteExecute") == []
 
 
 def test_the_journal_drops_nothing():
-    """The unit has a rate limit of its own. 0 would stand for journald's default, which drops lines in a flood."""
+    """The unit sets its own rate limit. 0 would mean journald's default, which drops lines in a flood."""
     (seconds,), (lines,) = values(SERVICE, "LogRateLimitIntervalSec"), values(SERVICE, "LogRateLimitBurst")
     assert int(lines) / int(seconds) > 100_000
 
@@ -112,5 +112,5 @@ def test_the_socket():
 
 
 def test_state():
-    """The state directory is the settings' default."""
+    """The unit's state directory is the default of the settings."""
     assert f"/var/lib/{values(SERVICE, 'StateDirectory')[0]}" == Settings(cluster_id="c").state_dir

@@ -1,4 +1,4 @@
-"""An emulated STS that goes wrong when it is told to, and daemons that have to live with it."""
+"""An emulated STS with faults on demand, and daemons that call it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.integration.rig.minting import Key, Mint
 from tests.integration.rig.settings import USUAL_USERS, settings_text, sts_at, user
 from tests.trouble.rig.evidence import SearchableEvidence
 
-#: The identity of false responses by the emulator. It is mapped, so that a believed false response accepts somebody.
+#: The account in the emulator's wrong responses. It is mapped, so that a daemon that believes one accepts a user.
 INTRUDER = "666666666666"
 
 _LAST = "test_no_secret_was_said"
@@ -46,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture(scope="session")
 def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Takes a line for the summary at the end of the run."""
+    """Return a function that adds a line to the summary at the end of the run."""
     return request.config.stash[_FIGURES].append
 
 
@@ -60,7 +60,7 @@ def evidence() -> Iterator[Evidence]:
 @pytest.fixture(scope="session")
 def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
     with EmulatorProcess("--ca-out", str(tmp_path_factory.mktemp("sts") / "ca.pem")) as running:
-        running.inject(Fault.GZIP_BOMB, times=1)  # it takes a second to make, once
+        running.inject(Fault.GZIP_BOMB, times=1)  # its first use takes a second
         trust = ssl.create_default_context(cafile=running.ca)
         with closing(http.client.HTTPSConnection("localhost", running.port, context=trust)) as connection:
             connection.request("GET", "/")
@@ -70,7 +70,7 @@ def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emula
 
 @pytest.fixture
 def emulator(emulator_process: EmulatorProcess) -> Iterator[EmulatorProcess]:
-    """The emulator, honest at the beginning and again at the end."""
+    """The emulator, without faults before and after the test."""
     yield emulator_process
     emulator_process.clear()
     emulator_process.set_clock_offset(0)
@@ -78,7 +78,7 @@ def emulator(emulator_process: EmulatorProcess) -> Iterator[EmulatorProcess]:
 
 @pytest.fixture(scope="session")
 def sts(emulator_process: EmulatorProcess) -> dict[str, Any]:
-    """The section `sts` of a settings file that leads to the emulator, with a short deadline."""
+    """The section `sts` of a settings file for the emulator, with a short timeout."""
     return sts_at(emulator_process.port, emulator_process.ca, timeout="1500ms")
 
 
@@ -89,7 +89,7 @@ def mint(tmp_path_factory: pytest.TempPathFactory, evidence: Evidence) -> Mint:
 
 @pytest.fixture(scope="session")
 def new_token(mint: Mint) -> Callable[..., str]:
-    """Mints tokens of which no two are alike."""
+    """Return a function that mints distinct tokens."""
     number = count()
 
     def make(key: Key, *, region: str = "us-east-1", **further: Any) -> str:
@@ -101,7 +101,7 @@ def new_token(mint: Mint) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def settings(sts: dict[str, Any]) -> Callable[..., str]:
-    """Writes settings files that map the usual users and the intruder."""
+    """Return a function that writes settings files with mappings of the usual users and the intruder."""
     users = (*USUAL_USERS, user(f"arn:aws:iam::{INTRUDER}:root", "intruder", "system:masters"))
 
     def write(**server: Any) -> str:
@@ -114,7 +114,7 @@ def settings(sts: dict[str, Any]) -> Callable[..., str]:
 def shared_daemon(
     tmp_path_factory: pytest.TempPathFactory, evidence: Evidence, settings: Callable[..., str]
 ) -> Iterator[Callable[..., DaemonProcess]]:
-    """Start a daemon for all tests of a module that ask for these settings, and that leave it as they found it."""
+    """Start a daemon shared by the tests of a module with the same settings. Tests must not change it."""
     started: dict[str, DaemonProcess] = {}
 
     def start(**server: Any) -> DaemonProcess:
@@ -135,7 +135,7 @@ def shared_daemon(
 def make_daemon(
     tmp_path: Path, evidence: Evidence, settings: Callable[..., str], emulator: EmulatorProcess
 ) -> Iterator[Callable[..., DaemonProcess]]:
-    """Make a daemon for one test, not yet started. `process` is for the process, the rest for its settings."""
+    """Make a daemon for one test, not yet started. `process` has arguments of the process, the rest are settings."""
     made: list[DaemonProcess] = []
 
     def make(*, process: dict[str, Any] | None = None, **server: Any) -> DaemonProcess:

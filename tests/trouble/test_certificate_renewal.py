@@ -1,4 +1,4 @@
-"""The server's certificate is renewed long before its end, and the clients' trust is unchanged."""
+"""The server's certificate is renewed long before it expires, and clients keep trusting the same CA."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tests.trouble.rig.reading import LET_IN, metric, outcome, readiness
 HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-def made_so_as_to_end_in(days: float) -> datetime:
-    """Return when a leaf was made that ends in so many days."""
+def issue_time_for(days: float) -> datetime:
+    """Return the issue time of a leaf that expires in a number of days."""
     return datetime.now(UTC) - LEAF_LIFETIME + timedelta(days=days)
 
 
 def certificate_days(daemon: DaemonProcess) -> float:
-    """Return the days until the certificate in force ends, by the daemon's metrics."""
+    """Return the days until the current certificate expires, by the daemon's metrics."""
     return metric(daemon, "authd_certificate_expiry_seconds") / 86_400
 
 
 def issue_long_ago(files: StateFiles, days_left: float) -> None:
-    """Sign a pair that ends in so many days, as if it had been made in time."""
-    made = made_so_as_to_end_in(days_left)
+    """Issue a pair that expires in a number of days, as if it had been issued earlier."""
+    made = issue_time_for(days_left)
     if files.authority.exists():
         files.issue_leaf(files.read_authority(), HOSTS, made)
     else:
@@ -46,7 +46,7 @@ def issue_long_ago(files: StateFiles, days_left: float) -> None:
 def test_an_old_certificate_is_renewed_at_the_start(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], days_left: float
 ) -> None:
-    """After a long downtime the daemon serves a new certificate of the same authority."""
+    """After a long downtime the daemon serves a new certificate of the same CA."""
     daemon = make_daemon()
     files = StateFiles(folder=daemon.state)
     issue_long_ago(files, days_left)
@@ -58,18 +58,18 @@ def test_an_old_certificate_is_renewed_at_the_start(
         assert readiness(daemon, "certificate").startswith("ok, ")
 
 
-def test_a_certificate_is_renewed_under_way(
+def test_a_certificate_is_renewed_while_serving(
     make_daemon: Callable[..., DaemonProcess], tmp_path: Path, new_token: Callable[..., str]
 ) -> None:
-    """A leaf near its end is replaced without a restart. The kubeconfig and open connections stay valid."""
-    daemon = make_daemon(process={"launcher": Clock(tmp_path / "clock").launcher})  # it looks at files every second
+    """A leaf near its expiry is replaced without a restart. The kubeconfig and open connections stay valid."""
+    daemon = make_daemon(process={"launcher": Clock(tmp_path / "clock").launcher})  # polls files every second
     with daemon, daemon.client() as before:
         kubeconfig, authority = daemon.kubeconfig.read_bytes(), before.authority
         first = before.peer_serial()
         files = StateFiles(folder=daemon.state)
         authority_pair = files.read_authority()
-        files.authority_key.unlink()  # nothing is renewed for now
-        files.issue_leaf(authority_pair, HOSTS, made_so_as_to_end_in(5))
+        files.authority_key.unlink()  # prevents renewal for now
+        files.issue_leaf(authority_pair, HOSTS, issue_time_for(5))
         wait_until(lambda: certificate_days(daemon) < 6, "the old leaf to be served")
         assert "expires in" in readiness(daemon, "certificate")
         files.authority_key.write_bytes(authority_pair.key_pem)
@@ -87,10 +87,10 @@ def test_a_certificate_is_renewed_under_way(
 FUTURE = timedelta(days=300)
 
 
-def test_a_state_directory_of_the_future_is_mended_at_the_start(
+def test_certificates_from_the_future_are_reissued_at_the_start(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str]
 ) -> None:
-    """Made while the clock was far ahead, authority and leaf become valid now, by the keys that they had."""
+    """CA and leaf created while the clock was far ahead are reissued with the same keys, valid from now."""
     daemon = make_daemon()
     files = StateFiles(folder=daemon.state)
     files.ensure_pair(HOSTS, datetime.now(UTC) + FUTURE)
@@ -104,10 +104,10 @@ def test_a_state_directory_of_the_future_is_mended_at_the_start(
         assert files.authority_key.read_bytes() == key
 
 
-def test_a_state_directory_of_the_future_is_told_where_the_kubeconfig_is_another_s(
+def test_certificates_from_the_future_with_a_pregenerated_kubeconfig_are_reported(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], evidence: Evidence
 ) -> None:
-    """Under a pregenerated kubeconfig nothing changes: log and metrics name the problem, and `authd init` solves it."""
+    """With a pregenerated kubeconfig nothing changes. Log and metrics report the problem, and `authd init` solves it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     daemon = make_daemon(process={"arguments": ["--kubeconfig-pregenerated", "--port", port]})
@@ -131,10 +131,10 @@ def test_a_state_directory_of_the_future_is_told_where_the_kubeconfig_is_another
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
 
 
-def test_a_clock_that_jumps_and_comes_back_leaves_a_good_certificate(
+def test_a_clock_that_jumps_and_returns_leaves_a_valid_certificate(
     make_daemon: Callable[..., DaemonProcess], tmp_path: Path, new_token: Callable[..., str]
 ) -> None:
-    """After clock jumps beyond the leaf's end and back, the leaf is valid within a moment, and trust is unchanged."""
+    """After the clock jumps beyond the leaf's expiry and back, the leaf is soon valid, and the CA is the same."""
     clock = Clock(tmp_path / "clock")
     daemon = make_daemon(process={"launcher": clock.launcher})
     with daemon:
@@ -146,7 +146,7 @@ def test_a_clock_that_jumps_and_comes_back_leaves_a_good_certificate(
             daemon.wait_for_message("serving a new certificate", count)
             wait_until(lambda: readiness(daemon, "certificate").startswith("ok, "), "a leaf that is valid")
             assert certificate_days(daemon) > LEAF_LIFETIME.days - 1
-        clock.jump_to(-86_400)  # before the authority was made: no leaf would be any better than the one there is
+        clock.jump_to(-86_400)  # before the CA's validity, when no new leaf would be valid
         leaf = files.certificate.read_bytes()
         wait_until(lambda: "not valid before" in readiness(daemon, "certificate"), "the clock to be told")
         clock.jump_to(0)
@@ -156,8 +156,8 @@ def test_a_clock_that_jumps_and_comes_back_leaves_a_good_certificate(
         assert (daemon.kubeconfig.read_bytes(), files.authority.read_bytes()) == (kubeconfig, authority)
 
 
-def test_a_replaced_pair_for_another_name_is_told(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
-    """An operator's pair that kube-apiserver would refuse is served, and named in the log."""
+def test_a_custom_pair_for_another_name_is_reported(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
+    """A custom pair that kube-apiserver would refuse is served, and reported in the log."""
     with make_daemon() as daemon:
         elsewhere = StateFiles(folder=tmp_path / "elsewhere")
         elsewhere.ensure_pair(("other.example",), datetime.now(UTC))

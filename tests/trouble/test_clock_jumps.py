@@ -28,14 +28,14 @@ JUMPS = pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
 
 @dataclass
 class Supervised:
-    """A daemon with its own clock, and the notifications that its service manager receives."""
+    """A daemon with its own clock, and its notifications to the service manager."""
 
     daemon: DaemonProcess
     clock: Clock
     heard: socket.socket
 
-    def hear_signs_of_life(self, count: int) -> None:
-        """Wait until the daemon has told the service manager so often from now on that it is alive."""
+    def wait_for_watchdog(self, count: int) -> None:
+        """Wait for a number of watchdog notifications."""
         self.heard.settimeout(0)
         while _received(self.heard):
             pass
@@ -63,10 +63,10 @@ def supervised(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> Ite
 
 
 @JUMPS
-def test_nothing_that_waits_notices(
+def test_waiting_is_not_affected(
     supervised: Supervised, emulator: EmulatorProcess, new_token: Callable[..., str], jump: float
 ) -> None:
-    """A connection at rest, a review under way, deadlines and signs of life go on through a jump."""
+    """Idle connections, pending reviews, deadlines and watchdog notifications are not affected by a jump."""
     daemon, clock = supervised.daemon, supervised.clock
     with daemon.client() as client, daemon.client() as resting, ThreadPoolExecutor(2) as pool:
         assert outcome(resting.review(new_token(ALICE_KEY))) == LET_IN
@@ -76,7 +76,7 @@ def test_nothing_that_waits_notices(
         wait_until(lambda: emulator.counters().requests > asked, "STS to be asked")
         clock.jump_to(jump)
         assert outcome(under_way.result()) == LET_IN
-        supervised.hear_signs_of_life(6)  # the sweep of deadlines, once a second, comes in between
+        supervised.wait_for_watchdog(6)  # deadlines are checked every second, so also in between
         emulator.set_clock_offset(jump)
         assert outcome(resting.review(new_token(ALICE_KEY, seconds_ago=-jump))) == LET_IN
 
@@ -91,8 +91,8 @@ def test_nothing_that_waits_notices(
 
 
 @JUMPS
-def test_files_are_looked_at_after_a_jump(supervised: Supervised, settings: Callable[..., str], jump: float) -> None:
-    """The poll for missed events goes on. The file here is a link into another directory."""
+def test_files_are_polled_after_a_jump(supervised: Supervised, settings: Callable[..., str], jump: float) -> None:
+    """Polling for missed events continues. The file here is a link into another directory."""
     daemon = supervised.daemon
     elsewhere = daemon.folder / "elsewhere.yaml"
     elsewhere.write_text(daemon.settings.read_text())
@@ -100,17 +100,17 @@ def test_files_are_looked_at_after_a_jump(supervised: Supervised, settings: Call
     link = daemon.settings.with_name("link")
     link.symlink_to(elsewhere)
     link.replace(daemon.settings)
-    supervised.hear_signs_of_life(2)
+    supervised.wait_for_watchdog(2)
     supervised.clock.jump_to(jump)
     elsewhere.write_text(settings(users=[]))
     daemon.wait_for_message("mappings reloaded: 2 rules", count)
 
 
 @pytest.mark.parametrize(("jump", "reason"), [(HOUR, "token_expired"), (-HOUR, "token_not_yet_valid")])
-def test_a_wrong_clock_says_so_and_is_forgotten_when_mended(
+def test_a_wrong_clock_is_reported_until_it_is_corrected(
     supervised: Supervised, emulator: EmulatorProcess, new_token: Callable[..., str], jump: float, reason: str
 ) -> None:
-    """A token of now is refused by a clock that is wrong, in words that fit, and accepted once the clock is right."""
+    """With a wrong clock a new token is refused with a fitting message. It is accepted once the clock is right."""
     asked, token = emulator.counters().requests, new_token(ALICE_KEY)
     supervised.clock.jump_to(jump)
     assert outcome(supervised.daemon.review(token)) == (200, reason)
@@ -119,8 +119,8 @@ def test_a_wrong_clock_says_so_and_is_forgotten_when_mended(
     assert outcome(supervised.daemon.review(token)) == LET_IN
 
 
-def test_a_certificate_made_by_a_clock_that_was_ahead_is_made_anew(tmp_path: Path) -> None:
-    """A leaf that was renewed in a future that never came is noticed, and replaced by one that is valid now."""
+def test_a_certificate_issued_by_a_clock_ahead_is_reissued(tmp_path: Path) -> None:
+    """A leaf issued while the clock was ahead is replaced by one that is valid now."""
     now = datetime(2026, 3, 1, tzinfo=UTC)
     moments = [now]
     pair = ServingCertificate(
@@ -137,8 +137,8 @@ def test_a_certificate_made_by_a_clock_that_was_ahead_is_made_anew(tmp_path: Pat
     assert pair.problem() == ""
 
 
-def test_a_leaf_that_ends_with_its_authority_is_not_made_anew_again_and_again(tmp_path: Path) -> None:
-    """If a new leaf could not live longer than the current one, the leaf stays, and readiness names its end."""
+def test_a_leaf_that_expires_with_its_ca_is_not_reissued_repeatedly(tmp_path: Path) -> None:
+    """If a new leaf could not be valid for longer than the current one, it stays, and readiness reports its expiry."""
     moments = [datetime(2026, 3, 1, tzinfo=UTC)]
     files = StateFiles(folder=tmp_path)
     pair = ServingCertificate(files, ("localhost",), lambda: moments[-1], client_certificates=False)

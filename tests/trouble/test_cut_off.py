@@ -1,4 +1,4 @@
-"""A renewal is cut off, at each of its steps, and the disk is full when the daemon comes back: it serves a whole pair."""
+"""A renewal is interrupted at each step, and the disk is full at the next start. The daemon serves a complete pair."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.trouble.rig.reading import LET_IN, outcome, readiness
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
 SCRIPT = Path(__file__).parent / "rig" / "renew_until_killed.py"
-#: More steps than a renewal has. The test counts them.
+#: An upper bound of a renewal's steps. The test counts them.
 MOST_STEPS = 40
 
 
@@ -34,21 +34,21 @@ def state_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def old_state(folder: Path) -> StateFiles:
-    """Make a state directory with a leaf that ends in a week."""
+    """Create a state directory with a leaf that expires in a week."""
     files = StateFiles(folder=folder)
     files.ensure_pair(HOSTS, datetime.now(UTC) - LEAF_LIFETIME + timedelta(days=7))
     return files
 
 
 def killed(files: StateFiles, step: int) -> bool:
-    """Renew, be killed before a step, and return whether there was that step."""
+    """Renew with a kill before a step, and return whether the step was reached."""
     done = subprocess.run([sys.executable, str(SCRIPT), str(files.folder), str(step)], check=False)
     assert done.returncode in (0, -signal.SIGKILL)
     return done.returncode != 0
 
 
-def test_whatever_step_is_the_last_a_whole_pair_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed before any step, the daemon can serve the remaining files, even on a read-only disk."""
+def test_a_complete_pair_remains_after_a_kill_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a kill before any step, the daemon can serve the remaining files, even on a read-only disk."""
     steps = 0
     saw_half = False
     while steps < MOST_STEPS:
@@ -83,7 +83,7 @@ def no_room(*_: object, **__: object) -> None:
 def test_the_daemon_starts_on_a_full_disk_with_half_a_renewal(
     state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], tmp_path: Path
 ) -> None:
-    """With a new key, an old certificate and a full disk, logins go on. With room, the pair is completed."""
+    """With a new key, an old certificate and a full disk, logins continue. With free space, the pair is completed."""
     daemon = make_daemon()
     files = old_state(daemon.state)
     old = files.read_pair()

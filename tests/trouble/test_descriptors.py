@@ -1,4 +1,4 @@
-"""Descriptors run out: open connections are served, and the rest recovers as soon as descriptors are free."""
+"""Descriptors run out: open connections are served, and everything recovers once descriptors are free."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.trouble.rig.clock import Clock
 from tests.trouble.rig.process import Usage
 from tests.trouble.rig.reading import LET_IN, LOST, outcome, readiness
 
-#: How many descriptors are left before the attack, and how many connections want one.
+#: The free descriptors before the attack, and the connections that need one.
 _LEFT, _GREEDY = 10, 60
 
 
@@ -26,11 +26,11 @@ def test_a_daemon_without_descriptors_recovers(
     settings: Callable[..., str],
     new_token: Callable[..., str],
 ) -> None:
-    """Without free descriptors, open connections get responses and the mappings stay. Afterwards all works again."""
-    daemon = make_daemon(process={"launcher": Clock(tmp_path / "clock").launcher})  # it looks at files every second
+    """Without free descriptors, open connections get responses and the mappings stay. Afterwards everything works."""
+    daemon = make_daemon(process={"launcher": Clock(tmp_path / "clock").launcher})  # polls files every second
     with daemon, daemon.client() as connected, ExitStack() as stack:
         pid = daemon.process.pid
-        daemon.health("/livez")  # a daemon that responds has opened all it needs
+        daemon.health("/livez")  # after a response the daemon has opened all its descriptors
         at_rest = Usage.of(pid).descriptors
         assert outcome(connected.review(new_token(ALICE_KEY))) == LET_IN
         limit = Usage.of(pid).descriptors + _LEFT
@@ -40,7 +40,7 @@ def test_a_daemon_without_descriptors_recovers(
         wait_until(lambda: Usage.of(pid).descriptors >= limit - 1, "the descriptors to be used up")
 
         daemon.settings.write_text(settings(users=[user(BOB, "bob")]))
-        # STS may be asked on a connection that rests, or there is none to be had.
+        # The call to STS reuses an idle connection, or fails without a free descriptor.
         assert outcome(connected.review(new_token(ALICE_KEY))) in (LET_IN, LOST)
         stack.close()
 

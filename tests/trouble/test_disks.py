@@ -1,4 +1,4 @@
-"""The disk is full or read-only: logins go on, failed writes are logged and made up for later."""
+"""The disk is full or read-only: logins continue, and failed writes are logged and repeated later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE, BOB, user
 from tests.trouble.rig.mounts import SmallDisk
 from tests.trouble.rig.reading import LET_IN, metric, outcome, readiness
-from tests.trouble.test_certificate_renewal import HOSTS, issue_long_ago, made_so_as_to_end_in
+from tests.trouble.test_certificate_renewal import HOSTS, issue_long_ago, issue_time_for
 
 
 @pytest.fixture
@@ -35,22 +35,22 @@ def readable_pair(daemon: DaemonProcess) -> tuple[bytes, bytes]:
     return files.certificate.read_bytes(), files.key.read_bytes()
 
 
-def test_a_full_disk_keeps_nobody_out(
+def test_logins_on_a_full_disk(
     small_disk: SmallDisk,
     make_daemon: Callable[..., DaemonProcess],
     settings: Callable[..., str],
     new_token: Callable[..., str],
 ) -> None:
-    """With settings, state and log on a full disk logins go on. Log, renewal and last good settings follow later."""
+    """With settings, state and log on a full disk, logins continue. Log, renewal and last good settings follow later."""
     with make_daemon() as daemon, daemon.client() as client:
         files = StateFiles(folder=daemon.state)
         authority = files.read_authority()
-        hidden = files.authority_key.rename(daemon.state / "hidden")  # nothing is renewed for now
-        files.issue_leaf(authority, HOSTS, made_so_as_to_end_in(5))
+        hidden = files.authority_key.rename(daemon.state / "hidden")  # prevents renewal for now
+        files.issue_leaf(authority, HOSTS, issue_time_for(5))
         daemon.wait_for_message("serving a new certificate")
         new_settings = daemon.settings.with_name("new.yaml")
         new_settings.write_text(settings(scrubbedAccounts=["999999999999"]))
-        os.link(daemon.settings, daemon.settings.with_name("old.yaml"))  # replaced, it would make room
+        os.link(daemon.settings, daemon.settings.with_name("old.yaml"))  # keeps its space used when it is replaced
         kept, pair = files.last_good.read_bytes(), readable_pair(daemon)
         small_disk.fill_up()
 
@@ -59,7 +59,7 @@ def test_a_full_disk_keeps_nobody_out(
         wait_until(lambda: "No space left on device" in readiness(daemon, "certificate"), "the renewal to fail")
         new_settings.replace(daemon.settings)
         wait_until(lambda: metric(daemon, 'authd_reloads_total{result="ok"}'), "the new settings to be in force")
-        for _ in range(30):  # their log is more than the rest of its last page takes
+        for _ in range(30):  # their log lines exceed the rest of its last page
             assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN
         assert files.last_good.read_bytes() == kept
         assert readable_pair(daemon) == pair
@@ -76,7 +76,7 @@ def test_a_full_disk_keeps_nobody_out(
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_a_start_needs_no_room(
+def test_a_start_needs_no_space(
     state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], trouble: str
 ) -> None:
     """A daemon starts with a state directory on a full or read-only disk, and logs failed writes."""
@@ -101,18 +101,18 @@ def test_a_start_needs_no_room(
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_a_start_needs_no_room_for_the_kubeconfig(
+def test_a_start_without_space_for_the_kubeconfig(
     state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], trouble: str
 ) -> None:
-    """A kubeconfig that is there, but not as it should be, is left for when it can be written, and that is said."""
+    """An outdated kubeconfig that can't be written is logged, and rewritten once it can."""
     arguments = ["--generate-kubeconfig", str(state_disk.folder / "kubeconfig.yaml")]
     daemon = make_daemon(process={"arguments": arguments})
     daemon.kubeconfig = state_disk.folder / "kubeconfig.yaml"
     with daemon:
         before = daemon.kubeconfig.read_bytes()
-    os.link(daemon.kubeconfig, daemon.kubeconfig.with_name("old.yaml"))  # replaced, it would make room
+    os.link(daemon.kubeconfig, daemon.kubeconfig.with_name("old.yaml"))  # keeps its space used when it is replaced
     (state_disk.fill_up if trouble == "full" else state_disk.make_read_only)()
-    with daemon:  # on another port
+    with daemon:  # with another port
         reason = "No space left on device" if trouble == "full" else "Read-only file system"
         assert reason in readiness(daemon, "kubeconfig")
         assert daemon.health("/readyz").status == 503
@@ -124,10 +124,10 @@ def test_a_start_needs_no_room_for_the_kubeconfig(
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
 
 
-def test_a_first_start_without_room_ends_in_words(
+def test_a_first_start_without_space_ends_with_a_message(
     state_disk: SmallDisk, make_daemon: Callable[..., DaemonProcess]
 ) -> None:
-    """Without a certificate and without room for one, the start fails with the reason, and a later start succeeds."""
+    """Without a certificate and space for one, the start fails with the reason, and a later start succeeds."""
     daemon = make_daemon()
     state_disk.fill_up()
     daemon.launch()
@@ -139,7 +139,7 @@ def test_a_first_start_without_room_ends_in_words(
         assert readiness(daemon, "certificate").startswith("ok, ")
 
 
-#: Makes every fsync of a Python process wait while a file exists, as a disk does that hangs.
+#: Blocks every fsync of a Python process while a file exists, as with a hanging disk.
 _HANGING_DISK = """
 import os, time
 fsync = os.fsync
@@ -151,13 +151,13 @@ os.fsync = waiting
 """
 
 
-def test_a_disk_that_hangs_holds_nobody_up(
+def test_a_hanging_disk_does_not_block_logins(
     make_daemon: Callable[..., DaemonProcess],
     settings: Callable[..., str],
     new_token: Callable[..., str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """While the last good settings wait for the disk, mappings change and logins go on. Then the newest are kept."""
+    """While the last good settings wait for the disk, mappings change and logins continue. The newest are kept later."""
     folder = tmp_path_factory.mktemp("disk")
     hang = folder / "hang"
     (folder / "sitecustomize.py").write_text(_HANGING_DISK.format(hang=str(hang)))
@@ -174,10 +174,8 @@ def test_a_disk_that_hangs_holds_nobody_up(
         wait_until(lambda: last_good.read_bytes() == daemon.settings.read_bytes(), "the newest of them")
 
 
-def test_a_state_directory_that_vanishes_stops_nothing(
-    make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str]
-) -> None:
-    """A state directory that was removed is missed aloud, and taken again when it is back, made anew."""
+def test_a_removed_state_directory(make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str]) -> None:
+    """A removed state directory is reported, and a recreated one is used."""
     with make_daemon() as daemon:
         away = daemon.state.with_name("away")
         daemon.state.rename(away)

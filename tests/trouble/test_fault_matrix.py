@@ -1,7 +1,7 @@
-"""Each fault of STS, in each phase of an exchange, met idle and under load.
+"""Each fault of STS in each phase of an exchange, without and with load.
 
-While the fault lasts, kube-apiserver is told what makes it do the right thing: to try again, or that STS itself said
-no. Nobody is let in as somebody else, nobody good is refused for good, and nothing of the fault is left behind.
+During the fault, kube-apiserver gets the right status: to retry, or that STS has denied the token. Nobody gets another
+identity, no valid token is denied finally, and nothing of the fault remains.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import REGIONS
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 from tests.trouble.rig.crowd import Crowd
 from tests.trouble.rig.process import Usage, forget_peak
 from tests.trouble.rig.reading import LATE, LET_IN, LOST, OPEN, OVERLOADED, outcome
@@ -48,22 +48,22 @@ EXPECTED = {
     Fault.WRONG_PARTITION: UNSUPPORTED,
 }
 CASES = [(fault, phase) for fault in Fault for phase in (Phase if fault in PHASED else (None,))]
-#: A fault at the accept strikes new connections alone: these hosts have none that rest.
+#: Hosts without idle connections, for faults at accept, which affect only new connections.
 _UNTOUCHED = dict(zip((case for case in CASES if case[1] is Phase.ACCEPT), REGIONS, strict=False))
 _OTHERS = REGIONS[len(_UNTOUCHED) :]
 
 OWNERS = (("alice", ALICE_KEY), ("bob", BOB_KEY))
-#: Bob's key id, and a secret that is not his.
+#: Bob's key ID with a wrong secret.
 FORGED_KEY = (BOB_KEY[0], "this/is+not/bobs/secret/key/0000000000000")
 
-#: A fault may cost some memory while it lasts. This is a thirtieth of the inflated size of a compressed response.
+#: The bound for memory during a fault, less than the inflated size of a compressed response (64 MiB).
 _MOST_KIB = 48 * 1024
-#: No timing is asserted, but a reactor that stands still for so long is broken on any machine.
-_STANDSTILL_MS = 2_000.0
+#: A reactor stall that is an error on any machine.
+_STALL_MS = 2_000.0
 
 
 class Stage:
-    """A daemon with one client or a crowd. Records its memory, descriptors and reactor stalls."""
+    """A daemon with one or several clients. Records its memory, descriptors and reactor stalls."""
 
     def __init__(self, daemon: DaemonProcess, *, loaded: bool, new_token: Callable[..., str]) -> None:
         self.daemon = daemon
@@ -73,10 +73,12 @@ class Stage:
         self._owners = cycle(OWNERS)
         self._good, self._forged = (16, 4) if loaded else (1, 1)
         size = self._good + self._forged
-        daemon.health("/livez")  # a daemon that responds has opened all it needs
-        self.at_rest = Usage.of(daemon.process.pid).descriptors + size + 1  # our connections and the watchdog's
+        daemon.health("/livez")  # after a response the daemon has opened all its descriptors
+        self.at_rest = (
+            Usage.of(daemon.process.pid).descriptors + size + 1
+        )  # with the connections of the clients and of the watchdog
         self._crowd = Crowd(daemon, size)
-        for region in _OTHERS:  # the first meeting with each host costs memory that stays
+        for region in _OTHERS:  # the first call to each host allocates memory that stays
             self.ask(region, forged=False)
         forget_peak(daemon.process.pid)
         self.before = self.usage
@@ -86,10 +88,10 @@ class Stage:
     def usage(self) -> Usage:
         return Usage.of(self.daemon.process.pid)
 
-    def ask(self, region: str, *, forged: bool = True) -> tuple[list[tuple[str, Answer]], list[Answer]]:
-        """Ask at once about good tokens and about forged ones, no two alike.
+    def ask(self, region: str, *, forged: bool = True) -> tuple[list[tuple[str, Response]], list[Response]]:
+        """Review distinct valid and forged tokens concurrently.
 
-        Returns the good ones' answers, each with the name of the token's owner, and the others'.
+        Returns the responses for the valid ones, each with the user's name, and those for the forged ones.
         """
         owners = list(islice(self._owners, self._good))
         keys = [key for _, key in owners] + [FORGED_KEY] * (self._forged if forged else 0)
@@ -131,8 +133,8 @@ def stage(stage_daemon: Stage, emulator: EmulatorProcess) -> Stage:
     return stage_daemon
 
 
-def check_identities(asked: Sequence[tuple[str, Answer]]) -> None:
-    """Every accepted token gives the identity that signed it."""
+def check_identities(asked: Sequence[tuple[str, Response]]) -> None:
+    """Assert that every accepted token gives the identity that signed it."""
     for owner, answer in asked:
         if outcome(answer) == LET_IN:
             assert answer.user["username"] == owner, answer
@@ -143,23 +145,23 @@ def check_identities(asked: Sequence[tuple[str, Answer]]) -> None:
     [(number, *case) for number, case in enumerate(CASES)],
     ids=[f"{fault.label}-{phase.value}" if phase else fault.label for fault, phase in CASES],
 )
-def test_a_fault_is_met_and_leaves_nothing_behind(
+def test_a_fault_and_its_end(
     stage: Stage, emulator: EmulatorProcess, number: int, fault: Fault, phase: Phase | None
 ) -> None:
-    """Each review gets the fault's status, no forgery gets in, and the next good token does once the fault is over."""
+    """Each review gets the fault's status, no forgery is accepted, and after the fault the next valid token is."""
     region = _UNTOUCHED.get((fault, phase)) or _OTHERS[number % len(_OTHERS)]
     expected = EXPECTED.get(fault, BAD)
     emulator.inject(fault, phase=phase)
     asked, forged = stage.ask(region)
     if stage.loaded and expected != LATE:
-        asked += stage.ask(region, forged=False)[0]  # by now the circuit may be open
+        asked += stage.ask(region, forged=False)[0]  # the circuit may be open by then
     emulator.clear()
 
     check_identities(asked)
-    # A crowd on a busy machine may be late whatever the fault: kube-apiserver asks again in either case.
+    # Many clients on a busy machine may time out with any fault. kube-apiserver retries in both cases.
     allowed = {expected, OPEN, LATE} if stage.loaded else {expected}
     if stage.loaded and (fault, phase) in _UNTOUCHED:
-        allowed.add(OVERLOADED)  # a host that has never answered has few slots
+        allowed.add(OVERLOADED)  # a host without a success so far has few slots
     outcomes = [outcome(answer) for _, answer in asked]
     assert set(outcomes) <= allowed, outcomes
     assert expected in outcomes
@@ -172,7 +174,7 @@ def test_a_fault_is_met_and_leaves_nothing_behind(
 
 
 def _all_let_in(stage: Stage, region: str) -> bool:
-    """Review new good tokens. The only permitted refusal is an open circuit."""
+    """Review new valid tokens. The only permitted refusal is an open circuit."""
     asked, _ = stage.ask(region, forged=False)
     check_identities(asked)
     outcomes = {outcome(answer) for _, answer in asked}
@@ -180,8 +182,8 @@ def _all_let_in(stage: Stage, region: str) -> bool:
     return outcomes == {LET_IN}
 
 
-def test_the_log_names_nobody_else(stage: Stage) -> None:
-    """In all of it, whoever was let in was Alice or Bob, and no decision came of a bug."""
+def test_the_log_has_no_other_identity(stage: Stage) -> None:
+    """All accepted identities in the log are Alice or Bob, and no decision is due to a bug."""
     decisions = [event for event in stage.daemon.events() if "decision" in event]
     let_in = {(event["username"], event["account"]) for event in decisions if event["decision"] == "allowed"}
     assert let_in == {("alice", "111122223333"), ("bob", "111122223333")}
@@ -190,12 +192,12 @@ def test_the_log_names_nobody_else(stage: Stage) -> None:
 
 
 def test_no_descriptor_is_left(stage: Stage) -> None:
-    """Once the connections that rest have ended, there are as many descriptors as before the first fault."""
+    """After the idle connections have closed, the number of descriptors is that before the first fault."""
     wait_until(lambda: stage.usage.descriptors <= stage.at_rest, "the connections of before to end")
 
 
-def test_the_reactor_never_stood_still(stage: Stage) -> None:
-    """A client that polls /livez every 20 ms always gets a response."""
+def test_the_reactor_never_stalled(stage: Stage) -> None:
+    """A client that polls /livez every 20 ms always gets a response in time."""
     stage.watchdog.stop()
     assert stage.watchdog.asked > 10
-    assert stage.watchdog.longest_ms < _STANDSTILL_MS
+    assert stage.watchdog.longest_ms < _STALL_MS

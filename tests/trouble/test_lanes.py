@@ -1,4 +1,4 @@
-"""Floods at a slow STS: known users log in all the same."""
+"""Known users log in during floods at a slow STS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNMAPPED = (200, "identity_not_mapped")
 FORGER = (ALICE_KEY[0], BOB_KEY[1])
 FLOOD = 200
 STRANGERS = 40
-#: Calls a second to STS that the floods of these tests meet.
+#: The rate limit for calls to STS in these tests, per second.
 RATE = 40
 MALLORY = f"arn:aws:iam::{OTHER_ACCOUNT}:user/mallory"
 
@@ -43,7 +43,7 @@ def test_known_users_get_in_while_strangers_flood(
     emulator: EmulatorProcess,
     new_token: Callable[..., str],
 ) -> None:
-    """While invented keys take up every common call to a slow STS, each review of a known user lets her in."""
+    """While invented keys use up all common calls to a slow STS, each review of a known user is accepted."""
     flood = [new_token(invented_key()) for _ in range(FLOOD)]
     known = [new_token(key) for _ in range(20) for key in (ALICE_KEY, BOB_KEY)]
     told: Counter[tuple[int, str]] = Counter()
@@ -67,7 +67,7 @@ def test_known_users_get_in_while_strangers_flood(
 def test_without_pressure_no_key_is_limited(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, new_token: Callable[..., str]
 ) -> None:
-    """With free slots, each forgery under one key is a call to STS, and none is rejected for the ones before it."""
+    """With free slots, each forgery under one key causes a call to STS, and none is rejected because of earlier ones."""
     before = emulator.counters().requests
     with make_daemon() as daemon, daemon.client() as client:
         assert outcome(client.review(new_token(ALICE_KEY))) == LET_IN
@@ -77,7 +77,7 @@ def test_without_pressure_no_key_is_limited(
 
 
 def retry(ask: Callable[[], tuple[int, str]]) -> tuple[int, str]:
-    """Ask as kube-apiserver does: again after each 429, five times in four seconds."""
+    """Retry as kube-apiserver does: after each 429, up to five times in four seconds."""
     answer = ask()
     for pause in (0.5, 0.75, 1.125, 1.6875):
         if answer != OVERLOADED:
@@ -93,7 +93,7 @@ def test_forgeries_under_a_users_key_do_not_lock_the_user_out(
     emulator: EmulatorProcess,
     new_token: Callable[..., str],
 ) -> None:
-    """In a flood under Alice's key her confirmed token gets in at every try, and her new ones within five."""
+    """In a flood under Alice's key, her confirmed token is accepted at every try, and new ones within five tries."""
     flood = [new_token(FORGER) for _ in range(600)]
     confirmed, fresh = new_token(ALICE_KEY), [new_token(key) for _ in range(5) for key in (ALICE_KEY, BOB_KEY)]
     told: Counter[tuple[int, str]] = Counter()
@@ -113,14 +113,14 @@ def test_forgeries_under_a_users_key_do_not_lock_the_user_out(
     assert set(told) == {FORGED, OVERLOADED}
 
 
-def test_a_flood_of_unmapped_identities_wastes_a_part_of_the_rate(
+def test_a_flood_of_unmapped_identities_uses_a_part_of_the_rate(
     make_daemon: Callable[..., DaemonProcess],
     sts: dict[str, object],
     settings: Callable[..., str],
     emulator: EmulatorProcess,
     new_token: Callable[..., str],
 ) -> None:
-    """Valid tokens without a mapping use up the strangers' budget only. Each is remembered until the mappings change."""
+    """Valid tokens without a mapping use up only the strangers' budget. Each is cached until the mappings change."""
     flood = [new_token(MALLORY_KEY) for _ in range(600)]
     told: Counter[tuple[int, str]] = Counter()
     with make_daemon(sts={**sts, "callsPerSecond": RATE}) as daemon:
@@ -158,7 +158,7 @@ def test_an_unreachable_host_takes_no_slots_from_others(
     emulator: EmulatorProcess,
     new_token: Callable[..., str],
 ) -> None:
-    """While a silent host keeps every call until its timeout, and after its circuit opens, other hosts are called."""
+    """Other hosts are called while calls to a silent host wait for the timeout, and after its circuit opens."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         way = {"host": "sts.eu-west-1.amazonaws.com", "connect": f"127.0.0.1:{silent.getsockname()[1]}"}
         others = [entry for entry in sts["endpoints"] if entry["host"] != way["host"]]
@@ -180,10 +180,10 @@ def test_an_unreachable_host_takes_no_slots_from_others(
     assert told[LATE] >= 4
 
 
-def test_identities_that_are_unknown_here_open_no_circuit(
+def test_unsupported_identities_open_no_circuit(
     make_daemon: Callable[..., DaemonProcess], emulator: EmulatorProcess, new_token: Callable[..., str]
 ) -> None:
-    """Anybody can sign as a principal that can't be mapped: however often STS confirms one, everybody else gets in."""
+    """A principal of an unsupported type, even if often confirmed by STS, does not keep others from logging in."""
     with make_daemon() as daemon, daemon.client() as client:
         emulator.inject(Fault.WRONG_PARTITION, times=30)
         told = Counter(outcome(client.review(new_token(BOB_KEY))) for _ in range(30))

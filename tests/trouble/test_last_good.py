@@ -20,9 +20,9 @@ NOT_MAPPED = (200, "identity_not_mapped")
 def served_before(
     make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str]
 ) -> Callable[..., DaemonProcess]:
-    """Make a daemon that has served mappings for Alice alone and now has a broken settings file.
+    """Make a daemon that has served mappings for Alice only and now has a broken settings file.
 
-    Only with `started` it really has; elsewhere there is what it would have left.
+    With `started` it has really run. Otherwise its files are written directly.
     """
 
     def make(*, started: bool = False, **server: object) -> DaemonProcess:
@@ -40,10 +40,10 @@ def served_before(
     return make
 
 
-def test_the_last_good_settings_serve_and_are_loud(
+def test_the_last_good_settings_are_used_and_reported(
     served_before: Callable[..., DaemonProcess], settings: Callable[..., str], new_token: Callable[..., str]
 ) -> None:
-    """With startFromLastGood the last good mappings serve until the file is repaired, not ready and with its error."""
+    """With startFromLastGood the last good mappings apply until the file is repaired. /readyz reports the error."""
     with served_before(started=True, startFromLastGood=True) as daemon:
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
         assert outcome(daemon.review(new_token(BOB_KEY))) == NOT_MAPPED
@@ -64,17 +64,17 @@ def test_the_last_good_settings_serve_and_are_loud(
 def test_a_broken_file_is_never_kept_as_good(
     served_before: Callable[..., DaemonProcess], new_token: Callable[..., str]
 ) -> None:
-    """After every start, the last file that was in force serves."""
+    """Every start uses the last file that was in force."""
     daemon = served_before(startFromLastGood=True)
     for _ in range(2):
         with daemon:
             assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
 
 
-def test_a_missing_file_gives_way_too(
+def test_the_last_good_file_replaces_a_missing_one(
     served_before: Callable[..., DaemonProcess], new_token: Callable[..., str]
 ) -> None:
-    """If the file is missing, the last good one serves."""
+    """If the file is missing, the last good one is used."""
     daemon = served_before(startFromLastGood=True)
     daemon.settings.unlink()
     with daemon:
@@ -83,7 +83,7 @@ def test_a_missing_file_gives_way_too(
 
 
 def test_without_the_setting_the_start_ends_with_the_errors(served_before: Callable[..., DaemonProcess]) -> None:
-    """By default a broken file ends the start with status 2 and every error's line, though a good one is kept."""
+    """By default a broken file ends the start with status 2 and the line of every error, despite a last good file."""
     daemon = served_before()
     daemon.launch()
     assert daemon.wait() == 2
@@ -93,7 +93,7 @@ def test_without_the_setting_the_start_ends_with_the_errors(served_before: Calla
     assert "Traceback" not in said
 
 
-def test_a_last_good_file_that_is_broken_too_is_no_way_out(served_before: Callable[..., DaemonProcess]) -> None:
+def test_a_broken_last_good_file(served_before: Callable[..., DaemonProcess]) -> None:
     """If the last good settings are unusable too, the start fails with the errors of the settings file."""
     daemon = served_before(startFromLastGood=True)
     StateFiles(folder=daemon.state).last_good.write_text("nonsense: [")

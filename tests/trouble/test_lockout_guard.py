@@ -1,4 +1,4 @@
-"""A settings file that would lock people out is not put in force by accident, and is on purpose."""
+"""A settings file that would lock users out comes into force only if it is forced."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def force(daemon: DaemonProcess, evidence: Evidence) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_removing_every_mapping_must_be_meant(
+def test_removing_every_mapping_must_be_forced(
     make_daemon: Callable[..., DaemonProcess],
     settings: Callable[..., str],
     new_token: Callable[..., str],
     evidence: Evidence,
 ) -> None:
-    """A file without mappings is refused aloud, also after a restart's worth of looks, until it is forced."""
+    """A file without mappings is refused with a log message at each check, until it is forced."""
     with make_daemon() as daemon:
         daemon.settings.write_text(settings(users=[], roles=[]))
         daemon.wait_for_message("the new mappings were refused, since it would remove every mapping")
@@ -48,7 +48,7 @@ def test_removing_every_mapping_must_be_meant(
         assert daemon.health("/readyz").status == 200
 
 
-def test_locking_out_most_of_those_seen_must_be_meant(
+def test_locking_out_most_known_identities_must_be_forced(
     make_daemon: Callable[..., DaemonProcess],
     emulator: EmulatorProcess,
     settings: Callable[..., str],
@@ -83,17 +83,19 @@ def test_locking_out_most_of_those_seen_must_be_meant(
         assert BOB in daemon.said()
 
 
-def test_a_file_that_says_off_is_taken(make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str]) -> None:
+def test_a_file_that_switches_the_guard_off_is_accepted(
+    make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str]
+) -> None:
     """The setting in the new file switches the guard off."""
     with make_daemon() as daemon:
         daemon.settings.write_text(settings(users=[], roles=[], maxLockoutShare="off"))
         daemon.wait_for_message("mappings reloaded: 0 rules")
 
 
-def test_what_is_forced_is_that_content_alone(
+def test_only_the_forced_content_is_accepted(
     make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str], evidence: Evidence
 ) -> None:
-    """Word that one content is meant does not let another one pass."""
+    """Forcing one content does not allow another one."""
     with make_daemon() as daemon:
         text = daemon.settings.read_text()
         force(daemon, evidence)

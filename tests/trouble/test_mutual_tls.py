@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -14,16 +13,12 @@ from authd.emulator.directory.sample import ALICE_KEY
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import CLUSTER, bare_environment, script
+from tests.integration.rig.ports import free_port
 from tests.trouble.rig.reading import LET_IN, outcome
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
 def init(daemon: DaemonProcess, evidence: Evidence, port: int) -> None:
-    """Run `authd init --mutual-tls` for a daemon that is yet to start."""
+    """Run `authd init --mutual-tls` for a daemon that is not started yet."""
     command = [script("authd"), "init", "--mutual-tls", "-i", CLUSTER, "--state-dir", str(daemon.state)]
     command += ["--port", str(port), "--generate-kubeconfig", str(daemon.kubeconfig)]
     environment = bare_environment(daemon.folder)
@@ -32,7 +27,7 @@ def init(daemon: DaemonProcess, evidence: Evidence, port: int) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_kubeconfig_of_init_opens_and_nothing_else_does(
+def test_only_the_kubeconfig_of_init_is_accepted(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], evidence: Evidence
 ) -> None:
     """The kubeconfig's client certificate is accepted. Without it the handshake fails before any request is read."""
@@ -57,7 +52,7 @@ def test_the_kubeconfig_of_init_opens_and_nothing_else_does(
 def test_the_daemon_writes_such_a_kubeconfig_itself_and_keeps_it(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str]
 ) -> None:
-    """Without init the first start writes the kubeconfig with a certificate, which opens after a restart too."""
+    """Without init the first start writes a kubeconfig with a certificate, which is accepted after a restart too."""
     port = str(free_port())
     daemon = make_daemon(requireClientCertificate=True, process={"arguments": ["--port", port]})
     with daemon:
@@ -68,13 +63,13 @@ def test_the_daemon_writes_such_a_kubeconfig_itself_and_keeps_it(
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
 
 
-def test_a_client_certificate_outlives_a_daemon_that_does_not_ask_for_it(
+def test_a_client_certificate_is_kept_without_the_setting(
     make_daemon: Callable[..., DaemonProcess],
     settings: Callable[..., str],
     new_token: Callable[..., str],
     evidence: Evidence,
 ) -> None:
-    """Between init and the setting the daemon writes the kubeconfig anew, and the certificate in it stays."""
+    """A daemon that rewrites the kubeconfig before the setting is enabled keeps the client certificate."""
     port = free_port()
     daemon = make_daemon(process={"arguments": ["--port", str(port)]})
     init(daemon, evidence, free_port())  # another port: the kubeconfig must change
@@ -91,7 +86,7 @@ def test_a_client_certificate_outlives_a_daemon_that_does_not_ask_for_it(
         assert outcome(daemon.review(new_token(ALICE_KEY))) == LET_IN
 
 
-def test_a_kubeconfig_without_a_certificate_gets_one_when_it_is_asked_for(
+def test_a_kubeconfig_without_a_certificate_gets_one_with_the_setting(
     make_daemon: Callable[..., DaemonProcess], settings: Callable[..., str], new_token: Callable[..., str]
 ) -> None:
     """If the setting comes before init, the daemon writes the certificate and names the next step."""

@@ -1,4 +1,4 @@
-"""Nothing that was printed, logged or answered in all the trouble of this folder holds a secret. This comes last."""
+"""No output, log or response in the tests of this folder contains a secret. These tests run last."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.integration.rig.minting import Mint
 from tests.trouble.rig.evidence import SearchableEvidence
 
 
-def test_a_leak_would_be_seen(tmp_path: Path) -> None:
-    """The search finds a token's end, a signature, a key and a session token, in an answer or a file."""
+def test_a_leak_is_found(tmp_path: Path) -> None:
+    """The search finds a token's end, a signature, a key and a session token, in a response or a file."""
     collected = SearchableEvidence()
     token = Mint(home=tmp_path, evidence=collected).by_signer((*FEDERATED_KEY, FEDERATED_TOKEN))
     collected.said("one", f'{{"token":"{token}"}}')
@@ -23,7 +23,7 @@ def test_a_leak_would_be_seen(tmp_path: Path) -> None:
     assert collected.leaks() == ["a file shows a session token", "another shows a secret key", "one shows a token"]
 
 
-def test_nothing_that_was_said_holds_a_secret(
+def test_no_output_contains_a_secret(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], evidence: Evidence
 ) -> None:
     """Output, responses, metrics, readiness, command line and environment contain no secret of any token."""

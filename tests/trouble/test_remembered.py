@@ -23,7 +23,7 @@ FORGED_KEY = (BOB_KEY[0], "this/is+not/bobs/secret/key/0000000000000")
 
 @pytest.fixture
 def asked(emulator: EmulatorProcess) -> Callable[[], int]:
-    """Counts the calls that STS has had since the test began."""
+    """Return a function that counts the calls to STS since the test began."""
     before = emulator.counters().requests
     return lambda: emulator.counters().requests - before
 
@@ -66,7 +66,7 @@ def test_a_cached_identity_costs_one_call(
     assert asked() == 2
 
 
-def test_a_removed_mapping_acts_at_once(
+def test_a_removed_mapping_takes_effect_at_once(
     caching: DaemonProcess, asked: Callable[[], int], settings: Callable[..., str], new_token: Callable[..., str]
 ) -> None:
     """A cached identity is refused as soon as its mapping is removed."""
@@ -84,17 +84,17 @@ def test_a_removed_mapping_acts_at_once(
     assert asked() == 1
 
 
-def test_a_cached_identity_ends_with_its_token(
+def test_a_cached_identity_expires_with_its_token(
     caching: DaemonProcess, asked: Callable[[], int], new_token: Callable[..., str]
 ) -> None:
-    """However long cacheTTL is, a token is refused after its quarter of an hour."""
+    """With any cacheTTL, a token is refused after its quarter of an hour."""
     token = new_token(ALICE_KEY, seconds_ago=900 - 5)
     assert outcome(caching.review(token)) == LET_IN
     wait_until(lambda: outcome(caching.review(token)) == (200, "token_expired"), "the token to expire")
     assert asked() == 1
 
 
-def test_nothing_is_cached_unasked(
+def test_nothing_is_cached_by_default(
     plain: DaemonProcess, emulator: EmulatorProcess, asked: Callable[[], int], new_token: Callable[..., str]
 ) -> None:
     """By default each review calls STS, so nobody is accepted while STS is down."""
@@ -106,17 +106,17 @@ def test_nothing_is_cached_unasked(
     assert (source(plain, "cache"), source(plain, "stale")) == (0, 0)
 
 
-def test_a_confirmed_token_gets_in_while_sts_is_down(
+def test_a_confirmed_token_is_accepted_while_sts_is_down(
     lenient: DaemonProcess, emulator: EmulatorProcess, asked: Callable[[], int], new_token: Callable[..., str]
 ) -> None:
-    """With staleIfError the exact token is accepted, and marked in log and metrics. No other token is."""
+    """With staleIfError only the confirmed token is accepted, and marked in log and metrics."""
     token, of_the_same_key, of_another = new_token(ALICE_KEY), new_token(ALICE_KEY), new_token(BOB_KEY)
     assert outcome(lenient.review(token)) == LET_IN
     assert outcome(lenient.review(token)) == LET_IN
     assert asked() == 2, "while STS is up it is asked"
     before = source(lenient, "stale")
     emulator.inject(Fault.INTERNAL_FAILURE)
-    for _ in range(12):  # the circuit opens meanwhile
+    for _ in range(12):  # opens the circuit
         assert lenient.review(token).user["username"] == "alice"
         assert last_decision(lenient)["source"] == "stale"
         assert outcome(lenient.review(of_another)) in (FAILED, OPEN)
@@ -130,20 +130,20 @@ def test_a_confirmed_token_gets_in_while_sts_is_down(
 
 
 @pytest.mark.parametrize("how", [Fault.THROTTLE, Fault.TRUNCATED, Fault.GARBAGE])
-def test_a_stale_identity_is_the_one_that_was_confirmed(
+def test_a_stale_identity_is_the_confirmed_one(
     lenient: DaemonProcess, emulator: EmulatorProcess, new_token: Callable[..., str], how: Fault
 ) -> None:
-    """During any trouble of STS, its last verdict about the token counts."""
+    """During any fault of STS, its last verdict about the token applies."""
     token = new_token(BOB_KEY)
     before = lenient.review(token).user
     emulator.inject(how)
     assert lenient.review(token).user == before
 
 
-def test_a_definite_no_beats_an_old_yes(
+def test_a_denial_overrides_an_earlier_confirmation(
     lenient: DaemonProcess, emulator: EmulatorProcess, new_token: Callable[..., str]
 ) -> None:
-    """A token that STS has refused stays refused, whatever STS said before."""
+    """A token that STS has denied stays denied, even if STS has confirmed it before."""
     token = new_token(ALICE_KEY)
     assert outcome(lenient.review(token)) == LET_IN
     emulator.inject(Fault.EXPIRED, times=1)
@@ -152,13 +152,13 @@ def test_a_definite_no_beats_an_old_yes(
     assert outcome(lenient.review(token)) == (200, "credentials_expired")
 
 
-def test_a_stale_identity_has_its_end(
+def test_a_stale_identity_expires(
     make_daemon: Callable[..., DaemonProcess],
     sts: dict[str, object],
     emulator: EmulatorProcess,
     new_token: Callable[..., str],
 ) -> None:
-    """After staleIfError's time the outage is an outage, though the token itself would still be valid."""
+    """After the time of staleIfError, a still valid token gets the outage's status."""
     with make_daemon(sts={**sts, "staleIfError": "3s"}) as daemon:
         token = new_token(ALICE_KEY)
         assert outcome(daemon.review(token)) == LET_IN
@@ -181,10 +181,10 @@ def test_a_refused_token_costs_one_call(
     assert asked() == 2
 
 
-def test_a_passing_failure_is_not_remembered(
+def test_a_temporary_failure_is_not_cached(
     plain: DaemonProcess, emulator: EmulatorProcess, new_token: Callable[..., str]
 ) -> None:
-    """A token that met trouble is asked about again at its next review."""
+    """After a temporary failure, the next review of the token calls STS again."""
     token = new_token(ALICE_KEY)
     for fault in (Fault.THROTTLE, Fault.GARBAGE, Fault.INTERNAL_FAILURE):
         emulator.inject(fault, times=1)

@@ -1,4 +1,4 @@
-"""docs/security.md names tests: they are there."""
+"""The tests that docs/security.md names exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_file_that_the_document_names_exists() -> None:
-    """A check's test that was renamed or removed is missed in the document too."""
+    """Every test file in the document exists."""
     text = (ROOT / "docs" / "security.md").read_text()
     named = set(re.findall(r"`((?:tests|systemd|benchmarks)/[^` ]+)`", text))
     assert len(named) > 30

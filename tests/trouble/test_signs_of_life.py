@@ -1,4 +1,4 @@
-"""The service manager hears from the daemon through all trouble, and signals during the start don't end it."""
+"""The daemon notifies the service manager during faults, and survives signals during its start."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.trouble.rig.reading import LET_IN, outcome
 _LEFT, _GREEDY = 5, 60
 
 
-def test_a_daemon_without_descriptors_is_no_dead_one(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
-    """With every descriptor used up the service manager still hears the signs of life, and so does not kill it."""
+def test_watchdog_notifications_without_descriptors(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
+    """Without free descriptors the daemon still sends watchdog notifications, so that it is not killed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard, ExitStack() as stack:
         heard.bind(str(tmp_path / "notify"))
         environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "600000"}
@@ -51,10 +51,10 @@ def _waiting(heard: socket.socket) -> bytes:
         return b""
 
 
-def test_a_service_manager_that_went_away_stops_nothing(
+def test_a_service_manager_that_is_gone(
     make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str], tmp_path: Path
 ) -> None:
-    """If the service manager is gone, the daemon serves on and ends in order."""
+    """If the service manager is gone, the daemon continues to serve and shuts down normally."""
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(path))
@@ -71,10 +71,8 @@ def test_a_service_manager_that_went_away_stops_nothing(
     assert "Traceback" not in daemon.said()
 
 
-def test_hang_ups_at_the_start_end_nothing(
-    make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str]
-) -> None:
-    """From its first word on, a SIGHUP is no reason to die, however many come before the port is open."""
+def test_hang_ups_during_the_start(make_daemon: Callable[..., DaemonProcess], new_token: Callable[..., str]) -> None:
+    """After its first output, SIGHUPs don't end the daemon, even many before the port is open."""
     daemon = make_daemon().launch()
     wait_until(daemon.said, "the first word")
     listening = threading.Event()

@@ -1,4 +1,4 @@
-"""STS is unreachable: no listener, no such name, or a server that can't prove to be STS."""
+"""STS is unreachable: no listener, an unknown name, or a server without STS's certificate."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.trouble.rig.crowd import Crowd
 from tests.trouble.rig.process import Usage
 from tests.trouble.rig.reading import LATE, LET_IN, LOST, OPEN, metric, outcome
 
-#: A name that the resolver must look up and that never exists. See RFC 6761.
+#: A name that never exists. See RFC 6761.
 NOWHERE = "sts.nowhere.invalid"
-#: glibc's resolver gives up soon, even if it can reach no server. See resolv.conf(5).
+#: Makes glibc's resolver give up quickly, even without a reachable server. See resolv.conf(5).
 IMPATIENT_RESOLVER = {"RES_OPTIONS": "timeout:1 attempts:1", "LOCALDOMAIN": ""}
 
 CLOSED, UNTRUSTED = "sts.us-east-2.amazonaws.com", "sts.us-west-2.amazonaws.com"
-#: The obstacle, and the arguments for tokens that meet it.
+#: The arguments for tokens, by the obstacle.
 WAYS: dict[str, dict[str, str]] = {
     "nobody listens": {"region": "us-east-2"},
     "no such name": {"host": NOWHERE},
@@ -32,7 +32,7 @@ WAYS: dict[str, dict[str, str]] = {
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of loopback that nobody can listen on while the test holds it."""
+    """A port of loopback on which nobody can listen during the test."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -40,7 +40,7 @@ def closed_port() -> Iterator[int]:
 
 @pytest.fixture
 def cut_off(make_daemon: Callable[..., DaemonProcess], sts: dict[str, Any], closed_port: int) -> DaemonProcess:
-    """A daemon for which some hosts are out of reach, and the others are not."""
+    """A daemon that can reach only some hosts."""
     endpoints = {endpoint["host"]: dict(endpoint) for endpoint in sts["endpoints"]}
     endpoints[CLOSED]["connect"] = f"127.0.0.1:{closed_port}"
     endpoints[NOWHERE] = {"host": NOWHERE, "signingRegion": "us-east-1"}
@@ -49,8 +49,8 @@ def cut_off(make_daemon: Callable[..., DaemonProcess], sts: dict[str, Any], clos
     return make_daemon(sts=section, process={"environment": IMPATIENT_RESOLVER})
 
 
-def test_who_is_out_of_reach_is_an_outage(cut_off: DaemonProcess, new_token: Callable[..., str]) -> None:
-    """A host that can't be reached or proved gives 502, idle or under load, and other hosts go on as before."""
+def test_an_unreachable_host_is_an_outage(cut_off: DaemonProcess, new_token: Callable[..., str]) -> None:
+    """An unreachable or unverified host gives 502, without and with load. Other hosts are not affected."""
     with cut_off, Crowd(cut_off, 16) as crowd:
         crowd.ask([new_token(ALICE_KEY) for _ in range(16)])
         at_rest = Usage.of(cut_off.process.pid).descriptors

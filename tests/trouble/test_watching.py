@@ -1,4 +1,4 @@
-"""There is no inotify to be had: files are looked at all the same, and the tries cost nothing that stays."""
+"""Without inotify files are polled, and failed attempts leak no descriptors."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def test_without_inotify_files_are_polled(
     make_daemon: Callable[..., DaemonProcess], tmp_path: Path, settings: Callable[..., str], limit: str
 ) -> None:
     """At inotify's limits the daemon starts, logs its fallback once, reloads, and leaks no descriptors."""
-    launcher = [*limited(limit), *Clock(tmp_path / "clock").launcher]  # it looks at files every second
+    launcher = [*limited(limit), *Clock(tmp_path / "clock").launcher]  # polls files every second
     with make_daemon(process={"launcher": launcher}) as daemon:
         assert "can't watch" in daemon.wait_for_message("it is polled every")["message"]
-        assert readiness(daemon, "settings") == "ok"  # the reactor has opened its descriptors by now
+        assert readiness(daemon, "settings") == "ok"  # after that the reactor has opened its descriptors
         before = Usage.of(daemon.process.pid).descriptors
         for number in range(1, 4):
             count = len(daemon.events())
@@ -48,8 +48,8 @@ def test_without_inotify_files_are_polled(
         wait_until(lambda: Usage.of(daemon.process.pid).descriptors <= before, "as many descriptors as before", 10)
 
 
-def test_temporary_files_are_no_change(tmp_path: Path) -> None:
-    """Failed writes on a full disk cause no reads of the settings. A renamed file does."""
+def test_temporary_files_cause_no_reload(tmp_path: Path) -> None:
+    """Failed writes on a full disk don't cause reads of the settings. A renamed file does."""
     reactor, told = MemoryReactorClock(), []
     watcher = DirectoryWatcher(reactor, tmp_path / "cert.pem", lambda: told.append(True))
     watcher.start()

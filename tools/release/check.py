@@ -2,7 +2,7 @@
 
     python -m tools.release.check
 
-Prints each fault with its place and the next step. Exits with 1 if there is one.
+Prints each error with its place and the next step. Exits with 1 if there is one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from authd import __version__
 from tools.release import pyz
 
 ROOT = Path(__file__).parents[2]
-#: Files that name the version, and the text in front of it.
+#: Files that contain the version, and the text in front of it.
 _NAMED = (
     ("deploy/helm/authd/Chart.yaml", "version: "),
     ("deploy/helm/authd/Chart.yaml", "appVersion: "),
@@ -28,7 +28,7 @@ _NAMED = (
     ("Containerfile", "localhost/authd:"),
 )
 
-#: The files of a release. The Debian package is made on a machine of each architecture; one is enough here.
+#: The files of a release. The Debian package is built once for each architecture. One of them is enough here.
 _FILES = (
     "authd-{version}-py3-none-any.whl",
     "authd-{version}.tar.gz",
@@ -42,13 +42,13 @@ _FILES = (
 
 
 def faults() -> Iterator[str]:
-    """Yield each fault as one sentence."""
+    """Yield each error as one sentence."""
     yield from tree_faults()
     yield from dist_faults(ROOT / "dist")
 
 
 def dist_faults(folder: Path) -> Iterator[str]:
-    """Yield the faults of the built files: missing or unknown ones, wrong checksums, and bytecode that is missing."""
+    """Yield the errors of the built files: missing or unknown files, wrong checksums, missing bytecode."""
     expected = {name.format(version=__version__) for name in _FILES}
     found = {path.name: path for path in folder.glob("*")}
     yield from (f"dist/{name} is missing: run `make deb`" for name in sorted(expected - found.keys()))
@@ -68,7 +68,7 @@ def dist_faults(folder: Path) -> Iterator[str]:
 
 
 def tree_faults() -> Iterator[str]:
-    """Yield the faults of the source tree."""
+    """Yield the errors of the source tree."""
     for name, before in _NAMED:
         versions = set(re.findall(rf"(?m){re.escape(before)}([0-9][\w.]*)", (ROOT / name).read_text("utf-8")))
         if versions != {__version__}:
@@ -93,7 +93,7 @@ def tree_faults() -> Iterator[str]:
 
 
 def main() -> int:
-    """Print every fault, and return the exit status."""
+    """Print every error, and return the exit status."""
     found = list(faults())
     for fault in found:
         print(f"release-check: {fault}")

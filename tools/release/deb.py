@@ -32,11 +32,11 @@ PYTHONS = ("3.11", "3.12", "3.13")
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _GLIBCS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 _MAINTAINER = "The authd authors <authors@authd.example.com>"
-#: The time of every file, as hatchling has it: the package is the same for the same input.
+#: The time of every file, by hatchling's default: the same input gives the same package.
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1580601600"))
 
-#: A daemon that had settings once starts without them, fails, and tries again until they are back. If a condition
-#: stopped it instead, the first connection would stop the socket as well, by its TriggerLimitBurst=.
+#: If settings existed once, the daemon starts without them, fails, and is restarted until they are back. If a condition
+#: prevented the start instead, the first connection would stop the socket too, by its TriggerLimitBurst=.
 _CONDITIONS = """\
 # Without settings there is no daemon, until they have been in force once.
 ConditionPathExists=|/etc/authd/config.yaml
@@ -60,7 +60,7 @@ def unit(text: str) -> str:
 
 
 def control(arch: str, size: int) -> str:
-    """Return the control file; `size` is in KiB."""
+    """Return the control file. `size` is in KiB."""
     newest = int(PYTHONS[-1].partition(".")[2])
     return f"""Package: authd
 Version: {__version__}
@@ -82,7 +82,7 @@ Description: log in to Kubernetes with AWS IAM
 
 
 def install_packages(stage: Path, wheel: Path, machine: str, locked: Path) -> None:
-    """Install the wheel and the packages of the file `locked` for each Python version, and link equal files."""
+    """Install the wheel and the packages in `locked` for each Python version, and link equal files."""
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     requirements = stage.parent / "requirements.txt"
     pinned = locked.read_text("utf-8")
@@ -98,7 +98,7 @@ def install_packages(stage: Path, wheel: Path, machine: str, locked: Path) -> No
         ]  # fmt: skip
         subprocess.run(command, check=True)
         shutil.rmtree(site / "bin")
-        for folder in [*site.rglob("newsfragments")]:  # empty but for git's own files
+        for folder in [*site.rglob("newsfragments")]:  # contain only git's own files
             shutil.rmtree(folder)
         sites.append(site)
     for site in sites[1:]:
@@ -106,7 +106,7 @@ def install_packages(stage: Path, wheel: Path, machine: str, locked: Path) -> No
 
 
 def _share(first: Path, other: Path) -> None:
-    """Replace each entry of `other` that `first` has too by a link."""
+    """Replace each entry of `other` that is equal in `first` by a link."""
     for entry in sorted(other.iterdir()):
         twin = first / entry.name
         if _content(entry) == _content(twin):
@@ -115,13 +115,13 @@ def _share(first: Path, other: Path) -> None:
 
 
 def _content(path: Path) -> dict[str, bytes]:
-    """Return a file's digest, or those of all files of a folder."""
+    """Return the digest of a file, or those of all files in a folder."""
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     return {str(each.relative_to(path)): hashlib.sha256(each.read_bytes()).digest() for each in files}
 
 
 def install_commands(stage: Path) -> None:
-    """Add the interpreter's link, the commands and their links in /usr/bin."""
+    """Add the link to the interpreter, the commands and their links in /usr/bin."""
     folder = stage / PREFIX / "bin"
     folder.mkdir(parents=True)
     (stage / PREFIX / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
@@ -155,7 +155,7 @@ def install_files(stage: Path) -> None:
 
 
 def changelog() -> str:
-    """Return Debian's changelog, which leads to ours."""
+    """Return Debian's changelog, which refers to CHANGELOG.md."""
     return (
         f"authd ({__version__}) stable; urgency=medium\n\n"
         f"  * See /usr/share/doc/authd/CHANGELOG.md.gz.\n\n"

@@ -3,7 +3,7 @@
     python tools/release/krew.py            write deploy/krew/authd.yaml
     python tools/release/krew.py FOLDER     write the archive for the release into FOLDER too
 
-The archive is the same on every machine: fixed times, owners and order.
+Times, owners and order are fixed, so that the archive is the same on every machine.
 """
 
 from __future__ import annotations

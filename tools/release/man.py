@@ -15,7 +15,7 @@ from authd import __version__
 from authd.cli.commands import COMMANDS
 from authd.cli.reference import exits_text
 
-#: The width that argparse wraps to; troff fills the lines again.
+#: The width to which argparse wraps. troff fills the lines again.
 _WIDTH = "100"
 
 
@@ -34,7 +34,7 @@ def pages() -> dict[str, str]:
 
 
 def _help(module: str, *arguments: str) -> str:
-    """Return what a command prints with --help."""
+    """Return the output of a command's --help."""
     command = [sys.executable, "-m", f"authd.{module}", *arguments, "--help"]
     environ = {**os.environ, "COLUMNS": _WIDTH}
     return subprocess.run(command, capture_output=True, check=True, text=True, env=environ).stdout
@@ -62,7 +62,7 @@ def _page(name: str, summary: str, text: str, related: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Return text for troff: a leading dot or quote would be a request, and a plain hyphen can break a line."""
+    """Escape text for troff: a leading dot or quote would be a request, and a plain hyphen can break a line."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return re.sub(r"(?m)^([.'])", r"\\&\1", text)
 

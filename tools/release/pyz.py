@@ -6,8 +6,8 @@ The file is a shell script followed by a zip archive:
 
 - `authd/`: the client's sources. `python3 FILE` runs them through `__main__.py`.
 - `cpython-3xx/`: bytecode of the modules that every kubectl call imports, for each given interpreter. Without the
-  option these are all that are found. Other versions compile the sources at each start.
-- `interpreters.txt`: the full versions of these interpreters, one a line. Another one may compile otherwise.
+  option these are all supported ones on PATH. Other versions compile the sources at each start.
+- `interpreters.txt`: the full versions of these interpreters, one a line. Other versions may compile differently.
 - `packages.zip`: botocore and its dependencies, from this environment and in the versions of requirements.txt, without
   the services that a login never calls. `authd.client.bundle` unpacks them if credentials need them.
 
@@ -36,9 +36,9 @@ from tools.release import sbom
 ROOT = Path(__file__).parents[2]
 #: Python's minor versions that docs/support.md names.
 MINORS = (11, 12, 13, 14)
-#: What the client imports, with its dependencies. The C part of PyYAML is left out, which it does without.
+#: The client's imports, with their dependencies. PyYAML works without its C extension, which is left out.
 BUNDLED = ("botocore", "jmespath", "python-dateutil", "pyyaml", "six", "urllib3")
-#: The services of a login; botocore has some 400 others.
+#: The services that a login calls. botocore has some 400 others.
 _SERVICES = ("signin", "sso", "sso-oidc", "sts")
 INTERPRETERS = "interpreters.txt"
 #: The time of every entry: the earliest that an archive can have.
@@ -82,7 +82,7 @@ for name in "authd", "authd.client":
 run()' "$0" "$@"
 exit
 """
-#: Runs in each interpreter. Reads the sources as JSON, and writes the contents of .pyc files (PEP 552, unchecked).
+#: Run by each interpreter. Reads the sources as JSON, and writes the contents of .pyc files (PEP 552, unchecked).
 _COMPILER = """
 import base64, importlib.util, json, marshal, sys
 flags = (1).to_bytes(4, "little") + bytes(8)
@@ -95,7 +95,7 @@ json.dump([sys.implementation.cache_tag, sys.version.split()[0], made], sys.stdo
 
 
 class Bytecode:
-    """The compiled modules of one interpreter. `tag` is its name for them, such as cpython-311."""
+    """The compiled modules of one interpreter. `tag` is its cache tag, such as cpython-311."""
 
     def __init__(self, python: str, sources: dict[str, bytes]) -> None:
         """Compile the sources. Raises `CalledProcessError` if the interpreter does not start."""
@@ -126,7 +126,7 @@ def interpreters() -> list[str]:
 
 
 def _runs(python: str, minor: int) -> bool:
-    # A launcher of a version manager can exist without its interpreter.
+    # The launcher of a version manager can exist without its interpreter.
     check = f"import sys; sys.exit(sys.version_info[:2] != (3, {minor}))"
     return subprocess.run([python, "-I", "-S", "-c", check], capture_output=True, check=False).returncode == 0
 
@@ -146,7 +146,7 @@ def packages() -> bytes:
 
 
 def _is_needed(path: str) -> bool:
-    """Whether a login can need a file of an installed package: modules, data of its services, licences."""
+    """Return whether a login can need a file of a package: a module, data of its services, or a licence."""
     if ".dist-info/" in path:
         return "licen" in path.lower() or path.endswith("/METADATA")
     if "botocore/data/" in path:

@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
-#: A package of an extra counts only if the requirements have it.
+#: The packages of an extra are included only if the requirements contain them.
 _EXTRAS = ("daemon", "otel")
 _REQUIREMENT = re.compile(r"^[A-Za-z0-9._-]+")
 
@@ -106,7 +106,7 @@ def _component(pin: Pin, kind: str) -> dict[str, Any]:
     if licences := _licences(_installed(pin)):
         component["licenses"] = licences
     if pin.hashes:
-        # A component has one hash an algorithm: each file of the release is a distribution of its own.
+        # A component has one hash for each algorithm, so each file of the release is a separate distribution.
         component["externalReferences"] = [
             {
                 "type": "distribution",

@@ -3,7 +3,7 @@
     python tools/release/try_image.py BASE WORK [CERTIFICATES]
 
 BASE is a root of the release that the Containerfile names, from `debootstrap --variant=minbase`. WORK is a new folder
-for the stages. Needs root. Knows the instructions of our Containerfile: FROM, ARG, RUN, COPY, ENV, WORKDIR, USER,
+for the stages. Needs root. Supports the instructions of our Containerfile: FROM, ARG, RUN, COPY, ENV, WORKDIR, USER,
 ENTRYPOINT and CMD. CERTIFICATES is a PEM file for pip, if the index is behind a proxy with a CA of its own.
 """
 
@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-#: What a build context has: the tracked files, as .containerignore would leave them.
+#: Excluded from the build context, as by .containerignore.
 _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "dist", "build", "site")
 
 
 @dataclass(slots=True)
 class Stage:
-    """One stage: its root, and what the image's configuration would have."""
+    """One stage: its root, and the image's configuration."""
 
     root: Path
     environ: dict[str, str] = field(default_factory=lambda: {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
@@ -91,7 +91,7 @@ def _copy(words: list[str], stage: Stage, stages: dict[str, Stage]) -> None:
 
 def _configure(name: str, arguments: str, stage: Stage) -> None:
     match name:
-        case "ENV" | "ARG":  # an argument has its default
+        case "ENV" | "ARG":  # ARG has its default value
             stage.environ |= dict(pair.split("=", 1) for pair in arguments.split())
         case "WORKDIR":
             stage.folder = arguments
@@ -106,7 +106,7 @@ def _configure(name: str, arguments: str, stage: Stage) -> None:
 
 
 def faults(stage: Stage) -> Iterator[str]:
-    """Yield what the image lacks: its commands, its user, and nothing that the user can write."""
+    """Yield the errors of the image: missing commands, a wrong user, and files that the user can write."""
     for user in (stage.user, "10000:10000"):
         for command in ([*stage.entrypoint, "version"], ["aws-iam-authenticator", "version"],
                         ["heptio-authenticator-aws", "version"], ["authd-token", "--version"]):  # fmt: skip
@@ -125,7 +125,7 @@ def faults(stage: Stage) -> Iterator[str]:
         yield f"without settings it does not name the missing file: {started.stderr.strip()[-300:]}"
 
 
-#: Runs in a mount namespace of its own: the root is read-only but for the volume of the daemon's state.
+#: Runs in its own mount namespace. Only the volume of the daemon's state is writable.
 _READ_ONLY = """
 set -e
 mount --bind "$1" "$1"
@@ -138,9 +138,9 @@ exec chroot --userspec="$user" "$root" env -i "$@"
 
 
 def read_only_faults(stage: Stage, seconds: float = 60) -> Iterator[str]:
-    """Start the daemon on a read-only root, and yield why it does not become ready or the root is not read-only."""
+    """Start the daemon on a read-only root, and yield an error if it does not become ready or the root is writable."""
     (stage.root / "var" / "lib" / "authd").mkdir(exist_ok=True)
-    port = _free_port()
+    port = free_port()
     files = ["--state-dir=/var/lib/authd", "--generate-kubeconfig=/var/lib/authd/kubeconfig.yaml"]
     daemon = [*stage.entrypoint, "server", "--cluster-id=c", "--port=0", f"--health-port={port}", *files]
     wrapped = ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh", str(stage.root), stage.user]
@@ -157,7 +157,8 @@ def read_only_faults(stage: Stage, seconds: float = 60) -> Iterator[str]:
         yield f"it is not ready on a read-only root: {log.strip()[-300:]}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a free port of loopback. The root shares the host's network."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -172,7 +173,7 @@ def _becomes_ready(process: subprocess.Popen[str], port: int, seconds: float) ->
 
 
 def main() -> int:
-    """Build, check and report."""
+    """Build and check the image, and print the errors."""
     base, work = map(Path, sys.argv[1:3])
     work.mkdir(parents=True)
     certificates = Path(sys.argv[3]) if len(sys.argv) > 3 else None

@@ -1,11 +1,11 @@
-"""Try the ways to a first login that need no systemd, in new roots of Debian and Ubuntu, as a new user would.
+"""Try the installations that need no systemd up to a first login, in new roots of Debian and Ubuntu.
 
     python -m tools.release.try_ways [SUITE …] [--way demo|wheel|image]
 
 `demo` is the tutorial's `make demo` in a clone. `wheel` installs the wheel into a virtual environment, starts the
 daemon and shows a login. `image` runs the steps of the Containerfile and shows a login as the image's user. Prints the
-seconds since the start of each way. Needs root, debootstrap and a network. The roots are kept in `~/.cache/authd-boot`,
-outside the tree, and every try has its own copy.
+seconds since the start of each installation. Needs root, debootstrap and a network. The roots are kept in
+`~/.cache/authd-boot`, outside the tree, and every run has its own copy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,11 +31,11 @@ _UBUNTU = (
     "gutsy",
 )
 _DEBIAN = ("http://deb.debian.org/debian", "main", "/usr/share/keyrings/debian-archive-keyring.gpg", "sid")
-#: The suites, and where debootstrap finds them: mirror, components, keyring and script.
+#: The mirror, components, keyring and script of debootstrap for each suite.
 SUITES = {"bookworm": _DEBIAN, "trixie": _DEBIAN, "noble": _UBUNTU}
 #: The release that the Containerfile names.
 _IMAGE_SUITE = "bookworm"
-#: The index's authority, if it is behind a proxy with one of its own.
+#: The CA certificates for an index behind a proxy with its own CA.
 _CERTIFICATES = os.environ.get("PIP_CERT")
 
 _SETTINGS = """\
@@ -49,7 +48,7 @@ server:
     groups: [system:masters]
 """
 _PACKAGES = "apt-get update -qq && apt-get install -y -qq --no-install-recommends ca-certificates"
-#: The daemon, from its settings to its readiness.
+#: Writes the settings, starts the daemon and waits until it is ready.
 _START = """\
 authd check /etc/authd/config.yaml
 authd init -c /etc/authd/config.yaml
@@ -71,7 +70,7 @@ kill $daemon
 
 @dataclass(slots=True, kw_only=True)
 class Try:
-    """One way in a root of its own."""
+    """One installation in its own root."""
 
     suite: str
     way: str
@@ -79,7 +78,7 @@ class Try:
     started: float = field(default_factory=time.monotonic)
 
     def run(self, script: str) -> None:
-        """Run a script as root, without anything from outside. Raises `RuntimeError` with its last lines."""
+        """Run a script as root with a clean environment. Raises `RuntimeError` with its last lines if it fails."""
         environ = ["PATH=/opt/authd/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"]
         environ += ["DEBIAN_FRONTEND=noninteractive", *([f"PIP_CERT={self._certificates()}"] if _CERTIFICATES else [])]
         done = subprocess.run(
@@ -91,7 +90,7 @@ class Try:
             raise RuntimeError(f"{self.suite}, {self.way}: exit status {done.returncode}\n{done.stdout[-3000:]}")
 
     def step(self, name: str) -> None:
-        """Print a step that was reached."""
+        """Print a completed step."""
         print(f"{self.suite}: {self.way}: {time.monotonic() - self.started:.0f} s: {name}", flush=True)
 
     def _certificates(self) -> str:
@@ -102,7 +101,7 @@ class Try:
 
 
 def base(suite: str) -> Path:
-    """Return the root of a suite. The first call makes it with debootstrap."""
+    """Return the root of a suite. The first call creates it with debootstrap."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     root = caches / "authd-boot" / suite
     if not root.exists():
@@ -133,7 +132,7 @@ def demo(this: Try) -> None:
 
 def wheel(this: Try) -> None:
     """Install the wheel with the daemon's packages in a virtual environment."""
-    built, port = this.root / "root" / "dist", _free_port()
+    built, port = this.root / "root" / "dist", try_image.free_port()
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)]
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     shutil.copy(ROOT / "constraints.txt", built)
@@ -148,13 +147,6 @@ def wheel(this: Try) -> None:
     this.step("ready")
     this.run("authd demo")
     this.step("first login")
-
-
-def _free_port() -> int:
-    """Return a port for the daemon's health. The roots share the network of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def image(this: Try) -> None:
@@ -176,7 +168,7 @@ WAYS: dict[str, Callable[[Try], None]] = {function.__name__: function for functi
 
 
 def main() -> int:
-    """Try each way in each suite, and return 1 if one fails."""
+    """Try each installation in each suite. Returns 1 if one fails."""
     parser = argparse.ArgumentParser(prog="python -m tools.release.try_ways", description=__doc__.splitlines()[0])
     parser.add_argument("suite", nargs="*", help=f"{', '.join(SUITES)} (all)")
     parser.add_argument("--way", choices=WAYS, action="append", help="the way (all)")

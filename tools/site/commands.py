@@ -22,7 +22,7 @@ _HEAD = """\
 This page lists every command with the text of its `--help`, generated from the code. [authd-token](../authd-token.md)
 describes the plugin in detail.
 """
-#: These have no page: `authd token` is authd-token, and `authd help` shows these texts.
+#: Commands without a section: `authd token` is authd-token, and `authd help` shows these texts.
 _OMITTED = frozenset({"token", "help"})
 _WIDTH = "100"
 

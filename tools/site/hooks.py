@@ -3,7 +3,7 @@
 Pages come from the commands' --help, from the daemon's metrics and from the audit log's schema. reference.py generates
 the tables of settings and reasons.
 
-Links that leave docs/ lead to copies of the root's documents, and other files are shown by their path.
+Links out of docs/ point to the pages of the root's documents. Links to other files become their paths.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-#: Documents of the root that are pages too.
+#: Documents at the root that are pages too.
 DOCUMENTS = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
-#: The columns that pages do without: the landing page has its own links, and long tables need the width.
+#: The columns hidden on some pages: the landing page has its own links, and long tables need the width.
 _WITHOUT = {
     "index.md": ["navigation", "toc"],
     "reference/metrics.md": ["toc"],
@@ -50,7 +50,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Make every link lead to a page of the site, or show the path of a file that is none."""
+    """Point every link to a page of the site, or replace it by the path of the file."""
     source = page.file.src_uri
     if source in _WITHOUT:
         page.meta["hide"] = _WITHOUT[source]
@@ -106,6 +106,6 @@ def _type(value: Mapping[str, Any]) -> str:
 
 
 def _run(*arguments: str) -> str:
-    # Another interpreter: the site's own environment need not have the daemon's packages.
+    # The site's own environment may lack the daemon's packages.
     python = os.environ.get("AUTHD_PYTHON", sys.executable)
     return subprocess.run([python, *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""Print the reference page of the metrics, as the daemon registers them at its start.
+"""Print the reference page of the metrics that the daemon registers at its start.
 
 python -m tools.site.metrics
 """
@@ -37,7 +37,7 @@ def page() -> str:
 
 
 def families() -> list[Family]:
-    """Return the metrics of a daemon with an audit log and tracing. It starts on free ports; its reactor never runs."""
+    """Return the metrics of a daemon with an audit log and tracing. Its reactor never runs."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder, "config.yaml")
         settings.write_text(
@@ -53,7 +53,7 @@ def families() -> list[Family]:
 
 
 def name_of(family: Family) -> str:
-    """Return a metric's name as it is published: counters end with `_total`."""
+    """Return a metric's published name: those of counters end with `_total`."""
     counts = isinstance(family, Counter | CounterTable | Total)
     return f"{family.name}_total" if counts else family.name
 

@@ -2,9 +2,8 @@
 
     python -m tools.site.reference
 
-rewrites docs/settings.md and docs/reasons.md. Their prose stays as it is. Each row about a setting or a reason is
-replaced. Its description is the `#:` comment at the name. Defaults, values, flags and statuses come from the running
-code.
+rewrites the rows about settings and reasons in docs/settings.md and docs/reasons.md. The rest stays as it is.
+Descriptions are the `#:` comments at the names. Defaults, values, flags and statuses come from the imported code.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ from authd.partition_data import load_partitions
 ROOT = Path(__file__).parents[2]
 SETTINGS, REASONS = ROOT / "docs" / "settings.md", ROOT / "docs" / "reasons.md"
 
-#: The reaction of kube-apiserver to each status. A refusal without an error text is cached instead.
+#: The reaction of kube-apiserver to each status. It caches a denial without an error text.
 _REACTIONS = {200: "logs the error", 429: "retries", 502: "retries", 503: "does not retry", 504: "retries"}
 _CACHES = "caches, no error"
-#: Texts that no setting accepts, each of which makes the settings' readers state the values that they accept.
+#: Invalid values for every setting. The error messages about them state the accepted values.
 _PROBES = ("é ~,", "1000h")
-#: The sections below `server`: their names, and the class of their values.
+#: The sections below `server`: their names and classes.
 _SECTIONS: Mapping[str, tuple[schema.Names, type[object]]] = {
     "sts": (schema.STS, STSSettings),
     "tracing": (schema.TRACING, TracingSettings),
@@ -52,7 +51,7 @@ def main() -> int:
 
 
 def settings_page(text: str) -> str:
-    """Return the page with a row of its own for each setting that it names."""
+    """Return the page with a generated row for each setting in it."""
     rows = {path: _setting_row(path) for path in setting_paths()}
     names = descriptions("config/fields/schema.py")
     rows |= {name: f"| `{name}` | {names[name]} |" for name in (*schema.ROLE.values(), *schema.ENDPOINT.values())}
@@ -75,9 +74,9 @@ def setting_paths() -> tuple[str, ...]:
 
 
 def descriptions(module: str) -> Mapping[str, str]:
-    """Return the `#:` comments of a module of authd, by the name or the string that follows each.
+    """Return the `#:` comments of a module, by the name or string that follows each.
 
-    A name in a class is given as `Class.name`.
+    Names in a class are returned as `Class.name`.
     """
     found: dict[str, str] = {}
     owner, before = "", ""
@@ -105,7 +104,7 @@ def _setting_row(path: str) -> str:
 
 
 def _descriptions() -> Mapping[str, str]:
-    """Return the description of each setting by its path in lower case."""
+    """Return the description of each setting, by its lower-case path."""
     owners = {"Settings": "", **{owner.__name__: f"server.{name}." for name, (_, owner) in _SECTIONS.items()}}
     found: dict[str, str] = {}
     for entry, text in descriptions("config/settings.py").items():
@@ -119,7 +118,7 @@ def _descriptions() -> Mapping[str, str]:
 
 
 def _default(path: str) -> str:
-    """Return the default of a setting as it is written in a file."""
+    """Return the default of a setting as written in a settings file."""
     if path in {"clusterID", "server.tracing.endpoint"}:
         return "required"
     settings = Settings(cluster_id="c")
@@ -137,7 +136,7 @@ def _default(path: str) -> str:
 
 
 def _values(path: str) -> str:
-    """Return the values that a setting accepts, as its own error message for a wrong one states them."""
+    """Return the accepted values of a setting, taken from the error message for an invalid one."""
     said = [message for probe in _PROBES for message in _messages(path, probe)]
     said = [text.removeprefix(f"{path} ") for text in said if text.startswith(f"{path} ")]
     musts = [text.removeprefix("must be ").partition(": ")[0].partition(";")[0] for text in said if "must be " in text]
@@ -152,7 +151,7 @@ def _values(path: str) -> str:
 
 
 def _messages(path: str, value: object) -> Iterator[str]:
-    """Yield the messages about a settings file that has this value of a setting."""
+    """Yield the error messages for a settings file with this value."""
     *sections, name = path.split(".")
     content: dict[str, object] = {name: value}
     for section in reversed(sections):
@@ -167,7 +166,7 @@ def _messages(path: str, value: object) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """Return alternatives of single words in backquotes, and any other text as it is."""
+    """Quote alternatives of single words with backquotes. Any other text stays as it is."""
     words = re.split(r", | or ", text)
     return ", ".join(f"`{word}`" for word in words) if len(words) > 1 and " " not in "".join(words) else text
 

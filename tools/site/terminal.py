@@ -1,10 +1,10 @@
-"""Record a terminal session as pictures: `make demo`'s, for the landing page and the tutorial.
+"""Record `make demo` in a terminal as pictures for the landing page and the tutorial.
 
     python tools/site/terminal.py docs
 
 runs the demo once and writes two pictures of that run: demo.svg plays it in a window at its own speed, and
-demo-whole.svg shows all of its lines. Neither loads fonts or anything else. If the reader prefers reduced motion,
-demo.svg stands still.
+demo-whole.svg shows all of its lines. Neither loads external resources. If the reader prefers reduced motion,
+demo.svg is not animated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xml.sax.saxutils import escape
 _COLUMNS = 100
 _ROWS = 27
 _CHARACTER, _LINE, _EDGE, _BAR = 8.43, 19.0, 16.0, 34.0
-#: Seconds that the last lines stay before the session plays again.
+#: Seconds for which the last lines stay before the session is repeated.
 _HOLD = 8.0
 #: The longest time between two lines in the picture. Longer pauses of the run, such as the daemon's start, are cut.
 _LONGEST_PAUSE = 0.6
@@ -34,7 +34,7 @@ _STYLE = """\
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One printed line, and the seconds from the start of the session until it appeared."""
+    """A printed line, and the seconds from the start of the session to its output."""
 
     text: str
     at: float
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def record(command: Sequence[str]) -> Iterator[Line]:
-    """Run a command and yield its lines as they come. Raises `CalledProcessError` if it fails."""
+    """Run a command and yield its lines as they are printed. Raises `CalledProcessError` if it fails."""
     begun = time.monotonic()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
@@ -67,7 +67,7 @@ def whole(lines: Sequence[Line]) -> str:
 
 
 def playing(lines: Sequence[Line]) -> str:
-    """Return a picture with a window of `_ROWS` lines in which the lines appear at their times, again and again."""
+    """Return a looped animation of a window with `_ROWS` lines, in which each line appears at its time."""
     times = list(_times(lines))
     duration = times[-1] + _HOLD
     cover, scroll = ["0%{transform:translateY(0)}"], ["0%{transform:translateY(0)}"]

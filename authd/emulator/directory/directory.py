@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _KEY_ID = re.compile(r"A[KS]IA[A-Z0-9]{12,124}")
 _PARTITION = re.compile(r"aws(?:-[a-z]+)*")
-#: With the rest of a request this still fits the 16 KiB that the HTTP side takes of headers.
+#: Leaves room for the rest of the request within the 16 KiB that the server accepts as headers.
 LONGEST_SESSION_TOKEN: Final = 8192
 _Entry = TypeVar("_Entry")
 #: Typical for a role session without tags or policy. Chained and tagged sessions come near 3 KiB.
@@ -38,13 +38,13 @@ class AccessKey:
     expires: float | None = None
 
     def __post_init__(self) -> None:
-        """Raise EmulatorError for a key id that AWS would not hand out."""
+        """Raise `EmulatorError` for a key ID that AWS would not issue."""
         require(_KEY_ID, self.key_id, "access key id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebIdentity:
-    """An OpenID Connect token that AssumeRoleWithWebIdentity accepts, and the ARNs of the roles it opens."""
+    """An OpenID Connect token that AssumeRoleWithWebIdentity accepts, and the ARNs of the roles that it may assume."""
 
     token: str = field(repr=False)
     subject: str
@@ -55,7 +55,7 @@ class WebIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """The emulated STS's accounts and keys. Immutable: a changed directory replaces it as a whole."""
+    """The emulated STS's accounts and keys. Immutable: assign a new directory to change it."""
 
     partition: str = "aws"
     keys: Mapping[str, AccessKey] = field(default_factory=lambda: MappingProxyType({}))
@@ -67,7 +67,7 @@ class Directory:
     may_not_describe: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Raise EmulatorError for a partition that can't be one, or a token longer than a header may be."""
+        """Raise `EmulatorError` for an invalid partition, or a session token too long for a header."""
         require(_PARTITION, self.partition, "partition")
         if not 0 <= self.session_token_length <= LONGEST_SESSION_TOKEN:
             raise EmulatorError(f"session tokens may have up to {LONGEST_SESSION_TOKEN} characters")

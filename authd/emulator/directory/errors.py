@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class EmulatorError(Exception):
-    """An input of the emulator, such as its directory or an option, is unusable. The text says why."""
+    """An unusable input of the emulator, such as its directory or an option. The text gives the reason."""

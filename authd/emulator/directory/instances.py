@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """An instance. One that was terminated has no private DNS name any more."""
+    """An instance. A terminated one has no private DNS name."""
 
     instance_id: str
     account: str

@@ -16,7 +16,7 @@
      "instances": [{"id": "i-0123456789abcdef0", "account": "111122223333", "privateDnsName": "ip-10-0-0-1.internal"}],
      "sessionTokenLength": 760}
 
-Everything but `account`, `name` and a key's `id` and `secret` may be left out.
+Only `account`, `name` and a key's `id` and `secret` are required.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def load_directory(path: Path) -> Directory:
-    """Read a directory from a JSON file. Raises `EmulatorError` with the file's name and the fault."""
+    """Read a directory from a JSON file. Raises `EmulatorError` with the file's name and the error."""
     try:
         members = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -49,7 +49,7 @@ def load_directory(path: Path) -> Directory:
 
 
 def read_directory(members: object) -> Directory:
-    """Read a directory from a dictionary. Raises `EmulatorError` with the place of the fault, never a value."""
+    """Read a directory from a dictionary. Raises `EmulatorError` with the place of the error, never a value."""
     top = Members(members, "directory")
     roles = [_role(entry) for entry in top.entries("roles")]
     keys = [key for _, session_keys in roles for key in session_keys]

@@ -1,4 +1,4 @@
-"""The members of a JSON object, taken one by one. A member that was not taken is an error."""
+"""Reads the members of a JSON object one by one. A member that was not read is an error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _Type = TypeVar("_Type")
 
 
 class Members:
-    """An object's members. `EmulatorError` names the `place` of a fault and never shows a value."""
+    """An object's members. `EmulatorError` names the `place` of an error and never shows a value."""
 
     def __init__(self, members: object, place: str) -> None:
         if not isinstance(members, dict):
@@ -56,7 +56,7 @@ class Members:
         return values
 
     def finish(self) -> None:
-        """Raise `EmulatorError` for a member that was not taken."""
+        """Raise `EmulatorError` for a member that was not read."""
         unknown = sorted(self._members.keys() - self._taken)
         if unknown:
             raise EmulatorError(

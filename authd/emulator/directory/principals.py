@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 _PATH = re.compile(r"/(?:[!-.0-~]+/)*")
 _UNIQUE_ID_LENGTH: Final = 17
 DEFAULT_SESSION_SECONDS: Final = 3600
-#: The largest MaxSessionDuration that IAM lets a role have: IAM API Reference, CreateRole.
+#: The largest MaxSessionDuration of a role: IAM API Reference, CreateRole.
 LONGEST_SESSION_SECONDS: Final = 43_200
 
 
@@ -34,18 +34,18 @@ class Principal:
 
 @lru_cache(maxsize=4096)
 def unique_id(prefix: str, arn: str) -> str:
-    """Derive the stable unique id (`AIDA…`, `AROA…`) of an ARN: prefix and 17 base32 characters."""
+    """Derive the stable unique ID (`AIDA…`, `AROA…`) of an ARN: prefix and 17 base32 characters."""
     digest = base64.b32encode(hashlib.sha256(arn.encode()).digest()).decode("ascii")
     return prefix + digest[:_UNIQUE_ID_LENGTH]
 
 
 def account_root(partition: str, account: str) -> str:
-    """Give the ARN of an account, which is also its root user's."""
+    """Return the ARN of an account, which is also that of its root user."""
     return f"arn:{partition}:iam::{account}:root"
 
 
 def require(pattern: re.Pattern[str], value: str, kind: str) -> None:
-    """Raise EmulatorError unless the whole of `value` matches."""
+    """Raise `EmulatorError` unless the whole of `value` matches."""
     if not pattern.fullmatch(value):
         raise EmulatorError(f"{kind} {value!r} does not match {pattern.pattern}")
 
@@ -60,7 +60,7 @@ class User:
     user_id: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise EmulatorError for an account, name or path that IAM would not have."""
+        """Raise `EmulatorError` for an account, name or path that IAM would not accept."""
         require(_ACCOUNT, self.account, "account")
         require(_NAME, self.name, "user name")
         require(_PATH, self.path, "path")
@@ -100,7 +100,7 @@ class FederatedUser:
     name: str
 
     def __post_init__(self) -> None:
-        """Raise EmulatorError for an account or name that IAM would not have."""
+        """Raise `EmulatorError` for an account or name that IAM would not accept."""
         require(_ACCOUNT, self.account, "account")
         require(_NAME, self.name, "federated user name")
 
@@ -147,11 +147,11 @@ class Role:
             )
 
     def arn(self, partition: str) -> str:
-        """Give the role's ARN with its path."""
+        """Return the role's ARN with its path."""
         return f"arn:{partition}:iam::{self.account}:role{self.path}{self.name}"
 
     def session(self, partition: str, session_name: str) -> Principal:
-        """Return the caller that assumed the role under this session name."""
+        """Return the caller that has assumed the role with this session name."""
         arn = f"arn:{partition}:sts::{self.account}:assumed-role/{self.name}/{session_name}"
         role_arn = self.arn(partition)
         role_id = self.role_id or unique_id("AROA", role_arn)
@@ -166,7 +166,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleSession:
-    """A role session with credentials that were handed out beforehand."""
+    """A role session with credentials from the directory."""
 
     role: Role
     session_name: str

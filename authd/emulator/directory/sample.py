@@ -1,4 +1,4 @@
-"""An example directory. Its secrets are public and open nothing."""
+"""An example directory. Its secrets are public and give access to nothing."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ EXTERNAL_ID: Final = "a-partner-of-ours"
 def sample_directory() -> Directory:
     """Build the sample: Alice and Bob in one account, Mallory in another, a root user, a federated user, roles.
 
-    `Admin` and `team/Developer` trust the first account, `Partner` asks for an external id, `Guarded` for
-    MFA. `Deployer` trusts sessions of `Admin` (role chaining), `Pipeline` opens with a web identity token,
+    `Admin` and `team/Developer` trust the first account, `Partner` requires an external ID, `Guarded`
+    MFA. `Deployer` trusts sessions of `Admin` (role chaining), `Pipeline` is assumed with a web identity token,
     `Long` allows sessions of 12 hours, and `Closed` has an empty trust policy.
     """
     alice = User(account=ACCOUNT, name="alice", path="/team/")

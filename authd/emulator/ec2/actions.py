@@ -33,7 +33,7 @@ _MAX_VALUES: Final = 200
 
 
 class EC2Error(STSError):
-    """An error response of EC2. It has an XML form of its own."""
+    """An error response of EC2, in EC2's own XML."""
 
     def xml(self, request_id: str) -> str:
         """Return the response's body."""
@@ -66,8 +66,8 @@ class EC2:
     def __init__(self, sts: STS) -> None:
         self._sts = sts
 
-    def answer(self, request: WireRequest, parameters: Parameters) -> Result:
-        """Return the result of the request. Raises `STSError` as real EC2 responds."""
+    def execute(self, request: WireRequest, parameters: Parameters) -> Result:
+        """Execute the request's action. Raises the `EC2Error` or `STSError` that EC2 would respond with."""
         principal = self._principal(request)
         if parameters.action != DESCRIBE_INSTANCES or parameters.version != API_VERSION:
             message = f"The action {parameters.action} is not valid for this web service."

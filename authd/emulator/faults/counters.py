@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class Counters:
     """A snapshot: connections, and requests in total, by action, by regular outcome and by fault.
 
-    `outcomes` has `Success` or STS's error code, as before any fault. Unknown actions count as `other`.
+    `outcomes` counts `Success` and STS's error codes, regardless of faults. Unknown actions count as `other`.
     """
 
     connections: int = 0

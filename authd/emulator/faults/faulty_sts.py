@@ -1,4 +1,4 @@
-"""The emulated STS with its faults: a request in, the steps of its answer out. No I/O."""
+"""The emulated STS with its faults: a request in, the steps of its response out. No I/O."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ class FaultySTS:
         self.seen: deque[WireRequest] = deque(maxlen=REMEMBERED_REQUESTS)
 
     def now(self) -> float:
-        """Tell the emulator's own time."""
+        """Return the emulator's time."""
         return self._now() + self.clock_offset
 
     def counters(self) -> Counters:
-        """Give the numbers as they stand."""
+        """Return the counters."""
         return self.tally.snapshot()
 
     def accept(self) -> Injection | None:
         """Count a connection and return its fault, if any."""
         self.tally.connections += 1
-        return self._struck(self.plan.for_connection())
+        return self._counted(self.plan.for_connection())
 
     def respond(self, request: WireRequest, *, close: bool) -> Send | Iterable[Step]:
-        """Answer a request. `close` means that the client ends the connection after it."""
+        """Return the response, or its steps. `close` means that the connection ends after it."""
         self.tally.requests += 1
         self.seen.append(request)
         parameters = Parameters(request)
@@ -66,28 +66,28 @@ class FaultySTS:
         self.tally.actions[action] += 1
         exchange = Exchange(
             outcome=self._outcome(request, parameters),
-            form=Format.asked_by(request.header(b"accept")),
+            form=Format.accepted_by(request.header(b"accept")),
             target=request.target,
             request_id=str(uuid.uuid4()),
             date=_http_date(int(self.now())),
             close=close,
         )
-        injection = self._struck(self.plan.for_request(action))
+        injection = self._counted(self.plan.for_request(action))
         if injection is None:
-            return Send(exchange.answer.encode(close=close))
+            return Send(exchange.response.encode(close=close))
         return script(exchange, injection)
 
     def _outcome(self, request: WireRequest, parameters: Parameters) -> Outcome:
         try:
             is_ec2 = HOST.match(request.header(b"host") or b"")
-            result = (self.ec2 if is_ec2 else self.sts).answer(request, parameters)
+            result = (self.ec2 if is_ec2 else self.sts).execute(request, parameters)
         except STSError as error:
             self.tally.outcomes[error.code] += 1
             return error
         self.tally.outcomes["Success"] += 1
         return result
 
-    def _struck(self, injection: Injection | None) -> Injection | None:
+    def _counted(self, injection: Injection | None) -> Injection | None:
         if injection is not None:
             self.tally.faults[injection.fault.label] += 1
         return injection

@@ -1,4 +1,4 @@
-"""The faults, and the plan of their order."""
+"""The faults, and the order in which they strike."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LONGEST_SECONDS: Final = 3600.0
 class Phase(Enum):
     """The phase of an exchange in which a fault strikes."""
 
-    ACCEPT = "accept"  # the TCP connection stands, TLS has not begun
-    HANDSHAKE = "handshake"  # TLS stands and the request was read, nothing of the answer was sent
-    HEADERS = "headers"  # the answer's status line and headers were sent
-    BODY = "body"  # half of the answer's body was sent
+    ACCEPT = "accept"  # the TCP connection is accepted, TLS has not begun
+    HANDSHAKE = "handshake"  # the request was read over TLS, no byte of the response was sent
+    HEADERS = "headers"  # the response's status line and headers were sent
+    BODY = "body"  # half of the response's body was sent
 
 
 class Fault(Enum):
-    """Everything that can go wrong, with a sentence for each."""
+    """The faults, each with its name and its description for `--help`."""
 
     THROTTLE = "throttle", "400 Throttling, as STS says it when asked too often"
     REQUEST_LIMIT = "request-limit", "400 RequestLimitExceeded"
@@ -77,9 +77,9 @@ PHASED: Final = frozenset({Fault.STALL, Fault.RESET, Fault.CLOSE})
 class Injection:
     """A fault to be delivered.
 
-    `phase` is for STALL, RESET and CLOSE alone. `times` limits it to so many requests (at Phase.ACCEPT:
-    connections), `action` to requests of that action. `seconds` (0 to 3600) is for DELAY and DRIP, `location` a
-    host name for REDIRECT.
+    `phase` is for STALL, RESET and CLOSE only. `times` is the number of requests that it strikes (connections at
+    Phase.ACCEPT), unlimited if None. `action` limits it to requests of that action. `seconds` (0 to 3600) is for
+    DELAY and DRIP, `location` is the host name for REDIRECT.
     """
 
     fault: Fault
@@ -90,7 +90,7 @@ class Injection:
     location: str = "redirected.invalid"
 
     def __post_init__(self) -> None:
-        """Raise EmulatorError for a combination that would do nothing."""
+        """Raise `EmulatorError` for a combination without effect."""
         if (self.phase is not None) != (self.fault in PHASED):
             needs = "needs a phase" if self.fault in PHASED else "has no phases"
             raise EmulatorError(f"fault {self.fault.label!r} {needs}")
@@ -103,7 +103,7 @@ class Injection:
 
 
 class FaultPlan:
-    """The next faults: the limited injections first, in their order, then the latest of the unlimited."""
+    """The planned faults: limited injections first, in their order, then the latest unlimited one."""
 
     def __init__(self) -> None:
         self._limited: list[Injection] = []
@@ -117,7 +117,7 @@ class FaultPlan:
             self._limited.append(injection)
 
     def clear(self) -> None:
-        """Forget every planned fault."""
+        """Remove all planned faults."""
         self._limited.clear()
         self._standing.clear()
 

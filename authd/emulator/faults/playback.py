@@ -1,4 +1,4 @@
-"""Scripts put on a connection, step by step."""
+"""Plays a script on a connection, step by step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @implementer(IPushProducer)
 class Playback:
-    """Plays a script on a request's connection, no faster than the client reads, until either comes to its end."""
+    """Plays a script on a request's connection, no faster than the client reads. Ends with either."""
 
     def __init__(self, request: Any, steps: Iterable[Step], clock: IReactorTime) -> None:
         self._request = request
@@ -32,30 +32,30 @@ class Playback:
         """Play the first steps. A client's disconnect ends the playback."""
         self._request.notifyFinish().addErrback(self._gone)
         self._request.registerProducer(self, streaming=True)
-        self._go_on()
+        self._continue()
 
     def pauseProducing(self) -> None:
-        """Wait: the client reads slower than the script sends."""
+        """Pause while the client reads more slowly than the script sends."""
         self._paused = True
 
     def resumeProducing(self) -> None:
-        """Go on: the client has read."""
+        """Continue after the client has read."""
         self._paused = False
         if self._timer is None:
-            self._timer = self._clock.callLater(0, self._go_on)
+            self._timer = self._clock.callLater(0, self._continue)
 
     def stopProducing(self) -> None:
         """Send nothing more."""
         self._over = True
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         self._timer = None
         while not (self._paused or self._over):
             step = next(self._steps, None)
             if isinstance(step, Send):
                 self._request.channel.write(step.data)
             elif isinstance(step, Pause):
-                self._timer = self._clock.callLater(step.seconds, self._go_on)
+                self._timer = self._clock.callLater(step.seconds, self._continue)
                 return
             else:
                 self._end(step)

@@ -1,4 +1,4 @@
-"""The answers that faults give instead of the honest one."""
+"""The responses that faults send instead of the regular one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from authd.emulator.faults.plan import Fault, Injection
 from authd.emulator.sts.actions import Result
 from authd.emulator.sts.errors import STSError
-from authd.emulator.sts.responses import Answer, Format, Outcome, compact_json
+from authd.emulator.sts.responses import Format, Outcome, Response, compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ _MIB: Final = 1024 * 1024
 _OVERSIZE_BYTES: Final = 4 * _MIB
 _BOMB_BYTES: Final = 64 * _MIB
 _LONG_HEADER_CHARS: Final = 256 * 1024
-#: Beyond every recursion limit, and yet within the size that a client may accept.
+#: Exceeds every recursion limit, in a body that clients accept by its size.
 _DEPTH: Final = 5_000
 #: A caller that never sends a request. No client may ever be identified as it.
 INTRUDER: Final[Mapping[str, str]] = MappingProxyType(
@@ -30,26 +30,26 @@ INTRUDER: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def _error(code: str, message: str, status: int) -> Callable[[Exchange, Injection], Answer]:
-    return lambda exchange, _: exchange.spell(STSError(code, message, status))
+def _error(code: str, message: str, status: int) -> Callable[[Exchange, Injection], Response]:
+    return lambda exchange, _: exchange.render(STSError(code, message, status))
 
 
-def _bad_gateway(exchange: Exchange, _: Injection) -> Answer:
+def _bad_gateway(exchange: Exchange, _: Injection) -> Response:
     headers = (("Date", exchange.date), ("Content-Type", "text/html"))
-    return Answer(status=502, headers=headers, body=b"<html><body><h1>502 Bad Gateway</h1></body></html>")
+    return Response(status=502, headers=headers, body=b"<html><body><h1>502 Bad Gateway</h1></body></html>")
 
 
-def _redirect(exchange: Exchange, injection: Injection) -> Answer:
+def _redirect(exchange: Exchange, injection: Injection) -> Response:
     location = f"https://{injection.location}{exchange.target.decode('latin-1')}"
-    return Answer(status=302, headers=(("Date", exchange.date), ("Location", location)), body=b"")
+    return Response(status=302, headers=(("Date", exchange.date), ("Location", location)), body=b"")
 
 
-def _gzip(exchange: Exchange, _: Injection) -> Answer:
-    return exchange.answer.with_body(gzip.compress(exchange.answer.body), ("Content-Encoding", "gzip"))
+def _gzip(exchange: Exchange, _: Injection) -> Response:
+    return exchange.response.with_body(gzip.compress(exchange.response.body), ("Content-Encoding", "gzip"))
 
 
-def _gzip_bomb(exchange: Exchange, _: Injection) -> Answer:
-    return exchange.answer.with_body(_bomb(), ("Content-Encoding", "gzip"))
+def _gzip_bomb(exchange: Exchange, _: Injection) -> Response:
+    return exchange.response.with_body(_bomb(), ("Content-Encoding", "gzip"))
 
 
 @cache
@@ -57,21 +57,21 @@ def _bomb() -> bytes:
     return gzip.compress(b" " * _BOMB_BYTES, compresslevel=9)
 
 
-def _success(body: bytes) -> Callable[[Exchange, Injection], Answer]:
-    return lambda exchange, _: replace(exchange.answer, status=200, body=body)
+def _success(body: bytes) -> Callable[[Exchange, Injection], Response]:
+    return lambda exchange, _: replace(exchange.response, status=200, body=body)
 
 
-def _oversized(exchange: Exchange, _: Injection) -> Answer:
-    return exchange.answer.with_body(exchange.answer.body + b" " * _OVERSIZE_BYTES)
+def _oversized(exchange: Exchange, _: Injection) -> Response:
+    return exchange.response.with_body(exchange.response.body + b" " * _OVERSIZE_BYTES)
 
 
-def _long_header(exchange: Exchange, _: Injection) -> Answer:
-    return exchange.answer.with_body(exchange.answer.body, ("X-Long", "x" * _LONG_HEADER_CHARS))
+def _long_header(exchange: Exchange, _: Injection) -> Response:
+    return exchange.response.with_body(exchange.response.body, ("X-Long", "x" * _LONG_HEADER_CHARS))
 
 
-def _identity(change: Callable[[dict[str, str]], Mapping[str, str]]) -> Callable[[Exchange, Injection], Answer]:
-    def make(exchange: Exchange, _: Injection) -> Answer:
-        return exchange.spell(Result(action="GetCallerIdentity", fields=change(dict(caller_fields(exchange.outcome)))))
+def _identity(change: Callable[[dict[str, str]], Mapping[str, str]]) -> Callable[[Exchange, Injection], Response]:
+    def make(exchange: Exchange, _: Injection) -> Response:
+        return exchange.render(Result(action="GetCallerIdentity", fields=change(dict(caller_fields(exchange.outcome)))))
 
     return make
 
@@ -89,37 +89,37 @@ def _other_partition(fields: dict[str, str]) -> Mapping[str, str]:
     return fields | {"Arn": f"arn:{other}:{resource}"}
 
 
-def _json_result(exchange: Exchange, result: str) -> Answer:
+def _json_result(exchange: Exchange, result: str) -> Response:
     metadata = compact_json({"RequestId": exchange.request_id})
     body = f'{{"GetCallerIdentityResponse":{{"GetCallerIdentityResult":{result},"ResponseMetadata":{metadata}}}}}'
-    return replace(exchange.spell(exchange.outcome, Format.JSON), status=200, body=body.encode())
+    return replace(exchange.render(exchange.outcome, Format.JSON), status=200, body=body.encode())
 
 
-def _wrong_types(exchange: Exchange, _: Injection) -> Answer:
+def _wrong_types(exchange: Exchange, _: Injection) -> Response:
     return _json_result(exchange, '{"Account":111122223333,"Arn":["arn"],"UserId":null}')
 
 
-def _duplicate_keys(exchange: Exchange, _: Injection) -> Answer:
-    honest = caller_fields(exchange.outcome)
-    members = ",".join(compact_json(dict(fields))[1:-1] for fields in (INTRUDER, honest))
+def _duplicate_keys(exchange: Exchange, _: Injection) -> Response:
+    regular = caller_fields(exchange.outcome)
+    members = ",".join(compact_json(dict(fields))[1:-1] for fields in (INTRUDER, regular))
     return _json_result(exchange, f"{{{members}}}")
 
 
-def _other_action(exchange: Exchange, _: Injection) -> Answer:
+def _other_action(exchange: Exchange, _: Injection) -> Response:
     caller = caller_fields(exchange.outcome)
     user = {"AssumedRoleId": caller["UserId"], "Arn": caller["Arn"]}
-    return exchange.spell(Result(action="AssumeRole", fields={**caller, "AssumedRoleUser": user}))
+    return exchange.render(Result(action="AssumeRole", fields={**caller, "AssumedRoleUser": user}))
 
 
-def _utf16(exchange: Exchange, _: Injection) -> Answer:
-    honest = exchange.answer
+def _utf16(exchange: Exchange, _: Injection) -> Response:
+    regular = exchange.response
     headers = tuple(
-        (name, f"{value}; charset=utf-16" if name == "Content-Type" else value) for name, value in honest.headers
+        (name, f"{value}; charset=utf-16" if name == "Content-Type" else value) for name, value in regular.headers
     )
-    return replace(honest, headers=headers, body=honest.body.decode().encode("utf-16"))
+    return replace(regular, headers=headers, body=regular.body.decode().encode("utf-16"))
 
 
-FAULTY_ANSWERS: Final[Mapping[Fault, Callable[[Exchange, Injection], Answer]]] = {
+FAULTY_RESPONSES: Final[Mapping[Fault, Callable[[Exchange, Injection], Response]]] = {
     Fault.THROTTLE: _error("Throttling", "Rate exceeded", 400),
     Fault.REQUEST_LIMIT: _error("RequestLimitExceeded", "Request limit exceeded.", 400),
     Fault.INTERNAL_FAILURE: _error("InternalFailure", "The request processing has failed.", 500),
@@ -136,7 +136,7 @@ FAULTY_ANSWERS: Final[Mapping[Fault, Callable[[Exchange, Injection], Answer]]] =
     Fault.WRONG_ACCOUNT: _identity(lambda fields: fields | {"Account": "999999999999"}),
     Fault.WRONG_PARTITION: _identity(_other_partition),
     Fault.WRONG_TYPES: _wrong_types,
-    Fault.XML: lambda exchange, _: exchange.spell(exchange.outcome, Format.XML),
+    Fault.XML: lambda exchange, _: exchange.render(exchange.outcome, Format.XML),
     Fault.OTHER_ACTION: _other_action,
     Fault.DUPLICATE_KEYS: _duplicate_keys,
     Fault.DEEP_JSON: _success(b"[" * _DEPTH + b"]" * _DEPTH),

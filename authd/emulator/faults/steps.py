@@ -1,23 +1,23 @@
-"""One exchange as a list of steps: send, pause, close, reset or stall."""
+"""A response as a list of steps: send, pause, close, reset or stall."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from authd.emulator.sts.responses import Answer, Format, Outcome, render
+from authd.emulator.sts.responses import Format, Outcome, Response, render
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Put these bytes on the wire."""
+    """Send these bytes."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait for so many seconds."""
+    """Wait for this number of seconds."""
 
     seconds: float
 
@@ -34,7 +34,7 @@ class Close:
     """End the connection cleanly once everything is sent."""
 
 
-#: A script that comes to its end leaves the connection open for the next request, if the client wants that.
+#: After the last step of a script, the connection stays open for the next request if it is persistent.
 Step: TypeAlias = Send | Pause | Stall | Reset | Close
 
 
@@ -50,10 +50,10 @@ class Exchange:
     close: bool
 
     @property
-    def answer(self) -> Answer:
-        """The honest answer."""
-        return self.spell(self.outcome)
+    def response(self) -> Response:
+        """The regular response."""
+        return self.render(self.outcome)
 
-    def spell(self, outcome: Outcome, form: Format | None = None) -> Answer:
-        """Spell another outcome for the same request."""
+    def render(self, outcome: Outcome, form: Format | None = None) -> Response:
+        """Render another outcome for the same request."""
         return render(outcome, form or self.form, request_id=self.request_id, date=self.date)

@@ -42,9 +42,9 @@ class Result:
 
 
 class STS:
-    """The service: a directory, the sessions it has handed out, its hosts and its clock.
+    """The service: a directory, the issuer of its sessions, its hosts and its clock.
 
-    `directory` may be replaced while running. `now` gives seconds since 1970.
+    `directory` may be replaced while running. `now` returns seconds since 1970.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class STS:
             {"GetCallerIdentity": _caller_identity, "AssumeRole": self._assume_role}
         )
 
-    def answer(self, request: WireRequest, parameters: Parameters | None = None) -> Result:
-        """Execute the request's action. Raises the `STSError` that STS would answer with.
+    def execute(self, request: WireRequest, parameters: Parameters | None = None) -> Result:
+        """Execute the request's action. Raises the `STSError` that STS would respond with.
 
-        A caller that has parsed the parameters already may pass them.
+        `parameters` are those of the request, if they are parsed already.
         """
         parameters = parameters or Parameters(request)
         parameters.refuse_duplicates()

@@ -1,4 +1,4 @@
-"""From a request to the principal that signed it."""
+"""Authenticates the principal that signed a request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def authenticate(
     now: float,
     service: str = sigv4.SERVICE,
 ) -> Principal:
-    """Return the signer of the request, or raise the `STSError` that STS would answer with.
+    """Return the signer of the request, or raise the `STSError` that STS would respond with.
 
     `now` is in seconds since 1970. The order of checks is STS's: form and date, then the key, its session token, the
     signature, and last the expiry of the credentials.

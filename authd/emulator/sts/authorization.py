@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 TERMINATOR: Final = "aws4_request"
 _SCOPE_PARTS: Final = 5
-#: Strange, but so says the STS API Reference, "Common Errors".
+#: Unusual, but as in the STS API Reference, "Common Errors".
 _MALFORMED_QUERY_STATUS: Final = 404
 
 _QUERY_NAMES: Final = {
@@ -46,7 +46,7 @@ class Scope:
 
     @property
     def text(self) -> str:
-        """The scope as it stands in the string to sign."""
+        """The scope as it appears in the string to sign."""
         return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
 
 
@@ -65,8 +65,8 @@ class Authorization:
 def read_authorization(request: WireRequest) -> Authorization:
     """Read the authorization of a request.
 
-    Raises STSError: MissingAuthenticationToken, IncompleteSignature, SignatureDoesNotMatch (a scope that ends
-    wrongly) or MalformedQueryString (a parameter of the signature given twice).
+    Raises STSError: MissingAuthenticationToken, IncompleteSignature, SignatureDoesNotMatch (a scope with
+    another end) or MalformedQueryString (a parameter of the signature given twice).
     """
     pairs = query_pairs(request.query)
     header = request.header(b"authorization")

@@ -34,7 +34,7 @@ def incomplete_signature(message: str) -> STSError:
 
 
 def signature_mismatch(message: str | None = None) -> STSError:
-    """Return the error of a signature whose value, date or scope does not fit the request."""
+    """Return the error of a signature whose value, date or scope does not match the request."""
     return STSError(
         "SignatureDoesNotMatch",
         message

@@ -1,4 +1,4 @@
-"""Which region a host name answers for."""
+"""The region of each host name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GLOBAL_HOST: Final = "sts.amazonaws.com"
-#: The global endpoint is served from, and signs as, US East (N. Virginia): STS API Reference, "Endpoints".
+#: The global endpoint is in US East (N. Virginia), also in signatures: STS API Reference, "Endpoints".
 GLOBAL_REGION: Final = "us-east-1"
 
 _SUFFIX = (
@@ -42,7 +42,7 @@ class HostRegions:
         return match["region"] if match else None
 
     def region_of(self, host_header: str) -> str | None:
-        """Give the region of a Host header's value (a port is allowed), or None for a host not served here."""
+        """Return the region of a Host header's value, or None for an unknown host. A port is allowed."""
         host = _without_port(host_header.lower())
         if host == GLOBAL_HOST:
             return GLOBAL_REGION

@@ -18,7 +18,7 @@ _SESSION_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]*")
 _SHORTEST_SESSION_NAME: Final = 2
 _LONGEST_SESSION_NAME: Final = 64
 _BAD_REQUEST: Final = 400
-#: Strange, but so says the STS API Reference, "Common Errors".
+#: Unusual, but as in the STS API Reference, "Common Errors".
 _MALFORMED_QUERY_STATUS: Final = 404
 
 
@@ -46,7 +46,7 @@ class Parameters:
 
     @property
     def version(self) -> str:
-        """The API version asked for, or the empty string."""
+        """The requested API version, or the empty string."""
         return self.optional("Version") or ""
 
     def optional(self, name: str) -> str | None:
@@ -54,7 +54,7 @@ class Parameters:
         return _decoded(self._values.get(name, b"")) or None
 
     def required(self, name: str) -> str:
-        """Give the value, which must be there."""
+        """Return the value. It must be present."""
         value = self.optional(name)
         if value is None:
             raise validation_error(
@@ -64,7 +64,7 @@ class Parameters:
         return value
 
     def seconds(self, name: str, *, default: int, least: int, most: int) -> int:
-        """Give a number of seconds from `least` to `most`."""
+        """Return a number of seconds from `least` to `most`."""
         text = self.optional(name)
         if text is None:
             return default
@@ -77,7 +77,7 @@ class Parameters:
         return int(text)
 
     def session_name(self) -> str:
-        """Give RoleSessionName: 2 to 64 characters of a small alphabet (STS API Reference, AssumeRole)."""
+        """Return RoleSessionName: 2 to 64 characters of a small alphabet (STS API Reference, AssumeRole)."""
         name = self.required("RoleSessionName")
         if len(name) < _SHORTEST_SESSION_NAME:
             raise constraint_violated(name, "roleSessionName", "have length greater than or equal to 2")

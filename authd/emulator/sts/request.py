@@ -1,4 +1,4 @@
-"""A request as its bytes arrived, nothing decoded and nothing re-spelled."""
+"""A request as received, without decoding or normalization."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WireRequest:
         return next((value for key, value in self.headers if key == name), None)
 
     def __repr__(self) -> str:
-        """Show the method alone: the query and the headers carry signatures and session tokens."""
+        """Show only the method: the query and the headers carry signatures and session tokens."""
         return f"<WireRequest {self.method!r}>"
 
 

@@ -37,33 +37,33 @@ class RendersXML(Protocol):
 
 
 class Format(Enum):
-    """The two spellings, and the content type of each."""
+    """The two formats, and the content type of each."""
 
     JSON = "application/json"
     XML = "text/xml"
 
     @classmethod
-    def asked_by(cls, accept: bytes | None) -> Format:
+    def accepted_by(cls, accept: bytes | None) -> Format:
         """Return JSON if the Accept header names it, otherwise XML."""
         return cls.JSON if accept is not None and b"application/json" in accept.lower() else cls.XML
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Answer:
+class Response:
     """An HTTP response without Content-Length and Connection, which `head` adds."""
 
     status: int
     headers: Headers
     body: bytes
 
-    def with_body(self, body: bytes, *extra: tuple[str, str]) -> Answer:
-        """Give the same answer with another body, and headers added."""
+    def with_body(self, body: bytes, *extra: tuple[str, str]) -> Response:
+        """Return the same response with another body and additional headers."""
         return replace(self, body=body, headers=(*self.headers, *extra))
 
     def head(self, *, length: int | None, close: bool, version: str = "HTTP/1.1") -> bytes:
         """Return the status line and headers. Without `length` there is no Content-Length."""
         fields = list(self.headers)
-        if length is not None:  # STS's position: before the date
+        if length is not None:  # STS sends it before the date
             place = next((at for at, (name, _) in enumerate(fields) if name == "Date"), len(fields))
             fields.insert(place, ("Content-Length", str(length)))
         if close:
@@ -76,14 +76,14 @@ class Answer:
         return self.head(length=len(self.body), close=close) + self.body
 
 
-def render(outcome: Outcome, form: Format, *, request_id: str, date: str) -> Answer:
+def render(outcome: Outcome, form: Format, *, request_id: str, date: str) -> Response:
     """Encode a result or an error. `date` is the value of the Date header."""
-    spell = _json if form is Format.JSON and not isinstance(outcome, RendersXML) else _xml
+    encode = _json if form is Format.JSON and not isinstance(outcome, RendersXML) else _xml
     status = outcome.status if isinstance(outcome, STSError) else int(HTTPStatus.OK)
-    return Answer(
+    return Response(
         status=status,
         headers=(("x-amzn-RequestId", request_id), ("Content-Type", form.value), ("Date", date)),
-        body=spell(outcome, request_id).encode(),
+        body=encode(outcome, request_id).encode(),
     )
 
 

@@ -1,7 +1,7 @@
 """Temporary credentials, issued and recognised without storage.
 
-Like STS's, session tokens carry their own state: the grant, authenticated with a key of this emulator. The secret key
-is derived from the same key. So a load test that assumes a role a million times costs no memory.
+As with STS, a session token carries its own state: the grant, authenticated with a key of this emulator. The secret key
+is derived from the same key. So a load test that assumes a role a million times needs no memory for them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SEAL_BYTES: Final = 32
 _LENGTH_BYTES: Final = 2
 _KEY_ID_RANDOM_BYTES: Final = 10
 _SECRET_LENGTH: Final = 40
-#: Gives tokens a constant beginning, as STS's have.
+#: Gives tokens the constant beginning of STS's.
 _TOKEN_VERSION: Final = b"!\x0a\x09origin_"
 
 
@@ -48,7 +48,7 @@ class TemporaryCredentials:
 class SessionIssuer:
     """Seals grants into session tokens and opens them again.
 
-    `entropy` returns that many random bytes. The seal's key is drawn from it once, so an emulator rejects the tokens of
+    `entropy` returns a number of random bytes. The key of the seal is random, so an emulator rejects the tokens of
     another.
     """
 
@@ -57,7 +57,7 @@ class SessionIssuer:
         self._seal_key = entropy(_SEAL_BYTES)
 
     def issue(self, grant: Grant, token_length: int) -> TemporaryCredentials:
-        """Hand out credentials for the grant, the token padded to about `token_length` characters."""
+        """Issue credentials for the grant, with the token padded to about `token_length` characters."""
         key_id = "ASIA" + base64.b32encode(self._entropy(_KEY_ID_RANDOM_BYTES)).decode("ascii")
         state = json.dumps([key_id, grant.role_arn, grant.session_name, grant.expires]).encode()
         content = _TOKEN_VERSION + len(state).to_bytes(_LENGTH_BYTES, "big") + state
@@ -71,18 +71,18 @@ class SessionIssuer:
         )
 
     def secret_of(self, key_id: str) -> str:
-        """Give the secret key that belongs to a key id of ours."""
+        """Return the secret key of an issued key ID."""
         digest = hmac.digest(self._seal_key, b"secret:" + key_id.encode(), "sha256")
         return base64.b64encode(digest)[:_SECRET_LENGTH].decode("ascii")
 
     def open(self, key_id: str, session_token: str) -> Grant:
-        """Return the grant. Raises `STSError` InvalidClientTokenId unless this token was issued with this key id."""
+        """Return the grant. Raises `STSError` InvalidClientTokenId unless this token was issued with this key ID."""
         try:
             sealed = base64.b64decode(session_token, validate=True)
         except ValueError:
             raise invalid_client_token() from None
         content, seal = sealed[:-_SEAL_BYTES], sealed[-_SEAL_BYTES:]
-        # Base64 has several spellings of the same bytes. Only the issued one is valid.
+        # Several base64 texts decode to the same bytes. Only the issued one is valid.
         is_canonical = base64.b64encode(sealed).decode("ascii") == session_token
         if not (hmac.compare_digest(seal, self._seal(content)) and is_canonical):
             raise invalid_client_token()

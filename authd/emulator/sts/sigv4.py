@@ -1,8 +1,8 @@
-"""Signature Version 4, checked over the bytes that arrived.
+"""Verifies Signature Version 4 over the bytes as received.
 
 Source: IAM User Guide, "Create a signed AWS API request". It shares no code with the rest of authd, because it tests
 that code. The query is compared as received: a client that re-encodes a signed URL
-(`%2f` for `%2F`, `+` for `%20`) is refused.
+(`%2f` for `%2F`, `+` for `%20`) is rejected.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from authd.emulator.sts.request import WireRequest
 
 SERVICE: Final = "sts"
-#: A signature is valid this long, independent of X-Amz-Expires.
+#: The validity of a signature, independent of X-Amz-Expires.
 OLDEST_SECONDS: Final = 15 * 60
-#: A signer's clock may be ahead by this much.
+#: The clock of a signer may be ahead by this time.
 NEWEST_SECONDS: Final = 5 * 60
 _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 _TIMESTAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")

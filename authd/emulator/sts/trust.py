@@ -1,4 +1,4 @@
-"""Whether a principal may assume a role, and for how long."""
+"""Checks that a principal may assume a role, and the duration of the session."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from authd.emulator.sts.parameters import Parameters
 
 EVERYBODY: Final = "*"
-#: A role session that assumes a role gets an hour at most: IAM User Guide, "Role chaining".
+#: The longest session of a role assumed by a role session: IAM User Guide, "Role chaining".
 LONGEST_CHAINED_SECONDS: Final = 3600
 
 
 def check_trust(role: Role, arn: str, principal: Principal, parameters: Parameters) -> None:
-    """Raise STSError AccessDenied unless the role's trust policy lets the principal in on these conditions."""
+    """Raise `STSError` AccessDenied unless the role's trust policy allows the principal on these conditions."""
     trusted = EVERYBODY in role.trusts or role.trusts & principal.known_as
     right_external_id = role.external_id is None or role.external_id == parameters.optional("ExternalId")
     if not (trusted and right_external_id):

@@ -1,4 +1,4 @@
-"""AWS in the machine: an STS that verifies signatures, at the names that tokens have, trusted by the machine itself.
+"""AWS in the machine: an STS that verifies signatures, under STS's real names and trusted by the machine.
 
 So settings, units and clients are those of a real node.
 """
@@ -26,7 +26,7 @@ class Person:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables for a client of AWS."""
+        """The environment variables for an AWS client."""
         return {
             "AWS_ACCESS_KEY_ID": self.key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret,
@@ -41,7 +41,7 @@ STRANGER = Person(name="mallory", key_id="AKIABOOTTESTMALLORY0", secret="mallo/s
 
 
 def start_sts(machine: Machine, python: str) -> None:
-    """Start the STS by a Python that has authd, and make the machine trust and find it."""
+    """Start the STS with an interpreter that has authd. The machine resolves its names to it and trusts its CA."""
     people = [
         {"account": ACCOUNT, "name": each.name, "accessKeys": [{"id": each.key_id, "secret": each.secret}]}
         for each in (ALICE, STRANGER)

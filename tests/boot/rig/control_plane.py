@@ -20,11 +20,11 @@ MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 ADMIN = "/etc/kubernetes/admin.conf"
 _PKI = "etc/kubernetes/pki"
 _URL = "https://127.0.0.1:6443"
-#: The cluster in kubeconfigs.
+#: The name of the cluster in kubeconfigs.
 _NAME = "my-cluster"
-#: The image has no more than the program.
+#: The image contains only the program.
 _IMAGE = "/var/lib/image/kube-apiserver"
-#: As kubeadm writes it, but for etcd without TLS, and loopback's address, which allows no reconciler of endpoints.
+#: As kubeadm writes it, except for etcd without TLS and the loopback address, which allows no endpoint reconciler.
 _POD = """\
 apiVersion: v1
 kind: Pod
@@ -85,7 +85,7 @@ status: {}
 
 @dataclass(slots=True)
 class ControlPlane:
-    """The control plane of a machine, which has the programs at `binds`."""
+    """The control plane of a machine with the programs of `binds`."""
 
     machine: Machine
     _running: str = field(default="", init=False)
@@ -110,7 +110,7 @@ class ControlPlane:
         self.sync()
 
     def sync(self) -> bool:
-        """Restart the pod if the manifest has changed, as kubelet does, and return whether it has."""
+        """Restart the pod if the manifest has changed, as kubelet does. Returns whether it has."""
         text = (self.machine.root / MANIFEST.lstrip("/")).read_text()
         changed = text != self._running
         if changed:
@@ -149,7 +149,7 @@ class ControlPlane:
         )
 
     def write_kubeconfig(self) -> None:
-        """Write root's kubeconfig with the cluster alone, as the administrator of a cluster hands it out."""
+        """Write root's kubeconfig with the cluster only, as cluster administrators distribute it."""
         authority = (self.machine.root / _PKI / "ca.crt").read_bytes()
         _write_kubeconfig(self.machine.root / "root/.kube/config", authority, None)
 

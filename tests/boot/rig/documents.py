@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-#: Lines with the indentation of a code block, in a list or not, and the empty lines between them.
+#: Lines with the indentation of a code block, inside or outside of a list, and the empty lines between them.
 _BLOCK = re.compile(r"(?:^(?: {4,}.*)?\n)+", re.MULTILINE)
 
 
@@ -22,7 +22,7 @@ def blocks(page: str, heading: str) -> list[str]:
 
 
 def packages(page: str) -> str:
-    """Return the command by which a page installs Debian's packages for the daemon."""
+    """Return a page's command that installs Debian's packages for the daemon."""
     found = re.search(r"On Debian, first run `(apt install [^`]+)`", (ROOT / page).read_text("utf-8"))
     assert found, f"{page} names no packages"
     return found[1].replace("apt install", "apt-get install --yes --quiet --no-install-recommends")

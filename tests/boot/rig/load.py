@@ -1,9 +1,9 @@
-"""Reviews at the webhook without a pause, each on a connection of its own or on a few that are kept.
+"""Send reviews to the webhook without a pause, on a new connection each or on a few persistent ones.
 
     python -m tests.boot.rig.load KUBECONFIG REPORT [--kept] [--reviews NUMBER]
 
 reads tokens from standard input, one per line. It ends at SIGTERM or after the number of reviews, and writes the
-outcomes with their numbers to REPORT as JSON.
+number of each outcome to REPORT as JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Reviews:
         self.outcomes: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Review until the end."""
+        """Review until the end of the load."""
         client = WebhookClient(self._kubeconfig, Evidence())
         number = 0
         while not self.ending.is_set() and self._take():
@@ -55,7 +55,7 @@ class Reviews:
     def _one(self, client: WebhookClient, token: str) -> str:
         try:
             answer = client.review(token)
-        except Exception as error:  # every kind of failure is an outcome
+        except Exception as error:  # every failure is an outcome
             return f"{type(error).__name__}: {error}"
         if answer.status != 200:
             return f"status {answer.status}"

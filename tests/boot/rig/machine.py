@@ -1,4 +1,4 @@
-"""A container with systemd as its first process, by systemd-nspawn, with a network of its own that has only loopback."""
+"""A container with systemd as its init process, started by systemd-nspawn, in a network namespace with loopback only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Self
 from tests.integration.rig.polling import wait_until
 
 _CGROUPS = Path("/sys/fs/cgroup")
-#: The host's certificates, for an index behind a proxy with a CA of its own.
+#: The host's CA certificates, for an index behind a proxy with its own CA.
 _HOST_CAS = Path("/etc/ssl/certs/ca-certificates.crt")
 _CAS = "root/host-cas.pem"
 _ENVIRONMENT = {
@@ -32,7 +32,7 @@ _COMMAND_SECONDS = 900.0
 
 
 def missing_program() -> str:
-    """Return why no machine can boot here, empty if one can."""
+    """Return the reason why no machine can boot here, empty if one can."""
     if os.geteuid() != 0:
         return "needs root"
     for program, package in (("systemd-nspawn", "systemd-container"), ("debootstrap", "debootstrap")):
@@ -42,7 +42,7 @@ def missing_program() -> str:
 
 
 class Machine:
-    """A context manager that boots a root. `binds` are paths of the host by their place inside, read-only."""
+    """A context manager that boots a root. `binds` are read-only paths of the host by their path inside."""
 
     def __init__(self, root: Path, name: str, binds: Mapping[str, Path], caches: Mapping[str, Path]) -> None:
         self.root = root
@@ -54,7 +54,7 @@ class Machine:
         shutil.copy(_HOST_CAS, root / _CAS)
 
     def __enter__(self) -> Self:
-        """Boot, and return once systemd has started everything. Raises `AssertionError` with the console's end."""
+        """Boot, and return once systemd has started all units. Raises `AssertionError` with the end of the console."""
         command = [
             "systemd-nspawn", "--quiet", "--boot", f"--directory={self.root}", f"--machine={self.name}",
             "--private-network", "--register=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
@@ -85,7 +85,7 @@ class Machine:
             os.kill(self._init or self._process.pid, signal.SIGKILL)
             self._process.wait()
         for folder in sorted([*_cgroup(self.name).rglob("*/"), _cgroup(self.name)], reverse=True):
-            with suppress(OSError):  # systemd made and removes its own
+            with suppress(OSError):  # systemd removes its own cgroup
                 folder.rmdir()
 
     def reboot(self) -> None:
@@ -94,7 +94,7 @@ class Machine:
         self.__enter__()
 
     def add_service(self, name: str, command: str, options: Sequence[str] = ()) -> None:
-        """Start a service of the test's own, now and after each boot. An existing one is replaced."""
+        """Start a service of the test now and at each boot. Replaces an existing one."""
         lines = ["[Service]", f"ExecStart={command}", "Restart=on-failure", *options]
         text = "\n".join([*lines, "[Install]", "WantedBy=multi-user.target", ""])
         (self.root / f"etc/systemd/system/{name}.service").write_text(text)
@@ -112,7 +112,7 @@ class Machine:
         return [*enter, "/usr/bin/env", "-i", *variables, *words]
 
     def try_to(self, script: str, *, network: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run a script by bash as root, up to its first failure."""
+        """Run a bash script as root, up to its first failure."""
         return subprocess.run(
             self.command("bash", "-euc", f"cd /root\n{script}", network=network, env=env),
             stdin=subprocess.DEVNULL,
@@ -123,7 +123,7 @@ class Machine:
         )
 
     def run(self, script: str, *, network: bool = False, **env: str) -> str:
-        """Run a script by bash as root, and return its output. Raises `AssertionError` with all output if it fails."""
+        """Run a bash script as root, and return its output. Raises `AssertionError` with the output if it fails."""
         done = self.try_to(script, network=network, **env)
         assert done.returncode == 0, (
             f"{script}\nexit status {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
@@ -131,7 +131,7 @@ class Machine:
         return done.stdout
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of the machine's services, and of every command that was run so far, in any machine."""
+        """Return the CPU time of the machine's services, and of all commands so far in all machines."""
         commands = resource.getrusage(resource.RUSAGE_CHILDREN)
         place = Path(f"/proc/{self._init}/cgroup").read_text().rpartition("0::/")[2].strip()
         statistics = (_unified() / place).parent / "cpu.stat"
@@ -139,7 +139,7 @@ class Machine:
         return commands.ru_utime + commands.ru_stime + services
 
     def in_network(self, *words: str) -> list[str]:
-        """Return the command that runs a program of the host in the machine's network."""
+        """Return the command that runs a host program in the machine's network namespace."""
         return ["nsenter", f"--target={self._init}", "--net", "--", *words]
 
     def _find_init(self) -> int | None:
@@ -162,9 +162,9 @@ def _cgroup(name: str) -> Path:
 
 
 def _in_own_cgroup(name: str, command: list[str]) -> list[str]:
-    """Give nspawn a cgroup if no systemd runs here, which would give it one.
+    """Create a cgroup for nspawn if no systemd runs here that would create it.
 
-    If controllers are still in hierarchies of version 1, nspawn sees the unified hierarchy alone.
+    If controllers are in hierarchies of version 1, nspawn sees only the unified hierarchy.
     """
     if Path("/run/systemd/system").exists():
         return command

@@ -1,4 +1,4 @@
-"""A control-plane node: its machine, its reviews, and the durations of its steps."""
+"""A control-plane node: its machine, reviews by its daemon, and the durations of the steps."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Node:
         self._begun, self._cpu = time.monotonic(), self.machine.cpu_seconds()
 
     def step(self, what: str) -> None:
-        """Print the seconds since the installation began, and the CPU time of everything on the node."""
+        """Print the seconds since the installation began, and the CPU time of the node."""
         elapsed, cpu = time.monotonic() - self._begun, self.machine.cpu_seconds() - self._cpu
         print(f"{self.suite}: {elapsed:.0f} s, CPU {cpu:.0f} s: {what}", flush=True)
 
     def authd(self, arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of authd's as root."""
+        """Run an `authd` command as root."""
         return self.machine.try_to(f"{self.bin}/authd {arguments}")
 
     def readiness(self) -> str:
@@ -54,7 +54,7 @@ class Node:
         return self._health("/readyz")
 
     def wait_until_ready(self) -> None:
-        """Wait until every line of /readyz is good."""
+        """Wait until no line of /readyz reports a problem."""
         wait_until(lambda: _is_good(self.readiness()), f"{self.suite} to be ready", _START_SECONDS)
 
     def metrics(self) -> dict[str, float]:
@@ -85,7 +85,7 @@ class Node:
 
     @contextmanager
     def under_load(self) -> Iterator[dict[str, int]]:
-        """Review a token without a pause, each time on a new connection. The outcomes are there after the block."""
+        """Review a token without a pause, each time on a new connection. The outcomes are complete after the block."""
         outcomes: dict[str, int] = {}
         running = self._start_load(self.token())
         try:

@@ -1,4 +1,4 @@
-"""Minimal roots of each release, made once by debootstrap and kept outside of the tree."""
+"""Minimal roots of each release, created once by debootstrap and kept outside the tree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UBUNTU = "http://archive.ubuntu.com/ubuntu"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A release by its suite. `keyring` signs it, and `script` is debootstrap's way to unpack it."""
+    """A release: its suite, the keyring of its signers, and debootstrap's script for it."""
 
     suite: str
     mirror: str = _DEBIAN
@@ -42,13 +42,13 @@ RELEASES = (
 
 
 def cache() -> Path:
-    """Return the folder of everything that is kept between runs."""
+    """Return the folder that is kept between runs."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "authd-boot"
 
 
 def base_root(release: Release) -> Path:
-    """Return the root of a release. The first call makes it."""
+    """Return the root of a release. The first call creates it."""
     root = cache() / release.suite
     if not root.exists():
         unfinished = root.with_suffix(".unfinished")
@@ -61,14 +61,14 @@ def base_root(release: Release) -> Path:
         ]  # fmt: skip
         subprocess.run([*command, *([release.script] if release.script else [])], check=True, stdout=subprocess.DEVNULL)
         (unfinished / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        # Otherwise systemd takes this for the first boot and asks questions on the console.
+        # Without it, systemd asks questions on the console at the first boot.
         (unfinished / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
         unfinished.rename(root)
     return root
 
 
 def kept(name: str) -> Path:
-    """Return a folder for downloads, which are used again in the next run."""
+    """Return a folder for downloads that the next run reuses."""
     folder = cache() / "downloads" / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -76,7 +76,7 @@ def kept(name: str) -> Path:
 
 @contextmanager
 def writable(root: Path, folder: Path) -> Iterator[Path]:
-    """Mount a writable layer above a root, which stays as it is. The layer is removed at the end."""
+    """Mount a writable layer above an unchanged root. The layer is removed at the end."""
     paths = {name: folder / name for name in ("upper", "work", "merged")}
     for path in paths.values():
         path.mkdir(parents=True)

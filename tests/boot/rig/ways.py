@@ -1,4 +1,4 @@
-"""The two ways to install the daemon as a systemd service: the guide's and the Debian package's, word for word."""
+"""The two ways to install the daemon as a systemd service, with the exact commands of the guide and of the package."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Way(Protocol):
     python: str
 
     def bring(self, root: Path) -> None:
-        """Copy to a root what the user brings."""
+        """Copy the user's files to a root."""
         ...
 
     def install(self, node: Node) -> None:
@@ -57,7 +57,7 @@ class FromClone:
         shutil.copytree(ROOT, root / "root/authd", ignore=_NO_SOURCES)
 
     def install(self, node: Node) -> None:
-        """Follow the guide from its first step to the fourth."""
+        """Follow the first four steps of the guide."""
         install, settings, certificates, start = blocks(_SYSTEMD, "## The daemon")[:4]
         node.machine.run("apt-get update --quiet", network=True)
         node.machine.run(packages(_SYSTEMD), network=True)
@@ -84,7 +84,7 @@ class FromClone:
         assert plane.sync()
 
     def upgrade(self, node: Node) -> None:
-        """Follow the page on operations."""
+        """Follow operations.md."""
         commands = blocks(_OPERATIONS, _UPGRADE)[0]
         newer = "sed -i 's/^__version__ = .*/__version__ = \"99\"/' authd/__init__.py"
         node.machine.run(f"cd /root/authd\n{newer}\n{commands}", network=True)

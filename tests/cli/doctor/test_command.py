@@ -9,8 +9,8 @@ import yaml
 
 from authd.cli.main import main
 from tests.cli.doctor.conftest import write_kubeconfig
-from tests.cli.doctor.test_https import free_port
 from tests.cli.shapes import parsed
+from tests.integration.rig.ports import free_port
 
 
 def test_unusable_settings(tmp_path, capsys):

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import socket
 import socketserver
 import threading
 
 import pytest
 
 from authd.cli.doctor.https import ConnectionRefused, ProbeError, Route, Untrusted, client_context, probe
+from tests.integration.rig.ports import free_port
 from tests.integration.rig.tls_server import connect_proxy
 
 
@@ -26,11 +26,6 @@ def server(serve):
 @pytest.fixture
 def context(server):
     return client_context(ca_pem=server.ca_pem.decode())
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 def test_a_response(server, context):

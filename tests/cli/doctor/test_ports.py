@@ -4,7 +4,7 @@ import pytest
 
 from authd.cli.doctor.ports import examine_ports
 from tests.cli.doctor.conftest import write_kubeconfig
-from tests.cli.doctor.test_https import free_port
+from tests.integration.rig.ports import free_port
 
 DENIED = b'{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":false}}'
 

@@ -6,7 +6,7 @@ from time import time
 import pytest
 
 from authd.cli.doctor.sts import examine_sts
-from tests.cli.doctor.test_https import free_port
+from tests.integration.rig.ports import free_port
 
 HOST = "sts.us-east-1.amazonaws.com"
 

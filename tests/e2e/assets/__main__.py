@@ -1,10 +1,10 @@
-"""Builds kube-apiserver, etcd, aws-iam-authenticator and helm from the Go module proxy, into a cache outside the tree.
+"""Build kube-apiserver, etcd, aws-iam-authenticator and helm from the Go module proxy, into a cache outside the tree.
 
     python -m tests.e2e.assets [--find]
 
-Prints the folders with the programs. If they are there already, that is all. The first build takes minutes and leaves
-about 2 GB in Go's own caches. `--find` builds nothing: it fails if a program is missing. The environment chooses the
-place (XDG_CACHE_HOME) and how many packages are compiled at once (GOFLAGS=-p=1).
+Prints the folders of the programs. Builds only missing ones. The first build takes minutes and leaves about 2 GB in
+Go's own caches. `--find` builds nothing, and fails if a program is missing. XDG_CACHE_HOME sets the place of the cache,
+and GOFLAGS=-p=1 the number of packages compiled at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.e2e.assets.programs import PROGRAMS, TOOLS, Program, cache_folder, missing_programs
 
-#: The place where Go's own installer puts it, which not every login shell has on PATH.
+#: The path by Go's installer, which is not on every PATH.
 _USUAL_GO = "/usr/local/go/bin/go"
 
 
@@ -28,8 +28,8 @@ def find_go() -> str | None:
 
 
 def build(go: str, program: Program, folder: Path) -> None:
-    """Build a program as its go.mod and go.sum say. Raises `CalledProcessError`; Go has told the reason on stderr."""
-    # Renamed at the end: a build that was cut off leaves nothing that looks like a program.
+    """Build a program with the versions of its go.mod. Raises `CalledProcessError` after Go has printed the reason."""
+    # Renamed at the end, so that an interrupted build leaves no incomplete program.
     unfinished = folder / f".{program.name}.{os.getpid()}"
     flags = ["-trimpath", "-mod=readonly", f"-ldflags={program.linker_flags}"]
     try:

@@ -18,9 +18,9 @@ class Program:
     name: str
     package: str
     folder: str
-    #: The requirement in go.mod that has the program's version.
+    #: The requirement in go.mod with the program's version.
     requirement: str
-    #: Go packages of which the program takes its own version from.
+    #: The Go package with the program's version variables.
     version_package: str = ""
 
     @property
@@ -38,7 +38,7 @@ class Program:
 
     @property
     def linker_flags(self) -> str:
-        """Flags that leave out symbols, and tell a program its version if it can't find it by itself."""
+        """Flags that omit symbols, and set the program's version if it can't determine it itself."""
         if not self.version_package:
             return "-s -w"
         major, minor, _ = self.version.removeprefix("v").split(".", 2)
@@ -46,7 +46,7 @@ class Program:
         return " ".join(["-s -w", *(f"-X {self.version_package}.{name}={value}" for name, value in values.items())])
 
 
-#: In the order of their build, the shortest first.
+#: In the order of the build. The shortest is first.
 PROGRAMS = (
     Program(
         name="aws-iam-authenticator",
@@ -63,12 +63,12 @@ PROGRAMS = (
         version_package="k8s.io/component-base/version",
     ),
 )
-#: Programs of tests/deploy. They have a folder of their own, so that a new version of one rebuilds nothing else.
+#: Programs of tests/deploy, in a separate folder, so that a new version does not rebuild the others.
 TOOLS = (Program(name="helm", package="helm.sh/helm/v4/cmd/helm", folder="helm", requirement="helm.sh/helm/v4"),)
 
 
 def cache_folder(programs: Sequence[Program] = PROGRAMS) -> Path:
-    """Return the folder for programs of these versions, which may not exist yet."""
+    """Return the folder for programs of these versions. It may not exist yet."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     return caches / "authd-e2e" / "_".join(f"{program.name}-{program.version}" for program in programs)
 

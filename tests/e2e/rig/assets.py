@@ -1,4 +1,4 @@
-"""Finds the Go programs: in KUBEBUILDER_ASSETS, as envtest has it, in the cache of `make e2e`, and on PATH."""
+"""Finds the Go programs in KUBEBUILDER_ASSETS (as envtest does), in the cache of `make e2e`, and on PATH."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.assets.programs import cache_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assets:
-    """Paths of the programs that a control plane is made of, and of every kubectl: the newest first."""
+    """Paths of a control plane's programs, and of every kubectl. The newest is first."""
 
     apiserver: str
     etcd: str
@@ -26,9 +26,9 @@ class Assets:
 
 
 def _find(name: str) -> list[str]:
-    """Return every program of a name, in the order in which they are preferred."""
+    """Return the paths of a program. The preferred one is first."""
     chosen = os.environ.get("KUBEBUILDER_ASSETS", "")
-    # A kubectl from PyPI is beside this interpreter.
+    # A kubectl from PyPI is in the interpreter's folder.
     folders = [Path(chosen).expanduser()] if chosen else []
     folders += [cache_folder(), Path(sys.executable).parent]
     paths = [str(folder) for folder in folders] + os.environ.get("PATH", os.defpath).split(os.pathsep)

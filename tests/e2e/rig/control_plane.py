@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,18 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.e2e.rig.assets import Assets
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_ports
 
-#: Both give way to everything else on this machine.
+#: Both have a lower priority than other programs on this machine.
 _NICENESS = 10
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free now. The programs here can't choose one and report it."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Program:
@@ -56,12 +47,12 @@ class Program:
         return self._process.pid
 
     def check_alive(self) -> None:
-        """Fail with the end of its log if it has ended."""
+        """Raise an error with the end of its log if it has ended."""
         assert self._process.poll() is None, self.log.read_text(errors="replace")[-4000:]
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Keep the process from running."""
+        """Suspend the process for the block."""
         self._process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -141,7 +132,7 @@ class ControlPlane:
 
     @property
     def etcd_address(self) -> str:
-        """Host and port of etcd, which speaks plain HTTP here."""
+        """Host and port of etcd, without TLS."""
         return f"127.0.0.1:{self._client}"
 
     @property
@@ -198,7 +189,7 @@ class ControlPlane:
             "--disable-admission-plugins=ServiceAccount",
             f"--authentication-token-webhook-config-file={kubeconfig}",
             f"--authentication-token-webhook-version={version}",
-            # Accepted tokens are still cached for ten seconds, which no flag changes.
+            # kube-apiserver still caches accepted tokens for ten seconds, and has no flag for that.
             "--authentication-token-webhook-cache-ttl=0s",
             *self._arguments,
         ]
@@ -231,7 +222,7 @@ class ControlPlane:
         return response.status, json.loads(content) if content.startswith(b"{") else content.decode()
 
     def grant(self, name: str, group: str, *rules: dict[str, list[str]]) -> None:
-        """Bind a group to a new role with some rules. The built-in roles are empty without a controller."""
+        """Bind a group to a new role with these rules. The built-in roles are empty without a controller."""
         api = "/apis/rbac.authorization.k8s.io/v1"
         kind = {"apiVersion": "rbac.authorization.k8s.io/v1"}
         role = {**kind, "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}

@@ -1,4 +1,4 @@
-"""Thousands of custom resources, which are written to etcd directly: that takes seconds instead of minutes."""
+"""Thousands of custom resources, written to etcd directly, in seconds instead of minutes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS = 120.0
 
 
 def identity(number: int, username: str) -> dict[str, Any]:
-    """Return a custom resource with everything that the API server adds to one that kubectl creates."""
+    """Return a custom resource with the members that the API server adds when one is created."""
     fields = {"f:spec": {".": {}, "f:arn": {}, "f:groups": {}, "f:username": {}}}
     manager = {
         "apiVersion": "iamauthenticator.k8s.aws/v1alpha1",
@@ -45,7 +45,7 @@ def identity(number: int, username: str) -> dict[str, Any]:
 
 
 def create_identities(cluster: ControlPlane, count: int) -> None:
-    """Create custom resources, each with a revision of its own, and return when the API server lists them all."""
+    """Create custom resources with distinct revisions, and return when the API server lists all of them."""
     connection = http.client.HTTPConnection(cluster.etcd_address, timeout=_SECONDS)
     for number in range(count):
         content = identity(number, f"team-{number:05}:{{{{SessionName}}}}")

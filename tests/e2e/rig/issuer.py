@@ -1,4 +1,4 @@
-"""An OpenID Connect issuer on loopback: discovery, one signing key, and the tokens that it signs."""
+"""An OpenID Connect issuer on loopback with discovery and one signing key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import http.server
 import json
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 import trustme
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.integration.rig.tls_server import serving
 
 AUDIENCE = "kubernetes"
 _KEY_ID = "first"
@@ -28,7 +29,7 @@ def _number(value: int) -> str:
 
 
 class Issuer:
-    """Signs ID tokens. `url` is its name, and `ca` the PEM text of the authority of its certificate."""
+    """Signs ID tokens. `url` is its name, and `ca` the CA of its certificate in PEM."""
 
     def __init__(self, url: str, ca: str) -> None:
         self.url = url
@@ -36,7 +37,7 @@ class Issuer:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def token(self, username: str) -> str:
-        """Return a token of a user, valid for ten minutes."""
+        """Return a token for a user, valid for ten minutes."""
         header = {"alg": "RS256", "kid": _KEY_ID, "typ": "JWT"}
         now = int(time.time())
         claims = {"iss": self.url, "aud": AUDIENCE, "sub": username, "iat": now, "exp": now + 600}
@@ -94,11 +95,5 @@ def serve_issuer() -> Iterator[Issuer]:
     server = _Server(("127.0.0.1", 0), _Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.issuer = Issuer(f"https://127.0.0.1:{server.server_address[1]}", authority.cert_pem.bytes().decode())
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield server.issuer
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

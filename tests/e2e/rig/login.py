@@ -22,7 +22,7 @@ class Login:
     evidence: Evidence
 
     def kubectl(self, key: Key, *arguments: str, program: str = "") -> subprocess.CompletedProcess[str]:
-        """Run kubectl, the newest one by default, as the holder of an AWS key."""
+        """Run kubectl with an AWS key. `program` defaults to the newest one."""
         folder = self.cluster.folder
         plugin = {
             "apiVersion": "client.authentication.k8s.io/v1beta1",
@@ -45,11 +45,11 @@ class Login:
         return done
 
     def status(self, token: str) -> int:
-        """Return the status of the API server's response if the holder of a token lists namespaces."""
+        """List namespaces with a token, and return the status of the response."""
         return self.cluster.request("GET", "/api/v1/namespaces", token=token)[0]
 
     def whoami(self, token: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
-        """Ask the API server about the holder of a token: the status, and the user if there is one."""
+        """Post a SelfSubjectReview with a token. Returns the status, and the user if there is one."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
         status, answer = self.cluster.request("POST", path, review, token=token, headers=headers)
@@ -65,7 +65,7 @@ class Login:
 
 
 def write_settings(daemon: DaemonProcess, sts: dict[str, Any], *more: dict[str, Any], **server: Any) -> None:
-    """Replace the settings by a rename, as an editor does; `more` are further entries of `mapUsers`."""
+    """Replace the settings by a rename, as an editor does. `more` are further entries of `mapUsers`."""
     new = daemon.settings.with_suffix(".new")
     new.write_text(settings_text(sts=sts, users=[*USUAL_USERS, *more], healthPort=0, **server))
     new.replace(daemon.settings)

@@ -1,4 +1,4 @@
-"""Tokens of service accounts that end soon. The API server's own last ten minutes at least."""
+"""Short-lived tokens of service accounts. Those of the API server are valid for at least ten minutes."""
 
 from __future__ import annotations
 

@@ -13,21 +13,21 @@ from types import MappingProxyType
 from typing import Self
 
 from authd.emulator.kube_apiserver import post, token_review
-from tests.e2e.rig.control_plane import free_ports
 from tests.integration.rig.minting import bare_environment
 from tests.integration.rig.polling import wait_until
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.ports import free_port
+from tests.integration.rig.webhook_client import Response
 
 _HEALTH_PORT = 21363
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class AuthenticatorProcess:
-    """The Go program with settings of its own.
+    """The Go program with its own settings file.
 
-    It has no setting for STS's address or authority: its calls go through a proxy that opens every tunnel to the
-    emulator, and it trusts the emulator's authority alone. It would open its health port on all addresses, and has no
-    setting for it either. So the port is taken before its start, and the program goes on without it.
+    It has no setting for STS's address or CA: its calls go through a proxy that opens every tunnel to the emulator, and
+    it trusts only the emulator's CA. It opens its health port on all addresses, without a setting for it. So the test
+    takes the port before its start, and the program continues without it.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class AuthenticatorProcess:
         self.folder = folder
         self.settings = folder / "config.yaml"
         self.log = folder / "log"
-        (self.port,) = free_ports(1)
+        self.port = free_port()
         self._command = [
             binary,
             "server",
@@ -56,7 +56,7 @@ class AuthenticatorProcess:
         self._health_port: socket.socket
 
     def __enter__(self) -> Self:
-        with suppress(OSError):  # taken by another program is as good
+        with suppress(OSError):  # another program may have taken it
             self._health_port = socket.create_server(("127.0.0.1", _HEALTH_PORT))
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -80,10 +80,10 @@ class AuthenticatorProcess:
         if hasattr(self, "_health_port"):
             self._health_port.close()
 
-    def review(self, token: str, version: str) -> Answer:
+    def review(self, token: str, version: str) -> Response:
         """Post a TokenReview as kube-apiserver does."""
         response = post(self._connection, "/authenticate", token_review(token, version=version))
-        answer = Answer(status=response.status, headers=dict(response.getheaders()), body=response.read())
+        answer = Response(status=response.status, headers=dict(response.getheaders()), body=response.read())
         if response.will_close:
             self._connection.close()
         return answer

@@ -1,4 +1,4 @@
-"""The callers: users, roles, roots and federated users, as the emulator's directory and as keys that sign tokens."""
+"""The callers (users, roles, roots and federated users) as the emulator's directory and as keys that sign tokens."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.integration.rig.minting import Key
 ACCOUNT = "111122223333"
 PARTNER = "444455556666"
 SCRUBBED = "777788889999"
-#: As a number in YAML 1.1 it would be octal, and another number.
+#: In YAML 1.1 it would be an octal number if not quoted.
 LEADING_ZERO = "012345670123"
-#: An account that no settings file of the comparison mentions.
+#: An account that no compared settings file contains.
 CANARY_ACCOUNT = "999900001111"
 CANARY = f"{CANARY_ACCOUNT}:user/canary"
 
@@ -51,14 +51,14 @@ _FEDERATED = ((ACCOUNT, "frank"), (PARTNER, "frank"), (SCRUBBED, "frank"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An identity that the emulator knows: its name in the tests, such as `111122223333:role/Admin/alice`."""
+    """An identity of the emulator, with its name in the tests, such as `111122223333:role/Admin/alice`."""
 
     name: str
     key: Key
 
 
 class _Keys:
-    """Gives out access keys, and remembers their callers."""
+    """Creates access keys, and records their callers."""
 
     def __init__(self) -> None:
         self.callers: list[Caller] = []

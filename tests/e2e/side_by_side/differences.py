@@ -1,4 +1,4 @@
-"""The intended differences: by source, settings file and section of differences.md, the callers that see them."""
+"""The intended differences: the affected callers by source, settings file and section of differences.md."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MOUNTED_FILE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "numbers and booleans as names": {"Words that YAML reads as booleans": (f"{ACCOUNT}:user/bob",)},
     "a rule without a user name": {"Rules without a user name": (*_ADMINS, f"{ACCOUNT}:role/lower/session")},
 }
-#: The settings files that the other sources are tried with have these differences too.
+#: These differences also occur with the other sources.
 _ANY_SOURCE = {
     name: _MOUNTED_FILE[name]
     for name in (

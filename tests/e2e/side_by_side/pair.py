@@ -1,4 +1,4 @@
-"""aws-iam-authenticator and authd with the same settings and STS, and their answers about the same tokens."""
+"""aws-iam-authenticator and authd with the same settings and STS, and their responses for the same tokens."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import sts_at
 from tests.integration.rig.tls_server import connect_proxy
-from tests.integration.rig.webhook_client import Answer, WebhookClient
+from tests.integration.rig.webhook_client import Response, WebhookClient
 
-#: authd's only: newer releases of the Go program add it.
+#: Only authd adds it, as newer releases of the Go program do.
 PREFIXED_PRINCIPAL_ID = "sigs.k8s.io/aws-iam-authenticator/principalId"
 _VERSION = "v1beta1"
 User = Mapping[str, Any]
@@ -31,15 +31,15 @@ User = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Company:
-    """The STS, the path of the Go program, and a token of each caller by the caller's name."""
+    """The STS, the path of the Go program, and each caller's token by the caller's name."""
 
     emulator: EmulatorProcess
     binary: str
     tokens: Mapping[str, str]
     evidence: Evidence
-    #: The STS host of the tokens, if the usual settings don't lead to it.
+    #: The STS host of the tokens, if it is not among the usual settings.
     host: str = ""
-    #: The host of EC2, and the variables with both programs' own AWS credentials, if they need them.
+    #: The host of EC2, and the variables with AWS credentials for both programs, if needed.
     ec2_host: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,12 +58,12 @@ class Pair:
         return user_in(self.theirs.review(token, _VERSION)), user_in(self.ours.review(token, _VERSION))
 
     def differing(self) -> dict[str, tuple[User | None, User | None]]:
-        """Return both users for each caller for whom they differ."""
+        """Return both users for each caller with a difference."""
         found = {caller: self.users(caller) for caller in self.company.tokens}
         return {caller: users for caller, users in found.items() if users[0] != _without_prefixed_id(users[1])}
 
     def check(self, source: str, name: str) -> None:
-        """Fail unless the differences are the documented ones."""
+        """Assert that the differences are the documented ones."""
         documented = DIFFERENCES[source].get(name, {})
         expected = {caller for callers in documented.values() for caller in callers}
         found = self.differing()
@@ -71,7 +71,7 @@ class Pair:
         assert not unexpected, f"callers with other differences than the documented ones: {unexpected}"
 
     def check_soon(self, source: str, name: str) -> None:
-        """Check as soon as both map the canary: some sources are read after the start, rule by rule."""
+        """Check once both map the canary, because some sources are read after the start, rule by rule."""
         wait_until(lambda: None not in self.users(CANARY), "both programs to read the source")
 
         def found() -> bool:
@@ -87,9 +87,9 @@ class Pair:
             self.check(source, name)
 
 
-def user_in(answer: Answer) -> User | None:
-    """Return the user in an answer, None for a refusal."""
-    if answer.status == 403:  # the Go program refuses with it
+def user_in(answer: Response) -> User | None:
+    """Return the user in a response, None for a refusal."""
+    if answer.status == 403:  # the Go program's status for a refusal
         return None
     assert answer.status == 200, (answer.status, answer.body)
     status = json.loads(answer.body)["status"]
@@ -99,7 +99,7 @@ def user_in(answer: Answer) -> User | None:
 
 
 def _without_prefixed_id(user: User | None) -> User | None:
-    """Return a user of authd's without the key that only authd has. It must have the value of the older key."""
+    """Return authd's user without the key that only authd adds. Checks that it equals the older key."""
     if user is None or not user["extra"]:
         return user
     extra = dict(user["extra"])

@@ -1,4 +1,4 @@
-"""The settings files that both programs read: the section `server` without addresses, as people write it."""
+"""The settings files for both programs: the section `server` without addresses."""
 
 from __future__ import annotations
 
@@ -315,7 +315,7 @@ mapUsers:
 """,
 }
 
-#: Files that aws-iam-authenticator starts with and authd refuses, with a part of the message.
+#: Files that aws-iam-authenticator accepts and authd refuses, with a part of the message.
 REFUSED: Mapping[str, tuple[str, str]] = {
     "blank at the end of an ARN": (
         """\
@@ -348,6 +348,6 @@ mapRoles:
 
 
 def settings_file(server: str, port: int, *, sts: str = "") -> str:
-    """Return a whole settings file; `sts` is authd's section of that name, which the other program does not know."""
+    """Return a complete settings file. `sts` is authd's section, which the other program does not know."""
     lines = f"address: 127.0.0.1\nhostname: 127.0.0.1\nport: {port}\n{sts}{server}"
     return f"clusterID: {CLUSTER}\nserver:\n{textwrap.indent(lines, '  ')}"

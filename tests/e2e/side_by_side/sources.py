@@ -13,7 +13,7 @@ from tests.e2e.side_by_side.settings import SETTINGS
 
 CANARY_ARN = f"arn:aws:iam::{CANARY_ACCOUNT}:user/canary"
 _LISTS = ("mapRoles", "mapUsers", "mapAccounts")
-#: The settings files without faults of YAML, whose mappings other formats can express.
+#: The settings files whose mappings the other formats can express.
 NAMES = (
     "roles and users",
     "placeholders",
@@ -34,12 +34,12 @@ NAMES = (
     "wildcards",
     "names with special characters",
 )
-#: Custom resources have no accounts and no lists, and the Go program takes any of two for the same ARN.
+#: Custom resources have no accounts and no lists, and the Go program picks either of two for the same ARN.
 NAMES_OF_RESOURCES = tuple(name for name in NAMES if "the same ARN" not in name and name != "accounts")
 
 
 def mappings(name: str) -> dict[str, Any]:
-    """Return the three lists of a settings file with the keys that EKS writes, and a rule for the canary."""
+    """Return the three lists of a settings file with EKS's keys, and a rule for the canary."""
     server = yaml.safe_load(SETTINGS[name])
     lists = {key: server.get(key) or [] for key in _LISTS}
     for key in _LISTS[:2]:
@@ -49,7 +49,7 @@ def mappings(name: str) -> dict[str, Any]:
 
 
 def other_settings(name: str, source: str, **more: str) -> str:
-    """Return the rest of a settings file, for another source."""
+    """Return a settings file's other settings for another source."""
     server = {key: value for key, value in yaml.safe_load(SETTINGS[name]).items() if key not in _LISTS}
     for reserved in server.get("reservedPrefixConfig", []):
         reserved["backendMode"] = source

@@ -29,7 +29,7 @@ CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Run an API server with the custom resource's definition. Its webhook is not there: nobody logs in by it."""
+    """Run an API server with the custom resource's definition. Its webhook is not used."""
     assert ASSETS is not None
     folder = tmp_path_factory.mktemp("cluster")
     webhook = folder / "webhook.yaml"

@@ -1,4 +1,4 @@
-"""aws-iam-authenticator and authd give the same names to nodes, by the same answers of EC2."""
+"""aws-iam-authenticator and authd give the same names to nodes, with the same responses of EC2."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SETTINGS: Mapping[str, str] = {
     "names of users": f"mapUsers: [{{userARN: 'arn:aws:iam::{ACCOUNT}:user/bob', "
     "username: '{{EC2PrivateDNSName}}', groups: []}]\n",
 }
-#: By settings: the callers with a user.
+#: The callers with a user, by settings.
 MAPPED = {
     "nodes": {
         NAMED: "system:node:ip-10-0-0-1.ec2.internal",
@@ -103,7 +103,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, mint: Mint, evidence: Eviden
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_both_give_nodes_the_same_names(name: str, nodes: Company, tmp_path: Path) -> None:
-    """Name, groups, UID and extra are the same for every session, named after an instance or not."""
+    """Name, groups, UID and extra are the same for every session, whether its name is an instance's or not."""
     with both(nodes, tmp_path, SETTINGS[name]) as pair:
         pair.check("MountedFile", name)
         for caller, username in MAPPED.get(name, {}).items():
@@ -114,7 +114,7 @@ def test_both_give_nodes_the_same_names(name: str, nodes: Company, tmp_path: Pat
 
 
 def test_an_instance_without_a_name(nodes: Company, tmp_path: Path) -> None:
-    """Both refuse a terminated instance at first. The Go program keeps the empty name and accepts it after that."""
+    """Both refuse a terminated instance at first. After that the Go program accepts it with the cached empty name."""
     with both(nodes, tmp_path, SETTINGS["nodes"]) as pair:
         assert pair.users(GONE) == (None, None)
         theirs, ours = pair.users(GONE)

@@ -33,8 +33,8 @@ def test_both_return_the_same_user_in_other_partitions(
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_authd_refuses_faulty_files_at_its_start(name: str, company: Company, tmp_path: Path) -> None:
-    """The daemon ends with a message for a fault that aws-iam-authenticator starts with."""
+def test_authd_refuses_faulty_files_at_the_start(name: str, company: Company, tmp_path: Path) -> None:
+    """The daemon ends with a message for an error that aws-iam-authenticator ignores."""
     text, message = REFUSED[name]
     (tmp_path / "go").mkdir()
     theirs = AuthenticatorProcess(company.binary, tmp_path / "go", proxy_port=1, ca_file=company.emulator.ca)

@@ -45,7 +45,7 @@ FULL = {
 
 
 def test_full_file(tmp_path: Path) -> None:
-    """Every member of the format reaches the directory."""
+    """Every member of the format is read."""
     path = tmp_path / "directory.json"
     path.write_text(json.dumps(FULL))
     directory = load_directory(path)
@@ -78,7 +78,7 @@ def test_full_file(tmp_path: Path) -> None:
 
 
 def test_empty_file() -> None:
-    """Everything may be left out."""
+    """Every member is optional."""
     assert read_directory({}) == Directory.of()
 
 
@@ -116,7 +116,7 @@ def test_empty_file() -> None:
     ],
 )
 def test_wrong_members(members: object, words: str) -> None:
-    """A fault in a directory is refused with its place, and never with a secret."""
+    """An error in a directory is reported with its place, and without secrets."""
     with pytest.raises(EmulatorError, match=words) as caught:
         read_directory(members)
     assert SECRET not in str(caught.value)
@@ -145,7 +145,7 @@ def test_unique_ids_are_stable() -> None:
 
 
 def test_same_key_twice() -> None:
-    """A directory built in code refuses a repeated key as well."""
+    """A directory built in code may not repeat a key either."""
     key = AccessKey(key_id="AKIAEMULATORALICE000", secret=SECRET, owner=Root(account=ACCOUNT))
     with pytest.raises(EmulatorError, match="same access key twice"):
         Directory.of(keys=[key, key])

@@ -6,7 +6,7 @@ import pytest
 
 from authd.emulator.directory.errors import EmulatorError
 from authd.emulator.faults.plan import PHASED, Fault, FaultPlan, Injection, Phase
-from authd.emulator.faults.responses import FAULTY_ANSWERS
+from authd.emulator.faults.responses import FAULTY_RESPONSES
 from authd.emulator.faults.scripts import SCRIPTS
 from authd.emulator.options import read_fault, read_options
 
@@ -23,10 +23,10 @@ def strikes(faults: FaultPlan, count: int, action: str = "GetCallerIdentity") ->
     return [injection.fault.label if injection else None for injection in taken]
 
 
-def test_every_fault_has_its_way_on_the_wire() -> None:
-    """Every fault is either another response or a script, and none is both."""
-    assert FAULTY_ANSWERS.keys() | SCRIPTS.keys() == set(Fault)
-    assert not FAULTY_ANSWERS.keys() & SCRIPTS.keys()
+def test_every_fault_has_an_implementation() -> None:
+    """Every fault is either a response or a script."""
+    assert FAULTY_RESPONSES.keys() | SCRIPTS.keys() == set(Fault)
+    assert not FAULTY_RESPONSES.keys() & SCRIPTS.keys()
 
 
 def test_every_fault_is_described() -> None:
@@ -36,7 +36,7 @@ def test_every_fault_is_described() -> None:
 
 
 def test_limited_faults_come_first() -> None:
-    """Limited faults strike in their order, then the latest unlimited one, until all are cleared."""
+    """Limited faults apply in their order, then the latest unlimited one, until all are cleared."""
     faults = plan(
         Injection(fault=Fault.XML),
         Injection(fault=Fault.EMPTY),
@@ -49,14 +49,14 @@ def test_limited_faults_come_first() -> None:
 
 
 def test_fault_of_one_action() -> None:
-    """A fault for one action does not affect others, and they do not use it up."""
+    """A fault for one action does not affect others, and they don't count for it."""
     faults = plan(Injection(fault=Fault.THROTTLE, times=1, action="AssumeRole"))
     assert strikes(faults, 2) == [None, None]
     assert strikes(faults, 2, "AssumeRole") == ["throttle", None]
 
 
 def test_connection_faults() -> None:
-    """A fault at the accept phase strikes connections and never requests."""
+    """A fault at the accept phase applies to connections and never to requests."""
     faults = plan(Injection(fault=Fault.RESET, phase=Phase.ACCEPT, times=1), Injection(fault=Fault.XML, times=1))
     assert faults.for_connection().fault is Fault.RESET
     assert faults.for_connection() is None

@@ -70,7 +70,7 @@ class Played:
     ],
 )
 def test_ends(end: list[Step], events: list[str], producing: bool) -> None:
-    """A script ends as written: with the request finished, the connection closed, or silence."""
+    """A script ends with the request finished, the connection closed, or silence."""
     played = Played([Send(b"a"), Send(b"b"), *end])
     assert played.events == [b"a", b"b", *events]
     assert played.request.producing is producing
@@ -80,7 +80,7 @@ def test_ends(end: list[Step], events: list[str], producing: bool) -> None:
 
 
 def test_pause() -> None:
-    """A pause lasts as long as it is written."""
+    """A pause has its duration."""
     played = Played([Pause(2), Send(b"a")])
     played.clock.advance(1.9)
     assert played.events == []
@@ -89,7 +89,7 @@ def test_pause() -> None:
 
 
 def test_slow_reader() -> None:
-    """While the client does not read nothing is sent, even of an endless script. Then the script goes on."""
+    """Nothing is sent while the client does not read, even of an endless script. Then the script continues."""
     played = Played(step for pair in repeat((Send(b"a"), Pause(1))) for step in pair)
     played.playback.pauseProducing()
     for _ in range(10):
@@ -102,7 +102,7 @@ def test_slow_reader() -> None:
 
 
 def test_reader_that_pauses_within_a_pause() -> None:
-    """A client that stops and goes on reading during a pause does not shorten it."""
+    """A client that stops and resumes reading during a pause does not shorten it."""
     played = Played([Pause(5), Send(b"a")])
     played.playback.pauseProducing()
     played.playback.resumeProducing()

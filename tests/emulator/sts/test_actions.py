@@ -34,7 +34,7 @@ def form(action: str, **parameters: str) -> str:
 
 def assume(sts: STS, post: Post, role: str, key: tuple[str, ...] = ALICE_KEY, **parameters: str) -> Result:
     parameters = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}", "RoleSessionName": "a-session"} | parameters
-    return sts.answer(post(form("AssumeRole", **parameters), key))
+    return sts.execute(post(form("AssumeRole", **parameters), key))
 
 
 def session_key(result: Result) -> tuple[str, str, str]:
@@ -43,7 +43,7 @@ def session_key(result: Result) -> tuple[str, str, str]:
 
 
 def whoami(sts: STS, post: Post, key: tuple[str, ...]) -> tuple[str, str, str]:
-    fields = sts.answer(post(form("GetCallerIdentity"), key)).fields
+    fields = sts.execute(post(form("GetCallerIdentity"), key)).fields
     return fields["Account"], fields["Arn"], fields["UserId"]
 
 
@@ -74,7 +74,7 @@ def test_assumed_role(sts: STS, post: Post) -> None:
 
 
 def test_temporary_credentials(sts: STS, post: Post) -> None:
-    """Credentials of AssumeRole have the shape of STS's: an ASIA key, 40 characters of secret, a long token."""
+    """Credentials of AssumeRole have STS's form: an ASIA key, a secret of 40 characters, a long token."""
     key_id, secret, token = session_key(assume(sts, post, "Admin"))
     assert (key_id[:4], len(key_id), len(secret)) == ("ASIA", 20, 40)
     assert 600 <= len(token) <= 1000
@@ -111,7 +111,7 @@ def test_mixed_credentials(sts: STS, post: Post, part: int) -> None:
     ids=["empty", "x", "padding", "long", "head", "none"],
 )
 def test_foreign_session_token(sts: STS, post: Post, token: str | None) -> None:
-    """A session token that is missing or from elsewhere is InvalidClientTokenId."""
+    """A missing or foreign session token is InvalidClientTokenId."""
     key_id, secret, _ = session_key(assume(sts, post, "Admin"))
     key = (key_id, secret) if token is None else (key_id, secret, token)
     with pytest.raises(STSError) as caught:
@@ -120,8 +120,8 @@ def test_foreign_session_token(sts: STS, post: Post, token: str | None) -> None:
     assert caught.value.message == "The security token included in the request is invalid."
 
 
-def test_respelled_session_token(sts: STS, post: Post) -> None:
-    """A session token in another base64 spelling of the same bytes is refused."""
+def test_reencoded_session_token(sts: STS, post: Post) -> None:
+    """A session token in another base64 encoding of the same bytes is refused."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     for _ in range(20):
         key_id, secret, token = session_key(assume(sts, post, "Admin", RoleSessionName="x" * (2 + _)))
@@ -140,15 +140,15 @@ def test_session_token_with_a_users_key(sts: STS, post: Post) -> None:
 
 
 def test_expired_session(sts: STS, clock, post: Post) -> None:
-    """An expired session is ExpiredToken, although its signature is right."""
+    """An expired session with a valid signature is ExpiredToken."""
     clock.offset = -250
     key = session_key(assume(sts, post, "Admin", DurationSeconds="900"))
     request = post(form("GetCallerIdentity"), key)
     clock.offset = 640
-    assert sts.answer(request)
+    assert sts.execute(request)
     clock.offset = 660
     with pytest.raises(STSError) as caught:
-        sts.answer(request)
+        sts.execute(request)
     assert (caught.value.code, caught.value.status) == ("ExpiredToken", 403)
     assert caught.value.message == "The security token included in the request is expired"
 
@@ -176,7 +176,7 @@ def test_unknown_key_of_no_role(sts: STS, post: Post) -> None:
     ],
 )
 def test_untrusted(sts: STS, post: Post, role: str, key: tuple[str, str], parameters: dict[str, str]) -> None:
-    """A caller whom the role's trust policy does not allow gets AccessDenied in STS's own words."""
+    """A caller not allowed by the role's trust policy gets AccessDenied with STS's message."""
     with pytest.raises(STSError) as caught:
         assume(sts, post, role, key, **parameters)
     who = (
@@ -191,7 +191,7 @@ def test_untrusted(sts: STS, post: Post, role: str, key: tuple[str, str], parame
 
 
 def test_conditions_met(sts: STS, post: Post) -> None:
-    """The right external ID opens Partner to anybody, the right MFA code opens Guarded."""
+    """Anybody may assume Partner with the right external ID, and Guarded with the right MFA code."""
     assert assume(sts, post, "Partner", MALLORY_KEY, ExternalId=EXTERNAL_ID)
     assert assume(sts, post, "Guarded", SerialNumber=MFA_SERIAL, TokenCode=MFA_CODE)
 
@@ -206,7 +206,7 @@ def test_conditions_met(sts: STS, post: Post) -> None:
     ],
 )
 def test_mfa(sts: STS, post: Post, parameters: dict[str, str], words: str) -> None:
-    """A wrong MFA serial or code is AccessDenied, with the name of the parameter."""
+    """A wrong MFA serial or code is AccessDenied and names the parameter."""
     with pytest.raises(STSError, match="AccessDenied") as caught:
         assume(sts, post, "Guarded", **parameters)
     assert words in caught.value.message
@@ -236,7 +236,7 @@ def test_root_assumes_nothing(sts: STS, post: Post) -> None:
     ],
 )
 def test_bad_parameters(sts: STS, post: Post, parameters: dict[str, str], words: str) -> None:
-    """A parameter that breaks the API's rules is ValidationError, with the rule."""
+    """A parameter that breaks the API's rules is a ValidationError that names the rule."""
     with pytest.raises(STSError) as caught:
         assume(sts, post, "Admin", **parameters)
     assert (caught.value.code, caught.value.status) == ("ValidationError", 400)
@@ -251,7 +251,7 @@ def test_duration_is_a_number(sts: STS, post: Post, text: str) -> None:
 
 
 def test_long_sessions(sts: STS, post: Post, clock) -> None:
-    """A role's own longest session is granted, and the expiration fits it."""
+    """The longest session of a role is granted, with its expiration."""
     result = assume(sts, post, "Long", DurationSeconds="43200")
     assert abs(result.fields["Credentials"]["Expiration"].timestamp() - clock() - 43_200) < 5
 
@@ -268,11 +268,11 @@ def web_identity(sts: STS, **parameters: str) -> Result:
         "WebIdentityToken": WEB_IDENTITY_TOKEN,
     } | parameters
     body = form("AssumeRoleWithWebIdentity", **parameters).encode()
-    return sts.answer(WireRequest(method=b"POST", target=b"/", headers=((b"host", b"sts.amazonaws.com"),), body=body))
+    return sts.execute(WireRequest(method=b"POST", target=b"/", headers=((b"host", b"sts.amazonaws.com"),), body=body))
 
 
 def test_web_identity(sts: STS, post: Post) -> None:
-    """A web identity token opens its role without a signature."""
+    """A web identity token assumes its role without a signature."""
     result = web_identity(sts)
     assert result.fields["SubjectFromWebIdentityToken"] == "system:serviceaccount:ci:pipeline"
     assert whoami(sts, post, session_key(result))[1] == f"arn:aws:sts::{ACCOUNT}:assumed-role/Pipeline/ci"
@@ -289,19 +289,19 @@ def test_web_identity(sts: STS, post: Post) -> None:
     ],
 )
 def test_wrong_web_identity(sts: STS, parameters: dict[str, str], code: str) -> None:
-    """Another token, or another role than the token's, is refused."""
+    """An unknown token, or a role that the token does not allow, is refused."""
     with pytest.raises(STSError, match=code):
         web_identity(sts, **parameters)
 
 
 def test_disabled_region(sts: STS, post: Post) -> None:
-    """In a region that is disabled for an account it gets RegionDisabledException, others don't."""
+    """In a region that is disabled for an account, only this account gets RegionDisabledException."""
     there = {"host": "sts.ap-east-1.amazonaws.com", "region": "ap-east-1"}
     with pytest.raises(STSError) as caught:
-        sts.answer(post(form("GetCallerIdentity"), MALLORY_KEY, **there))
+        sts.execute(post(form("GetCallerIdentity"), MALLORY_KEY, **there))
     assert caught.value.code == "RegionDisabledException"
-    assert sts.answer(post(form("GetCallerIdentity"), ALICE_KEY, **there))
-    assert sts.answer(post(form("GetCallerIdentity"), MALLORY_KEY))
+    assert sts.execute(post(form("GetCallerIdentity"), ALICE_KEY, **there))
+    assert sts.execute(post(form("GetCallerIdentity"), MALLORY_KEY))
 
 
 @pytest.mark.parametrize(
@@ -318,14 +318,14 @@ def test_disabled_region(sts: STS, post: Post) -> None:
 def test_unknown_action(sts: STS, post: Post, body: str, code: str, status: int) -> None:
     """An action that is unknown, of another version, missing or repeated is refused."""
     with pytest.raises(STSError) as caught:
-        sts.answer(post(body))
+        sts.execute(post(body))
     assert (caught.value.code, caught.value.status) == (code, status)
 
 
 def test_other_path(sts: STS, post: Post) -> None:
-    """Another path is not found, even with a good signature."""
+    """Another path is not found, even with a valid signature."""
     with pytest.raises(STSError) as caught:
-        sts.answer(post(form("GetCallerIdentity"), target="/other"))
+        sts.execute(post(form("GetCallerIdentity"), target="/other"))
     assert caught.value.status == 404
 
 

@@ -9,7 +9,7 @@ from botocore.session import get_session
 
 from authd.emulator.sts.actions import Result
 from authd.emulator.sts.errors import STSError, access_denied
-from authd.emulator.sts.responses import Answer, Format, Outcome, render
+from authd.emulator.sts.responses import Format, Outcome, Response, render
 
 IDENTITY = Result(
     action="GetCallerIdentity",
@@ -24,14 +24,14 @@ ROLE = Result(
 )
 
 
-def spelled(outcome: Outcome, form: Format) -> Answer:
+def rendered(outcome: Outcome, form: Format) -> Response:
     return render(outcome, form, request_id="r-1", date="Thu, 01 Jan 1970 00:00:00 GMT")
 
 
 def test_json_identity() -> None:
     """The JSON of GetCallerIdentity has exactly STS's members."""
-    answer = spelled(IDENTITY, Format.JSON)
-    assert json.loads(answer.body) == {
+    response = rendered(IDENTITY, Format.JSON)
+    assert json.loads(response.body) == {
         "GetCallerIdentityResponse": {
             "GetCallerIdentityResult": {
                 "Account": "111122223333",
@@ -41,8 +41,8 @@ def test_json_identity() -> None:
             "ResponseMetadata": {"RequestId": "r-1"},
         }
     }
-    assert answer.status == 200
-    assert dict(answer.headers) == {
+    assert response.status == 200
+    assert dict(response.headers) == {
         "x-amzn-RequestId": "r-1",
         "Content-Type": "application/json",
         "Date": "Thu, 01 Jan 1970 00:00:00 GMT",
@@ -51,40 +51,40 @@ def test_json_identity() -> None:
 
 def test_json_time() -> None:
     """In JSON an expiration is a number of seconds since 1970."""
-    members = json.loads(spelled(ROLE, Format.JSON).body)
+    members = json.loads(rendered(ROLE, Format.JSON).body)
     assert members["AssumeRoleResponse"]["AssumeRoleResult"]["Credentials"]["Expiration"] == 1767323045
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, "Sender"), (400, "Sender"), (500, "Receiver"), (503, "Receiver")])
 def test_json_error(status: int, kind: str) -> None:
     """A JSON error has code, message, type and request ID, and says who caused it."""
-    answer = spelled(STSError("Code", "A sentence.", status), Format.JSON)
-    assert answer.status == status
-    assert json.loads(answer.body) == {
+    response = rendered(STSError("Code", "A sentence.", status), Format.JSON)
+    assert response.status == status
+    assert json.loads(response.body) == {
         "Error": {"Code": "Code", "Message": "A sentence.", "Type": kind},
         "RequestId": "r-1",
     }
 
 
-def parsed(answer: Answer, operation: str) -> dict[str, object]:
+def parsed(response: Response, operation: str) -> dict[str, object]:
     model = get_session().get_service_model("sts").operation_model(operation)
-    response = {"status_code": answer.status, "headers": dict(answer.headers), "body": answer.body}
-    return create_parser("query").parse(response, model.output_shape)
+    received = {"status_code": response.status, "headers": dict(response.headers), "body": response.body}
+    return create_parser("query").parse(received, model.output_shape)
 
 
 def test_xml_for_botocore() -> None:
     """Botocore reads all values from the XML, special characters and times included."""
-    fields = parsed(spelled(IDENTITY, Format.XML), "GetCallerIdentity")
+    fields = parsed(rendered(IDENTITY, Format.XML), "GetCallerIdentity")
     assert {name: fields[name] for name in IDENTITY.fields} == IDENTITY.fields
     assert fields["ResponseMetadata"]["RequestId"] == "r-1"
-    role = parsed(spelled(ROLE, Format.XML), "AssumeRole")
+    role = parsed(rendered(ROLE, Format.XML), "AssumeRole")
     assert role["Credentials"]["Expiration"] == ROLE.fields["Credentials"]["Expiration"]
     assert role["AssumedRoleUser"] == ROLE.fields["AssumedRoleUser"]
 
 
 def test_xml_error_for_botocore() -> None:
     """Botocore reads code, message, type and request ID from an XML error."""
-    fields = parsed(spelled(access_denied("arn:<&>", "AssumeRole", "arn:x"), Format.XML), "GetCallerIdentity")
+    fields = parsed(rendered(access_denied("arn:<&>", "AssumeRole", "arn:x"), Format.XML), "GetCallerIdentity")
     assert fields["Error"] == {
         "Type": "Sender",
         "Code": "AccessDenied",
@@ -105,13 +105,13 @@ def test_xml_error_for_botocore() -> None:
 )
 def test_format(accept: bytes | None, form: Format) -> None:
     """JSON is sent if the client accepts it."""
-    assert Format.asked_by(accept) is form
+    assert Format.accepted_by(accept) is form
 
 
 def test_on_the_wire() -> None:
     """The response has its length, and the connection header if the connection ends."""
-    answer = Answer(status=302, headers=(("Location", "https://x/"),), body=b"ab")
-    assert answer.encode(close=True) == (
+    response = Response(status=302, headers=(("Location", "https://x/"),), body=b"ab")
+    assert response.encode(close=True) == (
         b"HTTP/1.1 302 Found\r\nLocation: https://x/\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab"
     )
-    assert b"Connection" not in answer.encode(close=False)
+    assert b"Connection" not in response.encode(close=False)

@@ -25,12 +25,12 @@ ALICE = "arn:aws:iam::111122223333:user/team/alice"
 
 def refusal(sts: STS, request: WireRequest) -> STSError:
     with pytest.raises(STSError) as caught:
-        sts.answer(request)
+        sts.execute(request)
     return caught.value
 
 
 def arn(sts: STS, request: WireRequest) -> object:
-    return sts.answer(request).fields["Arn"]
+    return sts.execute(request).fields["Arn"]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def arn(sts: STS, request: WireRequest) -> object:
     ],
 )
 def test_hosts(sts: STS, presign: Presign, received: Received, host: str, region: str) -> None:
-    """A token that botocore presigned for a host is accepted there if its scope has the host's region."""
+    """A token presigned by botocore for a host is accepted if its scope has the host's region."""
     assert arn(sts, received(presign(host=host, region=region))) == ALICE
 
 
@@ -103,16 +103,16 @@ PARAMETERS = [
 ]
 
 
-CHANGES = ["dropped", "altered", "extended", "doubled", "emptied", "renamed", "re-spelled"]
-# The signature covers every parameter but itself.
+CHANGES = ["dropped", "altered", "extended", "doubled", "emptied", "renamed", "re-encoded"]
+# The signature covers every other parameter.
 TAMPERING = [
-    (name, change) for name in PARAMETERS for change in CHANGES if (name, change) != (b"X-Amz-Signature", "re-spelled")
+    (name, change) for name in PARAMETERS for change in CHANGES if (name, change) != (b"X-Amz-Signature", "re-encoded")
 ]
 
 
 @pytest.mark.parametrize(("name", "change"), TAMPERING)
 def test_tampered_parameter(sts: STS, presign: Presign, received: Received, name: bytes, change: str) -> None:
-    """No parameter of a signed URL can be dropped, changed, doubled or spelled in another way."""
+    """No parameter of a signed URL can be dropped, changed, doubled or encoded in another way."""
     request = received(presign((*FEDERATED_KEY, FEDERATED_TOKEN)))
     pair = next(pair for pair in request.query.split(b"&") if pair.startswith(name + b"="))
     value = pair.partition(b"=")[2]
@@ -124,7 +124,7 @@ def test_tampered_parameter(sts: STS, presign: Presign, received: Received, name
         "doubled": pair + b"&" + pair,
         "emptied": name + b"=",
         "renamed": name.lower() + b"=" + value,
-        "re-spelled": name + b"=" + b"%%%02x" % value[0] + value[1:],
+        "re-encoded": name + b"=" + b"%%%02x" % value[0] + value[1:],
     }[change]
     error = refusal(sts, replace(request, target=request.target.replace(pair, changed)))
     assert error.status in {400, 403, 404}
@@ -178,7 +178,7 @@ def test_tampered_path(sts: STS, presign: Presign, received: Received, path: byt
 def test_signed_headers(
     sts: STS, presign: Presign, received: Received, headers: tuple[tuple[bytes, bytes], ...]
 ) -> None:
-    """A signed header that is missing, changed or doubled gives SignatureDoesNotMatch: another cluster's token."""
+    """A missing, changed or doubled signed header is SignatureDoesNotMatch, as for another cluster's token."""
     error = refusal(sts, replace(received(presign()), headers=headers))
     assert error.code == "SignatureDoesNotMatch"
     assert error.message.startswith("The request signature we calculated does not match")
@@ -212,7 +212,7 @@ def test_dates(sts: STS, clock, presign: Presign, received: Received, offset: fl
 
 @pytest.mark.parametrize("offset", [15 * 60 - 2, -5 * 60 + 2])
 def test_dates_at_the_edge(sts: STS, clock, presign: Presign, received: Received, offset: float) -> None:
-    """A signature is valid up to 15 minutes old and 5 minutes ahead, whatever X-Amz-Expires says."""
+    """A signature is valid up to 15 minutes old and 5 minutes ahead, independent of X-Amz-Expires."""
     request = received(presign(expires=1))
     clock.offset = offset
     assert arn(sts, request) == ALICE
@@ -346,7 +346,7 @@ def test_signing_key() -> None:
 
 
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
-# Headers that the signer adds itself, or the call needs, are not drawn: they would be there twice.
+# Without the headers that the signer or the call adds, which would otherwise occur twice.
 PARAMETER = TEXT.filter(lambda name: name not in {"Action", "Version"} and not name.startswith("X-Amz-"))
 NAMES = st.from_regex(r"x-[a-z]{1,8}", fullmatch=True)
 
@@ -368,17 +368,17 @@ def test_agrees_with_botocore(headers: list[tuple[str, str]], parameters: list[t
             *((name.encode(), value.strip(" ").encode()) for name, value in headers),
         ),
     )
-    assert STS(sample_directory(), now=time.time).answer(wire).fields["Arn"] == ALICE
+    assert STS(sample_directory(), now=time.time).execute(wire).fields["Arn"] == ALICE
 
 
 @given(st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_mutated(presign: Presign, received: Received, data: st.DataObject) -> None:
-    """A request with one byte changed anywhere is refused, and only STSError is ever raised."""
+    """A request with any one byte changed is refused, and the only error raised is STSError."""
     request = received(presign())
     target = bytearray(request.target)
     position = data.draw(st.integers(0, len(target) - 1))
     target[position] = data.draw(st.integers(33, 126).filter(lambda byte: byte != target[position]))
     sts = STS(sample_directory(), now=time.time)
     with pytest.raises(STSError):
-        sts.answer(replace(request, target=bytes(target)))
+        sts.execute(replace(request, target=bytes(target)))

@@ -1,9 +1,9 @@
-"""Builds kubeadm, and checks by the code of kops and Talos, from the Go module proxy, into a cache outside the tree.
+"""Build kubeadm, and checkers with the code of kops and Talos, from the Go module proxy into a cache outside the tree.
 
     python -m tests.guides.assets
 
-Copies the custom resources of Cluster API, too. The first build takes minutes and leaves about 4 GB in Go's own caches.
-The environment chooses the place (XDG_CACHE_HOME) and how many packages are compiled at once (GOFLAGS=-p=1).
+Also copies the custom resources of Cluster API. The first build takes minutes and leaves about 4 GB in Go's own caches.
+XDG_CACHE_HOME sets the place of the cache, and GOFLAGS=-p=1 the number of packages compiled at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.guides.assets.installers import CLUSTER_API, Manifests, caches, missi
 
 
 def copy(go: str, manifests: Manifests) -> None:
-    """Copy the files of all modules. Raises `CalledProcessError`; Go has told the reason on stderr."""
+    """Copy the files of all modules. Raises `CalledProcessError` after Go has printed the reason."""
     told = subprocess.run(
         [go, "mod", "download", "-json", *manifests.patterns],
         cwd=manifests.module,
@@ -40,7 +40,7 @@ def copy(go: str, manifests: Manifests) -> None:
 
 
 def main() -> int:
-    """Build and copy whatever is missing, and return the exit status."""
+    """Build and copy the missing files, and return the exit status."""
     missing, go = missing_installers(), find_go()
     complete = not missing and CLUSTER_API.cached.exists()
     if not complete and go is None:

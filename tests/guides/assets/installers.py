@@ -16,7 +16,7 @@ _MODULES = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installer(programs.Program):
-    """A program of the tests of the guides. Its module is below this folder, or that of the end-to-end tests."""
+    """A program for the tests of the guides. Its module is in this folder or in that of the end-to-end tests."""
 
     @property
     def module(self) -> Path:
@@ -26,7 +26,7 @@ class Installer(programs.Program):
 
     @property
     def cached(self) -> Path:
-        """The path of the program in a folder of its own, whose name has the version and a digest of its sources."""
+        """The path of the program, in a folder named after its version and a digest of its sources."""
         sources = b"".join(path.read_bytes() for path in sorted(self.module.glob("*.go")))
         digest = f"-{hashlib.sha256(sources).hexdigest()[:8]}" if sources else ""
         return caches() / f"{self.name}-{self.version}{digest}" / self.name
@@ -46,12 +46,12 @@ class Manifests:
 
     @property
     def cached(self) -> Path:
-        """The folder for copies of the files, whose name has a digest of the versions."""
+        """The folder for copies of the files, named after a digest of the versions."""
         digest = hashlib.sha256((self.module / "go.mod").read_bytes()).hexdigest()[:8]
         return caches() / f"{self.folder}-{digest}"
 
 
-#: kubeadm, and programs of our own that use the code of installers. In the order of their build, the shortest first.
+#: kubeadm, and our own programs with the code of installers, in the order of the build. The shortest is first.
 INSTALLERS = (
     Installer(name="talos-check", package=".", folder="talos", requirement="github.com/siderolabs/talos/pkg/machinery"),
     Installer(
@@ -84,7 +84,7 @@ def missing_installers() -> list[Installer]:
 
 
 def find_installer(name: str) -> str | None:
-    """Return the path of an installer, or of helm: from its cache, or from PATH. None if it is missing."""
+    """Return the path of an installer or of helm, from its cache or PATH. None if it is missing."""
     cached = [each.cached for each in INSTALLERS if each.name == name] or sorted(caches().glob(f"{name}-*/{name}"))
     return next((str(path) for path in reversed(cached) if os.access(path, os.X_OK)), None) or shutil.which(name)
 

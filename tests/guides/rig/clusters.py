@@ -1,4 +1,4 @@
-"""Clusters of the machine, as installers make them."""
+"""Clusters of the machine, as installers create them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONFIG_FLAG, VERSION_FLAG = "authentication-token-webhook-config-file", "authent
 
 
 def installer(name: str) -> str:
-    """Return the path of an installer. Without it the test is skipped."""
+    """Return the path of an installer. Skips the test if it is missing."""
     found = find_installer(name)
     if found is None:
         pytest.skip(f"needs {name}: run `make installer-assets`, which builds it with Go")
@@ -29,7 +29,7 @@ def installer(name: str) -> str:
 
 
 def kubeadm_control_plane(machine: Machine) -> KubeadmControlPlane:
-    """Return a new control plane of kubeadm, whose manifest has no webhook."""
+    """Return a new control plane by kubeadm, without a webhook in its manifest."""
     program = installer("kubeadm")
     major, minor = apiserver_version(machine.assets.apiserver)
     told = subprocess.run(
@@ -42,7 +42,7 @@ def kubeadm_control_plane(machine: Machine) -> KubeadmControlPlane:
 
 
 def start_with(machine: Machine, flags: Mapping[str, str]) -> None:
-    """Start kube-apiserver with the webhook's flags, as an installer gives them."""
+    """Start kube-apiserver with an installer's flags for the webhook."""
     folder = machine.folder / f"cluster-{len(list(machine.folder.glob('cluster-*')))}"
     folder.mkdir()
     file = Path(machine.translated(flags[CONFIG_FLAG]))
@@ -51,7 +51,7 @@ def start_with(machine: Machine, flags: Mapping[str, str]) -> None:
 
 
 def plain_cluster(machine: Machine) -> None:
-    """A cluster whose webhook nobody serves."""
+    """A cluster without a running webhook."""
     file = machine.folder / "nobody.yaml"
     authority = new_ca("nobody", datetime.now(UTC)).certificate_pem
     file.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=authority))

@@ -1,4 +1,4 @@
-"""Clusters of kops. Its own code reads the specs, and tells the flags, units and addon that it would make of them."""
+"""Clusters of kops. Its own code parses the specs, and returns the flags, units and addon for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KOPS = ROOT / "deploy" / "kops"
 #: The user of the addon's container.
 _USER = 10000
 
-#: A small cluster on AWS, as `kops create cluster` would make it, to which the guide's part is added.
+#: A small cluster on AWS as created by `kops create cluster`. The guide's part is added to it.
 _CLUSTER: dict[str, Any] = {
     "apiVersion": "kops.k8s.io/v1alpha2",
     "kind": "Cluster",
@@ -64,7 +64,7 @@ _CLUSTER: dict[str, Any] = {
 
 
 def check(part: Path, folder: Path) -> dict[str, Any]:
-    """Return the flags, units and addon that kops would make of a cluster with this part of a spec.
+    """Return the flags, units and addon that kops generates for a cluster with this part of a spec.
 
     Fails if kops does not know a field.
     """
@@ -79,17 +79,17 @@ def check(part: Path, folder: Path) -> dict[str, Any]:
 
 
 def kops(machine: Machine) -> None:
-    """Kops has replaced the control-plane nodes: the hook has run, and kube-apiserver has its flags."""
+    """Kops has replaced the control-plane nodes: the hook has run, and kube-apiserver has the flags."""
     made = check(KOPS / "cluster.yaml", machine.folder)
     run_unit(made["units"]["authd-files.service"], machine.folder, machine.environment, machine.translated)
     flags = dict(each.removeprefix("--").split("=", 1) for each in made["flags"])
-    # nodeup mounts this folder into kube-apiserver, and no other one of a user's.
+    # The only folder for users' files that nodeup mounts into kube-apiserver.
     assert Path(flags[CONFIG_FLAG]).parent == Path("/srv/kubernetes/kube-apiserver")
     start_with(machine, flags)
 
 
 def run_unit(unit: str, folder: Path, environment: Mapping[str, str], translated: Callable[[str], str]) -> None:
-    """Run the commands of a unit as systemd would, with translated paths. `ctr` runs them without a container."""
+    """Run the commands of a unit with translated paths. Those of `ctr` run without a container."""
     variables = dict(re.findall(r"^Environment=(\w+)=(.*)$", unit, re.MULTILINE))
     for line in re.findall(r"^ExecStart(?:Pre)?=(.+)$", unit, re.MULTILINE):
         filled = re.sub(r"\$\{(\w+)\}", lambda match: variables[match[1]], line)
@@ -104,11 +104,11 @@ def _command(words: list[str]) -> list[str]:
         return _in_container(words)
     if is_root():
         return words
-    return [re.sub(r"&& chown [^&]*", "", word) for word in words]  # files of one user can't be given to another one
+    return [re.sub(r"&& chown [^&]*", "", word) for word in words]  # only root can change owners
 
 
 def _in_container(command: list[str]) -> list[str]:
-    """Return the command that `ctr run` would start, with the mount's source for its target. Empty for other verbs."""
+    """Return the command of `ctr run`, with the mount's target replaced by its source. Empty for other verbs."""
     if "run" not in command:
         return []
     mount = dict(pair.split("=", 1) for pair in command[command.index("--mount") + 1].split(",") if "=" in pair)
@@ -122,7 +122,7 @@ def kops_addon(machine: Machine) -> None:
     made = check(KOPS / "cluster-managed.yaml", machine.folder)
     state = Path(machine.translated("/srv/kubernetes/aws-iam-authenticator"))
     state.mkdir(parents=True)
-    # The pair is signed by the cluster's CA, which nodeup's kubeconfig names. Its key is not on the node.
+    # The pair is signed by the cluster's CA, which is in nodeup's kubeconfig. Its key is not on the node.
     authority = machine.folder / "kops-ca"
     ensure_shared(authority, datetime.now(UTC))
     _sign(authority, state)
@@ -137,7 +137,7 @@ def kops_addon(machine: Machine) -> None:
 
 
 def addon_pods(machine: Machine) -> None:
-    """Kubelet has started the addon's pod. Its service account is the administrator here."""
+    """Kubelet has started the addon's pod. The administrator stands in for its service account."""
     assert machine.cluster is not None
     kubeconfig = machine.cluster.admin_kubeconfig()
     if is_root():
@@ -149,7 +149,7 @@ def addon_pods(machine: Machine) -> None:
 
 
 def _sign(authority: Path, state: Path) -> None:
-    """Write the server's pair as nodeup does: for two names, and for the user of the addon's container."""
+    """Write the server's pair as nodeup does, with two names, and owned by the user of the addon's container."""
     leaf = new_leaf(StateFiles(folder=authority).read_authority(), ["localhost", "127.0.0.1"], datetime.now(UTC))
     if is_root():
         os.chown(state, _USER, _USER)
@@ -157,7 +157,7 @@ def _sign(authority: Path, state: Path) -> None:
 
 
 def _apply(machine: Machine, addon: Path) -> None:
-    """Apply the addon as kops does, again and again: the API server has to know the custom resource first."""
+    """Apply the addon repeatedly as kops does, until the API server knows the custom resource."""
     for _ in range(20):
         with suppress(AssertionError):
             machine.run(f"kubectl apply -f {addon}")

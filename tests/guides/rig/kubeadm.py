@@ -1,4 +1,4 @@
-"""A control plane whose certificates, manifest and flags come from kubeadm. There is no kubelet: the rig reads the manifest."""
+"""A control plane with kubeadm's certificates, manifest and flags. The rig reads the manifest in place of kubelet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _API = "kubeadm.k8s.io/v1beta4"
 
 
 class KubeadmControlPlane(ControlPlane):
-    """A control plane of kubeadm. `manifest` is kube-apiserver's static pod: whoever changes it, restarts by `start`."""
+    """A control plane by kubeadm. `manifest` is kube-apiserver's static pod. Call `start` after changing it."""
 
     def __init__(self, folder: Path, assets: Assets, kubeadm: str, version: str, manifest: Path) -> None:
         super().__init__(folder, assets, Path("unused"), "v1")
@@ -26,7 +26,7 @@ class KubeadmControlPlane(ControlPlane):
         self.manifest = manifest
 
     def write_manifest(self, apiserver: dict[str, Any] | None = None) -> None:
-        """Let kubeadm write the manifest, with `apiServer` of a ClusterConfiguration."""
+        """Write the manifest by kubeadm, with `apiServer` of a ClusterConfiguration."""
         dry = self.made_manifest.parent
         dry.mkdir(exist_ok=True)
         self._run("control-plane", "apiserver", "--dry-run", apiserver=apiserver, KUBEADM_INIT_DRYRUN_DIR=str(dry))
@@ -34,14 +34,14 @@ class KubeadmControlPlane(ControlPlane):
 
     @property
     def made_manifest(self) -> Path:
-        """The manifest as kubeadm made it."""
+        """The unchanged manifest by kubeadm."""
         return self.folder / "dry-run" / "kube-apiserver.yaml"
 
     def _make_certificates(self) -> None:
         self.ca_file = self.folder / "pki" / "ca.crt"
 
     def make_certificates(self) -> None:
-        """Let kubeadm make certificates and an administrator's kubeconfig."""
+        """Create certificates and the administrator's kubeconfig by kubeadm."""
         self._run("certs", "all")
         self._run("kubeconfig", "super-admin", "--kubeconfig-dir", str(self.folder))
         (user,) = yaml.safe_load((self.folder / "super-admin.conf").read_text())["users"]
@@ -75,7 +75,7 @@ class KubeadmControlPlane(ControlPlane):
         return [init, cluster]
 
     def _apiserver(self) -> list[str]:
-        """Return the command of the manifest, on loopback. The files that it names must be mounted."""
+        """Return the command of the manifest, on loopback. Checks that its files are mounted."""
         pod = yaml.safe_load(self.manifest.read_text())
         (container,) = pod["spec"]["containers"]
         check_mounts(pod, container["command"])
@@ -87,7 +87,7 @@ class KubeadmControlPlane(ControlPlane):
 
 
 def check_mounts(pod: dict[str, Any], command: list[str]) -> None:
-    """Assert that kube-apiserver sees the webhook kubeconfig at the path that its flag names, from the same path."""
+    """Assert that the path in the webhook's flag is mounted from the same path on the host."""
     name = "--authentication-token-webhook-config-file="
     for flag in command:
         if flag.startswith(name):

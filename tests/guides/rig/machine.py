@@ -1,8 +1,8 @@
-"""A machine in a folder: a control-plane node, its cluster, and the shell of the reader.
+"""A machine in a folder: a control-plane node, its cluster, and the reader's shell.
 
 `authd`, `authd-token`, kubectl, helm, kubeadm and kube-apiserver are real. `systemctl` starts the real daemon without
-systemd, `aws s3` copies between folders, and the roles of people are in an emulated STS. The pages' paths, ports and
-addresses stand for those of the folder.
+systemd, `aws s3` copies between folders, and users and roles are in an emulated STS. The paths, ports and addresses of
+the pages are replaced by those of the folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,13 +29,14 @@ from tests.e2e.rig.control_plane import ControlPlane
 from tests.guides.assets.installers import find_installer
 from tests.guides.rig import systemctl
 from tests.integration.rig.minting import bare_environment, credentials_in_environment
+from tests.integration.rig.ports import free_ports
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = "my-cluster.example.com"
 _STS_HOST = "sts.us-east-1.amazonaws.com"
 _SERVER = "https://api.my-cluster.example.com"
 
-#: The people and roles of the guides.
+#: The users and roles of the guides.
 _DIRECTORY = {
     "users": [
         {"account": ACCOUNT, "name": "alice", "accessKeys": [{"id": ALICE_KEY[0], "secret": ALICE_KEY[1]}]},
@@ -56,7 +56,7 @@ _DIRECTORY = {
     ],
 }
 
-#: `authd` whose default places are in the folder. `init --out` writes files for another machine, with the page's paths.
+#: `authd` with its default paths in the folder. `init --out` writes files for another machine, with the page's paths.
 _AUTHD = """\
 #!/bin/sh
 case " $* " in
@@ -82,13 +82,13 @@ _POSTLUDE = "\nexport -p >{saved}\n"
 
 
 class Machine:
-    """The machine. `work` is the reader's folder, and `cluster` the API server that runs now."""
+    """The machine. `work` is the reader's folder, and `cluster` the running API server."""
 
     def __init__(self, folder: Path, emulator: EmulatorProcess, assets: Assets) -> None:
         self.folder = folder
         self.emulator = emulator
         self.assets = assets
-        self.port, self.health_port = _free_port(), _free_port()
+        self.port, self.health_port = free_ports(2)
         self.work = folder / "work"
         self.home = folder / "home"
         self.state = folder / "state"
@@ -107,7 +107,7 @@ class Machine:
     # Files and scripts
 
     def write(self, path: str, text: str) -> None:
-        """Write a file of the page. Settings of a daemon also get this machine's ports, places and STS."""
+        """Write a file of the page. In settings of a daemon, ports, paths and STS become those of this machine."""
         place = self.work / self.translated(path)
         if place == self.settings:
             text = self.settings_of(text)
@@ -141,14 +141,14 @@ class Machine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of the reader, who has Alice's keys."""
+        """The reader's environment, with Alice's keys."""
         found = bare_environment(self.home, **credentials_in_environment(ALICE_KEY))
         helm = find_installer("helm")
         programs = [str(self._bin), *([str(Path(helm).parent)] if helm else []), str(Path(sys.executable).parent)]
         return found | {
             "PATH": ":".join([*programs, found["PATH"]]),
             "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",  # version 1 of the AWS CLI knows this name alone
+            "AWS_DEFAULT_REGION": "us-east-1",  # the only name that version 1 of the AWS CLI reads
             "AWS_ENDPOINT_URL_STS": f"https://127.0.0.1:{self.emulator.port}",
             "AWS_CA_BUNDLE": self.emulator.ca,
             "ACCOUNT_URL": self.account_url,
@@ -172,7 +172,7 @@ class Machine:
         if self.cluster is not None:
             pairs.append((_SERVER, self.cluster.url))
         for page, real in pairs:
-            # A path that contains another one, such as /tmp/x/etc/authd/, is no path of the page.
+            # A path within another one, such as /tmp/x/etc/authd/, is not the page's.
             text = (
                 text.replace(real, page)
                 if back
@@ -193,7 +193,7 @@ class Machine:
         assert done.returncode == 0, done.stderr
 
     def start(self, cluster: ControlPlane) -> None:
-        """Start a control plane instead of the present one, and make its administrator's kubeconfigs."""
+        """Replace the running control plane, and write its administrator's kubeconfigs."""
         self.stop_cluster()
         cluster.__enter__()
         self.cluster = cluster
@@ -214,7 +214,7 @@ class Machine:
             self.cluster = None
 
     def stop_processes(self) -> None:
-        """End the pods and other processes of this machine, except for the daemon and the cluster."""
+        """End all processes of this machine, such as pods, except the daemon and the cluster."""
         for process in self.processes:
             process.terminate()
             process.wait(60)
@@ -270,11 +270,5 @@ def machine(folder: Path, assets: Assets) -> Iterator[Machine]:
 
 
 def is_root() -> bool:
-    """Whether other users can be taken on."""
+    """Return whether processes can run as other users."""
     return os.geteuid() == 0
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

@@ -1,4 +1,4 @@
-"""The steps of a guide: its states, files and scripts, in their order."""
+"""The steps of a guide in order: states, files and scripts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MACHINE = "‡"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state that the machine gets before the steps that follow."""
+    """The state of the machine before the following steps."""
 
     name: str
 
@@ -41,11 +41,11 @@ class Script:
 
     @property
     def commands(self) -> list[str]:
-        """The logical lines, with their marks."""
+        """The logical lines with their marks."""
         return re.sub(r"\\\n\s*", "", self.text).splitlines()
 
     def runnable(self, left_out: str) -> str:
-        """Return the script without the commands that have one of these marks."""
+        """Return the script without the commands with one of these marks."""
         mark = re.compile(rf"# [{left_out}]$")
         if mark.match(self.commands[0]):
             return ""
@@ -58,7 +58,7 @@ Step = State | File | Script
 def steps(page: Path) -> Iterator[Step]:
     """Yield the steps of a page: fenced blocks, and indented ones after a comment `run`.
 
-    YAML without a title is an excerpt, and no step.
+    YAML without a title is an excerpt, not a step.
     """
     for match in _STEP.finditer(page.read_text("utf-8")):
         if match["state"]:

@@ -1,4 +1,4 @@
-"""A node's pods: the init containers and the container of a DaemonSet, as processes with the mounts' folders."""
+"""A node's pods: the containers of a DaemonSet as processes, with the mounts replaced by folders."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Pod:
         self._wait(process)
 
     def _entrypoint(self, container: dict[str, Any]) -> list[str]:
-        """Return the image's entry point, with the ports of this machine if the arguments are the addon's."""
+        """Return the image's entry point, with this machine's ports if the arguments are the addon's."""
         assert "command" not in container
         return [script("authd")]
 
@@ -61,7 +61,7 @@ class Pod:
 
     def _run(self, container: dict[str, Any]) -> None:
         command = [self._path(container, word) for word in [*container["command"], *container["args"]]]
-        if not is_root():  # files of one user can't be given to another one
+        if not is_root():  # only root can change owners
             command[-1] = re.sub(r"(?m)^chown .*$", "", command[-1])
         done = subprocess.run(command, env=self._machine.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -91,7 +91,7 @@ class Pod:
         return folder
 
     def _places(self) -> dict[str, str]:
-        """Return the settings whose places differ between the container and this machine."""
+        """Return the settings whose paths differ between the container and this machine."""
         (container,) = self._spec["containers"]
         hosts = {volume["name"]: volume["hostPath"]["path"] for volume in self._spec["volumes"] if "hostPath" in volume}
         mounts = {mount["mountPath"].rstrip("/"): mount["name"] for mount in container["volumeMounts"]}

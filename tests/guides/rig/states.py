@@ -1,6 +1,6 @@
-"""The states of a machine that the guides are about, by the names that the pages use.
+"""The states of a machine in the guides, by their names in the pages.
 
-They stand in for everything that a test can't run: kubelet, the installers' machines, and AWS.
+They replace everything that a test can't run: kubelet, the installers' machines, and AWS.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import pytest
 import yaml
 
 from authd.emulator.directory.sample import ACCOUNT, WEB_IDENTITY_TOKEN
-from tests.e2e.rig.control_plane import free_ports
 from tests.guides.assets.installers import find_custom_resources
 from tests.guides.rig.clusters import (
     CONFIG_FLAG,
@@ -35,6 +34,7 @@ from tests.guides.rig.machine import Machine
 from tests.guides.rig.pods import Pod
 from tests.integration.rig.minting import script
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.ports import free_port
 
 SETTINGS = """\
 clusterID: my-cluster.example.com
@@ -52,7 +52,7 @@ server:
     groups: [developers]
 """
 
-#: What `aws eks describe-access-entry` and `list-associated-access-policies` print.
+#: The output of `aws eks describe-access-entry` and `list-associated-access-policies`.
 _ENTRIES = (
     {
         "accessEntry": {
@@ -80,17 +80,17 @@ _ENTRIES = (
 
 
 def kubeadm(machine: Machine) -> None:
-    """A control-plane node that kubeadm made."""
+    """A control-plane node by kubeadm."""
     machine.start(kubeadm_control_plane(machine))
 
 
 def edited_settings(machine: Machine) -> None:
-    """The reader has edited the example: it has this machine's ports, places and STS."""
+    """The reader has edited the example, with this machine's ports, paths and STS."""
     machine.write("/etc/authd/config.yaml", machine.settings.read_text())
 
 
 def kubelet(machine: Machine) -> None:
-    """Kubelet has restarted kube-apiserver with the present manifest. For a new cluster, kubeadm writes it first."""
+    """Kubelet has restarted kube-apiserver with the current manifest. For a new cluster, kubeadm writes it first."""
     configuration = machine.work / "kubeadm.yaml"
     if machine.cluster is None:
         cluster = kubeadm_control_plane(machine)
@@ -102,7 +102,7 @@ def kubelet(machine: Machine) -> None:
 
 
 def new_cluster(machine: Machine) -> None:
-    """There is no cluster yet. The daemon runs. The manifest of the last one is as kubeadm made it."""
+    """The daemon runs, and there is no cluster yet. The manifest is as kubeadm writes it."""
     assert isinstance(machine.cluster, KubeadmControlPlane)
     assert machine.manifest.read_bytes() == machine.cluster.made_manifest.read_bytes()
     machine.stop_cluster()
@@ -125,14 +125,14 @@ def new_node(machine: Machine) -> None:
 
 
 def installed(machine: Machine) -> None:
-    """Authd was installed on the nodes with the settings `authd.yaml`."""
+    """Authd is installed on the nodes with the settings `authd.yaml`."""
     machine.write("/etc/authd/config.yaml", (machine.work / "authd.yaml").read_text())
     machine.run("authd init -c /etc/authd/config.yaml")
     machine.systemctl("start")
 
 
 def kubespray(machine: Machine) -> None:
-    """Kubespray has built the cluster: its template gives the variables to kubeadm in this form."""
+    """Kubespray has built the cluster. Its template passes the variables to kubeadm in this form."""
     variables = yaml.safe_load((machine.work / "inventory/mycluster/group_vars/k8s_cluster/authd.yml").read_text())
     arguments = variables["kube_kubeadm_apiserver_extra_args"]
     cluster = kubeadm_control_plane(machine)
@@ -163,7 +163,7 @@ def rke2(machine: Machine) -> None:
 
 
 def talos(machine: Machine) -> None:
-    """Talos has taken the patch: it wrote the files as root, and started kube-apiserver as another user."""
+    """Talos has applied the patch: it wrote the files as root, and started kube-apiserver as another user."""
     patch = machine.work / "authd-patch.yaml"
     page = machine.work / "page.yaml"
     page.write_text(machine.translated(patch.read_text(), back=True))
@@ -174,7 +174,7 @@ def talos(machine: Machine) -> None:
         place = Path(machine.translated(file["path"]))
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(machine.translated(file["content"]))
-        place.chmod(int(str(file["permissions"]), 0))  # 0o600 is no number in YAML 1.1
+        place.chmod(int(str(file["permissions"]), 0))  # 0o600 is a string in YAML 1.1
     apiserver = configuration["cluster"]["apiServer"]
     seen = Path(machine.translated(apiserver["extraArgs"][CONFIG_FLAG]))
     assert seen.stat().st_mode & 0o004, "kube-apiserver's user can't read it"
@@ -198,7 +198,7 @@ def management_cluster(machine: Machine) -> None:
 
 
 def cluster_api(machine: Machine) -> None:
-    """Cluster API has made a control-plane machine of the workload cluster."""
+    """Cluster API has created a control-plane machine of the workload cluster."""
     path = (
         "/apis/controlplane.cluster.x-k8s.io/v1beta2/namespaces/default/kubeadmcontrolplanes/my-cluster-control-plane"
     )
@@ -227,7 +227,7 @@ def access_entries(machine: Machine) -> None:
 
 
 def keys(machine: Machine) -> None:
-    """The reader has keys, and no settings of an emulator."""
+    """The reader has keys, without settings for the emulator."""
     machine.run("unset AWS_ENDPOINT_URL_STS AWS_CA_BUNDLE")
 
 
@@ -245,7 +245,7 @@ def cluster(machine: Machine) -> None:
 
 def aws(machine: Machine) -> None:
     """An emulated AWS account with the user alice."""
-    (port,) = free_ports(1)
+    port = free_port()
     server = subprocess.Popen(
         [script("moto_server"), "-H", "127.0.0.1", "-p", str(port)], env={**os.environ, "MOTO_ACCOUNT_ID": ACCOUNT},
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -50,7 +50,7 @@ def _start(folder: Path, pid_file: Path) -> int:
 
 
 def main() -> int:
-    """Be systemctl. Units of other programs do not exist."""
+    """Run a systemctl command. Units of other programs do not exist."""
     folder, verb, *units = sys.argv[1:]
     if not any(unit.partition(".")[0] == "authd" for unit in units):
         sys.stderr.write(f"Unit {' '.join(units)} not found.\n")

@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP, which reads the spans with OpenTelemetry's own protobuf classes."""
+"""An OTLP/HTTP receiver that parses spans with OpenTelemetry's protobuf classes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.integration.rig.polling import wait_until
+from tests.integration.rig.tls_server import serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class SpanRecord:
 
 
 class Collector(http.server.ThreadingHTTPServer):
-    """Keeps spans, raw bodies and headers. `status` is that of each answer."""
+    """Keeps spans, raw bodies and headers. `status` is that of each response."""
 
     daemon_threads = True
     block_on_close = False
@@ -45,25 +46,25 @@ class Collector(http.server.ThreadingHTTPServer):
         self.status = 200
         self.location = ""
         self.scheme = "http"
-        self._may_answer = threading.Event()
-        self._may_answer.set()
+        self._may_respond = threading.Event()
+        self._may_respond.set()
 
     @property
     def is_silent(self) -> bool:
-        """Whether it answers nothing."""
-        return not self._may_answer.is_set()
+        """Whether the collector sends no responses."""
+        return not self._may_respond.is_set()
 
     def silence(self) -> None:
-        """Answer nothing until its end."""
-        self._may_answer.clear()
+        """Send no responses until `end_silence`."""
+        self._may_respond.clear()
 
     def end_silence(self) -> None:
-        """Answer again."""
-        self._may_answer.set()
+        """Send responses again."""
+        self._may_respond.set()
 
-    def wait_to_answer(self) -> None:
-        """Return when it may answer."""
-        self._may_answer.wait()
+    def wait_to_respond(self) -> None:
+        """Wait until responses may be sent."""
+        self._may_respond.wait()
 
     @property
     def url(self) -> str:
@@ -86,7 +87,7 @@ class _Export(http.server.BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         self.server.heads.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
         self.server.bodies.append(body)
-        self.server.wait_to_answer()
+        self.server.wait_to_respond()
         if self.server.status == 200:
             self.server.spans += _spans(body)
         self.send_response(self.server.status)
@@ -124,17 +125,13 @@ def _attributes(pairs: Any) -> dict[str, Any]:
 
 @contextmanager
 def collector(context: ssl.SSLContext | None = None) -> Iterator[Collector]:
-    """Serve on a port of loopback, over TLS with a context."""
+    """Run a collector on a port of loopback, over TLS if there is a context."""
     server = Collector()
     if context is not None:
         server.scheme = "https"
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.end_silence()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(server):
+        try:
+            yield server
+        finally:
+            server.end_silence()

@@ -13,13 +13,13 @@ from typing import Any, Self
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import bare_environment, script
 from tests.integration.rig.polling import GENEROUS_SECONDS, wait_until
-from tests.integration.rig.webhook_client import Answer, WebhookClient
+from tests.integration.rig.webhook_client import Response, WebhookClient
 
 Event = dict[str, Any]
 
 
 class DaemonProcess:
-    """A daemon in a folder of its own: settings in `etc/config.yaml`, state in `state`, `kubeconfig.yaml`.
+    """A daemon in its own folder: settings in `etc/config.yaml`, state in `state`, and `kubeconfig.yaml`.
 
     `launcher` replaces twistd before the arguments of `twistd authd`.
     """
@@ -92,18 +92,18 @@ class DaemonProcess:
         return next((e for e in self.events() if e["message"].startswith("listening on https://")), None)
 
     def stop(self) -> int:
-        """Stop it by SIGTERM, and return its exit status."""
+        """Stop the process by SIGTERM, and return its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
     def ended_well(self) -> bool:
-        """Tell whether it ended in order after a signal: twistd cleans up, then ends by the same signal."""
+        """Return whether the process shut down after a signal: twistd cleans up, then ends by the same signal."""
         orderly = any(event["message"] == "Server Shut Down." for event in self.events())
         return orderly and self.wait() in (0, -signal.SIGTERM)
 
     def wait(self, seconds: float = GENEROUS_SECONDS) -> int:
-        """Return the exit status of a process that ends by itself."""
+        """Wait for the process to end by itself, and return its exit status."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -122,11 +122,11 @@ class DaemonProcess:
         self.stop()
 
     def said(self) -> str:
-        """Return its output since the last start."""
+        """Return the output since the last start."""
         return self._output.read_text() + self._errors.read_text()
 
     def events(self) -> list[Event]:
-        """Return the log events since the last start, without an unfinished line."""
+        """Return the log events since the last start, without an incomplete line."""
         lines = self._output.read_text().split("\n")[:-1]
         return [json.loads(line) for line in lines if line.startswith("{")]
 
@@ -146,18 +146,18 @@ class DaemonProcess:
         """Return a client with the generated kubeconfig."""
         return WebhookClient(self.kubeconfig, self._evidence)
 
-    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Answer:
-        """Review one token on a connection of its own."""
+    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Response:
+        """Review a token on a new connection."""
         with self.client() as client:
             return client.review(token, version, audiences)
 
-    def health(self, path: str) -> Answer:
-        """Send a GET to the health port."""
+    def health(self, path: str) -> Response:
+        """Send a GET request to the health port."""
         connection = http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=GENEROUS_SECONDS)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
-            answer = Answer(status=response.status, headers=dict(response.getheaders()), body=response.read())
+            answer = Response(status=response.status, headers=dict(response.getheaders()), body=response.read())
         finally:
             connection.close()
         self._evidence.said("the health port's answers", repr(answer))

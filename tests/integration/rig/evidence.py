@@ -1,4 +1,4 @@
-"""All outputs of a test run, and all secrets that must not appear in them."""
+"""The outputs of a test run, and the secrets that must not appear in them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 _PREFIX = "k8s-aws-v1."
-#: A token begins with the host and the action, which are public. Its end contains most of the signature.
-_TELLING_END = 40
+#: The length of a token's end, which contains most of the signature. Its beginning, host and action, is public.
+_SECRET_END = 40
 
 
 class Evidence:
@@ -21,13 +21,13 @@ class Evidence:
         self._files: list[tuple[str, Path]] = []
 
     def secret(self, value: str, what: str) -> None:
-        """Keep a secret, in every spelling in which it could be printed."""
+        """Add a secret in every encoding in which it could be printed."""
         spellings = {value, quote(value, safe=""), json.dumps(value)[1:-1]}
         self._secrets |= {spelling.encode(): what for spelling in spellings}
 
     def token(self, token: str) -> None:
-        """Keep a token and the secrets in it."""
-        self.secret(token[-_TELLING_END:], "a token")
+        """Add a token and the secrets in it."""
+        self.secret(token[-_SECRET_END:], "a token")
         payload = token.removeprefix(_PREFIX)
         url = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode("ascii")
         parameters = parse_qs(urlsplit(url).query)
@@ -36,11 +36,11 @@ class Evidence:
             self.secret(session_token, "a session token")
 
     def said(self, who: str, text: bytes | str) -> None:
-        """Keep an output or a response."""
+        """Add an output or a response."""
         self._texts.append((who, text.encode() if isinstance(text, str) else text))
 
     def writes(self, who: str, file: Path) -> None:
-        """Keep a file that holds a process's output."""
+        """Add a file with a process's output."""
         self._files.append((who, file))
 
     @property
@@ -49,7 +49,7 @@ class Evidence:
         return len(self._secrets), sum(len(text) for _, text in self._everything())
 
     def leaks(self) -> list[str]:
-        """Name the kind of every leaked secret and its output, never the secret itself."""
+        """Return the kind and the output of every leaked secret, without the secret."""
         return sorted(
             {
                 f"{who} shows {what}"

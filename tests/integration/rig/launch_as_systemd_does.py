@@ -13,7 +13,7 @@ _FIRST_DESCRIPTOR = 3
 
 
 def main() -> None:
-    """Become the daemon."""
+    """Execute the daemon."""
     descriptor = int(sys.argv[1])
     if descriptor != _FIRST_DESCRIPTOR:
         os.dup2(descriptor, _FIRST_DESCRIPTOR)

@@ -1,4 +1,7 @@
-"""Run `twistd` with the other arguments, and write the names of all imported modules to the first one's file at the end."""
+"""Run `twistd` with arguments, and write the names of all imported modules to a file at the end.
+
+Usage: list_modules.py FILE authd [OPTION...]
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from twisted.scripts.twistd import run
 
 
 def main() -> None:
-    """Be twistd."""
+    """Run twistd."""
     path = Path(sys.argv.pop(1))
     reactor.addSystemEventTrigger("after", "shutdown", lambda: path.write_text("\n".join(sys.modules)))
     sys.exit(run())

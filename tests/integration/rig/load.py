@@ -1,4 +1,4 @@
-"""A bounded load of reviews on several connections, with a check of each response."""
+"""A load of reviews on several connections, with a check of each response."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from tests.integration.rig.polling import wait_until
-from tests.integration.rig.webhook_client import Answer, WebhookClient
+from tests.integration.rig.webhook_client import Response, WebhookClient
 
-#: Checks a response. Raises if it is wrong.
-Judge = Callable[[Answer], None]
+#: Raises an error if a response is wrong.
+Check = Callable[[Response], None]
 
 
 class Load:
-    """Posts reviews of the tokens until the block ends, and fails the block if a response is lost or wrong.
+    """A context manager that posts reviews of tokens. Raises `AssertionError` at the end if a response is lost or wrong.
 
     `expect` is called with a token before its review, and returns the check of its response. With `fresh` each review
-    has a connection of its own.
+    has a new connection.
     """
 
     def __init__(
         self,
         connect: Callable[[], WebhookClient],
         tokens: Sequence[str],
-        expect: Callable[[str], Judge],
+        expect: Callable[[str], Check],
         *,
         threads: int = 4,
         fresh: bool = False,
@@ -42,7 +42,7 @@ class Load:
     def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
-        self.answer_more(10)
+        self.wait_for_responses(10)
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -52,7 +52,7 @@ class Load:
         if kind is None:
             assert not self.problems, (len(self.problems), self.answered, self.problems[:5])
 
-    def answer_more(self, count: int) -> None:
+    def wait_for_responses(self, count: int) -> None:
         """Wait for a number of further responses."""
         goal = self.answered + count
         wait_until(lambda: self.answered >= goal or self.problems, f"{count} answers under load")
@@ -63,9 +63,9 @@ class Load:
             token = self._tokens[number % len(self._tokens)]
             number += 1
             try:
-                judge = self._expect(token)
-                judge(client.review(token))
-            except Exception as error:  # the test reports every kind of failure
+                check = self._expect(token)
+                check(client.review(token))
+            except Exception as error:  # the test reports every failure
                 with self._lock:
                     self.problems.append(f"{type(error).__name__}: {error}")
                 client.close()

@@ -1,4 +1,4 @@
-"""Tokens minted by the usual clients: the installed script, the AWS CLI, and botocore's own signer."""
+"""Mints tokens by the usual clients: the installed script, the AWS CLI, and botocore's signer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Key = tuple[str, ...]
 
 
 def script(name: str) -> str:
-    """Return the path of a command that is installed beside this interpreter."""
+    """Return the path of a command in the interpreter's folder."""
     path = Path(sys.executable).parent / name
     assert path.exists(), f"{name} is not installed in the test environment"
     return str(path)
@@ -47,7 +47,7 @@ def credentials_in_environment(key: Key) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mint:
-    """Mints tokens in a folder of its own, and keeps every secret as evidence."""
+    """Mints tokens in its own folder, and adds every secret to the evidence."""
 
     home: Path
     evidence: Evidence

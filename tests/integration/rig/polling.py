@@ -1,4 +1,4 @@
-"""Waits for a condition by polling. Nothing here asserts a duration."""
+"""Waits for a condition by polling. No duration is asserted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOOK_SECONDS = 0.02
 
 
 def wait_until(look: Callable[[], Found], what: str, seconds: float = GENEROUS_SECONDS) -> Found:
-    """Return the result of `look` as soon as it is true. Raises `AssertionError` that names `what` otherwise."""
+    """Return the first true result of `look`. Raises `AssertionError` with `what` if there is none in time."""
     limit = time.monotonic() + seconds
     while True:
         found = look()

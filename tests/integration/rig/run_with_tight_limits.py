@@ -1,6 +1,6 @@
-"""Run `twistd` with smaller limits in the webhook, so that tests need not wait for the real ones.
+"""Run `twistd` with lower limits in the webhook, so that tests take less time.
 
-The limits are constants of `authd.daemon`. Nothing else is changed.
+The limits are constants of `authd.daemon`. Everything else is unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_CONNECTIONS = 12
 
 
 def main() -> None:
-    """Be twistd."""
+    """Run twistd."""
     bounded_http.REQUEST_SECONDS = REQUEST_SECONDS
     listener.SWEEP_SECONDS = 0.1
     listener.MAX_CONNECTIONS = MAX_CONNECTIONS

@@ -1,4 +1,4 @@
-"""Run an installed script with the other arguments, as in an installation without the packages of the extra `otel`."""
+"""Run an installed script with arguments, as in an installation without the extra `otel`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:role/Admin"
 DEVELOPER = f"arn:aws:iam::{ACCOUNT}:role/team/Developer"
 
-#: The hosts that these tests' tokens name. The emulator's certificate lacks one of them.
+#: The hosts in these tests' tokens. The emulator's certificate lacks one of them.
 REGIONS = (
     "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1",
     "eu-west-2", "eu-west-3", "ap-northeast-1", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "sa-east-1",
@@ -62,6 +62,6 @@ def settings_text(
 
 
 def sts_at(port: int, ca_file: str, **further: Any) -> dict[str, Any]:
-    """Return the section `sts` that maps every host of these tests to one port of loopback."""
+    """Return the section `sts` that connects every host of these tests to one port of loopback."""
     endpoints = [{"host": host, "connect": f"127.0.0.1:{port}"} for host in STS_HOSTS]
     return {"caFile": ca_file, "endpoints": endpoints, "timeout": "10s", **further}

@@ -1,4 +1,4 @@
-"""Log shippers with the configurations of `deploy/logging`, whose paths lead into a test's folder."""
+"""Log shippers with the configurations of `deploy/logging`, with paths in a test's folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 
 CONFIGURATIONS = Path(__file__).parents[3] / "deploy" / "logging"
 _AUDIT_LOG = "/var/log/authd/audit.jsonl"
-#: A record, and the time that the shipper took from it, as text.
+#: A record, and the time that the shipper has parsed from it, as text.
 Shipped = tuple[dict[str, Any], str]
 
 
@@ -22,7 +22,7 @@ Shipped = tuple[dict[str, Any], str]
 class Shipper:
     """One program. `prepare` writes its configuration into a folder and returns the command line.
 
-    The program writes to standard output, or to `output` in the folder. `read` finds the record in a line.
+    The program writes to standard output, or to `output` in the folder. `read` parses the record in a line.
     """
 
     program: str
@@ -38,7 +38,7 @@ class Shipper:
             return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
     def shipped(self, folder: Path) -> list[Shipped]:
-        """Return what it has written so far."""
+        """Return the output so far."""
         path = folder / self.output
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         return [found for line in lines if (found := self.read(line)) is not None]
@@ -81,7 +81,7 @@ def _vector(folder: Path, audit: Path) -> list[str]:
 
 
 def _reader(time_key: str) -> Callable[[str], Shipped | None]:
-    """Return a reader of lines that are JSON, with the shipper's time in a member."""
+    """Return a parser of JSON lines with the shipper's time in a member."""
 
     def read(line: str) -> Shipped | None:
         if not line.startswith("{"):

@@ -49,7 +49,7 @@ def api_server(folder: Path) -> Iterator[tuple[str, Path, list[str]]]:
     server = _APIServer(("127.0.0.1", 0), _APIRequest)
     server.authorizations = []
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    with _serving(server):
+    with serving(server):
         yield f"https://127.0.0.1:{server.server_address[1]}", ca_file, server.authorizations
 
 
@@ -100,14 +100,15 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
 def connect_proxy(
     target_port: int, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
 ) -> Iterator[tuple[int, list[bytes]]]:
-    """Open every tunnel to one port of loopback. Yields the proxy's port, and the requests' heads."""
+    """Run a proxy whose tunnels all lead to one port of loopback. Yields its port, and the heads of its requests."""
     proxy = _Proxy(("127.0.0.1", target_port), answer)
-    with _serving(proxy):
+    with serving(proxy):
         yield proxy.server_address[1], proxy.asked
 
 
 @contextmanager
-def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    """Run a server in a thread for the block."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

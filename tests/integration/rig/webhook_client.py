@@ -1,4 +1,4 @@
-"""An HTTPS client that knows only the generated webhook kubeconfig, as kube-apiserver does."""
+"""An HTTPS client configured by the generated webhook kubeconfig, like kube-apiserver."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One response, with its body unchanged."""
+class Response:
+    """A response with its original body."""
 
     status: int
     headers: dict[str, str]
@@ -53,7 +53,7 @@ class Answer:
 
 
 class WebhookClient:
-    """Keeps one connection as long as the server does, and trusts only the CA in the kubeconfig."""
+    """A client with one persistent connection that trusts only the CA in the kubeconfig."""
 
     def __init__(self, kubeconfig: Path, evidence: Evidence, *, seconds: float = _SECONDS) -> None:
         self._evidence = evidence
@@ -87,11 +87,11 @@ class WebhookClient:
         """Close the connection."""
         self._connection.close()
 
-    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Answer:
+    def review(self, token: str, version: str = "v1", audiences: list[str] | None = None) -> Response:
         """Post a TokenReview for a token, byte for byte as kube-apiserver does."""
         return self.post(token_review(token, version=version, audiences=audiences))
 
-    def post(self, body: bytes) -> Answer:
+    def post(self, body: bytes) -> Response:
         """Post a TokenReview."""
         response = post(self._connection, self.url.path, body)
         answer = self._answer(response)
@@ -101,8 +101,8 @@ class WebhookClient:
 
     def request(
         self, method: str, target: str, body: bytes | None = None, more: dict[str, str] | None = None
-    ) -> Answer:
-        """Send any request, with more headers."""
+    ) -> Response:
+        """Send a request with additional headers."""
         headers = {"User-Agent": "Go-http-client/1.1", "Accept": "application/json, */*", "Accept-Encoding": "gzip"}
         headers |= more or {}
         if body is not None:
@@ -110,8 +110,8 @@ class WebhookClient:
         self._connection.request(method, target, body, headers)
         return self._answer(self._connection.getresponse())
 
-    def _answer(self, response: http.client.HTTPResponse) -> Answer:
-        answer = Answer(status=response.status, headers=dict(response.getheaders()), body=response.read())
+    def _answer(self, response: http.client.HTTPResponse) -> Response:
+        answer = Response(status=response.status, headers=dict(response.getheaders()), body=response.read())
         self._evidence.said("the webhook's answers", repr(answer))
         return answer
 

@@ -1,7 +1,7 @@
-"""`kubectl` and kube-apiserver in one: it gets a token from authd-token, and posts it to the webhook.
+"""`kubectl` and kube-apiserver in one: gets a token from authd-token, and posts it to the webhook.
 
-A refusal is logged as kube-apiserver logs it. It must be started with the path of the webhook kubeconfig, that of
-kube-apiserver's log and further arguments for authd-token, then `--` and kubectl's own arguments.
+Logs a refusal as kube-apiserver does. Its arguments are the path of the webhook kubeconfig, the path of
+kube-apiserver's log, arguments for authd-token, then `--` and kubectl's own arguments.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from authd.emulator.kube_apiserver import post, token_review
 
 
 def main() -> int:
-    """Be kubectl."""
+    """Run a kubectl command."""
     kubeconfig, log, *arguments = sys.argv[1 : sys.argv.index("--")]
     minted = subprocess.run(["authd-token", *arguments, "--token-only"], stdout=subprocess.PIPE, text=True, check=False)
     if minted.returncode:
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _ask(kubeconfig: Path, token: str) -> str | None:
-    """Return why the webhook refuses the token, None if it accepts it."""
+    """Return the webhook's reason for refusing the token, None if it accepts it."""
     cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
     authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
     url = urlsplit(cluster["server"])

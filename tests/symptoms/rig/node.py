@@ -1,14 +1,13 @@
-"""A control-plane node in a folder: a daemon, an emulated STS, and the commands that operators use.
+"""A control-plane node in a folder: a daemon, an emulated STS, and the operators' commands.
 
 `authd`, `authd-token`, curl and the shell are real. `sudo`, `journalctl`, `kubectl` and `editor` are small programs, and
-`systemctl` acts on the test's daemon. The pages' paths and ports stand for those of the folder.
+`systemctl` acts on the test's daemon. The pages' paths and ports are replaced by those of the folder.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,15 +20,16 @@ from authd.emulator.process import EmulatorProcess
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.evidence import Evidence
 from tests.integration.rig.minting import bare_environment, credentials_in_environment
+from tests.integration.rig.ports import free_ports
 
 CLUSTER = "my-cluster.example.com"
 STS_HOST = "sts.us-east-1.amazonaws.com"
-#: The reference on the pages. It stands for that of the latest refusal.
+#: The reference in the pages, replaced by that of the latest refusal.
 _REFERENCE = "3f9a01c2"
 _SYSTEMCTL = re.compile(r"(?:sudo )?systemctl (start|stop|restart) .*")
 _REFUSAL = re.compile(r"reference ([0-9a-f]{8})\]")
 
-#: Commands of authd whose default paths are in the folder.
+#: Commands of authd with their default paths in the folder.
 _AUTHD = """\
 #!/bin/sh
 command=$1
@@ -43,12 +43,12 @@ esac
 
 
 class Node:
-    """The node. `key` is the AWS key of the user, `token_options` are further options of authd-token."""
+    """The node. `key` is the user's AWS key, and `token_options` are further options of authd-token."""
 
     def __init__(self, folder: Path, emulator: EmulatorProcess, evidence: Evidence) -> None:
         self.folder = folder
         self.emulator = emulator
-        self.port, self.health_port = _free_port(), _free_port()
+        self.port, self.health_port = free_ports(2)
         self.key: tuple[str, ...] = ALICE_KEY
         self.token_options: list[str] = []
         self.edit: Callable[[Node], None] = lambda _: None
@@ -64,7 +64,7 @@ class Node:
         self._write_manifest()
 
     def write_settings(self, text: str, **sts: object) -> None:
-        """Write a settings file with these mappings (YAML below `server`), and the way to the emulator."""
+        """Write a settings file with these mappings (YAML below `server`), and with the emulator as STS."""
         endpoint = {"host": STS_HOST, "connect": f"127.0.0.1:{self.emulator.port}", "caFile": self.emulator.ca}
         server = {
             "port": self.port,
@@ -78,12 +78,12 @@ class Node:
         self.daemon.settings.write_text(head + text)
 
     def start(self) -> None:
-        """Make the certificates and the kubeconfig, and start the daemon as the unit does."""
+        """Create the certificates and the kubeconfig, and start the daemon as the unit does."""
         self.run("authd init -c /etc/authd/config.yaml")
         self.daemon.start()
 
     def run(self, line: str) -> str:
-        """Run a command of a page, and return what it prints in the words of the page."""
+        """Run a command of a page. Returns its output with the page's paths, ports and reference."""
         if systemctl := _SYSTEMCTL.fullmatch(line):
             return self._systemctl(systemctl[1])
         if "editor " in line:
@@ -163,9 +163,3 @@ class Node:
         spec = {"hostNetwork": True, "containers": [container], "volumes": [volume]}
         self.manifest.parent.mkdir()
         self.manifest.write_text(yaml.safe_dump({"kind": "Pod", "spec": spec}))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

@@ -1,4 +1,4 @@
-"""The commands on a symptom's page, with the output that the page shows."""
+"""The commands on a symptom's page, with their output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$|^<!-- state: ([a-z-]+) -->$", re.MULTILINE | re.DOTALL)
 _PROMPT = "$ "
-#: Stands for any text in a line of output, and alone for any lines.
+#: Matches any text within a line of output. Alone in a line, it matches any lines.
 _ANYTHING = "…"
 
 
@@ -21,7 +21,7 @@ class Command:
     output: tuple[str, ...]
 
     def matches(self, printed: str) -> bool:
-        """Return whether a real output is the one on the page."""
+        """Return whether an output matches that on the page."""
         lines = [r"(?:.*\n)*?" if line == _ANYTHING else f"{_pattern(line)}\n" for line in self.output]
         text = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
         return not self.output or re.fullmatch("".join(lines), text) is not None
@@ -29,13 +29,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state that the node gets before the commands that follow."""
+    """The state of the node before the following commands."""
 
     name: str
 
 
 def steps(page: Path) -> Iterator[Command | State]:
-    """Yield the states and commands of a page in their order."""
+    """Yield the states and commands of a page in order."""
     for block, state in _BLOCK.findall(page.read_text("utf-8")):
         if state:
             yield State(state)

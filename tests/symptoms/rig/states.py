@@ -1,4 +1,4 @@
-"""The states of a node that the pages are about, by the names that the pages use."""
+"""The states of a node in the pages, by their names in the pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from authd.state.kubeconfig import webhook_kubeconfig
 from authd.state.x509 import new_ca, new_leaf
 from tests.symptoms.rig.node import Node
 
-#: What the emulated STS knows, in the form of its `--directory`.
+#: The emulated STS's directory, in the format of `--directory`.
 DIRECTORY = {
     "users": [
         {"account": ACCOUNT, "name": name, "path": path, "accessKeys": [{"id": key[0], "secret": key[1]}]}
@@ -47,7 +47,7 @@ _NODE = f"""\
 
 
 def usual(node: Node) -> None:
-    """Everything is well."""
+    """There is no problem."""
     node.write_settings(MAPPINGS)
     node.start()
 
@@ -60,7 +60,7 @@ def unmapped_user(node: Node) -> None:
 
 
 def typo(node: Node) -> None:
-    """The settings got a typo, and the daemon could not start again. Editing corrects it."""
+    """The settings have a typo, and the daemon could not restart. Editing corrects it."""
     usual(node)
     node.daemon.stop()
     _edit(node, lambda text: text.replace("    groups: [developers]", "    grups: [developers]"))
@@ -68,7 +68,7 @@ def typo(node: Node) -> None:
 
 
 def refused_change(node: Node) -> None:
-    """A change would shut out everybody, and the daemon refuses it."""
+    """A change would lock everybody out, and the daemon refuses it."""
     node.run("kubectl get pods")
     node.token_options = ["-r", f"arn:aws:iam::{ACCOUNT}:role/Admin", "-s", "alice"]
     node.run("kubectl get pods")
@@ -85,7 +85,7 @@ def another_ca(node: Node) -> None:
 
 
 def unmapped_nodes(node: Node) -> None:
-    """The role of the nodes has no mapping. Editing adds one. The kubelet is played by kubectl."""
+    """The role of the nodes has no mapping. Editing adds one. Kubectl stands in for the kubelet."""
     usual(node)
     node.token_options = ["-r", f"arn:aws:iam::{ACCOUNT}:role/KubernetesNode", "-s", "i-0a1b2c3d4e5f60718"]
     node.run("kubectl get nodes")
@@ -93,7 +93,7 @@ def unmapped_nodes(node: Node) -> None:
 
 
 def slow_sts(node: Node) -> None:
-    """STS answers more than a second late."""
+    """STS responds more than a second late."""
     usual(node)
     node.emulator.inject(Fault.DELAY, seconds=1.2)
 
@@ -105,13 +105,13 @@ def silent_sts(node: Node) -> None:
     node.emulator.inject(Fault.STALL, phase=Phase.ACCEPT)
 
 
-def honest_sts(node: Node) -> None:
-    """STS answers again, at once."""
+def recovered_sts(node: Node) -> None:
+    """STS responds again, without a delay."""
     node.emulator.clear()
 
 
-def certificate_of_ones_own(node: Node) -> None:
-    """The certificate was made elsewhere and ends in 15 days."""
+def custom_certificate(node: Node) -> None:
+    """The certificate is the operator's own and expires in 15 days."""
     node.write_settings(MAPPINGS)
     made = datetime.now(UTC) - timedelta(days=75)
     node.daemon.state.mkdir(mode=0o700)
@@ -132,8 +132,8 @@ def two_people(node: Node) -> None:
 STATES: Mapping[str, Callable[[Node], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        unmapped_user, typo, refused_change, another_ca, unmapped_nodes, slow_sts, silent_sts, honest_sts,
-        certificate_of_ones_own, two_people,
+        unmapped_user, typo, refused_change, another_ca, unmapped_nodes, slow_sts, silent_sts, recovered_sts,
+        custom_certificate, two_people,
     )
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The wall clock of a daemon that `run_adjusted.py` runs."""
+"""The wall clock of a daemon started by `run_adjusted.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LAUNCHER = Path(__file__).with_name("run_adjusted.py")
 
 
 class Clock:
-    """Jumps as it is told."""
+    """A clock that jumps on demand."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -18,10 +18,10 @@ class Clock:
 
     @property
     def launcher(self) -> list[str]:
-        """The command to run in place of twistd for a daemon with this clock."""
+        """The command that replaces twistd for a daemon with this clock."""
         return [sys.executable, str(_LAUNCHER), str(self._file)]
 
     def jump_to(self, seconds_ahead: float) -> None:
-        """Be so many seconds ahead of the real clock from now on."""
+        """Set the offset from the real clock, in seconds."""
         with self._file.open("r+b") as opened:
             opened.write(struct.pack("d", seconds_ahead))

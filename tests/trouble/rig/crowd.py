@@ -1,4 +1,4 @@
-"""Some clients that ask at the same moment, each on a connection that it keeps."""
+"""Concurrent clients, each with a persistent connection."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.webhook_client import Answer, WebhookClient
+from tests.integration.rig.webhook_client import Response, WebhookClient
 
 
 class Crowd:
-    """So many clients of one daemon."""
+    """A number of clients of one daemon."""
 
     def __init__(self, daemon: DaemonProcess, size: int) -> None:
         self._clients = [daemon.client() for _ in range(size)]
@@ -24,17 +24,17 @@ class Crowd:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         self._pool.shutdown()
         for client in self._clients:
             client.close()
 
-    def ask(self, tokens: Sequence[str]) -> list[Answer]:
+    def ask(self, tokens: Sequence[str]) -> list[Response]:
         """Review all tokens, at most one per client at a time. Returns the responses in the tokens' order."""
         shares = [tokens[at :: len(self._clients)] for at in range(len(self._clients))]
         answered = list(self._pool.map(self._ask_in_turn, self._clients, shares))
         return [answered[at % len(self._clients)][at // len(self._clients)] for at in range(len(tokens))]
 
     @staticmethod
-    def _ask_in_turn(client: WebhookClient, tokens: Sequence[str]) -> list[Answer]:
+    def _ask_in_turn(client: WebhookClient, tokens: Sequence[str]) -> list[Response]:
         return [client.review(token) for token in tokens]

@@ -1,4 +1,4 @@
-"""Evidence of thousands of tokens, searched in seconds."""
+"""Evidence with thousands of secrets that is searched in seconds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _RUN = re.compile(rb"[A-Za-z0-9+/=_%-]{16,}")
 
 
 class SearchableEvidence(Evidence):
-    """Searches for secrets in runs of characters that are long enough to hold one, each run once."""
+    """Searches only runs of characters that are long enough for a secret, and each distinct run once."""
 
     def secret(self, value: str, what: str) -> None:
-        """Add a secret. Raises an error if the search would miss it."""
+        """Add a secret. Raises an error if the search could not find it."""
         super().secret(value, what)
         assert _RUN.fullmatch(value.encode()), "a secret that the search would not see"
 
     def leaks(self) -> list[str]:
-        """Name every leaked secret and its source, without the secret itself."""
+        """Return the kind and the source of every leaked secret, without the secret."""
         speakers: dict[str, set[bytes]] = {}
         for who, text in self._everything():
             speakers.setdefault(who, set()).update(_RUN.findall(text))

@@ -1,9 +1,9 @@
-"""Ask a daemon's /livez every 20 ms from a process of its own, and print how long the answers took in the end.
+"""Request a daemon's /livez every 20 ms from a separate process, and print the response times.
 
-Usage: livez_watchdog.py PORT PID. Ends at the end of its standard input, with one line of JSON: how many questions
-were asked, the longest and the 99th percentile of the answers' times in milliseconds, and the longest without the time
-that the daemon's main thread and this process waited for a processor that others had (see sched-stats in the kernel's
-documentation): a busy machine is no fault of the daemon's.
+Usage: livez_watchdog.py PORT PID. Ends at the end of its standard input, with one line of JSON: the number of requests,
+the longest and the 99th percentile of the response times in milliseconds, and the longest one without the time for
+which the daemon's main thread and this process waited for a processor (see sched-stats in the kernel's documentation),
+because a busy machine is not a fault of the daemon.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LONGEST_WAIT_SECONDS = 60.0
 
 
 def _waited(files: tuple[BinaryIO, ...]) -> float:
-    """Return how long the tasks have waited for a processor so far, in seconds."""
+    """Return the total time for which the tasks have waited for a processor, in seconds."""
     waited = 0
     for file in files:
         file.seek(0)
@@ -34,7 +34,7 @@ def _ask(connection: http.client.HTTPConnection) -> None:
 
 
 def main() -> None:
-    """Ask until standard input ends."""
+    """Send requests until the end of standard input."""
     connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=_LONGEST_WAIT_SECONDS)
     files = tuple(open(f"/proc/{pid}/schedstat", "rb", buffering=0) for pid in (sys.argv[2], "self"))  # noqa: SIM115  # open for the whole run
     took: list[float] = []

@@ -10,14 +10,14 @@ from typing import Self
 
 import pytest
 
-#: Enough for a daemon's files, and soon full.
+#: Enough for a daemon's files, and quickly filled.
 _SIZE = "256k"
 
 
 class SmallDisk:
-    """A file system of its own, in memory, at `folder`. Without the right to mount one, it is a plain folder.
+    """A small file system in memory, mounted at `folder`, or a plain folder if mounting is not permitted.
 
-    `problem` is the reason for that.
+    `problem` is the reason in that case, otherwise empty.
     """
 
     def __init__(self, folder: Path, size: str = _SIZE) -> None:
@@ -31,7 +31,7 @@ class SmallDisk:
     @classmethod
     @contextmanager
     def mounted(cls, folder: Path) -> Iterator[Self]:
-        """Mount one for the block, or skip the test if that is not permitted."""
+        """Mount a disk for the block. Skips the test if mounting is not permitted."""
         disk = cls(folder)
         if disk.problem:
             pytest.skip(f"mounting a small disk needs root with the right to mount: {disk.problem}")
@@ -41,12 +41,12 @@ class SmallDisk:
             disk.close()
 
     def close(self) -> None:
-        """Unmount it."""
+        """Unmount the disk."""
         if not self.problem:
             subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
     def fill_up(self) -> None:
-        """Write until no byte more goes in."""
+        """Write until the disk is full."""
         with self._filler.open("wb", buffering=0) as file:
             size = 4_096
             while size:
@@ -56,15 +56,15 @@ class SmallDisk:
                     size //= 2
 
     def free(self) -> None:
-        """Make room again."""
+        """Free the space again."""
         self._filler.unlink()
 
     def make_read_only(self) -> None:
-        """Let nothing be written any more."""
+        """Remount the disk read-only."""
         self._remount("ro")
 
     def make_writable(self) -> None:
-        """Let everything be written again."""
+        """Remount the disk writable."""
         self._remount("rw")
 
     def _remount(self, how: str) -> None:

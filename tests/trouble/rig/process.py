@@ -1,4 +1,4 @@
-"""Descriptors and memory of a running daemon, as the kernel counts them."""
+"""Descriptors and memory of a running daemon, from /proc."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Open descriptors, and resident memory in KiB: now, and at its highest since the last `forget_peak`."""
+    """Open descriptors, and resident memory in KiB: the current value, and the peak since the last `forget_peak`."""
 
     descriptors: int
     resident: int
@@ -26,5 +26,5 @@ class Usage:
 
 
 def forget_peak(pid: int) -> None:
-    """Reset the kernel's record of a process's peak memory. See proc(5)."""
+    """Reset the peak memory of a process. See proc(5)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")

@@ -1,9 +1,9 @@
-"""Reads responses of the webhook, /metrics and /readyz."""
+"""Parses responses of the webhook, /metrics and /readyz."""
 
 from __future__ import annotations
 
 from tests.integration.rig.daemon import DaemonProcess
-from tests.integration.rig.webhook_client import Answer
+from tests.integration.rig.webhook_client import Response
 
 LET_IN = (200, "allowed")
 OPEN = (503, "circuit_open")
@@ -12,7 +12,7 @@ LOST = (502, "sts_unreachable")
 OVERLOADED = (429, "overloaded")
 
 
-def outcome(answer: Answer) -> tuple[int, str]:
+def outcome(answer: Response) -> tuple[int, str]:
     """Return a response's status and reason. A refusal without an error has an empty reason."""
     assert "Retry-After" not in answer.headers, answer
     if answer.status != 200:
@@ -22,7 +22,7 @@ def outcome(answer: Answer) -> tuple[int, str]:
 
 
 def _reason(text: str) -> str:
-    """Return the reason's code, which stands in brackets at the end, before the reference."""
+    """Return the reason's code, which is in brackets at the end, before the reference."""
     return text.rpartition("[")[2].partition(",")[0]
 
 

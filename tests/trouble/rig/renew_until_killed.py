@@ -1,9 +1,9 @@
-"""Renew the certificate of a state directory, and be killed before one of the steps that this takes.
+"""Renew the certificate of a state directory, and get killed before one of its steps.
 
 Usage: renew_until_killed.py FOLDER STEP
 
-A step is what Python calls before it opens, renames or removes a file in the folder, or the folder itself. Ends by
-SIGKILL before the step with that number, from 0, or well if there are fewer.
+A step is an audit event before Python opens, renames or removes a file in the folder, or the folder itself. The process
+ends by SIGKILL before the step with that number, counted from 0, or normally if there are fewer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from authd.state.certificate_store import StateFiles
 
 
 def main() -> None:
-    """Renew, or be killed."""
+    """Renew the certificate."""
     files = StateFiles(folder=Path(sys.argv[1]))
     authority = files.read_authority()
     left = int(sys.argv[2])

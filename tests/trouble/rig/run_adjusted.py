@@ -1,9 +1,9 @@
-"""Run `twistd` with a wall clock that can be made to jump, and with files that are looked at more often.
+"""Run `twistd` with an adjustable wall clock, and with more frequent polling of files.
 
 Usage: run_adjusted.py CLOCK authd [OPTION...]
 
-CLOCK is a file of eight bytes, a number of seconds that the clock is ahead of the real one; it may change at any time.
-What is polled for lost events is polled every second instead of every half minute. The rest is the daemon as it is.
+CLOCK is a file of eight bytes: the offset from the real clock in seconds. It may change at any time. Files are polled
+for missed events every second instead of every half minute. Everything else is unchanged.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def shift_clock(file: Path) -> None:
 
 
 def main() -> None:
-    """Be twistd."""
+    """Run twistd."""
     shift_clock(Path(sys.argv[1]))
     del sys.argv[1]
-    from twisted.scripts.twistd import run  # only now that the clock is ours
+    from twisted.scripts.twistd import run  # after the clock is replaced
 
     from authd.sources import directory_watcher as watcher
 

@@ -1,4 +1,4 @@
-"""Sessions of a role of the emulator's, as many as a test wants."""
+"""Sessions of a role of the emulator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.integration.rig.minting import Key
 
 
 def assume(emulator: EmulatorProcess, role: str, count: int) -> list[Key]:
-    """Let Alice assume a role under several session names. Returns the sessions' credentials."""
+    """Assume a role as Alice, with several session names. Returns the sessions' credentials."""
     client = botocore.session.Session().create_client(
         "sts",
         region_name="us-east-1",

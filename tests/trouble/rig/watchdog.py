@@ -1,4 +1,4 @@
-"""Watches from outside whether a daemon's reactor turns, while something else happens."""
+"""Measures the stalls of a daemon's reactor from another process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SCRIPT = Path(__file__).with_name("livez_watchdog.py")
 
 
 class Watchdog:
-    """A process that polls /livez. At its end `longest_ms` is the longest response time."""
+    """A process that polls /livez. After its end, `longest_ms` is the longest response time."""
 
     asked: int
     longest_ms: float
     p99_ms: float
-    #: The longest, without the time that others had the processors.
+    #: The longest response time without the time spent waiting for a processor.
     longest_own_ms: float
 
     def __init__(self, daemon: DaemonProcess) -> None:
@@ -35,7 +35,7 @@ class Watchdog:
         self.stop()
 
     def stop(self) -> None:
-        """End the process and read its figures. A second call does nothing."""
+        """End the process and read its results. A second call does nothing."""
         if self._process.returncode is None:
             output, _ = self._process.communicate(timeout=90)
             figures = json.loads(output)

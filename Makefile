@@ -1,5 +1,5 @@
 # make demo: a login from end to end on loopback, without an AWS account. make test: linters and the whole test suite.
-# You need python3 (3.11 or later) with its venv module, and once a network or an index that pip knows.
+# You need python3 (3.11 or later) with its venv module. The first run also needs PyPI, or an index that pip is set up for.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 # The packages of `make deb`: requirements-otel.txt adds those for server.tracing.
 REQUIREMENTS ?= requirements.txt
 
-# An editable installation uses changed sources at once. Changed scripts and metadata need a new installation.
+# Files whose changes need a new installation. The editable installation uses other changed sources at once.
 INSTALLED_FROM := pyproject.toml constraints.txt authd/client/authd-token
 
 # The checksums of all files in dist/.
@@ -85,7 +85,7 @@ bench: $(VENV)/installed-test
 	$(BIN)/python benchmarks/token.py
 	$(BIN)/python -m benchmarks.run
 
-# Hashes of all files that PyPI has, for every platform and Python from 3.11 on.
+# The hashes cover every platform and Python from 3.11 on.
 lock: $(VENV)/installed-uv
 	@printf '%s\n' \
 	  "# The daemon's packages with the hashes of their files, made from pyproject.toml and constraints.txt by \`make lock\`:" \
@@ -126,11 +126,11 @@ ways-test: $(VENV)/installed-test
 oldest: $(VENV)/installed-test
 	AUTHD_OLDEST=1 $(BIN)/python -m pytest tests/packaging/test_oldest.py
 
-# Everything except publishing. deb-test needs root and debootstrap, so it runs by itself.
+# Everything except publishing and deb-test, which needs root and debootstrap.
 release-check: test deb site oldest audit
 	$(BIN)/python -m tools.release.check
 
-# PyPI's vulnerability service. Without --strict, a package that the service can't be asked about would count as good.
+# Without --strict, a package that can't be looked up counts as free of vulnerabilities.
 audit: $(VENV)/installed-audit
 	$(VENV)-audit/bin/pip-audit --strict --requirement requirements-otel.txt --require-hashes --disable-pip
 
@@ -158,13 +158,13 @@ $(VENV)/installed-uv: $(VENV)/made
 	$(PIP) install --quiet --constraint constraints.txt uv
 	@touch $@
 
-# An environment of its own, because its packages must not change those of the tests.
+# A separate environment, because its packages must not change those of the tests.
 $(VENV)/installed-audit: $(VENV)/made
 	$(PYTHON) -m venv $(VENV)-audit
 	$(VENV)-audit/bin/pip --disable-pip-version-check install --quiet 'pip-audit>=2.10,<3'
 	@touch $@
 
-# An environment of its own, because the site's packages are no part of the tests.
+# A separate environment, because the tests don't need the site's packages.
 $(VENV)/installed-site: $(VENV)/made
 	$(PYTHON) -m venv $(VENV)-site
 	$(VENV)-site/bin/pip --disable-pip-version-check install --quiet 'mkdocs-material>=9.5,<10'

@@ -62,13 +62,16 @@ class OpenSequence:
 class OpenMapping:
     """An unfinished mapping. Keys and values alternate."""
 
-    __slots__ = ("_broken", "_entries", "_key", "_problems", "anchor", "node")
+    __slots__ = ("_broken", "_entries", "_errors", "_key", "_problems", "_whole", "anchor", "node")
 
-    def __init__(self, line: int, column: int, anchor: str | None, problems: Problems) -> None:
+    def __init__(self, line: int, column: int, anchor: str | None, problems: Problems, *, whole: bool) -> None:
+        """Begin a mapping. If it is to be `whole`, any error in it makes it `Broken`."""
         self._entries: dict[str, tuple[Scalar, Node]] = {}
         self.anchor = anchor
         self.node = new(MappingNode, (line, column, self._entries, None))
         self._problems = problems
+        self._whole = whole
+        self._errors = problems.error_count
         self._key: Node | None = None
         self._broken = False
 
@@ -98,7 +101,9 @@ class OpenMapping:
         merge = self._entries.pop(_MERGE, None)
         if merge is not None:
             self._merge(merge[1])
-        return Broken(self.node.line, self.node.column) if self._broken else self.node
+        if self._broken or (self._whole and self._problems.error_count > self._errors):
+            return Broken(self.node.line, self.node.column)
+        return self.node
 
     def _repeat(self, name: str, key: Scalar, node: Node) -> None:
         """Let the later of two texts replace the earlier one, as in aws-iam-authenticator's loader.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.e2e.side_by_side.company import ACCOUNT, LEADING_ZERO, PARTNER
+from tests.e2e.side_by_side.company import ACCOUNT, LEADING_ZERO, PARTNER, SCRUBBED
 
 _OPERATOR = f"{ACCOUNT}:role/AWSReservedSSO_Operators_0123456789abcdef/carol@example.com"
 _DEVELOPERS = (f"{ACCOUNT}:role/Developer/dev", f"{ACCOUNT}:role/Developer/dev@example.com")
@@ -19,6 +19,19 @@ _MOUNTED_FILE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "accounts without quotes": {
         "Account numbers that YAML reads as octal": (f"{LEADING_ZERO}:user/zoe", f"{LEADING_ZERO}:role/Admin/alice"),
+    },
+    "accounts between blanks": {
+        "Blanks between accounts": (
+            f"{PARTNER}:user/bob",
+            f"{PARTNER}:root",
+            f"{PARTNER}:federated-user/frank",
+            f"{PARTNER}:role/Admin/alice",
+            f"{PARTNER}:role/Auditor/audit-2026.11",
+            f"{SCRUBBED}:user/secret",
+            f"{SCRUBBED}:root",
+            f"{SCRUBBED}:federated-user/frank",
+            f"{SCRUBBED}:role/Admin/alice",
+        ),
     },
     "reserved prefixes": {
         "Reserved prefixes and whole accounts": (

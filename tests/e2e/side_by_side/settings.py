@@ -143,6 +143,8 @@ mapAccounts:
 """,
     "accounts": 'mapAccounts: ["111122223333", "444455556666"]\n',
     "accounts without quotes": "mapAccounts: [111122223333, 012345670123]\n",
+    "accounts in floating point": "mapAccounts: [1.11122223333e+11, 444455556666.0]\n",
+    "accounts between blanks": "mapAccounts: '444455556666 777788889999'\n",
     "accounts beside rules": _ROLES_AND_USERS + 'mapAccounts: ["111122223333"]\n',
     "scrubbed accounts": """\
 scrubbedAccounts: ["777788889999"]

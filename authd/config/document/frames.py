@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from authd.config.document.nodes import (
     Broken,
@@ -100,7 +100,7 @@ class OpenMapping:
         """Return the mapping with merged entries, or `Broken`."""
         merge = self._entries.pop(_MERGE, None)
         if merge is not None:
-            self._merge(merge[1])
+            self._merge(*merge)
         if self._broken or (self._whole and self._problems.error_count > self._errors):
             return Broken(self.node.line, self.node.column)
         return self.node
@@ -119,14 +119,25 @@ class OpenMapping:
         else:
             self._problems.error(key, f"{twice}: keep one")
 
-    def _merge(self, value: Node) -> None:
+    def _merge(self, merge: Scalar, value: Node) -> None:
         """Add the entries of other mappings. The mapping's own entries and the earlier mappings have precedence."""
+        own = {name: key for name, (key, _) in self._entries.items() if (key.line, key.column) < merge[:2]}
         for source in value.nodes if isinstance(value, SequenceNode) else [value]:
             if isinstance(source, MappingNode):
+                self._warn_of_order(merge, own, source)
                 for name, entry in source.entries.items():
                     self._entries.setdefault(name, entry)
             elif not isinstance(source, Broken) and not is_null(source):
                 self._problems.error(source, "a merge key (<<) takes a mapping or a list of mappings, such as *name")
+
+    def _warn_of_order(self, merge: Scalar, own: Mapping[str, Scalar], source: MappingNode) -> None:
+        """Warn of merged values that replace those above the merge key in aws-iam-authenticator."""
+        for key in (key for name, key in own.items() if name in source.entries):
+            self._problems.warn(
+                merge,
+                f"{shown(key.text)} above is in force here, but aws-iam-authenticator takes the merged one: "
+                "move << to the top of its mapping",
+            )
 
     def _refuse(self, key: Node) -> None:
         if isinstance(key, Scalar):

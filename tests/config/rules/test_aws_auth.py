@@ -94,6 +94,25 @@ def test_entries_with_a_fault_in_their_yaml(read, faulty, message):
     assert [rule.username.text for rule in found.table.exact.values()] == ["alice"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "messages"),
+    [
+        ("username: bob\n  groups: [a, '1', b]", []),
+        ("username: 'yes'\n  groups:", []),
+        ("username: 1234\n  groups: [a]", ["1234 is a name here"]),
+        ("username: off\n  groups: [0x1F, a, true]", ["off is a name", "0x1F is a name", "true is a name"]),
+        ("username: bob\n  groups: system:masters", ["groups: a text counts as a list here"]),
+        ("username: bob\n  groups: 'a,b'", ["groups: a text counts as a list here"]),
+    ],
+)
+def test_values_of_other_types(read, lines, messages):
+    """Values that aws-iam-authenticator drops for their type are read, with a warning."""
+    found = read({"mapUsers": f"- userarn: arn:aws:iam::{ACCOUNT}:user/bob\n  {lines}\n"})
+    assert (len(found.table), found.errors) == (1, ())
+    assert len(found.warnings) == len(messages)
+    assert all(message in str(warning) for message, warning in zip(messages, found.warnings, strict=True))
+
+
 def test_unknown_keys(read):
     """Unknown keys, which EKS ignores, are warnings."""
     found = read({"mapUsers": USERS + "  team: a\n", "mapRoles": ""})

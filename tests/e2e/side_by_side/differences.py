@@ -44,7 +44,10 @@ _MOUNTED_FILE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "system names that callers choose": {"System names that callers choose": _ADMINS},
     "roles by their ARNs with paths": {"Roles with a path": (*_DEVELOPERS, _OPERATOR)},
     "lists with blanks around commas": {"Blanks around the commas of a list": _ADMINS},
-    "numbers and booleans as names": {"Words that YAML reads as booleans": (f"{ACCOUNT}:user/bob",)},
+    "numbers and booleans as names": {
+        "Names that YAML reads as booleans or numbers": (f"{ACCOUNT}:user/bob", f"{PARTNER}:user/bob"),
+    },
+    "merge keys": {"Merge keys below other keys": (f"{ACCOUNT}:role/lower/session",)},
     "a rule without a user name": {"Rules without a user name": (*_ADMINS, f"{ACCOUNT}:role/lower/session")},
 }
 #: These differences also occur with the other sources.

@@ -119,6 +119,21 @@ mapUsers:
 - userARN: arn:aws:iam::111122223333:user/bob
   username: yes
   groups: [1.5]
+- userARN: arn:aws:iam::444455556666:user/bob
+  username: bob
+  groups: [1e3, 0x1F, 1_000]
+""",
+    "merge keys": """\
+mapRoles:
+- &admin
+  roleARN: arn:aws:iam::111122223333:role/Admin
+  username: admin
+  groups: [admins]
+- <<: *admin
+  roleARN: arn:aws:iam::111122223333:role/UPPER
+- roleARN: arn:aws:iam::111122223333:role/lower
+  username: lower
+  <<: *admin
 """,
     "a rule without a user name": """\
 mapRoles:

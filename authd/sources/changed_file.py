@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable, Generator
 from hashlib import sha256
@@ -30,13 +32,34 @@ def short_slice() -> Callable[[], bool]:
 
 
 def read_bounded(path: Path, what: str) -> bytes:
-    """Read a source's file, up to one byte over the limit. Raises `ConfigError`, whose message names `what`."""
+    """Read a source's file, up to one byte over the limit. Raises `ConfigError`, whose message names `what`.
+
+    Pipes and devices are refused: the daemon would wait for their content, and serve nobody meanwhile.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _unreadable(path, f"{what} must be a regular file, not a pipe or a device")
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(path, f"{what} can't be read: {error.strerror}") from None
+
+
+def read_pipe(path: Path, what: str) -> bytes:
+    """Wait for the content of a pipe, as far as `read_bounded` would read it. Raises `ConfigError`."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        message = f"{what} can't be read: {error.strerror}"
-        raise ConfigError((Problem(file=str(path), line=0, column=0, message=message),)) from None
+        raise _unreadable(path, f"{what} can't be read: {error.strerror}") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _unreadable(path: Path, message: str) -> ConfigError:
+    return ConfigError((Problem(file=str(path), line=0, column=0, message=message),))
 
 
 class ChangedFile:

@@ -14,7 +14,7 @@ from authd.config.load import load_settings, loading_settings
 from authd.config.settings import NOTHING, Loaded, Settings
 from authd.core.errors import ConfigError, Problem
 from authd.core.partitions import Partition
-from authd.sources.changed_file import ChangedFile, read_bounded
+from authd.sources.changed_file import ChangedFile, read_bounded, read_pipe
 from authd.sources.in_force import InForce
 from authd.sources.last_good import LastGoodFile
 from authd.sources.lockout_guard import LockedOut, SeenIdentities
@@ -50,6 +50,7 @@ class MountedFile:
         reloaded: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._path = path
+        self._piped: bytes | None = None
         self._name = "the command line" if path is None else str(path)
         self._partitions = partitions
         self._overrides = overrides
@@ -64,10 +65,13 @@ class MountedFile:
     def start(self) -> None:
         """Read the file and create `in_force`. Raises `ConfigError`.
 
+        A pipe, such as a shell's `<(…)`, is read only once.
         If the file is broken, the last good one is used instead, provided that it has `startFromLastGood`.
         """
         text = b""
         try:
+            if self._path is not None and self._path.is_fifo():
+                self._piped = read_pipe(self._path, "the settings file")
             text = self._read()
             loaded = self._parse(text, self._name)
         except ConfigError as error:
@@ -97,6 +101,8 @@ class MountedFile:
         return self._forced and bool(self.problems)
 
     def _read(self) -> bytes:
+        if self._piped is not None:  # a pipe gives its content once
+            return self._piped
         return b"" if self._path is None else read_bounded(self._path, "the settings file")
 
     def _parse(self, text: bytes, name: str) -> Loaded:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
@@ -114,8 +115,12 @@ GOOD = {
     "partition": (C + "server: {partition: aws-us-gov}", "partition", "aws-us-gov"),
     "scrubbedAccounts one": (C + "server: {scrubbedAccounts: 111122223333}", "scrubbed_accounts", {"111122223333"}),
     "scrubbedAccounts several": (
-        C + "server: {scrubbedAccounts: '111122223333,444455556666 777788889999'}", "scrubbed_accounts",
+        C + "server: {scrubbedAccounts: '111122223333,444455556666,777788889999'}", "scrubbed_accounts",
         {"111122223333", "444455556666", "777788889999"},
+    ),
+    "scrubbedAccounts in floating point": (
+        C + "server: {scrubbedAccounts: [1.11122223333e+11, 4.5E11, 777788889999.0]}", "scrubbed_accounts",
+        {"111122223333", "450000000000", "777788889999"},
     ),
     "scrubbedAccounts null": (C + "server: {scrubbedAccounts: [~, '']}", "scrubbed_accounts", frozenset()),
     "scrubbedAccounts": (
@@ -225,6 +230,10 @@ BAD = {
     "kubeconfigPregenerated no ASCII": (C + "server: {kubeconfigPregenerated: '\u017fo'}", 2, 34, "must be true or false"),
     "partition": (C + "server: {partition: amazon}", 2, 21, "server.partition must be aws, aws-cn"),
     "scrubbedAccounts": (C + "server: {scrubbedAccounts: [1234]}", 2, 29, "zeros at the beginning were lost"),
+    "scrubbedAccounts text of a number": (
+        C + "server: {scrubbedAccounts: ['1.11122223333e+11']}", 2, 29, "is in scientific notation, as Helm writes"
+    ),
+    "scrubbedAccounts too short": (C + "server: {scrubbedAccounts: [1.1112222333e+10]}", 2, 29, "scientific notation"),
     "scrubbedAccounts word": (C + "server: {scrubbedAccounts: [all]}", 2, 29, "must be an AWS account's number of 12 digits"),
     "scrubbedAccounts longer": (C + "server: {scrubbedAccounts: [1111222233334]}", 2, 29, "must be an AWS account's number"),
     "scrubbedAccounts mapping": (C + "server: {scrubbedAccounts: {a: b}}", 2, 28, "server.scrubbedAccounts must be a list"),
@@ -302,6 +311,25 @@ def test_values_that_rules_need_are_checked(refuse):
     rule = "{roleARN: 'arn:aws:iam::111122223333:role/N', username: 'system:node:{{EC2PrivateDNSName}}'}"
     (problem,) = refuse(f"{C}server: {{mapRoles: [{rule}], ec2DescribeInstancesQps: 0}}")
     assert "must be a whole number from 1 to 10000" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("accounts", "messages"),
+    [
+        ("['012345670123', 098765432109, 111122223333]", []),
+        ("[012345670123]", ["aws-iam-authenticator reads an octal number and another account: quote it"]),
+        ("'111122223333,444455556666'", []),
+        ("'111122223333, 444455556666'", ["white space separates accounts here, but is a part of the numbers"]),
+        ('"111122223333\\n444455556666\\n"', ["white space separates accounts here, but is a part of the numbers"]),
+    ],
+)
+def test_accounts_with_another_meaning_elsewhere_are_warned_of(load, accounts, messages):
+    """Accounts that aws-iam-authenticator reads as other ones are in force, with a warning."""
+    loaded = load(f"{C}server: {{mapAccounts: {accounts}}}")
+    assert set(re.findall("[0-9]{12}", accounts)) == set(loaded.table.accounts)
+    warnings = [warning.message for warning in notable(loaded)]
+    assert len(warnings) == len(messages)
+    assert all(message in warning for message, warning in zip(messages, warnings, strict=True))
 
 
 def test_a_relative_path_is_a_warning(load):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from twisted.internet.task import Cooperator
@@ -126,6 +127,15 @@ def test_deleted(following):
     following.write("alice")
     following.check()
     assert following.source.problems == ()
+
+
+def test_pipe(following):
+    """A pipe in the file's place is reported, and not waited for."""
+    following.path.unlink()
+    os.mkfifo(following.path)
+    following.check()
+    assert following.names("alice") == ["alice"]
+    assert "the dynamic file must be a regular file" in str(following.source.problems[0])
 
 
 def test_missing_at_start(tmp_path, partitions):

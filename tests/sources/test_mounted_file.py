@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import Callable, Mapping
 from hashlib import sha256
@@ -161,6 +162,46 @@ def test_an_unreadable_file_changes_nothing(reloading: Reloading) -> None:
     reloading.path.write_text(good)
     reloading.check()
     assert reloading.file.problems == ()
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(reloading: Reloading) -> None:
+    """A named pipe or a device is reported at once, and the problem ends when there is a file again."""
+    good = reloading.path.read_text()
+    reloading.path.unlink()
+    os.mkfifo(reloading.path)
+    assert "the settings file must be a regular file, not a pipe or a device" in reloading.check()[0][1]
+    reloading.path.unlink()
+    reloading.path.symlink_to("/dev/zero")
+    assert reloading.check() == []
+    assert reloading.allowed("alice") == ["alice"]
+    reloading.path.unlink()
+    reloading.path.write_text(good)
+    reloading.check()
+    assert reloading.file.problems == ()
+
+
+def test_a_start_from_a_pipe(tmp_path: Path, partitions: Mapping[str, Partition]) -> None:
+    """Settings from a shell's `<(…)` are read once and stay in force."""
+    reloading = Reloading(tmp_path, partitions)
+    reloading.write("alice")
+    content = reloading.path.read_bytes()
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    reloading.path = Path(f"/dev/fd/{reading}")
+    reloading.file = reloading.anew()
+    reloading.file.start()
+    os.close(reading)
+    assert reloading.check() == []
+    assert (reloading.allowed("alice"), reloading.file.problems) == (["alice"], ())
+
+
+def test_a_pipe_that_can_not_be_read_at_the_start(reloading: Reloading, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe of somebody else is an error like any other file."""
+    monkeypatch.setattr(Path, "is_fifo", lambda _: True)
+    reloading.path.unlink()
+    with pytest.raises(ConfigError, match="the settings file can't be read: No such file"):
+        reloading.anew().start()
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(reloading: Reloading) -> None:

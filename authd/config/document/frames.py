@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from authd.config.document.nodes import (
     Broken,
@@ -62,13 +62,16 @@ class OpenSequence:
 class OpenMapping:
     """An unfinished mapping. Keys and values alternate."""
 
-    __slots__ = ("_broken", "_entries", "_key", "_problems", "anchor", "node")
+    __slots__ = ("_broken", "_entries", "_errors", "_key", "_problems", "_whole", "anchor", "node")
 
-    def __init__(self, line: int, column: int, anchor: str | None, problems: Problems) -> None:
+    def __init__(self, line: int, column: int, anchor: str | None, problems: Problems, *, whole: bool) -> None:
+        """Begin a mapping. If it is to be `whole`, any error in it makes it `Broken`."""
         self._entries: dict[str, tuple[Scalar, Node]] = {}
         self.anchor = anchor
         self.node = new(MappingNode, (line, column, self._entries, None))
         self._problems = problems
+        self._whole = whole
+        self._errors = problems.error_count
         self._key: Node | None = None
         self._broken = False
 
@@ -97,8 +100,10 @@ class OpenMapping:
         """Return the mapping with merged entries, or `Broken`."""
         merge = self._entries.pop(_MERGE, None)
         if merge is not None:
-            self._merge(merge[1])
-        return Broken(self.node.line, self.node.column) if self._broken else self.node
+            self._merge(*merge)
+        if self._broken or (self._whole and self._problems.error_count > self._errors):
+            return Broken(self.node.line, self.node.column)
+        return self.node
 
     def _repeat(self, name: str, key: Scalar, node: Node) -> None:
         """Let the later of two texts replace the earlier one, as in aws-iam-authenticator's loader.
@@ -114,14 +119,25 @@ class OpenMapping:
         else:
             self._problems.error(key, f"{twice}: keep one")
 
-    def _merge(self, value: Node) -> None:
+    def _merge(self, merge: Scalar, value: Node) -> None:
         """Add the entries of other mappings. The mapping's own entries and the earlier mappings have precedence."""
+        own = {name: key for name, (key, _) in self._entries.items() if (key.line, key.column) < merge[:2]}
         for source in value.nodes if isinstance(value, SequenceNode) else [value]:
             if isinstance(source, MappingNode):
+                self._warn_of_order(merge, own, source)
                 for name, entry in source.entries.items():
                     self._entries.setdefault(name, entry)
             elif not isinstance(source, Broken) and not is_null(source):
                 self._problems.error(source, "a merge key (<<) takes a mapping or a list of mappings, such as *name")
+
+    def _warn_of_order(self, merge: Scalar, own: Mapping[str, Scalar], source: MappingNode) -> None:
+        """Warn of merged values that replace those above the merge key in aws-iam-authenticator."""
+        for key in (key for name, key in own.items() if name in source.entries):
+            self._problems.warn(
+                merge,
+                f"{shown(key.text)} above is in force here, but aws-iam-authenticator takes the merged one: "
+                "move << to the top of its mapping",
+            )
 
     def _refuse(self, key: Node) -> None:
         if isinstance(key, Scalar):

@@ -55,12 +55,15 @@ Consumers = Mapping[tuple[str, ...], Callable[[Node], None]]
 _CONSUMER_DEPTH = 3
 
 
-def reading_tree(text: str, problems: Problems, consumers: Consumers) -> Generator[None, None, Node]:
+def reading_tree(
+    text: str, problems: Problems, consumers: Consumers, *, whole: bool = False
+) -> Generator[None, None, Node]:
     """Parse the first document of a file in steps. Lists that have a consumer are empty in the tree.
 
+    With `whole`, a mapping with an error in it becomes `Broken`: for readers that use the rest in spite of errors.
     Raises `Unreadable` for broken YAML, for nesting over `MAX_DEPTH` and for aliases out of bounds.
     """
-    builder = _Builder(problems, consumers)
+    builder = _Builder(problems, consumers, whole=whole)
     try:
         next_event, handle = PARSER(text).get_event, builder.handle
         while True:
@@ -107,13 +110,14 @@ class _Builder:
     Events are typed Any, because narrowing them by `isinstance` would cost a tenth of the time.
     """
 
-    def __init__(self, problems: Problems, consumers: Consumers) -> None:
+    def __init__(self, problems: Problems, consumers: Consumers, *, whole: bool) -> None:
         self._file = OpenFile()
         self._top: OpenFile | OpenSequence | OpenMapping = self._file
         self._add: Callable[[Node], None] = self._file.add
         self._below: list[OpenFile | OpenSequence | OpenMapping] = []
         self._problems = problems
         self._consumers = consumers
+        self._whole = whole
         self._aliases = Aliases(problems, MAX_DEPTH)
         self._documents = 0
 
@@ -149,7 +153,7 @@ class _Builder:
             self._refuse_tag(event)
         self._below.append(self._top)
         if is_mapping:
-            self._top = OpenMapping(line, column, event.anchor, self._problems)
+            self._top = OpenMapping(line, column, event.anchor, self._problems, whole=self._whole)
         else:
             self._top = OpenSequence(line, column, event.anchor, self._consumer(event))
         self._add = self._top.add

@@ -149,7 +149,7 @@ class Section:
                 f"{self.path}{name}: spaces around the commas are left out here, but are part of the values in "
                 "aws-iam-authenticator: write a list",
             )
-        return [node._replace(text=part.strip(), plain=False) for part in parts]
+        return [node._replace(text=part.strip(), plain=node.plain and len(parts) == 1) for part in parts]
 
 
 def section_at(node: Node, path: str, names: Names, problems: Problems) -> Section | None:

@@ -29,6 +29,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _HYPHENATED_ACCOUNT = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}")
 _UNDERSCORED = re.compile(r"[0-9]+(?:_[0-9]+)+")
 _DIGITS = re.compile(r"[0-9]+")
+_SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]*)?[eE]\+?[0-9]{1,2}")
 #: The words of YAML 1.1 and of Go's ParseBool.
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "t", "1"), True),
@@ -135,6 +136,8 @@ def account(text: str) -> str:
         text = text.replace("_", "")
     if _HYPHENATED_ACCOUNT.fullmatch(text):
         raise InvalidValue("must be an AWS account's number without hyphens")
+    if _SCIENTIFIC.fullmatch(text):
+        raise InvalidValue("is in scientific notation, as Helm writes large numbers: write the 12 digits as a string")
     if not _ACCOUNT.fullmatch(text):
         lost = "; zeros at the beginning were lost" if _DIGITS.fullmatch(text) and len(text) < _ACCOUNT_DIGITS else ""
         raise InvalidValue(f"must be an AWS account's number of 12 digits{lost}")

@@ -66,7 +66,8 @@ def reading_aws_auth(
 
 def _reading(text: str, problems: Problems) -> Generator[None, None, Node]:
     try:
-        return (yield from reading_tree((yield from decoding(text.encode())), problems, {}))
+        # An entry that has lost a name or a time must not come into force without it.
+        return (yield from reading_tree((yield from decoding(text.encode())), problems, {}, whole=True))
     except Unreadable as fault:
         problems.error(fault, fault.message)
         return Scalar(0, 0, "", plain=True)

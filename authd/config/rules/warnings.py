@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from authd.config.document.nodes import Node
+from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent
 from authd.config.document.problems import Place, Problems
 from authd.config.fields.section import Section
 from authd.core.mapping.reserved import ReservedPrefixes
@@ -18,6 +18,16 @@ SYSTEM = "system:"
 ADMINISTRATORS = "system:masters"
 #: A role name that matches every role.
 _EVERY_ROLE = re.compile(r"[*?]*\*[*?]*")
+#: What YAML 1.1 takes for a boolean or a number. Source: yaml.org, "bool", "int" and "float" in the type repository,
+#: and gopkg.in/yaml.v2, resolve.go, which adds 0o and leaves out numbers with colons.
+_BOOLEAN = r"y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF"
+_NUMBER = (
+    r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|\.(?:inf|Inf|INF)"
+    r"|(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?)|\.(?:nan|NaN|NAN)"
+)
+_NO_TEXT = re.compile(f"{_BOOLEAN}|{_NUMBER}")
+#: Numbers that are written in the one way in which aws-iam-authenticator writes them again.
+_PLAIN_NUMBER = re.compile(r"-?[1-9][0-9]{0,14}(?:\.[0-9]{0,5}[1-9])?|0(?:\.[0-9]{0,5}[1-9])?")
 
 
 def warn_of_username(rule: Section, username: Template) -> None:
@@ -67,6 +77,35 @@ def warn_of_literal(problems: Problems, place: Place, setting: str) -> None:
         f"{setting}: * and ? are literal characters, as in aws-iam-authenticator, so that the rule matches nobody: "
         f"{remedy}",
     )
+
+
+def warn_of_spelling(rule: Section, setting: str, node: Node) -> None:
+    """Warn of a name without quotes that aws-iam-authenticator reads from a settings file as a boolean or a number."""
+    if type(node) is Scalar and node.plain and _NO_TEXT.fullmatch(node.text) and not _PLAIN_NUMBER.fullmatch(node.text):
+        rule.problems.warn(
+            node,
+            f"{setting}: {node.text} is the name here, but without quotes aws-iam-authenticator reads a boolean or a "
+            "number and gives another name: quote it",
+        )
+
+
+def warn_of_types(problems: Problems, rule: MappingNode) -> None:
+    """Warn of values that aws-iam-authenticator drops in every other source, where each must have its JSON type."""
+    _, username = rule.entries.get("username", (None, None))
+    _, groups = rule.entries.get("groups", (None, None))
+    if isinstance(groups, Scalar) and not is_absent(groups):
+        problems.warn(
+            groups,
+            "groups: a text counts as a list here, but aws-iam-authenticator gives no groups for it: write a list",
+        )
+    listed = groups.nodes if isinstance(groups, SequenceNode) else []
+    for node in (username, *listed):
+        if isinstance(node, Scalar) and node.plain and _NO_TEXT.fullmatch(node.text):
+            problems.warn(
+                node,
+                f"{node.text} is a name here, but without quotes a boolean or number that aws-iam-authenticator drops: "
+                "quote it",
+            )
 
 
 def warn_of_reserved(

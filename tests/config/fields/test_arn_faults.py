@@ -23,6 +23,7 @@ FAULTS = {
     "arn:aws:iam::11111111111111:role/dev": "has the account 11111111111111 with 14 digits: an account has 12 digits",
     "arn:aws:iam::123456:role/admin": "has the account 123456 with 6 digits: an account has 12 digits, and zeros at the",
     "arn:aws:iam::1111-2222-3333:role/A": "has the account 1111-2222-3333: write its number without hyphens",
+    "arn:aws:iam::1.11122223333e+11:role/A": "has the account 1.11122223333e+11, as Helm writes large numbers",
     "arn:aws:iam:::role/A": "has no account",
     "arn:aws:iam::<AWS_ACCOUNT_ID>:role/A": "still has the placeholder <AWS_ACCOUNT_ID>",
     "arn:aws:iam::${ACCOUNT_ID}:role/A": "still has the placeholder ${ACCOUNT_ID}",

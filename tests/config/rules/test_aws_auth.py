@@ -70,6 +70,49 @@ def test_errors(read, name, text, message):
     assert 1 <= len(found.table) <= 2
 
 
+@pytest.mark.parametrize(
+    ("faulty", "message"),
+    {
+        "name in braces": ("username: {{SessionName}}", "quote it"),
+        "foreign tag": ("username: !!binary YQ==", "the tag !!binary is not supported"),
+        "name without anchor": ("username: *name", "*name has no anchor above"),
+        "groups twice": ("username: a\n  groups: [b]\n  groups: [c]", "groups is duplicated"),
+        "name in two spellings": ("username: a\n  userName: b", "userName is duplicated"),
+        "time in two spellings": ("username: a\n  validUntil: 2099-01-01\n  ValidUntil: 2020-01-01", "is duplicated"),
+        "merged without anchor": ("username: a\n  <<: *limits", "*limits has no anchor above"),
+        "merged text": ("username: a\n  <<: limits", "a merge key (<<) takes a mapping"),
+        "list for a key": ("username: a\n  ? [validUntil]\n  : 2020-01-01", "the name of a setting must be a string"),
+        "empty key": ("username: a\n  '': 2020-01-01", "a setting's name is missing here"),
+        "inner mapping": ("username: a\n  sso: {a: 1, A: 2}", "A is duplicated"),
+    }.values(),
+)
+def test_entries_with_a_fault_in_their_yaml(read, faulty, message):
+    """An entry that has lost a value to an error maps nobody, rather than with a default in its place."""
+    found = read({"mapUsers": f"{USERS}- userarn: arn:aws:iam::{ACCOUNT}:user/bob\n  {faulty}\n"})
+    assert len(found.errors) == 1
+    assert message in str(found.errors[0])
+    assert [rule.username.text for rule in found.table.exact.values()] == ["alice"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "messages"),
+    [
+        ("username: bob\n  groups: [a, '1', b]", []),
+        ("username: 'yes'\n  groups:", []),
+        ("username: 1234\n  groups: [a]", ["1234 is a name here"]),
+        ("username: off\n  groups: [0x1F, a, true]", ["off is a name", "0x1F is a name", "true is a name"]),
+        ("username: bob\n  groups: system:masters", ["groups: a text counts as a list here"]),
+        ("username: bob\n  groups: 'a,b'", ["groups: a text counts as a list here"]),
+    ],
+)
+def test_values_of_other_types(read, lines, messages):
+    """Values that aws-iam-authenticator drops for their type are read, with a warning."""
+    found = read({"mapUsers": f"- userarn: arn:aws:iam::{ACCOUNT}:user/bob\n  {lines}\n"})
+    assert (len(found.table), found.errors) == (1, ())
+    assert len(found.warnings) == len(messages)
+    assert all(message in str(warning) for message, warning in zip(messages, found.warnings, strict=True))
+
+
 def test_unknown_keys(read):
     """Unknown keys, which EKS ignores, are warnings."""
     found = read({"mapUsers": USERS + "  team: a\n", "mapRoles": ""})

@@ -103,52 +103,107 @@ def test_other_principals_under_map_users(load):
     assert loaded.warnings == ()
 
 
+# fmt: off
+#: Names that YAML 1.1 takes for booleans and numbers, in other spellings than those that aws-iam-authenticator gives.
+RESPELLED = [
+    "yes", "Off", "TRUE", "n", "017", "08", "0x1F", "0o7", "0b1", "1_000", "+5", "-0", "1.50", ".5", "1.", "1e3", "1.1E-5",
+    ".inf", "-.INF", ".NaN",
+]
+# fmt: on
 WARNED = {
-    "user under mapRoles": (roles(f"- {{roleARN: '{ACCOUNT}:user/A', username: u}}"), 15, "a user's ARN under mapRoles"),
+    "user under mapRoles": (
+        roles(f"- {{roleARN: '{ACCOUNT}:user/A', username: u}}"),
+        15,
+        "a user's ARN under mapRoles",
+    ),
     "root under mapRoles": (roles(f"- {{roleARN: '{ACCOUNT}:root', username: u}}"), 15, "a root's ARN under mapRoles"),
-    "role under mapUsers": (users(f"- {{userARN: '{ACCOUNT}:role/A', username: u}}"), 15, "a role's ARN under mapUsers"),
+    "role under mapUsers": (
+        users(f"- {{userARN: '{ACCOUNT}:role/A', username: u}}"),
+        15,
+        "a role's ARN under mapUsers",
+    ),
     "session": (
-        roles("- {roleARN: 'arn:aws:sts::111122223333:assumed-role/A/me', username: u}"), 15, "is read as its role",
+        roles("- {roleARN: 'arn:aws:sts::111122223333:assumed-role/A/me', username: u}"),
+        15,
+        "is read as its role",
     ),
     "another partition": (
-        roles("- {roleARN: 'arn:aws-cn:iam::111122223333:role/A', username: u}"), 5,
+        roles("- {roleARN: 'arn:aws-cn:iam::111122223333:role/A', username: u}"),
+        5,
         "for the partition aws-cn, but the daemon's partition is aws, so it never matches",
     ),
     "a pattern of another partition": (
-        patterns("- {roleARN: 'arn:aws-cn:iam::111122223333:role/A*', username: u}"), 5, "so it never matches",
+        patterns("- {roleARN: 'arn:aws-cn:iam::111122223333:role/A*', username: u}"),
+        5,
+        "so it never matches",
     ),
     "userId": (users(f"- {{userARN: '{ACCOUNT}:user/A', username: u, userid: AIDA}}"), 72, "userId has no effect"),
     "system user": (
-        roles(f"- {{username: 'system:{{{{SessionName}}}}', roleARN: '{ACCOUNT}:role/A'}}"), 16,
+        roles(f"- {{username: 'system:{{{{SessionName}}}}', roleARN: '{ACCOUNT}:role/A'}}"),
+        16,
         "username: callers choose the name of their session",
     ),
     "system user, raw": (
-        roles(f"- {{username: 'system:kube-{{{{SessionNameRaw}}}}', roleARN: '{ACCOUNT}:role/A'}}"), 16, "callers choose",
+        roles(f"- {{username: 'system:kube-{{{{SessionNameRaw}}}}', roleARN: '{ACCOUNT}:role/A'}}"),
+        16,
+        "callers choose",
     ),
     "system group": (
-        roles(f"- {{groups: [a, 'system:{{{{SessionName}}}}'], username: u, roleARN: '{ACCOUNT}:role/A'}}"), 18,
+        roles(f"- {{groups: [a, 'system:{{{{SessionName}}}}'], username: u, roleARN: '{ACCOUNT}:role/A'}}"),
+        18,
         "groups: callers choose the name of their session",
     ),
     "administrators by a wildcard": (
-        patterns(f"- {{groups: [a, system:masters], username: u, roleARN: '{ACCOUNT}:role/A*'}}"), 18,
+        patterns(f"- {{groups: [a, system:masters], username: u, roleARN: '{ACCOUNT}:role/A*'}}"),
+        18,
         "system:masters by a wildcard",
     ),
     "a pattern for a whole account": (
-        patterns(f"- {{username: u, roleARN: '{ACCOUNT}:role/?*'}}"), 28, "covers the whole account 111122223333",
+        patterns(f"- {{username: u, roleARN: '{ACCOUNT}:role/?*'}}"),
+        28,
+        "covers the whole account 111122223333",
     ),
     "a path": (
-        roles(f"- {{roleARN: '{ACCOUNT}:role/a/A', username: u}}"), 15, "the role's path is left out",
+        roles(f"- {{roleARN: '{ACCOUNT}:role/a/A', username: u}}"),
+        15,
+        "the role's path is left out",
     ),
     "no username": (users(f"- {{userARN: '{ACCOUNT}:user/A'}}"), 5, "the rule has no username: callers get"),
     "empty username": (roles(f"- {{username: '', roleARN: '{ACCOUNT}:role/A'}}"), 5, "the rule has no username"),
     "null username": (roles(f"- {{username: , roleARN: '{ACCOUNT}:role/A'}}"), 5, "the rule has no username"),
     "a reserved prefix": (
         roles(f"- {{roleARN: '{ACCOUNT}:role/A', username: 'eks:{{{{SessionName}}}}'}}")
-        + "  reservedPrefixConfig: {backendMode: File, usernamePrefixReserveList: 'aws:,eks:'}\n", 5,
+        + "  reservedPrefixConfig: {backendMode: File, usernamePrefixReserveList: 'aws:,eks:'}\n",
+        5,
         "begins with 'eks:', which reservedPrefixConfig reserves",
     ),
+    **{
+        f"name {name}": (
+            roles(f"- {{username: {name}, roleARN: '{ACCOUNT}:role/A'}}"),
+            16,
+            f"username: {name} is the name here, but without quotes aws-iam-authenticator reads a boolean or a number",
+        )
+        for name in RESPELLED
+    },
+    "a group of a boolean": (
+        roles(f"- {{username: u, groups: [a, on], roleARN: '{ACCOUNT}:role/A'}}"),
+        31,
+        "groups: on is the name here",
+    ),
+    "groups of a boolean": (
+        roles(f"- {{username: u, groups: on, roleARN: '{ACCOUNT}:role/A'}}"),
+        27,
+        "groups: on is the name here",
+    ),
+    "a merge key below": (
+        roles(f"- {{username: u, roleARN: '{ACCOUNT}:role/A', <<: {{username: v, groups: [g]}}}}"),
+        64,
+        "username above is in force here, but aws-iam-authenticator takes the merged one",
+    ),
     "groups with spaces": (
-        roles(f"- {{username: u, groups: 'a, b', roleARN: '{ACCOUNT}:role/A'}}"), 27, "spaces around the commas",
+        roles(f"- {{username: u, groups: 'a, b', roleARN: '{ACCOUNT}:role/A'}}"),
+        27,
+        "spaces around the commas",
     ),
 }  # fmt: skip
 
@@ -169,6 +224,11 @@ def test_doubtful_rules_have_a_warning(load, text, column, message):
         ("'{{SessionName}}'", "system:masters"),
         ("'system:{{AccountID}}'", "'{{SessionName}}'"),
         ("'a-system:{{SessionName}}'", "'{{SessionNameRaw}}:a'"),
+        ("1234", "1.5"),
+        ("'yes'", "'017'"),
+        ("oN", "2026-11-28"),
+        ("-12.25", "1.2.3"),
+        ("0", "12:30:45"),
     ],
 )
 def test_safe_rules_have_no_warning(load, username, group):

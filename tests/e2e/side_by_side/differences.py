@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.e2e.side_by_side.company import ACCOUNT, LEADING_ZERO, PARTNER
+from tests.e2e.side_by_side.company import ACCOUNT, LEADING_ZERO, PARTNER, SCRUBBED
 
 _OPERATOR = f"{ACCOUNT}:role/AWSReservedSSO_Operators_0123456789abcdef/carol@example.com"
 _DEVELOPERS = (f"{ACCOUNT}:role/Developer/dev", f"{ACCOUNT}:role/Developer/dev@example.com")
@@ -20,6 +20,19 @@ _MOUNTED_FILE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "accounts without quotes": {
         "Account numbers that YAML reads as octal": (f"{LEADING_ZERO}:user/zoe", f"{LEADING_ZERO}:role/Admin/alice"),
     },
+    "accounts between blanks": {
+        "Blanks between accounts": (
+            f"{PARTNER}:user/bob",
+            f"{PARTNER}:root",
+            f"{PARTNER}:federated-user/frank",
+            f"{PARTNER}:role/Admin/alice",
+            f"{PARTNER}:role/Auditor/audit-2026.11",
+            f"{SCRUBBED}:user/secret",
+            f"{SCRUBBED}:root",
+            f"{SCRUBBED}:federated-user/frank",
+            f"{SCRUBBED}:role/Admin/alice",
+        ),
+    },
     "reserved prefixes": {
         "Reserved prefixes and whole accounts": (
             f"{PARTNER}:user/bob",
@@ -31,7 +44,10 @@ _MOUNTED_FILE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "system names that callers choose": {"System names that callers choose": _ADMINS},
     "roles by their ARNs with paths": {"Roles with a path": (*_DEVELOPERS, _OPERATOR)},
     "lists with blanks around commas": {"Blanks around the commas of a list": _ADMINS},
-    "numbers and booleans as names": {"Words that YAML reads as booleans": (f"{ACCOUNT}:user/bob",)},
+    "numbers and booleans as names": {
+        "Names that YAML reads as booleans or numbers": (f"{ACCOUNT}:user/bob", f"{PARTNER}:user/bob"),
+    },
+    "merge keys": {"Merge keys below other keys": (f"{ACCOUNT}:role/lower/session",)},
     "a rule without a user name": {"Rules without a user name": (*_ADMINS, f"{ACCOUNT}:role/lower/session")},
 }
 #: These differences also occur with the other sources.

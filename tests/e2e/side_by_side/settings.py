@@ -119,6 +119,21 @@ mapUsers:
 - userARN: arn:aws:iam::111122223333:user/bob
   username: yes
   groups: [1.5]
+- userARN: arn:aws:iam::444455556666:user/bob
+  username: bob
+  groups: [1e3, 0x1F, 1_000]
+""",
+    "merge keys": """\
+mapRoles:
+- &admin
+  roleARN: arn:aws:iam::111122223333:role/Admin
+  username: admin
+  groups: [admins]
+- <<: *admin
+  roleARN: arn:aws:iam::111122223333:role/UPPER
+- roleARN: arn:aws:iam::111122223333:role/lower
+  username: lower
+  <<: *admin
 """,
     "a rule without a user name": """\
 mapRoles:
@@ -143,6 +158,8 @@ mapAccounts:
 """,
     "accounts": 'mapAccounts: ["111122223333", "444455556666"]\n',
     "accounts without quotes": "mapAccounts: [111122223333, 012345670123]\n",
+    "accounts in floating point": "mapAccounts: [1.11122223333e+11, 444455556666.0]\n",
+    "accounts between blanks": "mapAccounts: '444455556666 777788889999'\n",
     "accounts beside rules": _ROLES_AND_USERS + 'mapAccounts: ["111122223333"]\n',
     "scrubbed accounts": """\
 scrubbedAccounts: ["777788889999"]

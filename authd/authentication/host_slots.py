@@ -1,4 +1,4 @@
-"""Slots for calls to one STS host, so that a slow or unreachable host takes none from other hosts."""
+"""Slots for calls to one STS host, so that a slow or unreachable host does not delay calls to other hosts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from authd.authentication.fair_pool import FairPool
 
 #: A host that has answered within this time, in seconds, has all of its slots.
 _ANSWERING_SECONDS = 600.0
-#: Slots of any other host. Tokens may name regions that this network can't reach, or that don't exist.
+#: Maximum number of slots of any other host. Tokens may name regions that are unreachable or don't exist.
 MOST_UNPROVEN = 8
-#: All such hosts together have the slots of so many.
+#: Such hosts together have the slots of this many.
 MOST_UNPROVEN_HOSTS = 8
 #: After throttling, strangers have one slot of the host for this time, in seconds.
 _THROTTLED_SECONDS = 1.0
@@ -51,7 +51,7 @@ class HostSlots:
         return self.in_flight < slots
 
     def record(self, verdict: Verdict, now: float) -> None:
-        """Learn from the outcome of a call."""
+        """Record the outcome of a call."""
         if verdict is not Verdict.FAILED:
             self._answered = now
         if verdict is Verdict.THROTTLED:

@@ -1,7 +1,7 @@
-"""Caches verdicts of STS about exact tokens, within bounds of time and memory.
+"""Caches STS's verdicts on exact tokens, within bounds of time and memory.
 
-The key is the token's SHA-256. Everything else that decides about STS's response, the cluster ID and the allow-list of
-hosts, is fixed for the life of the process. Temporary failures are never cached.
+The key is the token's SHA-256. STS's response depends on nothing else that changes while the process runs: the cluster
+ID and the allow-list of hosts are fixed. Temporary failures are never cached.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from authd.core.mapping.ordered_tables import OrderedTables
 
 #: Seconds for which a final refusal is cached. A client that repeats a refused token costs one call in this time.
 REFUSAL_SECONDS = 10.0
-#: Bounds of cached tokens. All together take about 9 MB.
+#: Maximum numbers of cached tokens, which take about 9 MB together.
 _MOST_CONFIRMED = 4_096
 _MOST_REFUSED = 4_096
 _MOST_UNMAPPED = 4_096
 
-#: Not cached: a signature of the near future becomes valid a moment later, and an internal error is no verdict of STS.
+#: A signature dated slightly in the future becomes valid a moment later, and an internal error is no verdict of STS.
 _NOT_CACHED = frozenset({DenialReason.SIGNATURE_EXPIRED, DenialReason.INTERNAL_ERROR})
 
 
@@ -65,8 +65,8 @@ class VerdictCache:
         self._confirmed: OrderedDict[str, Confirmed] = OrderedDict()
         self._refused: OrderedDict[str, tuple[float, Denied]] = OrderedDict()
         self._unmapped: OrderedDict[str, Unmapped] = OrderedDict()
-        self._tables: OrderedTables | None = None  # those that have refused the unmapped identities
-        self._period = 0  # of these tables, in which they have refused them
+        self._tables: OrderedTables | None = None  # the tables that refused the unmapped identities
+        self._period = 0  # the period of these tables at that time
         self.hits = {"confirmed": 0, "stale": 0, "refused": 0, "unmapped": 0}
 
     def state(self) -> dict[str, CacheState]:
@@ -96,7 +96,7 @@ class VerdictCache:
                 self._refused.popitem(last=False)
 
     def set_unmapped(self, request: Token, unmapped: Unmapped, tables: OrderedTables, now: float) -> None:
-        """Cache that no table maps the identity that STS confirmed for a token. `now` is the Unix time in seconds."""
+        """Cache a confirmed identity that no table maps. `now` is the Unix time in seconds."""
         period = tables.period(now)
         if tables is not self._tables or period != self._period:
             self._unmapped.clear()
@@ -108,7 +108,7 @@ class VerdictCache:
     def unmapped(self, digest: str, tables: OrderedTables, now: float) -> Unmapped | None:
         """Return the identity of a token that these tables don't map, or None.
 
-        Any reload makes other tables, and another period begins whenever a rule begins or ends.
+        A reload builds new tables, and a new period begins whenever a rule begins or ends.
         """
         entry = self._unmapped.get(digest) if tables is self._tables else None
         if entry is None or tables.period(now) != self._period:

@@ -98,7 +98,7 @@ def test_memory(ec2):
 
 def test_bounded_memory(ec2, monkeypatch):
     """The oldest name is forgotten when there are too many."""
-    monkeypatch.setattr(module, "_MAX_REMEMBERED", 2)
+    monkeypatch.setattr(module, "_MAX_CACHED", 2)
     for number in range(3):
         ec2.ask(number)
     ec2.clock.advance(BATCH_SECONDS)

@@ -18,20 +18,20 @@ from twisted.internet.interfaces import IDelayedCall
 from authd.authentication.call_rate import CallRate
 from authd.authentication.callers import Callers, Standing, Verdict
 from authd.authentication.fair_pool import FairPool, Permit, choose
-from authd.authentication.host_slots import MOST_UNPROVEN, MOST_UNPROVEN_HOSTS, HostSlots
+from authd.authentication.host_slots import MAX_UNPROVEN, MAX_UNPROVEN_HOSTS, HostSlots
 from authd.authentication.token import Token
 from authd.core.errors import Unavailable, UnavailableReason
 
 #: Seconds that a call may wait. kube-apiserver waits 30 for the whole review.
 QUEUE_SECONDS = 1.0
 #: Maximum number of waiting calls of one standing. Each holds one of the webhook's 1,024 connections.
-MOST_WAITING = 256
+MAX_WAITING = 256
 #: Seconds between two checks of waiting calls: whether the rate allows them, and whether their wait has ended.
 _TICK_SECONDS = 0.01
 #: Maximum number of rejected tokens whose tries are counted. Covers the last seconds even in a flood, in about 4 MB.
-_MOST_TRIES = 16_384
+_MAX_TRIES = 16_384
 #: Maximum number of hosts with calls. A token may name a region that doesn't exist, so the number needs a bound.
-_MOST_HOSTS = 128
+_MAX_HOSTS = 128
 #: Standings in the order of their lanes. Calls within one lane take turns at random.
 _LANES = ((Standing.CONFIRMED,), (Standing.KNOWN,), (Standing.STRAINED, Standing.STRANGER))
 
@@ -85,7 +85,7 @@ class CallLimiter:
         """Wait for a permit, up to `QUEUE_SECONDS`. `release` must follow. Raises `Unavailable(overloaded)`."""
         host = self._hosts.get(request.host)
         if host is None:
-            if len(self._hosts) >= _MOST_HOSTS:
+            if len(self._hosts) >= _MAX_HOSTS:
                 raise self._overloaded()
             host = self._hosts[request.host] = HostSlots(self._concurrency)
         key = self._callers.known_key(request)
@@ -121,8 +121,8 @@ class CallLimiter:
     def _may_start(self, host: HostSlots, standing: Standing, now: float) -> bool:
         if not self._rate.allows(standing, now) or not host.has_slot(standing, now):
             return False
-        most_unproven = MOST_UNPROVEN_HOSTS * min(self._concurrency, MOST_UNPROVEN)
-        return self._unproven < most_unproven * (2 if standing <= Standing.KNOWN else 1) or host.is_proven(now)
+        max_unproven = MAX_UNPROVEN_HOSTS * min(self._concurrency, MAX_UNPROVEN)
+        return self._unproven < max_unproven * (2 if standing <= Standing.KNOWN else 1) or host.is_proven(now)
 
     def _start(self, host: HostSlots, permit: Permit) -> None:
         permit.proven = host.is_proven(self._clock.seconds())
@@ -140,7 +140,7 @@ class CallLimiter:
         host.pools[permit.standing].add(permit)
         if self._timer is None:
             self._timer = self._clock.callLater(_TICK_SECONDS, self._tick)
-        if len(waiting) > MOST_WAITING:
+        if len(waiting) > MAX_WAITING:
             pools = (host.pools[permit.standing] for host in self._hosts.values())
             self._reject(max(pools, key=len).surplus())
         self._dispatch()
@@ -158,7 +158,7 @@ class CallLimiter:
     def _reject(self, permit: Permit) -> None:
         self._withdraw(permit)
         self._tries[permit.request.digest] = permit.tries + 1
-        if len(self._tries) > _MOST_TRIES:
+        if len(self._tries) > _MAX_TRIES:
             self._tries.popitem(last=False)
         if permit.turn is not None:
             permit.turn.errback(self._overloaded())

@@ -22,13 +22,13 @@ from authd.core.token_bucket import TokenBucket
 #: Seconds for which a key stays known after a confirmation: the longest lifetime that the confirmed token can have.
 KNOWN_SECONDS = float(SIGNATURE_LIFETIME + MAX_CLOCK_LEAD)
 #: Maximum number of concurrent calls of a known key in the lane of known keys.
-MOST_KNOWN_CALLS = 8
+MAX_KNOWN_CALLS = 8
 #: A key's budget of refusals by STS: burst, and refill per second. A success restores one.
 KEY_BURST, KEY_RATE = 20.0, 1.0
 #: Bounds of the memory: known keys, confirmed tokens in total, and confirmed tokens of one key. About 7 MB when full.
-MOST_KEYS = 8_192
-MOST_TOKENS = 16_384
-MOST_TOKENS_OF_KEY = 64
+MAX_KEYS = 8_192
+MAX_TOKENS = 16_384
+MAX_TOKENS_OF_KEY = 64
 
 
 class Standing(IntEnum):
@@ -90,7 +90,7 @@ class Callers:
             return Standing.STRANGER
         if request.digest in key.tokens:
             return Standing.CONFIRMED
-        if key.calls < MOST_KNOWN_CALLS and key.budget.refilled(self._seconds()) >= 1:
+        if key.calls < MAX_KNOWN_CALLS and key.budget.refilled(self._seconds()) >= 1:
             return Standing.KNOWN
         return Standing.STRAINED
 
@@ -116,10 +116,10 @@ class Callers:
             self._tokens -= 1
         key.tokens[request.digest] = None  # moves to the end, so that new tokens evict unused ones
         self._tokens += 1
-        if len(key.tokens) > MOST_TOKENS_OF_KEY:
+        if len(key.tokens) > MAX_TOKENS_OF_KEY:
             del key.tokens[next(iter(key.tokens))]
             self._tokens -= 1
-        while len(self._known) > MOST_KEYS or self._tokens > MOST_TOKENS:
+        while len(self._known) > MAX_KEYS or self._tokens > MAX_TOKENS:
             self._forget(next(iter(self._known)))
 
     def _refuse(self, request: Token) -> None:

@@ -24,7 +24,7 @@ FAILURES_TO_OPEN = 10
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 1.0
 #: Maximum number of circuits, two for each host. Needed because a token may name a region that doesn't exist.
-_MOST_CIRCUITS = 512
+_MAX_CIRCUITS = 512
 
 #: Failures that count. Throttling does not: STS works, and throttled reviews have a reason of their own.
 _FAILURES = frozenset(
@@ -147,6 +147,6 @@ class CircuitBreakers:
 
     def _new(self, key: tuple[str, bool]) -> _Circuit:
         circuit = self._circuits[key] = _Circuit()
-        if len(self._circuits) > _MOST_CIRCUITS:
+        if len(self._circuits) > _MAX_CIRCUITS:
             self._circuits.popitem(last=False)
         return circuit

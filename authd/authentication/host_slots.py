@@ -8,9 +8,9 @@ from authd.authentication.fair_pool import FairPool
 #: A host that has answered within this time, in seconds, has all of its slots.
 _ANSWERING_SECONDS = 600.0
 #: Maximum number of slots of any other host. Tokens may name regions that are unreachable or don't exist.
-MOST_UNPROVEN = 8
+MAX_UNPROVEN = 8
 #: Such hosts together have the slots of this many.
-MOST_UNPROVEN_HOSTS = 8
+MAX_UNPROVEN_HOSTS = 8
 #: After throttling, strangers have one slot of the host for this time, in seconds.
 _THROTTLED_SECONDS = 1.0
 
@@ -41,7 +41,7 @@ class HostSlots:
 
         Known keys have a quarter more slots than strangers, and confirmed tokens twice as many.
         """
-        slots = self._concurrency if self.is_proven(now) else min(self._concurrency, MOST_UNPROVEN)
+        slots = self._concurrency if self.is_proven(now) else min(self._concurrency, MAX_UNPROVEN)
         if standing is Standing.CONFIRMED:
             slots *= 2
         elif standing is Standing.KNOWN:

@@ -19,9 +19,9 @@ from authd.core.mapping.ordered_tables import OrderedTables
 #: Seconds for which a final refusal is cached. A client that repeats a refused token costs one call in this time.
 REFUSAL_SECONDS = 10.0
 #: Maximum numbers of cached tokens, which take about 9 MB together.
-_MOST_CONFIRMED = 4_096
-_MOST_REFUSED = 4_096
-_MOST_UNMAPPED = 4_096
+_MAX_CONFIRMED = 4_096
+_MAX_REFUSED = 4_096
+_MAX_UNMAPPED = 4_096
 
 #: A signature dated slightly in the future becomes valid a moment later, and an internal error is no verdict of STS.
 _NOT_CACHED = frozenset({DenialReason.SIGNATURE_EXPIRED, DenialReason.INTERNAL_ERROR})
@@ -73,17 +73,17 @@ class VerdictCache:
         """Return the state by kind. `stale` has the confirmed tokens too, which are used if STS fails."""
         confirmed, hits = len(self._confirmed), self.hits
         return {
-            "confirmed": CacheState(confirmed if self._cache_ttl else 0, _MOST_CONFIRMED, hits["confirmed"]),
-            "stale": CacheState(confirmed if self._stale_if_error else 0, _MOST_CONFIRMED, hits["stale"]),
-            "refused": CacheState(len(self._refused), _MOST_REFUSED, hits["refused"]),
-            "unmapped": CacheState(len(self._unmapped), _MOST_UNMAPPED, hits["unmapped"]),
+            "confirmed": CacheState(confirmed if self._cache_ttl else 0, _MAX_CONFIRMED, hits["confirmed"]),
+            "stale": CacheState(confirmed if self._stale_if_error else 0, _MAX_CONFIRMED, hits["stale"]),
+            "refused": CacheState(len(self._refused), _MAX_REFUSED, hits["refused"]),
+            "unmapped": CacheState(len(self._unmapped), _MAX_UNMAPPED, hits["unmapped"]),
         }
 
     def confirm(self, request: Token, identity: CallerIdentity) -> None:
         """Cache the identity that STS confirmed for a token."""
         if self._cache_ttl or self._stale_if_error:
             self._confirmed[request.digest] = Confirmed(request=request, identity=identity, at=self._seconds())
-            if len(self._confirmed) > _MOST_CONFIRMED:
+            if len(self._confirmed) > _MAX_CONFIRMED:
                 self._confirmed.popitem(last=False)
 
     def refuse(self, request: Token, denied: Denied) -> None:
@@ -92,7 +92,7 @@ class VerdictCache:
         if denied.reason not in _NOT_CACHED:
             until = self._seconds() + REFUSAL_SECONDS
             self._refused[request.digest] = (until, denied.copy())  # a raised exception keeps its frames alive
-            if len(self._refused) > _MOST_REFUSED:
+            if len(self._refused) > _MAX_REFUSED:
                 self._refused.popitem(last=False)
 
     def set_unmapped(self, request: Token, unmapped: Unmapped, tables: OrderedTables, now: float) -> None:
@@ -102,7 +102,7 @@ class VerdictCache:
             self._unmapped.clear()
             self._tables, self._period = tables, period
         self._unmapped[request.digest] = unmapped._replace(denied=unmapped.denied.copy())  # as above
-        if len(self._unmapped) > _MOST_UNMAPPED:
+        if len(self._unmapped) > _MAX_UNMAPPED:
             self._unmapped.popitem(last=False)
 
     def unmapped(self, digest: str, tables: OrderedTables, now: float) -> Unmapped | None:

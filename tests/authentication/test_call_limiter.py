@@ -8,11 +8,11 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from authd.authentication.call_limiter import MOST_WAITING, QUEUE_SECONDS, CallLimiter
+from authd.authentication.call_limiter import MAX_WAITING, QUEUE_SECONDS, CallLimiter
 from authd.authentication.call_rate import BURST_SECONDS, STRANGERS_BURST_SECONDS, STRANGERS_SHARE
-from authd.authentication.callers import KEY_BURST, MOST_KNOWN_CALLS, Standing, Verdict
+from authd.authentication.callers import KEY_BURST, MAX_KNOWN_CALLS, Standing, Verdict
 from authd.authentication.fair_pool import Permit
-from authd.authentication.host_slots import MOST_UNPROVEN, MOST_UNPROVEN_HOSTS
+from authd.authentication.host_slots import MAX_UNPROVEN, MAX_UNPROVEN_HOSTS
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
 from tests.authentication.permits import HOST, OTHER_HOST, SlowSTS, ask, call, granted, presigned, refused
@@ -46,11 +46,11 @@ def test_waiting_calls_are_bounded() -> None:
     """If too many calls wait, one of them is rejected at once."""
     _, limiter = make(concurrency=1)
     fill(limiter, 1)
-    waiting = [ask(limiter, presigned("B", number)) for number in range(MOST_WAITING)]
+    waiting = [ask(limiter, presigned("B", number)) for number in range(MAX_WAITING)]
     assert not any(map(refused, waiting))
     waiting.append(ask(limiter, presigned("C")))
     assert sum(map(refused, waiting)) == 1
-    assert limiter.waiting == MOST_WAITING
+    assert limiter.waiting == MAX_WAITING
     assert not refused(waiting[-1]), "the key with the most calls must give way"
 
 
@@ -59,7 +59,7 @@ def test_the_bound_is_for_all_hosts_together() -> None:
     _, limiter = make(concurrency=1)
     for host in (HOST, OTHER_HOST):
         fill(limiter, 1, host)
-    flood = [ask(limiter, presigned("A", number)) for number in range(MOST_WAITING)]
+    flood = [ask(limiter, presigned("A", number)) for number in range(MAX_WAITING)]
     others = [ask(limiter, presigned("B", number, OTHER_HOST)) for number in range(10)]
     assert sum(map(refused, flood)) == 10
     assert not any(map(refused, others))
@@ -129,8 +129,8 @@ def test_one_known_key_has_few_calls_in_the_fast_lane() -> None:
     """Beyond these its calls are in the common lane, so a forger can't take the slots of all known users."""
     _, limiter = make(concurrency=100)
     call(limiter, presigned("KNOWN"))
-    permits = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(MOST_KNOWN_CALLS + 1)]
-    assert [permit.standing for permit in permits] == [Standing.KNOWN] * MOST_KNOWN_CALLS + [Standing.STRAINED]
+    permits = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(MAX_KNOWN_CALLS + 1)]
+    assert [permit.standing for permit in permits] == [Standing.KNOWN] * MAX_KNOWN_CALLS + [Standing.STRAINED]
     limiter.release(permits[0], Verdict.FAILED)
     assert granted(ask(limiter, presigned("KNOWN", 100))).known
 
@@ -270,9 +270,9 @@ def test_a_host_that_never_answered_has_few_slots() -> None:
         calls = [
             ask(limiter, presigned(f"A{number}", host=f"sts.xx-none-{region}.amazonaws.com")) for number in range(16)
         ]
-        assert sum(permit.called for permit in calls) <= MOST_UNPROVEN
+        assert sum(permit.called for permit in calls) <= MAX_UNPROVEN
         started += sum(permit.called for permit in calls)
-    assert started == MOST_UNPROVEN * MOST_UNPROVEN_HOSTS
+    assert started == MAX_UNPROVEN * MAX_UNPROVEN_HOSTS
     fill(limiter, 64)
 
 
@@ -284,7 +284,7 @@ def test_hosts_that_never_answered_are_forgotten() -> None:
         ask(limiter, presigned("A", host=f"sts.xx-none-{region}.amazonaws.com"))
     assert len(limiter._hosts) == 128
     clock.advance(QUEUE_SECONDS)
-    assert len(limiter._hosts) == 1 + MOST_UNPROVEN * MOST_UNPROVEN_HOSTS
+    assert len(limiter._hosts) == 1 + MAX_UNPROVEN * MAX_UNPROVEN_HOSTS
     assert granted(ask(limiter, presigned("KNOWN", 1)))
 
 
@@ -296,7 +296,7 @@ def test_calls_that_end_at_once_do_not_nest() -> None:
     async def brief(number: int) -> None:
         limiter.release(await limiter.acquire(presigned("B", number)), Verdict.FAILED)
 
-    waiting = [Deferred.fromCoroutine(brief(number)) for number in range(MOST_WAITING)]
+    waiting = [Deferred.fromCoroutine(brief(number)) for number in range(MAX_WAITING)]
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(300)
     try:
@@ -309,7 +309,7 @@ def test_calls_that_end_at_once_do_not_nest() -> None:
 
 def test_what_is_remembered_of_rejected_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of rejected tokens fills a bounded memory, from which the oldest leave."""
-    monkeypatch.setattr("authd.authentication.call_limiter._MOST_TRIES", 100)
+    monkeypatch.setattr("authd.authentication.call_limiter._MAX_TRIES", 100)
     clock, limiter = make(concurrency=1)
     fill(limiter, 1)
     for number in range(150):

@@ -9,9 +9,9 @@ from authd.authentication.callers import (
     KEY_BURST,
     KEY_RATE,
     KNOWN_SECONDS,
-    MOST_KEYS,
-    MOST_TOKENS,
-    MOST_TOKENS_OF_KEY,
+    MAX_KEYS,
+    MAX_TOKENS,
+    MAX_TOKENS_OF_KEY,
     Callers,
     Standing,
     Verdict,
@@ -93,7 +93,7 @@ def test_a_caller_who_lost_the_mapping_is_a_stranger(callers: Memory) -> None:
 def test_strangers_evict_nothing(callers: Memory) -> None:
     """However many refused or unmapped tokens come, known keys and confirmed tokens stay."""
     callers.record(presigned("A"), Verdict.MAPPED)
-    for number in range(2 * MOST_KEYS):
+    for number in range(2 * MAX_KEYS):
         callers.record(presigned(f"UNMAPPED{number}"), Verdict.UNMAPPED)
         callers.record(presigned(f"REFUSED{number}"), Verdict.REFUSED)
     assert callers.of(presigned("A")) is Standing.CONFIRMED
@@ -103,34 +103,34 @@ def test_strangers_evict_nothing(callers: Memory) -> None:
 def test_memory_is_bounded(callers: Memory) -> None:
     """Keys leave by their last confirmation, and one key's tokens evict only tokens of that key."""
     callers.record(presigned("OLD"), Verdict.MAPPED)
-    for number in range(MOST_TOKENS_OF_KEY + 1):
+    for number in range(MAX_TOKENS_OF_KEY + 1):
         callers.record(presigned("MANY", number), Verdict.MAPPED)
     assert callers.of(presigned("MANY")) is Standing.KNOWN
-    assert callers.of(presigned("MANY", MOST_TOKENS_OF_KEY)) is Standing.CONFIRMED
+    assert callers.of(presigned("MANY", MAX_TOKENS_OF_KEY)) is Standing.CONFIRMED
     assert callers.of(presigned("OLD")) is Standing.CONFIRMED
-    for number in range(MOST_KEYS):
+    for number in range(MAX_KEYS):
         callers.record(presigned(f"NEW{number}"), Verdict.MAPPED)
     assert callers.of(presigned("OLD")) is Standing.STRANGER
-    assert len(callers._known) == MOST_KEYS
+    assert len(callers._known) == MAX_KEYS
 
 
 def test_the_number_of_tokens_is_bounded_too(callers: Memory) -> None:
     """The count of tokens is exact after every kind of removal, and the bound holds."""
-    for key in range(MOST_TOKENS // MOST_TOKENS_OF_KEY + 10):
-        for number in range(MOST_TOKENS_OF_KEY):
+    for key in range(MAX_TOKENS // MAX_TOKENS_OF_KEY + 10):
+        for number in range(MAX_TOKENS_OF_KEY):
             callers.record(presigned(f"KEY{key}", number), Verdict.MAPPED)
         callers.record(presigned(f"KEY{key}", 0), Verdict.REFUSED)
         if key % 10 == 0:
             callers.record(presigned(f"KEY{key}", 1), Verdict.UNMAPPED)
     counted = sum(len(key.tokens) for key in callers._known.values())
-    assert callers._tokens == counted <= MOST_TOKENS
+    assert callers._tokens == counted <= MAX_TOKENS
 
 
 def test_a_token_in_use_is_not_evicted_by_new_ones(callers: Memory) -> None:
     """Of one key's tokens, those leave that were not confirmed again for the longest time."""
-    for number in range(3 * MOST_TOKENS_OF_KEY):
+    for number in range(3 * MAX_TOKENS_OF_KEY):
         callers.record(presigned("A"), Verdict.MAPPED)
         callers.record(presigned("A", 1 + number), Verdict.MAPPED)
     assert callers.of(presigned("A")) is Standing.CONFIRMED
     assert callers.of(presigned("A", 1)) is not Standing.CONFIRMED
-    assert callers._tokens == MOST_TOKENS_OF_KEY
+    assert callers._tokens == MAX_TOKENS_OF_KEY

@@ -32,7 +32,7 @@ MALLORY = "arn:aws:iam::444455556666:user/mallory"
 
 
 class Desk:
-    """An authenticator, an STS that answers when the test says so, and a mapping table that may change."""
+    """An authenticator with a fake STS and a mapping table that a test may replace."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Desk:
         return decisions
 
     def decided(self, token: str, answer: CallerIdentity | Exception, *audiences: str) -> Decision:
-        """Decide, with this answer of STS."""
+        """Return the decision on a token for which STS returns `answer`."""
         decisions = self.decide(token, *audiences)
         call = self.pending.pop(0)
         if isinstance(answer, CallerIdentity):
@@ -105,7 +105,7 @@ class Desk:
         return decision
 
     def at_once(self, token: str, *audiences: str) -> Decision:
-        """Decide without asking STS."""
+        """Return a decision that needs no call to STS."""
         before = len(self.asked)
         (decision,) = self.decide(token, *audiences)
         assert len(self.asked) == before
@@ -148,8 +148,8 @@ LATE = Unavailable(UnavailableReason.STS_TIMEOUT, "late")
 NO_SUCH_KEY = Denied(DenialReason.UNKNOWN_ACCESS_KEY, "no such key")
 
 
-def test_a_mapped_caller_is_let_in(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """A token that STS confirms and the table maps is accepted, with all that the record needs."""
+def test_a_mapped_caller_is_accepted(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """A token that STS confirms and a rule matches is accepted, and the decision has every logged field."""
     decision = desk.decided(token, alice)
     assert (decision.reason, decision.message) == (ALLOWED, "")
     assert decision.user is not None
@@ -162,7 +162,7 @@ def test_a_mapped_caller_is_let_in(desk: Desk, token: str, alice: CallerIdentity
 
 
 def test_each_decision_has_the_trace_of_its_review(desk: Desk, token: str) -> None:
-    """Reviews of one token that share a call to STS keep traces of their own, also if the call fails."""
+    """Reviews that share a call to STS keep their own traces, even if the call fails."""
     traces = [TraceContext(f"{number:032x}", f"{number:016x}", sampled=True) for number in (1, 2)]
     decisions: list[Decision] = []
     for trace in (*traces, None):
@@ -174,7 +174,7 @@ def test_each_decision_has_the_trace_of_its_review(desk: Desk, token: str) -> No
 
 
 def test_references_differ(desk: Desk) -> None:
-    """Each decision has a reference of its own."""
+    """Each decision has its own reference."""
     assert len({desk.at_once("x").reference for _ in range(50)}) == 50
 
 
@@ -182,21 +182,21 @@ def test_references_differ(desk: Desk) -> None:
     ("token", "reason"),
     [("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "foreign_token"), ("k8s-aws-v1.nonsense", "malformed_token")],
 )
-def test_what_is_no_token_of_ours_costs_nothing(desk: Desk, token: str, reason: str) -> None:
+def test_foreign_and_malformed_tokens_cause_no_call(desk: Desk, token: str, reason: str) -> None:
     """Foreign and malformed tokens are refused without a call to STS, and the decision has no identity."""
     decision = desk.at_once(token)
     assert decision.reason == reason
     assert (decision.user, decision.identity, decision.host) == (None, None, "")
 
 
-def test_a_token_outside_of_its_time_costs_nothing(desk: Desk, token: str) -> None:
-    """A token that is too old is refused without asking STS."""
+def test_an_expired_token_causes_no_call(desk: Desk, token: str) -> None:
+    """An expired token is refused without a call to STS."""
     desk.clock.advance(901)
     assert desk.at_once(token).reason == DenialReason.TOKEN_EXPIRED
 
 
-def test_who_is_not_mapped_is_named(desk: Desk, token: str, identities: Any) -> None:
-    """A caller whom STS confirms and no rule matches is refused, and the decision has the identity."""
+def test_an_unmapped_caller_is_refused(desk: Desk, token: str, identities: Any) -> None:
+    """A confirmed caller without a matching rule is refused, and the decision has the identity."""
     decision = desk.decided(token, identities.of(MALLORY))
     assert decision.reason == DenialReason.IDENTITY_NOT_MAPPED
     assert decision.user is None
@@ -204,8 +204,8 @@ def test_who_is_not_mapped_is_named(desk: Desk, token: str, identities: Any) -> 
     assert decision.identity.arn_text == MALLORY
 
 
-def test_the_table_of_the_moment_decides(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """The mapping is that which is in force when STS has answered."""
+def test_a_reload_during_the_call_takes_effect(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """The mappings in force when STS responds decide."""
     decisions = desk.decide(token)
     desk.table = build_table([], {})
     desk.pending[0].callback(alice)
@@ -213,15 +213,15 @@ def test_the_table_of_the_moment_decides(desk: Desk, token: str, alice: CallerId
 
 
 @pytest.mark.parametrize("error", [NO_SUCH_KEY, LATE])
-def test_what_sts_says_is_the_decision(desk: Desk, token: str, error: Denied | Unavailable) -> None:
-    """STS's refusals and failures become the decision, with their words, and are counted."""
+def test_failures_of_sts_become_decisions(desk: Desk, token: str, error: Denied | Unavailable) -> None:
+    """STS's refusals and failures become the decision, with their messages, and are counted."""
     decision = desk.decided(token, error)
     assert (decision.reason, decision.message, decision.user) == (error.reason, error.message, None)
     assert desk.outcomes == [error.reason]
 
 
 def test_identical_tokens_share_one_call(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """The same token under review several times at once costs one call, and each review has its own decision."""
+    """Concurrent reviews of the same token share one call, and each has its own decision."""
     decisions = [desk.decide(token) for _ in range(5)]
     assert len(desk.asked) == 1
     desk.pending[0].callback(alice)
@@ -234,7 +234,7 @@ def test_identical_tokens_share_one_call(desk: Desk, token: str, alice: CallerId
 
 @pytest.mark.parametrize("error", [NO_SUCH_KEY, LATE, ZeroDivisionError()])
 def test_a_shared_call_that_fails_fails_for_all(desk: Desk, token: str, error: Exception) -> None:
-    """Every review that shares a call gets its outcome."""
+    """If a shared call fails, it fails for every review that waits for it."""
     decisions = [desk.decide(token) for _ in range(3)]
     with capturedLogs() as events:
         desk.pending[0].errback(error)
@@ -243,8 +243,8 @@ def test_a_shared_call_that_fails_fails_for_all(desk: Desk, token: str, error: E
     assert len([event for event in events if "log_failure" in event]) == isinstance(error, ZeroDivisionError)
 
 
-def test_tokens_that_differ_share_nothing(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
-    """Two tokens of the same caller are two calls."""
+def test_different_tokens_share_no_call(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
+    """Two tokens of the same caller cause two calls."""
     first, second = desk.decide(other(tokens, 1)), desk.decide(other(tokens, 2))
     assert len(desk.asked) == 2
     desk.pending[1].callback(alice)
@@ -252,15 +252,15 @@ def test_tokens_that_differ_share_nothing(desk: Desk, tokens: Any, alice: Caller
 
 
 def test_calls_are_bounded(desk: Desk, tokens: Any) -> None:
-    """Over the bound a token waits for its turn, then is turned away."""
+    """A token over the limit waits for a slot, and is rejected if it gets none."""
     waiting = [desk.decide(other(tokens, number)) for number in range(4)]
     assert len(desk.asked) == 2
     desk.clock.advance(QUEUE_SECONDS)
     assert [[decision.reason for decision in each] for each in waiting] == [[], [], ["overloaded"], ["overloaded"]]
 
 
-def test_a_turn_is_taken_when_a_call_ends(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
-    """A token that waits is asked about as soon as another call has ended."""
+def test_a_waiting_call_starts_when_another_ends(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
+    """A waiting token's call starts as soon as another call has ended."""
     decisions = [desk.decide(other(tokens, number)) for number in range(3)]
     desk.pending[0].callback(alice)
     assert len(desk.asked) == 3
@@ -269,16 +269,16 @@ def test_a_turn_is_taken_when_a_call_ends(desk: Desk, tokens: Any, alice: Caller
 
 
 @pytest.mark.parametrize("error", [NO_SUCH_KEY, LATE, ZeroDivisionError()])
-def test_a_failed_call_gives_its_place_back(desk: Desk, tokens: Any, error: Exception) -> None:
-    """However a call ends, the next one has its place."""
+def test_a_failed_call_returns_its_slot(desk: Desk, tokens: Any, error: Exception) -> None:
+    """The slot of a failed call is free for the next one."""
     for number in range(5):
         with capturedLogs():
             desk.decided(other(tokens, number), error)
     assert desk.limiter.in_flight == 0
 
 
-def test_a_bug_in_asking_denies_and_is_logged(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """A bug is a refusal without details and a failure in the log, and does not affect the next review."""
+def test_a_bug_in_the_call_denies_and_is_logged(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """A bug is logged with its traceback and refuses the token without details. The next review is not affected."""
     with capturedLogs() as events:
         decision = desk.decided(token, ZeroDivisionError("s3cret"))
     assert decision.reason == DenialReason.INTERNAL_ERROR
@@ -288,7 +288,7 @@ def test_a_bug_in_asking_denies_and_is_logged(desk: Desk, token: str, alice: Cal
 
 
 def test_a_bug_in_mapping_denies_and_is_logged(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """A broken table accepts nobody."""
+    """A bug in the mapping table refuses the token."""
     desk.table = None
     with capturedLogs() as events:
         decision = desk.decided(token, alice)
@@ -296,10 +296,10 @@ def test_a_bug_in_mapping_denies_and_is_logged(desk: Desk, token: str, alice: Ca
     assert len([event for event in events if "log_failure" in event]) == 1
 
 
-def test_a_bug_in_the_limiter_leaves_nobody_waiting(
+def test_a_bug_in_the_limiter_ends_the_shared_call(
     desk: Desk, token: str, alice: CallerIdentity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever breaks on the way to STS, the same token is asked about anew the next time."""
+    """After a bug, waiting reviews end, and the next review of the same token makes a new call."""
     entered: Deferred[Any] = Deferred()
 
     def broken(_: object) -> Deferred[Any]:
@@ -314,7 +314,7 @@ def test_a_bug_in_the_limiter_leaves_nobody_waiting(
     assert desk.decided(token, alice).reason == ALLOWED
 
 
-def test_a_definite_no_is_remembered_for_the_same_token(desk: Desk, tokens: Any, token: str) -> None:
+def test_a_refusal_is_cached_for_the_same_token(desk: Desk, tokens: Any, token: str) -> None:
     """A repeated refused token costs one call for some seconds. Another token costs its own call."""
     desk.decided(token, NO_SUCH_KEY)
     again = desk.at_once(token)
@@ -324,14 +324,14 @@ def test_a_definite_no_is_remembered_for_the_same_token(desk: Desk, tokens: Any,
     desk.decided(token, NO_SUCH_KEY)
 
 
-def test_a_passing_failure_is_not_remembered(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """After a failure that may pass the next review asks again."""
+def test_a_temporary_failure_is_not_cached(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """After a temporary failure, the next review calls STS again."""
     desk.decided(token, LATE)
     assert desk.decided(token, alice).reason == ALLOWED
 
 
-def test_an_unmapped_caller_is_looked_up_anew(desk: Desk, token: str, identities: Any, rules: Any) -> None:
-    """That no rule matches is remembered for the exact token until the mappings change. Then STS is asked again."""
+def test_an_unmapped_identity_is_cached_until_a_reload(desk: Desk, token: str, identities: Any, rules: Any) -> None:
+    """An unmapped identity is cached for the exact token until the mappings change. Then STS is called again."""
     mallory = identities.of(MALLORY)
     first = desk.decided(token, mallory)
     again = desk.at_once(token)
@@ -343,7 +343,7 @@ def test_an_unmapped_caller_is_looked_up_anew(desk: Desk, token: str, identities
 
 
 def test_an_unmapped_token_expires_like_any_other(desk: Desk, token: str, identities: Any) -> None:
-    """A remembered token without a mapping is refused for its age as soon as its time is over."""
+    """A cached token without a mapping is refused as expired once it is too old."""
     desk.decided(token, identities.of(MALLORY))
     desk.clock.advance(901)
     assert desk.at_once(token).reason == DenialReason.TOKEN_EXPIRED
@@ -363,7 +363,7 @@ def test_an_unmapped_token_expires_like_any_other(desk: Desk, token: str, identi
 def test_the_limiter_learns_the_outcome(
     desk: Desk, token: str, identities: Any, monkeypatch: pytest.MonkeyPatch, answer: str | Exception, verdict: Verdict
 ) -> None:
-    """The limiter hears whether STS confirmed the token and a mapping matched. A bug is no refusal."""
+    """The limiter is told whether STS confirmed the token and a rule matched. A bug does not count as a refusal."""
     verdicts: list[Verdict] = []
     release = desk.limiter.release
     monkeypatch.setattr(
@@ -375,7 +375,7 @@ def test_the_limiter_learns_the_outcome(
 
 
 def test_an_open_circuit_takes_no_permit(desk: Desk, tokens: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a host's circuit is open its calls wait for nothing, so they keep nobody else waiting."""
+    """While a host's circuit is open, its calls don't wait for permits, so they delay no other call."""
     for number in range(FAILURES_TO_OPEN):
         desk.decided(other(tokens, number), LATE)
     desk.decide(other(tokens, 100))  # the probe
@@ -383,15 +383,15 @@ def test_an_open_circuit_takes_no_permit(desk: Desk, tokens: Any, monkeypatch: p
     assert desk.at_once(other(tokens, 101)).reason == UnavailableReason.CIRCUIT_OPEN
 
 
-def test_without_a_cache_each_review_asks(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """By default STS is asked for each review."""
+def test_without_a_cache_each_review_calls_sts(desk: Desk, token: str, alice: CallerIdentity) -> None:
+    """By default, each review calls STS."""
     for _ in range(3):
         assert desk.decided(token, alice).reason == ALLOWED
     assert len(desk.asked) == 3
 
 
-def test_the_cache_is_for_exactly_that_token_and_time(make: Any, tokens: Any, alice: CallerIdentity) -> None:
-    """With a cache, a confirmed token causes no further call until its time is up. Another token does."""
+def test_the_cache_is_for_one_token_and_time(make: Any, tokens: Any, alice: CallerIdentity) -> None:
+    """With a cache, a confirmed token causes no further call until `cacheTTL` ends. Another token does."""
     desk = make(cache_ttl=60.0)
     token = other(tokens, 1)
     assert desk.decided(token, alice).source is Source.STS
@@ -403,7 +403,7 @@ def test_the_cache_is_for_exactly_that_token_and_time(make: Any, tokens: Any, al
 
 
 def test_the_cache_ends_with_the_signature(make: Any, token: str, alice: CallerIdentity) -> None:
-    """However long the cache, a token is not accepted beyond its quarter of an hour."""
+    """A cached token is not accepted after its signature's 15 minutes, however long `cacheTTL` is."""
     desk = make(cache_ttl=900.0)
     desk.clock.advance(300)
     desk.decided(token, alice)
@@ -413,16 +413,16 @@ def test_the_cache_ends_with_the_signature(make: Any, token: str, alice: CallerI
     assert desk.at_once(token).reason == DenialReason.TOKEN_EXPIRED
 
 
-def test_the_cache_does_not_remember_mappings(make: Any, token: str, alice: CallerIdentity) -> None:
-    """A mapping that is removed acts at once, cache or not."""
+def test_mappings_are_not_cached(make: Any, token: str, alice: CallerIdentity) -> None:
+    """The removal of a mapping takes effect at once, with or without a cache."""
     desk = make(cache_ttl=60.0)
     desk.decided(token, alice)
     desk.table = build_table([], {})
     assert desk.at_once(token).reason == DenialReason.IDENTITY_NOT_MAPPED
 
 
-def test_while_sts_is_down_the_known_token_may_pass(make: Any, tokens: Any, alice: CallerIdentity) -> None:
-    """With staleIfError a recently confirmed token is accepted while STS fails, and marked. No other token is."""
+def test_a_recently_confirmed_token_is_accepted_while_sts_fails(make: Any, tokens: Any, alice: CallerIdentity) -> None:
+    """With `staleIfError`, a recently confirmed token is accepted while STS fails, and marked. Others are not."""
     desk = make(stale_if_error=120.0)
     token = other(tokens, 1)
     desk.decided(token, alice)
@@ -434,8 +434,8 @@ def test_while_sts_is_down_the_known_token_may_pass(make: Any, tokens: Any, alic
     assert desk.decided(token, LATE).reason == UnavailableReason.STS_TIMEOUT
 
 
-def test_a_host_that_keeps_failing_is_asked_by_probes(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
-    """After failures in a row only probes call the host. A success closes the circuit."""
+def test_a_failing_host_is_probed(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
+    """After consecutive failures, only probes call the host. A success closes the circuit."""
     for number in range(FAILURES_TO_OPEN):
         desk.decided(other(tokens, number), LATE)
     probe = desk.decide(other(tokens, 100))
@@ -446,7 +446,7 @@ def test_a_host_that_keeps_failing_is_asked_by_probes(desk: Desk, tokens: Any, a
 
 
 def test_another_host_is_not_affected(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
-    """One region's trouble is not another's."""
+    """A failing region does not affect other regions."""
     for number in range(FAILURES_TO_OPEN):
         desk.decided(other(tokens, number), LATE)
     desk.decide(other(tokens, 100))
@@ -456,22 +456,22 @@ def test_another_host_is_not_affected(desk: Desk, tokens: Any, alice: CallerIden
     assert desk.decided(elsewhere, alice).reason == ALLOWED
 
 
-def test_definite_answers_keep_the_circuit_closed(desk: Desk, tokens: Any) -> None:
-    """A no is an answer: refusals never keep others from asking."""
+def test_refusals_keep_the_circuit_closed(desk: Desk, tokens: Any) -> None:
+    """Refusals are no failures of STS, so they don't open the circuit."""
     for number in range(FAILURES_TO_OPEN * 2):
         desk.decided(other(tokens, number), NO_SUCH_KEY)
         desk.clock.advance(2)
 
 
-def test_audiences_must_meet(make: Any, token: str, alice: CallerIdentity) -> None:
-    """The response repeats common audiences. Without any, the token is refused without a call to STS."""
+def test_audiences_must_overlap(make: Any, token: str, alice: CallerIdentity) -> None:
+    """The response contains the common audiences. Without any, the token is refused without a call to STS."""
     desk = make(audiences=("a", "b"))
     assert desk.decided(token, alice, "b", "c").audiences == ("b",)
     assert desk.at_once(token, "c").reason == DenialReason.AUDIENCE_MISMATCH
 
 
 def test_no_decision_shows_the_token(desk: Desk, tokens: Any, alice: CallerIdentity) -> None:
-    """Nothing of a token but its hash is in a decision, whatever the decision is."""
+    """Every decision contains the token's hash, and nothing else of the token."""
     good = other(tokens, 1)
     decisions = [
         desk.decided(good, alice),
@@ -486,7 +486,7 @@ def test_no_decision_shows_the_token(desk: Desk, tokens: Any, alice: CallerIdent
 
 
 def test_the_observer_counts_foreign_and_shared_tokens(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """Foreign tokens are noted with their class, and reviews that share a call with the fact that they do."""
+    """The observer counts foreign tokens by class, and reviews that share a call."""
     desk.at_once("nonsense")
     first, second = desk.decide(token), desk.decide(token)
     desk.pending.pop().callback(alice)
@@ -495,7 +495,7 @@ def test_the_observer_counts_foreign_and_shared_tokens(desk: Desk, token: str, a
 
 
 def test_denials_name_the_signer_and_the_rule(desk: Desk, token: str, alice: CallerIdentity) -> None:
-    """Every decision about a readable token has its request, and one by a rule has the rule's place."""
+    """Every decision about a parsed token has its request. If a rule matched, it has the rule's place."""
     refused = desk.decided(token, Denied(DenialReason.SIGNATURE_MISMATCH, "no"))
     assert refused.request is not None
     assert (refused.request.access_key_id, refused.rule) == ("AKIAIOSFODNN7EXAMPLE", "")
@@ -513,7 +513,7 @@ def instance(identities: Any, rules: Any) -> Any:
 
 
 def test_the_name_of_an_instance(make: Any, token: str, instance: Any) -> None:
-    """The name is looked up by the session's, and the permit for STS is free meanwhile."""
+    """The instance is named by the session, and the look-up holds no permit for STS."""
     asked: list[str] = []
     name: Deferred[str] = Deferred()
     desk = make(instance_name=lambda instance_id: asked.append(instance_id) or name)
@@ -536,8 +536,8 @@ def test_the_name_of_an_instance(make: Any, token: str, instance: Any) -> None:
         Unavailable(UnavailableReason.INSTANCE_LOOKUP_THROTTLED, "slow"),
     ],
 )
-def test_a_name_that_is_not_there(make: Any, token: str, instance: Any, error: Denied | Unavailable) -> None:
-    """Without the name nobody is let in, and never as a part of it."""
+def test_a_failed_name_lookup_refuses(make: Any, token: str, instance: Any, error: Denied | Unavailable) -> None:
+    """If the look-up of the name fails, the token is refused."""
 
     async def fail(_: str) -> str:
         raise error
@@ -549,19 +549,19 @@ def test_a_name_that_is_not_there(make: Any, token: str, instance: Any, error: D
     assert decision.identity == identity
 
 
-def test_no_look_up_of_names(desk: Desk, token: str, instance: Any) -> None:
-    """An authenticator without the look-up refuses."""
+def test_no_instance_namer(desk: Desk, token: str, instance: Any) -> None:
+    """An authenticator without the look-up refuses rules that need it."""
     identity, desk.table = instance
     assert desk.decided(token, identity).reason == DenialReason.USERNAME_NOT_RENDERED
 
 
 def timed_alice(rules: Any, start: float, end: float) -> MappingTable:
-    """Return the table of a rule for Alice with a time, in seconds after the token was signed."""
+    """Return a table with a timed rule for Alice, in seconds after the token was signed."""
     return build_table([rules.timed(rules.arn(ALICE, "alice"), SIGNED + start, SIGNED + end)], {})
 
 
 def test_a_cached_identity_does_not_outlive_its_rule(make: Any, rules: Any, token: str, alice: CallerIdentity) -> None:
-    """With `cacheTTL`, the last second before the end is accepted, and the next one refused without a call."""
+    """With `cacheTTL`, the rule's last second is accepted, and the next one refused without a call."""
     desk = make(cache_ttl=900.0)
     desk.table = timed_alice(rules, 0, 60)
     assert desk.decided(token, alice).reason == ALLOWED
@@ -574,7 +574,7 @@ def test_a_cached_identity_does_not_outlive_its_rule(make: Any, rules: Any, toke
 
 
 def test_a_stale_identity_does_not_outlive_its_rule(make: Any, rules: Any, token: str, alice: CallerIdentity) -> None:
-    """While STS fails, a rule ends on time too: also if it ends during the call."""
+    """While STS fails, a rule still ends on time, even during the call."""
     desk = make(stale_if_error=900.0)
     desk.table = timed_alice(rules, 0, 60)
     assert desk.decided(token, alice).reason == ALLOWED
@@ -586,7 +586,7 @@ def test_a_stale_identity_does_not_outlive_its_rule(make: Any, rules: Any, token
 
 
 def test_a_rule_that_ends_during_the_call(make: Any, rules: Any, token: str, alice: CallerIdentity) -> None:
-    """The time of the decision counts, not that of the request."""
+    """The rule must be in force at the time of the decision, not only at that of the request."""
     desk = make()
     desk.table = timed_alice(rules, 0, 60)
     desk.clock.advance(59.0)
@@ -596,10 +596,10 @@ def test_a_rule_that_ends_during_the_call(make: Any, rules: Any, token: str, ali
     assert decisions[0].reason == DenialReason.IDENTITY_NOT_MAPPED
 
 
-def test_an_unmapped_identity_is_asked_again_once_its_rule_begins(
+def test_an_unmapped_identity_is_not_cached_beyond_a_rules_limit(
     make: Any, rules: Any, token: str, alice: CallerIdentity
 ) -> None:
-    """The memory of unmapped identities ends whenever a rule begins or ends."""
+    """The cache of unmapped identities ends whenever a rule begins or ends."""
     desk = make()
     desk.table = timed_alice(rules, 60, 120)
     refused = desk.decided(token, alice)
@@ -614,7 +614,7 @@ def test_an_unmapped_identity_is_asked_again_once_its_rule_begins(
 
 
 def test_a_rule_that_ends_while_the_name_is_looked_up(make: Any, rules: Any, token: str, identities: Any) -> None:
-    """The name of an instance that arrives after the end of the rule lets nobody in."""
+    """If the rule ends during the look-up of the instance's name, the token is refused."""
     name: Deferred[str] = Deferred()
     desk = make(instance_name=lambda _: name)
     role = rules.arn("arn:aws:iam::111122223333:role/Node", "system:node:{{EC2PrivateDNSName}}")

@@ -27,12 +27,12 @@ def make(concurrency: int = 4, rate: float = PLENTY) -> tuple[Clock, CallLimiter
 
 
 def fill(limiter: CallLimiter, count: int, host: str = HOST) -> list[Permit]:
-    """Let strangers take so many slots."""
+    """Start strangers' calls, as many as `count`, and return their permits."""
     return [granted(ask(limiter, presigned(f"STRANGER{number}", host=host))) for number in range(count)]
 
 
 def test_calls_in_flight_are_bounded() -> None:
-    """Over the bound a call waits, and takes the slot of the first one that ends."""
+    """Over the limit a call waits, and takes the slot of the first one that ends."""
     _, limiter = make(concurrency=2)
     first, _ = fill(limiter, 2)
     third = ask(limiter, presigned("C"))
@@ -55,7 +55,7 @@ def test_waiting_calls_are_bounded() -> None:
 
 
 def test_the_bound_is_for_all_hosts_together() -> None:
-    """The host with the most waiting calls gives way, so that a flood at one host keeps no other one waiting."""
+    """Over the limit, a call of the host with the most waiting calls is rejected: a flood affects its own host."""
     _, limiter = make(concurrency=1)
     for host in (HOST, OTHER_HOST):
         fill(limiter, 1, host)
@@ -66,7 +66,7 @@ def test_the_bound_is_for_all_hosts_together() -> None:
 
 
 def test_a_wait_ends_after_a_second() -> None:
-    """A call that gets no slot in time is rejected with 429's reason, and leaves nothing behind."""
+    """A call that gets no slot within a second is rejected as `overloaded`, and frees its memory."""
     clock, limiter = make(concurrency=1)
     (held,) = fill(limiter, 1)
     late = ask(limiter, presigned("B"))
@@ -102,7 +102,7 @@ def test_known_users_have_slots_that_strangers_cannot_take() -> None:
 
 
 def test_known_users_go_first() -> None:
-    """A free slot goes to the known user, however long strangers have waited."""
+    """A free slot goes to a known user, however long strangers have waited."""
     _, limiter = make(concurrency=1)
     call(limiter, presigned("KNOWN"))
     (held,) = fill(limiter, 1)
@@ -125,8 +125,8 @@ def test_a_confirmed_token_starts_at_once() -> None:
     assert granted(ask(limiter, presigned("KNOWN"))).standing is Standing.CONFIRMED
 
 
-def test_one_known_key_has_few_calls_in_the_fast_lane() -> None:
-    """Beyond these its calls are in the common lane, so a forger can't take the slots of all known users."""
+def test_one_known_key_has_few_calls_in_the_known_lane() -> None:
+    """Further calls of the key are in the common lane, so a forger can't take the slots of all known users."""
     _, limiter = make(concurrency=100)
     call(limiter, presigned("KNOWN"))
     permits = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(MAX_KNOWN_CALLS + 1)]
@@ -135,8 +135,8 @@ def test_one_known_key_has_few_calls_in_the_fast_lane() -> None:
     assert granted(ask(limiter, presigned("KNOWN", 100))).known
 
 
-def test_a_rejected_call_gives_its_place_in_the_fast_lane_back() -> None:
-    """A known user's calls that wait in vain are not counted for ever."""
+def test_a_rejected_call_leaves_the_known_lane() -> None:
+    """Rejected calls of a known user don't count any longer."""
     clock, limiter = make(concurrency=1)
     call(limiter, presigned("KNOWN"))
     held = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(2)]
@@ -150,8 +150,8 @@ def test_a_rejected_call_gives_its_place_in_the_fast_lane_back() -> None:
     assert all(granted(permit).known for permit in permits)
 
 
-def test_without_pressure_no_key_is_limited() -> None:
-    """With free slots and no throttling, every call starts at once, however often STS refused the key."""
+def test_without_load_no_key_is_limited() -> None:
+    """With free slots and no throttling, every call starts at once, however often STS has refused the key."""
     _, limiter = make(rate=PLENTY)
     call(limiter, presigned("KNOWN"))
     for number in range(1, 500):
@@ -160,7 +160,7 @@ def test_without_pressure_no_key_is_limited() -> None:
 
 
 def judge(request: PresignedRequest) -> Verdict:
-    """Return STS's verdict about the tokens of these tests."""
+    """Return STS's verdict on the tokens of these tests."""
     if request.access_key_id.startswith("UNMAPPED"):
         return Verdict.UNMAPPED
     return Verdict.REFUSED if request.digest.endswith("forged") else Verdict.MAPPED
@@ -171,7 +171,7 @@ def forged(key: str, number: int) -> PresignedRequest:
 
 
 def test_a_flood_under_a_known_key_does_not_lock_its_owner_out() -> None:
-    """Among 1,400 forgeries a second under a user's key, her new tokens get in within kube-apiserver's retries."""
+    """Among 1,400 forgeries a second under a user's key, her new tokens pass within kube-apiserver's retries."""
     clock, limiter = make(concurrency=64, rate=RATE)
     sts = SlowSTS(clock, limiter, judge)
     sts.review(presigned("ALICE"))
@@ -192,8 +192,8 @@ def test_a_flood_under_a_known_key_does_not_lock_its_owner_out() -> None:
     assert sts.calls <= RATE * (7 + BURST_SECONDS)
 
 
-def test_floods_of_strangers_waste_a_part_of_the_rate_only() -> None:
-    """Invented keys and identities without a mapping get a third of the rate. Known users don't notice them."""
+def test_strangers_waste_only_a_part_of_the_rate() -> None:
+    """Unknown keys and unmapped identities get a third of the rate. Known users are not affected."""
     clock, limiter = make(concurrency=64, rate=RATE)
     sts = SlowSTS(clock, limiter, judge)
     sts.review(presigned("ALICE"))
@@ -212,7 +212,7 @@ def test_floods_of_strangers_waste_a_part_of_the_rate_only() -> None:
 
 
 def test_the_total_rate_is_bounded_and_parts_of_it_reserved() -> None:
-    """Strangers leave a part of the burst to known users, these one to confirmed tokens, and all keep to the rate."""
+    """Strangers leave a part of the burst to known users, who leave one to confirmed tokens. The rate bounds all."""
     clock, limiter = make(concurrency=1_000, rate=100)
     sts = SlowSTS(clock, limiter, lambda request: Verdict.FAILED if "NEW" in request.digest else Verdict.MAPPED, 60)
     for number in range(30):
@@ -231,7 +231,7 @@ def test_the_total_rate_is_bounded_and_parts_of_it_reserved() -> None:
     assert 180 <= sts.calls <= 100 * BURST_SECONDS + 90
 
 
-def test_throttling_holds_strangers_back_for_a_second() -> None:
+def test_throttling_limits_strangers_for_a_second() -> None:
     """After STS throttles, strangers have one slot of the host. Known users and other hosts keep theirs."""
     clock, limiter = make()
     call(limiter, presigned("KNOWN"))
@@ -249,7 +249,7 @@ def test_throttling_holds_strangers_back_for_a_second() -> None:
 
 
 def test_a_slow_host_takes_no_slots_from_others() -> None:
-    """If every slot of one host is taken, calls to another start at once, of strangers and known users."""
+    """If every slot of one host is taken, strangers' and known users' calls to another host start at once."""
     _, limiter = make(concurrency=16)
     for host in (HOST, OTHER_HOST):
         call(limiter, presigned("KNOWN", 0, host))
@@ -262,7 +262,7 @@ def test_a_slow_host_takes_no_slots_from_others() -> None:
 
 
 def test_a_host_that_never_answered_has_few_slots() -> None:
-    """Unreachable and invented hosts hold few calls each, and together no more than some of them may."""
+    """Hosts that never responded have few slots each, and few in total."""
     _, limiter = make(concurrency=64)
     call(limiter, presigned("KNOWN"))
     started = 0
@@ -277,7 +277,7 @@ def test_a_host_that_never_answered_has_few_slots() -> None:
 
 
 def test_hosts_that_never_answered_are_forgotten() -> None:
-    """Invented hosts leave nothing behind, and only so many may be waited for at once."""
+    """Hosts that never responded leave no memory behind, and their number is bounded."""
     clock, limiter = make(concurrency=16)
     call(limiter, presigned("KNOWN"))
     for region in range(1_000):
@@ -288,8 +288,8 @@ def test_hosts_that_never_answered_are_forgotten() -> None:
     assert granted(ask(limiter, presigned("KNOWN", 1)))
 
 
-def test_calls_that_end_at_once_do_not_nest() -> None:
-    """Waiting calls that each end as soon as they start, as in an open circuit, take no deep stack."""
+def test_calls_that_end_at_once_do_not_recurse() -> None:
+    """Waiting calls that end as soon as they start, as with an open circuit, don't deepen the stack."""
     _, limiter = make(concurrency=1)
     (held,) = fill(limiter, 1)
 
@@ -307,8 +307,8 @@ def test_calls_that_end_at_once_do_not_nest() -> None:
     assert (limiter.in_flight, limiter.waiting) == (0, 0)
 
 
-def test_what_is_remembered_of_rejected_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood of rejected tokens fills a bounded memory, from which the oldest leave."""
+def test_the_memory_of_rejected_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of rejected tokens evicts the oldest ones from the counted tries."""
     monkeypatch.setattr("authd.authentication.call_limiter._MAX_TRIES", 100)
     clock, limiter = make(concurrency=1)
     fill(limiter, 1)

@@ -1,4 +1,4 @@
-"""The two HTTP services of AWS that hand out a role's credentials: instance metadata (IMDSv2), and those of containers."""
+"""Fakes AWS's two HTTP services for a role's credentials: instance metadata (IMDSv2) and the containers' endpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CREDENTIALS = "/latest/meta-data/iam/security-credentials/"
 
 
 class MetadataServer(http.server.ThreadingHTTPServer):
-    """Hands out `key`, an access key with its secret and session token, for `seconds`."""
+    """Serves `key`, an access key with its secret and session token, for `seconds`."""
 
     daemon_threads = True
 

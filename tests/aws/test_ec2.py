@@ -244,7 +244,7 @@ def test_instance_metadata(make, metadata, without_keys, monkeypatch):
 
 
 def test_container(make, metadata, without_keys, monkeypatch):
-    """In a container, credentials come from its endpoint, as with EKS Pod Identity, and are renewed before they expire."""
+    """In a container, credentials come from its endpoint, as with EKS Pod Identity, and are renewed in time."""
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{metadata.url}/container")
     describe = make()
     metadata.seconds = 60.0

@@ -18,7 +18,7 @@ STATUSES = (200, 400, 403, 429, 500, 302, 204)
 
 
 def target(data: bytes) -> None:
-    """Read the bytes after the first one, which selects the status, as a response."""
+    """Parse the bytes after the first one as a response. The first one selects the status."""
     status = STATUSES[data[0] % len(STATUSES)] if data else 200
     body = data[1:]
     try:

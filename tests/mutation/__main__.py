@@ -1,6 +1,6 @@
 """Runs mutants of authd/core: each has one wrong line, and the tests must fail.
 
-Every mutant has a process of its own, forked from one that has imported everything but authd. First the module's own
+Each mutant runs in its own process, forked from one that has imported everything but authd. First the module's own
 tests run, then all of tests/core and tests/corpus, then the properties, with a fixed seed. A surviving mutant must be
 in tests/mutation/equivalent.json with the reason why it weakens no check. Any other survivor is a failure.
 
@@ -79,7 +79,7 @@ def _passes(options: Sequence[str], swap: _Swap) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in {0, int(pytest.ExitCode.NO_TESTS_COLLECTED)}
 
 
-def _noticed_by(module: str, mutant: Mutant, known: Collection[str]) -> str:
+def _detected_by(module: str, mutant: Mutant, known: Collection[str]) -> str:
     swap = _Swap(module, mutant.code)
     if not _passes(["-m", "not hypothesis", f"tests/core/test_{module}.py", "tests/core/test_values.py"], swap):
         return "its own tests"
@@ -96,7 +96,7 @@ def _run(module: str, match: str, known: Collection[str]) -> int:
     unseen = set() if match else {*known}
     for mutant in mutants(CORE / f"{module}.py"):
         if match in mutant.name:
-            by = _noticed_by(module, mutant, known)
+            by = _detected_by(module, mutant, known)
             counts[by] += 1
             if by == "nobody, being equivalent":
                 unseen.discard(mutant.name)

@@ -30,7 +30,7 @@ def presigned(key: str, number: int = 0, host: str = HOST) -> PresignedRequest:
     )
 
 
-def ask(limiter: CallLimiter, request: PresignedRequest) -> Deferred[Permit]:
+def acquire(limiter: CallLimiter, request: PresignedRequest) -> Deferred[Permit]:
     """Call `acquire`. The Deferred's result is a permit or `Unavailable`."""
     asked = Deferred.fromCoroutine(limiter.acquire(request))
     asked.addErrback(lambda failure: failure.value if failure.check(Unavailable) else failure)
@@ -51,7 +51,7 @@ def refused(asked: Deferred[Permit]) -> bool:
 
 def call(limiter: CallLimiter, request: PresignedRequest, verdict: Verdict = Verdict.MAPPED) -> None:
     """Make a call that ends at once with a verdict."""
-    limiter.release(granted(ask(limiter, request)), verdict)
+    limiter.release(granted(acquire(limiter, request)), verdict)
 
 
 class SlowSTS:

@@ -15,7 +15,7 @@ from authd.authentication.fair_pool import Permit
 from authd.authentication.host_slots import MAX_UNPROVEN, MAX_UNPROVEN_HOSTS
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
-from tests.authentication.permits import HOST, OTHER_HOST, SlowSTS, ask, call, granted, presigned, refused
+from tests.authentication.permits import HOST, OTHER_HOST, SlowSTS, acquire, call, granted, presigned, refused
 
 RATE = 300
 PLENTY = 1_000_000
@@ -28,14 +28,14 @@ def make(concurrency: int = 4, rate: float = PLENTY) -> tuple[Clock, CallLimiter
 
 def fill(limiter: CallLimiter, count: int, host: str = HOST) -> list[Permit]:
     """Start strangers' calls, as many as `count`, and return their permits."""
-    return [granted(ask(limiter, presigned(f"STRANGER{number}", host=host))) for number in range(count)]
+    return [granted(acquire(limiter, presigned(f"STRANGER{number}", host=host))) for number in range(count)]
 
 
 def test_calls_in_flight_are_bounded() -> None:
     """Over the limit a call waits, and takes the slot of the first one that ends."""
     _, limiter = make(concurrency=2)
     first, _ = fill(limiter, 2)
-    third = ask(limiter, presigned("C"))
+    third = acquire(limiter, presigned("C"))
     assert (limiter.in_flight, limiter.waiting) == (2, 1)
     limiter.release(first, Verdict.MAPPED)
     assert granted(third).request.access_key_id == "C"
@@ -46,9 +46,9 @@ def test_waiting_calls_are_bounded() -> None:
     """If too many calls wait, one of them is rejected at once."""
     _, limiter = make(concurrency=1)
     fill(limiter, 1)
-    waiting = [ask(limiter, presigned("B", number)) for number in range(MAX_WAITING)]
+    waiting = [acquire(limiter, presigned("B", number)) for number in range(MAX_WAITING)]
     assert not any(map(refused, waiting))
-    waiting.append(ask(limiter, presigned("C")))
+    waiting.append(acquire(limiter, presigned("C")))
     assert sum(map(refused, waiting)) == 1
     assert limiter.waiting == MAX_WAITING
     assert not refused(waiting[-1]), "the key with the most calls must give way"
@@ -59,8 +59,8 @@ def test_the_bound_is_for_all_hosts_together() -> None:
     _, limiter = make(concurrency=1)
     for host in (HOST, OTHER_HOST):
         fill(limiter, 1, host)
-    flood = [ask(limiter, presigned("A", number)) for number in range(MAX_WAITING)]
-    others = [ask(limiter, presigned("B", number, OTHER_HOST)) for number in range(10)]
+    flood = [acquire(limiter, presigned("A", number)) for number in range(MAX_WAITING)]
+    others = [acquire(limiter, presigned("B", number, OTHER_HOST)) for number in range(10)]
     assert sum(map(refused, flood)) == 10
     assert not any(map(refused, others))
 
@@ -69,7 +69,7 @@ def test_a_wait_ends_after_a_second() -> None:
     """A call that gets no slot within a second is rejected as `overloaded`, and frees its memory."""
     clock, limiter = make(concurrency=1)
     (held,) = fill(limiter, 1)
-    late = ask(limiter, presigned("B"))
+    late = acquire(limiter, presigned("B"))
     clock.advance(QUEUE_SECONDS)
     assert isinstance(late.result, Unavailable)
     assert late.result.reason is UnavailableReason.OVERLOADED
@@ -96,8 +96,8 @@ def test_known_users_have_slots_that_strangers_cannot_take() -> None:
     _, limiter = make()
     call(limiter, presigned("KNOWN"))
     fill(limiter, 4)
-    stranger = ask(limiter, presigned("STRANGER"))
-    assert granted(ask(limiter, presigned("KNOWN", 1))).known
+    stranger = acquire(limiter, presigned("STRANGER"))
+    assert granted(acquire(limiter, presigned("KNOWN", 1))).known
     assert not stranger.called
 
 
@@ -106,8 +106,8 @@ def test_known_users_go_first() -> None:
     _, limiter = make(concurrency=1)
     call(limiter, presigned("KNOWN"))
     (held,) = fill(limiter, 1)
-    granted(ask(limiter, presigned("KNOWN", 1)))
-    stranger, known = ask(limiter, presigned("OTHER")), ask(limiter, presigned("KNOWN", 2))
+    granted(acquire(limiter, presigned("KNOWN", 1)))
+    stranger, known = acquire(limiter, presigned("OTHER")), acquire(limiter, presigned("KNOWN", 2))
     limiter.release(held, Verdict.REFUSED)
     assert granted(known).known
     assert not stranger.called
@@ -119,34 +119,34 @@ def test_a_confirmed_token_starts_at_once() -> None:
     call(limiter, presigned("KNOWN"))
     for number in range(int(KEY_BURST)):
         call(limiter, presigned("KNOWN", -1 - number), Verdict.REFUSED)
-    calls = [ask(limiter, presigned("KNOWN", 1 + number)) for number in range(600)]
-    calls += [ask(limiter, presigned(f"STRANGER{number}")) for number in range(600)]
+    calls = [acquire(limiter, presigned("KNOWN", 1 + number)) for number in range(600)]
+    calls += [acquire(limiter, presigned(f"STRANGER{number}")) for number in range(600)]
     assert any(map(refused, calls))
-    assert granted(ask(limiter, presigned("KNOWN"))).standing is Standing.CONFIRMED
+    assert granted(acquire(limiter, presigned("KNOWN"))).standing is Standing.CONFIRMED
 
 
 def test_one_known_key_has_few_calls_in_the_known_lane() -> None:
     """Further calls of the key are in the common lane, so a forger can't take the slots of all known users."""
     _, limiter = make(concurrency=100)
     call(limiter, presigned("KNOWN"))
-    permits = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(MAX_KNOWN_CALLS + 1)]
+    permits = [granted(acquire(limiter, presigned("KNOWN", 1 + number))) for number in range(MAX_KNOWN_CALLS + 1)]
     assert [permit.standing for permit in permits] == [Standing.KNOWN] * MAX_KNOWN_CALLS + [Standing.STRAINED]
     limiter.release(permits[0], Verdict.FAILED)
-    assert granted(ask(limiter, presigned("KNOWN", 100))).known
+    assert granted(acquire(limiter, presigned("KNOWN", 100))).known
 
 
 def test_a_rejected_call_leaves_the_known_lane() -> None:
     """Rejected calls of a known user don't count any longer."""
     clock, limiter = make(concurrency=1)
     call(limiter, presigned("KNOWN"))
-    held = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(2)]
+    held = [granted(acquire(limiter, presigned("KNOWN", 1 + number))) for number in range(2)]
     for number in range(3):
-        late = ask(limiter, presigned("KNOWN", 10 + number))
+        late = acquire(limiter, presigned("KNOWN", 10 + number))
         clock.advance(QUEUE_SECONDS)
         assert refused(late)
     for permit in held:
         limiter.release(permit, Verdict.FAILED)
-    permits = [ask(limiter, presigned("KNOWN", 100 + number)) for number in range(2)]
+    permits = [acquire(limiter, presigned("KNOWN", 100 + number)) for number in range(2)]
     assert all(granted(permit).known for permit in permits)
 
 
@@ -236,11 +236,11 @@ def test_throttling_limits_strangers_for_a_second() -> None:
     clock, limiter = make()
     call(limiter, presigned("KNOWN"))
     call(limiter, presigned("A"), Verdict.THROTTLED)
-    held = granted(ask(limiter, presigned("A", 1)))
-    waiting = ask(limiter, presigned("B"))
+    held = granted(acquire(limiter, presigned("A", 1)))
+    waiting = acquire(limiter, presigned("B"))
     assert not waiting.called
-    assert granted(ask(limiter, presigned("KNOWN", 1)))
-    assert granted(ask(limiter, presigned("C", host=OTHER_HOST)))
+    assert granted(acquire(limiter, presigned("KNOWN", 1)))
+    assert granted(acquire(limiter, presigned("C", host=OTHER_HOST)))
     clock.advance(0.9)
     assert not waiting.called
     clock.advance(0.1)
@@ -254,11 +254,11 @@ def test_a_slow_host_takes_no_slots_from_others() -> None:
     for host in (HOST, OTHER_HOST):
         call(limiter, presigned("KNOWN", 0, host))
     fill(limiter, 16)
-    waiting = [ask(limiter, presigned(f"MORE{number}")) for number in range(100)]
+    waiting = [acquire(limiter, presigned(f"MORE{number}")) for number in range(100)]
     assert not any(permit.called for permit in waiting)
     fill(limiter, 16, OTHER_HOST)
-    assert granted(ask(limiter, presigned("KNOWN", 1, OTHER_HOST))).known
-    assert granted(ask(limiter, presigned("KNOWN", 2))).known
+    assert granted(acquire(limiter, presigned("KNOWN", 1, OTHER_HOST))).known
+    assert granted(acquire(limiter, presigned("KNOWN", 2))).known
 
 
 def test_a_host_that_never_answered_has_few_slots() -> None:
@@ -268,7 +268,8 @@ def test_a_host_that_never_answered_has_few_slots() -> None:
     started = 0
     for region in range(20):
         calls = [
-            ask(limiter, presigned(f"A{number}", host=f"sts.xx-none-{region}.amazonaws.com")) for number in range(16)
+            acquire(limiter, presigned(f"A{number}", host=f"sts.xx-none-{region}.amazonaws.com"))
+            for number in range(16)
         ]
         assert sum(permit.called for permit in calls) <= MAX_UNPROVEN
         started += sum(permit.called for permit in calls)
@@ -281,11 +282,11 @@ def test_hosts_that_never_answered_are_forgotten() -> None:
     clock, limiter = make(concurrency=16)
     call(limiter, presigned("KNOWN"))
     for region in range(1_000):
-        ask(limiter, presigned("A", host=f"sts.xx-none-{region}.amazonaws.com"))
+        acquire(limiter, presigned("A", host=f"sts.xx-none-{region}.amazonaws.com"))
     assert len(limiter._hosts) == 128
     clock.advance(QUEUE_SECONDS)
     assert len(limiter._hosts) == 1 + MAX_UNPROVEN * MAX_UNPROVEN_HOSTS
-    assert granted(ask(limiter, presigned("KNOWN", 1)))
+    assert granted(acquire(limiter, presigned("KNOWN", 1)))
 
 
 def test_calls_that_end_at_once_do_not_recurse() -> None:
@@ -313,6 +314,6 @@ def test_the_memory_of_rejected_tokens_is_bounded(monkeypatch: pytest.MonkeyPatc
     clock, limiter = make(concurrency=1)
     fill(limiter, 1)
     for number in range(150):
-        ask(limiter, presigned("B", number))
+        acquire(limiter, presigned("B", number))
     clock.advance(QUEUE_SECONDS)
     assert list(limiter._tries) == [f"B-{number}" for number in range(50, 150)]

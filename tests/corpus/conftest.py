@@ -135,13 +135,13 @@ class WebhookConnection:
         return "cut off" if self.transport.disconnected else closed
 
     @property
-    def answers(self) -> bytes:
+    def responses(self) -> bytes:
         return self.transport.value()
 
     @property
     def statuses(self) -> list[int]:
         """Return the status of every response, interim ones too."""
-        return [int(status) for status in _STATUS.findall(self.answers)]
+        return [int(status) for status in _STATUS.findall(self.responses)]
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ class STSExchange:
     def closed(self) -> bool:
         return self._endpoint.transport.disconnecting
 
-    def answer(self, data: bytes, *, split: bool) -> None:
+    def deliver(self, data: bytes, *, split: bool) -> None:
         """Deliver bytes, unless the connection was aborted."""
         for piece in pieces(data, split=split):
             if not self._endpoint.transport.disconnected:

@@ -134,12 +134,12 @@ def test_sts_response(case, split, expand, exchange):
     """A response and its connection have the expected outcome, however its bytes are split."""
     asked = exchange(partition=case.input.get("partition", "aws"))
     assert asked.sent.startswith(b"GET /?Action=GetCallerIdentity HTTP/1.1\r\n")
-    asked.answer(raw_response(case.input, expand), split=split and not case.input.get("one_piece"))
+    asked.deliver(raw_response(case.input, expand), split=split and not case.input.get("one_piece"))
     if case.input.get("then") == "close":
         asked.close()
     elif case.input.get("then") == "silence":
         asked.stay_silent()
-    asked.answer(case.input.get("late", "").encode("latin-1"), split=split)
+    asked.deliver(case.input.get("late", "").encode("latin-1"), split=split)
     expected = dict(case.expect)
     connection = expected.pop("connection", None)
     assert [described(outcome) for outcome in asked.outcomes] == [expected]
@@ -216,8 +216,8 @@ def test_token_review(case, expand, webhook):
         (review,) = connection.authenticator.reviews
         read = {"apiVersion": review.api_version, "token": review.token, "audiences": list(review.audiences)}
         assert read | case.expect == case.expect | {name: read[name] for name in read if name not in case.expect}
-        answer = json.loads(connection.answers.partition(b"\r\n\r\n")[2])
-        assert (answer["kind"], answer["apiVersion"]) == ("TokenReview", case.expect["apiVersion"])
+        response = json.loads(connection.responses.partition(b"\r\n\r\n")[2])
+        assert (response["kind"], response["apiVersion"]) == ("TokenReview", case.expect["apiVersion"])
     else:
         assert connection.authenticator.reviews == []
         assert [status for status, _ in connection.decision_log.refusals] == [case.expect["status"]]

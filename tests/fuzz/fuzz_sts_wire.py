@@ -18,7 +18,7 @@ CORPUS = ROOT / "tests" / "corpus"
 def outcome(data: bytes, *, split: bool) -> object:
     """Return the outcome of a response whose connection is then closed."""
     exchange = STSExchange(partition="aws")
-    exchange.answer(data, split=split)
+    exchange.deliver(data, split=split)
     exchange.close()
     exchange.stay_silent()
     (found,) = exchange.outcomes

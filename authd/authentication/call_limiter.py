@@ -164,7 +164,7 @@ class CallLimiter:
             permit.turn.errback(self._overloaded())
 
     def _end(self, host: HostSlots, permit: Permit) -> None:
-        """Record that a call has ended or stopped waiting. Forgets an idle host that has not answered lately."""
+        """Record that a call has ended or stopped waiting. Forgets an idle host that has not responded lately."""
         if permit.key is not None and permit.standing is Standing.KNOWN:
             permit.key.calls -= 1
         if not host.in_flight and not host.is_proven(self._clock.seconds()) and not host.waiting:

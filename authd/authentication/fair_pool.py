@@ -20,7 +20,7 @@ class Permit:
     """Permission for one call to STS, granted or waited for.
 
     `key` is the caller's, if it is known. `tries` counts earlier tries of the same token that were rejected. `proven`
-    tells whether the host had answered lately when the call started. While the call waits, `turn` is the Deferred that
+    tells whether the host had responded lately when the call started. While the call waits, `turn` is the Deferred that
     fires at its start, at the latest at `deadline` in monotonic seconds.
     """
 

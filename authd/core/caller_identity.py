@@ -14,7 +14,7 @@ from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReas
 from authd.core.strict_json import InvalidJson, parse_object
 
 #: In bytes. A response of STS has about 450. Bounds the memory that a hostile server can occupy.
-MAX_ANSWER_LENGTH = 16_384
+MAX_RESPONSE_LENGTH = 16_384
 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 #: A unique ID has a prefix for the kind of principal, then capital letters and digits.
@@ -116,7 +116,7 @@ def unconfirmed_identity(arn: PrincipalArn) -> CallerIdentity:
     )
 
 
-def parse_answer(*, status: int, body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
+def parse_response(*, status: int, body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
     """Parse a complete response of STS to GetCallerIdentity. `body` is without transfer or content encoding.
 
     Raises `Denied` if STS refuses the request, or if it names a caller that can't be mapped. Raises `Unavailable` for
@@ -150,7 +150,7 @@ def _error(status: int, body: bytes) -> dict[str, object]:
     try:
         if status not in _CLIENT_ERRORS:
             raise InvalidJson("an unexpected status")
-        error = _member(parse_object(body, MAX_ANSWER_LENGTH), "Error")
+        error = _member(parse_object(body, MAX_RESPONSE_LENGTH), "Error")
         _text(error, "Code")
     except InvalidJson:
         what = f"STS answered with status {status} and a body that is not an STS error"
@@ -188,9 +188,9 @@ def _identity(body: bytes, partition: str, access_key_id: str) -> CallerIdentity
 
 def _parts(body: bytes) -> Iterable[str]:
     """Return the account, ARN, user ID and request ID."""
-    answer = _member(parse_object(body, MAX_ANSWER_LENGTH), "GetCallerIdentityResponse")
-    result = _member(answer, "GetCallerIdentityResult")
-    return _text(result, "Account"), _text(result, "Arn"), _text(result, "UserId"), _request_id(answer)
+    response = _member(parse_object(body, MAX_RESPONSE_LENGTH), "GetCallerIdentityResponse")
+    result = _member(response, "GetCallerIdentityResult")
+    return _text(result, "Account"), _text(result, "Arn"), _text(result, "UserId"), _request_id(response)
 
 
 def _member(parent: Mapping[str, object], name: str) -> dict[str, object]:
@@ -207,8 +207,8 @@ def _text(parent: Mapping[str, object], name: str) -> str:
     return value
 
 
-def _request_id(answer: Mapping[str, object]) -> str:
-    metadata = answer.get("ResponseMetadata")
+def _request_id(response: Mapping[str, object]) -> str:
+    metadata = response.get("ResponseMetadata")
     value = metadata.get("RequestId") if isinstance(metadata, dict) else None
     return value if isinstance(value, str) else ""
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authd.core.arn import InvalidArn, parse_arn
-from authd.core.caller_identity import MAX_ANSWER_LENGTH, parse_answer
+from authd.core.caller_identity import MAX_RESPONSE_LENGTH, parse_response
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 
 A = "111122223333"
@@ -24,7 +24,7 @@ def body(
 
 
 def parse(content, *, status=200, partition="aws"):
-    return parse_answer(status=status, body=content, partition=partition, access_key_id="ASIAEXAMPLE")
+    return parse_response(status=status, body=content, partition=partition, access_key_id="ASIAEXAMPLE")
 
 
 def assert_alone(error):
@@ -168,7 +168,7 @@ WRONG_IDENTITIES = [
     (b'{"GetCallerIdentityResponse":{}}', "GetCallerIdentityResult is missing"),
     (b'{"GetCallerIdentityResponse":{"GetCallerIdentityResult":null}}', "GetCallerIdentityResult is missing"),
     (b'{"GetCallerIdentityResponse":{"AssumeRoleResult":{}}}', "GetCallerIdentityResult is missing"),
-    (body() + b" " * MAX_ANSWER_LENGTH, "longer than 16384 bytes"),
+    (body() + b" " * MAX_RESPONSE_LENGTH, "longer than 16384 bytes"),
 ]  # fmt: skip
 
 
@@ -184,11 +184,11 @@ def test_contradictory_responses_are_refused(content, why):
 
 def test_the_length_of_a_response_is_bounded():
     """Responses up to the maximum length are parsed, as identities and as errors."""
-    assert MAX_ANSWER_LENGTH == 16_384
-    assert parse(body().ljust(MAX_ANSWER_LENGTH)).principal_id
+    assert MAX_RESPONSE_LENGTH == 16_384
+    assert parse(body().ljust(MAX_RESPONSE_LENGTH)).principal_id
     error = b'{"Error":{"Code":"AccessDenied"}}'
-    assert denied(error.ljust(MAX_ANSWER_LENGTH), status=403)[0] is DenialReason.STS_ACCESS_DENIED
-    assert unavailable(error.ljust(MAX_ANSWER_LENGTH + 1), status=403)[0] is UnavailableReason.STS_BAD_ANSWER
+    assert denied(error.ljust(MAX_RESPONSE_LENGTH), status=403)[0] is DenialReason.STS_ACCESS_DENIED
+    assert unavailable(error.ljust(MAX_RESPONSE_LENGTH + 1), status=403)[0] is UnavailableReason.STS_BAD_ANSWER
 
 
 @pytest.mark.parametrize("request_id", [None, 5, "", "a b", "a\n", "é", "x" * 65, ["a"], {"a": 1}])
@@ -481,7 +481,7 @@ def test_near_misses_of_an_identity(old, new):
 
 def test_a_usual_response_is_bounded():
     """A response that is too long is refused in every spelling."""
-    long = USUAL.replace(b"c6104cbe", b"c" * (MAX_ANSWER_LENGTH - len(USUAL) + 8))
+    long = USUAL.replace(b"c6104cbe", b"c" * (MAX_RESPONSE_LENGTH - len(USUAL) + 8))
     assert parse(long).request_id == ""
     assert unavailable(long.replace(b"cccc", b"ccccc", 1))[0] is UnavailableReason.STS_BAD_ANSWER
 

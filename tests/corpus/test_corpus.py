@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from authd.config.load import load_settings
-from authd.core.caller_identity import CallerIdentity, parse_answer
+from authd.core.caller_identity import CallerIdentity, parse_response
 from authd.core.decision import Decision
 from authd.core.errors import AuthdError, ConfigError, Denied, Unavailable
 from authd.core.partitions import ExtraEndpoint, STSHosts
@@ -154,7 +154,7 @@ def test_sts_response_body(case, expand):
     """A body has the same outcome without HTTP's framing."""
     head = case.input.get("head", [f"HTTP/1.1 {case.input.get('status', 200)} Status"])[0]
     try:
-        outcome = parse_answer(
+        outcome = parse_response(
             status=int(head.split(" ")[1]),
             body=body_of(case.input, expand),
             partition=case.input.get("partition", "aws"),
@@ -192,7 +192,7 @@ def identity_of(caller, base):
     _, partition, _, _, account, _ = caller["arn"].split(":")
     result = {"Account": account, "Arn": caller["arn"], "UserId": caller["userId"]}
     body = json.dumps({"GetCallerIdentityResponse": {"GetCallerIdentityResult": result}}).encode()
-    return parse_answer(status=200, body=body, partition=partition, access_key_id=base["accessKeyId"])
+    return parse_response(status=200, body=body, partition=partition, access_key_id=base["accessKeyId"])
 
 
 # --- TokenReviews

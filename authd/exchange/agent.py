@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from authd.exchange.errors import BadAnswer
+from authd.exchange.errors import InvalidResponse
 
 #: Larger than a usual head together with the first read of the body after it.
 _MAX_HEAD_BYTES = 256 * 1024
@@ -122,5 +122,5 @@ class Exchange:
     def _head_complete(self, response: IResponse) -> IResponse:
         self._endpoint.connection.in_head = False
         if response.headers.hasHeader(b"content-encoding"):
-            raise BadAnswer("the server sent an encoded body, which was not asked for")
+            raise InvalidResponse("the server sent an encoded body, which was not asked for")
         return response

@@ -20,9 +20,9 @@ class TimedOut(Unreachable):
     """The response was not complete at the deadline."""
 
 
-class BadAnswer(ExchangeError):
+class InvalidResponse(ExchangeError):
     """The response is not valid for this kind of server."""
 
 
-class TooLong(BadAnswer):
+class TooLong(InvalidResponse):
     """The response exceeds its size limit."""

@@ -23,7 +23,7 @@ class MetadataServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.key = key
         self.seconds = 3600.0
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     @property
     def url(self) -> str:
@@ -61,7 +61,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(_TOKEN if self.path == "/latest/api/token" else "", 200)
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         if self.path == "/container":
             self._answer(json.dumps(self.server.credentials()), 200)
         elif self.headers.get("x-aws-ec2-metadata-token") != _TOKEN:

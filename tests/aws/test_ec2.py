@@ -240,7 +240,7 @@ def test_instance_metadata(make, metadata, without_keys, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url)
     assert list(make()(ONE)) == [ONE]
-    assert "/latest/meta-data/placement/availability-zone/" in metadata.asked
+    assert "/latest/meta-data/placement/availability-zone/" in metadata.requests
 
 
 def test_container(make, metadata, without_keys, monkeypatch):
@@ -249,13 +249,13 @@ def test_container(make, metadata, without_keys, monkeypatch):
     describe = make()
     metadata.seconds = 60.0
     assert list(describe(ONE)) == [ONE]
-    asked = len(metadata.asked)
+    count = len(metadata.requests)
     metadata.seconds = 3600.0
     assert list(describe(ONE)) == [ONE]
-    assert len(metadata.asked) > asked
-    asked = len(metadata.asked)
+    assert len(metadata.requests) > count
+    count = len(metadata.requests)
     assert list(describe(ONE)) == [ONE]
-    assert len(metadata.asked) == asked
+    assert len(metadata.requests) == count
 
 
 def test_web_identity(make, emulator, without_keys, monkeypatch, tmp_path):

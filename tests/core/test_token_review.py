@@ -120,7 +120,7 @@ def test_bounds_are_inclusive():
 
 
 @pytest.mark.parametrize(
-    ("asked", "configured", "answered"),
+    ("requested", "configured", "common"),
     [
         ((), (), ()),
         (("a",), (), ()),
@@ -129,16 +129,16 @@ def test_bounds_are_inclusive():
         (("b", "a", "c"), ("a", "b"), ("b", "a")),
     ],
 )
-def test_common_audiences(asked, configured, answered):
+def test_common_audiences(requested, configured, common):
     """The response has the requested audiences that are configured, in the requested order."""
-    assert common_audiences(asked, configured) == answered
+    assert common_audiences(requested, configured) == common
 
 
-@pytest.mark.parametrize("asked", [("c",), ("A",), ("",), ("a ",), ("ab", "b")])
-def test_no_common_audience_is_a_refusal(asked):
+@pytest.mark.parametrize("requested", [("c",), ("A",), ("",), ("a ",), ("ab", "b")])
+def test_no_common_audience_is_a_refusal(requested):
     """A token for other audiences is refused."""
     with pytest.raises(Denied) as caught:
-        common_audiences(asked, ("a",))
+        common_audiences(requested, ("a",))
     assert caught.value.reason is DenialReason.AUDIENCE_MISMATCH
     assert caught.value.message == "none of the requested audiences is in server.audiences"
 
@@ -312,8 +312,8 @@ def test_forms_of_kube_apiserver():
     ]
     for body in bodies:
         value = json.loads(body)
-        asked = tuple(value["spec"].get("audiences", ()))
-        assert decode_review(body) == (value["apiVersion"], "k8s-aws-v1.e_Y-", asked, None)
+        requested = tuple(value["spec"].get("audiences", ()))
+        assert decode_review(body) == (value["apiVersion"], "k8s-aws-v1.e_Y-", requested, None)
 
 
 USUAL_BYTES = compact(USUAL)

@@ -132,19 +132,19 @@ def described(outcome):
 @pytest.mark.parametrize("case", cases("sts-answers"))
 def test_sts_response(case, split, expand, exchange):
     """A response and its connection have the expected outcome, however its bytes are split."""
-    asked = exchange(partition=case.input.get("partition", "aws"))
-    assert asked.sent.startswith(b"GET /?Action=GetCallerIdentity HTTP/1.1\r\n")
-    asked.deliver(raw_response(case.input, expand), split=split and not case.input.get("one_piece"))
+    call = exchange(partition=case.input.get("partition", "aws"))
+    assert call.sent.startswith(b"GET /?Action=GetCallerIdentity HTTP/1.1\r\n")
+    call.deliver(raw_response(case.input, expand), split=split and not case.input.get("one_piece"))
     if case.input.get("then") == "close":
-        asked.close()
+        call.close()
     elif case.input.get("then") == "silence":
-        asked.stay_silent()
-    asked.deliver(case.input.get("late", "").encode("latin-1"), split=split)
+        call.stay_silent()
+    call.deliver(case.input.get("late", "").encode("latin-1"), split=split)
     expected = dict(case.expect)
     connection = expected.pop("connection", None)
-    assert [described(outcome) for outcome in asked.outcomes] == [expected]
+    assert [described(outcome) for outcome in call.outcomes] == [expected]
     if connection is not None:
-        assert ("closed" if asked.closed else "kept") == connection
+        assert ("closed" if call.closed else "kept") == connection
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,8 @@ def test_back_with_authds_certificate(place, tmp_path):
 @pytest.mark.parametrize("command", ["server", "token", "verify", "init", "version"])
 def test_every_flag_is_known(command):
     """Each flag in aws-iam-authenticator's help is accepted."""
-    told = subprocess.run([THEIRS, command, "--help"], capture_output=True, text=True, timeout=SECONDS, check=True)
-    theirs = set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", told.stdout, re.MULTILINE))
+    shown = subprocess.run([THEIRS, command, "--help"], capture_output=True, text=True, timeout=SECONDS, check=True)
+    theirs = set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", shown.stdout, re.MULTILINE))
     ours = subprocess.run(
         [script("authd"), command, "--help"], capture_output=True, text=True, timeout=SECONDS, check=True
     )

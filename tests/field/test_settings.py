@@ -45,11 +45,11 @@ def test_check(name):
 def test_explain(name, expected):
     """`authd explain` gives each identity the expected user."""
     ended = run("explain", "-c", str(CASES / name), "-o", "json", expected["arn"])
-    told = json.loads(ended.stdout)
+    explained = json.loads(ended.stdout)
     if "refused" in expected:
-        assert (ended.returncode, told["reason"]) == (1, expected["refused"])
+        assert (ended.returncode, explained["reason"]) == (1, expected["refused"])
     else:
-        assert (told["username"], told["groups"]) == (expected["username"], expected["groups"])
+        assert (explained["username"], explained["groups"]) == (expected["username"], expected["groups"])
 
 
 @pytest.mark.parametrize("name", [name for name, case in EXPECTED.items() if case.get("daemon") == "starts"])

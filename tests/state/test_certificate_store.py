@@ -266,6 +266,6 @@ def test_a_key_that_others_can_read_is_reported(tmp_path: Path, name: str, bits:
     files.ensure_pair(HOSTS, NOW)
     assert files.exposed_keys() == ""
     (tmp_path / name).chmod(bits)
-    said = files.exposed_keys()
-    assert f"{name} (mode {bits:04o})" in said
-    assert f"chmod 600 {name}" in said
+    message = files.exposed_keys()
+    assert f"{name} (mode {bits:04o})" in message
+    assert f"chmod 600 {name}" in message

@@ -37,9 +37,9 @@ _NO_VALUES: Mapping[str, str] = MappingProxyType({})
 #: Kubernetes reserves this prefix of user names and groups. A rule may give such a name if its own text has the prefix.
 _SYSTEM = "system:"
 
-#: Rules of another time that a refusal names.
+#: Maximum number of rules in a refusal that match but are not in force.
 _MAX_DESCRIBED = 3
-#: Rules that `building_table` adds between two turns of the reactor. Compiling a wildcard takes 0.1 ms, so this bounds
+#: Rules that `building_table` adds between two turns of the reactor. Compiling a pattern takes 0.1 ms, so this bounds
 #: a stall to 5 ms.
 RULES_PER_STEP = 50
 
@@ -51,8 +51,8 @@ _PERMISSION_SET_ROLE = re.compile(r"(arn:[a-z0-9-]+:iam::[0-9]{12}:role/awsreser
 class MappingTable:
     """The mappings in force, immutable. A reload builds another table.
 
-    `timetable` is None if no rule has a time, which spares rules the check of their time. `now` is the Unix time of the
-    review, and without it only rules without times match.
+    `timetable` is None if no rule is timed, so that look-ups skip the check of times. `now` is the Unix time of the
+    review. Without it, a table with timed rules matches nothing.
     """
 
     exact: Mapping[str, Rule]
@@ -139,7 +139,7 @@ class MappingTable:
         return self.other_time(identity, now) or self.index.describe(identity)
 
     def closest(self, identity: CallerIdentity, now: float = NO_TIME) -> str:
-        """Describe the nearest rule like `nearest`, but compare names too. For tools: it takes up to 0.1 ms a name."""
+        """Describe the nearest rule like `nearest`, but compare all names, at up to 0.1 ms each. For commands."""
         if not len(self):
             return self.nearest(identity)
         return self.other_time(identity, now) or describe_closest(self.index, identity)

@@ -92,7 +92,7 @@ class Identities:
     """Builds identities confirmed by STS."""
 
     def of(self, arn: str, *, principal_id: str = "AROA1234", access_key_id: str = "ASIAEXAMPLE") -> CallerIdentity:
-        """Make the identity of an ARN, as `parse_answer` would."""
+        """Make the identity of an ARN, as `parse_response` would."""
         parsed = parse_arn(arn)
         return CallerIdentity(
             arn=parsed,

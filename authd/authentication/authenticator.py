@@ -31,11 +31,11 @@ _log = Logger(namespace="authd.authenticator")
 
 _INTERNAL_ERROR = "an internal error; see the daemon's log"
 
-#: A call that ends by a bug. It says nothing about STS, and neither opens a circuit nor closes one.
-_UNFORESEEN = Unavailable(UnavailableReason.OVERLOADED, _INTERNAL_ERROR)
+#: Reported to the circuit breaker for a call that a bug ended. Its reason neither opens nor closes a circuit.
+_INTERNAL_FAILURE = Unavailable(UnavailableReason.OVERLOADED, _INTERNAL_ERROR)
 
-#: The outcome of a call that ends by a bug.
-_BROKEN = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
+#: The outcome of a call that a bug ended.
+_INTERNAL_DENIAL = Denied(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
 
 
 class Mapped(NamedTuple):
@@ -60,7 +60,7 @@ class STSCaller(Protocol[AskedT_contra]):
     """Sends checked requests to STS."""
 
     def __call__(self, request: AskedT_contra, /) -> Awaitable[CallerIdentity]:
-        """Return the caller's identity. Raises `Denied`, or `Unavailable` at the latest at the settings' deadline."""
+        """Return the caller's identity. Raises `Denied`, or `Unavailable` after `sts.timeout` at the latest."""
         ...
 
 
@@ -80,11 +80,11 @@ class CallObserver(Protocol):
         ...
 
     def foreign(self, token_class: ForeignToken, /) -> None:
-        """Note a token that is not authd's."""
+        """Count a token of another authenticator."""
         ...
 
     def coalesced(self) -> None:
-        """Note a review that shares another one's call to STS."""
+        """Count a review that shares another one's call to STS."""
         ...
 
 
@@ -136,7 +136,7 @@ class Authenticator(Generic[TokenT]):
             return progress.decision(outcome.reason, outcome.message)
         except (Denied, Unavailable) as error:
             return progress.decision(error.reason, error.message)
-        except Exception:  # a bug must deny, be seen, and not end the daemon
+        except Exception:  # a bug must deny the token, be logged, and not end the daemon
             _log.failure("deciding about a token failed")
             return progress.decision(DenialReason.INTERNAL_ERROR, _INTERNAL_ERROR)
 
@@ -188,7 +188,7 @@ class Authenticator(Generic[TokenT]):
                 self._observer.coalesced()
             return await follower
         followers = self._flights[request.digest] = []
-        outcome: _Outcome = _BROKEN
+        outcome: _Outcome = _INTERNAL_DENIAL
         try:
             outcome = await self._call(request)
         finally:  # even after a bug, no review is left waiting
@@ -201,15 +201,15 @@ class Authenticator(Generic[TokenT]):
         """Call STS within the limits. Never raises, because other reviews may share the outcome."""
         try:
             if self._breakers.has_failures:
-                # A call that an open circuit refuses must not wait for a permit, nor take one from others.
+                # A call that an open circuit refuses must neither wait for a permit nor take one from other calls.
                 self._breakers.check(request.host, known=self._limiter.is_known(request))
             permit = await self._limiter.acquire(request)
         except Unavailable as error:
             return error
-        outcome: _Outcome = _BROKEN
+        outcome: _Outcome = _INTERNAL_DENIAL
         try:
             outcome = await self._ask(request, known=permit.known)
-        except Exception:  # a bug must deny, be seen, and not end the daemon
+        except Exception:  # a bug must deny the token, be logged, and not end the daemon
             _log.failure("asking STS failed")
         finally:
             self._limiter.release(permit, _verdict(outcome))
@@ -220,7 +220,7 @@ class Authenticator(Generic[TokenT]):
             passage = self._breakers.enter(request.host, known=known)
         except Unavailable as error:
             return error
-        failure: Unavailable | None = _UNFORESEEN
+        failure: Unavailable | None = _INTERNAL_FAILURE
         outcome: CallerIdentity | Denied | Unavailable
         try:
             outcome = await self._ask_sts(request)
@@ -257,7 +257,7 @@ def _map(tables: OrderedTables, identity: CallerIdentity, now: float) -> Mapped 
 
 
 def _verdict(outcome: _Outcome) -> Verdict:
-    """Return the outcome as the limiter sees it. A bug is a failure, and no refusal by STS."""
+    """Return the limiter's verdict on an outcome. A bug counts as a failure, not as a refusal by STS."""
     if isinstance(outcome, Mapped | AwaitsName):
         return Verdict.MAPPED
     if isinstance(outcome, Unmapped):
@@ -268,7 +268,7 @@ def _verdict(outcome: _Outcome) -> Verdict:
 
 
 class _Progress:
-    """Facts about a review so far. `decision` makes a decision from them."""
+    """The facts known about a review so far. `decision` builds a decision from them."""
 
     __slots__ = ("audiences", "identity", "request", "rule", "source", "token_digest", "trace")
 
@@ -285,7 +285,7 @@ class _Progress:
         return Decision(
             reason=reason,
             message=message,
-            reference=f"{random.getrandbits(32):08x}",  # distinguishes log lines and is no secret
+            reference=f"{random.getrandbits(32):08x}",  # identifies log lines, needs no secrecy
             token_digest=self.token_digest,
             host="" if self.request is None else self.request.host,
             user=user,

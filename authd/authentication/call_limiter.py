@@ -2,7 +2,7 @@
 
 A call starts at once if its host has a free slot and the rate allows it. Otherwise it waits up to `QUEUE_SECONDS` in a
 pool. Confirmed tokens go first, then known keys, then all others, see `Standing`. Each of these lanes has slots and a
-part of the rate that the lanes behind it can't use.
+part of the rate that the lanes after it can't use.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from twisted.internet.interfaces import IDelayedCall
 from authd.authentication.call_rate import CallRate
 from authd.authentication.callers import Callers, Standing, Verdict
 from authd.authentication.fair_pool import FairPool, Permit, choose
-from authd.authentication.host_slots import MOST_UNPROVEN, MOST_UNPROVEN_HOSTS, HostSlots
+from authd.authentication.host_slots import MAX_UNPROVEN, MAX_UNPROVEN_HOSTS, HostSlots
 from authd.authentication.token import Token
 from authd.core.errors import Unavailable, UnavailableReason
 
 #: Seconds that a call may wait. kube-apiserver waits 30 for the whole review.
 QUEUE_SECONDS = 1.0
-#: Waiting calls of one standing. Each holds a connection, and the webhook has 1,024 for everybody.
-MOST_WAITING = 256
-#: Seconds between two looks at waiting calls, for the rate and for the end of their waits.
+#: Maximum number of waiting calls of one standing. Each holds one of the webhook's 1,024 connections.
+MAX_WAITING = 256
+#: Seconds between two checks of waiting calls: whether the rate allows them, and whether their wait has ended.
 _TICK_SECONDS = 0.01
-#: Rejected tokens whose tries are remembered: those of the last seconds, even in a flood. About 4 MB when full.
-_MOST_TRIES = 16_384
-#: Hosts with calls at once. A token may name a region that doesn't exist, so the number needs a bound.
-_MOST_HOSTS = 128
+#: Maximum number of rejected tokens whose tries are counted. Covers the last seconds even in a flood, in about 4 MB.
+_MAX_TRIES = 16_384
+#: Maximum number of hosts with calls. A token may name a region that doesn't exist, so the number needs a bound.
+_MAX_HOSTS = 128
 #: Standings in the order of their lanes. Calls within one lane take turns at random.
 _LANES = ((Standing.CONFIRMED,), (Standing.KNOWN,), (Standing.STRAINED, Standing.STRANGER))
 
@@ -40,11 +40,11 @@ class Clock(Protocol):
     """A monotonic clock with timers, such as Twisted's reactor or its `task.Clock`."""
 
     def seconds(self) -> float:
-        """Return the time, in seconds since any moment."""
+        """Return the time, in seconds since an arbitrary moment."""
         ...
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall:
-        """Call something in `delay` seconds."""
+        """Call `callable` in `delay` seconds."""
         ...
 
 
@@ -85,7 +85,7 @@ class CallLimiter:
         """Wait for a permit, up to `QUEUE_SECONDS`. `release` must follow. Raises `Unavailable(overloaded)`."""
         host = self._hosts.get(request.host)
         if host is None:
-            if len(self._hosts) >= _MOST_HOSTS:
+            if len(self._hosts) >= _MAX_HOSTS:
                 raise self._overloaded()
             host = self._hosts[request.host] = HostSlots(self._concurrency)
         key = self._callers.known_key(request)
@@ -101,7 +101,7 @@ class CallLimiter:
         return permit
 
     def release(self, permit: Permit, verdict: Verdict) -> None:
-        """Give a permit back with the outcome of its call, and start calls that wait."""
+        """Return a permit with the outcome of its call, and start waiting calls."""
         now = self._clock.seconds()
         host = self._hosts[permit.request.host]
         self.in_flight -= 1
@@ -121,8 +121,8 @@ class CallLimiter:
     def _may_start(self, host: HostSlots, standing: Standing, now: float) -> bool:
         if not self._rate.allows(standing, now) or not host.has_slot(standing, now):
             return False
-        most_unproven = MOST_UNPROVEN_HOSTS * min(self._concurrency, MOST_UNPROVEN)
-        return self._unproven < most_unproven * (2 if standing <= Standing.KNOWN else 1) or host.is_proven(now)
+        max_unproven = MAX_UNPROVEN_HOSTS * min(self._concurrency, MAX_UNPROVEN)
+        return self._unproven < max_unproven * (2 if standing <= Standing.KNOWN else 1) or host.is_proven(now)
 
     def _start(self, host: HostSlots, permit: Permit) -> None:
         permit.proven = host.is_proven(self._clock.seconds())
@@ -140,7 +140,7 @@ class CallLimiter:
         host.pools[permit.standing].add(permit)
         if self._timer is None:
             self._timer = self._clock.callLater(_TICK_SECONDS, self._tick)
-        if len(waiting) > MOST_WAITING:
+        if len(waiting) > MAX_WAITING:
             pools = (host.pools[permit.standing] for host in self._hosts.values())
             self._reject(max(pools, key=len).surplus())
         self._dispatch()
@@ -152,26 +152,26 @@ class CallLimiter:
         return host
 
     def _withdraw(self, permit: Permit) -> None:
-        """Let a call wait no more."""
+        """Remove a waiting call."""
         self._end(self._unqueue(permit), permit)
 
     def _reject(self, permit: Permit) -> None:
         self._withdraw(permit)
         self._tries[permit.request.digest] = permit.tries + 1
-        if len(self._tries) > _MOST_TRIES:
+        if len(self._tries) > _MAX_TRIES:
             self._tries.popitem(last=False)
         if permit.turn is not None:
             permit.turn.errback(self._overloaded())
 
     def _end(self, host: HostSlots, permit: Permit) -> None:
-        """Note that a call has ended, or waits no more. An idle host that doesn't answer is forgotten."""
+        """Record that a call has ended or stopped waiting. Forgets an idle host that has not responded lately."""
         if permit.key is not None and permit.standing is Standing.KNOWN:
             permit.key.calls -= 1
         if not host.in_flight and not host.is_proven(self._clock.seconds()) and not host.waiting:
             self._hosts.pop(permit.request.host, None)
 
     def _dispatch(self) -> None:
-        """Start calls that wait, as many as the limits allow. A call that ends at once comes back here: not deeper."""
+        """Start as many waiting calls as the limits allow. If a call ends at once, `release` calls this again."""
         if self._dispatching or self._timer is None:  # the timer runs as long as a call waits
             return
         self._dispatching = True

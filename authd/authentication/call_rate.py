@@ -5,14 +5,14 @@ from __future__ import annotations
 from authd.authentication.callers import Standing, Verdict
 from authd.core.token_bucket import TokenBucket
 
-#: Seconds of calls at the full rate that may start at once.
+#: The burst, in seconds of calls at the full rate.
 BURST_SECONDS = 2.0
 #: Share of the burst that each lane leaves to the lanes before it.
 _RESERVES = {Standing.CONFIRMED: 0.0, Standing.KNOWN: 0.25, Standing.STRAINED: 0.5, Standing.STRANGER: 0.5}
 #: Calls per second that each lane open to strangers may waste on refusals and unmapped identities, a sixth of the
 #: quota that AWS gives an account (600 per second in each Region), and at most this share of the total rate.
 STRANGERS_RATE, STRANGERS_SHARE = 100.0, 1 / 3
-#: Seconds of wasted calls that may start at once.
+#: The burst of wasted calls, in seconds at their full rate.
 STRANGERS_BURST_SECONDS = 10.0
 #: Verdicts of wasted calls.
 _WASTED = frozenset({Verdict.UNMAPPED, Verdict.REFUSED})

@@ -1,11 +1,11 @@
-"""Remembers callers by the verdicts of STS: confirmed tokens, and known keys with a budget for each.
+"""Remembers callers by STS's verdicts: confirmed tokens, and known keys with a budget each.
 
 A caller is known if STS has confirmed a token of theirs and a mapping has matched. Only known callers enter the memory
 of known keys and confirmed tokens, so strangers can't evict anything from it.
 
-Keys are told apart by their credentials: the access key ID together with the session token. A stranger who knows the
-access key ID of a session has other credentials. A long-term key has no session token, so forgeries under its ID have
-the owner's credentials. They use up the key's budget, but never reach its confirmed tokens.
+Keys are identified by their credentials: the access key ID together with the session token. A stranger who knows only
+the access key ID of a session has other credentials. A long-term key has no session token, so forgeries under its ID
+have the owner's credentials. They use up the key's budget, but don't affect its confirmed tokens.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from authd.core.token_bucket import TokenBucket
 
 #: Seconds for which a key stays known after a confirmation: the longest lifetime that the confirmed token can have.
 KNOWN_SECONDS = float(SIGNATURE_LIFETIME + MAX_CLOCK_LEAD)
-#: Calls that a known key may have in the fast lane at once.
-MOST_KNOWN_CALLS = 8
+#: Maximum number of concurrent calls of a known key in the lane of known keys.
+MAX_KNOWN_CALLS = 8
 #: A key's budget of refusals by STS: burst, and refill per second. A success restores one.
 KEY_BURST, KEY_RATE = 20.0, 1.0
 #: Bounds of the memory: known keys, confirmed tokens in total, and confirmed tokens of one key. About 7 MB when full.
-MOST_KEYS = 8_192
-MOST_TOKENS = 16_384
-MOST_TOKENS_OF_KEY = 64
+MAX_KEYS = 8_192
+MAX_TOKENS = 16_384
+MAX_TOKENS_OF_KEY = 64
 
 
 class Standing(IntEnum):
@@ -55,7 +55,7 @@ class Verdict(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class KnownKey:
-    """A known key: `calls` in the fast lane, and the digests of its confirmed `tokens`."""
+    """A known key: its `calls` in the lane of known keys, and the digests of its confirmed `tokens`."""
 
     until: float
     budget: TokenBucket
@@ -90,12 +90,12 @@ class Callers:
             return Standing.STRANGER
         if request.digest in key.tokens:
             return Standing.CONFIRMED
-        if key.calls < MOST_KNOWN_CALLS and key.budget.refilled(self._seconds()) >= 1:
+        if key.calls < MAX_KNOWN_CALLS and key.budget.refilled(self._seconds()) >= 1:
             return Standing.KNOWN
         return Standing.STRAINED
 
     def record(self, request: Token, verdict: Verdict) -> None:
-        """Learn from the outcome of a call. Throttling and failures say nothing about the caller."""
+        """Update the memory by the outcome of a call. Throttling and failures say nothing about the caller."""
         if verdict is Verdict.MAPPED:
             self._confirm(request)
         elif verdict is Verdict.UNMAPPED:
@@ -114,12 +114,12 @@ class Callers:
         if request.digest in key.tokens:
             del key.tokens[request.digest]
             self._tokens -= 1
-        key.tokens[request.digest] = None  # the latest: new tokens evict those that are no longer used
+        key.tokens[request.digest] = None  # moves to the end, so that new tokens evict unused ones
         self._tokens += 1
-        if len(key.tokens) > MOST_TOKENS_OF_KEY:
+        if len(key.tokens) > MAX_TOKENS_OF_KEY:
             del key.tokens[next(iter(key.tokens))]
             self._tokens -= 1
-        while len(self._known) > MOST_KEYS or self._tokens > MOST_TOKENS:
+        while len(self._known) > MAX_KEYS or self._tokens > MAX_TOKENS:
             self._forget(next(iter(self._known)))
 
     def _refuse(self, request: Token) -> None:

@@ -18,15 +18,15 @@ from authd.core.errors import Unavailable, UnavailableReason
 
 _log = Logger(namespace="authd.circuit")
 
-#: Failures in a row that open a circuit. Any decision by STS closes it.
+#: Consecutive failures that open a circuit. Any decision by STS closes it.
 FAILURES_TO_OPEN = 10
-#: Bounds of the wait after a failed probe, in seconds. It doubles with each failure, and varies by a half.
+#: Bounds of the wait after a failed probe, in seconds. It doubles with each failure, and varies by up to a half.
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 1.0
-#: Two for each region's host. A token may name a region that doesn't exist yet, so the number needs a bound.
-_MOST_CIRCUITS = 512
+#: Maximum number of circuits, two for each host. Needed because a token may name a region that doesn't exist.
+_MAX_CIRCUITS = 512
 
-#: Throttling is not among them: STS works, and the response has a status of its own.
+#: Failures that count. Throttling does not: STS works, and throttled reviews have a reason of their own.
 _FAILURES = frozenset(
     {
         UnavailableReason.STS_ERROR,
@@ -65,7 +65,7 @@ class CircuitBreakers:
         self,
         *,
         seconds: Callable[[], float],
-        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5),  # spreads probes, hides nothing
+        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5),  # spreads probes, needs no secrecy
     ) -> None:
         self._seconds = seconds
         self._jitter = jitter
@@ -137,7 +137,7 @@ class CircuitBreakers:
                 message=failure.message,
                 reason=circuit.reason,
             )
-        if circuit is probe:  # another call may have closed the probed one, and a new one have opened
+        if circuit is probe:  # otherwise another call has closed the probed circuit, and this is a new one
             circuit.wait = min(max(circuit.wait * 2, _FIRST_WAIT), _LONGEST_WAIT)
             circuit.next_probe = self._seconds() + circuit.wait * self._jitter()
 
@@ -147,6 +147,6 @@ class CircuitBreakers:
 
     def _new(self, key: tuple[str, bool]) -> _Circuit:
         circuit = self._circuits[key] = _Circuit()
-        if len(self._circuits) > _MOST_CIRCUITS:
+        if len(self._circuits) > _MAX_CIRCUITS:
             self._circuits.popitem(last=False)
         return circuit

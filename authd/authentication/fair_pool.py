@@ -20,7 +20,7 @@ class Permit:
     """Permission for one call to STS, granted or waited for.
 
     `key` is the caller's, if it is known. `tries` counts earlier tries of the same token that were rejected. `proven`
-    tells whether the host had answered lately when the call started. While the call waits, `turn` is the Deferred that
+    tells whether the host had responded lately when the call started. While the call waits, `turn` is the Deferred that
     fires at its start, at the latest at `deadline` in monotonic seconds.
     """
 
@@ -44,9 +44,9 @@ class Permit:
 class FairPool:
     """Waiting permits, grouped by credentials.
 
-    In the order of arrival a flood could keep out all others. A draw takes a random key first, so that a flood under
-    one key leaves other keys their chance. It prefers tokens that come again: kube-apiserver tries a rejected token up
-    to five times, so a flood of ever new tokens loses against a user's retry.
+    In order of arrival, a flood could keep out all other calls. A draw picks a random key first, so a flood under one
+    key does not lower other keys' chances. It prefers retried tokens: kube-apiserver sends a rejected token up to five
+    times, so a user's retry wins against a flood of new tokens.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class FairPool:
         return max(self._candidates(), key=lambda one: one.tries)
 
     def surplus(self) -> Permit:
-        """Return a permit that may leave first: one of the key with the most, with few earlier tries."""
+        """Return the permit to reject first: one of the key with the most permits, with few earlier tries."""
         longest = max(self._groups.values(), key=len)
         candidates = self._candidates() if len(longest) == 1 else (choose(longest) for _ in range(_CANDIDATES))
         return min(candidates, key=lambda one: one.tries)

@@ -12,12 +12,12 @@ class Token(SignedRequest, Protocol):
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the token in hex, its name in caches and logs."""
+        """The SHA-256 of the token in hex, its key in caches and logs."""
         ...
 
     @property
     def credentials(self) -> str:
-        """The key of its signer: tokens that the same credentials signed have the same key."""
+        """The key of the signer's credentials, the same for all tokens that they have signed."""
         ...
 
     @property

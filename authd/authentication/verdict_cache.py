@@ -1,7 +1,7 @@
-"""Caches verdicts of STS about exact tokens, within bounds of time and memory.
+"""Caches STS's verdicts on exact tokens, within bounds of time and memory.
 
-The key is the token's SHA-256. Everything else that decides about STS's response, the cluster ID and the allow-list of
-hosts, is fixed for the life of the process. Temporary failures are never cached.
+The key is the token's SHA-256. STS's response depends on nothing else that changes while the process runs: the cluster
+ID and the allow-list of hosts are fixed. Temporary failures are never cached.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from authd.core.mapping.ordered_tables import OrderedTables
 
 #: Seconds for which a final refusal is cached. A client that repeats a refused token costs one call in this time.
 REFUSAL_SECONDS = 10.0
-#: Bounds of cached tokens. All together take about 9 MB.
-_MOST_CONFIRMED = 4_096
-_MOST_REFUSED = 4_096
-_MOST_UNMAPPED = 4_096
+#: Maximum numbers of cached tokens, which take about 9 MB together.
+_MAX_CONFIRMED = 4_096
+_MAX_REFUSED = 4_096
+_MAX_UNMAPPED = 4_096
 
-#: Not cached: a signature of the near future becomes valid a moment later, and an internal error is no verdict of STS.
+#: A signature dated slightly in the future becomes valid a moment later, and an internal error is no verdict of STS.
 _NOT_CACHED = frozenset({DenialReason.SIGNATURE_EXPIRED, DenialReason.INTERNAL_ERROR})
 
 
@@ -65,25 +65,25 @@ class VerdictCache:
         self._confirmed: OrderedDict[str, Confirmed] = OrderedDict()
         self._refused: OrderedDict[str, tuple[float, Denied]] = OrderedDict()
         self._unmapped: OrderedDict[str, Unmapped] = OrderedDict()
-        self._tables: OrderedTables | None = None  # those that have refused the unmapped identities
-        self._period = 0  # of these tables, in which they have refused them
+        self._tables: OrderedTables | None = None  # the tables that refused the unmapped identities
+        self._period = 0  # the period of these tables at that time
         self.hits = {"confirmed": 0, "stale": 0, "refused": 0, "unmapped": 0}
 
     def state(self) -> dict[str, CacheState]:
         """Return the state by kind. `stale` has the confirmed tokens too, which are used if STS fails."""
         confirmed, hits = len(self._confirmed), self.hits
         return {
-            "confirmed": CacheState(confirmed if self._cache_ttl else 0, _MOST_CONFIRMED, hits["confirmed"]),
-            "stale": CacheState(confirmed if self._stale_if_error else 0, _MOST_CONFIRMED, hits["stale"]),
-            "refused": CacheState(len(self._refused), _MOST_REFUSED, hits["refused"]),
-            "unmapped": CacheState(len(self._unmapped), _MOST_UNMAPPED, hits["unmapped"]),
+            "confirmed": CacheState(confirmed if self._cache_ttl else 0, _MAX_CONFIRMED, hits["confirmed"]),
+            "stale": CacheState(confirmed if self._stale_if_error else 0, _MAX_CONFIRMED, hits["stale"]),
+            "refused": CacheState(len(self._refused), _MAX_REFUSED, hits["refused"]),
+            "unmapped": CacheState(len(self._unmapped), _MAX_UNMAPPED, hits["unmapped"]),
         }
 
     def confirm(self, request: Token, identity: CallerIdentity) -> None:
         """Cache the identity that STS confirmed for a token."""
         if self._cache_ttl or self._stale_if_error:
             self._confirmed[request.digest] = Confirmed(request=request, identity=identity, at=self._seconds())
-            if len(self._confirmed) > _MOST_CONFIRMED:
+            if len(self._confirmed) > _MAX_CONFIRMED:
                 self._confirmed.popitem(last=False)
 
     def refuse(self, request: Token, denied: Denied) -> None:
@@ -92,23 +92,23 @@ class VerdictCache:
         if denied.reason not in _NOT_CACHED:
             until = self._seconds() + REFUSAL_SECONDS
             self._refused[request.digest] = (until, denied.copy())  # a raised exception keeps its frames alive
-            if len(self._refused) > _MOST_REFUSED:
+            if len(self._refused) > _MAX_REFUSED:
                 self._refused.popitem(last=False)
 
     def set_unmapped(self, request: Token, unmapped: Unmapped, tables: OrderedTables, now: float) -> None:
-        """Cache that no table maps the identity that STS confirmed for a token. `now` is the Unix time in seconds."""
+        """Cache a confirmed identity that no table maps. `now` is the Unix time in seconds."""
         period = tables.period(now)
         if tables is not self._tables or period != self._period:
             self._unmapped.clear()
             self._tables, self._period = tables, period
         self._unmapped[request.digest] = unmapped._replace(denied=unmapped.denied.copy())  # as above
-        if len(self._unmapped) > _MOST_UNMAPPED:
+        if len(self._unmapped) > _MAX_UNMAPPED:
             self._unmapped.popitem(last=False)
 
     def unmapped(self, digest: str, tables: OrderedTables, now: float) -> Unmapped | None:
         """Return the identity of a token that these tables don't map, or None.
 
-        Any reload makes other tables, and another period begins whenever a rule begins or ends.
+        A reload builds new tables, and a new period begins whenever a rule begins or ends.
         """
         entry = self._unmapped.get(digest) if tables is self._tables else None
         if entry is None or tables.period(now) != self._period:

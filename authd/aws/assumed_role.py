@@ -1,4 +1,4 @@
-"""The credentials of `ec2DescribeInstancesRoleARN`, assumed by the daemon's own ones.
+"""The credentials of `ec2DescribeInstancesRoleARN`, which the daemon assumes with its own credentials.
 
 `sourceARN` and its account are sent with the request, so that the role's trust policy can refuse other callers.
 Source: IAM user guide, "The confused deputy problem".
@@ -16,7 +16,7 @@ from authd.aws.xml import InvalidXML, read_xml
 from authd.core.errors import Unavailable, UnavailableReason
 
 _SESSION_SECONDS = 3600
-#: Assumed again this long before the end.
+#: Seconds before the end of the session at which the role is assumed again.
 _MARGIN_SECONDS = 600
 _SESSION_NAME = "authd"
 _ACCOUNT_FIELD = 4
@@ -26,7 +26,7 @@ Post = Callable[[bytes, Mapping[str, str]], Awaitable[bytes]]
 
 
 class AssumedRole:
-    """Assumes the role when needed. `post` sends a form with headers to STS and returns the body of a success.
+    """Assumes the role when needed. `post` sends a form with headers to STS and returns a successful response's body.
 
     `now` is a monotonic clock in seconds.
     """
@@ -41,7 +41,7 @@ class AssumedRole:
         self._until = 0.0
 
     async def credentials(self) -> Credentials:
-        """Return valid credentials, by one call for all that wait. Raises `Denied` or `Unavailable`."""
+        """Return valid credentials. Concurrent callers share one call. Raises `Denied` or `Unavailable`."""
         await self._lock.acquire()
         try:
             return await self._valid()

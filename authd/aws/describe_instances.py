@@ -27,14 +27,14 @@ class Page(NamedTuple):
 
 
 def request_form(instance_ids: Iterable[str], next_token: str = "") -> bytes:
-    """Return the form. A filter leaves unknown IDs out, while the parameter InstanceId would fail for all of them."""
+    """Return the form. A filter ignores unknown IDs, while the parameter InstanceId makes the whole call fail."""
     form = {"Action": "DescribeInstances", "Version": "2016-11-15", "Filter.1.Name": "instance-id"}
     form |= {f"Filter.1.Value.{number}": each for number, each in enumerate(instance_ids, start=1)}
     return urlencode(form | ({"NextToken": next_token} if next_token else {})).encode("ascii")
 
 
 def read_page(body: bytes) -> Page:
-    """Read a successful response. Raises `Unavailable` if it is none."""
+    """Parse a successful response. Raises `Unavailable` if it is not XML."""
     names: dict[str, str] = {}
     current = {"instanceId": "", "privateDnsName": ""}
     token = ""

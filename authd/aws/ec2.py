@@ -19,18 +19,18 @@ from authd.core.errors import Unavailable, UnavailableReason
 from authd.exchange.call import collect, exchanging, send, within
 from authd.exchange.errors import ExchangeError, TimedOut
 
-#: A hundred instances with many network interfaces and tags.
+#: Enough for a hundred instances with many network interfaces and tags.
 _MAX_BODY_BYTES = 8 * 1024 * 1024
 _MAX_PAGES = 10
-#: The signer writes these headers, but the connection's own are sent.
+#: Signed headers that the HTTP client sets itself.
 _UNSENT = frozenset({"host", "content-length"})
 
 
 class Hosts(Protocol):
-    """Says how to reach a host of AWS."""
+    """Provides endpoints for AWS's hosts."""
 
     def endpoint(self, host: str, /) -> IStreamClientEndpoint:
-        """Return an endpoint whose connections have proved to be that host."""
+        """Return an endpoint that verifies the host's certificate."""
         ...
 
 

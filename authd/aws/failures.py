@@ -1,4 +1,4 @@
-"""Error responses of EC2 and STS: which are definite, and which may pass.
+"""Classifies error responses of EC2 and STS as permanent or temporary.
 
 Source: Amazon EC2 API reference, "Error codes", and STS API reference, "Common errors".
 """
@@ -19,7 +19,7 @@ _CODE = re.compile(r"[A-Za-z0-9.]{1,100}")
 
 
 class ExpiredCredentials(Unavailable):
-    """AWS refuses the daemon's credentials as expired. New ones may be there already."""
+    """AWS refuses the daemon's credentials as expired. New ones may already be available."""
 
 
 def failure_of(status: int, body: bytes, action: str) -> Denied | Unavailable:

@@ -1,4 +1,4 @@
-"""The private DNS names of EC2 instances: batched, limited, shared and remembered."""
+"""Looks up the private DNS names of EC2 instances: in batches, rate-limited, shared and cached."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _log = Logger(namespace="authd.ec2")
 
 #: IDs of instances have 8 or 17 hexadecimal digits.
 INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
-#: IDs in one call, and how long the first one waits for others.
+#: Maximum number of IDs in one call, and the seconds that the first one waits for others.
 MAX_BATCH = 100
 BATCH_SECONDS = 0.2
 #: A name stays the same for as long as the instance exists.
-_REMEMBERED_SECONDS = 3600.0
-_MAX_REMEMBERED = 10_000
-#: Look-ups under way. More would only time out.
+_CACHE_SECONDS = 3600.0
+_MAX_CACHED = 10_000
+#: Maximum number of look-ups in progress. More would only time out.
 _MAX_WAITING = 5_000
 _TIMEOUT_SECONDS = 10.0
 
@@ -33,7 +33,7 @@ _Outcome = str | Denied | Unavailable
 class InstanceNames:
     """Looks up names. `describe` returns the known names of up to `MAX_BATCH` instances in one call.
 
-    At most `burst` calls begin at once, and `qps` in a second after that. `called` is told of each.
+    At most `burst` calls start at once, and `qps` a second after that. `called` is called at each.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class InstanceNames:
         return outcome
 
     def stop(self) -> None:
-        """Begin no more calls."""
+        """Start no more calls."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -87,7 +87,7 @@ class InstanceNames:
         return waiter
 
     def _schedule(self) -> None:
-        """Have the batch sent after a while, at once if it is full, and not before the limits allow it."""
+        """Schedule the batch: after `BATCH_SECONDS`, or at once if it is full, but not before the rate allows it."""
         wait = 0.0 if len(self._batch) >= MAX_BATCH else BATCH_SECONDS
         left = self._bucket.refilled(self._reactor.seconds())
         allowed = 0.0 if left >= 1 else (1 - left) / self._qps
@@ -122,15 +122,15 @@ class InstanceNames:
         for instance_id in batch:
             name = names.get(instance_id, "")
             if name:
-                self._remember(instance_id, name)
+                self._cache(instance_id, name)
             for waiter in self._waiting.pop(instance_id, ()):
                 if not waiter.called:  # it may have timed out
                     waiter.callback(name or failure)
 
-    def _remember(self, instance_id: str, name: str) -> None:
-        self._known[instance_id] = (self._reactor.seconds() + _REMEMBERED_SECONDS, name)
+    def _cache(self, instance_id: str, name: str) -> None:
+        self._known[instance_id] = (self._reactor.seconds() + _CACHE_SECONDS, name)
         self._known.move_to_end(instance_id)
-        if len(self._known) > _MAX_REMEMBERED:
+        if len(self._known) > _MAX_CACHED:
             self._known.popitem(last=False)
 
 

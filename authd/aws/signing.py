@@ -1,6 +1,6 @@
-"""Signs the daemon's own requests by botocore. Everything of botocore runs in a thread, and is imported on demand.
+"""Signs the daemon's own requests with botocore, which is imported on demand and runs in a thread.
 
-Its session costs 7 MB and 75 ms, and its credentials may ask the instance metadata service or STS.
+A session costs 7 MB and 75 ms, and finding credentials may call the instance metadata service or STS.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Credentials(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A POST of a form to a service's host, and the headers that are signed besides the usual ones."""
+    """A POST of a form to a service's host, and additional headers to sign."""
 
     service: str
     region: str
@@ -43,8 +43,8 @@ class Call(NamedTuple):
 class Signer:
     """Finds credentials by botocore's chain: environment, profile, web identity, container, instance metadata.
 
-    `in_thread` calls a function with arguments in a thread. One call runs at a time, because a session is not made
-    for several threads.
+    `in_thread` calls a function with arguments in a thread. One call runs at a time, because a session is not
+    thread-safe.
     """
 
     def __init__(self, reactor: Any, in_thread: Callable[..., Deferred[Any]], *, timeout: float = 10.0) -> None:
@@ -55,7 +55,7 @@ class Signer:
         self._session: Any = None
 
     async def region(self) -> str:
-        """Return the region of the daemon. Raises `Unavailable` if nothing names it."""
+        """Return the daemon's region. Raises `Unavailable` if it is unknown."""
         region: str = await self._run(self._find_region)
         return region
 
@@ -65,7 +65,7 @@ class Signer:
         return headers
 
     def forget(self) -> None:
-        """Find the credentials anew at the next call: AWS has refused them as expired."""
+        """Find credentials again at the next call. Call this if AWS refuses them as expired."""
         self._session = None
 
     async def _run(self, function: Callable[..., Any], *arguments: object) -> Any:
@@ -110,7 +110,7 @@ class Signer:
         try:
             found = self._loaded().get_credentials()
             frozen = found.get_frozen_credentials() if found is not None else None
-        except Exception as error:  # each provider of the chain has errors of its own
+        except Exception as error:  # each provider of the chain has its own exceptions
             kind = type(error).__name__
             message = f"the daemon's AWS credentials can't be read ({kind})"
             raise Unavailable(UnavailableReason.INSTANCE_LOOKUP_FAILED, message) from None

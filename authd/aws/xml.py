@@ -1,4 +1,4 @@
-"""Texts of an XML response by the path of their element, without the root's name. No DTD, so no entities."""
+"""Reads an XML response's texts by the path of their element, without the root. A DTD, and so entities, is refused."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _MAX_DEPTH = 32
 
 
 class InvalidXML(ValueError):
-    """The response is not XML that AWS sends."""
+    """The response is not XML, has a DTD, or is nested too deep."""
 
 
 def read_xml(body: bytes, element: Callable[[str, str], None]) -> None:
-    """Call `element` with path and text at each element's end. Raises `InvalidXML`."""
+    """Call `element` with the path and text of each element at its end. Raises `InvalidXML`."""
     path: list[str] = []
     texts: list[list[str]] = []
 

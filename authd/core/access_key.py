@@ -13,10 +13,10 @@ _ACCOUNT_DIGITS = 12
 
 
 def key_account(access_key_id: str) -> str:
-    """Return the account number that AWS encodes in an access key ID, or an empty text.
+    """Return the account number that AWS encodes in an access key ID, or an empty string.
 
-    The rest after the prefix of four letters is base32. Keys issued before 2019 and keys of emulators encode other
-    bits, so the result may be no account at all. Use it only to hide an account, never to identify one.
+    The characters after the four-letter prefix are base32. Keys issued before 2019 and keys of emulators encode other
+    bits, so the result may not be an account. Use it only to hide an account, never to identify one.
     """
     encoded = access_key_id[_PREFIX_LENGTH:]
     if len(encoded) < _ENCODED_LENGTH:

@@ -43,9 +43,9 @@ class PrincipalArn:
 
     @property
     def canonical(self) -> str:
-        """The ARN that mappings are looked up by: a role's without its path, and for a session the role's.
+        """The ARN that rules are looked up by. A role's has no path, and a session has its role's.
 
-        A session's ARN has no path, and a role's name is unique in its account, so the path adds nothing.
+        A session's ARN lacks the role's path, and a role's name is unique in its account, so the path is not needed.
         """
         if self.kind is PrincipalKind.ROOT:
             return f"arn:{self.partition}:iam::{self.account}:root"
@@ -65,7 +65,7 @@ class PrincipalArn:
         return str(self.kind) if self.kind is PrincipalKind.ROOT else f"{self.kind}{self.path}{self.name}"
 
 
-#: By service and resource type: the principal's kind, and the resource's grammar with its groups path, name, session.
+#: Maps service and resource type to the principal's kind and the resource's grammar (groups: path, name, session).
 _RESOURCES = {
     ("iam", "role"): (PrincipalKind.ROLE, re.compile(rf"{_PATH}{_NAME}()")),
     ("iam", "user"): (PrincipalKind.USER, re.compile(rf"{_PATH}{_NAME}()")),
@@ -79,7 +79,7 @@ class InvalidArn(ValueError):
     """The text is not the ARN of a principal that can log in."""
 
 
-@lru_cache(maxsize=1024)  # the same callers log in again and again
+@lru_cache(maxsize=1024)  # the same callers log in repeatedly
 def parse_arn(text: str) -> PrincipalArn:
     """Parse a principal's ARN.
 

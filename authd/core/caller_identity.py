@@ -13,8 +13,8 @@ from authd.core.arn import InvalidArn, PrincipalArn, PrincipalKind, parse_arn
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 from authd.core.strict_json import InvalidJson, parse_object
 
-#: In bytes. A response of STS has about 450. This bounds the memory that a hostile server can take.
-MAX_ANSWER_LENGTH = 16_384
+#: In bytes. A response of STS has about 450. Bounds the memory that a hostile server can occupy.
+MAX_RESPONSE_LENGTH = 16_384
 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 #: A unique ID has a prefix for the kind of principal, then capital letters and digits.
@@ -116,11 +116,11 @@ def unconfirmed_identity(arn: PrincipalArn) -> CallerIdentity:
     )
 
 
-def parse_answer(*, status: int, body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
+def parse_response(*, status: int, body: bytes, partition: str, access_key_id: str) -> CallerIdentity:
     """Parse a complete response of STS to GetCallerIdentity. `body` is without transfer or content encoding.
 
     Raises `Denied` if STS refuses the request, or if it names a caller that can't be mapped. Raises `Unavailable` for
-    temporary trouble: throttling, STS's own errors, and responses that don't have the form of STS's.
+    temporary failures: throttling, STS's own errors, and responses that are not in STS's format.
     """
     if status == _OK:
         return _identity(body, partition, access_key_id)
@@ -146,11 +146,11 @@ def _refusal(status: int, body: bytes) -> Denied | Unavailable:
 
 
 def _error(status: int, body: bytes) -> dict[str, object]:
-    """Return the error object of STS. A response without one, such as a redirect, is not STS's."""
+    """Return the error object of a response. A response without one, such as a redirect, is not from STS."""
     try:
         if status not in _CLIENT_ERRORS:
             raise InvalidJson("an unexpected status")
-        error = _member(parse_object(body, MAX_ANSWER_LENGTH), "Error")
+        error = _member(parse_object(body, MAX_RESPONSE_LENGTH), "Error")
         _text(error, "Code")
     except InvalidJson:
         what = f"STS answered with status {status} and a body that is not an STS error"
@@ -169,8 +169,8 @@ def _identity(body: bytes, partition: str, access_key_id: str) -> CallerIdentity
         if account != arn.account or arn.partition != partition:
             raise InvalidArn("the ARN has another account or partition")
     except InvalidArn as error:
-        # This depends on the caller's choice of credentials and says nothing about the health of STS: an EC2 instance's
-        # own identity, for example, is valid at STS and unknown here.
+        # The cause is the caller's choice of credentials, not a failure of STS. For example, STS accepts an EC2
+        # instance's own identity, which can't be mapped.
         raise Denied(
             DenialReason.UNSUPPORTED_IDENTITY, f"STS names a caller that can't be mapped to a user: {error}"
         ) from None
@@ -188,9 +188,9 @@ def _identity(body: bytes, partition: str, access_key_id: str) -> CallerIdentity
 
 def _parts(body: bytes) -> Iterable[str]:
     """Return the account, ARN, user ID and request ID."""
-    answer = _member(parse_object(body, MAX_ANSWER_LENGTH), "GetCallerIdentityResponse")
-    result = _member(answer, "GetCallerIdentityResult")
-    return _text(result, "Account"), _text(result, "Arn"), _text(result, "UserId"), _request_id(answer)
+    response = _member(parse_object(body, MAX_RESPONSE_LENGTH), "GetCallerIdentityResponse")
+    result = _member(response, "GetCallerIdentityResult")
+    return _text(result, "Account"), _text(result, "Arn"), _text(result, "UserId"), _request_id(response)
 
 
 def _member(parent: Mapping[str, object], name: str) -> dict[str, object]:
@@ -207,8 +207,8 @@ def _text(parent: Mapping[str, object], name: str) -> str:
     return value
 
 
-def _request_id(answer: Mapping[str, object]) -> str:
-    metadata = answer.get("ResponseMetadata")
+def _request_id(response: Mapping[str, object]) -> str:
+    metadata = response.get("ResponseMetadata")
     value = metadata.get("RequestId") if isinstance(metadata, dict) else None
     return value if isinstance(value, str) else ""
 

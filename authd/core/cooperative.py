@@ -1,4 +1,4 @@
-"""Cooperative generators: long work that yields so that the reactor can turn, and returns its result.
+"""Cooperative generators: long computations that yield so that the reactor can run, and return their result.
 
 By convention their names end in `ing`: `building_table` returns a table.
 """

@@ -15,7 +15,7 @@ from authd.core.trace_context import TraceContext
 #: The reason of a decision that accepts the token.
 ALLOWED = "allowed"
 
-#: The outcome of a review by the reason of its decision: `allowed`, `denied`, or `unavailable` for temporary trouble.
+#: The outcome of a review by the reason of its decision: `allowed`, `denied`, or `unavailable` for temporary failures.
 OUTCOMES: Mapping[str, str] = MappingProxyType(
     {ALLOWED: "allowed", **dict.fromkeys(DenialReason, "denied"), **dict.fromkeys(UnavailableReason, "unavailable")}
 )
@@ -52,9 +52,9 @@ class Decision(NamedTuple):
     """One decision.
 
     `user` is set if and only if the token is accepted. `reason` is `allowed` or a value of `DenialReason` or
-    `UnavailableReason`. `identity` is the one confirmed by STS, even if no mapping matches. `reference` is a short text
-    that the response and the log share. `audiences` are the requested ones that the response repeats. `request` is the
-    token's request, if it could be read. `rule` is the place of the deciding rule, also if its names could not be
+    `UnavailableReason`. `identity` is the one confirmed by STS, even if no mapping matches. `reference` is a short ID
+    in both the response and the log. `audiences` are the requested audiences that the response contains. `request` is
+    the token's request, if it could be parsed. `rule` is the place of the matching rule, even if its names could not be
     rendered. `trace` is the trace of the review, None without one.
     """
 

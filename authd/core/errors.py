@@ -59,7 +59,7 @@ class DenialReason(StrEnum):
 
 
 #: Refusals without an `error`, which kube-apiserver caches for two minutes. They depend on the token's text alone, and
-#: tokens for other authenticators arrive by the thousand.
+#: tokens for other authenticators are frequent.
 SILENT_REASONS = frozenset({DenialReason.FOREIGN_TOKEN, DenialReason.MALFORMED_TOKEN})
 
 
@@ -96,9 +96,9 @@ class AuthdError(Exception):
 
 
 class Denied(AuthdError):
-    """The caller's fault: the token is refused, and a retry with it has the same result.
+    """The caller's fault: the token is refused, and a retry of the same token has the same result.
 
-    `message` is for an administrator. It contains no secret, and no text of the caller's that could forge a log line.
+    `message` is for an administrator. It contains no secret, and no text from the caller that could forge a log line.
     """
 
     def __init__(self, reason: DenialReason, message: str) -> None:
@@ -107,12 +107,12 @@ class Denied(AuthdError):
         self.message = message
 
     def copy(self) -> Denied:
-        """Return an equal exception to raise. Raising the same one again and again would collect tracebacks."""
+        """Return an equal exception to raise. Raising the same one repeatedly would accumulate tracebacks."""
         return Denied(self.reason, self.message)
 
 
 class Unavailable(AuthdError):
-    """Nobody's fault: no decision is possible now, and a retry may succeed."""
+    """A temporary failure: no decision is possible now, and a retry may succeed."""
 
     def __init__(self, reason: UnavailableReason, message: str) -> None:
         super().__init__(message)

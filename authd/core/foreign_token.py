@@ -1,4 +1,4 @@
-"""The class of a token that is not authd's, for metrics. Nothing of it is trusted."""
+"""Classifies tokens of other authenticators for the metrics, without verifying them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from enum import StrEnum
 #: The parts of a signed JWT (RFC 7515, section 3.1), and the base64url of its header's first bytes, `{"`.
 _JWT_PARTS = 3
 _JWT_START = "eyJ"
-#: Longer payloads are cut: the claims that matter come early in Kubernetes' own tokens.
-_MOST_PAYLOAD = 4_096
+#: In characters. Longer payloads are cut: Kubernetes' own tokens have the searched claims near the beginning.
+_MAX_PAYLOAD = 4_096
 _TO_BASE64 = str.maketrans("-_", "+/")
 
 
@@ -29,7 +29,7 @@ def classify(token: str) -> ForeignToken:
     parts = token.split(".", _JWT_PARTS)
     if len(parts) != _JWT_PARTS:
         return ForeignToken.OTHER
-    text = parts[1][:_MOST_PAYLOAD].translate(_TO_BASE64)
+    text = parts[1][:_MAX_PAYLOAD].translate(_TO_BASE64)
     try:
         payload = a2b_base64(text[: len(text) // 4 * 4])
     except (Base64Error, ValueError):

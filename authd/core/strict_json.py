@@ -1,6 +1,6 @@
 """Strict JSON: an object in UTF-8, of bounded size, without duplicate keys or NaN.
 
-Source: RFC 8259. If it leaves a choice to the parser (section 4, duplicate names), this parser refuses.
+Source: RFC 8259. If it leaves a choice to the parser (section 4, duplicate names), this parser raises an error.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def parse_object(body: bytes, limit: int) -> dict[str, object]:
 
 
 def decode_value(text: str, place: int) -> tuple[object, int]:
-    """Parse the value that begins at a place of a text, and return it with the place behind it.
+    """Parse the value that begins at the offset `place` of a text. Returns it with the offset of its end.
 
-    Raises `InvalidJson` as `parse_object` does, apart from bounds: the caller has bounded the text.
+    Raises `InvalidJson` as `parse_object` does, but checks neither size nor depth: the caller must bound the text.
     """
     try:
         value, end = _DECODER.raw_decode(text, place)
@@ -56,7 +56,7 @@ def decode_value(text: str, place: int) -> tuple[object, int]:
 
 
 def _nests_deeper(value: object) -> bool:
-    """Return whether a value nests deeper than `MAX_DEPTH`. Goes level by level, since recursion could overflow."""
+    """Return whether a value nests deeper than `MAX_DEPTH`. Iterates by level, since recursion could overflow."""
     level: Iterable[object] = [value]
     for _ in range(MAX_DEPTH):
         level = [part for whole in level for part in _parts(whole)]

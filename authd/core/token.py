@@ -3,7 +3,7 @@
 Sources: AWS, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)"; RFC 4648 section 5;
 RFC 3986 section 2.1 (percent-encoding in capitals, unreserved characters never encoded).
 
-All bytes match an ASCII grammar before any conversion, and the request to STS is rebuilt from the matched parts. No
+All bytes must match an ASCII grammar before any conversion. The request to STS is rebuilt from the matched parts, so no
 second parser reads the caller's own text.
 """
 
@@ -25,19 +25,19 @@ from authd.core.partitions import STSHosts, UnknownHost
 
 PREFIX = "k8s-aws-v1."
 
-#: In characters. Session tokens of chained roles bring tokens near 3 KiB, and other implementations accept up to 4,096.
+#: In characters. With a chained role's session token, a token has almost 3 KiB. Other implementations accept 4,096.
 DEFAULT_MAX_TOKEN_LENGTH = 4096
 
 #: In seconds from the signature's date. STS ignores X-Amz-Expires here.
 SIGNATURE_LIFETIME = 900
-#: In seconds, the lead of a caller's clock that STS tolerates.
+#: In seconds. STS tolerates a signature's date this far in the future.
 MAX_CLOCK_LEAD = 300
 
 _BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 #: Valid last characters of unpadded base64url, by the length modulo 4. The unused bits of the last character must be
 #: zero, so that each URL has exactly one encoding. A remainder of 1 encodes no byte.
 _LAST_CHARACTERS = {0: _BASE64URL, 2: _BASE64URL[::16], 3: _BASE64URL[::4]}
-#: Characters outside of base64url's alphabet become characters outside of base64's.
+#: Translates base64url to base64. Characters outside of the one alphabet become characters outside of the other.
 _TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/...")
 _URL = re.compile(rb"https://([a-z0-9.-]{1,253})/\?(.+)", re.DOTALL)
 _NOT_BASE64URL = "not canonical base64url without padding"
@@ -114,7 +114,7 @@ class PresignedTokens:
         check_prefix(text)
 
     def parse(self, text: str, /, *, digest: str) -> PresignedRequest:
-        """Parse a token without a check of its date, see `read_token`."""
+        """Parse a token without checking its date, see `read_token`."""
         return read_token(text, hosts=self.hosts, max_length=self.max_length, token_digest=digest)
 
     def check_window(self, request: PresignedRequest, now: float) -> None:
@@ -130,7 +130,7 @@ def parse_token(
     max_length: int = DEFAULT_MAX_TOKEN_LENGTH,
     token_digest: str | None = None,
 ) -> PresignedRequest:
-    """Parse a token at the time `now`, in Unix seconds. Pass `token_digest` if the token's `digest` is known already.
+    """Parse a token at the time `now`, in Unix seconds. Pass `token_digest` if the token's `digest` is already known.
 
     Raises `Denied`: `foreign_token`, `malformed_token`, `token_expired` or `token_not_yet_valid`.
     """
@@ -142,7 +142,7 @@ def parse_token(
 def read_token(
     token: str, *, hosts: STSHosts, max_length: int = DEFAULT_MAX_TOKEN_LENGTH, token_digest: str | None = None
 ) -> PresignedRequest:
-    """Read a token as `parse_token` does, without a check of its date. Raises `Denied`."""
+    """Parse a token as `parse_token` does, but without checking its date. Raises `Denied`."""
     check_prefix(token)
     url = _URL.fullmatch(_decode(token, max_length))
     if url is None:
@@ -185,7 +185,7 @@ def _decode(token: str, max_length: int) -> bytes:
 
 
 def _query_error(query: bytes) -> Denied:
-    """Return the first fault of an invalid query."""
+    """Return the first error of an invalid query."""
     if not _PRINTABLE.fullmatch(query):
         return _malformed(_NOT_A_URL)
     seen: set[bytes] = set()

@@ -18,14 +18,14 @@ from authd.core.kubernetes_user import KubernetesUser
 from authd.core.strict_json import InvalidJson, parse_object
 from authd.core.trace_context import TraceContext
 
-#: In bytes. A TokenReview adds about 200 to its token, and the setting for tokens ends at 16,384.
+#: In bytes. A TokenReview adds about 200 to its token, and `maxTokenLength` is at most 16,384.
 MAX_REVIEW_LENGTH = 65_536
 #: More than any API server sends.
 _MAX_AUDIENCES = 64
 
 _API_VERSIONS = ("authentication.k8s.io/v1", "authentication.k8s.io/v1beta1")
 
-#: The `extra` of an accepted identity, with places for the values in the order of `_extra`.
+#: The `extra` of an accepted identity, with placeholders for the values in the order of `_extra`.
 _EXTRA = (
     ',"extra":{"arn":[%s],"canonicalArn":[%s],"sessionName":[%s],"accessKeyId":[%s],"principalId":[%s],'
     '"sigs.k8s.io/aws-iam-authenticator/principalId":[%s]}'
@@ -69,7 +69,7 @@ class ReviewRequest(NamedTuple):
 
 
 def decode_review(body: bytes) -> ReviewRequest:
-    """Parse a TokenReview. Raises `InvalidReview` with the fault, never with the content."""
+    """Parse a TokenReview. Raises `InvalidReview`, whose message never contains the body's content."""
     try:
         review = parse_object(body, MAX_REVIEW_LENGTH)
     except InvalidJson as error:
@@ -106,7 +106,7 @@ def common_audiences(requested: tuple[str, ...], configured: tuple[str, ...]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewEncoder:
-    """Encodes decisions by the settings: the keys of `extra`, and the accounts to leave out."""
+    """Encodes decisions by the settings: the keys of `extra`, and the accounts to omit."""
 
     user_extra: UserExtra = UserExtra.STANDARD
     scrubbed_accounts: frozenset[str] = frozenset()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-#: Version 00. All zeros are not an ID. Later versions may mean other things, so they are ignored.
+#: Version 00. An ID of zeros is invalid. Later versions are ignored, because their format may differ.
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _SAMPLED = 1
 
 
 class TraceContext(NamedTuple):
-    """A trace and one of its spans, as 32 and 16 lower-case hex digits. `sampled` is the caller's wish to record it."""
+    """A trace and one of its spans, as 32 and 16 lower-case hex digits. `sampled`: the caller records it."""
 
     trace_id: str
     span_id: str
@@ -19,7 +19,7 @@ class TraceContext(NamedTuple):
 
 
 def parse_traceparent(value: bytes) -> TraceContext | None:
-    """Parse a header's value without blanks around it. Returns None if it is not exactly of version 00."""
+    """Parse the header's value, already stripped. Returns None if it is not valid in version 00."""
     match = _TRACEPARENT.fullmatch(value)
     if match is None:
         return None

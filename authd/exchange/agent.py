@@ -1,6 +1,6 @@
-"""One HTTP exchange over a connection of its own that can be aborted at any time.
+"""A Twisted agent for one HTTP exchange over its own connection, which can be aborted at any time.
 
-treq sends through it. A response must be plain (no content encoding), and its head is bounded.
+Responses must have no content encoding, and the size of their head is bounded.
 """
 
 from __future__ import annotations
@@ -15,52 +15,52 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from authd.exchange.errors import BadAnswer
+from authd.exchange.errors import InvalidResponse
 
-#: More than a head and the first read of the body behind it.
+#: Larger than a usual head together with the first read of the body after it.
 _MAX_HEAD_BYTES = 256 * 1024
 
 
 @implementer(IBodyProducer)
 class Body:
-    """A request's body that is here already."""
+    """A request's body in memory."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.length = len(data)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Write it all."""
+        """Write the whole body."""
         consumer.write(self._data)
         return succeed(None)
 
     def pauseProducing(self) -> None:
-        """Have nothing to pause."""
+        """Do nothing, because the body is written already."""
 
     def resumeProducing(self) -> None:
-        """Have nothing to resume."""
+        """Do nothing, as above."""
 
     def stopProducing(self) -> None:
-        """Have nothing to stop."""
+        """Do nothing, as above."""
 
 
-# Twisted logs each start and stop of a factory otherwise, two lines for each call.
+# Otherwise Twisted logs each start and stop of a factory, two lines for each call.
 _HTTP11ClientFactory.noisy = False
 
 
 class _Connection(ProtocolWrapper):
-    """Counts what arrives before the response's head is complete."""
+    """Counts the bytes received before the response's head is complete."""
 
     transport: Any
     head_bytes = 0
     in_head = True
 
     def writeSequence(self, data: Any) -> None:
-        """Write through TLS: the wrapper's own would pass by any layer that has only `write`."""
+        """Join the data for `write`: the inherited method would bypass layers that implement only `write`."""
         self.write(b"".join(data))
 
     def dataReceived(self, data: bytes) -> None:
-        """Hand on, up to the limit."""
+        """Pass data on, and abort the connection if the head is too long."""
         if self.in_head:
             self.head_bytes += len(data)
             if self.head_bytes > _MAX_HEAD_BYTES:
@@ -76,18 +76,18 @@ class _Connections(WrappingFactory[_Connection]):
 
 @implementer(IStreamClientEndpoint, IAgentEndpointFactory)
 class _Endpoint:
-    """Connects once, and keeps the connection at hand."""
+    """Connects once, and stores the connection."""
 
     def __init__(self, endpoint: IStreamClientEndpoint) -> None:
         self._endpoint = endpoint
         self.connection: Any = None
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """Return this one, wherever the URI leads."""
+        """Return this endpoint, whatever the URI is."""
         return self
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
-        """Connect."""
+        """Open the connection."""
         return self._endpoint.connect(_Connections(protocolFactory)).addCallback(self._connected)
 
     def _connected(self, connection: Any) -> Any:
@@ -108,19 +108,19 @@ class Exchange:
     def request(
         self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
     ) -> Deferred[IResponse]:
-        """Send the request; treq's wish for an encoded answer is left out."""
+        """Send the request without treq's header `Accept-Encoding`."""
         sent = Headers() if headers is None else headers.copy()
         sent.removeHeader(b"accept-encoding")
         sending: Deferred[IResponse] = self._agent.request(method, uri, sent, bodyProducer)
         return sending.addCallback(self._head_complete)
 
     def abort(self) -> None:
-        """End the connection at once, if there is one."""
+        """Abort the connection, if there is one."""
         if self._endpoint.connection is not None:
             self._endpoint.connection.transport.abortConnection()
 
     def _head_complete(self, response: IResponse) -> IResponse:
         self._endpoint.connection.in_head = False
         if response.headers.hasHeader(b"content-encoding"):
-            raise BadAnswer("the server sent an encoded body, which was not asked for")
+            raise InvalidResponse("the server sent an encoded body, which was not asked for")
         return response

@@ -1,4 +1,4 @@
-"""Receive response bodies within bounds: whole, or as a stream with a limit on silence."""
+"""Receives response bodies within bounds: as a whole, or as a stream with an idle timeout."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from authd.exchange.errors import TooLong, Unreachable
 
 
 class BodyReceiver(Protocol):
-    """Hands each part of a body to `receive`; `ended` fires at the end, and fails if that isn't a clean one."""
+    """Passes each part of a body to `receive`. `ended` fires at its end, and fails if the body is incomplete."""
 
     def __init__(self, receive: Callable[[bytes], None]) -> None:
         self._receive = receive
         self.ended: Deferred[None] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
-        """Hand on a part. An error ends the body: Twisted would only log it."""
+        """Pass a part on. An exception of `receive` fails `ended`, because Twisted would only log it."""
         if self.ended.called:
             return
         try:
             self._receive(data)
-        except Exception:  # whoever awaits `ended` gets it
+        except Exception:  # raised where `ended` is awaited
             self.ended.errback(Failure())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Note the end."""
+        """Fire `ended`."""
         if self.ended.called:
             return
         if isinstance(reason.value, ResponseDone):
@@ -48,7 +48,7 @@ class Collector:
         self._parts: list[bytes] = []
 
     def receive(self, data: bytes) -> None:
-        """Take a part; raises `TooLong` beyond the limit."""
+        """Store a part. Raises `TooLong` beyond the limit."""
         self._size += len(data)
         if self._size > self._limit:
             raise TooLong(f"the response is longer than {self._limit} bytes")
@@ -56,12 +56,12 @@ class Collector:
 
     @property
     def body(self) -> bytes:
-        """What has arrived."""
+        """The bytes received so far."""
         return b"".join(self._parts)
 
 
 class SilenceTimer:
-    """Fails a body if nothing arrives for `seconds`: a dead connection makes no other sign."""
+    """Fails a body if nothing arrives for `seconds`. A dead connection gives no other sign."""
 
     def __init__(self, reactor: Any, seconds: float, body: BodyReceiver) -> None:
         self._seconds = seconds
@@ -69,12 +69,12 @@ class SilenceTimer:
         self._timer = reactor.callLater(seconds, self._silent)
 
     def heard(self) -> None:
-        """Begin to wait anew."""
+        """Restart the timer."""
         if self._timer.active():
             self._timer.reset(self._seconds)
 
     def stop(self) -> None:
-        """End waiting."""
+        """Stop the timer."""
         if self._timer.active():
             self._timer.cancel()
 

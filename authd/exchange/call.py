@@ -1,4 +1,4 @@
-"""One HTTP call by treq over a connection of its own, with every failure as an `ExchangeError`."""
+"""One HTTP call with treq over its own connection. Every network failure is raised as an `ExchangeError`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _INCOMPLETE = (ResponseNeverReceived, ResponseFailed, RequestTransmissionFailed)
 
 @asynccontextmanager
 async def exchanging(reactor: Any, endpoint: IStreamClientEndpoint, server: str) -> AsyncIterator[Exchange]:
-    """Provide an exchange and end its connection in any case. `server` is its name in messages.
+    """Provide an exchange, and close its connection at the end. `server` is its name in messages.
 
-    Every failure of the network within becomes an `ExchangeError`.
+    Network failures in the block are raised as an `ExchangeError`.
     """
     exchange = Exchange(reactor, endpoint)
     try:
@@ -39,7 +39,7 @@ async def exchanging(reactor: Any, endpoint: IStreamClientEndpoint, server: str)
         raise TimedOut(f"{server} did not answer in time") from None
     except _INCOMPLETE as error:
         raise _incomplete(error.reasons, server) from None
-    except (ConnectError, OSError, SSL.Error) as error:  # a failed look-up of a name is an OSError
+    except (ConnectError, OSError, SSL.Error) as error:  # a failed DNS look-up is an OSError
         raise Unreachable(f"no connection to {server} ({type(error).__name__})") from None
     finally:
         exchange.abort()

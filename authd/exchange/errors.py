@@ -1,4 +1,4 @@
-"""Failures of an HTTP exchange. Their messages hold no secret."""
+"""Failures of an HTTP exchange. Their messages contain no secret."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from authd.core.errors import AuthdError
 
 
 class ExchangeError(AuthdError):
-    """The server gave no usable response. The call may be repeated later."""
+    """The server sent no usable response. The call may be retried later."""
 
     #: The wait that the server asked for, in seconds, 0 if none.
     retry_after = 0.0
 
 
 class Unreachable(ExchangeError):
-    """There was no connection, or it ended or fell silent before the response did."""
+    """There was no connection, or it ended or stalled before the response was complete."""
 
 
 class TimedOut(Unreachable):
-    """There was no whole response at the deadline."""
+    """The response was not complete at the deadline."""
 
 
-class BadAnswer(ExchangeError):
-    """The response isn't one that such a server sends."""
+class InvalidResponse(ExchangeError):
+    """The response is not valid for this kind of server."""
 
 
-class TooLong(BadAnswer):
-    """The response is longer than it may be."""
+class TooLong(InvalidResponse):
+    """The response exceeds its size limit."""

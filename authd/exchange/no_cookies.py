@@ -1,4 +1,4 @@
-"""A cookie jar for treq that stores and sends nothing: no server of the daemon's sets cookies."""
+"""A cookie jar for treq that stores and sends nothing: the daemon's calls need no cookies."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from authd.core.strict_json import InvalidJson, decode_value
 from authd.exchange.agent import Exchange
 from authd.exchange.bodies import BodyReceiver, SilenceTimer
 from authd.exchange.call import collect, exchanging, send, within
-from authd.exchange.errors import BadAnswer
+from authd.exchange.errors import InvalidResponse
 from authd.kubernetes.access import ClusterAccess
 from authd.kubernetes.errors import StatusError
 from authd.kubernetes.status import error_of_status, status_error
@@ -122,7 +122,7 @@ class APIClient:
         types = response.headers.getRawHeaders(b"content-type") or []
         if types and not _JSON.match(types[-1]):
             kind = types[-1][:_MAX_SHOWN].decode("ascii", "replace")
-            raise BadAnswer(f"the API server sent {kind!r} in place of JSON: is it another server, or a proxy?")
+            raise InvalidResponse(f"the API server sent {kind!r} in place of JSON: is it another server, or a proxy?")
 
     async def _send(
         self, exchange: Exchange, method: str, target: str, body: bytes | None, content_type: str
@@ -146,16 +146,16 @@ class APIClient:
 
 
 def parse_object(text: bytes) -> JSONObject:
-    """Parse one JSON object. Raises `BadAnswer`."""
+    """Parse one JSON object. Raises `InvalidResponse`."""
     try:
         decoded = text.decode("utf-8").strip(_SPACE)
         value, end = decode_value(decoded, 0)
         if end != len(decoded):
             raise InvalidJson("there is more than one value")
     except ValueError:
-        raise BadAnswer("the API server's answer is not JSON") from None
+        raise InvalidResponse("the API server's answer is not JSON") from None
     if not isinstance(value, dict):
-        raise BadAnswer("the API server's answer is not a JSON object")
+        raise InvalidResponse("the API server's answer is not a JSON object")
     return value
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from authd.exchange.errors import BadAnswer
+from authd.exchange.errors import InvalidResponse
 from authd.kubernetes.client import JSONObject, parse_object
 from authd.kubernetes.status import error_of_status
 
@@ -49,7 +49,7 @@ class EventDecoder:
     def feed(self, data: bytes) -> Iterator[Event]:
         """Add a part of the stream and yield the events that it completes.
 
-        Raises `BadAnswer` for an invalid event, and `StatusError` for an error that the server reports.
+        Raises `InvalidResponse` for an invalid event, and `StatusError` for an error that the server reports.
         """
         *lines, rest = data.split(b"\n")
         for line in lines:
@@ -61,14 +61,14 @@ class EventDecoder:
         self._keep(rest)
 
     def end(self) -> None:
-        """Finish decoding. Raises `BadAnswer` if the stream ended within an event."""
+        """Finish decoding. Raises `InvalidResponse` if the stream ended within an event."""
         if self._parts:
-            raise BadAnswer("the API server's watch ended within an event")
+            raise InvalidResponse("the API server's watch ended within an event")
 
     def _keep(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > self._limit:
-            raise BadAnswer(f"an event is longer than {self._limit} bytes")
+            raise InvalidResponse(f"an event is longer than {self._limit} bytes")
         if part:
             self._parts.append(part)
 
@@ -79,16 +79,16 @@ def _event(line: bytes) -> Event:
     if kind == "ERROR":
         raise error_of_status(content)
     if kind not in set(EventType) or not isinstance(content, dict):
-        raise BadAnswer("a watch event has no known type or no object")
+        raise InvalidResponse("a watch event has no known type or no object")
     return Event(EventType(kind), content, version_of(content))
 
 
 def version_of(content: JSONObject) -> str:
-    """Return the resourceVersion of an object or list. Raises `BadAnswer` if it has none."""
+    """Return the resourceVersion of an object or list. Raises `InvalidResponse` if it has none."""
     metadata = content.get("metadata")
     version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
-        raise BadAnswer("an object has no resourceVersion")
+        raise InvalidResponse("an object has no resourceVersion")
     return version
 
 

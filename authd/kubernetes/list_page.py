@@ -9,7 +9,7 @@ import re
 from collections.abc import Generator, Iterator
 
 from authd.core.strict_json import InvalidJson, decode_value
-from authd.exchange.errors import BadAnswer
+from authd.exchange.errors import InvalidResponse
 from authd.kubernetes.client import JSONObject
 from authd.kubernetes.events import version_of
 from authd.kubernetes.status import check_kind
@@ -31,14 +31,14 @@ class ListPage:
         self.token = ""
 
     def items(self) -> Iterator[JSONObject]:
-        """Yield the objects. Raises `BadAnswer` for an invalid list, `StatusError` for an error of the API server."""
+        """Yield the objects. Raises `InvalidResponse` for an invalid list, `StatusError` for an API server's error."""
         try:
             text = self._body.decode("utf-8")
             end = yield from self._read(text)
             if _skip_space(text, end) != len(text):
                 raise InvalidJson("there is more than one value")
         except (ValueError, IndexError):
-            raise BadAnswer("the API server's list is not JSON") from None
+            raise InvalidResponse("the API server's list is not JSON") from None
         self._check()
 
     def _read(self, text: str) -> Generator[JSONObject, None, int]:
@@ -61,11 +61,11 @@ class ListPage:
     def _check(self) -> None:
         check_kind(self._members, self._kind, "List")
         if not self._has_items and self._members.get("items", "") is not None:
-            raise BadAnswer("the API server's answer has no list of items")
+            raise InvalidResponse("the API server's answer has no list of items")
         self.version = version_of(self._members)
         token = self._members["metadata"].get("continue") or ""
         if not isinstance(token, str) or len(token) > MAX_TOKEN:
-            raise BadAnswer("the API server's list has no usable token for its next page")
+            raise InvalidResponse("the API server's list has no usable token for its next page")
         self.token = token
 
 
@@ -74,7 +74,7 @@ def _items(text: str, place: int) -> Generator[JSONObject, None, int]:
     while text[place] != "]":
         item, place = decode_value(text, place)
         if not isinstance(item, dict):
-            raise BadAnswer("the API server's list has an item that is not an object")
+            raise InvalidResponse("the API server's list has an item that is not an object")
         yield item
         place = _skip_space(text, place)
         if text[place] != "]":

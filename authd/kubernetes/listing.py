@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from twisted.internet.task import deferLater
 
-from authd.exchange.errors import BadAnswer, TooLong
+from authd.exchange.errors import InvalidResponse, TooLong
 from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.list_page import ListPage
 from authd.kubernetes.object_cache import MAX_OBJECTS, check_object
@@ -43,11 +43,11 @@ class Resource:
         return self.path.partition("/namespaces/")[2].partition("/")[0]
 
     def check_kind(self, content: JSONObject) -> None:
-        """Raise `BadAnswer` for an object of another kind."""
+        """Raise `InvalidResponse` for an object of another kind."""
         check_kind(content, self.kind)
 
     def check(self, content: JSONObject) -> None:
-        """Raise `BadAnswer` for an object that was not requested: of another kind, namespace or name."""
+        """Raise `InvalidResponse` for an object that was not requested: of another kind, namespace or name."""
         check_object(content, self.kind, self.namespace, self.name)
 
 
@@ -71,7 +71,7 @@ class Listing:
             if not page.token:
                 return page.version
             if page.token == token or self._reactor.seconds() - begun > _MAX_SECONDS:
-                raise BadAnswer("the API server's list does not end")
+                raise InvalidResponse("the API server's list does not end")
             token = page.token
 
     async def _page(self, token: str) -> ListPage:
@@ -82,12 +82,12 @@ class Listing:
             self._handle(item)
             self._count += 1
             if self._count > MAX_OBJECTS:
-                raise BadAnswer(f"the API server's list has more than {MAX_OBJECTS} objects")
+                raise InvalidResponse(f"the API server's list has more than {MAX_OBJECTS} objects")
             if time.monotonic() >= end:
                 await deferLater(self._reactor, 0, lambda: None)
                 end = time.monotonic() + _SLICE_SECONDS
         if page.token and self._count == before:
-            raise BadAnswer("the API server's list does not end")
+            raise InvalidResponse("the API server's list does not end")
         return page
 
     async def _body(self, token: str) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from authd.exchange.errors import BadAnswer
+from authd.exchange.errors import InvalidResponse
 from authd.kubernetes.client import JSONObject
 from authd.kubernetes.status import check_kind
 
@@ -21,20 +21,20 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def check_object(content: JSONObject, kind: str, namespace: str, name: str) -> None:
-    """Raise `BadAnswer` for an object of another kind, namespace or name. An empty text matches any."""
+    """Raise `InvalidResponse` for an object of another kind, namespace or name. An empty text matches any."""
     check_kind(content, kind)
     full_name, metadata = name_of(content), content["metadata"]
     if (namespace and metadata.get("namespace") != namespace) or (name and metadata["name"] != name):
-        raise BadAnswer(f"the API server sent {full_name}, which was not asked for")
+        raise InvalidResponse(f"the API server sent {full_name}, which was not asked for")
 
 
 def name_of(content: JSONObject) -> str:
-    """Return an object's name, with its namespace if it has one. Raises `BadAnswer` if it has no valid name."""
+    """Return an object's name, with its namespace if it has one. Raises `InvalidResponse` if it has no valid name."""
     metadata = content.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     namespace = metadata.get("namespace", "") if isinstance(metadata, dict) else ""
     if not isinstance(name, str) or not isinstance(namespace, str) or not _are_names(name, namespace):
-        raise BadAnswer("an object has no name")
+        raise InvalidResponse("an object has no name")
     return f"{namespace}/{name}" if namespace else name
 
 
@@ -69,10 +69,10 @@ class ObjectCache(Generic[Value]):
         self._objects, self._listing = {}, {}
 
     def add_listed(self, content: JSONObject) -> None:
-        """Add an object to the list. Raises `BadAnswer` if the list already has it."""
+        """Add an object to the list. Raises `InvalidResponse` if the list already has it."""
         name = name_of(content)
         if name in self._listing:
-            raise BadAnswer(f"the API server's list has {name} twice")
+            raise InvalidResponse(f"the API server's list has {name} twice")
         self._listing[name] = self._read(content)
 
     def end_list(self) -> None:
@@ -81,12 +81,12 @@ class ObjectCache(Generic[Value]):
         self._changed()
 
     def put(self, content: JSONObject) -> None:
-        """Store a new or changed object. Raises `BadAnswer` beyond `MAX_OBJECTS`."""
+        """Store a new or changed object. Raises `InvalidResponse` beyond `MAX_OBJECTS`."""
         name, value = name_of(content), self._read(content)
         if self._objects.get(name) is not value:
             self._objects[name] = value
             if len(self._objects) > MAX_OBJECTS:
-                raise BadAnswer(f"the API server sent more than {MAX_OBJECTS} objects")
+                raise InvalidResponse(f"the API server sent more than {MAX_OBJECTS} objects")
             self._changed()
 
     def remove(self, content: JSONObject) -> None:

@@ -11,7 +11,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from authd.core.errors import ConfigError
-from authd.exchange.errors import BadAnswer, ExchangeError
+from authd.exchange.errors import ExchangeError, InvalidResponse
 from authd.kubernetes.backoff import Backoff
 from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.errors import StatusError
@@ -130,7 +130,7 @@ class Reflector:
                 self._report(str(error))
             return error.retry_after
         except (ExchangeError, ConfigError) as error:
-            if isinstance(error, BadAnswer):
+            if isinstance(error, InvalidResponse):
                 self._version = ""
             self._report(str(error))
         except CancelledError:
@@ -174,7 +174,7 @@ class Reflector:
         is_empty = self._version == before and self._reactor.seconds() - begun < _GOOD_SECONDS
         self._empty_watches = self._empty_watches + 1 if is_empty else 0
         if self._empty_watches >= _TOO_MANY:
-            raise BadAnswer("the API server ends each watch at once")
+            raise InvalidResponse("the API server ends each watch at once")
 
     def _handle(self, event: Event) -> None:
         self._backoff.reset()
@@ -186,7 +186,7 @@ class Reflector:
             self._resource.check(event.object)
             self._cache.remove(event.object)
         elif late:
-            raise BadAnswer("the API server's events are out of order")
+            raise InvalidResponse("the API server's events are out of order")
         elif event.type is not EventType.BOOKMARK:
             self._resource.check(event.object)
             self._cache.put(event.object)

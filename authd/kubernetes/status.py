@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from authd.exchange.errors import BadAnswer
+from authd.exchange.errors import InvalidResponse
 from authd.kubernetes.errors import StatusError
 
 _MAX_MESSAGE = 300
@@ -38,7 +38,7 @@ def error_of_status(status: object, code: int = 0, retry_after: float = 0.0, tok
 
 
 def check_kind(content: Mapping[str, object], kind: str, suffix: str = "") -> None:
-    """Raise `StatusError` for an error with a successful HTTP status, and `BadAnswer` for another kind of object.
+    """Raise `StatusError` for an error with a successful HTTP status, and `InvalidResponse` for another kind of object.
 
     A missing kind is accepted, because API servers omit it in the items of a list.
     """
@@ -46,7 +46,7 @@ def check_kind(content: Mapping[str, object], kind: str, suffix: str = "") -> No
     if given == "Status" and content.get("status") != "Success":
         raise error_of_status(content)
     if given not in ("", suffix, f"{kind}{suffix}"):  # a tuple, since the kind may be unhashable
-        raise BadAnswer(f"the API server sent the kind {_text(given) or '?'} in place of {kind}{suffix}")
+        raise InvalidResponse(f"the API server sent the kind {_text(given) or '?'} in place of {kind}{suffix}")
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Files that are read without blocking and replaced atomically."""
+"""Reads files without blocking, and replaces them atomically."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def write_if_changed(path: Path, content: bytes) -> bool:
 
 def _sync(folder: Path) -> None:
     """Flush a folder's entries to the disk."""
-    with suppress(OSError):  # some network file systems don't support it, and keep names durable themselves
+    with suppress(OSError):  # some network file systems don't support it, but make renames durable themselves
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

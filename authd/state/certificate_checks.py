@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
-    """The period in which a certificate is valid. Both ends are aware."""
+    """The period in which a certificate is valid. Both times are timezone-aware."""
 
     begins: datetime
     ends: datetime

@@ -25,10 +25,10 @@ _PRIVATE_FOLDER = 0o700
 #: Any permission for the group or for everybody.
 _OTHERS = 0o077
 
-#: Separates the two in their common file. PEM parsers ignore text between blocks (RFC 7468, section 2).
+#: Separates certificate and key in `last_pair`. PEM parsers ignore text between blocks (RFC 7468, section 2).
 _KEY_FOLLOWS = b"\nIts private key:\n"
 
-#: Names that `write_atomically` makes, and the age in seconds at which one is left over from a killed writer.
+#: Names of `write_atomically`'s temporary files, and the age in seconds from which one was left by a killed process.
 _TEMPORARY = re.compile(r"\.[a-z-]+\.(?:pem|yaml|json)\.\w{8}")
 _ABANDONED_SECONDS = 60.0
 
@@ -54,7 +54,7 @@ class StateFiles(StateDir):
         return authority
 
     def exposed_keys(self) -> str:
-        """Return a sentence about private keys that other users can read, or an empty text."""
+        """Return a sentence about private keys that other users can read, or an empty string."""
         exposed = {}
         for path in (self.key, self.authority_key, self.last_pair):
             with suppress(OSError):
@@ -70,7 +70,7 @@ class StateFiles(StateDir):
         )
 
     def ensure_pair(self, hosts: Sequence[str], now: datetime) -> None:
-        """Create the local CA and the server's pair if there is no pair yet.
+        """Create the local CA, and the server's certificate and key, if there is no such pair yet.
 
         Raises `ConfigError` if the directory can't be created or written, or if half of an existing pair is missing.
         """
@@ -84,7 +84,7 @@ class StateFiles(StateDir):
             raise self._unusable(f"certificates can't be made here: {reason}") from None
 
     def issue_leaf(self, authority: CertifiedKey, hosts: Sequence[str], now: datetime) -> None:
-        """Sign a new pair for the server. After a crash at any point, one whole pair is there to start with.
+        """Sign a new pair for the server. A crash at any point leaves a complete pair for the next start.
 
         Raises `OSError`, and `ValueError` if the CA is broken or has expired.
         """
@@ -102,7 +102,7 @@ class StateFiles(StateDir):
         write_atomically(self.authority, authority.certificate_pem, mode=_PUBLIC)
 
     def put_pair(self, pair: CertifiedKey) -> None:
-        """Write both files of a pair. A reader that finds half of it keeps its old pair."""
+        """Write both files of a pair. A reader that finds only one of them new keeps its old pair."""
         write_atomically(self.key, pair.key_pem)
         write_atomically(self.certificate, pair.certificate_pem, mode=_PUBLIC)
 
@@ -118,7 +118,7 @@ class StateFiles(StateDir):
         return CertifiedKey(certificate_pem=certificate, key_pem=key)
 
     def client_leaf(self, now: datetime) -> CertifiedKey:
-        """Sign a client certificate for kube-apiserver, kept in the kubeconfig alone. Raises `ConfigError`."""
+        """Sign a client certificate for kube-apiserver, stored only in the kubeconfig. Raises `ConfigError`."""
         try:
             return new_client_leaf(self.read_authority(), "kube-apiserver", now)
         except ValueError as error:
@@ -132,10 +132,10 @@ class StateFiles(StateDir):
             raise self._unusable(f"the CA (ca.pem, ca-key.pem) can't be read: {error.strerror}") from None
 
     def repair_ca(self, now: datetime) -> str:
-        """Sign the CA certificate again if it isn't valid now. Returns the problem it had, or an empty text.
+        """Sign the CA certificate again if it isn't valid now. Returns its problem, or an empty string.
 
-        It keeps its key and name: clients that trust the old certificate also trust leaves under the new one, as long
-        as their clock accepts the old one. Raises `OSError`, and `ValueError` if the CA is broken.
+        The new one has the same key and name: clients that trust the old certificate also trust leaves of the new one,
+        as long as the old one is valid by their clocks. Raises `OSError`, and `ValueError` if the CA is broken.
         """
         if not self.authority.exists() or not self.authority_key.exists():
             return ""
@@ -148,7 +148,7 @@ class StateFiles(StateDir):
         return problem
 
     def sweep(self) -> None:
-        """Remove the files of killed writers, which may hold keys. Never fails."""
+        """Remove temporary files of killed processes, which may contain keys. Never fails."""
         with suppress(OSError):
             for path in self.folder.iterdir():
                 if _TEMPORARY.fullmatch(path.name) and abs(time.time() - path.stat().st_mtime) > _ABANDONED_SECONDS:

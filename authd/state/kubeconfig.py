@@ -135,7 +135,7 @@ def _content(entries: Mapping[str, str], names: tuple[str, str], folder: Path) -
     if entries.get(data):
         return base64.b64decode(entries[data], validate=True)
     path = folder / entries[file]
-    if not path.is_file():  # only kube-apiserver needs to read it, so its content may be closed to the daemon
+    if not path.is_file():  # only kube-apiserver needs to read it, so the daemon may lack permission
         raise FileNotFoundError(str(path))
     return read_regular(path) if names is _CERTIFICATES else b""
 

@@ -17,7 +17,7 @@ from authd.state.certificate_checks import issuer_problem, name_problem
 
 
 def kubeconfig_problem(path: Path, serving_pem: bytes) -> str:
-    """Return why a client of this kubeconfig refuses the certificate `serving_pem`, or an empty text.
+    """Return why a client of this kubeconfig refuses the certificate `serving_pem`, or an empty string.
 
     The order of precedence is client-go's: inline data before a file, `tls-server-name` before the URL's host. Raises
     `OSError` if the kubeconfig or its CA file can't be read.
@@ -51,7 +51,7 @@ def _by_name(kubeconfig: Any, kind: str) -> dict[str, Any]:
 
 
 def _trusted(cluster: Mapping[str, Any], folder: Path) -> list[x509.Certificate] | None:
-    """Return the CAs of a cluster, None if its client uses the system's or verifies nothing."""
+    """Return a cluster's CAs, None if its client uses the system's CAs or verifies no certificate."""
     if cluster.get("insecure-skip-tls-verify") is True:
         return None
     if data := cluster.get("certificate-authority-data"):

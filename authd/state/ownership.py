@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def access_problem(error: PermissionError) -> str:
-    """Return a sentence about the owner of the file, or of the nearest folder that can be looked at."""
+    """Return a sentence about the owner of the file, or of the nearest accessible folder."""
     if not error.filename:
         return f"{error.strerror}"
     path = Path(os.fsdecode(error.filename))

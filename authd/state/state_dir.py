@@ -1,6 +1,6 @@
 """The paths in the daemon's state directory.
 
-`cert.pem` and `key.pem` are aws-iam-authenticator's names, so that a pair that kube-apiserver trusts already stays in
+`cert.pem` and `key.pem` are aws-iam-authenticator's names, so that a pair that kube-apiserver already trusts stays in
 use.
 """
 
@@ -46,7 +46,7 @@ class StateDir:
 
     @property
     def last_good(self) -> Path:
-        """The content of the settings file that was last put in force."""
+        """The last content of the settings file that came into force."""
         return self.folder / "last-good.yaml"
 
     def table_copy(self, source: str) -> Path:
@@ -60,5 +60,5 @@ class StateDir:
 
     @property
     def forced_reload(self) -> Path:
-        """The SHA-256 of the settings file's content that the lock-out guard must let through."""
+        """The SHA-256 of the settings file's content that the lock-out guard must accept."""
         return self.folder / "force-reload"

@@ -17,8 +17,8 @@ class Untrusted(Exception):
 def read_trusted(path: Path) -> tuple[bytes, float]:
     """Return the content of a file and the Unix time of its last change.
 
-    Raises `OSError` if there is none, and `Untrusted` unless it is a regular file that only root, this user or the
-    owner of its folder may write, in a folder of which the same holds.
+    Raises `OSError` if there is none. Raises `Untrusted` unless it is a regular file, and only root, this user or the
+    owner of its folder may write the file and the folder.
     """
     folder = path.parent.stat()
     owners = {0, os.geteuid(), *([folder.st_uid] if os.geteuid() == 0 else [])}

@@ -37,14 +37,14 @@ class CertifiedKey:
 
 
 def new_ca(common_name: str, now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> CertifiedKey:
-    """Create a CA that may sign leaves and no further CAs. `now` is aware."""
+    """Create a CA that may sign leaves but no further CAs. `now` is timezone-aware."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _authority_certificate(_name(common_name), key, now - _BACKDATE, now + lifetime)
     return CertifiedKey(certificate_pem=_certificate_pem(certificate), key_pem=_key_pem(key))
 
 
 def extended_ca(authority: CertifiedKey, now: datetime) -> CertifiedKey:
-    """Sign a CA certificate again, with its own key and name, so that it is valid at `now`, which is aware.
+    """Sign a CA certificate again, with the same key and name, so that it is valid at the timezone-aware `now`.
 
     Its leaves verify against the old certificate and against the new one. Raises `ValueError` if the CA is broken.
     """
@@ -58,7 +58,7 @@ def extended_ca(authority: CertifiedKey, now: datetime) -> CertifiedKey:
 def new_leaf(
     authority: CertifiedKey, hosts: Sequence[str], now: datetime, lifetime: timedelta = LEAF_LIFETIME
 ) -> CertifiedKey:
-    """Create a server certificate for DNS names and IP addresses, signed by the CA. It ends with the CA at the latest.
+    """Create a server certificate for DNS names and IP addresses, signed by the CA. It expires no later than the CA.
 
     Raises `ValueError` if the CA is broken or has expired.
     """

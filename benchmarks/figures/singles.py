@@ -8,7 +8,7 @@ import timeit
 from pathlib import Path
 
 from authd.core.arn import parse_arn
-from authd.core.caller_identity import parse_answer
+from authd.core.caller_identity import parse_response
 from authd.core.mapping.table import Rule, build_table
 from authd.core.mapping.templates import parse_template
 from benchmarks.clients.load import Load, run_load
@@ -56,7 +56,9 @@ def measure_lookup(rules: int) -> Sample:
     """Look up one identity in a table of exact rules, in this process. Returns the best of several runs, in µs."""
     teams = [_rule(100_000_000_000 + n, f"Team-{n}") for n in range(rules - 1)]
     table = build_table([*teams, _rule(123_456_789_012, "Bench")], {})
-    identity = parse_answer(status=200, body=STS_ANSWER.encode(), partition="aws", access_key_id=access_key("GOOD", 1))
+    identity = parse_response(
+        status=200, body=STS_ANSWER.encode(), partition="aws", access_key_id=access_key("GOOD", 1)
+    )
     seconds = min(timeit.repeat(lambda: table.lookup(identity), number=_LOOKUPS, repeat=15))
     return {"microseconds": seconds / _LOOKUPS * 1e6}
 

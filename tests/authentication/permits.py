@@ -1,4 +1,4 @@
-"""Requests, a limiter's permits, and an STS that takes its time, for tests."""
+"""Test helpers: requests, a limiter's permits, and a simulated slow STS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OTHER_HOST = "sts.eu-west-1.amazonaws.com"
 
 
 def presigned(key: str, number: int = 0, host: str = HOST) -> PresignedRequest:
-    """Return a request. Another number is another token of the same key."""
+    """Return a request. Requests with the same key and another number have different tokens."""
     return PresignedRequest(
         host=host,
         region=host.split(".")[1],
@@ -30,15 +30,15 @@ def presigned(key: str, number: int = 0, host: str = HOST) -> PresignedRequest:
     )
 
 
-def ask(limiter: CallLimiter, request: PresignedRequest) -> Deferred[Permit]:
-    """Ask for a permit."""
+def acquire(limiter: CallLimiter, request: PresignedRequest) -> Deferred[Permit]:
+    """Call `acquire`. The Deferred's result is a permit or `Unavailable`."""
     asked = Deferred.fromCoroutine(limiter.acquire(request))
     asked.addErrback(lambda failure: failure.value if failure.check(Unavailable) else failure)
     return asked
 
 
 def granted(asked: Deferred[Permit]) -> Permit:
-    """Return the permit that was asked for, which must be granted."""
+    """Return the acquired permit. Fails if there is none yet."""
     assert asked.called, "still waiting"
     assert isinstance(asked.result, Permit), asked.result
     return asked.result
@@ -51,11 +51,11 @@ def refused(asked: Deferred[Permit]) -> bool:
 
 def call(limiter: CallLimiter, request: PresignedRequest, verdict: Verdict = Verdict.MAPPED) -> None:
     """Make a call that ends at once with a verdict."""
-    limiter.release(granted(ask(limiter, request)), verdict)
+    limiter.release(granted(acquire(limiter, request)), verdict)
 
 
 class SlowSTS:
-    """Calls that take `seconds` on a fake clock and end with the verdict of `judge`. Counts them in `calls`."""
+    """An STS whose calls take `seconds` on a fake clock and end with the verdict of `judge`. `calls` counts them."""
 
     def __init__(
         self, clock: Clock, limiter: CallLimiter, judge: Callable[[PresignedRequest], Verdict], seconds: float = 0.05

@@ -8,14 +8,14 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from authd.authentication.call_limiter import MOST_WAITING, QUEUE_SECONDS, CallLimiter
+from authd.authentication.call_limiter import MAX_WAITING, QUEUE_SECONDS, CallLimiter
 from authd.authentication.call_rate import BURST_SECONDS, STRANGERS_BURST_SECONDS, STRANGERS_SHARE
-from authd.authentication.callers import KEY_BURST, MOST_KNOWN_CALLS, Standing, Verdict
+from authd.authentication.callers import KEY_BURST, MAX_KNOWN_CALLS, Standing, Verdict
 from authd.authentication.fair_pool import Permit
-from authd.authentication.host_slots import MOST_UNPROVEN, MOST_UNPROVEN_HOSTS
+from authd.authentication.host_slots import MAX_UNPROVEN, MAX_UNPROVEN_HOSTS
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
-from tests.authentication.permits import HOST, OTHER_HOST, SlowSTS, ask, call, granted, presigned, refused
+from tests.authentication.permits import HOST, OTHER_HOST, SlowSTS, acquire, call, granted, presigned, refused
 
 RATE = 300
 PLENTY = 1_000_000
@@ -27,15 +27,15 @@ def make(concurrency: int = 4, rate: float = PLENTY) -> tuple[Clock, CallLimiter
 
 
 def fill(limiter: CallLimiter, count: int, host: str = HOST) -> list[Permit]:
-    """Let strangers take so many slots."""
-    return [granted(ask(limiter, presigned(f"STRANGER{number}", host=host))) for number in range(count)]
+    """Start strangers' calls, as many as `count`, and return their permits."""
+    return [granted(acquire(limiter, presigned(f"STRANGER{number}", host=host))) for number in range(count)]
 
 
 def test_calls_in_flight_are_bounded() -> None:
-    """Over the bound a call waits, and takes the slot of the first one that ends."""
+    """Over the limit a call waits, and takes the slot of the first one that ends."""
     _, limiter = make(concurrency=2)
     first, _ = fill(limiter, 2)
-    third = ask(limiter, presigned("C"))
+    third = acquire(limiter, presigned("C"))
     assert (limiter.in_flight, limiter.waiting) == (2, 1)
     limiter.release(first, Verdict.MAPPED)
     assert granted(third).request.access_key_id == "C"
@@ -46,30 +46,30 @@ def test_waiting_calls_are_bounded() -> None:
     """If too many calls wait, one of them is rejected at once."""
     _, limiter = make(concurrency=1)
     fill(limiter, 1)
-    waiting = [ask(limiter, presigned("B", number)) for number in range(MOST_WAITING)]
+    waiting = [acquire(limiter, presigned("B", number)) for number in range(MAX_WAITING)]
     assert not any(map(refused, waiting))
-    waiting.append(ask(limiter, presigned("C")))
+    waiting.append(acquire(limiter, presigned("C")))
     assert sum(map(refused, waiting)) == 1
-    assert limiter.waiting == MOST_WAITING
+    assert limiter.waiting == MAX_WAITING
     assert not refused(waiting[-1]), "the key with the most calls must give way"
 
 
 def test_the_bound_is_for_all_hosts_together() -> None:
-    """The host with the most waiting calls gives way, so that a flood at one host keeps no other one waiting."""
+    """Over the limit, a call of the host with the most waiting calls is rejected: a flood affects its own host."""
     _, limiter = make(concurrency=1)
     for host in (HOST, OTHER_HOST):
         fill(limiter, 1, host)
-    flood = [ask(limiter, presigned("A", number)) for number in range(MOST_WAITING)]
-    others = [ask(limiter, presigned("B", number, OTHER_HOST)) for number in range(10)]
+    flood = [acquire(limiter, presigned("A", number)) for number in range(MAX_WAITING)]
+    others = [acquire(limiter, presigned("B", number, OTHER_HOST)) for number in range(10)]
     assert sum(map(refused, flood)) == 10
     assert not any(map(refused, others))
 
 
 def test_a_wait_ends_after_a_second() -> None:
-    """A call that gets no slot in time is rejected with 429's reason, and leaves nothing behind."""
+    """A call that gets no slot within a second is rejected as `overloaded`, and frees its memory."""
     clock, limiter = make(concurrency=1)
     (held,) = fill(limiter, 1)
-    late = ask(limiter, presigned("B"))
+    late = acquire(limiter, presigned("B"))
     clock.advance(QUEUE_SECONDS)
     assert isinstance(late.result, Unavailable)
     assert late.result.reason is UnavailableReason.OVERLOADED
@@ -96,18 +96,18 @@ def test_known_users_have_slots_that_strangers_cannot_take() -> None:
     _, limiter = make()
     call(limiter, presigned("KNOWN"))
     fill(limiter, 4)
-    stranger = ask(limiter, presigned("STRANGER"))
-    assert granted(ask(limiter, presigned("KNOWN", 1))).known
+    stranger = acquire(limiter, presigned("STRANGER"))
+    assert granted(acquire(limiter, presigned("KNOWN", 1))).known
     assert not stranger.called
 
 
 def test_known_users_go_first() -> None:
-    """A free slot goes to the known user, however long strangers have waited."""
+    """A free slot goes to a known user, however long strangers have waited."""
     _, limiter = make(concurrency=1)
     call(limiter, presigned("KNOWN"))
     (held,) = fill(limiter, 1)
-    granted(ask(limiter, presigned("KNOWN", 1)))
-    stranger, known = ask(limiter, presigned("OTHER")), ask(limiter, presigned("KNOWN", 2))
+    granted(acquire(limiter, presigned("KNOWN", 1)))
+    stranger, known = acquire(limiter, presigned("OTHER")), acquire(limiter, presigned("KNOWN", 2))
     limiter.release(held, Verdict.REFUSED)
     assert granted(known).known
     assert not stranger.called
@@ -119,39 +119,39 @@ def test_a_confirmed_token_starts_at_once() -> None:
     call(limiter, presigned("KNOWN"))
     for number in range(int(KEY_BURST)):
         call(limiter, presigned("KNOWN", -1 - number), Verdict.REFUSED)
-    calls = [ask(limiter, presigned("KNOWN", 1 + number)) for number in range(600)]
-    calls += [ask(limiter, presigned(f"STRANGER{number}")) for number in range(600)]
+    calls = [acquire(limiter, presigned("KNOWN", 1 + number)) for number in range(600)]
+    calls += [acquire(limiter, presigned(f"STRANGER{number}")) for number in range(600)]
     assert any(map(refused, calls))
-    assert granted(ask(limiter, presigned("KNOWN"))).standing is Standing.CONFIRMED
+    assert granted(acquire(limiter, presigned("KNOWN"))).standing is Standing.CONFIRMED
 
 
-def test_one_known_key_has_few_calls_in_the_fast_lane() -> None:
-    """Beyond these its calls are in the common lane, so a forger can't take the slots of all known users."""
+def test_one_known_key_has_few_calls_in_the_known_lane() -> None:
+    """Further calls of the key are in the common lane, so a forger can't take the slots of all known users."""
     _, limiter = make(concurrency=100)
     call(limiter, presigned("KNOWN"))
-    permits = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(MOST_KNOWN_CALLS + 1)]
-    assert [permit.standing for permit in permits] == [Standing.KNOWN] * MOST_KNOWN_CALLS + [Standing.STRAINED]
+    permits = [granted(acquire(limiter, presigned("KNOWN", 1 + number))) for number in range(MAX_KNOWN_CALLS + 1)]
+    assert [permit.standing for permit in permits] == [Standing.KNOWN] * MAX_KNOWN_CALLS + [Standing.STRAINED]
     limiter.release(permits[0], Verdict.FAILED)
-    assert granted(ask(limiter, presigned("KNOWN", 100))).known
+    assert granted(acquire(limiter, presigned("KNOWN", 100))).known
 
 
-def test_a_rejected_call_gives_its_place_in_the_fast_lane_back() -> None:
-    """A known user's calls that wait in vain are not counted for ever."""
+def test_a_rejected_call_leaves_the_known_lane() -> None:
+    """Rejected calls of a known user don't count any longer."""
     clock, limiter = make(concurrency=1)
     call(limiter, presigned("KNOWN"))
-    held = [granted(ask(limiter, presigned("KNOWN", 1 + number))) for number in range(2)]
+    held = [granted(acquire(limiter, presigned("KNOWN", 1 + number))) for number in range(2)]
     for number in range(3):
-        late = ask(limiter, presigned("KNOWN", 10 + number))
+        late = acquire(limiter, presigned("KNOWN", 10 + number))
         clock.advance(QUEUE_SECONDS)
         assert refused(late)
     for permit in held:
         limiter.release(permit, Verdict.FAILED)
-    permits = [ask(limiter, presigned("KNOWN", 100 + number)) for number in range(2)]
+    permits = [acquire(limiter, presigned("KNOWN", 100 + number)) for number in range(2)]
     assert all(granted(permit).known for permit in permits)
 
 
-def test_without_pressure_no_key_is_limited() -> None:
-    """With free slots and no throttling, every call starts at once, however often STS refused the key."""
+def test_without_load_no_key_is_limited() -> None:
+    """With free slots and no throttling, every call starts at once, however often STS has refused the key."""
     _, limiter = make(rate=PLENTY)
     call(limiter, presigned("KNOWN"))
     for number in range(1, 500):
@@ -160,7 +160,7 @@ def test_without_pressure_no_key_is_limited() -> None:
 
 
 def judge(request: PresignedRequest) -> Verdict:
-    """Return STS's verdict about the tokens of these tests."""
+    """Return STS's verdict on the tokens of these tests."""
     if request.access_key_id.startswith("UNMAPPED"):
         return Verdict.UNMAPPED
     return Verdict.REFUSED if request.digest.endswith("forged") else Verdict.MAPPED
@@ -171,7 +171,7 @@ def forged(key: str, number: int) -> PresignedRequest:
 
 
 def test_a_flood_under_a_known_key_does_not_lock_its_owner_out() -> None:
-    """Among 1,400 forgeries a second under a user's key, her new tokens get in within kube-apiserver's retries."""
+    """Among 1,400 forgeries a second under a user's key, her new tokens pass within kube-apiserver's retries."""
     clock, limiter = make(concurrency=64, rate=RATE)
     sts = SlowSTS(clock, limiter, judge)
     sts.review(presigned("ALICE"))
@@ -192,8 +192,8 @@ def test_a_flood_under_a_known_key_does_not_lock_its_owner_out() -> None:
     assert sts.calls <= RATE * (7 + BURST_SECONDS)
 
 
-def test_floods_of_strangers_waste_a_part_of_the_rate_only() -> None:
-    """Invented keys and identities without a mapping get a third of the rate. Known users don't notice them."""
+def test_strangers_waste_only_a_part_of_the_rate() -> None:
+    """Unknown keys and unmapped identities get a third of the rate. Known users are not affected."""
     clock, limiter = make(concurrency=64, rate=RATE)
     sts = SlowSTS(clock, limiter, judge)
     sts.review(presigned("ALICE"))
@@ -212,7 +212,7 @@ def test_floods_of_strangers_waste_a_part_of_the_rate_only() -> None:
 
 
 def test_the_total_rate_is_bounded_and_parts_of_it_reserved() -> None:
-    """Strangers leave a part of the burst to known users, these one to confirmed tokens, and all keep to the rate."""
+    """Strangers leave a part of the burst to known users, who leave one to confirmed tokens. The rate bounds all."""
     clock, limiter = make(concurrency=1_000, rate=100)
     sts = SlowSTS(clock, limiter, lambda request: Verdict.FAILED if "NEW" in request.digest else Verdict.MAPPED, 60)
     for number in range(30):
@@ -231,16 +231,16 @@ def test_the_total_rate_is_bounded_and_parts_of_it_reserved() -> None:
     assert 180 <= sts.calls <= 100 * BURST_SECONDS + 90
 
 
-def test_throttling_holds_strangers_back_for_a_second() -> None:
+def test_throttling_limits_strangers_for_a_second() -> None:
     """After STS throttles, strangers have one slot of the host. Known users and other hosts keep theirs."""
     clock, limiter = make()
     call(limiter, presigned("KNOWN"))
     call(limiter, presigned("A"), Verdict.THROTTLED)
-    held = granted(ask(limiter, presigned("A", 1)))
-    waiting = ask(limiter, presigned("B"))
+    held = granted(acquire(limiter, presigned("A", 1)))
+    waiting = acquire(limiter, presigned("B"))
     assert not waiting.called
-    assert granted(ask(limiter, presigned("KNOWN", 1)))
-    assert granted(ask(limiter, presigned("C", host=OTHER_HOST)))
+    assert granted(acquire(limiter, presigned("KNOWN", 1)))
+    assert granted(acquire(limiter, presigned("C", host=OTHER_HOST)))
     clock.advance(0.9)
     assert not waiting.called
     clock.advance(0.1)
@@ -249,54 +249,55 @@ def test_throttling_holds_strangers_back_for_a_second() -> None:
 
 
 def test_a_slow_host_takes_no_slots_from_others() -> None:
-    """If every slot of one host is taken, calls to another start at once, of strangers and known users."""
+    """If every slot of one host is taken, strangers' and known users' calls to another host start at once."""
     _, limiter = make(concurrency=16)
     for host in (HOST, OTHER_HOST):
         call(limiter, presigned("KNOWN", 0, host))
     fill(limiter, 16)
-    waiting = [ask(limiter, presigned(f"MORE{number}")) for number in range(100)]
+    waiting = [acquire(limiter, presigned(f"MORE{number}")) for number in range(100)]
     assert not any(permit.called for permit in waiting)
     fill(limiter, 16, OTHER_HOST)
-    assert granted(ask(limiter, presigned("KNOWN", 1, OTHER_HOST))).known
-    assert granted(ask(limiter, presigned("KNOWN", 2))).known
+    assert granted(acquire(limiter, presigned("KNOWN", 1, OTHER_HOST))).known
+    assert granted(acquire(limiter, presigned("KNOWN", 2))).known
 
 
 def test_a_host_that_never_answered_has_few_slots() -> None:
-    """Unreachable and invented hosts hold few calls each, and together no more than some of them may."""
+    """Hosts that never responded have few slots each, and few in total."""
     _, limiter = make(concurrency=64)
     call(limiter, presigned("KNOWN"))
     started = 0
     for region in range(20):
         calls = [
-            ask(limiter, presigned(f"A{number}", host=f"sts.xx-none-{region}.amazonaws.com")) for number in range(16)
+            acquire(limiter, presigned(f"A{number}", host=f"sts.xx-none-{region}.amazonaws.com"))
+            for number in range(16)
         ]
-        assert sum(permit.called for permit in calls) <= MOST_UNPROVEN
+        assert sum(permit.called for permit in calls) <= MAX_UNPROVEN
         started += sum(permit.called for permit in calls)
-    assert started == MOST_UNPROVEN * MOST_UNPROVEN_HOSTS
+    assert started == MAX_UNPROVEN * MAX_UNPROVEN_HOSTS
     fill(limiter, 64)
 
 
 def test_hosts_that_never_answered_are_forgotten() -> None:
-    """Invented hosts leave nothing behind, and only so many may be waited for at once."""
+    """Hosts that never responded leave no memory behind, and their number is bounded."""
     clock, limiter = make(concurrency=16)
     call(limiter, presigned("KNOWN"))
     for region in range(1_000):
-        ask(limiter, presigned("A", host=f"sts.xx-none-{region}.amazonaws.com"))
+        acquire(limiter, presigned("A", host=f"sts.xx-none-{region}.amazonaws.com"))
     assert len(limiter._hosts) == 128
     clock.advance(QUEUE_SECONDS)
-    assert len(limiter._hosts) == 1 + MOST_UNPROVEN * MOST_UNPROVEN_HOSTS
-    assert granted(ask(limiter, presigned("KNOWN", 1)))
+    assert len(limiter._hosts) == 1 + MAX_UNPROVEN * MAX_UNPROVEN_HOSTS
+    assert granted(acquire(limiter, presigned("KNOWN", 1)))
 
 
-def test_calls_that_end_at_once_do_not_nest() -> None:
-    """Waiting calls that each end as soon as they start, as in an open circuit, take no deep stack."""
+def test_calls_that_end_at_once_do_not_recurse() -> None:
+    """Waiting calls that end as soon as they start, as with an open circuit, don't deepen the stack."""
     _, limiter = make(concurrency=1)
     (held,) = fill(limiter, 1)
 
     async def brief(number: int) -> None:
         limiter.release(await limiter.acquire(presigned("B", number)), Verdict.FAILED)
 
-    waiting = [Deferred.fromCoroutine(brief(number)) for number in range(MOST_WAITING)]
+    waiting = [Deferred.fromCoroutine(brief(number)) for number in range(MAX_WAITING)]
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(300)
     try:
@@ -307,12 +308,12 @@ def test_calls_that_end_at_once_do_not_nest() -> None:
     assert (limiter.in_flight, limiter.waiting) == (0, 0)
 
 
-def test_what_is_remembered_of_rejected_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood of rejected tokens fills a bounded memory, from which the oldest leave."""
-    monkeypatch.setattr("authd.authentication.call_limiter._MOST_TRIES", 100)
+def test_the_memory_of_rejected_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of rejected tokens evicts the oldest ones from the counted tries."""
+    monkeypatch.setattr("authd.authentication.call_limiter._MAX_TRIES", 100)
     clock, limiter = make(concurrency=1)
     fill(limiter, 1)
     for number in range(150):
-        ask(limiter, presigned("B", number))
+        acquire(limiter, presigned("B", number))
     clock.advance(QUEUE_SECONDS)
     assert list(limiter._tries) == [f"B-{number}" for number in range(50, 150)]

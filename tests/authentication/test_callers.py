@@ -9,9 +9,9 @@ from authd.authentication.callers import (
     KEY_BURST,
     KEY_RATE,
     KNOWN_SECONDS,
-    MOST_KEYS,
-    MOST_TOKENS,
-    MOST_TOKENS_OF_KEY,
+    MAX_KEYS,
+    MAX_TOKENS,
+    MAX_TOKENS_OF_KEY,
     Callers,
     Standing,
     Verdict,
@@ -35,7 +35,7 @@ def callers() -> Memory:
 
 
 def test_a_mapped_confirmation_makes_key_and_token_known(callers: Memory) -> None:
-    """The exact token is confirmed, another one of the key is known, and another session of it is a stranger's."""
+    """The exact token is confirmed, another one of the key is known, and one of another session is a stranger's."""
     callers.record(presigned("A"), Verdict.MAPPED)
     assert callers.of(presigned("A")) is Standing.CONFIRMED
     assert callers.of(presigned("A", 1)) is Standing.KNOWN
@@ -50,8 +50,8 @@ def test_no_other_verdict_makes_anything_known(callers: Memory, verdict: Verdict
     assert callers.of(presigned("A")) is Standing.STRANGER
 
 
-def test_memory_ages(callers: Memory) -> None:
-    """A key and its tokens are known as long as the confirmed token can live."""
+def test_known_keys_expire(callers: Memory) -> None:
+    """A key and its tokens are known for the longest lifetime of the confirmed token."""
     callers.record(presigned("A"), Verdict.MAPPED)
     callers.clock.advance(KNOWN_SECONDS - 1)
     assert callers.of(presigned("A")) is Standing.CONFIRMED
@@ -60,7 +60,7 @@ def test_memory_ages(callers: Memory) -> None:
 
 
 def test_refusals_consume_the_budget_and_successes_restore_it(callers: Memory) -> None:
-    """A known key with an exhausted budget is strained. Time and each success give one call in the fast lane back."""
+    """A known key without budget is strained. Time and each success restore one call."""
     callers.record(presigned("A"), Verdict.MAPPED)
     for number in range(int(KEY_BURST)):
         assert callers.of(presigned("A", 100)) is Standing.KNOWN
@@ -75,7 +75,7 @@ def test_refusals_consume_the_budget_and_successes_restore_it(callers: Memory) -
 
 
 def test_a_refusal_removes_the_confirmation_of_the_exact_token(callers: Memory) -> None:
-    """STS's last verdict counts."""
+    """A refused token is no longer confirmed."""
     for number in range(2):
         callers.record(presigned("A", number), Verdict.MAPPED)
     callers.record(presigned("A"), Verdict.REFUSED)
@@ -84,16 +84,16 @@ def test_a_refusal_removes_the_confirmation_of_the_exact_token(callers: Memory) 
 
 
 def test_a_caller_who_lost_the_mapping_is_a_stranger(callers: Memory) -> None:
-    """As soon as no mapping matches a key's caller any more, key and tokens are forgotten."""
+    """If no rule matches a key's caller any longer, the key and its tokens are forgotten."""
     callers.record(presigned("A"), Verdict.MAPPED)
     callers.record(presigned("A", 1), Verdict.UNMAPPED)
     assert callers.of(presigned("A")) is Standing.STRANGER
 
 
 def test_strangers_evict_nothing(callers: Memory) -> None:
-    """However many refused or unmapped tokens come, known keys and confirmed tokens stay."""
+    """Refused and unmapped tokens, however many, evict no known key or confirmed token."""
     callers.record(presigned("A"), Verdict.MAPPED)
-    for number in range(2 * MOST_KEYS):
+    for number in range(2 * MAX_KEYS):
         callers.record(presigned(f"UNMAPPED{number}"), Verdict.UNMAPPED)
         callers.record(presigned(f"REFUSED{number}"), Verdict.REFUSED)
     assert callers.of(presigned("A")) is Standing.CONFIRMED
@@ -101,36 +101,36 @@ def test_strangers_evict_nothing(callers: Memory) -> None:
 
 
 def test_memory_is_bounded(callers: Memory) -> None:
-    """Keys leave by their last confirmation, and one key's tokens evict only tokens of that key."""
+    """The least recently confirmed keys are evicted first, and one key's tokens evict only tokens of that key."""
     callers.record(presigned("OLD"), Verdict.MAPPED)
-    for number in range(MOST_TOKENS_OF_KEY + 1):
+    for number in range(MAX_TOKENS_OF_KEY + 1):
         callers.record(presigned("MANY", number), Verdict.MAPPED)
     assert callers.of(presigned("MANY")) is Standing.KNOWN
-    assert callers.of(presigned("MANY", MOST_TOKENS_OF_KEY)) is Standing.CONFIRMED
+    assert callers.of(presigned("MANY", MAX_TOKENS_OF_KEY)) is Standing.CONFIRMED
     assert callers.of(presigned("OLD")) is Standing.CONFIRMED
-    for number in range(MOST_KEYS):
+    for number in range(MAX_KEYS):
         callers.record(presigned(f"NEW{number}"), Verdict.MAPPED)
     assert callers.of(presigned("OLD")) is Standing.STRANGER
-    assert len(callers._known) == MOST_KEYS
+    assert len(callers._known) == MAX_KEYS
 
 
 def test_the_number_of_tokens_is_bounded_too(callers: Memory) -> None:
-    """The count of tokens is exact after every kind of removal, and the bound holds."""
-    for key in range(MOST_TOKENS // MOST_TOKENS_OF_KEY + 10):
-        for number in range(MOST_TOKENS_OF_KEY):
+    """The count of tokens is exact after every kind of removal, and bounded."""
+    for key in range(MAX_TOKENS // MAX_TOKENS_OF_KEY + 10):
+        for number in range(MAX_TOKENS_OF_KEY):
             callers.record(presigned(f"KEY{key}", number), Verdict.MAPPED)
         callers.record(presigned(f"KEY{key}", 0), Verdict.REFUSED)
         if key % 10 == 0:
             callers.record(presigned(f"KEY{key}", 1), Verdict.UNMAPPED)
     counted = sum(len(key.tokens) for key in callers._known.values())
-    assert callers._tokens == counted <= MOST_TOKENS
+    assert callers._tokens == counted <= MAX_TOKENS
 
 
 def test_a_token_in_use_is_not_evicted_by_new_ones(callers: Memory) -> None:
-    """Of one key's tokens, those leave that were not confirmed again for the longest time."""
-    for number in range(3 * MOST_TOKENS_OF_KEY):
+    """The least recently confirmed tokens of a key are evicted first."""
+    for number in range(3 * MAX_TOKENS_OF_KEY):
         callers.record(presigned("A"), Verdict.MAPPED)
         callers.record(presigned("A", 1 + number), Verdict.MAPPED)
     assert callers.of(presigned("A")) is Standing.CONFIRMED
     assert callers.of(presigned("A", 1)) is not Standing.CONFIRMED
-    assert callers._tokens == MOST_TOKENS_OF_KEY
+    assert callers._tokens == MAX_TOKENS_OF_KEY

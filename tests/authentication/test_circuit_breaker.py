@@ -27,7 +27,7 @@ def check_closed_to(breakers: CircuitBreakers, *, known: bool = False) -> None:
 
 
 def test_a_circuit_opens_after_failures_in_a_row() -> None:
-    """One failure fewer leaves it closed, and an answer starts the count anew."""
+    """One failure fewer leaves it closed, and a response restarts the count."""
     clock = Clock()
     breakers = CircuitBreakers(seconds=clock.seconds)
     for _ in range(3):
@@ -38,7 +38,7 @@ def test_a_circuit_opens_after_failures_in_a_row() -> None:
     assert opened(clock).open_count == 1
 
 
-def test_an_open_circuit_lets_one_probe_pass_and_its_success_closes_it() -> None:
+def test_an_open_circuit_permits_one_probe() -> None:
     """The first call after the wait is the probe. Others are refused until it has ended."""
     breakers = opened(Clock())
     probe = breakers.enter(HOST, known=False)
@@ -62,16 +62,16 @@ def test_strangers_cannot_open_the_circuit_of_known_callers() -> None:
     assert breakers.enter("other", known=False).probe
 
 
-def test_a_decision_closes_the_breakers_of_all() -> None:
-    """STS is back for everybody, whoever found out."""
+def test_a_decision_closes_both_circuits() -> None:
+    """A decision for a known caller or a stranger closes the circuits of both."""
     breakers = opened(Clock())
     breakers.ended(breakers.enter(HOST, known=True), None)
     assert not breakers.enter(HOST, known=False).probe
     assert breakers.open_count == 0
 
 
-def test_after_a_failed_probe_the_next_one_waits_longer_each_time_but_never_long() -> None:
-    """The wait doubles from a quarter of a second to one second."""
+def test_the_wait_between_probes_grows() -> None:
+    """The wait doubles from a quarter of a second up to one second."""
     clock = Clock()
     breakers = opened(clock)
     for wait in (0.25, 0.5, 1.0, 1.0):
@@ -83,22 +83,22 @@ def test_after_a_failed_probe_the_next_one_waits_longer_each_time_but_never_long
 
 @pytest.mark.parametrize("reason", [UnavailableReason.STS_THROTTLED, UnavailableReason.OVERLOADED])
 def test_throttling_and_our_own_limits_open_no_circuit(reason: UnavailableReason) -> None:
-    """STS that throttles is at work."""
+    """Throttling and authd's own limits are no failures of STS."""
     breakers = CircuitBreakers(seconds=Clock().seconds)
     for _ in range(FAILURES_TO_OPEN * 2):
         breakers.ended(breakers.enter(HOST, known=False), Unavailable(reason, ""))
     assert breakers.open_count == 0
 
 
-def test_a_throttled_probe_gives_its_place_back() -> None:
-    """A probe that was throttled is over, and the next one may go."""
+def test_a_throttled_probe_ends() -> None:
+    """After a throttled probe, the next probe may start."""
     breakers = opened(Clock())
     breakers.ended(breakers.enter(HOST, known=False), Unavailable(UnavailableReason.STS_THROTTLED, ""))
     assert breakers.enter(HOST, known=False).probe
 
 
 def test_hosts_do_not_share_a_circuit_and_are_bounded() -> None:
-    """One region's failures affect no other region. Circuits of invented regions are evicted."""
+    """One region's failures affect no other region. The oldest circuits are evicted."""
     breakers = opened(Clock())
     assert not breakers.enter("sts.eu-west-1.amazonaws.com", known=False).probe
     for number in range(600):
@@ -106,16 +106,16 @@ def test_hosts_do_not_share_a_circuit_and_are_bounded() -> None:
     assert len(breakers._circuits) == 512
 
 
-def test_the_usual_jitter_spreads_probes() -> None:
-    """Daemons of many nodes don't probe in step."""
+def test_the_default_jitter_spreads_probes() -> None:
+    """Daemons of many nodes don't probe at the same time."""
     breakers = CircuitBreakers(seconds=Clock().seconds)
     factors = {breakers._jitter() for _ in range(100)}
     assert all(0.5 <= factor <= 1.5 for factor in factors)
     assert len(factors) > 50
 
 
-def test_a_probe_that_outlives_its_circuit_leaves_the_next_one_alone() -> None:
-    """A circuit closed by another call and opened again is still probed after the old probe has failed."""
+def test_a_late_probe_does_not_affect_the_next_circuit() -> None:
+    """If a circuit is closed and opened again during a probe, that probe's failure does not stop further probes."""
     clock = Clock()
     breakers = CircuitBreakers(seconds=clock.seconds, jitter=lambda: 1.0)
     earlier = breakers.enter(HOST, known=False)
@@ -135,7 +135,7 @@ def test_a_probe_that_outlives_its_circuit_leaves_the_next_one_alone() -> None:
 
 
 def test_opening_and_closing_is_logged() -> None:
-    """A host's circuit is one warning when it opens and one line when it closes, however many calls fail."""
+    """An opening circuit is one warning and a closing one is one line, however many calls fail."""
     breakers = CircuitBreakers(seconds=lambda: 0.0, jitter=lambda: 1.0)
     failure = Unavailable(UnavailableReason.STS_TIMEOUT, "STS did not answer in time")
     with capturedLogs() as events:

@@ -19,8 +19,8 @@ def drawn(pool: FairPool) -> str:
     return permit.request.access_key_id
 
 
-def test_everybody_has_a_chance() -> None:
-    """The last one in a full pool may be the next."""
+def test_every_call_has_a_chance() -> None:
+    """The last call of a full pool may be drawn next."""
     served = Counter[str]()
     for _ in range(200):
         pool = FairPool()
@@ -43,7 +43,7 @@ def test_keys_have_equal_chances() -> None:
     assert served["ONE"] > 100
 
 
-def test_tokens_that_come_again_are_preferred() -> None:
+def test_retried_tokens_are_preferred() -> None:
     """Among hundreds of new tokens of the same key, a retried one is drawn within a second's worth of calls."""
     pool = FairPool()
     for number in range(250):
@@ -59,8 +59,8 @@ def test_tokens_that_come_again_are_preferred() -> None:
     raise AssertionError("never drawn")
 
 
-def test_the_key_with_the_most_gives_way() -> None:
-    """The surplus of a pool is a new token of the flooding key, and neither a retried one nor another key's."""
+def test_the_surplus_is_of_the_key_with_the_most() -> None:
+    """The surplus of a pool is a new token of the flooding key, not a retried one, and not of another key."""
     pool = FairPool()
     pool.add(waiting("OTHER"))
     for number in range(250):
@@ -70,7 +70,7 @@ def test_the_key_with_the_most_gives_way() -> None:
     assert {permit.tries for permit in surplus} == {0}
 
 
-def test_among_many_keys_a_new_token_gives_way() -> None:
+def test_the_surplus_of_many_keys_is_a_new_token() -> None:
     """If no key has more than one token, retried ones stay."""
     pool = FairPool()
     for number in range(250):
@@ -79,7 +79,7 @@ def test_among_many_keys_a_new_token_gives_way() -> None:
 
 
 def test_an_empty_pool_keeps_nothing() -> None:
-    """Keys without waiting tokens leave no trace."""
+    """Keys without waiting tokens occupy no memory."""
     pool = FairPool()
     permits = [waiting(f"KEY{number % 7}", number) for number in range(100)]
     for permit in permits:

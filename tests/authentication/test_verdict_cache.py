@@ -25,16 +25,16 @@ def presigned(digest: str = "digest") -> PresignedRequest:
     )
 
 
-def test_identities_are_not_remembered_unless_the_settings_say_so() -> None:
-    """Both kinds of memory are off by default."""
+def test_identities_are_not_cached_by_default() -> None:
+    """`cacheTTL` and `staleIfError` are off by default."""
     verdicts = VerdictCache(seconds=Clock().seconds)
     verdicts.confirm(presigned(), IDENTITY)
     assert verdicts.fresh("digest", 0) is None
     assert verdicts.stale("digest", 0) is None
 
 
-def test_a_confirmed_identity_is_fresh_for_the_cache_ttl_and_for_that_token_only() -> None:
-    """The age counts from STS's word, by the monotonic clock."""
+def test_a_confirmed_identity_is_fresh_for_the_cache_ttl() -> None:
+    """Only the exact token is fresh. Its age counts from STS's response, by the monotonic clock."""
     clock = Clock()
     verdicts = VerdictCache(seconds=clock.seconds, cache_ttl=60)
     verdicts.confirm(presigned(), IDENTITY)
@@ -49,7 +49,7 @@ def test_a_confirmed_identity_is_fresh_for_the_cache_ttl_and_for_that_token_only
 
 @pytest.mark.parametrize("kind", ["fresh", "stale"])
 def test_nothing_outlives_the_signature(kind: str) -> None:
-    """However long the settings allow, a token ends with its 15 minutes."""
+    """A cached token ends with its signature's 15 minutes, however long the settings allow."""
     verdicts = VerdictCache(seconds=Clock().seconds, cache_ttl=900, stale_if_error=900)
     verdicts.confirm(presigned(), IDENTITY)
     remembered = getattr(verdicts, kind)
@@ -57,8 +57,8 @@ def test_nothing_outlives_the_signature(kind: str) -> None:
     assert remembered("digest", SIGNATURE_LIFETIME + 1) is None
 
 
-def test_stale_identities_have_a_limit_of_their_own() -> None:
-    """A confirmation too old for the cache may still bridge an outage, but is not fresh."""
+def test_stale_identities_have_their_own_limit() -> None:
+    """A confirmation that is too old for the cache may still be stale."""
     clock = Clock()
     verdicts = VerdictCache(seconds=clock.seconds, stale_if_error=300)
     verdicts.confirm(presigned(), IDENTITY)
@@ -69,8 +69,8 @@ def test_stale_identities_have_a_limit_of_their_own() -> None:
     assert verdicts.stale("digest", 0) is None
 
 
-def test_a_definite_refusal_is_remembered_for_some_seconds_per_exact_token() -> None:
-    """A repeated bad token is refused in STS's words without asking again."""
+def test_a_refusal_is_cached_for_some_seconds() -> None:
+    """A repeated refused token is refused with the same message without another call."""
     clock = Clock()
     verdicts = VerdictCache(seconds=clock.seconds)
     denied = Denied(DenialReason.UNKNOWN_ACCESS_KEY, "no such key")
@@ -86,15 +86,15 @@ def test_a_definite_refusal_is_remembered_for_some_seconds_per_exact_token() -> 
 
 
 @pytest.mark.parametrize("reason", [DenialReason.SIGNATURE_EXPIRED, DenialReason.INTERNAL_ERROR])
-def test_what_time_alone_may_mend_is_not_remembered(reason: DenialReason) -> None:
-    """A signature of the near future is right a moment later."""
+def test_an_expired_signature_is_not_cached(reason: DenialReason) -> None:
+    """A signature dated slightly in the future becomes valid a moment later."""
     verdicts = VerdictCache(seconds=Clock().seconds)
     verdicts.refuse(presigned(), Denied(reason, ""))
     verdicts.check_refused("digest")
 
 
 def test_memory_is_bounded() -> None:
-    """A day's worth of tokens leaves the latest ones."""
+    """The oldest entries are evicted."""
     verdicts = VerdictCache(seconds=Clock().seconds, cache_ttl=900)
     for number in range(5_000):
         verdicts.confirm(presigned(f"good {number}"), IDENTITY)

@@ -1,4 +1,4 @@
-"""The two HTTP services of AWS that hand out a role's credentials: instance metadata (IMDSv2), and those of containers."""
+"""Fakes AWS's two HTTP services for a role's credentials: instance metadata (IMDSv2) and the containers' endpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CREDENTIALS = "/latest/meta-data/iam/security-credentials/"
 
 
 class MetadataServer(http.server.ThreadingHTTPServer):
-    """Hands out `key`, an access key with its secret and session token, for `seconds`."""
+    """Serves `key`, an access key with its secret and session token, for `seconds`."""
 
     daemon_threads = True
 
@@ -23,7 +23,7 @@ class MetadataServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.key = key
         self.seconds = 3600.0
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     @property
     def url(self) -> str:
@@ -61,7 +61,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(_TOKEN if self.path == "/latest/api/token" else "", 200)
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         if self.path == "/container":
             self._answer(json.dumps(self.server.credentials()), 200)
         elif self.headers.get("x-aws-ec2-metadata-token") != _TOKEN:

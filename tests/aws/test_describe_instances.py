@@ -1,4 +1,4 @@
-"""DescribeInstances and AWS's errors, as bytes."""
+"""DescribeInstances: the form, the names in responses, and AWS's errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def page(*instances, token=""):
 
 
 def test_form():
-    """Instances are chosen by a filter, so that an unknown one is left out."""
+    """Instances are selected by a filter, which ignores unknown IDs."""
     assert parse_qs(request_form([ONE, TWO], "t+/").decode()) == {
         "Action": ["DescribeInstances"],
         "Version": ["2016-11-15"],
@@ -40,7 +40,7 @@ def test_form():
 
 
 def test_names():
-    """Names are those of the instances themselves."""
+    """Only the instances' own names are returned, not those of their network interfaces."""
     read = read_page(page((ONE, "ip-10-0-0-1.ec2.internal"), (TWO, "b"), token="more"))
     assert read.names == {ONE: "ip-10-0-0-1.ec2.internal", TWO: "b"}
     assert read.next_token == "more"
@@ -48,13 +48,13 @@ def test_names():
 
 @pytest.mark.parametrize("name", ["", "-a", "a b", "a" * 254, "A.b", "a..b", "a\nb", "&lt;b&gt;"])
 def test_no_names(name):
-    """An empty or strange name is none."""
+    """Empty and invalid names are ignored."""
     assert read_page(page((ONE, name))).names == {}
 
 
 @pytest.mark.parametrize("body", [b"", b"<a>", b"{}", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', b"<a>" * 100])
 def test_no_xml(body):
-    """Whatever isn't XML without a DTD is refused."""
+    """Anything but XML without a DTD is refused."""
     with pytest.raises(InvalidXML):
         read_xml(body, lambda *_: None)
     with pytest.raises(Unavailable):
@@ -85,7 +85,7 @@ def error(code):
     ],
 )
 def test_failures(status, body, kind, reason):
-    """Throttling and errors of AWS's own may pass, refusals may not."""
+    """Throttling and AWS's own errors are temporary, refusals are permanent."""
     failure = failure_of(status, body, "DescribeInstances")
     assert (type(failure), failure.reason) == (kind, reason)
     assert "secret" not in failure.message

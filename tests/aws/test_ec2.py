@@ -1,4 +1,4 @@
-"""The daemon's calls to an emulated EC2 and STS that verify signatures, over TLS, with real credentials of botocore."""
+"""The daemon's calls over TLS to emulated EC2 and STS that verify signatures, with botocore's credentials."""
 
 from __future__ import annotations
 
@@ -124,28 +124,28 @@ def test_role(make, emulator):
 
 
 def test_role_that_may_not_be_assumed(make):
-    """A role that refuses is a definite answer."""
+    """If the role can't be assumed, the review is denied."""
     with pytest.raises(Denied, match="AssumeRole with 403 AccessDenied") as caught:
         make(role_arn=f"arn:aws:iam::{ACCOUNT}:role/None")(ONE)
     assert caught.value.reason is DenialReason.INSTANCE_LOOKUP_REFUSED
 
 
 def test_not_allowed(make, emulator):
-    """A missing permission is a definite answer."""
+    """If a permission is missing, the review is denied."""
     emulator.directory = directory(may_not_describe=[f"arn:aws:iam::{ACCOUNT}:user/daemon"])
     with pytest.raises(Denied, match="403 UnauthorizedOperation"):
         make()(ONE)
 
 
 def test_wrong_secret(make, monkeypatch):
-    """Signatures are verified."""
+    """A wrong signature is refused."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(Denied, match="401 AuthFailure"):
         make()(ONE)
 
 
 def test_rotated_credentials(make, emulator, tmp_path, monkeypatch):
-    """Credentials that AWS calls expired are found anew for the next call."""
+    """If AWS refuses credentials as expired, the next call finds new ones."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     (tmp_path / "credentials").write_text(
@@ -179,7 +179,7 @@ def test_rotated_credentials(make, emulator, tmp_path, monkeypatch):
     ],
 )
 def test_faults(make, emulator, fault, reason):
-    """Whatever goes wrong may pass, and the next call succeeds."""
+    """Faults of the network and of AWS are temporary, and the next call succeeds."""
     describe = make(timeout=1.0 if fault is Fault.STALL else 5.0)
     more = {"location": "localhost"} if fault is Fault.REDIRECT else {}
     more |= {"phase": Phase.HEADERS} if fault in {Fault.RESET, Fault.STALL} else {}
@@ -191,21 +191,21 @@ def test_faults(make, emulator, fault, reason):
 
 
 def test_no_credentials(make, monkeypatch):
-    """A daemon without credentials says so."""
+    """The message says that the daemon has no credentials."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(Unavailable, match=r"has no AWS credentials|can't be read"):
         make()(ONE)
 
 
 def test_no_region(make, monkeypatch):
-    """A daemon that doesn't know its region says how to set it."""
+    """If the region is unknown, the message says how to set it."""
     monkeypatch.delenv("AWS_REGION")
     with pytest.raises(Unavailable, match="set AWS_REGION"):
         make()(ONE)
 
 
 def test_slow_credentials(thread):
-    """Credentials that don't come are given up, without holding the reactor."""
+    """Finding credentials has a deadline, and does not block the reactor."""
     from twisted.internet.defer import Deferred
 
     signer = Signer(thread.reactor, lambda *_: Deferred(), timeout=0.2)
@@ -214,7 +214,7 @@ def test_slow_credentials(thread):
 
 
 def test_on_demand():
-    """Botocore is imported by the first look-up, not before."""
+    """The first look-up imports botocore, not the start."""
     code = (
         "import sys, authd.aws.ec2, authd.aws.instance_names, authd.daemon.ec2_setup; print('botocore' in sys.modules)"
     )
@@ -240,26 +240,26 @@ def test_instance_metadata(make, metadata, without_keys, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url)
     assert list(make()(ONE)) == [ONE]
-    assert "/latest/meta-data/placement/availability-zone/" in metadata.asked
+    assert "/latest/meta-data/placement/availability-zone/" in metadata.requests
 
 
 def test_container(make, metadata, without_keys, monkeypatch):
-    """In a container they come from its endpoint, as with EKS Pod Identity, and are renewed before they end."""
+    """In a container, credentials come from its endpoint, as with EKS Pod Identity, and are renewed in time."""
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{metadata.url}/container")
     describe = make()
     metadata.seconds = 60.0
     assert list(describe(ONE)) == [ONE]
-    asked = len(metadata.asked)
+    count = len(metadata.requests)
     metadata.seconds = 3600.0
     assert list(describe(ONE)) == [ONE]
-    assert len(metadata.asked) > asked
-    asked = len(metadata.asked)
+    assert len(metadata.requests) > count
+    count = len(metadata.requests)
     assert list(describe(ONE)) == [ONE]
-    assert len(metadata.asked) == asked
+    assert len(metadata.requests) == count
 
 
 def test_web_identity(make, emulator, without_keys, monkeypatch, tmp_path):
-    """In a pod with a role for its service account, they come from AssumeRoleWithWebIdentity."""
+    """In a pod with a role for its service account, credentials come from AssumeRoleWithWebIdentity."""
     (tmp_path / "token").write_text("a-pods-token")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
     monkeypatch.setenv("AWS_ROLE_ARN", OWN.arn("aws"))

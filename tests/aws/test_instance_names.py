@@ -1,4 +1,4 @@
-"""Batches, limits, sharing and memory of the look-up of names."""
+"""Batches, limits, sharing and caching of name look-ups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def instance(number):
 
 
 class EC2:
-    """Answers when the test says so."""
+    """A fake EC2 whose responses the test sends."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -46,7 +46,7 @@ def ec2():
 
 
 def test_batch(ec2):
-    """What is asked for within 200 ms is one call, and the same instance is asked for once."""
+    """Look-ups within 200 ms are one call, in which each instance occurs once."""
     one, two, again = ec2.ask(1), ec2.ask(2), ec2.ask(1)
     ec2.clock.advance(BATCH_SECONDS)
     assert ec2.calls == [[instance(1), instance(2)]]
@@ -58,7 +58,7 @@ def test_batch(ec2):
 
 
 def test_full_batch(ec2):
-    """A full batch does not wait, and the rest is another call."""
+    """A full batch is sent at once, and the rest in another call."""
     for number in range(MAX_BATCH + 1):
         ec2.ask(number)
     ec2.clock.advance(0)
@@ -97,8 +97,8 @@ def test_memory(ec2):
 
 
 def test_bounded_memory(ec2, monkeypatch):
-    """The oldest name is forgotten when there are too many."""
-    monkeypatch.setattr(module, "_MAX_REMEMBERED", 2)
+    """The oldest name is evicted if there are too many."""
+    monkeypatch.setattr(module, "_MAX_CACHED", 2)
     for number in range(3):
         ec2.ask(number)
     ec2.clock.advance(BATCH_SECONDS)
@@ -115,7 +115,7 @@ def test_bounded_memory(ec2, monkeypatch):
     ],
 )
 def test_failures(ec2, error, kind):
-    """A failed call fails every look-up of its batch, each with an exception of its own."""
+    """A failed call fails every look-up of its batch, each with its own exception."""
     one, two = ec2.ask(1), ec2.ask(2)
     ec2.clock.advance(BATCH_SECONDS)
     ec2.answers[0].errback(error)
@@ -128,7 +128,7 @@ def test_failures(ec2, error, kind):
 
 
 def test_deadline(ec2):
-    """A look-up ends after ten seconds, and a late answer is remembered for the next one."""
+    """A look-up times out after ten seconds, and a late response is cached for the next one."""
     looking = ec2.ask(1)
     ec2.clock.advance(10)
     assert ec2.result(looking).reason is UnavailableReason.INSTANCE_LOOKUP_TIMEOUT
@@ -137,7 +137,7 @@ def test_deadline(ec2):
 
 
 def test_overload(ec2, monkeypatch):
-    """The number of look-ups under way is bounded."""
+    """The number of look-ups in progress is bounded."""
     monkeypatch.setattr(module, "_MAX_WAITING", 1)
     ec2.ask(1)
     assert ec2.result(ec2.ask(2)).reason is UnavailableReason.OVERLOADED
@@ -145,7 +145,7 @@ def test_overload(ec2, monkeypatch):
 
 @pytest.mark.parametrize("name", ["", "alice", "i-1", "i-0123456789ABCDEF0", "i-12345678\n", "i-12345678,i-87654321"])
 def test_other_sessions(ec2, name):
-    """Sessions that are not named after an instance cost no call."""
+    """Sessions that are not named after an instance cause no call."""
     looking = Deferred.fromCoroutine(ec2.names.name(name))
     failures: list = []
     looking.addErrback(failures.append)
@@ -155,7 +155,7 @@ def test_other_sessions(ec2, name):
 
 
 def test_stop(ec2):
-    """After the end no call begins."""
+    """After `stop`, no call starts."""
     ec2.ask(1)
     ec2.names.stop()
     ec2.clock.advance(1)

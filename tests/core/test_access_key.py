@@ -16,11 +16,11 @@ def encoded(account: int) -> str:
 
 @pytest.mark.parametrize("account", [111122223333, 1, 999999999999])
 def test_the_account_is_found(account: int) -> None:
-    """The account's digits come out of the key ID, with leading zeros."""
+    """The account's digits are decoded from the key ID, with leading zeros."""
     assert key_account(encoded(account)) == f"{account:012d}"
 
 
 @pytest.mark.parametrize("key", ["", "AKIA", "AKIAEXAMPLE", "AKIA00000000000000008", "AKIA1111111111111111"])
-def test_other_texts_have_none(key: str) -> None:
-    """A text that is no base32, or too short, has no account."""
+def test_other_texts_have_no_account(key: str) -> None:
+    """A text that is not base32, or too short, has no account."""
     assert key_account(key) == ""

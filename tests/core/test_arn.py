@@ -34,8 +34,8 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("text", "kind", "path", "name", "session", "canonical"), ACCEPTED)
-def test_a_principal_is_read_into_its_parts(*, text, kind, path, name, session, canonical):
-    """Every form in which AWS writes a principal is read, and has one canonical ARN and one key."""
+def test_principals_are_parsed(*, text, kind, path, name, session, canonical):
+    """Every form of a principal's ARN is parsed, and has one canonical ARN and one key."""
     arn = parse_arn(text)
     assert (arn.kind, arn.path, arn.name, arn.session) == (PrincipalKind(kind), path, name, session)
     assert (arn.account, arn.canonical, arn.key) == (A, canonical, canonical.lower())
@@ -103,7 +103,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_is_no_principal_is_refused_without_being_repeated(text):
+def test_other_texts_are_refused(text):
     """Any other text raises `InvalidArn` with an example of an ARN and without the text."""
     with pytest.raises(InvalidArn) as caught:
         parse_arn(text)
@@ -114,7 +114,7 @@ def test_what_is_no_principal_is_refused_without_being_repeated(text):
 
 
 def test_the_length_is_bounded():
-    """An ARN of the greatest length is looked at, one character more is not."""
+    """An ARN of the maximum length is parsed, a longer one is not."""
     assert MAX_ARN_LENGTH == 1024
     fits = f"arn:aws:iam::{A}:role/" + "p" * 510 + "/" + "n" * 64
     assert parse_arn(fits).name == "n" * 64
@@ -131,7 +131,7 @@ PATHS = st.lists(st.text(alphabet="ABCabc019_+=,.@-!~", min_size=1, max_size=20)
 
 @given(name=NAMES, path=PATHS, session=NAMES)
 def test_a_session_and_its_role_have_the_same_key(name, path, session):
-    """A role's ARN, with any path, and any of its sessions' ARNs are one principal."""
+    """The ARNs of a role, with any path, and of its sessions have the same key."""
     role = parse_arn(f"arn:aws:iam::{A}:role{path}{name}")
     of_session = parse_arn(f"arn:aws:sts::{A}:assumed-role/{name}/{session}")
     assert role.key == of_session.key
@@ -140,14 +140,14 @@ def test_a_session_and_its_role_have_the_same_key(name, path, session):
 
 @given(name=NAMES, path=PATHS)
 def test_a_users_canonical_arn_is_the_arn(name, path):
-    """A user keeps the path, and reading the canonical ARN gives the same user."""
+    """A user's canonical ARN keeps the path, and is parsed as the same user."""
     text = f"arn:aws:iam::{A}:user{path}{name}"
     assert parse_arn(text).canonical == text
 
 
 @given(st.text(max_size=200) | st.builds(lambda tail: f"arn:aws:iam::{A}:role/{tail}", st.text(max_size=80)))
 def test_nothing_but_invalid_arn_is_ever_raised(text):
-    """Every text is either an ARN or `InvalidArn`, and a parsed ARN is ASCII."""
+    """Every text is an ARN or raises `InvalidArn`, and a parsed ARN is ASCII."""
     try:
         arn = parse_arn(text)
     except InvalidArn:
@@ -192,8 +192,8 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("place", "characters"), PLACES)
-def test_each_character_is_of_its_places_grammar(place, characters):
-    """At each place every character of the grammar is taken, and no other one of the first 256, nor its twins."""
+def test_each_place_accepts_only_its_characters(place, characters):
+    """Each place accepts all characters of its grammar, and no other of the first 256 nor their look-alikes."""
     for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11", "\ud800"]:
         text = place.replace("|", character)
         if character in characters:
@@ -215,7 +215,7 @@ def test_each_character_is_of_its_places_grammar(place, characters):
     ],
 )
 def test_each_part_has_its_length(text, most):
-    """Each part is taken at one character and at its greatest length, and refused when empty or longer."""
+    """Each part is accepted from one character to its maximum length, and refused if empty or longer."""
     for length in (1, 2, most - 1, most):
         parse_arn(text.replace("|", "a" * length))
     for length in (0, most + 1):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authd.core.arn import InvalidArn, parse_arn
-from authd.core.caller_identity import MAX_ANSWER_LENGTH, parse_answer
+from authd.core.caller_identity import MAX_RESPONSE_LENGTH, parse_response
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
 
 A = "111122223333"
@@ -24,7 +24,7 @@ def body(
 
 
 def parse(content, *, status=200, partition="aws"):
-    return parse_answer(status=status, body=content, partition=partition, access_key_id="ASIAEXAMPLE")
+    return parse_response(status=status, body=content, partition=partition, access_key_id="ASIAEXAMPLE")
 
 
 def assert_alone(error):
@@ -48,7 +48,7 @@ def denied(content, *, status=200, partition="aws"):
 
 
 def test_an_assumed_roles_session_is_the_role():
-    """The identity is the role's, with the session kept apart and STS's request id for the log."""
+    """The identity is the role's, with the session's name and STS's request ID in separate fields."""
     identity = parse(body())
     assert identity.arn == parse_arn(ROLE)
     assert identity.arn_text == ROLE
@@ -75,14 +75,14 @@ def test_an_assumed_roles_session_is_the_role():
     ],
 )
 def test_every_kind_of_principal_has_its_own_user_id(arn, user_id, canonical, principal_id):
-    """Users, root, federated users and sessions are read with the UserId that STS gives each of them."""
+    """Users, root, federated users and sessions are parsed with the UserId that STS gives each kind."""
     identity = parse(body(arn, user_id))
     assert (identity.canonical_arn, identity.principal_id) == (canonical, principal_id)
 
 
 @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
 def test_the_partition_is_the_daemons(partition):
-    """In each partition only that partition's callers are taken."""
+    """In each partition, only that partition's callers are accepted."""
     arn = ROLE.replace("arn:aws:", f"arn:{partition}:")
     assert parse(body(arn), partition=partition).arn.partition == partition
     wrong = (DenialReason.UNSUPPORTED_IDENTITY, f"{UNSUPPORTED}the ARN has another account or partition")
@@ -105,8 +105,8 @@ INSTANCE = f"arn:aws:sts::{A}:assumed-role/aws:ec2-instance/i-0123456789abcdef0"
         ("x" * 4_000, "y"),
     ],
 )
-def test_a_caller_of_a_kind_unknown_here_is_denied(arn, user_id):
-    """Anybody can sign as such a caller: that STS confirms one says nothing against STS."""
+def test_other_kinds_of_callers_are_denied(arn, user_id):
+    """Anyone can sign as such a caller, so the response is no failure of STS."""
     reason, message = denied(body(arn, user_id))
     assert reason is DenialReason.UNSUPPORTED_IDENTITY
     assert message.startswith(UNSUPPORTED)
@@ -168,13 +168,13 @@ WRONG_IDENTITIES = [
     (b'{"GetCallerIdentityResponse":{}}', "GetCallerIdentityResult is missing"),
     (b'{"GetCallerIdentityResponse":{"GetCallerIdentityResult":null}}', "GetCallerIdentityResult is missing"),
     (b'{"GetCallerIdentityResponse":{"AssumeRoleResult":{}}}', "GetCallerIdentityResult is missing"),
-    (body() + b" " * MAX_ANSWER_LENGTH, "longer than 16384 bytes"),
+    (body() + b" " * MAX_RESPONSE_LENGTH, "longer than 16384 bytes"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("content", "why"), WRONG_IDENTITIES, ids=range(len(WRONG_IDENTITIES)))
-def test_an_answer_that_contradicts_itself_is_no_identity(content, why):
-    """Contradictions between ARN, account, partition and UserId deny the caller. If one is missing, STS failed."""
+def test_contradictory_responses_are_refused(content, why):
+    """If ARN, account, partition and UserId contradict each other, the caller is denied. A missing one is a failure."""
     if why.endswith("is missing") or "JSON" in why or "bytes" in why:
         message = f"STS's answer is not a caller identity: {why}"
         assert unavailable(content) == (UnavailableReason.STS_BAD_ANSWER, message)
@@ -182,24 +182,24 @@ def test_an_answer_that_contradicts_itself_is_no_identity(content, why):
         assert denied(content) == (DenialReason.UNSUPPORTED_IDENTITY, UNSUPPORTED + why)
 
 
-def test_the_length_of_an_answer_is_bounded():
-    """Responses of the greatest allowed length are parsed, with an identity or an error."""
-    assert MAX_ANSWER_LENGTH == 16_384
-    assert parse(body().ljust(MAX_ANSWER_LENGTH)).principal_id
+def test_the_length_of_a_response_is_bounded():
+    """Responses up to the maximum length are parsed, as identities and as errors."""
+    assert MAX_RESPONSE_LENGTH == 16_384
+    assert parse(body().ljust(MAX_RESPONSE_LENGTH)).principal_id
     error = b'{"Error":{"Code":"AccessDenied"}}'
-    assert denied(error.ljust(MAX_ANSWER_LENGTH), status=403)[0] is DenialReason.STS_ACCESS_DENIED
-    assert unavailable(error.ljust(MAX_ANSWER_LENGTH + 1), status=403)[0] is UnavailableReason.STS_BAD_ANSWER
+    assert denied(error.ljust(MAX_RESPONSE_LENGTH), status=403)[0] is DenialReason.STS_ACCESS_DENIED
+    assert unavailable(error.ljust(MAX_RESPONSE_LENGTH + 1), status=403)[0] is UnavailableReason.STS_BAD_ANSWER
 
 
 @pytest.mark.parametrize("request_id", [None, 5, "", "a b", "a\n", "é", "x" * 65, ["a"], {"a": 1}])
-def test_a_request_id_that_is_none_is_left_out(request_id):
+def test_an_invalid_request_id_is_dropped(request_id):
     """A malformed request ID is dropped, because it would reach the log. The identity stays."""
     assert parse(body(request_id=request_id)).request_id == ""
 
 
 @pytest.mark.parametrize("metadata", [b"", b',"ResponseMetadata":5', b',"ResponseMetadata":{}'])
 def test_metadata_may_be_missing(metadata):
-    """The answer's metadata is not needed."""
+    """The response's metadata is optional."""
     content = body().replace(b', "ResponseMetadata": {"RequestId": "c6104cbe-af31-11e0-8154-cbc7ccf896c7"}', metadata)
     assert parse(content).request_id == ""
     assert parse(body(request_id="Z" * 64)).request_id == "Z" * 64
@@ -224,14 +224,14 @@ REFUSALS = [
 
 @pytest.mark.parametrize("status", [400, 403, 404, 499])
 @pytest.mark.parametrize(("code", "reason", "words"), REFUSALS)
-def test_a_definite_no_has_a_reason_of_its_own(code, reason, words, status):
+def test_each_refusal_has_its_reason(code, reason, words, status):
     """Each refusal by STS has a message with the next step. An unknown code is a refusal too."""
     content = json.dumps({"Error": {"Code": code, "Message": "OddWords", "Type": "Sender"}, "RequestId": "r"}).encode()
     assert denied(content, status=status) == (reason, f"STS {words.format(status=status)}")
 
 
-def test_a_signature_whose_time_is_over_is_told_apart():
-    """STS has one code for wrong and late signatures, so the message decides."""
+def test_an_expired_signature_has_its_own_reason():
+    """STS has one code for wrong and expired signatures, so the message decides."""
     for words in ("Signature expired: 20260301T120000Z is now earlier than", "Signature not yet current: 2026"):
         content = json.dumps({"Error": {"Code": "SignatureDoesNotMatch", "Message": words}}).encode()
         message = "STS says the signature has expired or is not valid yet"
@@ -251,7 +251,7 @@ PASSING = ["InternalFailure", "InternalError", "ServiceUnavailable", "RequestTim
 
 
 @pytest.mark.parametrize("status", [400, 403, 499])
-def test_a_passing_failure_is_no_refusal(status):
+def test_a_temporary_failure_is_no_refusal(status):
     """Throttling and STS's own errors say nothing about the caller."""
     for code in THROTTLING:
         content = json.dumps({"Error": {"Code": code}}).encode()
@@ -265,8 +265,8 @@ DENYING = json.dumps({"Error": {"Code": "AccessDenied"}}).encode()
 
 
 @pytest.mark.parametrize("content", [b"", body(), DENYING])
-def test_some_statuses_say_enough(content):
-    """Too Many Requests and server errors are passing whatever the body says."""
+def test_some_statuses_need_no_body(content):
+    """429 and 5xx are temporary failures, whatever the body is."""
     assert unavailable(content, status=429) == (UnavailableReason.STS_THROTTLED, "STS is throttling")
     for status in (500, 502, 503, 504, 599, 600, 999):
         assert unavailable(content, status=status) == (
@@ -277,8 +277,8 @@ def test_some_statuses_say_enough(content):
 
 @pytest.mark.parametrize("content", [b"", body(), DENYING])
 @pytest.mark.parametrize("status", [0, 100, 199, 201, 202, 204, 206, 299, 300, 301, 302, 304, 307, 308, 399])
-def test_no_other_status_is_an_answer(status, content):
-    """Neither an identity nor a refusal is taken from an answer with a status that STS doesn't give."""
+def test_unexpected_statuses_are_failures(status, content):
+    """A response with any other status is neither an identity nor a refusal."""
     message = f"STS answered with status {status} and a body that is not an STS error"
     assert unavailable(content, status=status) == (UnavailableReason.STS_BAD_ANSWER, message)
 
@@ -291,14 +291,14 @@ NO_ERRORS = [b"", b"{}", b"[]", b"<ErrorResponse/>", b'{"Error":null}', b'{"Erro
 
 @pytest.mark.parametrize("content", NO_ERRORS, ids=range(len(NO_ERRORS)))
 @pytest.mark.parametrize("status", [400, 401, 403, 407, 413, 431])
-def test_an_error_that_sts_does_not_give_is_no_refusal(status, content):
-    """A proxy's or a liar's error page is a failure that may pass, never a definite no."""
+def test_foreign_error_pages_are_no_refusal(status, content):
+    """An error page from a proxy or a hostile server is a temporary failure, never a refusal."""
     message = f"STS answered with status {status} and a body that is not an STS error"
     assert unavailable(content, status=status) == (UnavailableReason.STS_BAD_ANSWER, message)
 
 
 def test_the_values_of_templates():
-    """`SessionName` has `-` for `@`, everything else is as STS or the token said it."""
+    """`SessionName` has `-` in place of `@`. All other values are unchanged from STS or the token."""
     assert parse(body()).template_values == {
         "AccountID": A,
         "SessionName": "me-x.org",
@@ -337,7 +337,7 @@ def callers(draw):
 
 
 @given(callers(), callers(), st.tuples(*[st.booleans()] * 4))
-def test_no_identity_is_taken_whose_parts_disagree(one, other, mixed):
+def test_inconsistent_identities_are_refused(one, other, mixed):
     """A mixture of two callers' responses is accepted only if it is consistent for one caller."""
     partition, account, arn, user_id = (
         second if swap else first for first, second, swap in zip(one, other, mixed, strict=True)
@@ -402,8 +402,8 @@ def test_nothing_but_denied_and_unavailable_is_ever_raised(content, status):
         ("AROAX:me@x|org", "."),
     ],
 )
-def test_each_character_of_a_user_id_is_of_its_places_grammar(place, characters):
-    """At each place every character of the grammar is taken, and no other one of the first 256."""
+def test_each_place_of_a_user_id_accepts_only_its_characters(place, characters):
+    """Each place accepts all characters of its grammar, and no other of the first 256."""
     for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
         content = body(user_id=place.replace("|", character))
         if character in characters:
@@ -423,8 +423,8 @@ def test_each_character_of_a_user_id_is_of_its_places_grammar(place, characters)
         ("AIDAX|", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"),
     ],
 )
-def test_each_character_of_a_users_id_is_of_its_places_grammar(place, characters):
-    """A user's id is capitals and digits, and nothing follows it."""
+def test_a_users_id_is_capitals_and_digits(place, characters):
+    """An IAM user's ID consists of capital letters and digits, without a session name."""
     for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
         content = body(f"arn:aws:iam::{A}:user/Alice", place.replace("|", character))
         if character in characters:
@@ -437,7 +437,7 @@ def test_each_character_of_a_users_id_is_of_its_places_grammar(place, characters
     ("arn", "kind", "end"), [(ROLE, "AROA", ":me@x.org"), (f"arn:aws:iam::{A}:user/Alice", "AIDA", "")]
 )
 def test_a_unique_id_has_its_length(arn, kind, end):
-    """A unique id has 1 to 124 characters after its kind, and nothing before it."""
+    """A unique ID has 1 to 124 characters after its prefix, and nothing before it."""
     for length in (1, 2, 123, 124):
         assert parse(body(arn, kind + "Z" * length + end)).principal_id == kind + "Z" * length
     for wrong in (kind, kind + "Z" * 125, "Z" + kind + "Z", kind.lower() + "Z", kind + "z"):
@@ -479,16 +479,16 @@ def test_near_misses_of_an_identity(old, new):
         parse(changed)
 
 
-def test_a_usual_answer_has_its_bound():
-    """An answer is too long whatever its spelling."""
-    long = USUAL.replace(b"c6104cbe", b"c" * (MAX_ANSWER_LENGTH - len(USUAL) + 8))
+def test_a_usual_response_is_bounded():
+    """A response that is too long is refused in every spelling."""
+    long = USUAL.replace(b"c6104cbe", b"c" * (MAX_RESPONSE_LENGTH - len(USUAL) + 8))
     assert parse(long).request_id == ""
     assert unavailable(long.replace(b"cccc", b"ccccc", 1))[0] is UnavailableReason.STS_BAD_ANSWER
 
 
 @pytest.mark.parametrize("metadata", [None, [], "x", {"RequestId": None}, {"RequestId": 7}])
-def test_a_request_id_that_is_no_text_is_none(metadata):
-    """Only a text is a request id."""
+def test_a_request_id_must_be_a_string(metadata):
+    """A request ID of another type is dropped."""
     answer = json.loads(body())
     answer["GetCallerIdentityResponse"]["ResponseMetadata"] = metadata
     assert parse(json.dumps(answer).encode()).request_id == ""

@@ -5,8 +5,8 @@ import pytest
 from authd.core.cooperative import finish
 
 
-def test_all_steps_are_taken_and_the_result_returned():
-    """`finish` runs through all pauses and returns the generator's result."""
+def test_the_result_is_returned():
+    """`finish` runs the generator to its end and returns its result."""
     taken = []
 
     def work():
@@ -19,8 +19,8 @@ def test_all_steps_are_taken_and_the_result_returned():
     assert taken == [0, 1, 2]
 
 
-def test_an_error_comes_out_as_it_is():
-    """The caller receives the exception of a step."""
+def test_exceptions_are_raised():
+    """The caller receives an exception of the generator unchanged."""
 
     def work():
         yield

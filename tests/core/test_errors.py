@@ -15,21 +15,21 @@ from authd.core.errors import (
 
 
 def test_there_is_one_root():
-    """Whoever catches the root misses nothing that is raised on purpose, and no kind is another kind."""
+    """The root includes every exception that authd raises on purpose, and no kind includes another one."""
     kinds = (Denied, Unavailable, ConfigError)
     assert all(issubclass(kind, AuthdError) for kind in kinds)
     assert not any(issubclass(one, other) for one in kinds for other in kinds if one is not other)
 
 
 def test_reasons_are_distinct_snake_case_words():
-    """No reason stands for two things, and each can be a label of a metric."""
+    """Each reason occurs once, and can be a label of a metric."""
     values = [str(reason) for reason in (*DenialReason, *UnavailableReason)]
     assert len(values) == len(set(values))
     assert all(value.replace("_", "").isalpha() and value.islower() and value.isascii() for value in values)
 
 
 def test_reasons_are_stable():
-    """Dashboards and alerts know these words: none is ever renamed."""
+    """Dashboards and alerts use the reasons, so none is ever renamed."""
     assert list(DenialReason) == [
         "foreign_token", "malformed_token", "token_expired", "token_not_yet_valid", "signature_mismatch",
         "signature_expired", "credentials_expired", "unknown_access_key", "sts_access_denied", "sts_region_disabled",
@@ -42,8 +42,8 @@ def test_reasons_are_stable():
     ]  # fmt: skip
 
 
-def test_only_what_depends_on_the_text_alone_is_silent():
-    """kube-apiserver remembers a silent refusal for two minutes: no other kind may be one."""
+def test_silent_reasons_depend_on_the_text_alone():
+    """kube-apiserver caches silent refusals for two minutes, so no other refusal may be silent."""
     assert {"foreign_token", "malformed_token"} == SILENT_REASONS
     assert isinstance(SILENT_REASONS, frozenset)
 
@@ -55,8 +55,8 @@ def test_only_what_depends_on_the_text_alone_is_silent():
         Unavailable(UnavailableReason.STS_TIMEOUT, "the words"),
     ],
 )
-def test_an_error_carries_reason_and_words(error):
-    """The reason is for programs, the words are for people, and both survive being raised again."""
+def test_an_error_has_reason_and_message(error):
+    """The reason is for programs and the message for people. A copy has both."""
     again = error.copy()
     assert again is not error
     assert type(again) is type(error)
@@ -64,14 +64,14 @@ def test_an_error_carries_reason_and_words(error):
         assert (one.reason, one.message, str(one)) == (error.reason, "the words", "the words")
 
 
-def test_a_problem_reads_as_editors_understand_it():
-    """A place is `file:line:column`. Without a place, the message has the file's name alone."""
+def test_a_problem_has_the_form_of_a_compiler_error():
+    """A place is `file:line:column`. Without a place, the message has only the file's name."""
     assert str(Problem(file="m.yaml", line=3, column=7, message="wrong")) == "m.yaml:3:7: wrong"
     assert str(Problem(file="m.yaml", line=0, column=0, message="gone")) == "m.yaml: gone"
 
 
-def test_a_config_error_says_every_problem():
-    """All problems are told, one a line, in order."""
+def test_a_config_error_lists_every_problem():
+    """All problems are listed, one a line, in order."""
     problems = tuple(Problem(file="m.yaml", line=line, column=1, message=f"no {line}") for line in (1, 2))
     error = ConfigError(problems)
     assert error.problems == problems

@@ -32,5 +32,5 @@ def jwt(claims: dict[str, object]) -> str:
     ],
 )
 def test_each_shape(token: str, expected: ForeignToken) -> None:
-    """Every text has a class, and nothing raises."""
+    """Every text has a class, and none raises an exception."""
     assert classify(token) is expected

@@ -14,7 +14,7 @@ NAMES = ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aw
 
 
 def test_every_partition_of_botocore_is_there(partitions):
-    """The daemon can work in each of AWS's partitions."""
+    """The data of botocore contains each of AWS's partitions."""
     assert sorted(partitions) == sorted(NAMES)
     with pytest.raises(TypeError):
         partitions["aws"] = partitions["aws-cn"]
@@ -22,7 +22,7 @@ def test_every_partition_of_botocore_is_there(partitions):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_known_region_has_a_regional_and_a_dual_stack_host(partitions, name):
-    """A region's two usual hosts sign for that region."""
+    """Requests to both usual hosts of a region are signed for that region."""
     partition = partitions[name]
     hosts = STSHosts(partition=partition)
     assert partition.regions
@@ -33,8 +33,8 @@ def test_every_known_region_has_a_regional_and_a_dual_stack_host(partitions, nam
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_name_is_taken_that_is_only_like_a_regions_host(partitions, name):
-    """Every change to a part or a full stop of a host's name is refused."""
+def test_variants_of_a_regions_host_are_refused(partitions, name):
+    """A host name with any part or full stop changed is refused."""
     partition = partitions[name]
     hosts = STSHosts(partition=partition)
     for region in partition.regions:
@@ -48,7 +48,7 @@ def test_no_name_is_taken_that_is_only_like_a_regions_host(partitions, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_partition_takes_another_ones_regions(partitions, name):
+def test_no_partition_accepts_another_ones_regions(partitions, name):
     """A region belongs to one partition, even if two partitions share a suffix."""
     hosts = STSHosts(partition=partitions[name])
     for other in partitions.values():
@@ -61,8 +61,8 @@ def test_no_partition_takes_another_ones_regions(partitions, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_global_host_is_one_of_aws_alone(partitions, name):
-    """`sts.amazonaws.com` signs as us-east-1, and only in the partition aws."""
+def test_the_global_host_is_only_in_the_partition_aws(partitions, name):
+    """`sts.amazonaws.com` signs for us-east-1, and only in the partition aws."""
     hosts = STSHosts(partition=partitions[name])
     if name == "aws":
         assert hosts.signing_region("sts.amazonaws.com") == "us-east-1"
@@ -72,21 +72,21 @@ def test_the_global_host_is_one_of_aws_alone(partitions, name):
 
 
 @pytest.mark.parametrize("name", ["aw", "AWS", "aws2", ""])
-def test_the_global_host_is_none_of_a_partition_called_likewise(partitions, name):
-    """The partition's name is compared as it is."""
+def test_the_partitions_name_must_match_exactly(partitions, name):
+    """Only the exact partition name `aws` has the global host."""
     with pytest.raises(UnknownHost, match="not an STS endpoint"):
         STSHosts(partition=dataclasses.replace(partitions["aws"], name=name)).signing_region("sts.amazonaws.com")
 
 
-def test_another_way_to_the_global_host_keeps_its_region(partitions):
-    """An endpoint without a signing region for the global host signs as us-east-1."""
+def test_a_route_to_the_global_host_keeps_its_region(partitions):
+    """An endpoint for the global host without a signing region signs for us-east-1."""
     endpoint = ExtraEndpoint(host="sts.amazonaws.com", connect="127.0.0.1:8443")
     hosts = STSHosts(partition=partitions["aws"], extra_endpoints=(endpoint,))
     assert hosts.signing_region("sts.amazonaws.com") == "us-east-1"
 
 
-def test_fips_hosts_are_those_that_exist(hosts):
-    """Only the four regions with a FIPS host of STS have that name on the allow-list."""
+def test_fips_hosts(hosts):
+    """Only the four regions with a FIPS host of STS have one on the allow-list."""
     for region in ("us-east-1", "us-east-2", "us-west-1", "us-west-2"):
         assert hosts.signing_region(f"sts-fips.{region}.amazonaws.com") == region
     for host in ("sts-fips.eu-west-1.amazonaws.com", "sts-fips.us-east-1.api.aws", "sts-fips.amazonaws.com"):
@@ -94,8 +94,8 @@ def test_fips_hosts_are_those_that_exist(hosts):
             hosts.signing_region(host)
 
 
-def test_a_region_yet_to_come_works_when_it_fits_the_grammar(partitions):
-    """A new region needs no release, as long as it is named as its partition names regions."""
+def test_future_regions_are_accepted(partitions):
+    """A new region needs no release if its name matches its partition's grammar."""
     assert STSHosts(partition=partitions["aws"]).signing_region("sts.eu-north-7.amazonaws.com") == "eu-north-7"
     assert STSHosts(partition=partitions["aws-cn"]).signing_region("sts.cn-west-9.amazonaws.com.cn") == "cn-west-9"
 
@@ -105,8 +105,8 @@ NO_REGIONS = ["moon-base-1", "us-gov-east-1", "cn-north-1", "us-east-1a", "useas
 
 
 @pytest.mark.parametrize("label", NO_REGIONS)
-def test_a_label_that_is_no_region_is_refused(hosts, label):
-    """Between `sts.` and the suffix stands a region of the partition, or the host is not taken."""
+def test_other_labels_are_refused(hosts, label):
+    """The label between `sts.` and the suffix must be a region of the partition."""
     with pytest.raises(UnknownHost):
         hosts.signing_region(f"sts.{label}.amazonaws.com")
 
@@ -127,7 +127,7 @@ HOSTS = ["", ".", "sts", "sts.", "localhost", "127.0.0.1", "amazonaws.com", "ama
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_hosts_that_only_look_like_sts_are_refused(hosts, host):
-    """Nothing but the exact forms is taken, and the refusal does not repeat the name."""
+    """Only the exact forms are accepted, and the message does not contain the name."""
     with pytest.raises(UnknownHost) as caught:
         hosts.signing_region(host)
     assert str(caught.value) in (
@@ -136,8 +136,8 @@ def test_hosts_that_only_look_like_sts_are_refused(hosts, host):
     )
 
 
-def test_extra_regions_are_taken_in_their_partitions_hosts_alone(partitions):
-    """A region of the settings is taken with the partition's suffixes, whatever its grammar, and no other."""
+def test_extra_regions(partitions):
+    """A region from the settings is accepted in the partition's hosts, whatever its grammar."""
     hosts = STSHosts(partition=partitions["aws"], extra_regions=frozenset({"xx-new-1"}))
     assert hosts.signing_region("sts.xx-new-1.amazonaws.com") == "xx-new-1"
     assert hosts.signing_region("sts.xx-new-1.api.aws") == "xx-new-1"
@@ -147,7 +147,7 @@ def test_extra_regions_are_taken_in_their_partitions_hosts_alone(partitions):
             hosts.signing_region(host)
 
 
-def test_extra_endpoints_sign_for_the_region_that_the_settings_name(partitions):
+def test_extra_endpoints(partitions):
     """A host from the settings must match exactly. A known host may have another route, and keeps its region."""
     hosts = STSHosts(
         partition=partitions["aws"],
@@ -164,22 +164,22 @@ def test_extra_endpoints_sign_for_the_region_that_the_settings_name(partitions):
         hosts.signing_region("vpce-2.sts.eu-west-1.vpce.amazonaws.com")
 
 
-def test_an_extra_endpoint_without_a_region_opens_nothing(partitions):
-    """A host that names no region and was given none is refused, also when the settings list it."""
+def test_an_extra_endpoint_without_a_region_is_refused(partitions):
+    """A host without a region in its name or in the settings is refused."""
     hosts = STSHosts(partition=partitions["aws"], extra_endpoints=(ExtraEndpoint(host="sts.example.org"),))
     with pytest.raises(UnknownHost):
         hosts.signing_region("sts.example.org")
 
 
-def test_a_known_region_that_fits_no_grammar_is_taken(partitions):
+def test_a_known_region_may_break_the_grammar(partitions):
     """A region that botocore lists is valid, even if its partition's grammar does not match it."""
     partition = read_partitions(_partitions(regions={"eu-xx-yy-1": {}}, region_regex="^nothing$"), b"{}")["p"]
     assert STSHosts(partition=partition).signing_region("sts.eu-xx-yy-1.p.example") == "eu-xx-yy-1"
     partition.check_region("eu-xx-yy-1")
 
 
-def test_a_partitions_sloppy_grammar_takes_no_newline_and_no_other_script():
-    r"""`$` and `\w` of botocore's expressions let more pass than a region's name."""
+def test_botocores_expressions_are_tightened():
+    r"""Newlines and letters of other scripts are refused, although `$` and `\w` in botocore's expressions match them."""
     partition = read_partitions(_partitions(region_regex=r"^us\-\w+\-\d+$"), b"{}")["p"]
     partition.check_region("us-east-1")
     for label in ("us-east-1\n", "us-éast-1", "us-east-１", "us-e_t-1", "us-EAST-1", "us-east-123", "US-east-1"):
@@ -188,8 +188,8 @@ def test_a_partitions_sloppy_grammar_takes_no_newline_and_no_other_script():
 
 
 @pytest.mark.parametrize("label", ["us-east-12", "aus-east-1", "us-east-2"])
-def test_a_partitions_grammar_is_matched_from_end_to_end(label):
-    """An expression without anchors takes no longer name than it describes."""
+def test_a_partitions_grammar_is_anchored(label):
+    """An expression without anchors does not match longer names."""
     partition = read_partitions(_partitions(region_regex="us-east-1"), b"{}")["p"]
     partition.check_region("us-east-1")
     with pytest.raises(UnknownHost):
@@ -203,7 +203,7 @@ def _partitions(regions=None, region_regex="x", **outputs):
 
 
 def test_pseudo_regions_are_no_regions():
-    """`aws-global` and the like are entries of the data, not regions of a host."""
+    """`aws-global` and similar entries of the data are not regions of a host."""
     names = ["aws-global", "us-east-1", "us-east-1-fips", "1-us-east-1", "us-east-1\n"]
     partition = read_partitions(_partitions(regions={name: {} for name in names}), b"{}")["p"]
     assert partition.regions == {"us-east-1"}
@@ -211,7 +211,7 @@ def test_pseudo_regions_are_no_regions():
 
 
 def test_fips_hosts_are_found_in_the_data():
-    """Only names of STS's own FIPS hosts are taken out of the endpoints, in any spacing."""
+    """Only STS's own FIPS hosts are read from the endpoints, with any spacing."""
     data = (
         b'{"hostname":"sts-fips.us-east-1.amazonaws.com"},{"hostname" : "sts-fips.eu-x-1.a.b"},{"hostname":"s3-fips.x"}'
     )
@@ -232,7 +232,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("data", BROKEN)
 def test_broken_partition_data_is_a_value_error(data):
-    """Files without the shape of botocore's raise an error that says so."""
+    """Files without the shape of botocore's raise `ValueError`."""
     with pytest.raises(ValueError, match=r"^botocore's partition data has an unexpected shape$") as caught:
         read_partitions(data, b"")
     assert isinstance(caught.value.__cause__, KeyError | TypeError)
@@ -245,7 +245,7 @@ LABELS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, m
 
 @given(st.text(max_size=60) | st.lists(LABELS, max_size=6).map(".".join) | LABELS.map("sts.{}.amazonaws.com".format))
 def test_nothing_but_unknown_host_is_ever_raised(hosts, host):
-    """Whatever the name is, it is `sts` in a well-formed region of the partition, or `UnknownHost`."""
+    """Every name is `sts` in a well-formed region of the partition, or raises `UnknownHost`."""
     try:
         region = hosts.signing_region(host)
     except UnknownHost:
@@ -272,14 +272,14 @@ LOWER, DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
         ("us-east-1|", DIGITS),
     ],
 )
-def test_each_character_of_a_region_is_of_its_places_grammar(place, characters):
-    """At each place every character of a region's grammar is taken, and no other one of the first 256."""
+def test_each_place_of_a_region_accepts_only_its_characters(place, characters):
+    """Each place accepts all characters of its grammar, and no other of the first 256."""
     for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
         assert (REGION.fullmatch(place.replace("|", character)) is not None) == (character in characters)
 
 
 def test_each_part_of_a_region_has_its_length():
-    """A region is two to eight letters, one to three parts of two to twelve, and one or two digits."""
+    """A region has two to eight letters, one to three parts of two to twelve letters, and one or two digits."""
     for fits in ("aa-aa-1", "a" * 8 + "-aa-1", "aa-" + "a" * 12 + "-1", "aa-aa-12", "aa-aa-aa-1", "aa-aa-aa-aa-1"):
         assert REGION.fullmatch(fits)
     for wrong in ("a-aa-1", "a" * 9 + "-aa-1", "aa-a-1", "aa-" + "a" * 13 + "-1", "aa-aa-", "aa-aa-123", "aa-1",
@@ -289,7 +289,7 @@ def test_each_part_of_a_region_has_its_length():
 
 @pytest.mark.parametrize("suffix", ["s.example", "a.b.c.d.e.f.g", "p-9.example", "a" * 63, "a." + "b" * 63])
 def test_a_host_has_at_most_nine_labels_of_63_characters(suffix):
-    """Whatever botocore's data say, a host is a DNS name of letters, digits and hyphens."""
+    """A host must be a DNS name of letters, digits and hyphens, whatever botocore's data contains."""
     partition = read_partitions(_partitions(regions={"us-east-1": {}}, dnsSuffix=suffix), b"{}")["p"]
     assert STSHosts(partition=partition).signing_region(f"sts.us-east-1.{suffix}") == "us-east-1"
 
@@ -297,15 +297,15 @@ def test_a_host_has_at_most_nine_labels_of_63_characters(suffix):
 @pytest.mark.parametrize(
     "suffix", ["S.example", "a.b.c.d.e.f.g.h", "", "s..example", "s.example.", "s_x", "a" * 64, "s:1", "s/x", "s x"]
 )
-def test_a_suffix_that_is_no_name_opens_nothing(suffix):
-    """A host that is no DNS name is refused, even if botocore's data contains it."""
+def test_a_suffix_that_is_no_name_is_refused(suffix):
+    """A host that is not a DNS name is refused, even if botocore's data contains it."""
     partition = read_partitions(_partitions(regions={"us-east-1": {}}, dnsSuffix=suffix), b"{}")["p"]
     with pytest.raises(UnknownHost, match=r"^the host is not an STS endpoint of the partition p$"):
         STSHosts(partition=partition).signing_region(f"sts.us-east-1.{suffix}")
 
 
-def test_each_character_of_a_suffix_is_that_of_a_name():
-    """At each place of a suffix letters, digits and hyphens are taken, and no other of the first 256 characters."""
+def test_each_place_of_a_suffix_accepts_only_its_characters():
+    """Each place accepts letters, digits and hyphens, and no other of the first 256 characters."""
     for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
         for suffix in (f"a{character}b.example", f"ab.{character}"):
             data = _partitions(regions={"us-east-1": {}}, dnsSuffix=suffix)
@@ -318,7 +318,7 @@ def test_each_character_of_a_suffix_is_that_of_a_name():
 
 
 def test_each_character_of_the_data_around_a_fips_host():
-    """Changed in any one byte, the data name another host of the same form, or none."""
+    """With any one byte changed, the data has another host of the same form, or none."""
     entry, begin = b'"hostname":"sts-fips.az-09"', b'"hostname":"sts-fips.'
     for place in range(len(entry)):
         for byte in range(256):
@@ -330,7 +330,7 @@ def test_each_character_of_the_data_around_a_fips_host():
 
 
 def test_a_fips_hosts_name_has_its_length():
-    """After `sts-fips.` stand one to 200 characters."""
+    """One to 200 characters follow `sts-fips.`."""
     for length in (1, 2, 199, 200):
         data = b'"hostname":"sts-fips.%s"' % (b"a" * length)
         assert read_partitions(_partitions(), data)["p"].fips_hosts == {"sts-fips." + "a" * length}
@@ -343,7 +343,7 @@ def test_a_fips_hosts_name_has_its_length():
     "host", ["", "sts-fips.us-east-1.A.b", "sts-fipsx.us-east-1.a.b", "sts.us-east-1.a.b", "sts-fips.us_east-1.a.b"]
 )
 def test_other_names_in_the_data_are_no_fips_hosts(host):
-    """Of the endpoints only names of the one form are taken."""
+    """Other forms of names in the endpoints are ignored."""
     partition = read_partitions(_partitions(regions={"us-east-1": {}}), json.dumps({"hostname": host}).encode())["p"]
     assert partition.fips_hosts == frozenset()
     with pytest.raises(UnknownHost):

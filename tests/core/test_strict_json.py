@@ -74,7 +74,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("body", "message"), REFUSED, ids=range(len(REFUSED)))
-def test_what_is_not_one_strict_object_is_refused(body, message):
+def test_invalid_objects_are_refused(body, message):
     """JSON that parsers could read differently, or that is expensive to parse, is refused with a short message."""
     with pytest.raises(InvalidJson) as caught:
         parse_object(body, 65_536)
@@ -94,13 +94,13 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("body", "value"), ACCEPTED)
-def test_a_strict_object_is_read(body, value):
+def test_a_strict_object_is_parsed(body, value):
     """One object in UTF-8 is parsed."""
     assert parse_object(body, 65_536) == value
 
 
 def test_the_limit_is_in_bytes():
-    """A body of as many bytes as the limit is read, one more is refused before it is decoded."""
+    """A body with exactly the limit's bytes is parsed. One byte more is refused before decoding."""
     body = '{"a":"ä"}'.encode()
     assert parse_object(body, len(body)) == {"a": "ä"}
     with pytest.raises(InvalidJson, match=f"^longer than {len(body) - 1} bytes$"):
@@ -108,7 +108,7 @@ def test_the_limit_is_in_bytes():
 
 
 @pytest.mark.parametrize("wide", ["", '"b":[{},[]],'])
-def test_the_deepest_nesting_is_read(wide):
+def test_the_deepest_nesting_is_parsed(wide):
     """Nesting up to the bound is accepted. Brackets in strings don't count."""
     inner = b"[" * 63 + b"]" * 63
     assert parse_object(f'{{{wide}"a":'.encode() + inner + b"}", 65_536)["a"] == json.loads(inner)
@@ -116,8 +116,8 @@ def test_the_deepest_nesting_is_read(wide):
     assert parse_object(b'{"a":[' + b"{}," * 1000 + b"1]}", 65_536) == {"a": [{}] * 1000 + [1]}
 
 
-def test_a_refusal_has_no_cause_that_shows_the_content():
-    """A traceback of the refusal doesn't print the body by way of the first error."""
+def test_an_error_has_no_cause():
+    """A traceback of the error does not print the body through an earlier exception."""
     with pytest.raises(InvalidJson) as caught:
         parse_object(b'{"token":"secret"', 100)
     assert caught.value.__cause__ is None
@@ -132,15 +132,15 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=5), st.booleans())
-def test_what_json_writes_is_read_back(value, ascii_only):
-    """Any object that a correct writer writes is read as the same object, in escapes or in UTF-8."""
+def test_json_round_trip(value, ascii_only):
+    """Every object that the json module writes is parsed as the same object, with escapes or in UTF-8."""
     body = json.dumps(value, ensure_ascii=ascii_only).encode()
     assert parse_object(body, len(body)) == value
 
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()), st.integers(0, 200))
 def test_nothing_but_invalid_json_is_ever_raised(body, limit):
-    """Whatever the bytes are, they are an object within the limit that can be written in UTF-8, or `InvalidJson`."""
+    """All bytes are an object within the limit that can be encoded in UTF-8, or raise `InvalidJson`."""
     try:
         value = parse_object(body, limit)
     except InvalidJson:
@@ -157,7 +157,7 @@ def test_nothing_but_invalid_json_is_ever_raised(body, limit):
     ('1,"\\ud800"', 0, 1, 1),
 ])  # fmt: skip
 def test_one_value_of_a_longer_text(text, place, value, end):
-    """A value is read from a place on, whatever follows it."""
+    """A value is parsed from an offset, whatever follows it."""
     assert decode_value(text, place) == (value, end)
 
 
@@ -166,7 +166,7 @@ def test_one_value_of_a_longer_text(text, place, value, end):
     ['[{"a":1,"a":2}]', "[NaN]", '["\\ud800"]', "[1", "", "[" * 100_000, "[" + "1" * 5000 + "]", "[01]", "['a']"],
 )
 def test_a_value_that_is_not_strict(text):
-    """A single value is read as strictly as a whole document."""
+    """A single value is parsed as strictly as a whole document."""
     with pytest.raises(InvalidJson, match=r"^not strict JSON in UTF-8$") as caught:
         decode_value(text, 0)
     assert caught.value.__cause__ is None

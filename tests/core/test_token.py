@@ -25,8 +25,8 @@ def refusal(token, hosts, now, **options):
     return caught.value
 
 
-def test_the_base_token_is_read(tokens, hosts):
-    """A valid token gives exactly its parts, and the request is rebuilt in one order whatever the token's."""
+def test_a_valid_token_is_parsed(tokens, hosts):
+    """A valid token is parsed into its parts, and the request is rebuilt in a fixed order."""
     token = tokens.token()
     request = parse_token(token, hosts=hosts, now=tokens.now)
     assert request.host == "sts.us-east-1.amazonaws.com"
@@ -39,7 +39,7 @@ def test_the_base_token_is_read(tokens, hosts):
     assert request.target == "/?" + "&".join(sorted(f"{name}={value}" for name, value in tokens.parameters.items()))
 
 
-def test_the_order_of_parameters_means_nothing(tokens, hosts):
+def test_parameters_may_have_any_order(tokens, hosts):
     """Official clients order the parameters differently. The request to STS has one order."""
     changed = dict(reversed(tokens.parameters.items()))
     url = "https://sts.us-east-1.amazonaws.com/?" + "&".join(f"{name}={value}" for name, value in changed.items())
@@ -47,22 +47,22 @@ def test_the_order_of_parameters_means_nothing(tokens, hosts):
     assert target == parse_token(tokens.token(), hosts=hosts, now=tokens.now).target
 
 
-def test_a_session_token_travels_as_it_is_spelled(tokens, hosts):
-    """The session token is passed on byte for byte, escapes and all."""
+def test_a_session_token_is_unchanged(tokens, hosts):
+    """The session token is passed on byte for byte, including its escapes."""
     spelled = "IQoJb3JpZ2luX2VjE%2Fabc%2BDEF._~-09%3D%3D"
     request = parse_token(tokens.token({"X-Amz-Security-Token": spelled}), hosts=hosts, now=tokens.now)
     assert f"&X-Amz-Security-Token={spelled}&" in request.target
 
 
 @pytest.mark.parametrize("session_token", ["A" * 400, "%2F" * 400, "A%2B" * 400], ids=["plain", "escapes", "both"])
-def test_a_long_session_token_is_parted_in_one_way(tokens, hosts, session_token):
-    """The fault after it is named in linear time. An expression with backtracking would not terminate."""
+def test_a_long_session_token_does_not_backtrack(tokens, hosts, session_token):
+    """An error after a long session token is found in linear time."""
     token = tokens.token({"X-Amz-Security-Token": session_token, "X-Amz-Signature": "x"})
     assert "X-Amz-Signature" in refusal(token, hosts, tokens.now).message
 
 
-def test_credentials_stand_for_the_key_and_its_session_token(tokens, hosts):
-    """Requests of one signer share their credentials. Another key or session token has others."""
+def test_credentials_identify_the_signer(tokens, hosts):
+    """Requests of one signer have the same `credentials`. Another key or session token changes them."""
 
     def credentials(key="AKIAIOSFODNN7EXAMPLE", session_token=None, **changes):
         scope = f"{key}%2F20260301%2Fus-east-1%2Fsts%2Faws4_request"
@@ -81,13 +81,13 @@ def test_credentials_stand_for_the_key_and_its_session_token(tokens, hosts):
     assert len({*others}) == 4
 
 
-def test_a_digest_that_is_known_is_not_made_again(tokens, hosts):
-    """Whoever has a token's digest hands it over."""
+def test_a_known_digest_is_not_computed_again(tokens, hosts):
+    """The caller may pass a token's digest."""
     assert parse_token(tokens.token(), hosts=hosts, now=tokens.now, token_digest="d" * 64).digest == "d" * 64
 
 
-def test_nothing_of_a_request_shows(tokens, hosts):
-    """A request in a traceback or log shows its digest's beginning and host, no signature and no key."""
+def test_a_requests_repr_has_no_secret(tokens, hosts):
+    """The repr has the beginning of the digest and the host, but no signature and no key."""
     request = parse_token(tokens.token(), hosts=hosts, now=tokens.now)
     assert repr(request) == f"<PresignedRequest {request.digest[:12]} to sts.us-east-1.amazonaws.com>"
     assert str(request) == repr(request)
@@ -98,8 +98,8 @@ FOREIGN = ["", "x", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "k8s-aws-v1", "k8s-aws-v2.a
 
 
 @pytest.mark.parametrize("token", FOREIGN)
-def test_other_peoples_tokens_are_foreign(hosts, token):
-    """A token without the exact prefix is foreign, both for the first check and for the parser."""
+def test_tokens_without_the_prefix_are_foreign(hosts, token):
+    """A token without the exact prefix is foreign, both for `check_prefix` and for the parser."""
     error = refusal(token, hosts, 0)
     assert (error.reason, error.message) == (DenialReason.FOREIGN_TOKEN, "not an AWS IAM token")
     with pytest.raises(Denied, match=r"^not an AWS IAM token$"):
@@ -107,7 +107,7 @@ def test_other_peoples_tokens_are_foreign(hosts, token):
 
 
 def test_the_prefix_check_looks_at_nothing_else():
-    """A token with the prefix is ours, even if the rest is broken."""
+    """A token with the prefix passes `check_prefix`, even if the rest is broken."""
     check_prefix(PREFIX)
     check_prefix(PREFIX + "\x00")
 
@@ -116,14 +116,14 @@ GOOD_URL_LENGTHS = (0, 1, 2)
 
 
 @pytest.mark.parametrize("extra", GOOD_URL_LENGTHS)
-def test_every_remainder_of_base64_is_read(tokens, hosts, extra):
-    """Whether base64 would be padded by none, one or two characters, the token is read without padding."""
+def test_every_remainder_of_base64_is_decoded(tokens, hosts, extra):
+    """A token is decoded without padding, whether base64 would need none, one or two characters of it."""
     token = tokens.token({"X-Amz-Security-Token": "A" * (3 + extra)})
     assert parse_token(token, hosts=hosts, now=tokens.now).region == "us-east-1"
 
 
 def test_the_envelope_is_exact(tokens, hosts):
-    """Padding, the other alphabet, white space, foreign bytes and non-canonical last characters are refused."""
+    """Padding, base64's other alphabet, white space, foreign bytes and non-canonical last characters are refused."""
     token = tokens.token({"X-Amz-Security-Token": "AAAA"})
     assert refusal(PREFIX, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
     for broken in (
@@ -152,8 +152,8 @@ def test_the_envelope_is_exact(tokens, hosts):
 BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-def test_no_text_has_one_character_more_than_fours(tokens, hosts):
-    """One character after the last four encodes nothing, whichever it is."""
+def test_a_remainder_of_one_character_is_refused(tokens, hosts):
+    """One character after the last four encodes no byte."""
     whole = next(
         token
         for length in range(4)
@@ -166,8 +166,8 @@ def test_no_text_has_one_character_more_than_fours(tokens, hosts):
             assert message == "malformed token: not canonical base64url without padding"
 
 
-def test_nothing_is_lost_in_decoding(tokens, hosts):
-    """As many foreign characters as would leave the others in their places are refused, wherever they stand."""
+def test_foreign_characters_are_not_ignored(tokens, hosts):
+    """Foreign characters that a lenient decoder would skip are refused, at every place."""
     token = tokens.token()
     for foreign in [character for character in map(chr, range(128)) if character not in BASE64URL] + ["\xe4", "\uff0b"]:
         for junk in (foreign * 2, foreign * 4, foreign * 8):
@@ -176,8 +176,8 @@ def test_nothing_is_lost_in_decoding(tokens, hosts):
                 assert message == "malformed token: not canonical base64url without padding"
 
 
-def test_half_a_character_is_none(tokens, hosts):
-    """A lone surrogate, which no UTF-8 has, is refused wherever it stands, like any other foreign character."""
+def test_lone_surrogates_are_refused(tokens, hosts):
+    """A lone surrogate, which UTF-8 can't encode, is refused at every place like any other foreign character."""
     token = tokens.token()
     for broken in (PREFIX + "\ud800", token + "\ud800", token[:40] + "\udfff" + token[41:], token[:-1] + "\udc80"):
         message = refusal(broken, hosts, tokens.now).message
@@ -186,7 +186,7 @@ def test_half_a_character_is_none(tokens, hosts):
 
 
 def test_base64_has_one_spelling(tokens, hosts):
-    """The bits that the last character has over must be zero: one URL has one token."""
+    """The unused bits of the last character must be zero, so one URL has one token."""
     for padding, twins in ((2, 16), (1, 4)):
         url = tokens.url({"X-Amz-Security-Token": "A"}).encode()
         url += b"A" * ((padding - len(url)) % 3 and (3 - (len(url) + padding) % 3) % 3)
@@ -201,7 +201,7 @@ def test_base64_has_one_spelling(tokens, hosts):
 
 
 def test_the_length_is_bounded(tokens, hosts):
-    """A token of the greatest length is parsed. With one more character of any kind it is refused for its length."""
+    """A token of the maximum length is parsed. With one more character of any kind, it is refused for its length."""
     assert DEFAULT_MAX_TOKEN_LENGTH == 4096
     room = DEFAULT_MAX_TOKEN_LENGTH - len(tokens.token({"X-Amz-Security-Token": "A"}))
     for size in range(room * 3 // 4 - 3, room * 3 // 4 + 6):
@@ -238,7 +238,7 @@ BEGINNINGS = ["http://sts.us-east-1.amazonaws.com/?", "HTTPS://sts.us-east-1.ama
 
 @pytest.mark.parametrize("begin", BEGINNINGS)
 def test_the_url_has_one_form(tokens, hosts, begin):
-    """Everything before the query is matched on bytes: no userinfo, port, other path, fragment or case."""
+    """The part before the query must match on bytes: no userinfo, port, other path, fragment or upper case."""
     assert refusal(tokens.token(begin=begin), hosts, tokens.now).message == NOT_A_URL
 
 
@@ -247,7 +247,7 @@ ENDS = ["\n", " ", "\x00", "\x7f", "é", "\r\nX-Evil: 1"]
 
 @pytest.mark.parametrize("end", ENDS)
 def test_the_query_is_printable_ascii(tokens, hosts, end):
-    """Bytes that could end a request's line, or that layers rewrite, are refused wherever they stand."""
+    """Bytes that could end a request's line, or that proxies rewrite, are refused at every place."""
     assert refusal(tokens.token(end=end), hosts, tokens.now).message == NOT_A_URL
     assert refusal(tokens.token({"Action": f"Get{end}CallerIdentity"}), hosts, tokens.now).message == NOT_A_URL
     assert refusal(tokens.encode("https://sts.us-east-1.amazonaws.com/?"), hosts, tokens.now).message == NOT_A_URL
@@ -262,7 +262,7 @@ EXTRA = ["&", "&&", "&=", "&=1", "&x=1", "&x", "&action=GetCallerIdentity", "&AC
 
 @pytest.mark.parametrize("end", EXTRA)
 def test_no_parameter_is_added(tokens, hosts, end):
-    """One parameter more, in whatever spelling, is refused."""
+    """An additional parameter is refused in every spelling."""
     message = refusal(tokens.token(end=end), hosts, tokens.now).message
     if end == "&X-Amz-Expires":
         assert message == "malformed token: the parameter X-Amz-Expires is duplicated"
@@ -272,8 +272,8 @@ def test_no_parameter_is_added(tokens, hosts, end):
         assert message == UNKNOWN
 
 
-def test_every_parameter_stands_once(tokens, hosts):
-    """A duplicate parameter, with the same or another value, before or after, is refused. So is a missing one."""
+def test_every_parameter_occurs_once(tokens, hosts):
+    """A duplicate parameter is refused, with the same or another value, before or after. So is a missing one."""
     for name, value in tokens.parameters.items():
         for end in (f"&{name}={value}", f"&{name}=", f"&{name}"):
             message = refusal(tokens.token(end=end), hosts, tokens.now).message
@@ -286,8 +286,8 @@ def test_every_parameter_stands_once(tokens, hosts):
                 assert message == UNKNOWN
 
 
-def test_parameters_are_parted_by_one_character_alone(tokens, hosts):
-    """Whatever stands in the place of an ampersand, also between neighbours of any order, parts nothing."""
+def test_only_ampersands_separate_parameters(tokens, hosts):
+    """No other character separates parameters, whichever two they are."""
     parts = [f"{name}={value}" for name, value in sorted((tokens.parameters | {"X-Amz-Security-Token": "abc"}).items())]
     for place in range(1, len(parts)):
         begin, end = "&".join(parts[:place]), "&".join(parts[place:])
@@ -299,8 +299,8 @@ def test_parameters_are_parted_by_one_character_alone(tokens, hosts):
                 assert refusal(token, hosts, tokens.now).reason is DenialReason.MALFORMED_TOKEN
 
 
-def test_a_name_is_parted_from_its_value_by_one_character_alone(tokens, hosts):
-    """Whatever stands in the place of the sign between a name and its value makes another name."""
+def test_only_equals_signs_separate_names_and_values(tokens, hosts):
+    """With another character in place of `=`, the name is unknown."""
     for name, value in (tokens.parameters | {"X-Amz-Security-Token": "abc"}).items():
         for between in map(chr, range(256)):
             if between != "=":
@@ -344,7 +344,7 @@ WRONG_VALUES = [
 
 @pytest.mark.parametrize(("name", "values"), WRONG_VALUES)
 def test_every_value_has_a_grammar(tokens, hosts, name, values):
-    """A value that STS, a signer or a proxy could read in two ways is refused, and never repeated."""
+    """A value that STS, a signer or a proxy could parse in two ways is refused, and the message does not contain it."""
     for value in values:
         message = refusal(tokens.token({name: value}), hosts, tokens.now).message
         assert message == f"malformed token: the parameter {name} has a value that is not allowed here"
@@ -354,7 +354,7 @@ def test_every_value_has_a_grammar(tokens, hosts, name, values):
 @pytest.mark.parametrize(
     "name", ["Action", "Version", "X-Amz-Algorithm", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Signature"]
 )
-def test_nothing_stands_before_or_behind_a_value(tokens, hosts, name, extra):
+def test_values_are_matched_as_a_whole(tokens, hosts, name, extra):
     """A valid value with anything before or after it is invalid."""
     for changed in (extra + tokens.parameters[name], tokens.parameters[name] + extra):
         message = refusal(tokens.token({name: changed}), hosts, tokens.now).message
@@ -362,7 +362,7 @@ def test_nothing_stands_before_or_behind_a_value(tokens, hosts, name, extra):
 
 
 def test_expiry_is_at_most_the_signatures_lifetime(tokens, hosts):
-    """0 to 900 seconds are taken, and change nothing about how long the token is good for."""
+    """0 to 900 seconds are accepted, and don't change the token's lifetime."""
     for expires in (0, 1, 60, 900):
         request = parse_token(tokens.token({"X-Amz-Expires": str(expires)}), hosts=hosts, now=tokens.now + 900)
         assert request.expiry == tokens.now + 900
@@ -372,7 +372,7 @@ def test_expiry_is_at_most_the_signatures_lifetime(tokens, hosts):
 
 
 def test_the_scope_agrees_with_host_and_date(tokens, hosts):
-    """Region and date of the credential scope are those of the host and of X-Amz-Date."""
+    """Region and date of the credential scope must match the host and X-Amz-Date."""
     other_region = {"X-Amz-Credential": "AKIAIOSFODNN7EXAMPLE%2F20260301%2Feu-west-1%2Fsts%2Faws4_request"}
     message = refusal(tokens.token(other_region), hosts, tokens.now).message
     assert message == "malformed token: the credential scope's region is not that of the host"
@@ -384,7 +384,7 @@ def test_the_scope_agrees_with_host_and_date(tokens, hosts):
 
 
 def test_the_global_host_signs_as_us_east_1(tokens, hosts):
-    """`sts.amazonaws.com` goes with the scope us-east-1 and no other."""
+    """`sts.amazonaws.com` requires the scope us-east-1."""
     begin = "https://sts.amazonaws.com/?"
     request = parse_token(tokens.token(begin=begin), hosts=hosts, now=tokens.now)
     assert (request.host, request.region) == ("sts.amazonaws.com", "us-east-1")
@@ -403,7 +403,7 @@ def test_the_global_host_signs_as_us_east_1(tokens, hosts):
     ],
 )
 def test_the_host_is_on_the_allow_list(tokens, hosts, host, message):
-    """A host that is no STS endpoint is refused, and not named in the message."""
+    """A host that is not an STS endpoint is refused, and the message does not contain it."""
     assert refusal(tokens.token(begin=f"https://{host}/?"), hosts, tokens.now).message == message
 
 
@@ -413,7 +413,7 @@ def test_the_host_is_on_the_allow_list(tokens, hosts, host, message):
      "20260332T120000Z", "20260301T240000Z", "20260301T126000Z", "20260301T120060Z", "99999999T999999Z"],
 )  # fmt: skip
 def test_the_date_is_in_the_calendar(tokens, hosts, date):
-    """A date of the right form that no calendar has is malformed, not an error of our own."""
+    """A date that the calendar does not have is malformed, and no internal error."""
     changes = {
         "X-Amz-Date": date,
         "X-Amz-Credential": f"AKIAIOSFODNN7EXAMPLE%2F{date[:8]}%2Fus-east-1%2Fsts%2Faws4_request",
@@ -426,8 +426,8 @@ def test_the_date_is_in_the_calendar(tokens, hosts, date):
     ("date", "seconds"),
     [("20240229T235959Z", 1709251199), ("19700101T000000Z", 0), ("99991231T235959Z", 253402300799), ("00010101T000000Z", -62135596800)],
 )  # fmt: skip
-def test_dates_are_read_as_utc(tokens, hosts, date, seconds):
-    """A date means the same second everywhere."""
+def test_dates_are_in_utc(tokens, hosts, date, seconds):
+    """A date means the same second in every time zone."""
     changes = {
         "X-Amz-Date": date,
         "X-Amz-Credential": f"AKIAIOSFODNN7EXAMPLE%2F{date[:8]}%2Fus-east-1%2Fsts%2Faws4_request",
@@ -436,7 +436,7 @@ def test_dates_are_read_as_utc(tokens, hosts, date, seconds):
 
 
 def test_both_ends_of_the_time_window(tokens, hosts):
-    """From five minutes before its date to fifteen after it a token is read, and not a moment outside."""
+    """A token is valid from five minutes before its date to 15 minutes after it, inclusive."""
     assert (SIGNATURE_LIFETIME, MAX_CLOCK_LEAD) == (900, 300)
     token, date = tokens.token(), tokens.now
     for now in (date - 300, date - 299.5, date, date + 899.999, date + 900):
@@ -455,8 +455,8 @@ def test_both_ends_of_the_time_window(tokens, hosts):
         )
 
 
-def test_time_is_looked_at_last(tokens, hosts):
-    """A malformed token is malformed whatever the time, so that the answer to it may be remembered."""
+def test_the_date_is_checked_last(tokens, hosts):
+    """A malformed token is malformed at any time, so that the refusal may be cached."""
     error = refusal(tokens.token({"X-Amz-Signature": "x"}), hosts, tokens.now + 10_000)
     assert error.reason is DenialReason.MALFORMED_TOKEN
 
@@ -471,8 +471,8 @@ SECRET = "VerySecretMarker"
 
 
 @pytest.mark.parametrize("name", [*dict(WRONG_VALUES), SECRET])
-def test_no_refusal_repeats_what_the_caller_sent(tokens, hosts, name):
-    """A refusal's words are ours alone."""
+def test_messages_contain_no_text_of_the_token(tokens, hosts, name):
+    """A refusal's message contains nothing that the caller sent."""
     error = refusal(tokens.token({name: SECRET + "!"}), hosts, tokens.now)
     assert SECRET not in error.message
     error = refusal(tokens.token(begin=f"https://{SECRET.lower()}.org/?"), hosts, tokens.now)
@@ -521,8 +521,8 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("name", "place", "characters"), PLACES)
-def test_each_character_is_of_its_places_grammar(tokens, hosts, name, place, characters):
-    """At each place every character of the grammar is taken, and no other one of the first 256, nor its twins."""
+def test_each_place_accepts_only_its_characters(tokens, hosts, name, place, characters):
+    """Each place accepts all characters of its grammar, and no other of the first 256 nor their look-alikes."""
     for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
         token = tokens.token({name: place.replace("|", character)})
         if character in characters:
@@ -535,7 +535,7 @@ def test_each_character_is_of_its_places_grammar(tokens, hosts, name, place, cha
     "https|//sts.us-east-1.amazonaws.com/?", "https://|sts.us-east-1.amazonaws.com/?", "|https://sts.us-east-1.amazonaws.com/?",
     "https://sts|us-east-1.amazonaws.com/?", "https://sts.us-east-1|amazonaws.com/?", "https:|/sts.us-east-1.amazonaws.com/?"])  # fmt: skip
 def test_the_beginning_has_one_spelling(tokens, hosts, place):
-    """No character in place of one of the URL's own makes another URL that is taken."""
+    """No other character is accepted in place of the URL's delimiters."""
     for character in map(chr, range(256)):
         token = tokens.token(begin=place.replace("|", character))
         if place.replace("|", character) == "https://sts.us-east-1.amazonaws.com/?":
@@ -545,7 +545,7 @@ def test_the_beginning_has_one_spelling(tokens, hosts, place):
 
 
 def test_each_character_of_the_beginning_is_the_only_one(tokens, hosts):
-    """Whatever stands in place of one character of scheme, host or path, the URL is another one and refused."""
+    """A URL with any other character in scheme, host or path is refused."""
     begin = "https://sts.us-east-1.amazonaws.com/?"
     for place, known in enumerate(begin):
         for character in map(chr, range(256)):
@@ -557,8 +557,8 @@ def test_each_character_of_the_beginning_is_the_only_one(tokens, hosts):
 HOST = "malformed token: the host is not an STS endpoint of the partition aws"
 
 
-def test_each_character_of_a_host_is_that_of_a_name(tokens, hosts):
-    """A host is lower-case letters, digits, full stops and hyphens before anybody asks whether it is known."""
+def test_each_character_of_a_host(tokens, hosts):
+    """A host consists of lower-case letters, digits, full stops and hyphens, checked before the allow-list."""
     for character in map(chr, range(256)):
         for host in (f"a{character}b", f"{character}x", f"x{character}"):
             expected = HOST if character in LOWER + DIGITS + ".-" else NOT_A_URL
@@ -568,7 +568,7 @@ def test_each_character_of_a_host_is_that_of_a_name(tokens, hosts):
 
 
 def test_each_character_of_a_query_is_printable(tokens, hosts):
-    """Characters from `!` to `~` are judged as part of a parameter. All others are never part of a URL."""
+    """Characters from `!` to `~` are checked by a parameter's grammar. All others make the URL invalid."""
     for character in map(chr, range(256)):
         for end in (f"&{character}", f"&x{character}", f"&{character}x"):
             expected = UNKNOWN if "!" <= character <= "~" else NOT_A_URL
@@ -590,8 +590,8 @@ CREDENTIAL = [
 
 
 @pytest.mark.parametrize("part", range(len(CREDENTIAL)))
-def test_each_character_of_a_credential_is_of_its_parts_grammar(tokens, hosts, part):
-    """At each place of the credential a character that its grammar doesn't have is refused for that."""
+def test_each_place_of_a_credential_accepts_only_its_characters(tokens, hosts, part):
+    """A character outside of the grammar is refused at each place of the credential."""
     text, characters, meaning = CREDENTIAL[part]
     before = "".join(other for other, _, _ in CREDENTIAL[:part])
     after = "".join(other for other, _, _ in CREDENTIAL[part + 1 :])
@@ -614,7 +614,7 @@ def test_each_character_of_a_credential_is_of_its_parts_grammar(tokens, hosts, p
      ("AKIAIOSFODNN7EXAMPLE%2F20260301%2F{}", (1, 40), OTHER_REGION)],
 )  # fmt: skip
 def test_each_part_of_a_credential_has_its_length(tokens, hosts, scope, lengths, meaning):
-    """Access key, date and region are looked at from their least to their greatest length, and not beyond."""
+    """Access key, date and region are accepted from their minimum to their maximum length."""
     least, most = lengths
     for length in (0, least - 1, least, most, most + 1):
         part = {None: "A", OTHER_DATE: "1", OTHER_REGION: "a"}[meaning] * length
@@ -630,8 +630,8 @@ def test_each_part_of_a_credential_has_its_length(tokens, hosts, scope, lengths,
 @pytest.mark.parametrize(
     "name", ["Action", "Version", "X-Amz-Algorithm", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date"]
 )
-def test_each_character_of_a_value_is_of_its_grammar(tokens, hosts, name):
-    """At each place of a value a character that its grammar doesn't have is refused for that."""
+def test_each_place_of_a_value_accepts_only_its_characters(tokens, hosts, name):
+    """A character outside of the grammar is refused at each place of a value."""
     text = tokens.parameters[name]
     for place in range(len(text)) if name != "X-Amz-Signature" else (0, 1, 32, 63):
         known = text[place]
@@ -646,11 +646,11 @@ def test_each_character_of_a_value_is_of_its_grammar(tokens, hosts, name):
             elif name != "X-Amz-Date":
                 assert parse_token(token, hosts=hosts, now=tokens.now)
             else:
-                assert said_of(token, hosts, tokens.now) != VALUE.format(name)
+                assert message_of(token, hosts, tokens.now) != VALUE.format(name)
 
 
-def said_of(token, hosts, now):
-    """Return the message of a refusal, or nothing if the token is accepted."""
+def message_of(token, hosts, now):
+    """Return the message of a refusal, or an empty string if the token is accepted."""
     try:
         parse_token(token, hosts=hosts, now=now)
     except Denied as error:
@@ -658,8 +658,8 @@ def said_of(token, hosts, now):
     return ""
 
 
-def test_each_character_of_a_date_is_a_digit_but_two(tokens, hosts):
-    """Whatever stands in a digit's place of the date is a digit, and of the T's and the Z's the T and the Z."""
+def test_each_character_of_a_date(tokens, hosts):
+    """All characters of a date but the T and the Z are digits."""
     date = "20260301T120000Z"
     for place, known in enumerate(date):
         for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
@@ -677,7 +677,7 @@ def test_each_character_of_a_date_is_a_digit_but_two(tokens, hosts):
      "0301T120000Z", "202603T120000Z", "20260301T1200Z", "T120000Z", "20260301TZ", "20260301120000Z", "20260301T120000"],
 )  # fmt: skip
 def test_each_part_of_a_date_has_its_length(tokens, hosts, date):
-    """A digit more or less, wherever, is refused for its form."""
+    """A digit more or less is refused in every part."""
     message = refusal(tokens.token({"X-Amz-Date": date}), hosts, tokens.now).message
     assert message == "malformed token: the parameter X-Amz-Date has a value that is not allowed here"
 
@@ -685,7 +685,7 @@ def test_each_part_of_a_date_has_its_length(tokens, hosts, date):
 @pytest.mark.parametrize("extra", range(1, 4))
 @pytest.mark.parametrize("place", range(-5, 0))
 def test_each_character_at_the_end_of_the_envelope(tokens, hosts, extra, place):
-    """Near a token's end, with every remainder, exactly those characters are taken that encoding would write."""
+    """For each remainder, the last characters are accepted only if they are canonical base64url."""
     token = tokens.token({"X-Amz-Security-Token": "A" * extra})
     for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:
         changed = token[:place] + character + (token[place + 1 :] if place != -1 else "")
@@ -699,7 +699,7 @@ def test_each_character_at_the_end_of_the_envelope(tokens, hosts, extra, place):
 
 
 def is_canonical(text):
-    """Return whether decoding and encoding gives the same text again."""
+    """Return whether encoding the decoded text gives the same text."""
     try:
         content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
@@ -708,7 +708,7 @@ def is_canonical(text):
 
 
 def test_each_character_of_the_envelope_is_base64url(tokens, hosts):
-    """No character outside the alphabet is taken in the middle of a token, nor at its end."""
+    """Characters outside of the alphabet are refused in the middle and at the end of a token."""
     token = tokens.token()
     alphabet = LOWER + UPPER + DIGITS + "-_"
     for character in [*map(chr, range(256)), "\u0131", "\u017f", "\u212a", "\u0661", "\uff11"]:

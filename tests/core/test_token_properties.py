@@ -28,7 +28,7 @@ EMITTER = HierarchicalEmitter()
 
 
 def sign(*, host, region, key, secret, session_token, cluster, expires, date):
-    """Mint a URL exactly as aws-iam-authenticator's README shows it for Python."""
+    """Sign a URL exactly as aws-iam-authenticator's README shows it for Python."""
     signer = RequestSigner(ServiceId("sts"), region, "sts", "v4", Credentials(key, secret, session_token), EMITTER)
     parameters = {
         "method": "GET",
@@ -61,10 +61,10 @@ def endpoints(draw, partitions):
     date=DATES,
     drift=st.integers(-300, 900),
 )
-def test_what_botocore_mints_is_accepted(
+def test_botocores_requests_are_accepted(
     *, partitions, data, key, secret, session_token, cluster, expires, date, drift
 ):
-    """Any request of botocore's signer is read, and the rebuilt one has the same host and the same parameters."""
+    """Every request that botocore signs is parsed, and the rebuilt one has the same host and parameters."""
     partition, region, host = data.draw(endpoints(partitions))
     url = sign(
         host=host,
@@ -85,7 +85,7 @@ def test_what_botocore_mints_is_accepted(
 
 @st.composite
 def mutated_bytes(draw, original):
-    """Change a few bytes: replaced, put in, taken out, doubled or swapped."""
+    """Change a few bytes: replace, insert, delete, double or swap them."""
     mutant = bytearray(original)
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, len(mutant) - 1))
@@ -131,21 +131,21 @@ def check_meaning(token, hosts, now):
 
 @given(data=st.data())
 def test_a_mutated_url_is_refused_or_means_the_same(tokens, hosts, data):
-    """Whatever a few bytes of the URL are changed to, no other host, action or parameter comes out of it."""
+    """A URL with a few changed bytes is refused, or parsed to the host, action and parameters that it really has."""
     original = tokens.url({"X-Amz-Security-Token": "IQoJb3JpZ2lu%2FEXAMPLE%2B%3D"}).encode()
     check_meaning(tokens.encode(data.draw(mutated_bytes(original))), hosts, tokens.now)
 
 
 @given(data=st.data())
 def test_a_mutated_token_is_refused_or_means_the_same(tokens, hosts, data):
-    """A token with some changed characters is either refused or parsed to its real content."""
+    """A token with a few changed characters is refused or parsed to its real content."""
     original = tokens.token({"X-Amz-Security-Token": "IQoJb3JpZ2lu%2FEXAMPLE%2B%3D"}).encode()
     check_meaning(data.draw(mutated_bytes(original)).decode("latin-1"), hosts, tokens.now)
 
 
 @given(st.permutations(range(9)))
 def test_the_rebuilt_request_never_depends_on_the_order(tokens, hosts, order):
-    """Tokens that differ in the order of their parameters alone are sent as the same request."""
+    """Tokens that differ only in the order of parameters cause the same request."""
     parts = [*tokens.parameters.items(), ("X-Amz-Security-Token", "abc")]
     query = "&".join("=".join(parts[place]) for place in order)
     request = parse_token(tokens.encode("https://sts.us-east-1.amazonaws.com/?" + query), hosts=hosts, now=tokens.now)
@@ -154,15 +154,15 @@ def test_the_rebuilt_request_never_depends_on_the_order(tokens, hosts, order):
 
 @given(st.text(max_size=100), st.floats(allow_nan=False))
 def test_nothing_but_denied_is_ever_raised(hosts, text, now):
-    """Whatever the text and the time are, the answer is a refusal."""
+    """Every text is parsed or raises `Denied`, at any time."""
     for token in (text, PREFIX + text):
         with pytest.raises(Denied):
             parse_token(token, hosts=hosts, now=now)
 
 
 @given(st.binary(max_size=200), st.binary(max_size=20))
-def test_no_content_but_a_url_is_ever_read(tokens, hosts, content, end):
-    """Any bytes in a well-formed envelope are refused as malformed, alone or after a valid URL."""
+def test_other_content_is_malformed(tokens, hosts, content, end):
+    """Any bytes in a well-formed envelope are malformed, alone or after a valid URL."""
     with pytest.raises(Denied) as caught:
         parse_token(tokens.encode(content), hosts=hosts, now=tokens.now)
     assert caught.value.reason is DenialReason.MALFORMED_TOKEN
@@ -171,7 +171,7 @@ def test_no_content_but_a_url_is_ever_read(tokens, hosts, content, end):
 
 @given(st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", min_size=1, max_size=60))
 def test_one_url_has_one_token(tokens, hosts, text):
-    """Of all texts that decode to the same bytes, one alone is not refused for its spelling."""
+    """Of all texts that decode to the same bytes, only one is not refused as non-canonical."""
     with pytest.raises(Denied) as caught:
         parse_token(PREFIX + text, hosts=hosts, now=tokens.now)
     try:
@@ -184,6 +184,6 @@ def test_one_url_has_one_token(tokens, hosts, text):
 
 
 def test_the_oracle_sees_a_difference(tokens, hosts):
-    """The check of meaning fails for a parser that would take the caller's word for the host."""
+    """The oracle fails for a parser that returns another host."""
     with patch("authd.core.token._signing_region", lambda host, hosts: "us-east-1"), pytest.raises(UnknownHost):
         check_meaning(tokens.token(begin="https://evil.example.org/?"), hosts, tokens.now)

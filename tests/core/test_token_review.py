@@ -28,7 +28,7 @@ def review(**changes):
 
 
 @pytest.mark.parametrize("version", [V1, V1BETA1])
-def test_both_versions_are_read(version):
+def test_both_versions_are_parsed(version):
     """A TokenReview of either version has its version, token and audiences. Other members are ignored."""
     body = review(
         apiVersion=version, spec={"token": "k8s-aws-v1.x", "audiences": ["a", "b"]}, status={"user": {}}, metadata={}
@@ -38,14 +38,14 @@ def test_both_versions_are_read(version):
 
 
 @pytest.mark.parametrize("audiences", [None, []])
-def test_no_audiences_are_none(audiences):
-    """A list that is missing, null or empty asks for none."""
+def test_empty_audiences(audiences):
+    """A missing, null or empty list requests no audience."""
     assert decode_review(review(spec={"token": "t", "audiences": audiences})).audiences == ()
     assert decode_review(review()).audiences == ()
 
 
-def test_the_token_does_not_show():
-    """A review in a traceback or log is its version alone."""
+def test_a_reviews_repr_has_no_token():
+    """The repr of a review has only its version."""
     assert repr(decode_review(review(spec={"token": "secret"}))) == f"<ReviewRequest {V1}>"
 
 
@@ -57,7 +57,7 @@ BROKEN_LISTS = ['["a",]', '["a","]', '["a","b]', '["a""b"]', '["a","b",]', '[,"a
 
 
 def usual(audiences):
-    """Write a TokenReview as kube-apiserver does, with the audiences' JSON as it is given."""
+    """Write a TokenReview as kube-apiserver does, with the given JSON of its audiences."""
     return (
         f'{{"kind":"TokenReview","apiVersion":"{V1}","metadata":{{"creationTimestamp":null}},'
         f'"spec":{{"token":"t","audiences":{audiences}}},"status":{{"user":{{}}}}}}\n'
@@ -104,8 +104,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("body", "message"), REFUSED, ids=range(len(REFUSED)))
-def test_what_is_not_a_token_review_is_refused(body, message):
-    """The error for another body names the fault without the body's content."""
+def test_other_bodies_are_refused(body, message):
+    """The error names the fault without the body's content."""
     with pytest.raises(InvalidReview) as caught:
         decode_review(body)
     assert str(caught.value) == message
@@ -114,13 +114,13 @@ def test_what_is_not_a_token_review_is_refused(body, message):
 
 
 def test_bounds_are_inclusive():
-    """A review of the greatest length and one with the most audiences are read."""
+    """A review of the maximum length, and one with the maximum number of audiences, are parsed."""
     assert decode_review(review().ljust(MAX_REVIEW_LENGTH)).token == "t"
     assert len(decode_review(review(spec={"token": "t", "audiences": ["a"] * 64})).audiences) == 64
 
 
 @pytest.mark.parametrize(
-    ("asked", "configured", "answered"),
+    ("requested", "configured", "common"),
     [
         ((), (), ()),
         (("a",), (), ()),
@@ -129,16 +129,16 @@ def test_bounds_are_inclusive():
         (("b", "a", "c"), ("a", "b"), ("b", "a")),
     ],
 )
-def test_common_audiences(asked, configured, answered):
-    """The answer repeats, in the order asked, those audiences that are configured."""
-    assert common_audiences(asked, configured) == answered
+def test_common_audiences(requested, configured, common):
+    """The response has the requested audiences that are configured, in the requested order."""
+    assert common_audiences(requested, configured) == common
 
 
-@pytest.mark.parametrize("asked", [("c",), ("A",), ("",), ("a ",), ("ab", "b")])
-def test_no_common_audience_is_a_refusal(asked):
+@pytest.mark.parametrize("requested", [("c",), ("A",), ("",), ("a ",), ("ab", "b")])
+def test_no_common_audience_is_a_refusal(requested):
     """A token for other audiences is refused."""
     with pytest.raises(Denied) as caught:
-        common_audiences(asked, ("a",))
+        common_audiences(requested, ("a",))
     assert caught.value.reason is DenialReason.AUDIENCE_MISMATCH
     assert caught.value.message == "none of the requested audiences is in server.audiences"
 
@@ -169,7 +169,7 @@ EXTRA = {
 
 @pytest.mark.parametrize("version", [V1, V1BETA1])
 def test_an_accepted_token_is_a_user(allowed, version):
-    """The answer echoes the version and gives name, uid, groups and extra as aws-iam-authenticator does."""
+    """The response has the request's version, and name, uid, groups and extra as from aws-iam-authenticator."""
     answer = json.loads(ReviewEncoder().encode(allowed, version))
     assert answer == {
         "kind": "TokenReview",
@@ -191,7 +191,7 @@ def user_of(encoder, decision):
 
 
 def test_extra_in_lower_case_or_none(allowed):
-    """The keys can be such that survive impersonation, or left out."""
+    """The keys can be lower-case, which impersonation preserves, or omitted."""
     lowercase = user_of(ReviewEncoder(user_extra=UserExtra.LOWERCASE), allowed)
     assert lowercase["extra"] == {key.lower(): value for key, value in EXTRA.items()}
     assert "extra" not in user_of(ReviewEncoder(user_extra=UserExtra.NONE), allowed)
@@ -200,7 +200,7 @@ def test_extra_in_lower_case_or_none(allowed):
 
 @pytest.mark.parametrize("user_extra", UserExtra)
 def test_a_scrubbed_account_is_not_named(allowed, user_extra):
-    """Of a caller from a scrubbed account the answer shows the mapped name and groups, and nothing of AWS."""
+    """For a caller of a scrubbed account, the response has the mapped name and groups, and no AWS identifiers."""
     encoder = ReviewEncoder(user_extra=user_extra, scrubbed_accounts=frozenset({"111122223333"}))
     answer = encoder.encode(allowed, V1)
     assert b"111122223333" not in answer
@@ -214,8 +214,8 @@ def test_a_scrubbed_account_is_not_named(allowed, user_extra):
     assert user_of(others, allowed)["uid"] == "aws-iam-authenticator:111122223333:AROAX"
 
 
-def test_audiences_are_repeated_only_where_there_are_some(allowed):
-    """An answer without audiences has no such key."""
+def test_audiences_are_omitted_if_empty(allowed):
+    """A response without audiences does not have the key."""
     assert "audiences" not in json.loads(ReviewEncoder().encode(allowed, V1))["status"]
     values = {name: getattr(allowed, name) for name in ("reason", "message", "reference", "user", "identity")}
     answer = ReviewEncoder().encode(Decision(**values, audiences=("a", "b")), V1)
@@ -223,8 +223,8 @@ def test_audiences_are_repeated_only_where_there_are_some(allowed):
 
 
 @pytest.mark.parametrize("reason", [*DenialReason, *UnavailableReason])
-def test_only_foreign_and_malformed_tokens_are_a_clean_no(reason):
-    """kube-apiserver remembers a no without an error: every refusal that may change says its error."""
+def test_only_foreign_and_malformed_tokens_have_no_error(reason):
+    """kube-apiserver caches a refusal without an error, so every refusal that may change has one."""
     decision = Decision(reason=reason, message="words", reference="0a1b2c3d")
     status = json.loads(ReviewEncoder().encode(decision, V1))["status"]
     assert status.pop("authenticated") is False
@@ -235,8 +235,8 @@ def test_only_foreign_and_malformed_tokens_are_a_clean_no(reason):
         assert status["error"] == error_text(decision)
 
 
-def test_half_a_decision_lets_nobody_in(allowed):
-    """A decision with a user but no identity, or the other way round, is a no."""
+def test_an_incomplete_decision_is_refused(allowed):
+    """A decision with a user but no identity, or the other way round, is a refusal."""
     for user, identity in ((allowed.user, None), (None, allowed.identity)):
         decision = Decision(reason="internal_error", message="m", reference="r", user=user, identity=identity)
         answer = ReviewEncoder().encode(decision, V1)
@@ -244,8 +244,8 @@ def test_half_a_decision_lets_nobody_in(allowed):
         assert json.loads(answer)["apiVersion"] == V1
 
 
-def test_an_answer_is_ascii_whatever_the_names(allowed, identities):
-    """Names in other scripts are written so that no reader can take them for something else."""
+def test_responses_are_ascii(allowed, identities):
+    """Names in other scripts are escaped, whatever they are."""
     user = KubernetesUser(username='ä"\n', groups=("\N{GRINNING FACE}",), rule="m.yaml:1:1")
     decision = Decision(reason=ALLOWED, message="", reference="r", user=user, identity=allowed.identity)
     answer = ReviewEncoder().encode(decision, V1)
@@ -266,7 +266,7 @@ PARTS = st.recursive(
 
 @given(st.binary(max_size=80) | PARTS.map(lambda value: json.dumps(value).encode()))
 def test_nothing_but_invalid_review_is_ever_raised(body):
-    """Whatever the body is, it is a review with a token or `InvalidReview`."""
+    """Every body is a review with a token, or raises `InvalidReview`."""
     try:
         request = decode_review(body)
     except InvalidReview:
@@ -276,8 +276,8 @@ def test_nothing_but_invalid_review_is_ever_raised(body):
 
 
 @given(st.sampled_from([V1, V1BETA1]), st.text(min_size=1), st.lists(st.text(max_size=8), max_size=64))
-def test_what_an_api_server_writes_is_read(version, token, audiences):
-    """Any token and audiences that JSON can carry come out as they went in."""
+def test_reviews_round_trip(version, token, audiences):
+    """Every token and list of audiences that JSON can encode is parsed unchanged."""
     body = json.dumps({"kind": "TokenReview", "apiVersion": version, "spec": {"token": token, "audiences": audiences}})
     request = decode_review(body.encode())
     assert (request.api_version, request.token, list(request.audiences)) == (version, token, audiences)
@@ -312,8 +312,8 @@ def test_forms_of_kube_apiserver():
     ]
     for body in bodies:
         value = json.loads(body)
-        asked = tuple(value["spec"].get("audiences", ()))
-        assert decode_review(body) == (value["apiVersion"], "k8s-aws-v1.e_Y-", asked, None)
+        requested = tuple(value["spec"].get("audiences", ()))
+        assert decode_review(body) == (value["apiVersion"], "k8s-aws-v1.e_Y-", requested, None)
 
 
 USUAL_BYTES = compact(USUAL)
@@ -333,7 +333,7 @@ USUAL_BYTES = compact(USUAL)
     ],
 )
 def test_other_spellings_of_the_same_review(body):
-    """White space, escapes and unknown members change nothing."""
+    """White space, escapes and unknown members have no effect."""
     expected = json.loads(body)["spec"]
     request = decode_review(body)
     assert (request.token, list(request.audiences)) == (expected["token"], expected["audiences"])
@@ -361,8 +361,8 @@ def test_near_misses_of_a_review(body):
         decode_review(body)
 
 
-def test_a_usual_review_has_its_bound():
-    """A body is too long whatever its spelling."""
+def test_a_usual_review_is_bounded():
+    """A body that is too long is refused in every spelling."""
     room = MAX_REVIEW_LENGTH - len(compact(USUAL | {"spec": {"token": ""}}))
     for more, taken in ((0, True), (1, False)):
         body = compact(USUAL | {"spec": {"token": "t" * (room + more)}})
@@ -373,7 +373,7 @@ def test_a_usual_review_has_its_bound():
                 decode_review(body)
 
 
-def test_a_federated_user_has_a_unique_id_of_their_own(identities):
+def test_a_federated_users_unique_id(identities):
     """The UID has the federated user's name: the account's number is the root user's. No session is reported."""
     arn = "arn:aws:sts::111122223333:federated-user/frank"
     identity = identities.of(arn, principal_id="111122223333:frank")

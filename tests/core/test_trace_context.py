@@ -1,4 +1,4 @@
-"""The header `traceparent`: only version 00 in its exact form has a trace."""
+"""The header `traceparent`: only version 00 in its exact form is accepted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 @pytest.mark.parametrize(("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("ff", True)])
 def test_version_00(flags: str, sampled: bool) -> None:
-    """The IDs are taken as they are, and the last bit of the flags says whether the caller records the trace."""
+    """The IDs are returned unchanged, and the last bit of the flags says whether the caller records the trace."""
     assert parse_traceparent(f"00-{TRACE}-{SPAN}-{flags}".encode()) == TraceContext(TRACE, SPAN, sampled)
 
 
@@ -46,13 +46,13 @@ def test_version_00(flags: str, sampled: bool) -> None:
     ],
 )
 def test_anything_else_is_no_trace(value: str) -> None:
-    """Another version, other letters, zeros, other lengths and lists are ignored."""
+    """Other versions, other characters, zeros, other lengths and lists are ignored."""
     assert parse_traceparent(value.encode()) is None
 
 
 @given(st.binary(max_size=60) | st.from_regex(re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")))
 def test_the_ids_need_no_escapes(value: bytes) -> None:
-    """Whatever the header has, IDs are hex digits and nothing raises."""
+    """IDs are hex digits, and no header raises an exception."""
     trace = parse_traceparent(value)
     if trace is not None:
         assert re.fullmatch("[0-9a-f]{32}", trace.trace_id)

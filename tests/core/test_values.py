@@ -34,7 +34,7 @@ def test_values_are_frozen_slotted_and_built_by_name(value):
 
 
 def test_the_rooms_values_are_found():
-    """The test above looks at the values that there are, and whatever else is a value can't change either."""
+    """The list of values above is complete, and all other values are immutable too."""
     assert {"PrincipalArn", "MappingTable"} <= {value.__name__ for value in VALUES}
     names = {
         "PresignedRequest",
@@ -52,8 +52,8 @@ def test_the_rooms_values_are_found():
     assert {value.__name__ for value in TUPLES} == names
 
 
-def test_what_is_left_out_is_nothing(partitions):
-    """Optional parts are empty by default."""
+def test_optional_fields_are_empty_by_default(partitions):
+    """Optional fields are empty by default."""
     arn = PrincipalArn(partition="aws", account="111122223333", kind=PrincipalKind.ROOT, path="/", name="")
     assert arn.session == ""
     identity = CallerIdentity(
@@ -67,7 +67,7 @@ def test_what_is_left_out_is_nothing(partitions):
 
 
 def test_two_lists_of_hosts_with_the_same_settings_are_equal(partitions):
-    """Values derived from the settings are neither compared nor shown."""
+    """Fields derived from the settings are neither compared nor shown."""
     one, two = (STSHosts(partition=partitions["aws"]) for _ in range(2))
     assert one == two
     assert hash(one) == hash(two)

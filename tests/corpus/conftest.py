@@ -1,4 +1,4 @@
-"""The daemon's two connections in memory, driven by the corpus."""
+"""Runs the corpus against the daemon's two kinds of connections, in memory."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _PIECE = 997
 
 
 def expanded(value: Any) -> str:
-    """Return a text that may be written as parts and repetitions."""
+    """Return a text, which may be a list of parts and repetitions."""
     if isinstance(value, list):
         return "".join(map(expanded, value))
     return value["repeat"] * value["times"] if isinstance(value, dict) else value
 
 
 def pieces(data: bytes, *, split: bool) -> list[bytes]:
-    """Cut bytes as a network may, or leave them in one piece."""
+    """Split bytes as a network may, or return them in one piece."""
     size = (1 if len(data) <= _SMALL else _PIECE) if split else max(1, len(data))
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 class TLSLikeTransport(StringTransport):
-    """Drops data written after the close, as a TLS connection does."""
+    """Discards data written after the close, as a TLS connection does."""
 
     def __init__(self) -> None:
         super().__init__(lenient=True)
@@ -71,8 +71,8 @@ class TLSLikeTransport(StringTransport):
         """Ignore the event."""
 
 
-class _Decides:
-    """Keeps each reviewed token, and decides that it is foreign."""
+class _Authenticator:
+    """Stores each reviewed token, and decides that it is foreign."""
 
     def __init__(self) -> None:
         self.reviews: list[Any] = []
@@ -82,7 +82,7 @@ class _Decides:
         return Decision(reason="foreign_token", message="m", reference="r")
 
 
-class _Records:
+class _DecisionLog:
     def __init__(self) -> None:
         self.refusals: list[tuple[int, str]] = []
 
@@ -104,9 +104,9 @@ class WebhookConnection:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.decides = _Decides()
-        self.records = _Records()
-        self.factory = WebhookFactory(self.clock, self.decides, self.records, ReviewEncoder)
+        self.authenticator = _Authenticator()
+        self.decision_log = _DecisionLog()
+        self.factory = WebhookFactory(self.clock, self.authenticator, self.decision_log, ReviewEncoder)
         self.transport = TLSLikeTransport()
         self._channel = self.factory.buildProtocol(None)
         self._channel.makeConnection(self.transport)
@@ -135,13 +135,13 @@ class WebhookConnection:
         return "cut off" if self.transport.disconnected else closed
 
     @property
-    def answers(self) -> bytes:
+    def responses(self) -> bytes:
         return self.transport.value()
 
     @property
     def statuses(self) -> list[int]:
         """Return the status of every response, interim ones too."""
-        return [int(status) for status in _STATUS.findall(self.answers)]
+        return [int(status) for status in _STATUS.findall(self.responses)]
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ class _Endpoint:
 
 
 class STSExchange:
-    """One call to an STS whose response comes from the corpus, byte for byte."""
+    """One call to STS whose response comes from the corpus, byte for byte."""
 
     TIMEOUT = 5.0
 
@@ -202,7 +202,7 @@ class STSExchange:
     def closed(self) -> bool:
         return self._endpoint.transport.disconnecting
 
-    def answer(self, data: bytes, *, split: bool) -> None:
+    def deliver(self, data: bytes, *, split: bool) -> None:
         """Deliver bytes, unless the connection was aborted."""
         for piece in pieces(data, split=split):
             if not self._endpoint.transport.disconnected:
@@ -213,7 +213,7 @@ class STSExchange:
         self._endpoint.protocol.connectionLost(Failure(ConnectionDone()))
 
     def stay_silent(self) -> None:
-        """Let the deadline pass."""
+        """Let the deadline pass without a response."""
         self._clock.advance(self.TIMEOUT)
 
     def _ended(self, outcome: Any) -> None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from authd.config.load import load_settings
-from authd.core.caller_identity import CallerIdentity, parse_answer
+from authd.core.caller_identity import CallerIdentity, parse_response
 from authd.core.decision import Decision
 from authd.core.errors import AuthdError, ConfigError, Denied, Unavailable
 from authd.core.partitions import ExtraEndpoint, STSHosts
@@ -30,7 +30,7 @@ TOKEN_CLASSES = (
 
 
 def cases(*names):
-    """Return the cases of some classes as parameters, with their IDs."""
+    """Return the cases of the given classes as pytest parameters, with their IDs."""
     found = [case for name in names for case in json.loads(HERE.joinpath(f"{name}.json").read_text())["cases"]]
     return [pytest.param(SimpleNamespace(**case), id=case["id"]) for case in found]
 
@@ -66,7 +66,7 @@ def token_of(given, base, expand):
 
 @pytest.mark.parametrize("case", cases(*TOKEN_CLASSES))
 def test_token(case, base, expand, partitions):
-    """A token is read as the corpus says, or refused for the reason in it."""
+    """A token is parsed or refused with the reason, as the corpus expects."""
     verifier = {**base["verifier"], **case.input.get("verifier", {})}
     extra = tuple(ExtraEndpoint(host=e["host"], signing_region=e["signingRegion"]) for e in verifier["endpoints"])
     hosts = STSHosts(
@@ -94,10 +94,10 @@ def test_token(case, base, expand, partitions):
     assert ("error" in status) == (refusal.reason not in {"foreign_token", "malformed_token"})
 
 
-# --- STS answers
+# --- STS responses
 
 
-def raw_answer(given, expand):
+def raw_response(given, expand):
     """Build the bytes of STS's response."""
     if "raw" in given:
         return expand(given["raw"]).encode("latin-1")
@@ -116,7 +116,7 @@ def body_of(given, expand):
 
 
 def described(outcome):
-    """Return an outcome in the corpus's words."""
+    """Return an outcome in the corpus's format."""
     if isinstance(outcome, CallerIdentity):
         return {
             "outcome": "identity",
@@ -130,31 +130,31 @@ def described(outcome):
 
 @pytest.mark.parametrize("split", [False, True], ids=["whole", "split"])
 @pytest.mark.parametrize("case", cases("sts-answers"))
-def test_sts_answer(case, split, expand, exchange):
-    """A response and its connection have the corpus's outcome, however the bytes arrive."""
-    asked = exchange(partition=case.input.get("partition", "aws"))
-    assert asked.sent.startswith(b"GET /?Action=GetCallerIdentity HTTP/1.1\r\n")
-    asked.answer(raw_answer(case.input, expand), split=split and not case.input.get("one_piece"))
+def test_sts_response(case, split, expand, exchange):
+    """A response and its connection have the expected outcome, however its bytes are split."""
+    call = exchange(partition=case.input.get("partition", "aws"))
+    assert call.sent.startswith(b"GET /?Action=GetCallerIdentity HTTP/1.1\r\n")
+    call.deliver(raw_response(case.input, expand), split=split and not case.input.get("one_piece"))
     if case.input.get("then") == "close":
-        asked.close()
+        call.close()
     elif case.input.get("then") == "silence":
-        asked.stay_silent()
-    asked.answer(case.input.get("late", "").encode("latin-1"), split=split)
+        call.stay_silent()
+    call.deliver(case.input.get("late", "").encode("latin-1"), split=split)
     expected = dict(case.expect)
     connection = expected.pop("connection", None)
-    assert [described(outcome) for outcome in asked.outcomes] == [expected]
+    assert [described(outcome) for outcome in call.outcomes] == [expected]
     if connection is not None:
-        assert ("closed" if asked.closed else "kept") == connection
+        assert ("closed" if call.closed else "kept") == connection
 
 
 @pytest.mark.parametrize(
     "case", [case for case in cases("sts-answers") if {"body", "body_text", "body_latin1"} & {*case.values[0].input}]
 )
-def test_sts_answer_body(case, expand):
-    """A body without framing has the same meaning."""
+def test_sts_response_body(case, expand):
+    """A body has the same outcome without HTTP's framing."""
     head = case.input.get("head", [f"HTTP/1.1 {case.input.get('status', 200)} Status"])[0]
     try:
-        outcome = parse_answer(
+        outcome = parse_response(
             status=int(head.split(" ")[1]),
             body=body_of(case.input, expand),
             partition=case.input.get("partition", "aws"),
@@ -170,7 +170,7 @@ def test_sts_answer_body(case, expand):
 
 @pytest.mark.parametrize("case", cases("mapping"))
 def test_mapping(case, base, partitions):
-    """Settings and a caller give the corpus's user, or its reason for a refusal."""
+    """Settings and a caller give the expected user, or the expected reason of a refusal."""
     # JSON is YAML, so an operator could have written these settings.
     text = json.dumps({"clusterID": base["clusterID"], "server": case.input["server"]}).encode()
     try:
@@ -188,11 +188,11 @@ def test_mapping(case, base, partitions):
 
 
 def identity_of(caller, base):
-    """Make a caller's identity from the response that STS would give."""
+    """Parse a caller's identity from the response that STS would send."""
     _, partition, _, _, account, _ = caller["arn"].split(":")
     result = {"Account": account, "Arn": caller["arn"], "UserId": caller["userId"]}
     body = json.dumps({"GetCallerIdentityResponse": {"GetCallerIdentityResult": result}}).encode()
-    return parse_answer(status=200, body=body, partition=partition, access_key_id=base["accessKeyId"])
+    return parse_response(status=200, body=body, partition=partition, access_key_id=base["accessKeyId"])
 
 
 # --- TokenReviews
@@ -207,20 +207,20 @@ def review_of(given, expand):
 
 @pytest.mark.parametrize("case", cases("token-reviews"))
 def test_token_review(case, expand, webhook):
-    """A posted body is read as the corpus says, or refused with the status in it."""
+    """A posted body is parsed, or refused with the status, as the corpus expects."""
     body = review_of(case.input, expand)
     connection = webhook()
     connection.send(b"POST /authenticate HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     assert connection.statuses == [case.expect["status"]]
     if case.expect["status"] == 200:
-        (review,) = connection.decides.reviews
+        (review,) = connection.authenticator.reviews
         read = {"apiVersion": review.api_version, "token": review.token, "audiences": list(review.audiences)}
         assert read | case.expect == case.expect | {name: read[name] for name in read if name not in case.expect}
-        answer = json.loads(connection.answers.partition(b"\r\n\r\n")[2])
-        assert (answer["kind"], answer["apiVersion"]) == ("TokenReview", case.expect["apiVersion"])
+        response = json.loads(connection.responses.partition(b"\r\n\r\n")[2])
+        assert (response["kind"], response["apiVersion"]) == ("TokenReview", case.expect["apiVersion"])
     else:
-        assert connection.decides.reviews == []
-        assert [status for status, _ in connection.records.refusals] == [case.expect["status"]]
+        assert connection.authenticator.reviews == []
+        assert [status for status, _ in connection.decision_log.refusals] == [case.expect["status"]]
         with pytest.raises(InvalidReview):
             decode_review(body)
 
@@ -231,7 +231,7 @@ def test_token_review(case, expand, webhook):
 @pytest.mark.parametrize("split", [False, True], ids=["whole", "split"])
 @pytest.mark.parametrize("case", cases("http"))
 def test_http(case, split, expand, webhook):
-    """Bytes on a connection get the corpus's responses, however they arrive."""
+    """Bytes on a connection get the expected responses, however they are split."""
     connection = webhook()
     for step in case.input["send"]:
         if isinstance(step, dict) and "wait" in step:
@@ -240,7 +240,7 @@ def test_http(case, split, expand, webhook):
             connection.send(expand(step).encode("latin-1"), split=split)
     seen = {
         "statuses": connection.statuses,
-        "reviews": len(connection.decides.reviews),
+        "reviews": len(connection.authenticator.reviews),
         "connection": connection.state,
     }
     assert seen == case.expect
@@ -249,11 +249,11 @@ def test_http(case, split, expand, webhook):
     assert connection.factory.under_review == 0
 
 
-# --- the corpus itself
+# --- the corpus
 
 
-def test_every_case_has_a_name_of_its_own():
-    """IDs are unique and begin with their class, and every case gives its reason."""
+def test_every_case_has_a_unique_id():
+    """IDs are unique and begin with their class, and every case has a reason."""
     names = sorted(path.stem for path in HERE.glob("*.json") if path.stem != "base")
     assert names == sorted([*TOKEN_CLASSES, "sts-answers", "mapping", "token-reviews", "http"])
     found = [case.values[0] for name in names for case in cases(name)]

@@ -1,4 +1,4 @@
-"""Runs the installed commands on files and command lines from the field."""
+"""Runs the installed commands with files and command lines collected from the field."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ server:
 
 
 class FieldDaemon(DaemonProcess):
-    """A daemon that is started by a command line as given. Only its ports are added."""
+    """A daemon started with the given command line, to which only ports are added."""
 
     @property
     def command(self) -> list[str]:
@@ -39,7 +39,7 @@ class FieldDaemon(DaemonProcess):
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., FieldDaemon]]:
-    """Return a starter of daemons by their whole command lines."""
+    """Return a function that starts a daemon by its whole command line."""
     evidence = Evidence()
     started: list[FieldDaemon] = []
 
@@ -58,7 +58,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., FieldDaemon]]:
 
 @pytest.fixture
 def fill(tmp_path: Path) -> Callable[[str], list[str]]:
-    """Return a reader of a case's arguments, with its placeholders filled in."""
+    """Return a function that reads a case's arguments and fills in its placeholders."""
     settings, state = tmp_path / "config.yaml", tmp_path / "state"
     settings.write_text(SETTINGS)
 

@@ -1,4 +1,4 @@
-"""Environments, configuration files and command lines of authd-token from the field."""
+"""authd-token with environments, configuration files and command lines from the field."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def mint(tmp_path):
     return run
 
 
-def test_every_case_has_its_result():
-    """No case of the client is without an expected result."""
+def test_every_case_has_an_expected_result():
+    """Each case of the client has an expected result."""
     names = {path.name for path in Path(CASES).iterdir() if path.suffix != ".yaml" and path.name[:3] not in DAEMON}
     assert names == set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_client(name, mint):
-    """authd-token has the expected exit status, output and messages, and shows no secret."""
+    """authd-token has the expected exit status, output and messages, and prints no secret."""
     expected, ended = EXPECTED[name], mint(name)
     assert ended.returncode == expected["status"], ended.stderr
     for part in expected.get("prints", []):
@@ -65,7 +65,7 @@ def test_the_client(name, mint):
 
 @pytest.mark.parametrize("name", ["g27-exec-v1alpha1.env", "g36-token-v.args"])
 def test_under_the_other_name(name, mint, tmp_path):
-    """Called as aws-iam-authenticator, `token` prints the same."""
+    """If it is called as aws-iam-authenticator, `token` prints the same."""
     links = tmp_path / "links"
     links.mkdir()
     subprocess.run([script("authd"), "install-links", str(links)], check=True, timeout=60)

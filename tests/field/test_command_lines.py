@@ -1,4 +1,4 @@
-"""Command lines from the field: every way in which the daemon is started today."""
+"""Command lines from the field, under every name by which the daemon is started."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def links(tmp_path_factory):
 
 @pytest.fixture
 def begin(start, links):
-    """Start the daemon in one of the ways."""
+    """Start the daemon under one of the names."""
 
     def begin_so(way, *arguments, environment=None):
         program = "" if way in {"twistd", "authd"} else str(links / way)
@@ -37,20 +37,20 @@ def begin(start, links):
     return begin_so
 
 
-def said(daemon, part):
+def has_logged(daemon, part):
     return any(part in event["message"] for event in daemon.events())
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("case", ["g20-bool-with-value", "g21-server-word", "g38-bool-false"])
 def test_flags_in_their_spelling(begin, fill, tmp_path, way, case):
-    """Each spelling starts the daemon, under any program name. The kubeconfig is written unless it is pregenerated."""
+    """Every program name accepts each spelling of the flags. Pregenerated kubeconfigs are not written."""
     daemon = begin(way, *fill(f"{case}.args"))
     daemon.wait_for_message(LISTENING)
     written = case != "g20-bool-with-value"
     if way in {"twistd", "authd"} or "generate-kubeconfig" in " ".join(fill(f"{case}.args")):
         assert (tmp_path / "state" / "k.yaml").exists() == written
-    assert not said(daemon, "no effect")
+    assert not has_logged(daemon, "no effect")
 
 
 @pytest.mark.parametrize("way", ["twistd", "authd"])
@@ -61,7 +61,7 @@ def test_flags_in_their_spelling(begin, fill, tmp_path, way, case):
     ],
 )
 def test_flags_without_effect(begin, fill, way, case, named):
-    """Flags without effect are named in one warning."""
+    """One warning lists the flags without effect."""
     daemon = begin(way, *fill(f"{case}.args"))
     daemon.wait_for_message(LISTENING)
     (warning,) = [event for event in daemon.events() if "no effect" in event["message"]]
@@ -69,15 +69,15 @@ def test_flags_without_effect(begin, fill, way, case, named):
 
 
 def test_the_log_level(begin, fill):
-    """The level of the log is honoured."""
+    """The log level takes effect."""
     daemon = begin("authd", *fill("g22-log-verbosity.args"))
     daemon.wait_for_message(LISTENING)
-    assert not said(daemon, "no effect")
+    assert not has_logged(daemon, "no effect")
 
 
 @pytest.mark.parametrize("way", ["twistd", "authd", "aws-iam-authenticator"])
 def test_the_cluster_by_the_environment(begin, tmp_path, way):
-    """The variable of the other program names the cluster, with a settings file or without one."""
+    """aws-iam-authenticator's environment variable gives the cluster ID, with and without a settings file."""
     variable = {"KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID": "c1"}
     file = tmp_path / "without-cluster.yaml"
     file.write_text("server:\n  mapAccounts: '111122223333'\n")
@@ -85,7 +85,7 @@ def test_the_cluster_by_the_environment(begin, tmp_path, way):
     begin(way, "server", f"--config={file}", *flags, environment=variable).wait_for_message(LISTENING)
     daemon = begin(way, "server", *flags, environment=variable)
     daemon.wait_for_message(LISTENING)
-    assert said(daemon, "nobody can log in")
+    assert has_logged(daemon, "nobody can log in")
 
 
 @pytest.mark.parametrize("flag", ["--cluster-id=c1", "-ic1"])
@@ -106,7 +106,7 @@ def test_no_settings_file(begin, tmp_path, flag):
 )
 @pytest.mark.parametrize("program", ["authd", "aws-iam-authenticator"])
 def test_wrong_flags_are_one_sentence(links, program, arguments, message):
-    """A wrong command line ends with one sentence on standard error."""
+    """A wrong command line prints one sentence to standard error."""
     path = script("authd") if program == "authd" else str(links / program)
     command = [path, "server", *arguments]
     if arguments == ["-config", "/f"]:
@@ -118,7 +118,7 @@ def test_wrong_flags_are_one_sentence(links, program, arguments, message):
 
 
 def test_sources_in_the_cluster(begin, fill, tmp_path):
-    """Sources in the cluster start without a cluster: the daemon runs, and /readyz names the missing part."""
+    """With sources in an unreachable cluster, the daemon runs and /readyz names the missing source."""
     kubeconfig = tmp_path / "admin.yaml"
     kubeconfig.write_text(
         "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n"

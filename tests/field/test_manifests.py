@@ -1,4 +1,4 @@
-"""Manifests in use today, with only the image's name changed: the daemon starts with their arguments, files and user."""
+"""Manifests from the field with only the image changed: the daemon starts with their arguments, files and user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LISTENING = "listening on https://"
 
 
 class Pod:
-    """The container of a manifest's DaemonSet, with its volumes below a folder instead of `/`."""
+    """The container of a manifest's DaemonSet, with its volumes in a folder instead of `/`."""
 
     def __init__(self, path, root):
         objects = {each["kind"]: each for each in yaml.safe_load_all(path.read_text("utf-8"))}
@@ -31,7 +31,7 @@ class Pod:
 
     @property
     def user(self):
-        """The user of the container, None for the image's own."""
+        """The container's user, None for the image's own."""
         contexts = [self._container.get("securityContext", {}), self._spec.get("securityContext", {})]
         return next((each["runAsUser"] for each in contexts if "runAsUser" in each), None)
 
@@ -45,7 +45,7 @@ class Pod:
 
     @property
     def program(self):
-        """The program: `command`, or the entry point of the image."""
+        """The program: `command`, or the image's entry point."""
         return (self._container.get("command") or ["authd"])[0]
 
     @property
@@ -54,7 +54,7 @@ class Pod:
 
     @property
     def arguments(self):
-        """The arguments, with the mounts' paths below the folder."""
+        """The arguments, with the mounts' paths moved into the folder."""
         arguments = list(self._container["args"])
         for place in self.mounts:
             arguments = [each.replace(str(place), str(self.inside(place))) for each in arguments]
@@ -62,7 +62,7 @@ class Pod:
 
     @property
     def mounts(self):
-        """The places of the mounts, by the names of their volumes."""
+        """The mount points by the names of their volumes."""
         return {Path(each["mountPath"]): each["name"] for each in self._container["volumeMounts"]}
 
     def inside(self, place):
@@ -96,7 +96,7 @@ def root():
 
 @pytest.fixture
 def links(root):
-    """Return a folder with the links that the container's image has."""
+    """Return a folder with the links of the container's image."""
     folder = root / "usr-local-bin"
     folder.mkdir()
     subprocess.run([script("authd"), "install-links", str(folder)], check=True, timeout=60)
@@ -104,7 +104,7 @@ def links(root):
 
 
 def with_defaults(pod, arguments):
-    """Return the arguments with the default paths of the program's name below the folder, too."""
+    """Return the arguments, with the program's default paths also moved into the folder."""
     flags = " ".join(arguments)
     defaults = {"--state-dir": "/var/aws-iam-authenticator"}
     return [*arguments, *(f"{flag}={pod.inside(path)}" for flag, path in defaults.items() if flag not in flags)]
@@ -135,14 +135,14 @@ def test_a_manifest_starts_unchanged(path, root, links, start):
 
 
 def may_run(program, user):
-    """Return whether a user may run the program: the environment may be in a private folder."""
+    """Return whether a user may run the program, since the virtual environment may be in a private folder."""
     command = ["setpriv", f"--reuid={user}", "--clear-groups", program, "version"]
     environment = bare_environment(Path("/nonexistent"))
     return subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False).returncode == 0
 
 
 def answered(scheme, port, path):
-    """Return the status of a probe. A kubelet does not verify certificates."""
+    """Return the status of a probe. Kubelets do not verify certificates."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     request = urllib.request.Request(f"{scheme}://127.0.0.1:{port}{path}")

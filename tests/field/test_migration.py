@@ -1,4 +1,4 @@
-"""The way of docs/migration.md: from aws-iam-authenticator to authd and back, with its own program if it is there."""
+"""The steps of docs/migration.md: from aws-iam-authenticator to authd and back, with its binary if available."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SECONDS = 60
 
 @pytest.fixture
 def place(tmp_path):
-    """Return the flags of a server, whichever program it is, and the path of its kubeconfig."""
+    """Return the flags of a server of either program, and the path of its kubeconfig."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -62,13 +62,13 @@ class Server:
 
 
 def trusted(kubeconfig):
-    """Return what kube-apiserver has read at its start: the CA and the server's address."""
+    """Return the values that kube-apiserver reads at its start: the CA and the server's address."""
     cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
     return base64.b64decode(cluster["certificate-authority-data"]).decode(), cluster["server"]
 
 
 def answers(authority, server, process):
-    """Post a review as kube-apiserver does, with its trust, and return the answer."""
+    """Post a review as kube-apiserver does, verifying the certificate, and return the response."""
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "k8s-aws-v1.x"}}
     request = urllib.request.Request(server, json.dumps(review).encode(), {"Content-Type": "application/json"})
     end = time.monotonic() + SECONDS
@@ -96,7 +96,7 @@ def links(folder):
 
 @pytest.mark.skipif(THEIRS is None, reason="needs aws-iam-authenticator, which `make e2e` builds")
 def test_there_and_back(place, tmp_path):
-    """The one program serves with the other's files and flags, and kube-apiserver needs no new kubeconfig."""
+    """Each program serves with the other's files and flags, and kube-apiserver needs no new kubeconfig."""
     flags, kubeconfig, _ = place
     (tmp_path / "state").mkdir()
     with Server([THEIRS, "server", *flags], tmp_path) as theirs:
@@ -116,8 +116,8 @@ def test_there_and_back(place, tmp_path):
 
 
 @pytest.mark.skipif(THEIRS is None, reason="needs aws-iam-authenticator, which `make e2e` builds")
-def test_back_with_our_certificate(place, tmp_path):
-    """The other program serves the certificate that authd has made, for the kubeconfig that authd has written."""
+def test_back_with_authds_certificate(place, tmp_path):
+    """aws-iam-authenticator serves the certificate that authd created, for the kubeconfig that authd wrote."""
     flags, kubeconfig, _ = place
     with Server([script("authd"), "server", *flags, "--health-port=0"], tmp_path) as ours:
         end = time.monotonic() + SECONDS
@@ -132,9 +132,9 @@ def test_back_with_our_certificate(place, tmp_path):
 @pytest.mark.skipif(THEIRS is None, reason="needs aws-iam-authenticator, which `make e2e` builds")
 @pytest.mark.parametrize("command", ["server", "token", "verify", "init", "version"])
 def test_every_flag_is_known(command):
-    """Each flag in the other program's help is in ours."""
-    told = subprocess.run([THEIRS, command, "--help"], capture_output=True, text=True, timeout=SECONDS, check=True)
-    theirs = set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", told.stdout, re.MULTILINE))
+    """Each flag in aws-iam-authenticator's help is accepted."""
+    shown = subprocess.run([THEIRS, command, "--help"], capture_output=True, text=True, timeout=SECONDS, check=True)
+    theirs = set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", shown.stdout, re.MULTILINE))
     ours = subprocess.run(
         [script("authd"), command, "--help"], capture_output=True, text=True, timeout=SECONDS, check=True
     )
@@ -144,7 +144,7 @@ def test_every_flag_is_known(command):
 
 @pytest.mark.parametrize("command", ["check", "explain"])
 def test_the_commands_of_the_guide(command, tmp_path):
-    """The first commands of the guide run as they are written, on a file in the guide's place."""
+    """The first commands of the guide work as written, on a file at the guide's path."""
     text = (ROOT / "docs" / "migration.md").read_text("utf-8")
     (line,) = re.findall(rf"^    authd ({command} .*)$", text, re.MULTILINE)
     file = tmp_path / "config.yaml"
@@ -156,7 +156,7 @@ def test_the_commands_of_the_guide(command, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can become another user")
 def test_a_key_of_another_user():
-    """If the daemon may not read the key, it says who owns it and who it is itself."""
+    """If the daemon can't read the key, the message names the key's owner and the process's user."""
     state = Path(tempfile.mkdtemp(prefix="authd-field-"))
     state.chmod(0o755)
     become = ["setpriv", "--reuid=10001", "--regid=10001", "--clear-groups"]

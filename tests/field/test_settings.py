@@ -1,4 +1,4 @@
-"""Settings files from the field: `authd check`, `authd explain` and the start of the daemon."""
+"""Settings files from the field: `authd check`, `authd explain`, and the daemon's start."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def run(*arguments):
     return subprocess.run([AUTHD, *arguments], capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_every_case_has_its_result():
-    """No settings file is without an expected result."""
+def test_every_case_has_an_expected_result():
+    """Each settings file has an expected result."""
     assert {path.name for path in CASES.glob("*.yaml")} == set(EXPECTED)
 
 
@@ -45,16 +45,16 @@ def test_check(name):
 def test_explain(name, expected):
     """`authd explain` gives each identity the expected user."""
     ended = run("explain", "-c", str(CASES / name), "-o", "json", expected["arn"])
-    told = json.loads(ended.stdout)
+    explained = json.loads(ended.stdout)
     if "refused" in expected:
-        assert (ended.returncode, told["reason"]) == (1, expected["refused"])
+        assert (ended.returncode, explained["reason"]) == (1, expected["refused"])
     else:
-        assert (told["username"], told["groups"]) == (expected["username"], expected["groups"])
+        assert (explained["username"], explained["groups"]) == (expected["username"], expected["groups"])
 
 
 @pytest.mark.parametrize("name", [name for name, case in EXPECTED.items() if case.get("daemon") == "starts"])
 def test_the_daemon_starts(name, start, tmp_path):
-    """The daemon starts with the file as it is."""
+    """The daemon starts with the unchanged file."""
     paths = (f"--state-dir={tmp_path / 'state'}", f"--generate-kubeconfig={tmp_path / 'k.yaml'}")
     daemon = start("authd", "server", f"--config={CASES / name}", *paths)
     daemon.wait_for_message("listening on https://")
@@ -62,7 +62,7 @@ def test_the_daemon_starts(name, start, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name, case in EXPECTED.items() if case.get("daemon") == "refuses"])
 def test_the_daemon_refuses(name, start, tmp_path):
-    """The daemon ends at once with 2, and says the same as `authd check`."""
+    """The daemon exits at once with status 2, and prints the same as `authd check`."""
     expected = EXPECTED[name]
     daemon = start("authd", "server", f"--config={CASES / name}", f"--state-dir={tmp_path / 'state'}")
     assert daemon.wait() == 2

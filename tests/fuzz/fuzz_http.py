@@ -1,4 +1,4 @@
-"""Fuzzes the webhook's HTTP layer: no exception escapes, and the pieces of the input change no response."""
+"""Fuzzes the webhook's HTTP layer: no exception is raised, and splitting the input changes no response."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CORPUS = ROOT / "tests" / "corpus"
 
 
 def seen(data: bytes, *, split: bool) -> tuple[object, ...]:
-    """Return a connection's responses to some bytes, and the number of reviewed tokens."""
+    """Return a connection's responses to the given bytes, and the number of reviewed tokens."""
     connection = WebhookConnection()
     connection.send(data, split=split)
-    result = (connection.statuses, len(connection.decides.reviews), connection.state)
+    result = (connection.statuses, len(connection.authenticator.reviews), connection.state)
     connection.clock.advance(130)  # longer than any connection may be idle
     connection.factory.deadlines.sweep()
     assert connection.state == "cut off"
@@ -27,7 +27,7 @@ def seen(data: bytes, *, split: bool) -> tuple[object, ...]:
 
 
 def target(data: bytes) -> None:
-    """Deliver bytes in one piece and byte by byte."""
+    """Compare delivery in one piece with delivery byte by byte."""
     assert seen(data, split=False) == seen(data, split=True)
 
 

@@ -1,4 +1,4 @@
-"""Fuzzes settings files: each loads, or every problem has a place in the file."""
+"""Fuzzes settings files: each is loaded, or every problem has a place in the file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def target(text: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """Return an example, and the corpus's settings, which are JSON and so YAML."""
+    """Return an example, and the corpus's settings, whose JSON is also YAML."""
     found = [EXAMPLE, b"", b"clusterID: c\n", EXAMPLE.replace(b"\n", b"\r\n"), EXAMPLE.decode().encode("utf-16")]
     found += [b"a: &a [1]\nb: *a\n", b"a: !!python/object:x {}\n", b"--- 1\n--- 2\n", b"%YAML 1.1\n---\na: |\n  x\n"]
     for case in json.loads((CORPUS / "mapping.json").read_text())["cases"]:

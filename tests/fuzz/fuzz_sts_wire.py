@@ -1,4 +1,4 @@
-"""Fuzzes STS's responses on the wire: one outcome, of a declared kind, for pieces of any size."""
+"""Fuzzes STS's responses on the wire: one outcome of a declared kind, however the bytes are split."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CORPUS = ROOT / "tests" / "corpus"
 
 
 def outcome(data: bytes, *, split: bool) -> object:
-    """Return the one outcome of a response after which the connection ends."""
+    """Return the outcome of a response whose connection is then closed."""
     exchange = STSExchange(partition="aws")
-    exchange.answer(data, split=split)
+    exchange.deliver(data, split=split)
     exchange.close()
     exchange.stay_silent()
     (found,) = exchange.outcomes
@@ -27,10 +27,10 @@ def outcome(data: bytes, *, split: bool) -> object:
 
 
 def target(data: bytes) -> None:
-    """Deliver a response in one piece and byte by byte."""
+    """Compare delivery in one piece with delivery byte by byte."""
     whole, split = outcome(data, split=False), outcome(data, split=True)
     if isinstance(whole, CallerIdentity):
-        # In one piece the data after the response is seen at once. A response accepted so is accepted either way.
+        # In one piece, data after the response is detected at once. A response accepted in one piece is accepted when split.
         assert isinstance(split, CallerIdentity)
         assert whole.arn_text == split.arn_text
 

@@ -1,4 +1,4 @@
-"""Fuzzes the token: it is refused, or an independent parser sees the same request in it."""
+"""Fuzzes tokens: each is refused, or an independent parser finds the same request in it."""
 
 # no pytest here
 
@@ -51,7 +51,7 @@ def read(token: str) -> None:
 
 
 def target(data: bytes) -> None:
-    """Read the bytes as a token, as the text after the prefix, or as the URL inside, by their first byte."""
+    """Parse the bytes as a token, as the text after the prefix, or as the URL inside. The first byte selects one."""
     kind, content = data[:1], data[1:]
     if kind == b"t":
         read(content.decode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""Fuzzes TokenReviews: a body is refused, or another JSON parser reads the same review."""
+"""Fuzzes TokenReviews: each body is refused, or another JSON parser finds the same review in it."""
 
 # no pytest here
 

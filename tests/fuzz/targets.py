@@ -26,7 +26,7 @@ def fuzz(target: Callable[[bytes], None], seeds: Iterable[bytes], *, max_length:
         for seed in seeds:
             Path(folder, sha256(seed).hexdigest()).write_bytes(seed)
         options = [f"-timeout={TIMEOUT}", f"-max_len={max_length}", "-rss_limit_mb=1024"]
-        # libFuzzer writes its findings to the first folder: the command line's, if there is one.
+        # libFuzzer writes its findings to the first folder, which is the command line's if it names one.
         arguments = [sys.argv[0], *options, *sys.argv[1:], folder]
         atheris.Setup(arguments, target)
         atheris.Fuzz()

@@ -11,7 +11,7 @@ import trustme
 
 from authd.core.errors import ConfigError
 from authd.daemon.net.api_tls import APIConnector
-from authd.exchange.errors import BadAnswer, Unreachable
+from authd.exchange.errors import InvalidResponse, Unreachable
 from authd.kubernetes.client import APIClient
 from authd.kubernetes.errors import StatusError
 from authd.kubernetes.kubeconfig import load_kubeconfig
@@ -144,17 +144,17 @@ def endless_body(it: Connection) -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (encoded, BadAnswer),
+        (encoded, InvalidResponse),
         (truncated, Unreachable),
         (cut_chunk, Unreachable),
         (endless_head, Unreachable),
-        (endless_body, BadAnswer),
+        (endless_body, InvalidResponse),
         (lambda it: it.reset(), Unreachable),
         (lambda it: None, Unreachable),
         (lambda it: it.stream.sendall(b"SSH-2.0-OpenSSH\r\n\r\n"), Unreachable),
-        (lambda it: it.answer(200, b"{"), BadAnswer),
-        (lambda it: it.answer(200, b"[]"), BadAnswer),
-        (lambda it: it.answer(200, b"[" * 100_000), BadAnswer),
+        (lambda it: it.answer(200, b"{"), InvalidResponse),
+        (lambda it: it.answer(200, b"[]"), InvalidResponse),
+        (lambda it: it.answer(200, b"[" * 100_000), InvalidResponse),
     ],
 )
 def test_incomplete_responses(server, thread, client, fault, error):

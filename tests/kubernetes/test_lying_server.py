@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authd.exchange.errors import BadAnswer, ExchangeError, Unreachable
+from authd.exchange.errors import ExchangeError, InvalidResponse, Unreachable
 from authd.kubernetes import listing, object_cache
 from authd.kubernetes.errors import StatusError
 from authd.kubernetes.list_page import MAX_TOKEN, ListPage
@@ -142,10 +142,10 @@ def test_endless_lists(server, thread, client, monkeypatch, pages):
     def take(content) -> None:
         name = content["metadata"]["name"]
         if name in names:
-            raise BadAnswer("twice")
+            raise InvalidResponse("twice")
         names.add(name)
 
-    with pytest.raises(BadAnswer, match=r"does not end|more than 20|twice"):
+    with pytest.raises(InvalidResponse, match=r"does not end|more than 20|twice"):
         thread.run(Listing(client, Resource(path=CONFIG_MAPS, kind="ConfigMap"), take).read)
     assert len(server.requests) <= 21
 
@@ -154,7 +154,7 @@ def test_slow_endless_list(server, thread, client, monkeypatch):
     """A list has a deadline, in addition to that of each page."""
     monkeypatch.setattr(listing, "_MAX_SECONDS", 0.0)
     endless(server, ENDLESS["new objects"])
-    with pytest.raises(BadAnswer, match="does not end"):
+    with pytest.raises(InvalidResponse, match="does not end"):
         thread.run(Listing(client, Resource(path=CONFIG_MAPS, kind="ConfigMap"), lambda _: None).read)
 
 
@@ -174,7 +174,7 @@ def test_an_object_beyond_all_bounds(server, thread, client, monkeypatch):
     """A single object over the limit aborts the list."""
     monkeypatch.setattr("authd.kubernetes.client.MAX_BODY_BYTES", 2000)
     server.put(IDENTITIES, "m", data={"n": "x" * 3000})
-    with pytest.raises(BadAnswer, match="longer than 2000 bytes"):
+    with pytest.raises(InvalidResponse, match="longer than 2000 bytes"):
         thread.run(Listing(client, Resource(path=IDENTITIES, kind="IAMIdentityMapping"), lambda _: None).read)
 
 
@@ -329,10 +329,10 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 BOMB = gzip.compress(b" " * 50_000_000)
 RESPONSES = {
-    "a page of a proxy": (lambda it: it.answer(200, {}, "Content-Type: text/html\r\n"), BadAnswer),
+    "a page of a proxy": (lambda it: it.answer(200, {}, "Content-Type: text/html\r\n"), InvalidResponse),
     "protobuf": (send(b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.kubernetes.protobuf\r\n"
-                      b"Content-Length: 4\r\n\r\nk8s\0"), BadAnswer),
-    "a bomb": (lambda it: it.answer(200, BOMB, "Content-Encoding: gzip\r\n"), BadAnswer),
+                      b"Content-Length: 4\r\n\r\nk8s\0"), InvalidResponse),
+    "a bomb": (lambda it: it.answer(200, BOMB, "Content-Encoding: gzip\r\n"), InvalidResponse),
     "a bomb in the transfer": (send(HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + BOMB[:9000]), ExchangeError),
     "a body without a length": (send(HEAD + b"\r\n{}"), Unreachable),
     "HTTP/1.0": (send(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{}"), Unreachable),
@@ -368,7 +368,7 @@ def test_wrong_content_type(server, thread, client):
     """The message about a wrong content type has the type, shortened, and the likely cause."""
     kind = "text/html; charset=utf-8"
     server.faults.append(lambda it: it.answer(200, b"<html>", f"Content-Type: {kind}\r\n"))
-    with pytest.raises(BadAnswer, match="sent 'text/html; charset=utf-8' in place of JSON"):
+    with pytest.raises(InvalidResponse, match="sent 'text/html; charset=utf-8' in place of JSON"):
         thread.run(lambda: client.call("GET", PATH))
 
 
@@ -399,12 +399,12 @@ def test_any_objects(items, other):
 
 @given(st.data())
 def test_any_bytes(data):
-    """Invalid lists raise only `BadAnswer` or `StatusError`."""
+    """Invalid lists raise only `InvalidResponse` or `StatusError`."""
     text = json.dumps(page(config_map("a"), config_map("b"))).encode()
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     changed = (
         text[:start] + data.draw(st.binary(max_size=6) | st.sampled_from([b"{", b"]", b'"', b",", b":"])) + text[end:]
     )
-    with suppress(BadAnswer, StatusError):
+    with suppress(InvalidResponse, StatusError):
         list(ListPage(changed, "ConfigMap").items())

@@ -1,13 +1,13 @@
 """Runs mutants of authd/core: each has one wrong line, and the tests must fail.
 
-Every mutant has a process of its own, forked from one that has imported everything but authd. First the module's own
+Each mutant runs in its own process, forked from one that has imported everything but authd. First the module's own
 tests run, then all of tests/core and tests/corpus, then the properties, with a fixed seed. A surviving mutant must be
 in tests/mutation/equivalent.json with the reason why it weakens no check. Any other survivor is a failure.
 
 From the project's root, with the Python of authd's tests:
 
-  python -m tests.mutation                                  all of authd/core, about 45 minutes
-  python -m tests.mutation --module arn token               two modules
+  python -m tests.mutation                                  all of authd/core, about an hour
+  python -m tests.mutation --module arn mapping.table       two modules
   python -m tests.mutation --module arn --match fullmatch   the mutants with this in their name
 """
 
@@ -45,6 +45,8 @@ _PYTEST = ["-q", "-x", "--tb=no", "--no-header", "-p", "no:cacheprovider", "--hy
     "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
 _CASES = ["-m", "not hypothesis", "tests/core", "tests/corpus"]
 _PROPERTIES = ["-m", "hypothesis", "tests/core"]
+#: Outcomes of a mutant that no test detects.
+_EQUIVALENT, _SURVIVED = "no test (equivalent)", "no test"
 
 
 class _Swap(MetaPathFinder):
@@ -79,41 +81,49 @@ def _passes(options: Sequence[str], swap: _Swap) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in {0, int(pytest.ExitCode.NO_TESTS_COLLECTED)}
 
 
-def _noticed_by(module: str, mutant: Mutant, known: Collection[str]) -> str:
+def _own_tests(module: str) -> list[str]:
+    """Return the paths of a module's own tests. pytest fails for a path that does not exist."""
+    *package, name = module.split(".")
+    path = Path("tests", "core", *package, f"test_{name}.py")
+    return ["tests/core/test_values.py", *([str(path)] if path.exists() else [])]
+
+
+def _detected_by(module: str, mutant: Mutant, known: Collection[str]) -> str:
     swap = _Swap(module, mutant.code)
-    if not _passes(["-m", "not hypothesis", f"tests/core/test_{module}.py", "tests/core/test_values.py"], swap):
+    if not _passes(["-m", "not hypothesis", *_own_tests(module)], swap):
         return "its own tests"
     if mutant.name in known:
-        return "nobody, being equivalent"
+        return _EQUIVALENT
     if not _passes(_CASES, swap):
         return "other tests"
-    return "nobody" if _passes(_PROPERTIES, swap) else "properties"
+    return _SURVIVED if _passes(_PROPERTIES, swap) else "properties"
 
 
 def _run(module: str, match: str, known: Collection[str]) -> int:
     """Run a module's mutants. Returns the number of survivors that are not listed as equivalent."""
     counts: Counter[str] = Counter()
     unseen = set() if match else {*known}
-    for mutant in mutants(CORE / f"{module}.py"):
+    file = f"{module.replace('.', '/')}.py"
+    for mutant in mutants(CORE / file):
         if match in mutant.name:
-            by = _noticed_by(module, mutant, known)
+            by = _detected_by(module, mutant, known)
             counts[by] += 1
-            if by == "nobody, being equivalent":
+            if by == _EQUIVALENT:
                 unseen.discard(mutant.name)
-            elif by in {"nobody", "properties"}:
-                print(f"{module}.py:{mutant.line}: noticed by {by}: {mutant.name}", flush=True)
-    told = ", ".join(f"{count} by {by}" for by, count in sorted(counts.items()))
-    print(f"{module}: {sum(counts.values())} mutants, noticed: {told}", flush=True)
+            elif by in {_SURVIVED, "properties"}:
+                print(f"{file}:{mutant.line}: detected by {by}: {mutant.name}", flush=True)
+    total = ", ".join(f"{count} by {by}" for by, count in sorted(counts.items()))
+    print(f"{module}: {sum(counts.values())} mutants, detected: {total}", flush=True)
     for name in sorted(unseen):
-        print(f"{module}.py: listed as equivalent, but no mutant that survives: {name}", flush=True)
-    return counts["nobody"]
+        print(f"{file}: listed as equivalent, but not among the survivors: {name}", flush=True)
+    return counts[_SURVIVED]
 
 
 def _warm_up() -> None:
     """Import all packages of the tests, and forget authd. Exits if the tests fail without a mutant."""
     for options in (_CASES, _PROPERTIES):
         if pytest.main([*_PYTEST, *options]):
-            sys.exit("The tests fail without a mutant: mend that first.")
+            sys.exit("The tests fail without a mutant. Fix them first.")
     for name in list(sys.modules):
         if name.partition(".")[0] in {"authd", "tests"} and not name.startswith("tests.mutation"):
             del sys.modules[name]
@@ -122,7 +132,8 @@ def _warm_up() -> None:
 
 def main() -> int:
     """Run the command line."""
-    names = sorted(path.stem for path in CORE.glob("*.py") if path.stem != "__init__")
+    paths = (path.relative_to(CORE).with_suffix("") for path in CORE.rglob("*.py") if path.stem != "__init__")
+    names = sorted(".".join(path.parts) for path in paths)
     parser = argparse.ArgumentParser(
         prog="python -m tests.mutation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -24,17 +24,16 @@ _WORDS: Mapping[str, Sequence[str]] = {
     "partition": ("rpartition",), "rpartition": ("partition",), "any": ("all",), "all": ("any",),
     "min": ("max",), "max": ("min",),
 }  # fmt: skip
-#: Fields that may lack one element.
+#: Fields from which one element can be removed.
 _LISTS = ("elts", "values", "args", "keywords", "decorator_list", "bases", "handlers", "ifs", "ops")
-#: Statements that can be deleted with another effect than an undefined name.
+#: Statements whose deletion does more than leave a name undefined.
 _REMOVABLE = (ast.Expr, ast.Raise, ast.Return, ast.If, ast.For, ast.While, ast.Assert, ast.Try, ast.AugAssign)
 
 
 def changes(node: ast.AST, *, regex: bool, siblings: Mapping[str, Sequence[str]]) -> Iterator[ast.AST]:
     """Yield the replacements of a node.
 
-    `regex` tells that its strings are regular expressions. `siblings` are the attributes that the module uses of a
-    value.
+    `regex` is set if its strings are regular expressions. `siblings` are the attributes of a value that the module uses.
     """
     yield from _expressions(node)
     yield from _operators(node)
@@ -50,7 +49,7 @@ def changes(node: ast.AST, *, regex: bool, siblings: Mapping[str, Sequence[str]]
 
 
 def _with(node: ast.AST, **fields: object) -> ast.AST:
-    """Return a shallow copy with some fields changed."""
+    """Return a shallow copy with changed fields."""
     return type(node)(**{**{name: getattr(node, name, None) for name in node._fields}, **fields})
 
 
@@ -101,7 +100,7 @@ def _constants(value: object, *, regex: bool) -> Iterator[ast.AST]:
 
 
 def _without_one(node: ast.AST, field: str) -> Iterator[ast.AST]:
-    """Yield copies with one element less of a list, one pair less of a dictionary, one comparison less of a chain."""
+    """Yield copies without one element of a list, one pair of a dictionary or one comparison of a chain."""
     found = getattr(node, field, None)
     parts: list[ast.AST] = found if isinstance(found, list) else []
     for place in range(len(parts)):
@@ -137,10 +136,10 @@ def _statements(node: ast.stmt) -> Iterator[ast.AST]:
 
 
 def is_text(node: ast.AST) -> bool:
-    """Tell whether a node is a docstring or another string without effect."""
+    """Return whether a node is a docstring or another string without effect."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def compiles_regex(node: ast.AST) -> bool:
-    """Tell whether a node is a call that compiles a regular expression."""
+    """Return whether a node is a call that compiles a regular expression."""
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile"

@@ -11,7 +11,7 @@ from types import CodeType
 
 from tests.mutation.changes import changes, compiles_regex, is_text
 
-#: These don't run: annotations are strings. Operators are changed together with their expression.
+#: Not mutated: annotations are strings that never run, and operators are changed together with their expression.
 _SKIPPED = {"annotation", "returns", "type_comment", "ctx", "op", "ops"}
 #: Characters of a long expression in a name.
 _LONGEST = 160
@@ -28,7 +28,7 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A node with its position and its surroundings."""
+    """A node with its position and context."""
 
     parent: ast.AST
     field: str
@@ -91,7 +91,7 @@ def _places(parent: ast.AST, scope: str, line: int, *, regex: bool) -> Iterator[
 
 
 def _difference(before: str, after: str) -> str:
-    """Write both in one line, without a common beginning and end if they are long."""
+    """Describe the change in one line, without a common prefix and suffix if the texts are long."""
     before, after = (" ".join(text.split()) for text in (before, after))
     while len(before) > _LONGEST and before[:40] == after[:40]:
         before, after = before[20:], after[20:]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 _TOKEN = re.compile(r"\\.|\[\^?(?:\\.|[^\]\\])+\]|\{\d+(?:,\d*)?\}[?+]?|[*+?][?+]?|\(\?(?:[:>=!]|<[=!])|.", re.DOTALL)
 _ITEM = re.compile(r"(\\.|.)-(\\.|.)|\\.|.", re.DOTALL)
 _BRACES = re.compile(r"\{(\d+)(?:(,)(\d*))?\}([?+]?)")
-#: A string with one of these is taken for a regular expression, or for a part of one.
+#: A string with one of these counts as a regular expression, or as a part of one.
 LOOKS_LIKE_ONE = re.compile(r"[\])][*+?{]|\(\?|\[\^|\[.-.")
 
 

@@ -1,4 +1,4 @@
-"""The facts in certificates."""
+"""Checks of certificates: names, validity and issuer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def leaf(*hosts: str) -> x509.Certificate:
     ],
 )
 def test_a_certificate_is_for_a_host(hosts: list[str], host: str) -> None:
-    """Case does not matter, a wildcard is one label, and addresses have several spellings."""
+    """Case does not matter, a wildcard is one label, and addresses match in every spelling."""
     assert name_problem(leaf(*hosts), host) == ""
 
 
@@ -47,19 +47,19 @@ def test_a_certificate_is_for_a_host(hosts: list[str], host: str) -> None:
     ],
 )
 def test_a_certificate_is_not_for_a_host(hosts: list[str], host: str) -> None:
-    """Any other name is reported together with the certificate's names."""
+    """If the name does not match, the problem lists the certificate's names."""
     assert name_problem(leaf(*hosts), host) == f"not for the name {host}, but for {hosts[0]}"
 
 
-def test_a_common_name_is_no_name() -> None:
-    """A certificate without subject alternative names has no name."""
+def test_a_common_name_does_not_count() -> None:
+    """A certificate without subject alternative names is valid for no host."""
     certificate = x509.load_pem_x509_certificate(new_client_leaf(AUTHORITY, "localhost", NOW).certificate_pem)
     assert names_of(certificate) == frozenset()
     assert name_problem(certificate, "localhost") == "not for the name localhost, but for none"
 
 
 def test_the_issuer_is_recognised() -> None:
-    """A CA with the same name and another key has not signed it. The same key with another certificate has."""
+    """A CA with the same name but another key is not the issuer. One with the same key and another certificate is."""
     certificate = leaf("localhost")
     authorities = (AUTHORITY, extended_ca(AUTHORITY, NOW + 9_000 * DAY), new_ca("authd", NOW))
     problems = [
@@ -68,8 +68,8 @@ def test_the_issuer_is_recognised() -> None:
     assert problems == ["", "", "not signed by the CA ca.pem"]
 
 
-def test_a_span_counts_days_on_both_sides() -> None:
-    """The days left, negative after the end and before the beginning."""
+def test_days_left() -> None:
+    """The days left are negative after the end and before the beginning."""
     span = Validity(begins=NOW, ends=NOW + 10 * DAY)
     assert [span.days_left(NOW + days * DAY) for days in (-3, 0, 4, 10, 12)] == [-3, 10, 6, 0, -2]
     assert span.problem(NOW) == span.problem(NOW + 10 * DAY) == ""

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Atomic writes, and the certificates of the state directory."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_file_is_private_unless_said_otherwise(tmp_path: Path) -> None:
-    """A new file belongs to its owner alone, whatever the umask. A mode may be given."""
+def test_a_file_is_private_by_default(tmp_path: Path) -> None:
+    """A new file is readable by its owner alone, whatever the umask. Another mode may be given."""
     old = os.umask(0)
     try:
         write_atomically(tmp_path / "secret", b"a")
@@ -35,7 +35,7 @@ def test_a_file_is_private_unless_said_otherwise(tmp_path: Path) -> None:
 
 
 def test_a_write_replaces_the_file_in_one_step(tmp_path: Path) -> None:
-    """A reader of the old file goes on reading it. The name leads to the new one."""
+    """An open reader keeps the old content. The name leads to the new one."""
     path = tmp_path / "file"
     write_atomically(path, b"old")
     with path.open("rb") as opened:
@@ -46,7 +46,7 @@ def test_a_write_replaces_the_file_in_one_step(tmp_path: Path) -> None:
 
 
 def test_the_folder_is_synced_after_the_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new name is on disk before anything else happens. If the sync fails, the file stays."""
+    """The folder is synced after the rename. If the sync fails, the file stays."""
     synced: list[bool] = []
     real = os.fsync
 
@@ -64,7 +64,7 @@ def test_the_folder_is_synced_after_the_new_name(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("step", ["fsync", "replace", "fchmod"])
 def test_a_write_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    """If any step of writing fails, the old file stays and nothing else is left."""
+    """If any step of writing fails, the old file stays and no temporary file is left."""
     path = tmp_path / "file"
     write_atomically(path, b"old")
 
@@ -92,8 +92,8 @@ def test_a_pair_is_made_once(tmp_path: Path) -> None:
     assert files.trusted_pem() == files.authority.read_bytes()
 
 
-def test_the_authority_outlives_its_leaf(tmp_path: Path) -> None:
-    """A missing leaf is signed anew by the same CA."""
+def test_a_missing_leaf_is_signed_again(tmp_path: Path) -> None:
+    """A missing leaf is signed by the existing CA."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     authority, old = files.authority.read_bytes(), files.certificate.read_bytes()
@@ -104,7 +104,7 @@ def test_the_authority_outlives_its_leaf(tmp_path: Path) -> None:
 
 
 def test_a_foreign_certificate_is_trusted_itself(tmp_path: Path) -> None:
-    """Without a CA of our own, clients trust the certificate itself."""
+    """Without a local CA, clients trust the certificate itself."""
     files = StateFiles(folder=tmp_path)
     files.certificate.write_bytes(b"theirs")
     files.key.write_bytes(b"theirs")
@@ -115,8 +115,8 @@ def test_a_foreign_certificate_is_trusted_itself(tmp_path: Path) -> None:
         files.client_leaf(NOW)
 
 
-def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """An unusable state directory is an error that names it."""
+def test_an_unusable_directory_is_reported(tmp_path: Path) -> None:
+    """The error for an unusable state directory names it."""
     (tmp_path / "file").write_text("")
     files = StateFiles(folder=tmp_path / "file" / "state")
     with pytest.raises(ConfigError, match="certificates can't be made here: Not a directory") as caught:
@@ -125,7 +125,7 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 def test_half_of_a_foreign_pair_is_never_replaced(tmp_path: Path) -> None:
-    """If a certificate or a CA has no key, nothing is created in its place."""
+    """If the key of a certificate or CA is missing, no new one is created."""
     for there, missing in (("cert.pem", "key.pem"), ("key.pem", "cert.pem"), ("ca.pem", "ca-key.pem")):
         files = StateFiles(folder=tmp_path / there)
         files.ensure_pair(HOSTS, NOW)
@@ -140,16 +140,16 @@ def test_half_of_a_foreign_pair_is_never_replaced(tmp_path: Path) -> None:
         assert [path.name for path in files.folder.iterdir()] == [there]
 
 
-def test_an_authority_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
-    """A first start that ended between the CA's key and certificate starts anew: nobody trusts it yet."""
+def test_an_incomplete_ca_is_created_again(tmp_path: Path) -> None:
+    """If the first start ended between the CA's key and certificate, a new CA is created: nobody trusts it yet."""
     files = StateFiles(folder=tmp_path)
     files.authority_key.write_bytes(new_ca("authd", NOW).key_pem)
     files.ensure_pair(HOSTS, NOW)
     files.issue_leaf(files.read_authority(), HOSTS, NOW)
 
 
-def test_another_authoritys_key_signs_nothing(tmp_path: Path) -> None:
-    """A CA with another CA's key would sign certificates that no client trusts, so the pair stays."""
+def test_a_mismatched_ca_key_signs_nothing(tmp_path: Path) -> None:
+    """A CA whose key does not match would sign certificates that no client trusts, so the pair stays."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     before = files.read_pair()
@@ -161,8 +161,8 @@ def test_another_authoritys_key_signs_nothing(tmp_path: Path) -> None:
     assert files.read_pair() == before
 
 
-def test_the_last_good_pair_is_both_in_one(tmp_path: Path) -> None:
-    """A saved file comes back byte for byte. An unchanged one is not written again, a broken one is reported."""
+def test_the_last_good_pair_is_one_file(tmp_path: Path) -> None:
+    """A saved pair is read byte for byte. An unchanged one is not written again, and a broken one is an error."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     assert files.read_last_pair() == files.read_pair()
@@ -175,7 +175,7 @@ def test_the_last_good_pair_is_both_in_one(tmp_path: Path) -> None:
 
 
 def test_the_kubeconfig_trusts_the_served_certificate(tmp_path: Path) -> None:
-    """A certificate of another CA is trusted itself. A broken one gives way to the last one."""
+    """If another CA signed the certificate, it is trusted itself. If it is broken, the last good one is used."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     authority, own = files.authority.read_bytes(), files.read_pair()
@@ -190,8 +190,8 @@ def test_the_kubeconfig_trusts_the_served_certificate(tmp_path: Path) -> None:
     assert files.trusted_pem() == authority
 
 
-def test_an_authority_with_wrong_dates_is_signed_anew_by_its_own_key(tmp_path: Path) -> None:
-    """A certificate from a wrong clock becomes valid now, and stays trusted by all its clients."""
+def test_a_ca_with_wrong_dates_is_signed_again(tmp_path: Path) -> None:
+    """A CA certificate from a wrong clock becomes valid now, and all its clients still trust its leaves."""
     for made in (NOW + timedelta(days=900), NOW - timedelta(days=4_000)):
         files = StateFiles(folder=tmp_path / str(made.year))
         files.ensure_pair(HOSTS, made)
@@ -209,7 +209,7 @@ def test_an_authority_with_wrong_dates_is_signed_anew_by_its_own_key(tmp_path: P
 
 
 def test_valid_and_foreign_certificates_are_left_alone(tmp_path: Path) -> None:
-    """A certificate that is valid, unsignable here, or signed by another CA stays byte for byte."""
+    """A certificate that is valid, can't be signed here, or is signed by another CA stays byte for byte."""
     files = StateFiles(folder=tmp_path)
     assert not files.repair_ca(NOW)
     files.ensure_pair(HOSTS, NOW)
@@ -226,7 +226,7 @@ def test_valid_and_foreign_certificates_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_old_temporary_files_are_removed(tmp_path: Path) -> None:
-    """Our own old temporary files, which may contain keys, are removed. Young ones and others' are not."""
+    """Old temporary files of authd, which may contain keys, are removed. New ones and other files are not."""
     files = StateFiles(folder=tmp_path)
     names = (".key.pem.abcd_123", ".last-good.yaml.zzzzzzzz", ".cert.pem.new", ".bashrc", "key.pem", ".ca.pem.young_12")
     for name in names:
@@ -240,7 +240,7 @@ def test_old_temporary_files_are_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cert.pem", "key.pem", "ca.pem", "ca-key.pem", "last-good.pem"])
 def test_a_fifo_is_refused_at_once(tmp_path: Path, name: str) -> None:
-    """A named pipe does not make the daemon wait for a writer."""
+    """A named pipe is an error, and does not block the daemon."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     (tmp_path / name).unlink(missing_ok=True)
@@ -260,12 +260,12 @@ def test_a_fifo_is_refused_at_once(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["key.pem", "ca-key.pem", "last-good.pem"])
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o644])
-def test_a_key_for_others_than_its_owner_is_named(tmp_path: Path, name: str, bits: int) -> None:
-    """A key that others can read could serve as the webhook's: the message names the file, its mode and the command."""
+def test_a_key_that_others_can_read_is_reported(tmp_path: Path, name: str, bits: int) -> None:
+    """The message names a key that other users can read, its mode, and the command to run."""
     files = StateFiles(folder=tmp_path)
     files.ensure_pair(HOSTS, NOW)
     assert files.exposed_keys() == ""
     (tmp_path / name).chmod(bits)
-    said = files.exposed_keys()
-    assert f"{name} (mode {bits:04o})" in said
-    assert f"chmod 600 {name}" in said
+    message = files.exposed_keys()
+    assert f"{name} (mode {bits:04o})" in message
+    assert f"chmod 600 {name}" in message

@@ -1,4 +1,4 @@
-"""The webhook kubeconfig: its content, and the time of its writing."""
+"""The webhook kubeconfig: its content, and when it is written."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def parsed(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         ("::1", "https://[::1]:21362/authenticate"),
     ],
 )
-def test_it_leads_to_the_webhook_and_trusts_one_authority(host: str, server: str) -> None:
-    """The kubeconfig has the webhook's URL and contains the CA."""
+def test_url_and_ca(host: str, server: str) -> None:
+    """The kubeconfig has the webhook's URL and the CA."""
     cluster, user = parsed(webhook_kubeconfig(host=host, port=21362, authority_pem=b"-----CA-----"))
     assert cluster["server"] == server
     assert base64.b64decode(cluster["certificate-authority-data"]) == b"-----CA-----"
     assert user == {}
 
 
-def test_with_a_client_certificate_it_proves_itself() -> None:
+def test_client_certificate() -> None:
     """For mutual TLS the kubeconfig contains the client's certificate and key."""
     client = CertifiedKey(certificate_pem=b"cert", key_pem=b"key")
     _, user = parsed(webhook_kubeconfig(host="localhost", port=1, authority_pem=b"ca", client=client))
@@ -75,7 +75,7 @@ def ensured(path: Path, files: StateFiles, port: int, now: datetime, *, mutual_t
 
 
 def test_it_is_written_once(tmp_path: Path, files: StateFiles) -> None:
-    """It is written if it is missing or different, private, in folders that are made for it, and then left alone."""
+    """A missing or different kubeconfig is written, private and in new folders. Then it stays unchanged."""
     path = tmp_path / "deep" / "er" / "kubeconfig.yaml"
     assert ensured(path, files, 21362, NOW)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -87,7 +87,7 @@ def test_it_is_written_once(tmp_path: Path, files: StateFiles) -> None:
     assert ensured(path, files, 21363, NOW)
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, files: StateFiles) -> None:
+def test_an_unwritable_path_is_reported(tmp_path: Path, files: StateFiles) -> None:
     """If it can't be written, the error names the file and the next step."""
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "kubeconfig.yaml"
@@ -102,7 +102,7 @@ def user_of(path: Path) -> dict[str, str]:
 
 
 def write_with(path: Path, user: dict[str, str]) -> None:
-    """Write an earlier kubeconfig, with that user and another port."""
+    """Write an earlier kubeconfig, with this user and another port."""
     path.write_bytes(webhook_kubeconfig(host="localhost", port=1, authority_pem=b"ca", user=user))
 
 
@@ -112,7 +112,7 @@ def stranger(now: datetime = NOW) -> CertifiedKey:
 
 
 def test_a_client_certificate_stays_without_mutual_tls(tmp_path: Path, files: StateFiles) -> None:
-    """A client certificate from `authd init --mutual-tls` is kept when all else changes, and so is another CA's."""
+    """A client certificate of `authd init --mutual-tls` or of another CA is kept when the rest changes."""
     path = tmp_path / "kubeconfig.yaml"
     for client in (files.client_leaf(NOW), stranger()):
         write_with(path, client_entries(client))
@@ -122,8 +122,8 @@ def test_a_client_certificate_stays_without_mutual_tls(tmp_path: Path, files: St
         assert not ensured(path, files, 21362, NOW)
 
 
-def test_client_certificates_in_files_stay_while_the_files_are_there(tmp_path: Path, files: StateFiles) -> None:
-    """A kubeconfig that names files, relative ones too, still names them. Missing files are not kept."""
+def test_existing_client_certificate_files_stay(tmp_path: Path, files: StateFiles) -> None:
+    """A kubeconfig keeps absolute and relative paths of existing files. Missing files are not kept."""
     path = tmp_path / "kubeconfig.yaml"
     client = files.client_leaf(NOW)
     (tmp_path / "client.pem").write_bytes(client.certificate_pem)
@@ -151,16 +151,16 @@ def test_client_certificates_in_files_stay_while_the_files_are_there(tmp_path: P
     ],
     ids=str,
 )
-def test_a_kubeconfig_of_no_use_is_replaced(tmp_path: Path, files: StateFiles, content: str) -> None:
-    """A broken kubeconfig, and one without a certificate, keep nothing."""
+def test_a_broken_kubeconfig_is_replaced(tmp_path: Path, files: StateFiles, content: str) -> None:
+    """A kubeconfig that is broken or has no certificate is replaced entirely."""
     path = tmp_path / "kubeconfig.yaml"
     path.write_text(content)
     assert ensured(path, files, 21362, NOW)
     assert user_of(path) == {}
 
 
-def test_a_client_certificate_that_opens_stays(tmp_path: Path, files: StateFiles) -> None:
-    """If mutual TLS is required, a usable certificate stays, since kube-apiserver has read it."""
+def test_a_valid_client_certificate_stays(tmp_path: Path, files: StateFiles) -> None:
+    """If mutual TLS is required, a valid client certificate stays, since kube-apiserver has read it."""
     path = tmp_path / "kubeconfig.yaml"
     ensured(path, files, 21362, NOW, mutual_tls=True)
     user = user_of(path)
@@ -170,8 +170,8 @@ def test_a_client_certificate_that_opens_stays(tmp_path: Path, files: StateFiles
 
 
 @pytest.mark.parametrize("what", ["none", "another authority's", "not valid yet", "ended"])
-def test_a_client_certificate_that_does_not_open_is_replaced(tmp_path: Path, files: StateFiles, what: str) -> None:
-    """If mutual TLS is required and the certificate would be refused, another one is signed."""
+def test_a_refused_client_certificate_is_replaced(tmp_path: Path, files: StateFiles, what: str) -> None:
+    """If mutual TLS is required and the certificate would be refused, a new one is signed."""
     path = tmp_path / "kubeconfig.yaml"
     users = {
         "none": {},
@@ -194,7 +194,7 @@ def keeper(settings: Settings, files: StateFiles) -> WebhookKubeconfig:
 
 
 def test_the_kubeconfig_follows_the_serving_certificate(tmp_path: Path, files: StateFiles) -> None:
-    """Another CA, or an edit by hand, is corrected while the daemon runs. Problems are logged."""
+    """A new CA or a manual edit is corrected while the daemon runs. Problems are logged."""
     path = tmp_path / "kubeconfig.yaml"
     trusted = [b"ca of before"]
     kept = WebhookKubeconfig(settings(path), files, 21362, trusted=lambda: trusted[-1], served=bytes, now=lambda: NOW)
@@ -224,10 +224,10 @@ def fail(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(os, "fsync", failing)
 
 
-def test_a_full_disk_is_no_reason_not_to_start(
+def test_a_full_disk_does_not_prevent_the_start(
     tmp_path: Path, files: StateFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If an existing kubeconfig can't be renewed now, it is logged and tried again until it works."""
+    """If an existing kubeconfig can't be renewed, this is logged and retried until it works."""
     path = tmp_path / "kubeconfig.yaml"
     path.write_text("of before")
     kept = keeper(settings(path), files)
@@ -249,14 +249,14 @@ def test_a_full_disk_is_no_reason_not_to_start(
 
 
 @pytest.mark.parametrize(("number", "there"), [(28, False), (30, False), (13, True)])
-def test_a_fault_for_the_operator_ends_the_start(
+def test_a_permanent_error_ends_the_start(
     tmp_path: Path,
     files: StateFiles,
     monkeypatch: pytest.MonkeyPatch,
     number: int,
     there: bool,
 ) -> None:
-    """Without an earlier kubeconfig, or without permission to replace it, there is nothing to wait for."""
+    """If there is no kubeconfig yet, or no permission to replace it, the daemon does not start."""
     path = tmp_path / "kubeconfig.yaml"
     if there:
         path.write_text("of before")
@@ -265,8 +265,8 @@ def test_a_fault_for_the_operator_ends_the_start(
         keeper(settings(path), files).write()
 
 
-def test_a_pregenerated_one_is_compared_and_left_alone(tmp_path: Path, files: StateFiles) -> None:
-    """A pregenerated kubeconfig is never written. A foreign CA in it is a problem, logged once, until it is replaced."""
+def test_a_pregenerated_kubeconfig_is_only_checked(tmp_path: Path, files: StateFiles) -> None:
+    """A pregenerated kubeconfig is never written. Another CA in it is logged once, until the file is replaced."""
     path = tmp_path / "k"
     pregenerated = Settings(cluster_id="c", generate_kubeconfig=str(path), kubeconfig_pregenerated=True)
     kept = WebhookKubeconfig(

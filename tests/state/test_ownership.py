@@ -19,7 +19,7 @@ def error(path):
 
 
 def test_a_key_of_another_user(tmp_path):
-    """The owner, the mode and the user of the process are named, and what to do."""
+    """The sentence has the owner, the mode, the user of the process, and the next step."""
     key = tmp_path / "key.pem"
     key.write_text("")
     key.chmod(0o600)
@@ -31,12 +31,12 @@ def test_a_key_of_another_user(tmp_path):
 
 
 def test_a_folder_of_another_user(tmp_path):
-    """If the file can't be looked at, its folder is named."""
+    """If the file is not accessible, the sentence is about its folder."""
     assert f"{tmp_path.name} belongs to uid" in access_problem(error(tmp_path / "missing" / "key.pem"))
 
 
-def test_nothing_to_look_at(monkeypatch):
-    """Without a file, or if nothing can be looked at, the system's words remain."""
+def test_nothing_accessible(monkeypatch):
+    """Without a file name, or if no folder is accessible, only the system's message is returned."""
 
     def fail(_):
         raise OSError

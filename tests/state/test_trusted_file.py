@@ -1,4 +1,4 @@
-"""Files that are used only if nobody else could have written them."""
+"""Files that are used only if no other user could have written them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_private_file(path: Path) -> None:
-    """A file of one's own is read, with its time. Others may read it, too."""
+    """A file of the process's user is read, with its time. Others may have read permission."""
     assert read_trusted(path) == (b"content", 1000.0)
     path.chmod(0o644)
     assert read_trusted(path) == (b"content", 1000.0)
 
 
 def test_a_missing_file(path: Path) -> None:
-    """A missing file or folder is the usual error."""
+    """A missing file or folder raises `FileNotFoundError`."""
     path.unlink()
     for missing in (path, path.parent / "no" / "file"):
         with pytest.raises(FileNotFoundError):
@@ -41,7 +41,7 @@ def test_a_missing_file(path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 @pytest.mark.parametrize("which", ["file", "folder"])
 def test_others_may_write(path: Path, mode: int, which: str) -> None:
-    """A file or folder that others may write is not used, and the message has the command that helps."""
+    """A file or folder that others may write is not used, and the message has the command to run."""
     place = path if which == "file" else path.parent
     place.chmod(mode | 0o100)
     with pytest.raises(Untrusted, match=f"run `chmod go-w {place}`"):
@@ -49,7 +49,7 @@ def test_others_may_write(path: Path, mode: int, which: str) -> None:
 
 
 def test_no_links_and_no_pipes(path: Path) -> None:
-    """A link is not followed, and a pipe does not block."""
+    """A symbolic link is not followed, and a pipe does not block."""
     link, pipe = path.parent / "link", path.parent / "pipe"
     link.symlink_to(path)
     os.mkfifo(pipe, 0o600)
@@ -61,7 +61,7 @@ def test_no_links_and_no_pipes(path: Path) -> None:
 
 @needs_root
 def test_owners(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of root and of this user are trusted, and root trusts those of the folder's owner, as it writes them."""
+    """Files of root and of this user are trusted. Root also trusts those of the folder's owner, as it writes them."""
     os.chown(path, 1234, -1)
     with pytest.raises(Untrusted, match=r"belongs to uid 1234, but this process runs as uid 0"):
         read_trusted(path)

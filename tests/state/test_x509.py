@@ -1,4 +1,4 @@
-"""The small CA and its certificates."""
+"""The local CA and its certificates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def names(leaf: x509.Certificate) -> x509.SubjectAlternativeName:
 
 
 def test_the_leaf_is_for_every_host() -> None:
-    """Names become DNS names, addresses IP addresses, and the chain passes RFC 5280's verification."""
+    """Names become DNS names, addresses become IP addresses, and the chain passes RFC 5280's verification."""
     authority = new_ca("authd", NOW)
     leaf = certificate(new_leaf(authority, HOSTS, NOW))
     assert names(leaf).get_values_for_type(x509.DNSName) == ["authd.example"]
@@ -44,7 +44,7 @@ def test_the_leaf_is_for_every_host() -> None:
 
 
 def test_lifetimes() -> None:
-    """The CA is valid for years, a server's leaf for months, a client's as long as its CA."""
+    """The CA is valid for years, a server certificate for months, and a client certificate as long as its CA."""
     authority = new_ca("authd", NOW)
     ends = certificate(authority).not_valid_after_utc
     assert ends == NOW + AUTHORITY_LIFETIME
@@ -56,7 +56,7 @@ def test_lifetimes() -> None:
 
 
 def test_usages() -> None:
-    """The CA only signs. A server's certificate is not a client's, and the other way round."""
+    """The CA only signs. Server and client certificates have different extended key usages."""
     authority = new_ca("authd", NOW)
     basic = certificate(authority).extensions.get_extension_for_class(x509.BasicConstraints)
     assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
@@ -70,7 +70,7 @@ def test_usages() -> None:
 
 
 def test_keys_are_p_256_and_not_shown() -> None:
-    """Each certificate has a fresh P-256 key, which no repr shows."""
+    """Each certificate has its own P-256 key, which no repr shows."""
     authority = new_ca("authd", NOW)
     pairs = [authority, new_leaf(authority, HOSTS, NOW), new_leaf(authority, HOSTS, NOW)]
     keys = [load_pem_private_key(pair.key_pem, None) for pair in pairs]
@@ -81,6 +81,6 @@ def test_keys_are_p_256_and_not_shown() -> None:
 
 
 def test_a_long_name_is_cut_in_the_subject_alone() -> None:
-    """A subject has room for 64 characters. The name in the SAN is complete."""
+    """The common name is cut to 64 characters. The name in the SAN is complete."""
     host = ".".join(["a" * 60] * 3)
     assert names(certificate(new_leaf(new_ca("x" * 100, NOW), [host], NOW))).get_values_for_type(x509.DNSName) == [host]

@@ -33,7 +33,7 @@ class ConfigMapRules:
 
     @classmethod
     async def read(cls, client: APIClient) -> ConfigMapRules:
-        """Read the ConfigMap, which may not exist yet. Raises `BadAnswer` if the API server sends another object."""
+        """Read the ConfigMap, which may not exist yet. Raises `InvalidResponse` for another object."""
         try:
             content = await client.call("GET", f"{COLLECTION}/{NAME}")
         except StatusError as error:

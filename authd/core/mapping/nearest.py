@@ -1,6 +1,6 @@
-"""Describes the nearest mapping rule to an identity that none matches, in one sentence for an administrator.
+"""Describes the rule nearest to an identity that no rule matches, in one sentence for an administrator.
 
-No description has an account number, because the caller may be of another account than the rule.
+Descriptions never contain an account number, because the caller's account may differ from the rule's.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from authd.core.caller_identity import CallerIdentity
 
-#: Least similarity of two names, from 0 to 1, for one to be a likely slip for the other.
+#: Minimum similarity of two names, from 0 to 1, at which one is suggested as a typo of the other.
 _SIMILAR = 0.5
-#: Rules that share half of their names and are compared at a login.
+#: Maximum number of rules with a common half of their names that are compared at a login.
 _MAX_COMPARED = 8
 #: The part of a permission set's role that AWS chooses, in the role's name and in the rule's key.
 _SUFFIX = re.compile(r"_(?:[0-9a-f]{16}|<16 hex digits>)\Z")
@@ -22,7 +22,7 @@ _SSO = "awsreservedsso_"
 
 
 class IndexedRule(NamedTuple):
-    """A rule's place, its principal's canonical ARN in lower case, and its principal's name to be shown."""
+    """A rule's place, its principal's canonical ARN in lower case, and its principal's name for messages."""
 
     where: str
     key: str
@@ -32,13 +32,13 @@ class IndexedRule(NamedTuple):
 class NearestIndex:
     """Rules by account and name, by name alone, and by halves of their names.
 
-    A description takes some look-ups in a table of any size.
+    A description takes a few look-ups, whatever the size of the table.
     """
 
     def __init__(self) -> None:
         self.by_account: dict[str, dict[str, IndexedRule]] = {}
         self.by_name: dict[str, IndexedRule] = {}
-        #: A list only if there are several: thousands of lists would occupy the garbage collector.
+        #: A list only if there are several: thousands of lists would slow down the garbage collector.
         self._by_half: dict[str, IndexedRule | list[IndexedRule]] = {}
 
     def add(self, rule: IndexedRule) -> None:
@@ -61,7 +61,7 @@ class NearestIndex:
             self._by_half[half] = [similar, rule]
 
     def describe(self, identity: CallerIdentity) -> str:
-        """Describe the nearest rule and the difference. `describe_closest` finds less similar names, too."""
+        """Describe the nearest rule and the difference. `describe_closest` also finds less similar names."""
         account = self.by_account.get(identity.arn.account, {})
         same_name = _same_name(account, self.by_name, identity)
         if same_name or not account:
@@ -74,7 +74,7 @@ class NearestIndex:
         return f"{_others(len(account))}: compare them with `authd explain`"
 
     def _similar(self, account: str, name: str) -> Iterator[IndexedRule]:
-        """Yield rules of the account that share a half of a name: all names with one slip are among them."""
+        """Yield the account's rules that share one half of the name. Every name within one edit is among them."""
         for length in (len(name) + 1, len(name), len(name) - 1):
             middle = length // 2
             yield from self._with_half(f"{account}<{length}<{name[:middle]}")
@@ -117,7 +117,7 @@ def _same_name(account: Mapping[str, IndexedRule], by_name: Mapping[str, Indexed
 
 
 def _one_edit(name: str, other: str) -> str:
-    """Return the difference of the other name if one edit explains it, else an empty text."""
+    """Return the difference of the other name if it is one edit, else an empty string."""
     start = next(
         (place for place, (a, b) in enumerate(zip(name, other, strict=False)) if a != b), min(len(name), len(other))
     )

@@ -34,7 +34,7 @@ class Match(NamedTuple):
         return isinstance(self.rule, Rule) and self.rule.needs_instance_name
 
     def check_time(self, now: float) -> None:
-        """Raise `Denied`, `identity_not_mapped`, if the rule is no longer in force at this Unix time."""
+        """Raise `Denied(identity_not_mapped)` if the rule is not in force at this Unix time."""
         validity = self.rule.validity
         if not validity.includes(now):
             message = f"no mapping matches: the rule at {self.rule.where} {validity.fault_at(now)}"
@@ -51,7 +51,7 @@ class Match(NamedTuple):
 class OrderedTables:
     """Every mapping in force, immutable. A reload builds another object.
 
-    `now` is the Unix time of the review, and without it only rules without times match.
+    `now` is the Unix time of the review. Without it, tables with timed rules match nothing.
     """
 
     tables: tuple[SourceTable, ...] = ()
@@ -60,7 +60,7 @@ class OrderedTables:
         return sum(len(entry.table) for entry in self.tables)
 
     def find(self, identity: CallerIdentity, now: float = NO_TIME) -> Match | None:
-        """Return the first table's rule for an identity, None if no table has one."""
+        """Return the matching rule of the first table that has one, or None."""
         for source, table in self.tables:
             rule = table.find(identity, now)
             if rule is not None:
@@ -68,7 +68,7 @@ class OrderedTables:
         return None
 
     def match(self, identity: CallerIdentity, now: float = NO_TIME) -> Match:
-        """Return the first table's rule for an identity. Raises `Denied`: `identity_not_mapped`."""
+        """Return the matching rule of the first table that has one. Raises `Denied(identity_not_mapped)`."""
         match = self.find(identity, now)
         if match is None:
             raise Denied(DenialReason.IDENTITY_NOT_MAPPED, f"no mapping matches: {self.nearest(identity, now)}")
@@ -88,7 +88,7 @@ class OrderedTables:
     def nearest(self, identity: CallerIdentity, now: float = NO_TIME) -> str:
         """Describe the nearest rule of each source, and why it does not match.
 
-        If the identity has rules of another time, only those are described.
+        If rules for the identity exist but are not in force, only those are described.
         """
         other_times = [table.other_time(identity, now) for _, table in self.tables]
         if any(other_times):
@@ -113,6 +113,6 @@ class OrderedTables:
         return sum(0 if table.timetable is None else table.timetable.period(now) for _, table in self.tables)
 
     def replaced(self, source: str, table: MappingTable) -> OrderedTables:
-        """Return the same tables with another one for one source."""
+        """Return a copy with another table for one source."""
         tables = tuple(SourceTable(source, table) if entry.source == source else entry for entry in self.tables)
         return OrderedTables(tables=tables)

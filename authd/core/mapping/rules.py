@@ -1,4 +1,4 @@
-"""The rules of a table: what each is for, what it gives, and when it is in force."""
+"""Mapping rules: a principal, its user name and groups, and the time in which the rule is in force."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from authd.core.arn import LiteralArn, PrincipalArn
 from authd.core.mapping.templates import INSTANCE_NAME, Template
 from authd.core.mapping.validity import ALWAYS, Validity
 
-#: The end of a permission set's key. No role's name has these characters, so no role without hex digits has this key.
+#: The end of a permission set's key. A role's name can't contain these characters, so no role has such a key.
 HEX_DIGITS = "<16 hex digits>"
 
 
@@ -38,7 +38,7 @@ class PermissionSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolePattern:
-    """Roles of one account by a name with `*` (any characters) and `?` (any one). The path is ignored."""
+    """Roles of one account whose names match a pattern: `*` is any characters, `?` any one. Paths are ignored."""
 
     partition: str
     account: str
@@ -84,8 +84,8 @@ class Rule:
 class TimedRule(Rule):
     """A rule with `validFrom` or `validUntil`.
 
-    `earlier` is the rule for the same principal that is in force while this one is not. It stands before this one, or,
-    among custom resources, it is the younger one.
+    `earlier` is the rule for the same principal that applies while this one is not in force. It comes before this one
+    in a file, or is the younger of two custom resources.
     """
 
     time: Validity
@@ -109,12 +109,12 @@ class AccountRule(NamedTuple):
 
 
 def chained(rule: Rule, earlier: Rule | None) -> Rule:
-    """Return a rule that precedes an earlier one for the same principal, and replaces it if it is always in force."""
+    """Return `rule` linked to an earlier one for the same principal, or alone if it is always in force."""
     return replace(rule, earlier=earlier) if isinstance(rule, TimedRule) else rule
 
 
 def chain(rule: Rule | None) -> Iterator[Rule]:
-    """Yield a rule and those that it precedes."""
+    """Yield a rule and the earlier ones that it is linked to."""
     while rule is not None:
         yield rule
         rule = rule.earlier if isinstance(rule, TimedRule) else None

@@ -34,12 +34,12 @@ from authd.core.mapping.validity import NO_TIME, Timetable, timetable_of
 __all__ = ["AccountRule", "MappingTable", "PermissionSet", "RolePattern", "Rule", "build_table", "building_table"]
 
 _NO_VALUES: Mapping[str, str] = MappingProxyType({})
-#: Kubernetes reserves names of users and groups that begin so. A rule may give one by writing the prefix itself.
+#: Kubernetes reserves this prefix of user names and groups. A rule may give such a name if its own text has the prefix.
 _SYSTEM = "system:"
 
-#: Rules of another time that a refusal names.
+#: Maximum number of rules in a refusal that match but are not in force.
 _MAX_DESCRIBED = 3
-#: Rules that `building_table` adds between two turns of the reactor. Compiling a wildcard takes 0.1 ms, so this bounds
+#: Rules that `building_table` adds between two turns of the reactor. Compiling a pattern takes 0.1 ms, so this bounds
 #: a stall to 5 ms.
 RULES_PER_STEP = 50
 
@@ -51,8 +51,8 @@ _PERMISSION_SET_ROLE = re.compile(r"(arn:[a-z0-9-]+:iam::[0-9]{12}:role/awsreser
 class MappingTable:
     """The mappings in force, immutable. A reload builds another table.
 
-    `timetable` is None if no rule has a time, which spares rules the check of their time. `now` is the Unix time of the
-    review, and without it only rules without times match.
+    `timetable` is None if no rule is timed, so that look-ups skip the check of times. `now` is the Unix time of the
+    review. Without it, a table with timed rules matches nothing.
     """
 
     exact: Mapping[str, Rule]
@@ -79,7 +79,7 @@ class MappingTable:
         return self.lookup(identity, now) if rule is None else self.render(rule, identity, UNRESOLVED)
 
     def find(self, identity: CallerIdentity, now: float = NO_TIME) -> Rule | AccountRule | None:
-        """Return the rule that decides about an identity, or None. Cheap, and independent of templates."""
+        """Return the rule for an identity, or None. Cheap, because it renders no templates."""
         if self.timetable is not None:
             return next((rule for rule in self.candidates(identity) if rule.validity.includes(now)), None)
         rule = self.exact.get(identity.key) or self._by_name(identity.key)
@@ -89,7 +89,7 @@ class MappingTable:
         return None if where is None else AccountRule(where)
 
     def candidates(self, identity: CallerIdentity) -> Iterator[Rule | AccountRule]:
-        """Yield the rules for an identity in their order, whatever the time."""
+        """Yield the rules for an identity in their order, including those not in force."""
         yield from chain(self.exact.get(identity.key))
         permission_set = _PERMISSION_SET_ROLE.fullmatch(identity.key)
         if permission_set:
@@ -106,7 +106,7 @@ class MappingTable:
             yield from (rule for rule in timed if not rule.validity.includes(now))
 
     def rules(self) -> Iterator[Rule]:
-        """Yield all rules, those of one principal in the order in which `building_table` takes them."""
+        """Yield all rules, those of one principal in the order that `building_table` expects."""
         for rule in self.exact.values():
             yield from reversed(list(chain(rule)))
         yield from (rule for _, rule in self.patterns)
@@ -133,13 +133,13 @@ class MappingTable:
         return len(self) if self.timetable is None else len(self) - self.timetable.idle(now)
 
     def nearest(self, identity: CallerIdentity, now: float = NO_TIME) -> str:
-        """Describe the nearest rule to an identity that no rule matches, and the difference, in some microseconds."""
+        """Describe the rule nearest to an identity that no rule matches, and the difference, within microseconds."""
         if not len(self):
             return "there are no mappings"
         return self.other_time(identity, now) or self.index.describe(identity)
 
     def closest(self, identity: CallerIdentity, now: float = NO_TIME) -> str:
-        """Describe the nearest rule like `nearest`, but compare names too. For tools: it takes up to 0.1 ms a name."""
+        """Describe the nearest rule like `nearest`, but compare all names, at up to 0.1 ms each. For commands."""
         if not len(self):
             return self.nearest(identity)
         return self.other_time(identity, now) or describe_closest(self.index, identity)
@@ -168,7 +168,7 @@ def _render(rule: Rule, identity: CallerIdentity, more: Mapping[str, str]) -> Ku
 
 
 def _filled(template: Template, values: Mapping[str, str], rule: Rule) -> str:
-    """Fill a template in. Values that callers choose must not make a system name of it, nor choose which one."""
+    """Fill in a template. Values chosen by callers must not add the prefix `system:` nor select the name after it."""
     name = template.render(values)
     if not name.startswith(_SYSTEM):
         return name
@@ -222,7 +222,7 @@ def building_table(
 def _timetable(
     exact: Mapping[str, Rule], patterns: Sequence[tuple[re.Pattern[str], Rule]]
 ) -> Generator[None, None, Timetable]:
-    """Return the times of all rules, and of those that they precede, in steps."""
+    """Return the times of all rules, and of the earlier ones that they are linked to, in steps."""
     validities = [rule.validity for _, rule in patterns if isinstance(rule, TimedRule)]
     fallbacks = 0
     for count, head in enumerate(exact.values(), start=1):
@@ -235,8 +235,8 @@ def _timetable(
 
 
 def _pattern(subject: RolePattern) -> re.Pattern[str]:
-    # Text between two asterisks matches at its first place, without backtracking. So the cost of many asterisks is
-    # linear in the length of a role's name, which the caller may have chosen.
+    # Text between two asterisks matches at its first occurrence, without backtracking. So the cost of each asterisk is
+    # linear in the length of the role's name, which the caller may have chosen.
     first, *rest = (re.escape(part).replace(r"\?", "[^/]") for part in subject.key.split("*"))
     anywhere = "".join(f"(?>[^/]*?{part})" for part in rest[:-1])
     return re.compile(first + anywhere + "".join(f"[^/]*{part}" for part in rest[-1:]))

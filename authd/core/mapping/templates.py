@@ -10,12 +10,12 @@ from types import MappingProxyType
 
 #: Known placeholders. The last one needs a call to EC2.
 INSTANCE_NAME = "EC2PrivateDNSName"
-#: Its value for explanations, which make no call.
+#: Its value for explanations, which don't call EC2.
 UNRESOLVED: Mapping[str, str] = MappingProxyType({INSTANCE_NAME: f"{{{{{INSTANCE_NAME}}}}}"})
 PLACEHOLDERS = ("AccountID", "SessionName", "SessionNameRaw", "AccessKeyID", INSTANCE_NAME)
-#: Those whose values the caller of AssumeRole chooses freely.
+#: Placeholders whose values the caller of AssumeRole chooses.
 CHOSEN_BY_CALLER = frozenset({"SessionName", "SessionNameRaw"})
-#: The beginning of the names that Kubernetes reserves, up to the second colon: `system:node:` is a kind of its own.
+#: The prefix of one kind of reserved names, up to the second colon, such as `system:node:`.
 _SYSTEM_KIND = re.compile(r"system:[^:]*:")
 
 _PIECE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
@@ -45,7 +45,7 @@ class Template:
     def lets_choose_system_name(self) -> bool:
         """Whether callers choose what follows `system:`, such as `system:{{SessionName}}` for `system:masters`.
 
-        Within a kind that the template names, they may choose: a node's name in `system:node:{{SessionName}}`.
+        If the template names the kind, callers may choose the rest: a node's name in `system:node:{{SessionName}}`.
         """
         if len(self.pieces) == 1 or not self.text.startswith("system:") or _SYSTEM_KIND.match(self.pieces[0]):
             return False

@@ -1,6 +1,6 @@
 """Mappings by the unique ID of a principal, for `server.dynamicFileUserIDStrict`.
 
-An ID is never used again, while a deleted role's ARN may return as another role's.
+An ID is never reused, while another role may get a deleted role's ARN.
 Source: AWS, "IAM identifiers", unique identifiers.
 """
 
@@ -22,7 +22,7 @@ _USER_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,124}")
 class IdentifiedRule(NamedTuple):
     """A rule, and the key of the ARN that the caller must have too. An empty key allows any ARN.
 
-    `earlier` is the one for the same ID that is in force while this one is not.
+    `earlier` is the rule for the same ID that applies while this one is not in force.
     """
 
     rule: Rule
@@ -30,14 +30,14 @@ class IdentifiedRule(NamedTuple):
     earlier: IdentifiedRule | None = None
 
     def chain(self) -> Iterator[IdentifiedRule]:
-        """Yield this one and those that it precedes."""
+        """Yield this rule and the earlier ones that it is linked to."""
         found: IdentifiedRule | None = self
         while found is not None:
             yield found
             found = found.earlier
 
     def preceding(self, earlier: IdentifiedRule | None) -> IdentifiedRule:
-        """Return this one in front of an earlier one, which it replaces if it is always in force."""
+        """Return this rule linked to an earlier one, or alone if it is always in force."""
         return self._replace(earlier=earlier) if isinstance(self.rule, TimedRule) else self
 
 
@@ -57,7 +57,7 @@ class UserIDTable(MappingTable):
     by_id: Mapping[str, IdentifiedRule]
 
     def find(self, identity: CallerIdentity, now: float = NO_TIME) -> Rule | AccountRule | None:
-        """Return the rule for the caller's ID, if the caller has the rule's ARN too, else that of the account."""
+        """Return the rule for the caller's ID and ARN. The account's rule applies only if no rule has the ID."""
         if self.timetable is not None:
             return MappingTable.find(self, identity, now)
         found = self.by_id.get(identity.principal_id)
@@ -67,7 +67,7 @@ class UserIDTable(MappingTable):
         return None if where is None else AccountRule(where)
 
     def candidates(self, identity: CallerIdentity) -> Iterator[Rule | AccountRule]:
-        """Yield the rules for the caller's ID. A caller with another ARN than the rules for the ID has none at all."""
+        """Yield the rules for the caller's ID and ARN. If only the ARN differs, the account's rule does not apply."""
         found = self.by_id.get(identity.principal_id)
         matching = [] if found is None else [e.rule for e in found.chain() if e.arn_key in {"", identity.key}]
         yield from matching
@@ -85,7 +85,7 @@ class UserIDTable(MappingTable):
         return len(self.by_id) + len(self.accounts) + fallbacks
 
     def nearest(self, identity: CallerIdentity, now: float = NO_TIME) -> str:
-        """Say why no rule matches."""
+        """Describe why no rule matches."""
         other_time = self.other_time(identity, now)
         if other_time:
             return other_time
@@ -96,7 +96,7 @@ class UserIDTable(MappingTable):
 
 
 def timetable_by_id(by_id: Mapping[str, IdentifiedRule]) -> Timetable | None:
-    """Return the times of the rules, None if none has any."""
+    """Return the times of the rules, None if no rule is timed."""
     rules = [each.rule for found in by_id.values() for each in found.chain()]
     validities = [rule.validity for rule in rules if isinstance(rule, TimedRule)]
     return timetable_of(validities, len(rules) - len(by_id)) if validities else None

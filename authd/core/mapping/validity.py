@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-#: No time is known. Only rules without times match then, since every comparison with it is false.
+#: No time is known. Tables with timed rules match nothing then, since every comparison with NaN is false.
 NO_TIME = math.nan
 
 #: RFC 3339, section 5.6: `full-date`, or `date-time` in UTC without a fraction of a second.
@@ -18,7 +18,7 @@ _TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T([0-9]{2}):([0-9]{2}):(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
-    """A span of Unix time in seconds. The rule is in force from `start` on, and at `end` it is no longer."""
+    """A span of Unix time in seconds. It includes `start` and excludes `end`."""
 
     start: float = -math.inf
     end: float = math.inf
@@ -32,13 +32,13 @@ class Validity:
         return max(self.start, other.start) < min(self.end, other.end)
 
     def fault_at(self, now: float) -> str:
-        """Say why the rule is not in force at `now`, as the end of a sentence about the rule."""
+        """Return why the rule is not in force at `now`, as the end of a sentence about the rule."""
         if now < self.start or self.end == math.inf:
             return f"begins at {time_text(self.start)}"
         return f"ended at {time_text(self.end)}"
 
     def members(self) -> dict[str, str]:
-        """Return the limits that the rule has, by their settings' names."""
+        """Return the rule's limits by the names of their settings."""
         limits = {"validFrom": self.start, "validUntil": self.end}
         return {name: time_text(limit) for name, limit in limits.items() if math.isfinite(limit)}
 
@@ -62,13 +62,13 @@ def parse_time(text: str) -> float:
 
 
 def time_text(time: float) -> str:
-    """Return a Unix time as RFC 3339 writes it, in UTC."""
+    """Format a Unix time in UTC by RFC 3339."""
     return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
-    """All beginnings and ends of a table's rules, in order. `fallbacks` counts rules that others precede for a time."""
+    """The sorted starts and ends of a table's rules. `fallbacks` counts the earlier rules that others are linked to."""
 
     starts: tuple[float, ...] = ()
     ends: tuple[float, ...] = ()

@@ -19,7 +19,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from authd.core.caller_identity import CallerIdentity, parse_answer
+from authd.core.caller_identity import CallerIdentity, parse_response
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
 from authd.daemon.event_loop import TurnBatch, Turns
@@ -164,7 +164,7 @@ class STSClient:
         except (ConnectionEnded, ConnectError, OSError) as error:  # a DNS failure is an OSError
             message = f"no connection to {self._route(request.host)} ({_reason(error)})"
             raise Unavailable(UnavailableReason.STS_UNREACHABLE, message) from None
-        return parse_answer(
+        return parse_response(
             status=status,
             body=b"".join(body.parts),
             partition=self._partition,

@@ -9,7 +9,7 @@ from twisted.internet.task import Cooperator
 
 from authd.config.rules.aws_auth import PLACE, reading_aws_auth
 from authd.core.errors import Problem
-from authd.exchange.errors import BadAnswer
+from authd.exchange.errors import InvalidResponse
 from authd.kubernetes.client import APIClient, JSONObject
 from authd.kubernetes.listing import Resource
 from authd.kubernetes.object_cache import ObjectCache
@@ -116,5 +116,5 @@ def _data_of(config_map: JSONObject) -> Mapping[str, str]:
     data = config_map.get("data")
     texts: Mapping[str, str] = data if isinstance(data, dict) else {}
     if (data is not None and not isinstance(data, dict)) or not all(isinstance(text, str) for text in texts.values()):
-        raise BadAnswer(f"the API server sent {PLACE} with data that is not text")
+        raise InvalidResponse(f"the API server sent {PLACE} with data that is not text")
     return texts

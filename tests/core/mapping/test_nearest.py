@@ -13,7 +13,7 @@ def session(role, account=A, partition="aws"):
     return f"arn:{partition}:sts::{account}:assumed-role/{role}/me"
 
 
-def said(rules, identities, arns, caller, accounts=()):
+def describe_with(rules, identities, arns, caller, accounts=()):
     chosen = [rules.arn(arn, where=f"m.yaml:{line}:3") for line, arn in enumerate(arns, start=1)]
     return build_table(chosen, dict.fromkeys(accounts, "m.yaml:9:9")).closest(identities.of(caller))
 
@@ -64,12 +64,12 @@ CLOSEST = [
 
 @pytest.mark.parametrize(("arns", "caller", "sentence"), [*CASES, *CLOSEST])
 def test_the_nearest_rule_is_named(rules, identities, arns, caller, sentence):
-    """The sentence has the name of the nearest rule, its place and the difference."""
-    assert said(rules, identities, arns, caller) == sentence
+    """The description has the nearest rule's name, its place and the difference."""
+    assert describe_with(rules, identities, arns, caller) == sentence
 
 
 def test_a_permission_set_is_near_to_its_roles(rules, identities):
-    """For a set's role the nearest rule is the set with a similar name."""
+    """For a permission set's role, the nearest rule is the set with a similar name."""
     table = build_table([rules.sso("Admin", where="m.yaml:4:3"), rules.arn(f"arn:aws:iam::{A}:role/Zebra")], {})
     caller = identities.of(session("AWSReservedSSO_Admin_Extra_0123456789abcdef"))
     assert (
@@ -80,8 +80,8 @@ def test_a_permission_set_is_near_to_its_roles(rules, identities):
 
 
 def test_accounts_alone_are_mappings(rules, identities):
-    """A table that maps only accounts is not called empty."""
-    assert said(rules, identities, [], session("Admin"), accounts=[B]) == "no rule names this account"
+    """A table with only accounts does not count as empty."""
+    assert describe_with(rules, identities, [], session("Admin"), accounts=[B]) == "no rule names this account"
 
 
 LOGIN_CASES = [
@@ -92,15 +92,15 @@ LOGIN_CASES = [
 
 
 @pytest.mark.parametrize(("arns", "caller", "sentence"), LOGIN_CASES)
-def test_a_login_finds_one_slip(rules, identities, arns, caller, sentence):
-    """The description for a login comes from the index alone. For less similar names it names the command to run."""
+def test_a_login_finds_one_edit(rules, identities, arns, caller, sentence):
+    """At a login, the index alone is searched. For less similar names the description has the command to run."""
     chosen = [rules.arn(arn, where=f"m.yaml:{line}:3") for line, arn in enumerate(arns, start=1)]
     assert build_table(chosen, {}).nearest(identities.of(caller)) == sentence
 
 
 @given(st.text("abcd", min_size=2, max_size=8), st.data())
-def test_one_slip_is_always_found(rules, identities, name, data):
-    """Whatever the letter that is missing, added or another one, the index finds the rule."""
+def test_one_edit_is_always_found(rules, identities, name, data):
+    """The index finds the rule for a name with any one letter missing, added or replaced."""
     place = data.draw(st.integers(0, len(name) - 1))
     slip = data.draw(st.sampled_from([name[:place] + name[place + 1 :], name[:place] + "x" + name[place:],
                                       name[:place] + "x" + name[place + 1 :]]))  # fmt: skip
@@ -109,9 +109,9 @@ def test_one_slip_is_always_found(rules, identities, name, data):
 
 
 def test_the_same_account_is_nearer_than_another(rules, identities):
-    """Of two rules for the same name, the one in the caller's account counts, wherever it stands."""
+    """Of two rules with the same name, the one for the caller's account is nearer, in either order."""
     arns = [f"arn:aws:iam::{B}:role/Admin", f"arn:aws:iam::{A}:user/Admin"]
-    sentence = said(rules, identities, arns, session("Admin"))
+    sentence = describe_with(rules, identities, arns, session("Admin"))
     assert (
         sentence
         == "the rule for user/Admin at m.yaml:2:3 has the same name, but another kind of principal or another path"
@@ -119,14 +119,14 @@ def test_the_same_account_is_nearer_than_another(rules, identities):
 
 
 def test_of_two_rules_for_one_principal_the_later_one_counts(rules, identities):
-    """The place is that of the rule in force."""
+    """The described place is that of the later rule, which is in force."""
     arns = [f"arn:aws:iam::{B}:role/Admin", f"arn:aws:iam::{B}:role/x/ADMIN", f"arn:aws:iam::{'7' * 12}:role/Admin"]
-    sentence = said(rules, identities, arns, session("Admin"))
+    sentence = describe_with(rules, identities, arns, session("Admin"))
     assert sentence == "the rule for role/x/ADMIN at m.yaml:2:3 has the same name in another account"
 
 
 def test_the_description_is_right_in_large_tables(rules, identities):
-    """The nearest rule is found among tens of thousands, the last one too."""
+    """The nearest rule is found among tens of thousands, even if it is the last one."""
     far = [f"arn:aws:iam::{B}:role/r{number}" for number in range(20_000)]
     for last, sentence in [
         (
@@ -139,7 +139,7 @@ def test_the_description_is_right_in_large_tables(rules, identities):
             "did you mean role/Adm1n, at m.yaml:20001:3? It differs in one letter",
         ),
     ]:
-        assert said(rules, identities, [*far, last], session("Admin")) == sentence
+        assert describe_with(rules, identities, [*far, last], session("Admin")) == sentence
 
 
 ARNS = st.builds(
@@ -154,9 +154,9 @@ ARNS = st.builds(
 @given(
     st.lists(ARNS, max_size=6), st.sampled_from([session("Admin"), session("zz", B), f"arn:aws:iam::{A}:user/x/Admin"])
 )
-def test_no_accounts_number_is_ever_named(rules, identities, arns, caller):
-    """Whoever reads a refusal learns no account's number."""
+def test_account_numbers_are_never_described(rules, identities, arns, caller):
+    """No description contains an account number."""
     chosen = [rules.arn(arn, where=f"m.yaml:{line}:3") for line, arn in enumerate(arns, start=1)]
-    sentence = said(rules, identities, arns, caller) + build_table(chosen, {}).nearest(identities.of(caller))
+    sentence = describe_with(rules, identities, arns, caller) + build_table(chosen, {}).nearest(identities.of(caller))
     for secret in (A, B, "777788889999", "arn:"):
         assert secret not in sentence

@@ -24,7 +24,7 @@ def tables(rules) -> OrderedTables:
 
 
 def test_the_first_table_with_a_matching_rule_decides(tables: OrderedTables) -> None:
-    """A later table is asked only if no earlier one has a rule."""
+    """A later table is used only if no earlier one has a rule."""
     assert tables.lookup(identity(ALICE)).username == "first"
     bob = identity(f"arn:aws:iam::{ACCOUNT}:user/bob")
     assert tables.lookup(bob).rule == "f:9:5"
@@ -35,20 +35,20 @@ def test_the_first_table_with_a_matching_rule_decides(tables: OrderedTables) -> 
 
 
 def test_an_unmapped_identity_gets_the_nearest_rule_of_each_source(tables: OrderedTables) -> None:
-    """Each source with rules is named."""
+    """The description has the nearest rule of each source that has rules."""
     with pytest.raises(Denied, match=r"no mapping matches: MountedFile: .*; EKSConfigMap: ") as caught:
         tables.lookup(identity("arn:aws:iam::444455556666:user/alice"))
     assert caught.value.reason == DenialReason.IDENTITY_NOT_MAPPED
 
 
 def test_no_mappings_at_all() -> None:
-    """Without any rule there is no nearest one."""
+    """Without any rule, the description says so."""
     with pytest.raises(Denied, match="there are no mappings"):
         OrderedTables().lookup(identity(ALICE))
 
 
 def test_replacing_leaves_the_others(tables: OrderedTables) -> None:
-    """One source's table is replaced; the old object stays as it was. An unknown source changes nothing."""
+    """`replaced` returns a copy with one source's new table. An unknown source changes nothing."""
     replaced = tables.replaced("MountedFile", build_table([], {}))
     assert replaced.lookup(identity(ALICE)).username == "second"
     assert tables.lookup(identity(ALICE)).username == "first"
@@ -56,7 +56,7 @@ def test_replacing_leaves_the_others(tables: OrderedTables) -> None:
 
 
 def test_names_of_instances(rules) -> None:
-    """A rule with the name of an instance is told before it is rendered."""
+    """A rule that needs an instance's name is recognised before it is rendered."""
     rule = rules.arn(ALICE, "node:{{EC2PrivateDNSName}}")
     tables = OrderedTables(tables=(SourceTable("MountedFile", build_table([rule], {ACCOUNT: "f:9:5"})),))
     match = tables.match(identity(ALICE))
@@ -73,7 +73,7 @@ def test_names_of_instances(rules) -> None:
 
 
 def test_names_of_instances_in_groups(rules) -> None:
-    """Groups may have the name too, also in a rule without a user name."""
+    """Groups may contain the instance's name too, also in a rule without a user name."""
     rule = replace(rules.arn(ALICE, "x"), username=None, groups=(parse_template("g:{{EC2PrivateDNSName}}"),))
     assert rule.needs_instance_name
     assert not replace(rule, groups=()).needs_instance_name

@@ -53,7 +53,7 @@ MATCHES = [
 
 @pytest.mark.parametrize(("rule", "caller"), MATCHES)
 def test_a_rule_matches(rules, identities, rule, caller):
-    """ARNs match by their canonical form in any case, and wildcards by their documented meaning."""
+    """ARNs match by their canonical form, ignoring case, and wildcards as documented."""
     table = build_table([rules.arn(rule, "u", ["g"])], {})
     assert table.lookup(identities.of(caller)) == KubernetesUser(username="u", groups=("g",), rule="m.yaml:1:1")
 
@@ -92,7 +92,7 @@ MISMATCHES = [
 
 @pytest.mark.parametrize(("rule", "caller"), MISMATCHES)
 def test_a_rule_does_not_match(rules, identities, rule, caller):
-    """Another account, partition, kind, path or name does not match."""
+    """A caller of another account, partition, kind, path or name does not match."""
     table = build_table([rules.arn(rule)], {})
     not_mapped(table, identities.of(caller))
 
@@ -102,15 +102,15 @@ HEX = "0123456789abcdef"
 
 @pytest.mark.parametrize("role", [f"AWSReservedSSO_Admin_{HEX}", f"awsreservedsso_ADMIN_{HEX.upper()}"])
 def test_a_permission_sets_roles_match(rules, identities, role):
-    """The role that Identity Center makes of a permission set is the set's."""
+    """A permission set matches the roles that Identity Center creates for it."""
     table = build_table([rules.sso("Admin")], {})
     assert table.lookup(identities.of(session(role))).username == "user"
 
 
 @pytest.mark.parametrize("account", [A, B, "098765432109"])
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "az-09"])
-def test_a_permission_set_is_one_of_any_account_and_partition(rules, identities, account, partition):
-    """Whatever the account's number and the partition are, the set's roles there are the set's."""
+def test_permission_sets_of_any_account_and_partition(rules, identities, account, partition):
+    """A permission set matches its roles in every account and partition."""
     table = build_table([rules.sso("Admin", account=account, partition=partition)], {})
     caller = session(f"AWSReservedSSO_Admin_{HEX}", account, partition=partition)
     assert table.lookup(identities.of(caller)).username == "user"
@@ -139,14 +139,14 @@ def test_a_permission_set_is_one_of_any_account_and_partition(rules, identities,
         ("Admin", f"AWSReservedSSO_Admin_{HEX}", A, "aws-cn"),
     ],
 )
-def test_other_roles_are_not_the_permission_sets(*, rules, identities, name, role, account, partition):
-    """A longer name, other digits, another account or partition is another set, or none."""
+def test_other_roles_do_not_match_a_permission_set(*, rules, identities, name, role, account, partition):
+    """A longer name, other digits, another account or another partition does not match."""
     table = build_table([rules.sso(name)], {})
     not_mapped(table, identities.of(session(role, account, partition=partition)))
 
 
 def test_each_of_the_sixteen_digits_is_hexadecimal(rules, identities):
-    """At each of the 16 places a hex digit of either case is taken, and no other character of a role's name."""
+    """Each of the 16 places matches a hex digit in either case, and no other character of a role's name."""
     table = build_table([rules.sso("Admin")], {})
     names = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@-"
     for place in range(16):
@@ -160,21 +160,21 @@ def test_each_of_the_sixteen_digits_is_hexadecimal(rules, identities):
 
 
 def test_a_user_named_like_a_permission_sets_role_is_a_user(rules, identities):
-    """Only roles belong to permission sets."""
+    """A permission set matches no user, whatever the user's name."""
     table = build_table([rules.sso("Admin")], {})
     not_mapped(table, identities.of(f"arn:aws:iam::{A}:user/AWSReservedSSO_Admin_{HEX}"))
     not_mapped(table, identities.of(f"arn:aws:iam::{A}:user/role/AWSReservedSSO_Admin_{HEX}"))
 
 
-def test_a_rule_for_a_roles_exact_name_is_no_permission_set(rules, identities):
-    """A role called like a set's roles but for the hex digits stands for itself alone."""
+def test_an_exact_role_is_no_permission_set(rules, identities):
+    """A rule for a role named like a set's roles without the hex digits matches only this role."""
     table = build_table([rules.arn(f"arn:aws:iam::{A}:role/AWSReservedSSO_Admin_", "exact")], {})
     not_mapped(table, identities.of(session(f"AWSReservedSSO_Admin_{HEX}")))
     assert table.lookup(identities.of(session("AWSReservedSSO_Admin_"))).username == "exact"
 
 
 def test_the_same_name_in_two_accounts_is_two_roles(rules, identities):
-    """Each account's role has its own rule."""
+    """Roles of the same name in two accounts have separate rules."""
     table = build_table(
         [rules.arn(f"arn:aws:iam::{A}:role/Admin", "a"), rules.arn(f"arn:aws:iam::{B}:role/Admin", "b")], {}
     )
@@ -182,8 +182,8 @@ def test_the_same_name_in_two_accounts_is_two_roles(rules, identities):
     assert table.lookup(identities.of(session("Admin", B))).username == "b"
 
 
-def test_exact_rules_come_first_then_patterns_in_order_then_accounts(rules, identities):
-    """The order decides, and nothing else does."""
+def test_order_of_precedence(rules, identities):
+    """Exact rules come first, then patterns in the file's order, then accounts."""
     exact = rules.arn(f"arn:aws:iam::{A}:role/Admin", "exact")
     sso = rules.sso("Admin", username="sso")
     any_role, sso_pattern = (
@@ -209,14 +209,14 @@ def test_the_exact_role_comes_before_its_permission_set(rules, identities):
 
 
 def test_the_later_of_two_rules_for_one_principal_wins(rules, identities):
-    """Of two rules that are the same principal's, in whatever spelling, the later one is in force."""
+    """Of two rules for the same principal, in whatever spelling, the later one is in force."""
     first, second = rules.arn(f"arn:aws:iam::{A}:role/Admin", "1"), rules.arn(f"arn:aws:iam::{A}:role/x/ADMIN", "2")
     assert build_table([first, second], {}).lookup(identities.of(session("Admin"))).username == "2"
     assert build_table([second, first], {}).lookup(identities.of(session("Admin"))).username == "1"
     assert len(build_table([first, second], {})) == 1
 
 
-def test_names_are_rendered_from_what_sts_confirmed(rules, identities):
+def test_names_are_rendered_from_the_identity(rules, identities):
     """Templates of user name and groups are filled in. A caller of a mapped account keeps the case of the ARN."""
     rule = rules.arn(f"arn:aws:iam::{A}:role/Admin", "{{AccountID}}:{{SessionNameRaw}}", ["g:{{SessionName}}", "h"])
     user = build_table([rule], {}).lookup(identities.of(session("Admin")))
@@ -226,8 +226,8 @@ def test_names_are_rendered_from_what_sts_confirmed(rules, identities):
 
 
 @pytest.mark.parametrize(("username", "groups"), [("x:{{SessionName}}", []), ("x", ["{{SessionNameRaw}}"])])
-def test_a_name_that_can_not_be_rendered_is_a_refusal(rules, identities, username, groups):
-    """A user has no session name, so a rule that needs one refuses the user and names its place."""
+def test_a_name_that_can_not_be_rendered_is_refused(rules, identities, username, groups):
+    """A user has no session name, so a rule that needs one refuses the user. The message has its place."""
     rule = rules.arn(f"arn:aws:iam::{A}:user/Alice", username, groups, where="m.yaml:7:3")
     with pytest.raises(Denied) as caught:
         build_table([rule], {A: "m.yaml:9:5"}).lookup(identities.of(f"arn:aws:iam::{A}:user/Alice"))
@@ -246,7 +246,7 @@ def test_a_name_that_can_not_be_rendered_is_a_refusal(rules, identities, usernam
     ],
 )
 def test_reserved_prefixes_are_refused(rules, identities, username, caller):
-    """A user name with a reserved prefix is refused, whether written, rendered or a whole account's."""
+    """A user name with a reserved prefix is refused, whether literal, rendered or of a mapped account."""
     chosen = [rules.arn(f"arn:aws:iam::{A}:role/Admin", username, where="m.yaml:7:3")] if username else []
     table = build_table(chosen, {A: "m.yaml:7:3"}, ReservedPrefixes(usernames=("aws:", "eks:", "eks-", "arn:")))
     prefix = {"eks": "eks:", "arn": "arn:"}.get((username or "arn:")[:3], "eks-")
@@ -271,7 +271,7 @@ def test_reserved_prefixes_are_refused(rules, identities, username, caller):
     ],
 )
 def test_system_names_are_not_the_callers_choice(rules, identities, username, groups, allowed):
-    """A name begins with system: only if the rule says so, and no session's name chooses what follows it."""
+    """Only the rule's own text may give the prefix `system:`, and no session name may choose the name after it."""
     role = f"arn:aws:iam::{A}:role/Admin"
     table = build_table([rules.arn(role, username, groups=groups, where="m.yaml:7:3")], {})
     caller = identities.of(f"arn:aws:sts::{A}:assumed-role/Admin/system")
@@ -288,7 +288,7 @@ def test_system_names_are_not_the_callers_choice(rules, identities, username, gr
     [(("a", "eks:x"), "eks:"), (("{{SessionName}}",), "eks-"), (("a",), None), (("x-eks:a", "EKS:b"), None)],
 )
 def test_reserved_prefixes_of_groups(rules, identities, groups, prefix):
-    """A group with a reserved prefix is refused, whether written or rendered. User names have prefixes of their own."""
+    """A group with a reserved prefix is refused, whether literal or rendered. User names have separate prefixes."""
     chosen = [rules.arn(f"arn:aws:iam::{A}:role/Admin", "eks:admin", groups, where="m.yaml:7:3")]
     table = build_table(chosen, {}, ReservedPrefixes(usernames=("aws:",), groups=("aws:", "eks:", "eks-")))
     caller = identities.of(session("Admin", name="eks-admin"))
@@ -301,8 +301,8 @@ def test_reserved_prefixes_of_groups(rules, identities, groups, prefix):
     assert caught.value.message == f"the mapping at m.yaml:7:3 gives a group with the reserved prefix {prefix!r}"
 
 
-def test_a_prefix_is_a_beginning(rules, identities):
-    """A reserved text further on in a name, or in another case, is no prefix."""
+def test_only_prefixes_are_refused(rules, identities):
+    """Reserved text in the middle of a name, or in another case, is accepted."""
     chosen = [rules.arn(f"arn:aws:iam::{A}:role/Admin", "x-eks:admin"), rules.arn(f"arn:aws:iam::{A}:role/B", "EKS:b")]
     table = build_table(chosen, {}, ReservedPrefixes(usernames=("eks:",), groups=("eks:",)))
     assert table.lookup(identities.of(session("Admin"))).username == "x-eks:admin"
@@ -317,7 +317,7 @@ def test_reserved_prefixes_as_text():
 
 
 def test_a_table_is_built_in_steps(rules):
-    """The reactor can turn after every fifty rules, and all rules keep their order."""
+    """The builder yields after every fifty rules, and all rules keep their order."""
     assert RULES_PER_STEP == 50
     many = [rules.arn(f"arn:aws:iam::{A}:role/r{number}*", f"u{number}") for number in range(RULES_PER_STEP * 2 + 1)]
     steps = building_table(many, {})
@@ -330,7 +330,7 @@ def test_a_table_is_built_in_steps(rules):
 
 
 def test_a_table_can_not_be_changed(rules):
-    """A change of the table's sources does not change the table."""
+    """A later change to the arguments does not change the table."""
     accounts = {A: "m.yaml:1:1"}
     table = build_table([rules.arn(f"arn:aws:iam::{A}:role/Admin"), rules.arn(f"arn:aws:iam::{A}:role/A*")], accounts)
     accounts.clear()
@@ -341,8 +341,8 @@ def test_a_table_can_not_be_changed(rules):
             mapping["x"] = 1
 
 
-def test_many_asterisks_cost_no_more_than_a_few_walks(rules, identities):
-    """A name that nearly matches a pattern of many asterisks is refused without trying every way to split it."""
+def test_many_asterisks_do_not_backtrack(rules, identities):
+    """A name that almost matches a pattern with many asterisks is refused without backtracking."""
     pattern = "*a" * 31 + "*b"
     table = build_table([rules.arn(f"arn:aws:iam::{A}:role/{pattern}")], {})
     not_mapped(table, identities.of(session("a" * 64)))
@@ -353,7 +353,7 @@ NAMES = st.text(alphabet="aAbB*?.+_", min_size=1, max_size=10)
 
 
 def glob(pattern, name):
-    """Match by the definition: `*` is any characters, `?` any one."""
+    """Match by the definition of the wildcards: `*` is any characters, `?` any one."""
     if not pattern:
         return not name
     if pattern[0] == "*":
@@ -362,8 +362,8 @@ def glob(pattern, name):
 
 
 @given(pattern=NAMES, name=st.text(alphabet="aAbB.+_", min_size=1, max_size=10))
-def test_wildcards_mean_what_they_say(rules, identities, pattern, name):
-    """A pattern matches exactly the names that the definition of its wildcards says."""
+def test_wildcards_match_by_definition(rules, identities, pattern, name):
+    """A pattern matches exactly the names that the definition of its wildcards matches."""
     table = build_table([rules.arn(f"arn:aws:iam::{A}:role/{pattern}*")], {})
     expected = glob(pattern.lower() + "*", name.lower())
     try:
@@ -383,7 +383,7 @@ CALLERS = st.sampled_from([session("a"), session("a", B), session("b"), session(
 
 @given(subjects=st.lists(SUBJECTS, max_size=6), accounts=st.sets(st.sampled_from([A, B])), caller=CALLERS)
 def test_a_lookup_is_deterministic(rules, identities, subjects, accounts, caller):
-    """The same rules give the same user, and it is the one that the stated order says."""
+    """The same rules give the same user, by the documented precedence."""
     chosen = [rules.arn(subject, f"u{place}", where=str(place)) for place, subject in enumerate(subjects)]
     identity = identities.of(caller)
 

@@ -29,14 +29,14 @@ RENDERED = [
 
 
 @pytest.mark.parametrize(("text", "result"), RENDERED)
-def test_placeholders_are_filled_in_and_nothing_else_is_touched(text, result):
+def test_placeholders_are_filled_in(text, result):
     """Literal text between placeholders is unchanged."""
     assert parse_template(text).render(VALUES) == result
     assert parse_template(text).text == text
 
 
 def test_a_template_can_not_be_changed():
-    """The pieces of a template are a tuple, so that a reload builds another one."""
+    """The pieces of a template are a tuple, so a template can be shared."""
     assert parse_template("a{{AccountID}}").pieces == ("a", "AccountID", "")
     assert parse_template("a").pieces == ("a",)
 
@@ -67,8 +67,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED)
-def test_unknown_placeholders_and_stray_braces_are_refused_at_load(text, message):
-    """An ambiguous template is an error with the nearest known placeholder."""
+def test_invalid_templates_are_refused(text, message):
+    """An unknown placeholder is an error with the nearest known one, and so are unbalanced braces."""
     with pytest.raises(InvalidTemplate) as caught:
         parse_template(text)
     assert str(caught.value) == message
@@ -77,21 +77,21 @@ def test_unknown_placeholders_and_stray_braces_are_refused_at_load(text, message
 @pytest.mark.parametrize("name", PLACEHOLDERS)
 @pytest.mark.parametrize("values", [{}, dict.fromkeys(PLACEHOLDERS, "")])
 def test_a_missing_or_empty_value_is_an_error(name, values):
-    """A user without a session never becomes the name with a hole in it."""
+    """A user without a session name is refused, instead of getting a name with a gap."""
     with pytest.raises(MissingValue) as caught:
         parse_template(f"x:{{{{{name}}}}}").render(values)
     assert str(caught.value) == f"the identity has no value for {{{{{name}}}}}"
 
 
-def test_the_placeholders_used_are_known():
-    """A template says which values it needs."""
+def test_placeholders_of_a_template():
+    """A template has the set of its placeholders."""
     assert parse_template("a").placeholders == frozenset()
     assert parse_template("{{AccountID}}-{{SessionName}}{{AccountID}}").placeholders == {"AccountID", "SessionName"}
 
 
 @given(st.dictionaries(st.sampled_from(PLACEHOLDERS), st.text(min_size=1), min_size=5))
 def test_rendering_is_one_pass(values):
-    """A value that looks like a placeholder comes out as it is: values are never read as templates."""
+    """A value that looks like a placeholder is not filled in: values are never parsed as templates."""
     values["SessionName"] = "{{AccountID}}" + values["SessionName"]
     rendered = parse_template("{{SessionName}}|{{AccountID}}|{{SessionNameRaw}}").render(values)
     assert rendered == f"{values['SessionName']}|{values['AccountID']}|{values['SessionNameRaw']}"
@@ -102,7 +102,7 @@ LITERALS = st.text(alphabet=st.characters(exclude_characters="{}"), max_size=8)
 
 @given(st.lists(st.tuples(LITERALS, st.sampled_from(PLACEHOLDERS)), max_size=6), LITERALS)
 def test_a_template_is_its_pieces(pairs, last):
-    """Any literals and placeholders in turn are read back as exactly these pieces."""
+    """Alternating literals and placeholders are parsed into exactly these pieces."""
     text = "".join(f"{literal}{{{{{name}}}}}" for literal, name in pairs) + last
     template = parse_template(text)
     assert template == Template(text, (*(part for pair in pairs for part in pair), last))
@@ -112,7 +112,7 @@ def test_a_template_is_its_pieces(pairs, last):
 
 @given(st.text(alphabet="{}SesionNamAcutID", max_size=40) | st.text(max_size=40))
 def test_nothing_but_invalid_template_is_ever_raised(text):
-    """Whatever the text is, it is a template without stray double braces or `InvalidTemplate`."""
+    """Every text is a template without stray double braces, or raises `InvalidTemplate`."""
     try:
         template = parse_template(text)
     except InvalidTemplate:

@@ -1,4 +1,4 @@
-"""Rules with times: the first one that is in force at the review decides, in every source and across them."""
+"""Rules with times: the first one that is in force at the review decides, within a source and across sources."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def names(table, who, *times):
 
 
 def test_to_the_second(rules, dev):
-    """A rule matches from its first second to the last one before its end, and the refusal says when it ended."""
+    """A rule matches from its first second to the last one before its end. The refusal says when it ended."""
     table = build_table([rules.timed(rules.arn(ROLE, "dev", where="m.yaml:4:5"), 10.0, 20.0)], {})
     assert names(table, dev, 9.999, 10.0, 19.999, 20.0) == [None, "dev", "dev", None]
     with pytest.raises(Denied, match=r"the rule at m\.yaml:4:5 ended at 1970-01-01T00:00:20Z") as caught:
@@ -50,8 +50,8 @@ def test_to_the_second(rules, dev):
     assert table.find(dev) is None
 
 
-def test_tables_without_times_know_it(rules, dev):
-    """Only a table with a time has a timetable, and looks candidates up one by one."""
+def test_tables_without_timed_rules(rules, dev):
+    """Only a table with timed rules has a timetable."""
     assert build_table([rules.arn(ROLE)], {}).timetable is None
     assert build_table([rules.arn(ROLE)], {}).in_force(0.0) == 1
     assert list(build_table([rules.arn(ROLE)], {}).rules_of_another_time(dev, 0.0)) == []
@@ -62,7 +62,7 @@ def test_tables_without_times_know_it(rules, dev):
 
 
 def test_rules_for_one_role(rules, dev):
-    """A later rule precedes the earlier ones while it is in force. One without a time replaces them."""
+    """A later rule takes precedence over the earlier ones while it is in force. One without a time replaces them."""
     plain = rules.arn(ROLE, "plain")
     first = rules.timed(rules.arn(ROLE, "first"), end=20.0)
     admin = rules.timed(rules.arn(ROLE, "admin"), 10.0, 15.0)
@@ -123,7 +123,7 @@ def test_across_sources(rules, dev):
 
 
 def test_by_user_id(rules):
-    """Rules by unique ID have times too. An ID with another ARN stays refused, whatever the time."""
+    """Rules by unique ID may be timed too. A caller with the ID but another ARN is always refused."""
     user_id = "AIDAEXAMPLEEXAMPLE00"
     plain = IdentifiedRule(rules.arn(ALICE_ARN, "plain", where="f:1:1"), "")
     timed = IdentifiedRule(rules.timed(rules.arn(ALICE_ARN, "timed", where="f:2:1"), 10.0, 20.0), "")

@@ -19,14 +19,14 @@ def table(arn_key, accounts=None):
 
 
 def test_by_id_alone():
-    """A rule without an ARN is for whoever has the ID."""
+    """A rule without an ARN matches every caller with the ID."""
     who = identity("arn:aws:iam::111122223333:user/renamed", ID)
     assert table("").find(who) is RULE
     assert table("").lookup(who).username == "alice"
 
 
 def test_by_both():
-    """A rule with an ARN is for a caller with the ID and the ARN."""
+    """A rule with an ARN matches a caller with both the ID and the ARN."""
     assert table(RULE.subject.key).find(identity(ALICE_ARN, ID)) is RULE
     other = identity("arn:aws:iam::111122223333:user/mallory", ID)
     found = table(RULE.subject.key, {"111122223333": "f:9:1"})
@@ -35,7 +35,7 @@ def test_by_both():
 
 
 def test_other_ids():
-    """The ARN alone is not enough, but the account's rule serves others."""
+    """A caller with only the ARN does not match, but the account's rule applies."""
     who = identity(ALICE_ARN, "AIDAOTHEROTHEROTHER0")
     assert table(RULE.subject.key).find(who) is None
     assert table("").nearest(who) == "no rule has the caller's user ID, AIDAOTHEROTHEROTHER0"
@@ -58,7 +58,7 @@ def test_ids(text):
         ("AROA1\n", "must be"),
     ],
 )
-def test_no_ids(text, message):
-    """Whatever else is an error."""
+def test_invalid_ids(text, message):
+    """Anything else is an error."""
     with pytest.raises(ValueError, match=message):
         parse_user_id(text)

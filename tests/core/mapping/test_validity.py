@@ -1,4 +1,4 @@
-"""Times of rules: their grammar, and what they mean at a second."""
+"""Times of rules: their grammar, and whether a rule is in force at a given second."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_times(text, time):
     ],
 )  # fmt: skip
 def test_other_texts(text):
-    """Any other way to write a time is refused with an example."""
+    """A time in any other format is refused with an example."""
     with pytest.raises(ValueError, match=r"must be a time in UTC, such as 2030-12-31T18:00:00Z, or a date"):
         parse_time(text)
 
@@ -60,19 +60,19 @@ def test_other_texts(text):
     ],
 )
 def test_times_that_do_not_exist(text):
-    """A date or second that the calendar lacks is refused."""
+    """A date or second that the calendar does not have is refused."""
     with pytest.raises(ValueError, match="is not a calendar time"):
         parse_time(text)
 
 
 @given(st.integers(-62_135_596_800, 253_402_300_799))
 def test_round_trip(time):
-    """A written time is read as the same second."""
+    """A formatted time is parsed as the same second."""
     assert parse_time(time_text(time)) == time
 
 
-def test_a_second_decides():
-    """A rule begins with its first second, and its last one is that before `validUntil`."""
+def test_the_end_is_excluded():
+    """A rule begins with the second of `validFrom`, and ends before that of `validUntil`."""
     validity = Validity(start=10.0, end=20.0)
     assert [validity.includes(now) for now in (9.999, 10.0, 19.999, 20.0)] == [False, True, True, False]
     assert not validity.includes(NO_TIME)
@@ -91,7 +91,7 @@ def test_overlaps(one, other, overlap):
 
 
 def test_descriptions():
-    """A rule says when it begins or ended, and its limits by their names."""
+    """A rule is described by when it begins or ended, and by its limits' names."""
     validity = Validity(start=0.0, end=TIME)
     assert validity.fault_at(-1.0) == "begins at 1970-01-01T00:00:00Z"
     assert validity.fault_at(TIME) == "ended at 2030-12-31T18:00:00Z"
@@ -101,7 +101,7 @@ def test_descriptions():
 
 
 def test_a_timetable():
-    """It knows the next end, how many rules are idle, and has another period after each limit."""
+    """A timetable has the next end, the number of idle rules, and a new period after each limit."""
     validities = [Validity(start=5.0, end=10.0), Validity(end=8.0), Validity(start=20.0), ALWAYS]
     timetable = timetable_of(validities, fallbacks=1)
     assert timetable == Timetable(starts=(5.0, 20.0), ends=(8.0, 10.0), fallbacks=1)

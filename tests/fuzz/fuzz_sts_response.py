@@ -10,7 +10,7 @@ import atheris
 from targets import ROOT, fuzz
 
 with atheris.instrument_imports(include=["authd", "json"]):
-    from authd.core.caller_identity import parse_answer
+    from authd.core.caller_identity import parse_response
     from authd.core.errors import Denied, Unavailable
 
 CORPUS = ROOT / "tests" / "corpus"
@@ -18,11 +18,11 @@ STATUSES = (200, 400, 403, 429, 500, 302, 204)
 
 
 def target(data: bytes) -> None:
-    """Read the bytes after the first one, which selects the status, as a response."""
+    """Parse the bytes after the first one as a response. The first one selects the status."""
     status = STATUSES[data[0] % len(STATUSES)] if data else 200
     body = data[1:]
     try:
-        identity = parse_answer(status=status, body=body, partition="aws", access_key_id="AKIAEXAMPLE")
+        identity = parse_response(status=status, body=body, partition="aws", access_key_id="AKIAEXAMPLE")
     except Denied as error:
         assert 400 <= status < 500
         assert error.message.isascii()

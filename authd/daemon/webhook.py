@@ -84,7 +84,7 @@ class WebhookRequest(BoundedRequest):
 
     factory: WebhookFactory
     _decision: Decision
-    _api_version: str
+    _review_request: ReviewRequest
     _started: float
 
     def process(self) -> None:
@@ -108,9 +108,13 @@ class WebhookRequest(BoundedRequest):
             return
         if self.traceparent is not None:
             review = review._replace(trace=parse_traceparent(self.traceparent))
-        self._api_version, self._started = review.api_version, self.factory.seconds()
+        self._review_request, self._started = review, self.factory.seconds()
         self.factory.turns.reviews += 1
-        deciding = Deferred.fromCoroutine(self.factory.authenticator.decide(review))
+        self.factory.decoded.add(self)
+
+    def decide(self) -> None:
+        """Decide about the token."""
+        deciding = Deferred.fromCoroutine(self.factory.authenticator.decide(self._review_request))
         deciding.addCallbacks(self._decided, self._broken)
 
     def _decided(self, decision: Decision) -> None:
@@ -133,7 +137,7 @@ class WebhookRequest(BoundedRequest):
         try:
             status = STATUS.get(decision.reason, 200)
             if status == _OK:
-                self.respond(200, JSON, encoder.encode(decision, self._api_version))
+                self.respond(200, JSON, encoder.encode(decision, self._review_request.api_version))
             else:
                 self.respond(status, TEXT, error_text(decision).encode() + b"\n")
         except Exception:  # a bug, too
@@ -148,12 +152,18 @@ class WebhookRequest(BoundedRequest):
             self.respond(500, TEXT, b"an internal error; see the daemon's log\n")
 
 
+def _decide_all(requests: list[WebhookRequest]) -> None:
+    for request in requests:
+        request.decide()
+
+
 class WebhookFactory(BoundedFactory):
     """The shared state of the webhook's requests.
 
-    `encoder` returns the encoder of the settings in force. `turns` counts the reviews in progress. `decided` collects
-    the requests that were decided in one reactor turn. All are recorded, then all get their responses. `metrics`
-    returns the content type and the body of `/metrics`, and is None if only the health port serves them.
+    `encoder` returns the encoder of the settings in force. `turns` counts the reviews in progress. `decoded` collects
+    the requests that were decoded in one reactor turn, and `decided` those that were decided: all are recorded, then
+    all get their responses. `metrics` returns the content type and the body of `/metrics`, and is None if only the
+    health port serves them.
     """
 
     request_class = WebhookRequest
@@ -174,6 +184,7 @@ class WebhookFactory(BoundedFactory):
         self.records = records
         self.encoder = encoder
         self.turns = turns or Turns(reactor)
+        self.decoded: TurnBatch[WebhookRequest] = self.turns.batch(_decide_all)
         self.decided: TurnBatch[WebhookRequest] = self.turns.batch(self._respond_all)
 
     @property

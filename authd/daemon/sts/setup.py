@@ -50,6 +50,5 @@ def sts_access(
         partition=settings.partition,
         timeout=sts.timeout,
         route=endpoints.route,
-        turns=turns,
     )
     return STSAccess(hosts, client, agent, endpoints)

@@ -10,4 +10,4 @@ from authd.daemon.command_line.program_name import Program
 
 def main(arguments: Sequence[str], _program: Program) -> int:
     """Print a credential and return the exit status."""
-    return token(list(arguments))
+    return token(["token", *arguments])

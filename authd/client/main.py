@@ -10,7 +10,7 @@ from authd.client.fast.attempt import attempt
 from authd.client.fast.errors import ClientError, UnknownArgument, UsageError
 from authd.client.fast.exec_credential import parse_exec_info
 from authd.client.fast.flags import Options, parse_flags
-from authd.client.output.messages import fail, use_json
+from authd.client.output.messages import fail, use_json, warn
 from authd.client.output.process import claim_process
 from authd.client.output.stdio import occupy_closed_streams, print_out
 
@@ -29,6 +29,8 @@ def main(argv: list[str]) -> int:
     try:
         options = parse_flags(argv)
         use_json(options.log_format == "json")
+        for word in options.ignored:
+            warn(f"the argument {word!r} has no effect: remove it, or write --option=value")
         print_out(_output(argv, options))
     except UnknownArgument as error:
         from authd.client.output.suggestions import unknown_argument

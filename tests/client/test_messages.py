@@ -270,6 +270,18 @@ def test_arguments_of_other_programs(
     assert result.region == "eu-west-1"
 
 
+def test_ignored_words(authd_token: Callable[..., Result], keys: dict[str, str]) -> None:
+    """Words that aws-iam-authenticator ignores cause a warning each. Without `token` they are an error."""
+    result = authd_token("token", "-i", "c1", "--token-only", "true", "more")
+    assert result.status == 0
+    assert result.out.startswith("k8s-aws-v1.")
+    assert [line.partition("the argument ")[2].partition(" has no effect")[0] for line in result.err.splitlines()] == [
+        "'true'",
+        "'more'",
+    ]
+    assert authd_token("-i", "c1", "more").status == 2
+
+
 def test_the_role_of_the_aws_cli(authd_token: Callable[..., Result], keys: dict[str, str], sts: object) -> None:
     """The option --role-arn assumes the role."""
     assert authd_token("eks", "get-token", "--cluster-name", "c1", "--role-arn", ROLE).status == 0

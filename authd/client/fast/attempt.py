@@ -27,7 +27,7 @@ def attempt(arguments: list[str], environ: dict[bytes, bytes], now: int) -> str:
 
 
 def _needs_full_path(options: Options) -> bool:
-    if options.completion is not None or options.why is not None:
+    if options.completion is not None or options.why is not None or options.ignored:
         return True
     return options.help or options.version or options.clear_cache
 

@@ -58,7 +58,7 @@ class Options:
     """The parsed command line. None stands for an absent option, so that an empty value can override a default."""
 
     # A plain class, because importing dataclasses takes longer than all of the fast path.
-    __slots__ = (*dict.fromkeys(VALUES.values()), *SWITCHES.values(), "completion", "why")
+    __slots__ = (*dict.fromkeys(VALUES.values()), *SWITCHES.values(), "completion", "ignored", "why")
 
     cluster_id: str | None
     role: str | None
@@ -75,6 +75,8 @@ class Options:
     output: str | None
     # The shell of the requested completion script.
     completion: str | None
+    # Words behind `token`, which aws-iam-authenticator ignores, such as the value in `--token-only true`.
+    ignored: list[str]
     forward_session_name: bool
     token_only: bool
     cache: bool
@@ -90,13 +92,14 @@ class Options:
         for name in SWITCHES.values():
             setattr(self, name, False)
         self.completion = self.why = None
+        self.ignored = []
 
 
 def parse_flags(arguments: list[str]) -> Options:
     """Return the options in `arguments` (without the program's name). Raises UsageError.
 
     The words `token` and `eks get-token` are skipped, so that a kubeconfig for aws-iam-authenticator or the AWS CLI
-    keeps its arguments.
+    keeps its arguments. Other words are an error, except with `token`.
     """
     options = Options()
     words: list[str] = []
@@ -119,6 +122,7 @@ def parse_flags(arguments: list[str]) -> Options:
 
 
 def _parse_words(options: Options, words: list[str]) -> None:
+    of_other_program = words[:1] == ["token"]
     for command in _COMMANDS:
         if words[: len(command)] == command:
             del words[: len(command)]
@@ -127,6 +131,8 @@ def _parse_words(options: Options, words: list[str]) -> None:
         options.completion = words[1] if words[1:] else ""
     elif words in (["help"], ["version"]):
         setattr(options, words[0], True)
+    elif of_other_program:
+        options.ignored = words
     elif words:
         raise UnknownArgument(words[0])
 

@@ -40,6 +40,9 @@ from authd.client.fast.flags import parse_flags
         (["token", "-i", "prod"], "cluster_id", "prod"),
         (["-i", "prod", "token"], "cluster_id", "prod"),
         (["--", "token"], "cluster_id", None),
+        (["token", "-i", "prod", "--token-only", "true"], "ignored", ["true"]),
+        (["token", "token"], "ignored", ["token"]),
+        (["token"], "ignored", []),
     ],
 )
 def test_valid_arguments(arguments: list[str], field: str, value: object) -> None:
@@ -55,7 +58,7 @@ def test_valid_arguments(arguments: list[str], field: str, value: object) -> Non
         (["-i"], "--cluster-id"),
         (["--cache=maybe"], "--cache"),
         (["server"], "server"),
-        (["token", "token"], "token"),
+        (["eks", "get-token", "x"], "x"),
         (["--forward-session-name", "-s", "x"], "--session-name"),
     ],
 )

@@ -17,10 +17,10 @@ from urllib.parse import parse_qs
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.client.layout import BASE_PYTHON, VERSIONED, install
-from tests.client.result import Result
-from tests.client.samples import KEY_ID, SECRET
-from tests.client.terminal import run_in_terminal
+from tests.client.rig.layout import BASE_PYTHON, VERSIONED, install
+from tests.client.rig.result import Result
+from tests.client.rig.samples import KEY_ID, SECRET
+from tests.client.rig.terminal import run_in_terminal
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from authd.emulator.directory import sample
-from tests.client.result import Result
-from tests.client.verifiers import CLUSTER, ROLES, SESSION, Keys, Verifier, emulator_verifier, moto_verifier
+from tests.client.rig.result import Result
+from tests.client.rig.verifiers import CLUSTER, ROLES, SESSION, Keys, Verifier, emulator_verifier, moto_verifier
 
 _NEXT_ROLE = f"arn:aws:iam::{sample.OTHER_ACCOUNT}:role/Deployer"
 _FAR_FUTURE = "2999-01-01T00:00:00Z"

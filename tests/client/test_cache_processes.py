@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.samples import ROLE, SECRET
+from tests.client.rig.samples import ROLE, SECRET
 
 
 @pytest.fixture

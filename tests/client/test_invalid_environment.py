@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.samples import KEY_ID, ROLE, SECRET
+from tests.client.rig.samples import KEY_ID, ROLE, SECRET
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.client.result import Result
-from tests.client.samples import KEY_ID, ROLE, SECRET
+from tests.client.rig.result import Result
+from tests.client.rig.samples import KEY_ID, ROLE, SECRET
 
 STATIC = f"aws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
 SSO = (

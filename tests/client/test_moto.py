@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.client.samples import ROLE
+from tests.client.rig.samples import ROLE
 
 
 def test_role(authd_token: Callable, keys: dict[str, str], moto: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.client.samples import KEY_ID, ROLE
+from tests.client.rig.samples import KEY_ID, ROLE
 
 
 def test_role_options(authd_token: Callable, keys: dict[str, str], sts: object) -> None:

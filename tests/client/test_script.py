@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import authd
-from tests.client.layout import BASE_PYTHON, SCRIPT, VERSIONED, install
+from tests.client.rig.layout import BASE_PYTHON, SCRIPT, VERSIONED, install
 
 _KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-west-1"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.api_server import APIServer, run_api_server
+from tests.client.rig.api_server import APIServer, run_api_server
 
 KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE00", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYSECRETKEY"
 CLUSTER = "prod"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.cli.shapes import parsed
-from tests.client.api_server import APIServer
+from tests.client.rig.api_server import APIServer
 
 from .conftest import CLUSTER, KEY_ID
 

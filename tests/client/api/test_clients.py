@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from authd.client import KubernetesAuth
-from tests.client.api_server import APIServer, run_api_server
-from tests.client.samples import KEY_ID, SECRET
+from tests.client.rig.api_server import APIServer, run_api_server
+from tests.client.rig.samples import KEY_ID, SECRET
 
 CLUSTER = "my-cluster"
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "library.md").read_text("utf-8")

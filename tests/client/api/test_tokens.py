@@ -16,8 +16,8 @@ import pytest
 
 import authd.client
 from authd.client import ClientError, Token, exec_credential, get_token
-from tests.client.result import Result
-from tests.client.samples import KEY_ID, ROLE, SECRET
+from tests.client.rig.result import Result
+from tests.client.rig.samples import KEY_ID, ROLE, SECRET
 
 
 @pytest.fixture

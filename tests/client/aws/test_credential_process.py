@@ -8,7 +8,7 @@ import pytest
 from authd.client.aws import credential_process
 from authd.client.aws.credential_process import BoundedProcess
 from authd.client.fast.errors import ClientError
-from tests.client.samples import SECRET
+from tests.client.rig.samples import SECRET
 
 _OUTPUT = json.dumps({"Version": 1, "AccessKeyId": "AKIAPROCESS", "SecretAccessKey": SECRET})
 

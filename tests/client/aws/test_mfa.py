@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.client.samples import ROLE, SECRET
+from tests.client.rig.samples import ROLE, SECRET
 
 
 @pytest.fixture

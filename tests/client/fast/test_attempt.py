@@ -24,7 +24,7 @@ from authd.client.fast.timestamps import rfc3339
 from authd.client.minting import sign_token
 from authd.client.request.environment import collect_inputs
 from authd.client.request.token_request import parse_token_request
-from tests.client.samples import KEY_ID, SECRET
+from tests.client.rig.samples import KEY_ID, SECRET
 
 NOW = 1_800_000_000
 CONFIG = """\

@@ -11,7 +11,7 @@ from authd.client.fast.flags import parse_flags
 from authd.client.fast.inputs import Inputs
 from authd.client.fast.sigv4 import NotOnFastPath
 from authd.client.request.environment import expanded_environment
-from tests.client.samples import ROLE
+from tests.client.rig.samples import ROLE
 
 
 def _inputs(home: Path, *arguments: str, **variables: str) -> Inputs:

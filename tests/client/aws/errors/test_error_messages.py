@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from tests.client.samples import KEY_ID, ROLE, SECRET
+from tests.client.rig.samples import KEY_ID, ROLE, SECRET
 
 
 def test_no_credentials(authd_token: Callable) -> None:

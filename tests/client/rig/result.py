@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from tests.client.samples import SECRET
+from tests.client.rig.samples import SECRET
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from authd.state.certificate_store import StateFiles
 from tests.integration.rig.daemon import DaemonProcess
 from tests.integration.rig.polling import wait_until
 from tests.integration.rig.settings import ALICE, BOB, user
+from tests.trouble.files.test_certificate_renewal import HOSTS, issue_long_ago, issue_time_for
 from tests.trouble.rig.mounts import SmallDisk
 from tests.trouble.rig.reading import LET_IN, metric, outcome, readiness
-from tests.trouble.test_certificate_renewal import HOSTS, issue_long_ago, issue_time_for
 
 
 @pytest.fixture

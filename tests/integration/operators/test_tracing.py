@@ -27,7 +27,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 #: Batches are exported at once instead of after five seconds.
 PROMPT = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 SERVER, CLIENT = 2, 3
-RIG = Path(__file__).parent / "rig"
+RIG = Path(__file__).parents[1] / "rig"
 API_KEY = "otel-key-0123456789abcdef"
 
 

@@ -19,7 +19,7 @@ _UNUSABLE = "wrong usage, or something can't be used"
 COMMON: Mapping[int, str] = MappingProxyType(
     {
         0: "success",
-        1: "the command ran, and the answer is no, or there are warnings",
+        1: "the command ran, and the result is negative, or there are warnings",
         2: _UNUSABLE,
         130: "interrupted by Ctrl-C",
     }

@@ -102,8 +102,9 @@ def test_no_login_is_refused(tmp_path: Path, emulator: EmulatorProcess, evidence
             count = len(statuses)
             wait_until(lambda: len(statuses) > count + 10, "some logins after the last step")
         assert node.daemon.kubeconfig.read_bytes() != old
-    # kube-apiserver authenticates before it has loaded its RBAC rules, and then responds with 403.
-    assert set(statuses) <= {201, 403}, f"{len(statuses)} logins"
+    # A starting kube-apiserver authenticates before it has loaded its RBAC rules, and then responds with 403. A starting
+    # or stopping one may respond with 503 to anything. A refused token gets 401.
+    assert set(statuses) <= {201, 403, 503}, f"{len(statuses)} logins"
     assert statuses.count(201) > 20
 
 

@@ -22,6 +22,7 @@ from zope.interface import implementer
 from authd.core.caller_identity import CallerIdentity, parse_response
 from authd.core.errors import Unavailable, UnavailableReason
 from authd.core.token import PresignedRequest
+from authd.daemon.event_loop import TurnBatch, Turns
 from authd.daemon.http.headers import FixedHeaders
 from authd.daemon.http.response_parser import BadResponse
 from authd.daemon.net.http_proxy import ProxyRefused
@@ -97,6 +98,11 @@ def _reason(error: Exception) -> str:
     return os.strerror(number) if isinstance(number, int) else type(error).__name__
 
 
+def _start_all(starts: list[Deferred[None]]) -> None:
+    for start in starts:
+        start.callback(None)
+
+
 class STSClient:
     """Sends presigned requests to STS.
 
@@ -113,9 +119,12 @@ class STSClient:
         partition: str,
         timeout: float,
         route: Callable[[str], str] = str,
+        turns: Turns | None = None,
     ) -> None:
         self._reactor = reactor
         self._route = route
+        self._turns = turns or Turns(reactor)
+        self._starts: TurnBatch[Deferred[None]] = self._turns.batch(_start_all)
         self._cookies = NoCookies()
         self._agent = agent
         self._headers = FixedHeaders({"Accept": ["application/json"], "x-k8s-aws-id": [cluster_id]})
@@ -125,6 +134,10 @@ class STSClient:
 
     async def ask(self, request: PresignedRequest) -> CallerIdentity:
         """Return the signer's identity. Raises `Denied`, or `Unavailable` at the latest at the deadline."""
+        if self._turns.reviews > 1:  # the step of its own saves 13 % of a review's CPU, see `event_loop`
+            start: Deferred[None] = Deferred()
+            self._starts.add(start)
+            await start
         agent = _PresignedAgent(self._agent, request.target.encode("ascii"))
         call = HTTPClient(agent, cookiejar=self._cookies).request(
             "GET",

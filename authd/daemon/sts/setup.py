@@ -50,5 +50,6 @@ def sts_access(
         partition=settings.partition,
         timeout=sts.timeout,
         route=endpoints.route,
+        turns=turns,
     )
     return STSAccess(hosts, client, agent, endpoints)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import time
 from collections.abc import Callable, Generator
 from hashlib import sha256
@@ -17,6 +15,7 @@ from twisted.python.failure import Failure
 from authd.config.document.decoding import MAX_BYTES
 from authd.core.errors import ConfigError, Problem
 from authd.sources.young_garbage import collecting_young
+from authd.state.atomic_file import NotRegularError, read_regular
 
 _log = Logger(namespace="authd.reload")
 
@@ -37,10 +36,9 @@ def read_bounded(path: Path, what: str) -> bytes:
     Pipes and devices are refused: the daemon would wait for their content, and serve nobody meanwhile.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _unreadable(path, f"{what} must be a regular file, not a pipe or a device")
-            return file.read(MAX_BYTES + 1)
+        return read_regular(path, MAX_BYTES + 1)
+    except NotRegularError:
+        raise _unreadable(path, f"{what} must be a regular file, not a pipe or a device") from None
     except OSError as error:
         raise _unreadable(path, f"{what} can't be read: {error.strerror}") from None
 
@@ -52,10 +50,6 @@ def read_pipe(path: Path, what: str) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _unreadable(path, f"{what} can't be read: {error.strerror}") from None
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _unreadable(path: Path, message: str) -> ConfigError:

@@ -12,12 +12,16 @@ from pathlib import Path
 _PRIVATE = 0o600
 
 
-def read_regular(path: Path) -> bytes:
-    """Read a regular file. Raises `OSError`, also for a FIFO or device, which could block the daemon for ever."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+class NotRegularError(OSError):
+    """The path is a pipe, a socket or a device, which could block the daemon for ever."""
+
+
+def read_regular(path: Path, limit: int = -1) -> bytes:
+    """Read a regular file, up to `limit` bytes if it is given. Raises `OSError`: `NotRegularError` for other kinds."""
+    with open(path, "rb", opener=_open_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        return file.read()
+            raise NotRegularError(errno.EINVAL, "it is not a regular file", str(path))
+        return file.read(limit)
 
 
 def write_atomically(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
@@ -49,6 +53,10 @@ def write_if_changed(path: Path, content: bytes) -> bool:
         return False
     write_atomically(path, content)
     return True
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _sync(folder: Path) -> None:

@@ -21,8 +21,9 @@ _MAX_NAME_LENGTH = 64
 _PLACEHOLDER = re.compile(
     r"<[^<>]*>|\$?\{\{?[^{}]*\}?\}|\$\([^()]*\)|%\([^()]*\)s|\[\[?[^\[\]]*\]?\]|\$[A-Za-z_]\w*|%[A-Z_]{3,}%|@[A-Z_]{3,}@"
 )
-_HYPHENATED_ACCOUNT = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}")
-_SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]*)?[eE]\+?[0-9]{1,2}")
+#: Two wrong spellings of an account's number, of which the second one is Helm's.
+HYPHENATED_ACCOUNT = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}")
+SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]*)?[eE]\+?[0-9]{1,2}")
 _NAME = re.compile(r"[A-Za-z0-9_+=,.@-]+")
 _PARTITION = re.compile(r"[a-z][a-z0-9-]{1,31}")
 _CLOUD_PARTITION = re.compile(r"aws(?:-[a-z]+)*")
@@ -125,9 +126,9 @@ def _account(text: str) -> str:
     account = text.split(":")[4]
     if not account:
         return "has no account: write its 12 digits before the last colon"
-    if _HYPHENATED_ACCOUNT.fullmatch(account):
+    if HYPHENATED_ACCOUNT.fullmatch(account):
         return f"has the account {account}: write its number without hyphens"
-    if _SCIENTIFIC.fullmatch(account):
+    if SCIENTIFIC.fullmatch(account):
         return f"has the account {account}, as Helm writes large numbers: write its 12 digits as a string in the values"
     if not (account.isascii() and account.isdigit()):
         return f"still has a placeholder, {shown(account)}, in place of the account's 12 digits: fill it in"

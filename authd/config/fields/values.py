@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from authd.config.fields.arn_faults import arn_fault
+from authd.config.fields.arn_faults import HYPHENATED_ACCOUNT, SCIENTIFIC, arn_fault
 from authd.core.arn import InvalidArn, PrincipalKind, parse_arn
 from authd.core.mapping.validity import parse_time
 from authd.core.partitions import REGION
@@ -26,10 +26,8 @@ _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHARE = re.compile(r"0(?:\.[0-9]{1,9})?|1(?:\.0{1,9})?")
 _ACCOUNT_DIGITS = 12
 _ACCOUNT = re.compile(r"[0-9]{12}")
-_HYPHENATED_ACCOUNT = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}")
 _UNDERSCORED = re.compile(r"[0-9]+(?:_[0-9]+)+")
 _DIGITS = re.compile(r"[0-9]+")
-_SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]*)?[eE]\+?[0-9]{1,2}")
 #: The words of YAML 1.1 and of Go's ParseBool.
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "t", "1"), True),
@@ -134,9 +132,9 @@ def account(text: str) -> str:
     """Read an AWS account's number. Leading zeros count. Underscores between digits are dropped, as in YAML."""
     if _UNDERSCORED.fullmatch(text):
         text = text.replace("_", "")
-    if _HYPHENATED_ACCOUNT.fullmatch(text):
+    if HYPHENATED_ACCOUNT.fullmatch(text):
         raise InvalidValue("must be an AWS account's number without hyphens")
-    if _SCIENTIFIC.fullmatch(text):
+    if SCIENTIFIC.fullmatch(text):
         raise InvalidValue("is in scientific notation, as Helm writes large numbers: write the 12 digits as a string")
     if not _ACCOUNT.fullmatch(text):
         lost = "; zeros at the beginning were lost" if _DIGITS.fullmatch(text) and len(text) < _ACCOUNT_DIGITS else ""

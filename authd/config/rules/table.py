@@ -41,7 +41,7 @@ def reading_accounts(server: Section, setting: str) -> Generator[None, None, dic
     """Read a list of accounts in steps. Returns the place of each number."""
     lines: dict[str, int] = {}
     places: dict[str, str] = {}
-    _prepare(server, setting)
+    yield from _preparing(server, setting)
     for count, (node, number) in enumerate(server.values(setting, account, words=True), start=1):
         if number in lines:
             server.problems.warn(node, f"the account is already in {setting}, in line {lines[number]}")
@@ -58,11 +58,14 @@ def reading_accounts(server: Section, setting: str) -> Generator[None, None, dic
     return places
 
 
-def _prepare(server: Section, setting: str) -> None:
-    """Give accounts in floating point their digits, and warn of a text that has several accounts."""
+def _preparing(server: Section, setting: str) -> Generator[None, None, None]:
+    """Give accounts in floating point their digits, in steps, and warn of a text that has several accounts."""
     found = server.node_of(setting)
     if isinstance(found, SequenceNode):
-        found.nodes[:] = [_with_digits(node) for node in found.nodes]
+        for place, node in enumerate(found.nodes):
+            found.nodes[place] = _with_digits(node)
+            if place % _ACCOUNTS_PER_STEP == _ACCOUNTS_PER_STEP - 1:
+                yield
     elif isinstance(found, Scalar) and found.origin is None and any(map(str.isspace, found.text)):
         server.problems.warn(
             found,

@@ -21,7 +21,7 @@ from authd.config.rules.warnings import (
     warn_of_literal,
     warn_of_pattern,
     warn_of_reserved,
-    warn_of_spelling,
+    warn_of_spellings,
     warn_of_types,
     warn_of_username,
 )
@@ -119,11 +119,11 @@ class RuleReader:
     def _read(self, rule: Section, principal: Principal | None, drafts: list[_Draft]) -> None:
         username = self._username(rule)
         found = list(rule.values("groups", self._template))
-        if not self._path:  # only a settings file is read with its values' types converted
-            warn_of_types(self._problems, rule.node)
+        if self._path:
+            warn_of_spellings(rule)
+        else:  # only a settings file is read with its values' types converted
+            warn_of_types(rule)
         for place, group in found:
-            if self._path:
-                warn_of_spelling(rule, "groups", place)
             if group.text.startswith(SYSTEM):
                 warn_of_group(rule, place, group)
         user_id = rule.node_of("userId")
@@ -149,8 +149,6 @@ class RuleReader:
         username = rule.read(node, "username", self._template, None)
         if username is None:
             return None
-        if self._path:
-            warn_of_spelling(rule, "username", node)
         if username.text.startswith(SYSTEM):
             warn_of_username(rule, username)
         return username

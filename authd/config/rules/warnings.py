@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent
+from authd.config.document.nodes import Node, Scalar, SequenceNode
 from authd.config.document.problems import Place, Problems
 from authd.config.fields.section import Section
 from authd.core.mapping.reserved import ReservedPrefixes
@@ -79,33 +79,41 @@ def warn_of_literal(problems: Problems, place: Place, setting: str) -> None:
     )
 
 
-def warn_of_spelling(rule: Section, setting: str, node: Node) -> None:
-    """Warn of a name without quotes that aws-iam-authenticator reads from a settings file as a boolean or a number."""
-    if type(node) is Scalar and node.plain and _NO_TEXT.fullmatch(node.text) and not _PLAIN_NUMBER.fullmatch(node.text):
-        rule.problems.warn(
-            node,
-            f"{setting}: {node.text} is the name here, but without quotes aws-iam-authenticator reads a boolean or a "
-            "number and gives another name: quote it",
-        )
+def warn_of_spellings(rule: Section) -> None:
+    """Warn of names without quotes that aws-iam-authenticator reads from a settings file as booleans or numbers."""
+    for setting, node in _unquoted(rule):
+        if not _PLAIN_NUMBER.fullmatch(node.text):
+            rule.problems.warn(
+                node,
+                f"{setting}: {node.text} is the name here, but without quotes aws-iam-authenticator reads a boolean or "
+                "a number and gives another name: quote it",
+            )
 
 
-def warn_of_types(problems: Problems, rule: MappingNode) -> None:
+def warn_of_types(rule: Section) -> None:
     """Warn of values that aws-iam-authenticator drops in every other source, where each must have its JSON type."""
-    _, username = rule.entries.get("username", (None, None))
-    _, groups = rule.entries.get("groups", (None, None))
-    if isinstance(groups, Scalar) and not is_absent(groups):
-        problems.warn(
+    groups = rule.node_of("groups")
+    if isinstance(groups, Scalar):
+        rule.problems.warn(
             groups,
             "groups: a text counts as a list here, but aws-iam-authenticator gives no groups for it: write a list",
         )
-    listed = groups.nodes if isinstance(groups, SequenceNode) else []
-    for node in (username, *listed):
-        if isinstance(node, Scalar) and node.plain and _NO_TEXT.fullmatch(node.text):
-            problems.warn(
+    for setting, node in _unquoted(rule):
+        if setting == "username" or node is not groups:
+            rule.problems.warn(
                 node,
                 f"{node.text} is a name here, but without quotes a boolean or number that aws-iam-authenticator drops: "
                 "quote it",
             )
+
+
+def _unquoted(rule: Section) -> Iterator[tuple[str, Scalar]]:
+    """Yield the names of a rule that YAML 1.1 takes for booleans or numbers, each with its setting."""
+    for setting in ("username", "groups"):
+        found = rule.node_of(setting)
+        for node in found.nodes if isinstance(found, SequenceNode) else [found]:
+            if isinstance(node, Scalar) and node.plain and _NO_TEXT.fullmatch(node.text):
+                yield setting, node
 
 
 def warn_of_reserved(

@@ -7,8 +7,8 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +21,7 @@ from tests.client.rig.layout import BASE_PYTHON, VERSIONED, install
 from tests.client.rig.result import Result
 from tests.client.rig.samples import KEY_ID, SECRET
 from tests.client.rig.terminal import run_in_terminal
+from tests.integration.rig.tls_server import serving
 
 
 @pytest.fixture
@@ -103,21 +104,18 @@ class Endpoint:
 @pytest.fixture
 def serve() -> Iterator[Callable[[Callable[..., tuple[int, dict[str, str], str]]], Endpoint]]:
     """Start HTTP servers on loopback, which are stopped after the test."""
-    servers: list[ThreadingHTTPServer] = []
+    stack = ExitStack()
 
     def start(respond: Callable[..., tuple[int, dict[str, str], str]]) -> Endpoint:
         endpoint = Endpoint(respond)
         server = ThreadingHTTPServer(("127.0.0.1", 0), _request_class(endpoint))
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        servers.append(server)
+        stack.enter_context(serving(server))
         endpoint.url = f"http://127.0.0.1:{server.server_port}"
         return endpoint
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with stack:
+        yield start
 
 
 def _request_class(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:

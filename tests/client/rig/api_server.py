@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import trustme
 
 from authd.client.fast.sigv4 import sign_get_caller_identity
+from tests.integration.rig.tls_server import send_json, serving
 
 
 @dataclass(slots=True)
@@ -72,12 +71,8 @@ def run_api_server(folder: Path, cluster_id: str, secrets: dict[str, str]) -> It
     server.handle_error = lambda *_: None  # clients that refuse the certificate
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     api.url = f"https://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield api
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(server):
+        yield api
 
 
 def _handler(api: APIServer) -> type[BaseHTTPRequestHandler]:
@@ -88,22 +83,14 @@ def _handler(api: APIServer) -> type[BaseHTTPRequestHandler]:
             self.rfile.read(int(self.headers.get("content-length") or 0))
             key_id = api.identify(self.headers.get("authorization", ""))
             if key_id is None:
-                self._send(401, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401})
+                send_json(self, 401, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401})
                 return
             api.accepted.append(key_id)
             path = self.path.partition("?")[0].rstrip("/")
             found = _documents(key_id, reviews=api.reviews).get(path)
-            self._send(200 if found else 404, found or {"kind": "Status", "apiVersion": "v1", "code": 404})
+            send_json(self, 200 if found else 404, found or {"kind": "Status", "apiVersion": "v1", "code": 404})
 
         do_GET = do_POST = _respond  # noqa: N815  # http.server's names
-
-        def _send(self, status: int, document: object) -> None:
-            content = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
 
         def log_message(self, *arguments: object) -> None:
             pass

@@ -14,7 +14,7 @@ import trustme
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.integration.rig.tls_server import serving
+from tests.integration.rig.tls_server import send_json, serving
 
 AUDIENCE = "kubernetes"
 _KEY_ID = "first"
@@ -75,12 +75,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # http.server's name
         document = self.server.issuer.document(self.path)
-        body = json.dumps(document).encode()
-        self.send_response(404 if document is None else 200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        send_json(self, 404 if document is None else 200, document)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -27,12 +27,7 @@ class _APIRequest(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # http.server's name
         self.server.authorizations.append(self.headers.get("Authorization", ""))
-        body = json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Success", "message": "hello"}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        send_json(self, 200, {"kind": "Status", "apiVersion": "v1", "status": "Success", "message": "hello"})
 
     def log_message(self, *_: object) -> None:
         pass
@@ -117,3 +112,13 @@ def serving(server: socketserver.BaseServer) -> Iterator[None]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def send_json(request: http.server.BaseHTTPRequestHandler, status: int, document: object) -> None:
+    """Respond to a request with a JSON document."""
+    content = json.dumps(document).encode()
+    request.send_response(status)
+    request.send_header("Content-Type", "application/json")
+    request.send_header("Content-Length", str(len(content)))
+    request.end_headers()
+    request.wfile.write(content)

@@ -86,4 +86,5 @@ class _NamedConnection(http.client.HTTPSConnection):
         """Connect, through the proxy if there is one, and complete the TLS handshake."""
         http.client.HTTPConnection.connect(self)
         sock: socket.socket = self.sock
-        self.sock = self._context.wrap_socket(sock, server_hostname=self.server_name)  # type: ignore[attr-defined]
+        tls: ssl.SSLContext = self._context  # type: ignore[attr-defined]  # http.client's own
+        self.sock = tls.wrap_socket(sock, server_hostname=self.server_name)

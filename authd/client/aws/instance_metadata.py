@@ -15,7 +15,7 @@ from authd.client.aws.context.clock import seconds_ahead
 _TOTAL_SECONDS = 1.0
 
 
-class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]
+class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]  # botocore has no types
     """Tries once, gives up after a second, and compares the clocks by the last response's Date header."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:

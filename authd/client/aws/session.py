@@ -97,7 +97,7 @@ def _without_pyopenssl() -> Iterator[None]:
     if not is_own_process() or name in sys.modules or "botocore.httpsession" in sys.modules:
         yield
         return
-    sys.modules[name] = None  # type: ignore[assignment]
+    sys.modules[name] = None  # type: ignore[assignment]  # None makes its import fail
     try:
         yield
     finally:

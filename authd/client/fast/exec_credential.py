@@ -98,7 +98,7 @@ def _decode_json(text: str) -> object:
     # the scanner raises SystemError for a syntax error.
     from _json import make_scanner
 
-    scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]
+    scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]  # it reads these attributes alone
     value, end = scan(text, len(text) - len(text.lstrip()))
     if text[end:].strip():
         raise ValueError("there is text after the JSON document")

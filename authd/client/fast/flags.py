@@ -167,7 +167,7 @@ def _split(argument: str) -> tuple[str, bool, str]:
 
 
 def _next_value(name: str, remaining: object) -> str:
-    value = next(remaining, None)  # type: ignore[call-overload]
+    value = next(remaining, None)  # type: ignore[call-overload]  # an iterator, whose type costs an import
     if value is None:
         raise UsageError(f"option {name} needs a value")
     return str(value)

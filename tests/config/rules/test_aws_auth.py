@@ -103,6 +103,7 @@ def test_entries_with_a_fault_in_their_yaml(read, faulty, message):
         ("username: off\n  groups: [0x1F, a, true]", ["off is a name", "0x1F is a name", "true is a name"]),
         ("username: bob\n  groups: system:masters", ["groups: a text counts as a list here"]),
         ("username: bob\n  groups: 'a,b'", ["groups: a text counts as a list here"]),
+        ("username: bob\n  groups: yes", ["groups: a text counts as a list here"]),
     ],
 )
 def test_values_of_other_types(read, lines, messages):

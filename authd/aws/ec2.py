@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeadlineError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.http_headers import Headers
 
@@ -92,9 +91,9 @@ class EC2:
         signed = await self._signer.sign(call, credentials)
         try:
             status, body = await within(
-                self._reactor, self._timeout, Deferred.fromCoroutine(self._exchange(call, signed))
+                self._reactor, self._timeout, Deferred.fromCoroutine(self._exchange(call, signed)), call.host
             )
-        except (TimedOut, DeadlineError):
+        except TimedOut:
             message = f"AWS did not answer {action} within {self._timeout:.0f} seconds"
             raise Unavailable(UnavailableReason.INSTANCE_LOOKUP_TIMEOUT, message) from None
         except ExchangeError as error:

@@ -9,8 +9,7 @@ from typing import Any
 from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as DeadlineError
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
@@ -35,8 +34,10 @@ async def exchanging(reactor: Any, endpoint: IStreamClientEndpoint, server: str)
     exchange = Exchange(reactor, endpoint)
     try:
         yield exchange
-    except (DeadlineError, ConnectTimeoutError):
-        raise TimedOut(f"{server} did not answer in time") from None
+    except ConnectTimeoutError:
+        raise _late(server) from None
+    except ConnectingCancelledError:
+        raise CancelledError from None
     except _INCOMPLETE as error:
         raise _incomplete(error.reasons, server) from None
     except (ConnectError, OSError, SSL.Error) as error:  # a failed DNS look-up is an OSError
@@ -72,9 +73,19 @@ async def collect(response: IResponse, limit: int) -> bytes:
     return collector.body
 
 
-async def within(reactor: Any, seconds: float, call: Deferred[Any]) -> Any:
-    """Return the result of a call, or cancel it at the deadline and raise Twisted's TimeoutError."""
-    return await call.addTimeout(seconds, reactor)
+async def within(reactor: Any, seconds: float, call: Deferred[Any], server: str) -> Any:
+    """Return the result of a call, or cancel it at the deadline and raise `TimedOut`."""
+
+    def at_deadline(result: Any, _seconds: float) -> Any:
+        if isinstance(result, Failure):  # any error: each stage of a call has its own when it is cancelled
+            raise _late(server)
+        return result
+
+    return await call.addTimeout(seconds, reactor, onTimeoutCancel=at_deadline)
+
+
+def _late(server: str) -> TimedOut:
+    return TimedOut(f"{server} did not answer in time")
 
 
 def _incomplete(reasons: list[Failure], server: str) -> ExchangeError:
@@ -83,6 +94,6 @@ def _incomplete(reasons: list[Failure], server: str) -> ExchangeError:
             f"TLS with {server} failed: its certificate is not trusted or not for this host, or it refuses ours"
         )
     if any(reason.check(CancelledError) for reason in reasons):
-        return TimedOut(f"{server} did not answer in time")
+        return _late(server)
     kinds = ", ".join(str(reason.type and reason.type.__name__) for reason in reasons)
     return Unreachable(f"the connection to {server} ended early ({kinds})")

@@ -87,7 +87,7 @@ class APIClient:
         """
         async with exchanging(self.reactor, self._connector.endpoint(self.access), _SERVER) as exchange:
             request = Deferred.fromCoroutine(self._send(exchange, "GET", _target(path, query), None, ""))
-            response = await within(self.reactor, self._timeout, request)
+            response = await within(self.reactor, self._timeout, request, _SERVER)
             await self._check(response, HTTPStatus.OK)
             opened()
             await self._deliver(response, receive, silence)
@@ -107,7 +107,7 @@ class APIClient:
 
     async def _request(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
         call = Deferred.fromCoroutine(self._call(method, target, body, content_type))
-        content: bytes = await within(self.reactor, self._timeout, call)
+        content: bytes = await within(self.reactor, self._timeout, call, _SERVER)
         return content
 
     async def _call(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
@@ -140,7 +140,7 @@ class APIClient:
 
     async def _error_of(self, response: IResponse) -> StatusError:
         reading = Deferred.fromCoroutine(collect(response, _MAX_ERROR_BYTES))
-        body = await within(self.reactor, self._timeout, reading)
+        body = await within(self.reactor, self._timeout, reading, _SERVER)
         retry_after = (response.headers.getRawHeaders(b"retry-after") or [b""])[0]
         return status_error(response.code, body, retry_after, self._token())
 

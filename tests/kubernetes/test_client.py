@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import trustme
+from twisted.internet.defer import CancelledError, Deferred
 
 from authd.core.errors import ConfigError
 from authd.daemon.net.api_tls import APIConnector
@@ -27,6 +30,27 @@ def get(thread, client):
 
 def client_of(thread: ReactorThread, path: Path, timeout: float = 5.0) -> APIClient:
     return APIClient(thread.reactor, load_kubeconfig(str(path)), APIConnector(thread.reactor), timeout=timeout)
+
+
+def kubeconfig_at(server: APIServer, directory: Path, listener: socket.socket) -> Path:
+    """Write a kubeconfig that leads to another listener."""
+    path = server.kubeconfig(directory)
+    path.write_text(path.read_text().replace(str(server.port), str(listener.getsockname()[1])))
+    return path
+
+
+@pytest.fixture
+def full():
+    """A listener whose backlog is full, so that connections to it hang."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener
 
 
 def test_get(server, thread, client):
@@ -171,6 +195,39 @@ def test_deadline(server, thread, tmp_path):
     server.faults.append(lambda it: bool(it.stream.recv(1)))
     with pytest.raises(Unreachable, match="in time"):
         get(thread, client_of(thread, server.kubeconfig(tmp_path), timeout=0.3))
+
+
+def test_silent_handshake(server, thread, tmp_path):
+    """A call to a server that accepts the connection and stays silent ends at its deadline."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        path = kubeconfig_at(server, tmp_path, silent)
+        with pytest.raises(Unreachable, match="in time"):
+            get(thread, client_of(thread, path, timeout=0.3))
+
+
+def test_hanging_connection(server, thread, tmp_path, full):
+    """A call to a host that accepts no connection ends at its deadline."""
+    path = kubeconfig_at(server, tmp_path, full)
+    with pytest.raises(Unreachable, match="in time"):
+        get(thread, client_of(thread, path, timeout=0.3))
+
+
+@pytest.mark.parametrize("call", ["call", "stream"])
+def test_cancelled_connection(server, thread, tmp_path, full, call):
+    """A call that is cancelled while it connects raises `CancelledError`, which the canceller expects."""
+    client = client_of(thread, kubeconfig_at(server, tmp_path, full))
+
+    def run():
+        if call == "call":
+            coroutine = client.call("GET", PATH)
+        else:
+            coroutine = client.stream(PATH, {}, bytes, opened=tuple, silence=1.0)
+        running = Deferred.fromCoroutine(coroutine)
+        thread.reactor.callLater(0.1, running.cancel)
+        return running
+
+    with pytest.raises(CancelledError):
+        thread.call(run)
 
 
 def test_refused_connection(server, thread, tmp_path):

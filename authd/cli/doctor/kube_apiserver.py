@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -40,7 +41,7 @@ def examine_kube_apiserver(installation: Installation) -> Iterator[Finding]:
     yield from _flags(installation, command, pod)
     for process in running:
         if _flag(process.command, _CONFIG_FLAG) == _flag(command, _CONFIG_FLAG) is not None:
-            yield from _start(installation, started(installation.proc, process))
+            yield from _start(installation, started(installation.proc, process, time.time()))
 
 
 def _process_reading(kubeconfig: str, running: Sequence[Process]) -> Process:

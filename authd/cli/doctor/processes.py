@@ -50,13 +50,15 @@ def daemon_uid(proc: Path, config: Path) -> int | None:
     return None
 
 
-def started(proc: Path, process: Process) -> datetime | None:
-    """Return the start time of a process, None if it can't be read."""
+def started(proc: Path, process: Process, now: float) -> datetime | None:
+    """Return the start time of a process, None if it can't be read. `now` is in Unix seconds.
+
+    It is computed from /proc/uptime: the time of the boot in /proc/stat is rounded down to a second.
+    """
     try:
         fields = (process.folder / "stat").read_text().rpartition(")")[2].split()
-        lines = (proc / "stat").read_text().splitlines()
-        boot = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+        uptime = float((proc / "uptime").read_text().split()[0])
         ticks = int(fields[_START_FIELD])
-    except (OSError, ValueError, LookupError, StopIteration):
+    except (OSError, ValueError, LookupError):
         return None
-    return datetime.fromtimestamp(boot + ticks / os.sysconf("SC_CLK_TCK"), UTC)
+    return datetime.fromtimestamp(now - uptime + ticks / os.sysconf("SC_CLK_TCK"), UTC)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 import yaml
@@ -96,6 +97,6 @@ def test_a_process_without_a_manifest(installation):
 def test_a_kubeconfig_that_changed_after_the_start(installation, changed, level):
     """A kube-apiserver that started before the kubeconfig's last change is a warning."""
     add_process(installation.proc, 5, "/usr/bin/kube-apiserver", f"{FLAG}={installation.kubeconfig}", start=50)
-    (installation.proc / "stat").write_text("btime 1000000\n")
+    (installation.proc / "uptime").write_text(f"{time.time() - 1_000_000} 0\n")
     os.utime(installation.kubeconfig, (changed, changed))
     assert found(installation)[-1][0] == level

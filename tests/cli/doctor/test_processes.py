@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,13 +29,13 @@ def test_kube_apiserver(tmp_path):
 
 
 def test_the_start_of_a_process(tmp_path):
-    """A process's start time is computed from the boot time."""
+    """A process's start time is computed from the time since the boot, to a hundredth of a second."""
     add_process(tmp_path, 2, "kube-apiserver", start=50)
-    (tmp_path / "stat").write_text("cpu 1 2\nbtime 1000000\n")
+    (tmp_path / "uptime").write_text("100.75 12.00\n")
     (process,) = find_kube_apiservers(tmp_path)
-    assert started(tmp_path, process) == datetime.fromtimestamp(1_000_050, UTC)
+    assert started(tmp_path, process, 1_000_100.0) == datetime.fromtimestamp(1_000_049.25, UTC)
     (tmp_path / "2" / "stat").write_text("")
-    assert started(tmp_path, process) is None
+    assert started(tmp_path, process, 1_000_100.0) is None
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,6 @@ def test_a_process_that_has_ended(tmp_path):
 def test_this_process():
     """The real process table has this process, with its start time."""
     process = next(each for each in processes(Path("/proc")) if each.folder.name == str(os.getpid()))
-    start = started(Path("/proc"), process)
+    start = started(Path("/proc"), process, time.time())
     assert start is not None
     assert start < datetime.now(UTC)

@@ -179,6 +179,12 @@ def test_each_record_is_valid_by_the_schema(path: Path) -> None:
     assert validator.is_valid(written[3]) is False
 
 
+def test_a_year_has_four_digits(path: Path) -> None:
+    """The claimed date of a token may be in any year of the calendar."""
+    expired = decision(DenialReason.TOKEN_EXPIRED, "", None)._replace(request=presigned()._replace(date=-62135596800))
+    assert records(AuditLog(path, 1_000_000), path, expired)[0]["signed_at"] == "0001-01-01T00:00:00Z"
+
+
 def test_a_scrubbed_account_is_in_no_record(path: Path) -> None:
     """No field of a record holds a scrubbed account."""
     user = KubernetesUser(username="u-111122223333", groups=(), rule="c.yaml:1:1")

@@ -23,6 +23,8 @@ FAILURES_TO_OPEN = 10
 #: Bounds of the wait after a failed probe, in seconds. It doubles with each failure, and varies by up to a half.
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 1.0
+#: An open circuit is reported for this time after its last failure, in seconds. Nobody may ever call the host again.
+_REPORTED_SECONDS = 300.0
 #: Maximum number of circuits, two for each host. Needed because a token may name a region that doesn't exist.
 _MAX_CIRCUITS = 512
 
@@ -42,6 +44,7 @@ class _Circuit:
     failures: int = 0
     wait: float = 0.0
     next_probe: float = 0.0
+    last_failure: float = 0.0
     probing: bool = False
     reason: str = ""
 
@@ -73,12 +76,17 @@ class CircuitBreakers:
 
     @property
     def open_count(self) -> int:
-        """The number of hosts with an open circuit."""
-        return len({host for (host, _), circuit in self._circuits.items() if circuit.is_open})
+        """The number of hosts with an open circuit that failed lately."""
+        return len(self.failing())
 
     def failing(self) -> dict[str, str]:
-        """Return the hosts with an open circuit, each with the reason of its last failure."""
-        return {host: circuit.reason for (host, _), circuit in self._circuits.items() if circuit.is_open}
+        """Return the hosts with an open circuit that failed lately, each with the reason of its last failure."""
+        since = self._seconds() - _REPORTED_SECONDS
+        return {
+            host: circuit.reason
+            for (host, _), circuit in self._circuits.items()
+            if circuit.is_open and circuit.last_failure > since
+        }
 
     @property
     def has_failures(self) -> bool:
@@ -127,7 +135,8 @@ class CircuitBreakers:
         was_open = self._is_failing(key[0])
         circuit = self._circuits.get(key) or self._new(key)
         circuit.failures += 1
-        circuit.reason = str(failure.reason)
+        circuit.reason, circuit.last_failure = str(failure.reason), self._seconds()
+        self._circuits.move_to_end(key)  # calls to other hosts evict no circuit in use
         if circuit.is_open and not was_open:
             _log.warn(
                 "STS host {sts_host} has failed {failures} times in a row: {message}; single probes ask it until it "

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from twisted.logger import Logger
 
 from authd.core.errors import Unavailable, UnavailableReason
+from authd.core.token_bucket import TokenBucket
 
 _log = Logger(namespace="authd.circuit")
 
@@ -27,6 +28,9 @@ _LONGEST_WAIT = 1.0
 _REPORTED_SECONDS = 300.0
 #: Maximum number of circuits, two for each host. Needed because a token may name a region that doesn't exist.
 _MAX_CIRCUITS = 512
+
+#: Log lines about opened circuits: burst and rate per second. Anybody can open those of regions that don't exist.
+_LINES, _LINES_PER_SECOND = 20.0, 0.1
 
 #: Failures that count. Throttling does not: STS works, and throttled reviews have a reason of their own.
 _FAILURES = frozenset(
@@ -72,6 +76,7 @@ class CircuitBreakers:
     ) -> None:
         self._seconds = seconds
         self._jitter = jitter
+        self._lines = TokenBucket(burst=_LINES, rate=_LINES_PER_SECOND, now=seconds())
         self._circuits: OrderedDict[tuple[str, bool], _Circuit] = OrderedDict()  # by host and whether callers are known
 
     @property
@@ -137,7 +142,8 @@ class CircuitBreakers:
         circuit.failures += 1
         circuit.reason, circuit.last_failure = str(failure.reason), self._seconds()
         self._circuits.move_to_end(key)  # calls to other hosts evict no circuit in use
-        if circuit.is_open and not was_open:
+        if circuit.is_open and not was_open and self._lines.refilled(self._seconds()) >= 1:
+            self._lines.left -= 1
             _log.warn(
                 "STS host {sts_host} has failed {failures} times in a row: {message}; single probes ask it until it "
                 "answers",

@@ -163,3 +163,18 @@ def test_opening_and_closing_is_logged() -> None:
     assert [event["log_level"].name for event in events] == ["warn", "info"]
     assert all(event["sts_host"] == "sts.example" for event in events)
     assert breakers.failing() == {}
+
+
+def test_lines_about_invented_hosts_are_bounded() -> None:
+    """A flood of tokens for invented regions does not fill the log. Later another circuit is logged again."""
+    clock = Clock()
+    breakers = CircuitBreakers(seconds=clock.seconds)
+    with capturedLogs() as events:
+        for number in range(50):
+            for _ in range(FAILURES_TO_OPEN):
+                breakers.ended(breakers.enter(f"sts.us-invented-{number}.amazonaws.com", known=False), FAILURE)
+        assert (len(events), breakers.open_count) == (20, 50)
+        clock.advance(10)
+        for _ in range(FAILURES_TO_OPEN):
+            breakers.ended(breakers.enter(HOST, known=False), FAILURE)
+    assert [event["sts_host"] for event in events[20:]] == [HOST]

@@ -237,11 +237,12 @@ class Authenticator(Generic[TokenT]):
         return self._confirmed(request, outcome) if isinstance(outcome, CallerIdentity) else outcome
 
     def _confirmed(self, request: TokenT, identity: CallerIdentity) -> Mapped | AwaitsName | Unmapped:
-        self._verdict_cache.confirm(request, identity)
         tables, now = self._tables(), self._now()
         outcome = _map(tables, identity, now)
         if isinstance(outcome, Unmapped):
             self._verdict_cache.set_unmapped(request, outcome, tables, now)
+        else:  # only mapped callers, so that strangers can't evict their confirmations
+            self._verdict_cache.confirm(request, identity)
         return outcome
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from twisted.logger import Logger
 
 from authd.core.errors import Unavailable, UnavailableReason
+from authd.core.token_bucket import TokenBucket
 
 _log = Logger(namespace="authd.circuit")
 
@@ -23,8 +24,13 @@ FAILURES_TO_OPEN = 10
 #: Bounds of the wait after a failed probe, in seconds. It doubles with each failure, and varies by up to a half.
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 1.0
+#: An open circuit is reported for this time after its last failure, in seconds. Nobody may ever call the host again.
+_REPORTED_SECONDS = 300.0
 #: Maximum number of circuits, two for each host. Needed because a token may name a region that doesn't exist.
 _MAX_CIRCUITS = 512
+
+#: Log lines about opened circuits: burst and rate per second. Anybody can open those of regions that don't exist.
+_LINES, _LINES_PER_SECOND = 20.0, 0.1
 
 #: Failures that count. Throttling does not: STS works, and throttled reviews have a reason of their own.
 _FAILURES = frozenset(
@@ -42,6 +48,7 @@ class _Circuit:
     failures: int = 0
     wait: float = 0.0
     next_probe: float = 0.0
+    last_failure: float = 0.0
     probing: bool = False
     reason: str = ""
 
@@ -69,16 +76,22 @@ class CircuitBreakers:
     ) -> None:
         self._seconds = seconds
         self._jitter = jitter
+        self._lines = TokenBucket(burst=_LINES, rate=_LINES_PER_SECOND, now=seconds())
         self._circuits: OrderedDict[tuple[str, bool], _Circuit] = OrderedDict()  # by host and whether callers are known
 
     @property
     def open_count(self) -> int:
-        """The number of hosts with an open circuit."""
-        return len({host for (host, _), circuit in self._circuits.items() if circuit.is_open})
+        """The number of hosts with an open circuit that failed lately."""
+        return len(self.failing())
 
     def failing(self) -> dict[str, str]:
-        """Return the hosts with an open circuit, each with the reason of its last failure."""
-        return {host: circuit.reason for (host, _), circuit in self._circuits.items() if circuit.is_open}
+        """Return the hosts with an open circuit that failed lately, each with the reason of its last failure."""
+        since = self._seconds() - _REPORTED_SECONDS
+        return {
+            host: circuit.reason
+            for (host, _), circuit in self._circuits.items()
+            if circuit.is_open and circuit.last_failure > since
+        }
 
     @property
     def has_failures(self) -> bool:
@@ -127,8 +140,10 @@ class CircuitBreakers:
         was_open = self._is_failing(key[0])
         circuit = self._circuits.get(key) or self._new(key)
         circuit.failures += 1
-        circuit.reason = str(failure.reason)
-        if circuit.is_open and not was_open:
+        circuit.reason, circuit.last_failure = str(failure.reason), self._seconds()
+        self._circuits.move_to_end(key)  # calls to other hosts evict no circuit in use
+        if circuit.is_open and not was_open and self._lines.refilled(self._seconds()) >= 1:
+            self._lines.left -= 1
             _log.warn(
                 "STS host {sts_host} has failed {failures} times in a row: {message}; single probes ask it until it "
                 "answers",

@@ -105,6 +105,13 @@ class STSHosts:
             known.setdefault(_GLOBAL_HOST, _GLOBAL_REGION)
         object.__setattr__(self, "_signing_regions", known)
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The hosts that the partition's data and the settings name. Tokens may name regions that don't exist."""
+        here = self.partition
+        added = (f"sts.{r}.{suffix}" for r in self.extra_regions for suffix in (here.suffix, here.dual_stack_suffix))
+        return frozenset((*self._signing_regions, *here.fips_hosts, *added, *(e.host for e in self.extra_endpoints)))
+
     def signing_region(self, host: str) -> str:
         """Return the region that requests to `host` are signed for. Raises `UnknownHost` if it is not on the list."""
         known = self._signing_regions.get(host)

@@ -21,8 +21,10 @@ from authd.sources.in_force import InForce
 from authd.sources.source import Source
 
 
-def publish_calls(metrics: Metrics, limiter: CallLimiter, breakers: CircuitBreakers) -> None:
-    """Add the gauges of calls, circuit breakers and budgets."""
+def publish_calls(
+    metrics: Metrics, limiter: CallLimiter, breakers: CircuitBreakers, named_hosts: frozenset[str]
+) -> None:
+    """Add the gauges of calls, circuit breakers and budgets. Only `named_hosts` are values of a label."""
     metrics.gauge("authd_sts_calls_in_flight", "Calls to STS under way.", lambda: limiter.in_flight)
     metrics.gauge("authd_sts_calls_waiting", "Calls to STS that wait for a free slot.", lambda: limiter.waiting)
     metrics.gauge("authd_sts_circuits_open", "STS hosts that keep failing.", lambda: breakers.open_count)
@@ -31,7 +33,7 @@ def publish_calls(metrics: Metrics, limiter: CallLimiter, breakers: CircuitBreak
             name="authd_sts_circuit_open",
             help_text="STS hosts whose circuit is open now.",
             label="sts_host",
-            values=lambda: dict.fromkeys(breakers.failing(), 1.0),
+            values=lambda: dict.fromkeys(named_hosts & breakers.failing().keys(), 1.0),
         ),
         LabelledGauge(
             name="authd_sts_call_budget",

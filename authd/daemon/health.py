@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 
 from authd.daemon.http.server import TEXT, BoundedFactory, BoundedRequest
 from authd.daemon.telemetry.metrics import Family, Metrics
+
+#: Largest number of connections, so that they can't use up the descriptors. Probes and Prometheus need a few.
+MAX_CONNECTIONS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +79,9 @@ class HealthFactory(BoundedFactory):
         super().__init__(reactor)
         self.checks = checks
         self.metrics = metrics
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Accept a connection. At the limit, it replaces the one that has waited longest for its client."""
+        if len(self.deadlines) >= MAX_CONNECTIONS and not self.deadlines.make_room():
+            return None
+        return super().buildProtocol(addr)

@@ -112,7 +112,7 @@ def webhook(
     cache = VerdictCache(
         seconds=reactor.seconds, cache_ttl=settings.sts.cache_ttl, stale_if_error=settings.sts.stale_if_error
     )
-    publish_calls(metrics, limiter, breakers)
+    publish_calls(metrics, limiter, breakers, sts.hosts.named)
     publish_caches(metrics, cache)
     tracing = tracing_of(reactor, in_force, metrics)
     sts.client.on_response = tracing.of_responses(metrics.peer.responded)

@@ -14,6 +14,7 @@ from authd.authentication.call_limiter import QUEUE_SECONDS, CallLimiter
 from authd.authentication.callers import Verdict
 from authd.authentication.circuit_breaker import FAILURES_TO_OPEN, CircuitBreakers
 from authd.authentication.verdict_cache import REFUSAL_SECONDS, VerdictCache
+from authd.core.arn import parse_arn
 from authd.core.caller_identity import CallerIdentity
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason, Denied, Unavailable, UnavailableReason
@@ -439,6 +440,20 @@ def test_a_recently_confirmed_token_is_accepted_while_sts_fails(make: Any, token
     assert harness.decided(token, NO_SUCH_KEY).reason == DenialReason.UNKNOWN_ACCESS_KEY
     harness.clock.advance(120)
     assert harness.decided(token, LATE).reason == UnavailableReason.STS_TIMEOUT
+
+
+def test_strangers_cannot_evict_confirmations(
+    make: Any, tokens: Any, alice: CallerIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only mapped callers' confirmations are kept, however many others STS confirms."""
+    monkeypatch.setattr("authd.authentication.verdict_cache._MAX_CONFIRMED", 2)
+    harness = make(stale_if_error=120.0)
+    token = other(tokens, 1)
+    harness.decided(token, alice)
+    stranger = alice._replace(arn=parse_arn(MALLORY), canonical_arn=MALLORY, key=MALLORY)
+    for number in range(2, 6):
+        assert harness.decided(other(tokens, number), stranger).reason == DenialReason.IDENTITY_NOT_MAPPED
+    assert harness.decided(token, LATE).source is Source.STALE
 
 
 def test_a_failing_host_is_probed(harness: Harness, tokens: Any, alice: CallerIdentity) -> None:

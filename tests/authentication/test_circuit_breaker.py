@@ -98,12 +98,29 @@ def test_a_throttled_probe_ends() -> None:
 
 
 def test_hosts_do_not_share_a_circuit_and_are_bounded() -> None:
-    """One region's failures affect no other region. The oldest circuits are evicted."""
+    """One region's failures affect no other region. The circuits that failed longest ago are evicted."""
     breakers = opened(Clock())
     assert not breakers.enter("sts.eu-west-1.amazonaws.com", known=False).probe
     for number in range(600):
         breakers.ended(breakers.enter(f"sts.us-invented-{number}.amazonaws.com", known=False), FAILURE)
+        if number == 300:
+            breakers.ended(breakers.enter(HOST, known=False), FAILURE)
     assert len(breakers._circuits) == 512
+    assert breakers.failing() == {HOST: "sts_timeout"}
+
+
+def test_a_host_that_nobody_calls_is_not_reported() -> None:
+    """A token may have named a region that doesn't exist. A host that is called is reported until it answers."""
+    clock = Clock()
+    breakers = opened(clock)
+    clock.advance(299)
+    assert breakers.failing() == {HOST: "sts_timeout"}
+    breakers.ended(breakers.enter(HOST, known=False), FAILURE)
+    clock.advance(299)
+    assert breakers.open_count == 1
+    clock.advance(1)
+    assert (breakers.failing(), breakers.open_count) == ({}, 0)
+    assert breakers.enter(HOST, known=False).probe
 
 
 def test_the_default_jitter_spreads_probes() -> None:
@@ -146,3 +163,18 @@ def test_opening_and_closing_is_logged() -> None:
     assert [event["log_level"].name for event in events] == ["warn", "info"]
     assert all(event["sts_host"] == "sts.example" for event in events)
     assert breakers.failing() == {}
+
+
+def test_lines_about_invented_hosts_are_bounded() -> None:
+    """A flood of tokens for invented regions does not fill the log. Later another circuit is logged again."""
+    clock = Clock()
+    breakers = CircuitBreakers(seconds=clock.seconds)
+    with capturedLogs() as events:
+        for number in range(50):
+            for _ in range(FAILURES_TO_OPEN):
+                breakers.ended(breakers.enter(f"sts.us-invented-{number}.amazonaws.com", known=False), FAILURE)
+        assert (len(events), breakers.open_count) == (20, 50)
+        clock.advance(10)
+        for _ in range(FAILURES_TO_OPEN):
+            breakers.ended(breakers.enter(HOST, known=False), FAILURE)
+    assert [event["sts_host"] for event in events[20:]] == [HOST]

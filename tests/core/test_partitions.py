@@ -164,6 +164,30 @@ def test_extra_endpoints(partitions):
         hosts.signing_region("vpce-2.sts.eu-west-1.vpce.amazonaws.com")
 
 
+def test_named_hosts(partitions):
+    """Hosts of known regions and of the settings are named. A region that only fits the grammar is not."""
+    hosts = STSHosts(
+        partition=partitions["aws"],
+        extra_regions=frozenset({"xx-new-1"}),
+        extra_endpoints=(
+            ExtraEndpoint(host="vpce-1.sts.eu-west-1.vpce.amazonaws.com", signing_region="eu-west-1"),
+            ExtraEndpoint(host="sts.eu-new-7.amazonaws.com", connect="127.0.0.1:8443"),
+        ),
+    )
+    assert hosts.named >= {
+        "sts.amazonaws.com",
+        "sts.us-east-1.amazonaws.com",
+        "sts.us-east-1.api.aws",
+        "sts-fips.us-east-1.amazonaws.com",
+        "sts.xx-new-1.amazonaws.com",
+        "sts.xx-new-1.api.aws",
+        "vpce-1.sts.eu-west-1.vpce.amazonaws.com",
+        "sts.eu-new-7.amazonaws.com",
+    }
+    assert hosts.signing_region("sts.us-invented-1.amazonaws.com") == "us-invented-1"
+    assert "sts.us-invented-1.amazonaws.com" not in hosts.named
+
+
 def test_an_extra_endpoint_without_a_region_is_refused(partitions):
     """A host without a region in its name or in the settings is refused."""
     hosts = STSHosts(partition=partitions["aws"], extra_endpoints=(ExtraEndpoint(host="sts.example.org"),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from authd.daemon.health import Check, HealthFactory
+from authd.daemon.health import MAX_CONNECTIONS, Check, HealthFactory
 from authd.daemon.http.server import REQUEST_SECONDS
 from authd.daemon.telemetry.metrics import Metrics
 from tests.daemon.fakes import StrictTransport, connected
@@ -89,3 +89,14 @@ def test_a_silent_client_is_disconnected(health: Health) -> None:
     health.clock.advance(REQUEST_SECONDS)
     health.factory.deadlines.sweep()
     assert health.transport.aborted
+
+
+def test_at_the_limit_the_longest_idle_connection_is_closed(health: Health) -> None:
+    """Connections can't use up the descriptors that reviews need, and a probe always gets one."""
+    transports = [health.transport]
+    for _ in range(MAX_CONNECTIONS):
+        health.clock.advance(0.001)
+        transports.append(connected(health.factory.buildProtocol(None)))
+    assert [transport.aborted for transport in transports] == [True] + [False] * MAX_CONNECTIONS
+    health.transport = transports[-1]
+    assert health.ask("/livez")[0] == 200

@@ -20,6 +20,8 @@ from authd.daemon.net.tls import TLSBatches
 _log = Logger(namespace="authd.sts")
 
 _HTTPS_PORT = 443
+#: Maximum number of built endpoints. Needed because a token may name a region that doesn't exist.
+_MAX_BUILT = 512
 
 
 class STSEndpoints:
@@ -51,9 +53,11 @@ class STSEndpoints:
         self._built: dict[str, IStreamClientEndpoint] = {}
 
     def endpoint(self, host: str) -> IStreamClientEndpoint:
-        """Return the endpoint of an allowed host. The allow-list bounds their number."""
+        """Return the endpoint of an allowed host."""
         built = self._built.get(host)
         if built is None:
+            if len(self._built) >= _MAX_BUILT:
+                self._built.clear()
             built = self._built[host] = self._build(host)
         return built
 

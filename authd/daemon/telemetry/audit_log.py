@@ -6,6 +6,7 @@ Records are appended without buffering. On a full disk, they are kept in memory 
 from __future__ import annotations
 
 import os
+import stat
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -101,9 +102,20 @@ class AuditLog:
         return self._problem
 
     def _rotate(self) -> None:
-        self.close()
-        for number in range(_BACKUPS, 0, -1):
-            older = self._path.with_name(f"{self._path.name}.{number}")
-            newer = self._path.with_name(f"{self._path.name}.{number - 1}") if number > 1 else self._path
-            with suppress(FileNotFoundError):
-                newer.replace(older)
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):  # /dev/stdout may be a pipe
+            return
+        try:
+            for number in range(_BACKUPS, 0, -1):
+                older = self._path.with_name(f"{self._path.name}.{number}")
+                newer = self._path.with_name(f"{self._path.name}.{number - 1}") if number > 1 else self._path
+                with suppress(FileNotFoundError):
+                    newer.replace(older)
+        except OSError as error:  # the file may be a mount, or its folder belong to another user
+            self._size = 0  # the next try is at twice the size
+            _log.error(
+                "{path}: the audit log can't be rotated: {error}; it grows: let the daemon's user write its folder",
+                path=str(self._path),
+                error=error.strerror,
+            )
+        else:
+            self.close()

@@ -175,4 +175,4 @@ def _text(record: str) -> str:
 
 @lru_cache(maxsize=64)  # many tokens share a second
 def _timestamp(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat() + "Z"  # strftime cuts a year's zeros

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 
+from authd.core.access_key import key_account
 from authd.core.decision import Decision
 
 #: Length of the window in minutes.
@@ -53,7 +54,7 @@ class RecentDecisions:
         return [
             {"identity": name, "reason": reason, "count": count}
             for (account, name, reason), count in total.most_common()
-            if account not in scrubbed_accounts
+            if (account or key_account(name)) not in scrubbed_accounts
         ][:most]
 
     def _note_refused(self, minute: _Minute, decision: Decision) -> None:

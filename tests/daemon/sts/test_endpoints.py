@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from itertools import product
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
@@ -98,6 +102,17 @@ def test_a_hosts_endpoint_is_built_once(ca_file: str) -> None:
     reached = endpoints(ca_file)
     assert reached.endpoint("sts.a.amazonaws.com") is reached.endpoint("sts.a.amazonaws.com")
     assert reached.endpoint("sts.a.amazonaws.com") is not reached.endpoint("sts.b.amazonaws.com")
+
+
+def test_built_endpoints_are_bounded(ca_file: str) -> None:
+    """A token may name a region that doesn't exist, so the endpoints of such hosts are not all kept."""
+    reached = endpoints(ca_file)
+    built = [
+        weakref.ref(reached.endpoint(f"sts.us-{a}{b}{c}-1.amazonaws.com"))
+        for a, b, c in product(ascii_lowercase[:10], repeat=3)
+    ]
+    gc.collect()
+    assert 0 < sum(each() is not None for each in built) <= 512
 
 
 @pytest.mark.parametrize("host", ["default", "extra"])

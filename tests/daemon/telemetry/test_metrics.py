@@ -6,9 +6,13 @@ import time
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
+from authd.authentication.call_limiter import CallLimiter
+from authd.authentication.circuit_breaker import FAILURES_TO_OPEN, CircuitBreakers
 from authd.core.decision import ALLOWED, Source
-from authd.core.errors import DenialReason, UnavailableReason
+from authd.core.errors import DenialReason, Unavailable, UnavailableReason
+from authd.daemon.gauges import publish_calls
 from authd.daemon.telemetry.metrics import Metrics
 from authd.daemon.telemetry.prometheus import render
 from tests.daemon.fakes import decision
@@ -44,6 +48,21 @@ def test_no_series_is_added_by_use() -> None:
     assert set(figures(metrics)) == names
     with pytest.raises(KeyError):
         metrics.sts_called("a-token")
+
+
+def test_hosts_that_only_tokens_name_are_no_labels() -> None:
+    """A failing host of an invented region is counted, but has no series of its own."""
+    metrics, clock = Metrics(), Clock()
+    breakers = CircuitBreakers(seconds=clock.seconds)
+    publish_calls(
+        metrics, CallLimiter(clock=clock, concurrency=1, rate=1.0), breakers, frozenset({"sts.amazonaws.com"})
+    )
+    for host in ("sts.amazonaws.com", "sts.us-invented-1.amazonaws.com"):
+        for _ in range(FAILURES_TO_OPEN):
+            breakers.ended(breakers.enter(host, known=False), Unavailable(UnavailableReason.STS_UNREACHABLE, ""))
+    counted = figures(metrics)
+    assert counted["authd_sts_circuits_open"] == 2
+    assert [name for name in counted if "sts_host" in name] == ['authd_sts_circuit_open{sts_host="sts.amazonaws.com"}']
 
 
 def test_reviews_have_one_of_three_outcomes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
+from authd.core.access_key import key_account
 from authd.core.decision import ALLOWED
 from authd.core.errors import DenialReason
 from authd.core.kubernetes_user import KubernetesUser
@@ -39,3 +40,12 @@ def test_names_are_bounded_and_scrubbed() -> None:
         recent.note(decision(DenialReason.UNKNOWN_ACCESS_KEY)._replace(request=request))
     assert len(recent.refused(frozenset(), most=5_000)) == 512
     assert ALICE_ARN not in str(recent.refused(frozenset({"111122223333"}), most=5_000))
+
+
+def test_keys_of_scrubbed_accounts_do_not_appear() -> None:
+    """The account in the access key ID of an unconfirmed caller counts, as in the decision log."""
+    recent = RecentDecisions(Clock().seconds)
+    key = "ASIAY34FZKBOKMUTVV7A"
+    recent.note(decision(DenialReason.TOKEN_EXPIRED)._replace(request=presigned()._replace(access_key_id=key)))
+    assert [entry["identity"] for entry in recent.refused(frozenset({"111122223333"}))] == [key]
+    assert recent.refused(frozenset({key_account(key)})) == []

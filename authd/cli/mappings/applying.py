@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.cluster import Rules, read_rules
@@ -14,6 +16,8 @@ from authd.kubernetes.client import APIClient
 from authd.kubernetes.errors import StatusError
 
 DONE, NOT_DONE = 0, 1
+#: Handlers of signals while a command waits for an answer.
+_HANDLERS: Mapping[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +48,16 @@ async def change_rules(client: APIClient, args: argparse.Namespace, place: str, 
 def _is_confirmed(args: argparse.Namespace, change: Change) -> bool:
     if args.prompt == "false":
         return True
-    print_to_stderr(change.diff)
-    sys.stderr.write("Make this change? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    # The reactor's handlers would have no effect before the answer.
+    handlers = {number: signal.signal(number, handler) for number, handler in _HANDLERS.items()}
+    try:
+        print_to_stderr(change.diff)
+        sys.stderr.write("Make this change? [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def print_to_stderr(text: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -245,3 +247,45 @@ def test_permission_sets(server, authd):
     sorted_keys = {"accountID": "111122223333", "permissionSetName": "Dev"}
     server.put(IDENTITIES, content["metadata"]["name"], spec={"sso": sorted_keys, "username": "dev"})
     assert "nothing to change" in authd("migrate", "--from", "aws-auth", "--to", "crd", "--prompt=false").stdout
+
+
+def interrupted(arguments, number, wait):
+    """Start a command, call `wait`, send the signal, and return the exit status and standard error."""
+    command = [sys.executable, "-m", "authd.cli.main", *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait(process)
+        process.send_signal(number)
+        process.wait(timeout=60)  # standard input stays open
+        return process.returncode, process.stderr.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_the_question(number, server, tmp_path):
+    """A signal ends a command that waits for an answer, and nothing is changed."""
+
+    def wait(process):
+        while process.stderr.read(1) != "?":
+            pass
+
+    flags = ["--userarn", ALICE, "--username", "alice", "--kubeconfig", str(server.kubeconfig(tmp_path))]
+    code, said = interrupted(["add", "user", *flags], number, wait)
+    assert (code, said) == (130 if number == signal.SIGINT else -number, " [y/N] ")
+    assert server.get(CONFIG_MAPS, "aws-auth") is None
+
+
+def test_ctrl_c_during_a_call(server, tmp_path):
+    """Ctrl-C during a call to the API server ends a command with 130 and without a message."""
+    called, release = threading.Event(), threading.Event()
+
+    def stall(_request):
+        called.set()
+        release.wait(60)
+
+    server.faults.append(stall)
+    code = interrupted(
+        ["list", "--kubeconfig", str(server.kubeconfig(tmp_path))], signal.SIGINT, lambda _process: called.wait(60)
+    )
+    release.set()
+    assert code == (130, "")

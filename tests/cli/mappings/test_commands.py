@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -175,6 +176,21 @@ def test_credential_plugin(server, tmp_path):
         run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert run.returncode == code, run.stderr
         assert ("credential plugin" in run.stderr) == bool(code)
+
+
+@pytest.mark.parametrize("before", ["", "missing:", "other:"])
+@pytest.mark.parametrize("context", [None, "c"])
+def test_several_kubeconfigs(server, tmp_path, before, context):
+    """Of the files in KUBECONFIG, the one with the context is used. Empty and missing ones are skipped, as by kubectl."""
+    (tmp_path / "home" / ".kube").mkdir(parents=True)
+    (tmp_path / "home" / ".kube" / "config").write_text("current-context: wrong\n")
+    (tmp_path / "other").write_text("current-context: gone\n" if context else "contexts: []\n")
+    kubeconfigs = f"{before and tmp_path / before}:{server.kubeconfig(tmp_path)}"
+    flags = ["--kubeconfig-context", context] if context else []
+    command = [sys.executable, "-m", "authd.cli.main", "list", *flags]
+    environment = {**os.environ, "HOME": str(tmp_path / "home"), "KUBECONFIG": kubeconfigs}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 UNTIL = "2030-12-31T18:00:00Z"

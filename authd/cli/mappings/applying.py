@@ -12,6 +12,7 @@ from authd.cli.mappings.change import Change
 from authd.cli.mappings.cluster import Rules, read_rules
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.output import add_output_option, print_json, print_text
+from authd.daemon.command_line.flags import FALSE, TRUE
 from authd.kubernetes.client import APIClient
 from authd.kubernetes.errors import StatusError
 
@@ -23,11 +24,16 @@ _HANDLERS: Mapping[int, Any] = {signal.SIGINT: signal.default_int_handler, signa
 def add_change_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags of commands that change something."""
     parser.add_argument(
-        "--prompt", nargs="?", const="true", default="true", choices=("true", "false"),
+        "--prompt", nargs="?", const="true", default="true", choices=("true", "false"), type=_boolean,
         help="ask before the change is made (true)",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="show the change, and make none")
     add_output_option(parser)
+
+
+def _boolean(text: str) -> str:
+    """Return `true` or `false` for the spellings of aws-iam-authenticator, and any other text as it is."""
+    return "true" if text in TRUE else "false" if text in FALSE else text
 
 
 async def change_rules(client: APIClient, args: argparse.Namespace, place: str, plan: Callable[[Rules], Change]) -> int:

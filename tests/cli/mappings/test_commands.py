@@ -193,6 +193,13 @@ def test_several_kubeconfigs(server, tmp_path, before, context):
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("word", ["0", "f", "F", "false", "FALSE", "False"])
+def test_no_question(authd, server, word):
+    """`--prompt` takes the spellings of aws-iam-authenticator's booleans."""
+    add_alice(authd, f"--prompt={word}")
+    assert server.get(CONFIG_MAPS, "aws-auth") is not None
+
+
 UNTIL = "2030-12-31T18:00:00Z"
 
 

@@ -104,3 +104,17 @@ def test_closed_standard_input(arguments, status, tmp_path):
     words = ["/bin/sh", "-c", '"$@" <&-', "sh", script("authd"), *arguments]
     ended, said = run(tmp_path, *words)
     assert (ended, "internal error" in said) == (status, False)
+
+
+@pytest.mark.parametrize("alias", ["authd", "aws-iam-authenticator"])
+def test_an_encoding_without_the_letters_of_a_path(alias, tmp_path):
+    """`init --out` prints its report in every locale: characters that the encoding lacks are escaped."""
+    program = tmp_path / alias
+    program.symlink_to(script("authd"))
+    ended = subprocess.run(
+        [str(program), "init", "-i", "x", "--out", str(tmp_path / "sch\u00f6n")],
+        env={**bare_environment(tmp_path), "PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    output = ended.stdout if alias == "authd" else ended.stderr
+    assert (ended.returncode, "wrote  " in output, r"sch\xf6n/cert.pem" in output) == (0, True, True)

@@ -200,6 +200,14 @@ def test_no_question(authd, server, word):
     assert server.get(CONFIG_MAPS, "aws-auth") is not None
 
 
+@pytest.mark.parametrize("source", ["file", "access-entries"])
+def test_too_much_standard_input(authd, source):
+    """Standard input beyond 8 MiB is an error, and never cut: that would lose mappings."""
+    given = "server:\n" + "# comment\n" * 900_000 + f"  mapRoles: [{{roleARN: {ADMIN}, username: u}}]\n"
+    said = authd("migrate", "--from", source, "--file", "-", "--to", "crd", "--dry-run", given=given, code=2).stderr
+    assert said == "authd: standard input has more than 8 MiB: give it in parts\n"
+
+
 UNTIL = "2030-12-31T18:00:00Z"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
@@ -12,15 +11,12 @@ from typing import Protocol, cast
 from authd import __version__
 from authd.cli.commands import COMMANDS, GROUPS, add_global_flags, command_of
 from authd.cli.reference import common_exits_text, exits_text, filled, shape_text
+from authd.cli.shared.endings import UNUSABLE, run_reporting_errors
 from authd.cli.shared.errors import CommandError
-from authd.core.errors import ConfigError
 from authd.daemon.command_line.program_name import Program, called_as
 
-#: The exit status if settings, files, packages or the command line itself can't be used.
-UNUSABLE = 2
 #: The exit status of aws-iam-authenticator for every error.
 _FAILED = 1
-_INTERRUPTED = 130
 
 #: The packages of the extra `daemon`. The base installation is for laptops and has no Twisted.
 _DAEMON_PACKAGES = frozenset(
@@ -69,31 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `authd` with these arguments, or the process's own, and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     program = called_as(sys.argv[0])
-    status = _run_reporting_errors(given, program)
+    status = _status(given, program)
     return _FAILED if program.is_alias and status == UNUSABLE else status
 
 
-def _run_reporting_errors(given: list[str], program: Program) -> int:
+def _status(given: list[str], program: Program) -> int:
     try:
-        try:
-            return _run(given, program)
-        finally:
-            sys.stdout.flush()  # here, so that a closed pipe raises BrokenPipeError
-    except (CommandError, ConfigError) as error:
-        _complain(str(error))
-        return UNUSABLE
+        return run_reporting_errors(lambda: _run(given, program), "authd")
     except SystemExit as end:
         if program.is_alias and end.code == UNUSABLE:  # argparse's own, for a wrong command line
             return UNUSABLE
         raise
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
-        return 1
-    except Exception as error:  # noqa: BLE001  # a traceback helps nobody here, and could show a token
-        _complain(f"internal error ({type(error).__name__}{_place(error)}); please report it")
-        return UNUSABLE
 
 
 def _run(given: list[str], program: Program) -> int:
@@ -162,18 +144,6 @@ def _load(name: str, module: str) -> object:
             "`daemon` from the clone, the wheel or the package, see README.md"
         )
         raise CommandError(message) from None
-
-
-def _place(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else f" at {trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
-
-
-def _complain(message: str) -> None:
-    for line in message.splitlines():
-        print(f"authd: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

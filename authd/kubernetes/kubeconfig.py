@@ -124,7 +124,7 @@ class _Kubeconfig:
 
     def __init__(self, file: str, root: _Part, run_plugin: RunPlugin | None) -> None:
         self._run_plugin = run_plugin
-        self._folder = Path(file).resolve().parent
+        self._folder = Path(file).absolute().parent  # that of a link, as for kubectl
         self._root = root
 
     def access(self, context: str, server: str) -> ClusterAccess:
@@ -165,9 +165,8 @@ class _Kubeconfig:
         if file:  # has priority, because the token may be an old copy
             return Content(file=str(self._folder / file))
         if self._run_plugin is not None and user.at("exec") is not None:
-            return Content(
-                self._run_plugin(_plugin(_Part(user.at("exec") or user.node, "exec", user.problems))).encode()
-            )
+            plugin = _plugin(_Part(user.at("exec") or user.node, "exec", user.problems), self._folder)
+            return Content(self._run_plugin(plugin).encode())
         return Content(token.encode()) if token else None
 
     def _content(self, part: _Part, key: str) -> Content | None:
@@ -180,16 +179,19 @@ class _Kubeconfig:
         return Content(file=str(self._folder / file)) if file else None
 
 
-def _plugin(part: _Part) -> ExecPlugin:
+def _plugin(part: _Part, folder: Path) -> ExecPlugin:
     items, variables = part.at("args"), part.at("env")
     arguments = (
         [node.text for node in items.nodes if isinstance(node, Scalar)] if isinstance(items, SequenceNode) else []
     )
     pairs = [_Part(node, "env", part.problems) for node in getattr(variables, "nodes", ())]
     environment = {pair.text("name"): pair.text("value") for pair in pairs}
-    if not part.text("command"):
+    command = part.text("command")
+    if not command:
         raise part.failure("exec has no command")
-    return ExecPlugin((part.text("command"), *arguments), environment, part.text("apiversion"))
+    if "/" in command:
+        command = str(folder / command)
+    return ExecPlugin((command, *arguments), environment, part.text("apiversion"))
 
 
 def _address(cluster: _Part, server: str) -> ServerURL:

@@ -10,25 +10,28 @@ from contextlib import suppress
 from pathlib import Path
 
 _PRIVATE = 0o600
+_NOT_REGULAR = "it is not a regular file"
 
 
 class NotRegularError(OSError):
-    """The path is a pipe, a socket or a device, which could block the daemon for ever."""
+    """The path is a pipe, a socket or a device. Reading could block for ever, and writing would replace it."""
 
 
 def read_regular(path: Path, limit: int = -1) -> bytes:
     """Read a regular file, up to `limit` bytes if it is given. Raises `OSError`: `NotRegularError` for other kinds."""
     with open(path, "rb", opener=_open_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise NotRegularError(errno.EINVAL, "it is not a regular file", str(path))
+            raise NotRegularError(errno.EINVAL, _NOT_REGULAR, str(path))
         return file.read(limit)
 
 
 def write_atomically(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
     """Replace a file atomically and durably: readers see the old content or the new, also after a crash.
 
-    If root writes it, the file gets the owner of its folder, so that the service's user can read it.
+    If root writes it, the file gets the owner of its folder, so that the service's user can read it. Raises `OSError`:
+    `NotRegularError` for a pipe, a socket or a device, such as /dev/null, which no file may replace.
     """
+    _refuse_special(path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -53,6 +56,15 @@ def write_if_changed(path: Path, content: bytes) -> bool:
         return False
     write_atomically(path, content)
     return True
+
+
+def _refuse_special(path: Path) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return  # the file is missing, or writing will fail
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+        raise NotRegularError(errno.EINVAL, _NOT_REGULAR, str(path))
 
 
 def _open_at_once(path: str, flags: int) -> int:

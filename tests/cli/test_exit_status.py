@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -59,3 +60,61 @@ def test_authd_token(arguments, tmp_path):
     status, said = run(tmp_path, script("authd-token"), *arguments)
     assert (status, len(said.splitlines())) == (2, 1)
     assert said.startswith("authd-token: ")
+
+
+@pytest.mark.parametrize("program", [("authd",), ("authd", "kubeconfig"), ("kubectl-authd",)])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("redirection", "fault"), [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+def test_output_that_cannot_be_written(program, unbuffered, redirection, fault, tmp_path):
+    """If standard output is full or closed, the command says so in one line, and ends with 2."""
+    words = (script(program[0]), *program[1:], *(("version",) if program == ("authd",) else ("add", "x", "--dry-run")))
+    environment = {**bare_environment(tmp_path), "PYTHONUNBUFFERED": unbuffered}
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f'"$@" {redirection}', "sh", *words],
+        env=environment, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    name = "kubectl authd" if program == ("kubectl-authd",) else "authd"
+    assert (ended.returncode, ended.stderr) == (2, f"{name}: the output can't be written: {fault}\n")
+
+
+def test_kubectl_authd_in_a_pipe_that_is_closed(tmp_path):
+    """`kubectl authd … | head` ends with 1 and without a message if the reader ends first."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as closed:
+        ended = subprocess.run(
+            [script("kubectl-authd"), "add", "x", "--dry-run"],
+            env=bare_environment(tmp_path), stdout=closed, stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("verify", "-i", "x", "-t", "-"), 1),
+        (("why", "abcdef01", "--file", "-"), 1),
+        (("migrate", "--from", "access-entries", "--file", "-", "--to", "file"), 0),
+    ],
+)
+def test_closed_standard_input(arguments, status, tmp_path):
+    """A command that reads a closed standard input finds it empty."""
+    words = ["/bin/sh", "-c", '"$@" <&-', "sh", script("authd"), *arguments]
+    ended, said = run(tmp_path, *words)
+    assert (ended, "internal error" in said) == (status, False)
+
+
+@pytest.mark.parametrize("alias", ["authd", "aws-iam-authenticator"])
+def test_an_encoding_without_the_letters_of_a_path(alias, tmp_path):
+    """`init --out` prints its report in every locale: characters that the encoding lacks are escaped."""
+    program = tmp_path / alias
+    program.symlink_to(script("authd"))
+    ended = subprocess.run(
+        [str(program), "init", "-i", "x", "--out", str(tmp_path / "sch\u00f6n")],
+        env={**bare_environment(tmp_path), "PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    output = ended.stdout if alias == "authd" else ended.stderr
+    assert (ended.returncode, "wrote  " in output, r"sch\xf6n/cert.pem" in output) == (0, True, True)

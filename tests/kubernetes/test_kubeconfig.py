@@ -8,7 +8,7 @@ import pytest
 
 from authd.core.errors import ConfigError
 from authd.kubernetes.discovery import find_cluster
-from authd.kubernetes.kubeconfig import read_kubeconfig
+from authd.kubernetes.kubeconfig import load_kubeconfig, read_kubeconfig
 from authd.kubernetes.server_url import parse_server
 
 TEXT = """\
@@ -61,6 +61,15 @@ def test_other_context():
     assert access.url == "https://[fd00::1]:443"
     assert (access.certificate.file, access.key.file) == ("/etc/k/pki/node.crt", "/abs/node.key")
     assert (access.ca, access.token) == (None, None)
+
+
+def test_a_linked_kubeconfig(tmp_path):
+    """Files are relative to the folder of a symbolic link, as for kubectl: a mounted Secret's own folder is replaced."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "config").write_text(TEXT)
+    (tmp_path / "config").symlink_to("data/config")
+    access = load_kubeconfig(str(tmp_path / "config"), context="second")
+    assert access.certificate.file == str(tmp_path / "pki" / "node.crt")
 
 
 def test_server_replaced():
@@ -163,6 +172,20 @@ def test_plugins_of_commands():
     assert plugin.command == ("aws", "eks", "get-token")
     assert plugin.environment == {"A": "b"}
     assert plugin.api_version == "client.authentication.k8s.io/v1"
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [("./aws", "/etc/k/aws"), ("bin/aws", "/etc/k/bin/aws"), ("/bin/aws", "/bin/aws"), ("aws", "aws")],
+)
+def test_path_of_a_plugin(command, path):
+    """A plugin's path is relative to the kubeconfig's folder, as for kubectl. A bare name is looked up in PATH."""
+    seen = []
+    read(
+        TEXT.replace("token: s3cret", f"exec: {{command: {command}}}"),
+        run_plugin=lambda plugin: seen.append(plugin) or "t0",
+    )
+    assert seen[0].command == (path,)
 
 
 def test_plugin_without_a_command():

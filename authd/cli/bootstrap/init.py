@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -136,7 +137,8 @@ def _upload(args: argparse.Namespace, settings: Settings, folder: Path, now: dat
         print_json(_as_json(settings, files, result, renewed=files.can_sign))
         return
     lines = _upload_text(settings, files, result, folder / name)
-    print("\n".join(lines), file=sys.stderr if program.is_alias else sys.stdout)
+    with redirect_stdout(sys.stderr) if program.is_alias else nullcontext():
+        print_text("\n".join(lines))
 
 
 def _warn_of_name(settings: Settings, files: StateFiles) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from types import MappingProxyType
 
 from authd.cli.kubeconfig import add, convert, login_test
 from authd.cli.reference import filled, shape_text
-from authd.cli.shared.errors import CommandError
+from authd.cli.shared.endings import run_reporting_errors
 
 _DESCRIPTION = "Write, convert and test the users of a kubeconfig that log in with authd-token."
 #: Arguments by command, for the examples of the help.
@@ -21,7 +20,6 @@ _EXAMPLES = MappingProxyType(
     }
 )
 _COMMANDS = MappingProxyType({"add": add, "convert": convert, "test": login_test})
-_FAILED, _INTERRUPTED = 2, 130
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,13 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `kubectl-authd`, which kubectl finds on PATH for `kubectl authd`."""
     parser = argparse.ArgumentParser(prog="kubectl authd", description=_DESCRIPTION, allow_abbrev=False)
     _add_commands(parser)
-    try:
-        return run(parser.parse_args(arguments))
-    except CommandError as error:
-        print(f"kubectl authd: {error}", file=sys.stderr)
-        return _FAILED
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    return run_reporting_errors(lambda: run(parser.parse_args(arguments)), parser.prog)
 
 
 def _add_commands(parser: argparse.ArgumentParser) -> None:

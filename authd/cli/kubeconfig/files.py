@@ -13,7 +13,7 @@ from typing import NamedTuple
 from authd.cli.kubeconfig.document import Document
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.output import add_output_option, print_text
-from authd.state.atomic_file import write_atomically
+from authd.state.atomic_file import read_regular, write_atomically
 
 _MAX_BYTES = 16 * 1024 * 1024
 
@@ -77,7 +77,7 @@ def save(path: Path, document: Document, args: argparse.Namespace) -> list[Saved
         return [Saved(str(path), diff, _write(path, text, backup=not args.no_backup))]
     except OSError as error:
         raise CommandError(
-            f"{path} cannot be written: {error.strerror}; correct the permissions of the file and its folder"
+            f"{path} cannot be written: {error.strerror}; correct this, or name another file with --kubeconfig"
         ) from None
 
 
@@ -104,7 +104,7 @@ def _write(path: Path, text: str, *, backup: bool) -> str | None:
         mode = path.stat().st_mode & 0o777
         if backup:
             copy = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}.bak")
-            write_atomically(copy, path.read_bytes())
+            write_atomically(copy, read_regular(path))
             kept = str(copy)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)

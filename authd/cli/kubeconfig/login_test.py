@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from authd.cli.kubeconfig.context import find_context
@@ -32,11 +33,17 @@ def run(args: argparse.Namespace) -> int:
     """Log in to the context's cluster."""
     context = find_context(args.kubeconfig, args.context)
     token = run_plugin(context)
+    if not token.isascii() or not token.isprintable():
+        raise CommandError(
+            f"the token of the user {context.user_name!r} has line breaks or characters that are not ASCII; correct "
+            "it, or the plugin that prints it"
+        )
     identity = review_self(context, token)
     if identity is None:
         print(
             f"the cluster refused the login of the context {context.name} (401 Unauthorized); run the plugin's command "
-            "with --why, and look for the decision in authd's log on the control plane"
+            "with --why, and look for the decision in authd's log on the control plane",
+            file=sys.stderr if args.output == "json" else sys.stdout,
         )
         return 1
     if args.output == "json":

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from typing import Any
 
 from authd.cli.kubeconfig.context import Context
@@ -28,10 +29,9 @@ def run_plugin(context: Context) -> str:
     words = [str(plugin.get("command")), *(str(word) for word in plugin.get("args") or [])]
     if "/" in words[0]:
         words[0] = str(context.folder / words[0])
+    environment = _environment(context, plugin)
     try:
-        done = subprocess.run(
-            words, env=_environment(context, plugin), capture_output=True, text=True, timeout=_SECONDS, check=False
-        )
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except FileNotFoundError:
         hint = f"; {plugin['installHint']}" if plugin.get("installHint") else "; install it or correct the command"
         raise CommandError(f"the credential plugin {words[0]} is not on PATH{hint}") from None
@@ -45,7 +45,7 @@ def run_plugin(context: Context) -> str:
         reason = done.stderr.strip() or f"exit status {done.returncode}"
         raise CommandError(f"the credential plugin failed: {reason}\nits command: {shlex.join(words)}")
     if done.stderr.strip():
-        print(done.stderr.strip())
+        print(done.stderr.strip(), file=sys.stderr)
     return _token(done.stdout, str(plugin.get("apiVersion")))
 
 
@@ -64,7 +64,13 @@ def _cluster_info(context: Context) -> dict[str, Any]:
     if cluster.get("certificate-authority-data"):
         info["certificate-authority-data"] = cluster["certificate-authority-data"]
     elif cluster.get("certificate-authority"):
-        pem = (context.folder / cluster["certificate-authority"]).read_bytes()
+        file = context.folder / cluster["certificate-authority"]
+        try:
+            pem = file.read_bytes()
+        except OSError as error:
+            raise CommandError(
+                f"{file}: the CA cannot be read: {error.strerror}; correct certificate-authority in the kubeconfig"
+            ) from None
         info["certificate-authority-data"] = base64.b64encode(pem).decode()
     for extension in cluster.get("extensions") or []:
         if extension.get("name") == _EXTENSION:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from authd.cli.kubeconfig.files import kubeconfig_paths, read_kubeconfig
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.config_map import ConfigMapRules
 from authd.cli.mappings.custom_resources import CustomResourceRules
@@ -76,10 +77,13 @@ async def read_rules(client: APIClient, place: str) -> Rules:
 
 def in_cluster(args: argparse.Namespace, work: Callable[[APIClient], Awaitable[Result]]) -> Result:
     """Return the result of `work`, which gets a client for the cluster. Raises `CommandError` or `ConfigError`."""
+    kubeconfig, context = args.kubeconfig, args.kubeconfig_context
+    if not kubeconfig:
+        kubeconfig, context = _kubeconfig(context)
     access = find_cluster(
-        kubeconfig=args.kubeconfig or _default_kubeconfig(),
+        kubeconfig=kubeconfig,
         master=args.master_url,
-        context=args.kubeconfig_context,
+        context=context,
         environment=os.environ,
         run_plugin=run_plugin,
     )
@@ -89,7 +93,18 @@ def in_cluster(args: argparse.Namespace, work: Callable[[APIClient], Awaitable[R
         raise CommandError(f"{access.url}: {error}") from None
 
 
-def _default_kubeconfig() -> str:
-    named = os.environ.get("KUBECONFIG", "").split(":")[0]
+def _kubeconfig(context: str) -> tuple[str, str]:
+    """Return the kubeconfig file that has the context, and the context's name. Empty if there is no file.
+
+    Of the files in KUBECONFIG, the first one with a current-context names it, as for kubectl.
+    """
     usual = Path.home() / ".kube" / "config"
-    return named or (str(usual) if usual.exists() else "")
+    paths = kubeconfig_paths(None)
+    existing = [path for path in paths if path.exists()]
+    if len(existing) <= 1:
+        path = (existing or paths)[0]
+        return ("" if path == usual and not existing else str(path)), context
+    files = [(path, read_kubeconfig(path)) for path in existing]
+    name = context or next((str(found) for _, file in files if (found := file.root_value("current-context"))), "")
+    chosen = next((path for path, file in files if name and file.entry("contexts", name)), existing[0])
+    return str(chosen), name

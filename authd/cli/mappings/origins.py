@@ -52,7 +52,10 @@ def rules_of_file(file: str) -> Converted:
 
 def _read(file: str) -> bytes:
     if file == "-":
-        return sys.stdin.buffer.read(MAX_BYTES)
+        content = sys.stdin.buffer.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise CommandError(f"standard input has more than {MAX_BYTES >> 20} MiB: give it in parts")
+        return content
     try:
         return Path(file).read_bytes()
     except OSError as error:

@@ -16,16 +16,19 @@ Result = TypeVar("Result")
 def run_with_reactor(work: Callable[[Any], Awaitable[Result]]) -> Result:
     """Return the result of `work`, which receives the reactor, or raise its exception.
 
-    Call it once in a process, because the reactor can't be restarted.
+    Raises `KeyboardInterrupt` if a signal stops the reactor first, since the calls that this ends have no result. Call
+    it once in a process, because the reactor can't be restarted.
     """
     results: list[Any] = []
+    stopped: list[Any] = []  # the results that there were when the reactor stopped
 
     def begin(reactor: Any) -> Deferred[None]:
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: stopped.extend(results))
         return Deferred.fromCoroutine(_awaited(work(reactor))).addBoth(results.append)
 
     with suppress(SystemExit):  # react() always exits
         react(begin)
-    if not results:
+    if not stopped:
         raise KeyboardInterrupt
     if isinstance(results[0], Failure):
         results[0].raiseException()

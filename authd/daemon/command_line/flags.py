@@ -10,8 +10,9 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-_FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+#: The spellings of Go's strconv.ParseBool.
+TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 class Flag(NamedTuple):
@@ -114,9 +115,9 @@ def _value(flag: Flag, spelled: str, left: Iterator[str]) -> str:
 
 def _store(parsed: Parsed, flag: Flag, value: str) -> None:
     if flag.boolean:
-        if value not in _TRUE | _FALSE:
+        if value not in TRUE | FALSE:
             raise FlagError(f"--{flag.name} takes true or false, not {value[:64]!r}")
-        value = "true" if value in _TRUE else "false"
+        value = "true" if value in TRUE else "false"
     if flag.repeats and flag.name in parsed.values:
         value = f"{parsed.values[flag.name]},{value}"
     parsed.values[flag.name] = value

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,6 +179,17 @@ def test_a_broken_file(run: Callable, kubeconfig: Path, text: str) -> None:
     assert str(kubeconfig) in done.stderr
     assert "Traceback" not in done.stderr
     assert kubeconfig.read_text() == text
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-backup",)])
+def test_a_pipe_stays(flags: tuple[str, ...], run: Callable, kubeconfig: Path) -> None:
+    """A pipe, as from the shell's `<(…)`, and so a device such as /dev/null, is refused and stays as it is."""
+    os.mkfifo(kubeconfig)
+    threading.Thread(target=kubeconfig.write_text, args=(EXISTING,), daemon=True).start()
+    done = run("add", "prod", *flags)
+    fault = "it is not a regular file; correct this, or name another file with --kubeconfig"
+    assert (done.returncode, done.stderr) == (2, f"authd: {kubeconfig} cannot be written: {fault}\n")
+    assert [(path.name, path.is_fifo()) for path in kubeconfig.parent.iterdir()] == [("config", True)]
 
 
 def test_the_right_one_of_several_files(run: Callable, kubeconfig: Path, tmp_path: Path) -> None:

@@ -77,6 +77,18 @@ def test_an_old_cluster(run: Callable, write: Callable, api_server: APIServer) -
         ({"tls-server-name": "wrong.example"}, {}, 2, "certificate is not trusted"),
         ({"server": "https://127.0.0.1:1"}, {}, 2, "cannot be reached"),
         ({"server": "http://127.0.0.1:1"}, {}, 2, "https URL"),
+        (
+            {"certificate-authority-data": None, "certificate-authority": "nix"},
+            {"provideClusterInfo": True},
+            2,
+            "nix: the CA cannot be read: No such file or directory",
+        ),
+        (
+            {},
+            {"command": "echo", "args": [f'{{"apiVersion": "{V1BETA1}", "status": {{"token": "k8s-aws-v1.\\n"}}}}']},
+            2,
+            "the token of the user 'u' has line breaks",
+        ),
     ],
 )
 def test_the_reason_of_a_failure(
@@ -89,6 +101,17 @@ def test_the_reason_of_a_failure(
     assert word in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "k8s-aws-v1" not in done.stdout + done.stderr
+
+
+def test_json_alone_on_standard_output(run: Callable, write: Callable) -> None:
+    """With JSON, warnings of the plugin and a refusal go to standard error."""
+    write(args=["-i", CLUSTER, "--session-name", "s"])
+    done = run("test", "-o", "json")
+    assert parsed("kubeconfig test", done.stdout)["username"] == f"aws:{KEY_ID}"
+    assert "--session-name without effect" in done.stderr
+    write(args=["-i", "other"])
+    done = run("test", "-o", "json")
+    assert (done.returncode, done.stdout, "401 Unauthorized" in done.stderr) == (1, "", True)
 
 
 def test_a_missing_context(run: Callable, write: Callable) -> None:

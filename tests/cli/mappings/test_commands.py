@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -175,6 +178,36 @@ def test_credential_plugin(server, tmp_path):
         assert ("credential plugin" in run.stderr) == bool(code)
 
 
+@pytest.mark.parametrize("before", ["", "missing:", "other:"])
+@pytest.mark.parametrize("context", [None, "c"])
+def test_several_kubeconfigs(server, tmp_path, before, context):
+    """Of the files in KUBECONFIG, the one with the context is used. Empty and missing ones are skipped, as by kubectl."""
+    (tmp_path / "home" / ".kube").mkdir(parents=True)
+    (tmp_path / "home" / ".kube" / "config").write_text("current-context: wrong\n")
+    (tmp_path / "other").write_text("current-context: gone\n" if context else "contexts: []\n")
+    kubeconfigs = f"{before and tmp_path / before}:{server.kubeconfig(tmp_path)}"
+    flags = ["--kubeconfig-context", context] if context else []
+    command = [sys.executable, "-m", "authd.cli.main", "list", *flags]
+    environment = {**os.environ, "HOME": str(tmp_path / "home"), "KUBECONFIG": kubeconfigs}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("word", ["0", "f", "F", "false", "FALSE", "False"])
+def test_no_question(authd, server, word):
+    """`--prompt` takes the spellings of aws-iam-authenticator's booleans."""
+    add_alice(authd, f"--prompt={word}")
+    assert server.get(CONFIG_MAPS, "aws-auth") is not None
+
+
+@pytest.mark.parametrize("source", ["file", "access-entries"])
+def test_too_much_standard_input(authd, source):
+    """Standard input beyond 8 MiB is an error, and never cut: that would lose mappings."""
+    given = "server:\n" + "# comment\n" * 900_000 + f"  mapRoles: [{{roleARN: {ADMIN}, username: u}}]\n"
+    said = authd("migrate", "--from", source, "--file", "-", "--to", "crd", "--dry-run", given=given, code=2).stderr
+    assert said == "authd: standard input has more than 8 MiB: give it in parts\n"
+
+
 UNTIL = "2030-12-31T18:00:00Z"
 
 
@@ -245,3 +278,45 @@ def test_permission_sets(server, authd):
     sorted_keys = {"accountID": "111122223333", "permissionSetName": "Dev"}
     server.put(IDENTITIES, content["metadata"]["name"], spec={"sso": sorted_keys, "username": "dev"})
     assert "nothing to change" in authd("migrate", "--from", "aws-auth", "--to", "crd", "--prompt=false").stdout
+
+
+def interrupted(arguments, number, wait):
+    """Start a command, call `wait`, send the signal, and return the exit status and standard error."""
+    command = [sys.executable, "-m", "authd.cli.main", *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait(process)
+        process.send_signal(number)
+        process.wait(timeout=60)  # standard input stays open
+        return process.returncode, process.stderr.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_the_question(number, server, tmp_path):
+    """A signal ends a command that waits for an answer, and nothing is changed."""
+
+    def wait(process):
+        while process.stderr.read(1) != "?":
+            pass
+
+    flags = ["--userarn", ALICE, "--username", "alice", "--kubeconfig", str(server.kubeconfig(tmp_path))]
+    code, said = interrupted(["add", "user", *flags], number, wait)
+    assert (code, said) == (130 if number == signal.SIGINT else -number, " [y/N] ")
+    assert server.get(CONFIG_MAPS, "aws-auth") is None
+
+
+def test_ctrl_c_during_a_call(server, tmp_path):
+    """Ctrl-C during a call to the API server ends a command with 130 and without a message."""
+    called, release = threading.Event(), threading.Event()
+
+    def stall(_request):
+        called.set()
+        release.wait(60)
+
+    server.faults.append(stall)
+    code = interrupted(
+        ["list", "--kubeconfig", str(server.kubeconfig(tmp_path))], signal.SIGINT, lambda _process: called.wait(60)
+    )
+    release.set()
+    assert code == (130, "")

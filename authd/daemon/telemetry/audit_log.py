@@ -101,9 +101,20 @@ class AuditLog:
         return self._problem
 
     def _rotate(self) -> None:
+        """Rename the files. If that fails, the file grows, and the next attempt follows after `max_bytes` more."""
+        try:
+            for number in range(_BACKUPS, 0, -1):
+                older = self._path.with_name(f"{self._path.name}.{number}")
+                newer = self._path.with_name(f"{self._path.name}.{number - 1}") if number > 1 else self._path
+                with suppress(FileNotFoundError):
+                    newer.replace(older)
+        except OSError as error:
+            self._size = 0
+            _log.error(
+                "{path}: the audit log can't be rotated: {reason}; records are still appended: let the daemon's user "
+                "rename files in its folder, and send SIGHUP",
+                path=str(self._path),
+                reason=str(error.strerror),
+            )
+            return
         self.close()
-        for number in range(_BACKUPS, 0, -1):
-            older = self._path.with_name(f"{self._path.name}.{number}")
-            newer = self._path.with_name(f"{self._path.name}.{number - 1}") if number > 1 else self._path
-            with suppress(FileNotFoundError):
-                newer.replace(older)

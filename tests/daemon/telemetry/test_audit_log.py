@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from authd.core.decision import ALLOWED, Decision, Source
 from authd.core.errors import DenialReason
@@ -59,6 +59,27 @@ def test_it_rotates_by_size(path: Path) -> None:
     assert sorted(each.name for each in path.parent.iterdir()) == [f"audit.jsonl.{number}" for number in range(1, 10)]
     assert lines(path.with_name("audit.jsonl.1")) == ["record 00011"]
     assert lines(path.with_name("audit.jsonl.9")) == ["record 00003"]
+
+
+def test_a_failed_rotation_loses_no_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If files can't be renamed, records are still appended. The error is logged at each attempt, not at each record."""
+
+    def refuse(_file: Path, _target: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    audit = AuditLog(path, 100)
+    with capturedLogs() as events, monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", refuse)
+        for number in range(20):
+            audit.add(f"record {number:05d}")
+            audit.flush()
+    assert len(lines(path)) == 20
+    assert [event["log_level"].name for event in events] == ["error", "error"]
+    assert "can't be rotated: Permission denied" in str(formatEvent(events[0]))
+    audit.reopen()
+    audit.add("another")
+    audit.flush()
+    assert lines(path.with_name("audit.jsonl.1"))[-2:] == ["record 00019", "another"]
 
 
 def test_it_follows_a_rename(path: Path) -> None:

@@ -34,6 +34,7 @@ from authd.daemon.listener import WebhookListener
 from authd.daemon.net.local_address import local_address, tcp_endpoint
 from authd.daemon.net.shared_resolver import SharedResolver
 from authd.daemon.other_sources import other_sources
+from authd.daemon.shutdown import end_threads
 from authd.daemon.sighup import SighupHandler
 from authd.daemon.socket_activation import inherited_endpoint
 from authd.daemon.status.readiness import readiness_checks
@@ -286,6 +287,7 @@ class AuthdService(MultiService):
         if self._reviews.audit is not None:
             self._reviews.audit.flush()
             self._reviews.audit.close()
+        await end_threads(self._reactor)
         self._manager.close()
 
     def stopService(self) -> Deferred[Any]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,6 +74,9 @@ class Reactor(MemoryReactorClock):
 
     def suggestThreadPoolSize(self, size: int) -> None:
         self.events.append(f"threads {size}")
+
+    def getThreadPool(self) -> Any:
+        return SimpleNamespace(working=[], threads=[])
 
     def callFromThread(self, work: Any, *arguments: Any) -> None:
         self.callLater(0, work, *arguments)

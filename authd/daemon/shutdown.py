@@ -1,7 +1,8 @@
-"""The end of the reactor's threads at the daemon's shutdown."""
+"""Steps of the daemon's shutdown for signals and threads."""
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -12,6 +13,12 @@ _log = Logger(namespace="authd.daemon")
 #: The longest wait for work in threads, in seconds.
 THREAD_SECONDS = 2.0
 _POLL_SECONDS = 0.02
+
+
+def ignore_stop_signals() -> None:
+    """Ignore further signals to stop. Twisted would log a traceback for each."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 async def end_threads(reactor: Any) -> None:

@@ -34,7 +34,7 @@ from authd.daemon.listener import WebhookListener
 from authd.daemon.net.local_address import local_address, tcp_endpoint
 from authd.daemon.net.shared_resolver import SharedResolver
 from authd.daemon.other_sources import other_sources
-from authd.daemon.shutdown import end_threads
+from authd.daemon.shutdown import end_threads, ignore_stop_signals
 from authd.daemon.sighup import SighupHandler
 from authd.daemon.socket_activation import inherited_endpoint
 from authd.daemon.status.readiness import readiness_checks
@@ -293,4 +293,5 @@ class AuthdService(MultiService):
     def stopService(self) -> Deferred[Any]:
         """Stop listening, finish the reviews in progress, and stop the parts."""
         super().stopService()
+        ignore_stop_signals()
         return Deferred.fromCoroutine(self._stop())

@@ -128,7 +128,7 @@ class Daemon:
 
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    before = signal.getsignal(signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
     daemon = Daemon(tmp_path)
 
     class Manager:
@@ -141,7 +141,8 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     monkeypatch.setattr(tap, "ServiceManager", Manager)
     monkeypatch.setattr("gc.freeze", lambda: None)  # the tests' own objects must stay collectable
     yield daemon
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_making_the_service_does_no_io(daemon: Daemon) -> None:

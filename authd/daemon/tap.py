@@ -6,6 +6,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +281,8 @@ class AuthdService(MultiService):
         for port in self._ports:
             closing = port.stopListening()
             if closing is not None:
-                await closing
+                with suppress(FileNotFoundError):  # somebody has removed the status socket
+                    await closing
         await self._reviews.tracing.stop()
         self._sts.agent.close_idle()
         self._names.stop()

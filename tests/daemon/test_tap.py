@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, capturedLogs, formatEvent
@@ -198,6 +198,19 @@ def test_shutdown_order(daemon: Daemon) -> None:
     in_turn = [each for each, _ in groupby(daemon.events)]
     assert in_turn == ["STOPPING=1", "stop watching", f"close {WEBHOOK}", f"close {HEALTH}", "farewell"]
     assert daemon.reactor.getDelayedCalls() == []
+
+
+def test_a_removed_status_socket_does_not_end_the_shutdown(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the file of the status socket is missing, the rest of the shutdown follows."""
+
+    class StatusPort:
+        def stopListening(self) -> Deferred[None]:
+            return fail(FileNotFoundError())
+
+    monkeypatch.setattr(tap, "listen_for_status", lambda *_: StatusPort())
+    daemon.start()
+    daemon.stop()
+    assert daemon.events[-1] == "farewell"
 
 
 def test_watchdog_messages(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ Records are appended without buffering. On a full disk, they are kept in memory 
 from __future__ import annotations
 
 import os
+import stat
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ class AuditLog:
         self._waiting_bytes = 0
         self._unfinished = b""
         self._size = 0
+        self._is_regular = True  # not /dev/stdout, for example, which must not be renamed
         self._descriptor = -1
         self._problem = ""
         self.lost = 0
@@ -40,7 +42,8 @@ class AuditLog:
         """Open the file, and create it if it is missing. Raises `OSError`."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self._descriptor = os.open(self._path, flags, 0o600)
-        self._size = os.fstat(self._descriptor).st_size
+        status = os.fstat(self._descriptor)
+        self._size, self._is_regular = status.st_size, stat.S_ISREG(status.st_mode)
 
     def add(self, record: str) -> None:
         """Add one line, without its newline, to the next `flush`."""
@@ -71,7 +74,7 @@ class AuditLog:
                 "audit records are written again to {path}; {lost} were lost", path=str(self._path), lost=self.lost
             )
         self._problem = ""
-        if self._size >= self._max_bytes:
+        if self._size >= self._max_bytes and self._is_regular:
             self._rotate()
 
     def _write(self) -> None:

@@ -82,6 +82,21 @@ def test_a_failed_rotation_loses_no_record(path: Path, monkeypatch: pytest.Monke
     assert lines(path.with_name("audit.jsonl.1"))[-2:] == ["record 00019", "another"]
 
 
+def test_a_pipe_is_not_rotated(path: Path) -> None:
+    """A pipe, such as /dev/stdout in a container, keeps its name at any size."""
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    audit = AuditLog(path, 10)
+    for number in range(3):
+        audit.add(f"record {number:05d}")
+        audit.flush()
+    assert os.read(reader, 1000) == b"record 00000\nrecord 00001\nrecord 00002\n"
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert audit.problem() == ""
+    audit.close()
+    os.close(reader)
+
+
 def test_it_follows_a_rename(path: Path) -> None:
     """After a rename and SIGHUP, records go to a new file, and none is lost."""
     audit = AuditLog(path, 1_000_000)

@@ -17,18 +17,22 @@ def instance_names(
     reactor: Any, settings: Settings, partition: Partition, in_thread: Callable[..., Deferred[Any]]
 ) -> InstanceNames:
     """Return the look-up for a daemon's settings. EC2 is called with the same proxy and CAs as STS."""
-    clients: list[Any] = []
+    clients: list[tuple[Any, STSEndpoints]] = []
 
     async def describe(instance_ids: Sequence[str]) -> Mapping[str, str]:
         if not clients:
             clients.append(_ec2(reactor, settings, partition, in_thread))
-        names: Mapping[str, str] = await clients[0].private_dns_names(instance_ids)
+        client, hosts = clients[0]
+        hosts.refresh()  # a changed CA file
+        names: Mapping[str, str] = await client.private_dns_names(instance_ids)
         return names
 
     return InstanceNames(reactor, describe, qps=settings.ec2_qps, burst=settings.ec2_burst)
 
 
-def _ec2(reactor: Any, settings: Settings, partition: Partition, in_thread: Callable[..., Deferred[Any]]) -> Any:
+def _ec2(
+    reactor: Any, settings: Settings, partition: Partition, in_thread: Callable[..., Deferred[Any]]
+) -> tuple[Any, STSEndpoints]:
     from authd.aws.ec2 import EC2
     from authd.aws.signing import Signer
 
@@ -36,7 +40,7 @@ def _ec2(reactor: Any, settings: Settings, partition: Partition, in_thread: Call
     hosts = STSEndpoints(
         reactor, connect_timeout=sts.timeout, ca_file=sts.ca_file, proxy=sts.proxy, extra=sts.endpoints
     )
-    return EC2(
+    client = EC2(
         reactor,
         hosts,
         Signer(reactor, in_thread),
@@ -45,3 +49,4 @@ def _ec2(reactor: Any, settings: Settings, partition: Partition, in_thread: Call
         source_arn=settings.source_arn or "",
         timeout=sts.timeout,
     )
+    return client, hosts

@@ -6,6 +6,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from authd.daemon.listener import WebhookListener
 from authd.daemon.net.local_address import local_address, tcp_endpoint
 from authd.daemon.net.shared_resolver import SharedResolver
 from authd.daemon.other_sources import other_sources
+from authd.daemon.shutdown import end_threads, ignore_stop_signals
 from authd.daemon.sighup import SighupHandler
 from authd.daemon.socket_activation import inherited_endpoint
 from authd.daemon.status.readiness import readiness_checks
@@ -279,16 +281,19 @@ class AuthdService(MultiService):
         for port in self._ports:
             closing = port.stopListening()
             if closing is not None:
-                await closing
+                with suppress(FileNotFoundError):  # somebody has removed the status socket
+                    await closing
         await self._reviews.tracing.stop()
         self._sts.agent.close_idle()
         self._names.stop()
         if self._reviews.audit is not None:
             self._reviews.audit.flush()
             self._reviews.audit.close()
+        await end_threads(self._reactor)
         self._manager.close()
 
     def stopService(self) -> Deferred[Any]:
         """Stop listening, finish the reviews in progress, and stop the parts."""
         super().stopService()
+        ignore_stop_signals()
         return Deferred.fromCoroutine(self._stop())

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, capturedLogs, formatEvent
@@ -74,6 +75,9 @@ class Reactor(MemoryReactorClock):
     def suggestThreadPoolSize(self, size: int) -> None:
         self.events.append(f"threads {size}")
 
+    def getThreadPool(self) -> Any:
+        return SimpleNamespace(working=[], threads=[])
+
     def callFromThread(self, work: Any, *arguments: Any) -> None:
         self.callLater(0, work, *arguments)
 
@@ -124,7 +128,7 @@ class Daemon:
 
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    before = signal.getsignal(signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
     daemon = Daemon(tmp_path)
 
     class Manager:
@@ -137,7 +141,8 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     monkeypatch.setattr(tap, "ServiceManager", Manager)
     monkeypatch.setattr("gc.freeze", lambda: None)  # the tests' own objects must stay collectable
     yield daemon
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_making_the_service_does_no_io(daemon: Daemon) -> None:
@@ -193,6 +198,19 @@ def test_shutdown_order(daemon: Daemon) -> None:
     in_turn = [each for each, _ in groupby(daemon.events)]
     assert in_turn == ["STOPPING=1", "stop watching", f"close {WEBHOOK}", f"close {HEALTH}", "farewell"]
     assert daemon.reactor.getDelayedCalls() == []
+
+
+def test_a_removed_status_socket_does_not_end_the_shutdown(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the file of the status socket is missing, the rest of the shutdown follows."""
+
+    class StatusPort:
+        def stopListening(self) -> Deferred[None]:
+            return fail(FileNotFoundError())
+
+    monkeypatch.setattr(tap, "listen_for_status", lambda *_: StatusPort())
+    daemon.start()
+    daemon.stop()
+    assert daemon.events[-1] == "farewell"
 
 
 def test_watchdog_messages(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ def test_sts_is_called_through_the_proxy(
         assert asked == [
             b"CONNECT sts.us-east-1.amazonaws.com:443 HTTP/1.1\r\nHost: sts.us-east-1.amazonaws.com:443\r\n\r\n"
         ]
+        assert "ing factory <" not in daemon.said()  # Twisted's lines about each connection
 
 
 def test_the_far_end_of_a_tunnel_must_prove_its_name(

@@ -157,6 +157,23 @@ def test_an_idle_daemon_ends_without_errors(make_daemon: Callable[..., DaemonPro
     assert all("role's path" in event["message"] for event in alarming)  # one of the mapping rules has a path
 
 
+@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_end_is_ignored(
+    make_daemon: Callable[..., DaemonProcess], mint: Mint, again: signal.Signals
+) -> None:
+    """A signal while the daemon shuts down, such as a second Ctrl-C, changes nothing and logs no error."""
+    daemon = make_daemon().start()
+    with daemon.client() as client:
+        client.review(mint.by_signer(ALICE_KEY))  # the idle connection delays the end by a second
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_for_message("Received SIGTERM")
+        daemon.wait_for_message("Closed)")
+        daemon.process.send_signal(again)
+        daemon.wait()
+    assert daemon.ended_well()
+    assert "Traceback" not in daemon.said()
+
+
 def _alice_only(_: str) -> Check:
     def check(answer: Response) -> None:
         assert answer.user["username"] == "alice"

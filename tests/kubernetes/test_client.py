@@ -71,6 +71,16 @@ def test_client_certificate(server, thread, tmp_path):
     assert server.clients[0]["subjectAltName"] == (("DNS", "authd.example"),)
 
 
+def test_empty_ca(server, thread, tmp_path):
+    """An empty CA file, as during a rotation, is a `ConfigError`. The system's authorities are not trusted instead."""
+    path = server.kubeconfig(tmp_path)
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    path.write_text(path.read_text().replace(str(server.ca_file), str(empty)))
+    with pytest.raises(ConfigError, match=r"empty\.pem.*CA is not PEM"):
+        get(thread, client_of(thread, path))
+
+
 def test_key_of_another_certificate(server, thread, tmp_path):
     """A key of another certificate is a `ConfigError` before anything is sent."""
     for name in ("one", "two"):

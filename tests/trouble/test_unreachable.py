@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,16 @@ from tests.trouble.rig.reading import LATE, LET_IN, LOST, OPEN, metric, outcome
 NOWHERE = "sts.nowhere.invalid"
 #: Makes glibc's resolver give up quickly, even without a reachable server. See resolv.conf(5).
 IMPATIENT_RESOLVER = {"RES_OPTIONS": "timeout:1 attempts:1", "LOCALDOMAIN": ""}
+#: Makes look-ups of `NOWHERE` hang.
+HANGING_RESOLVER = f"""
+import socket, time
+look_up = socket.getaddrinfo
+def hanging(host, *rest, **more):
+    if host == {NOWHERE!r}:
+        time.sleep(3600)
+    return look_up(host, *rest, **more)
+socket.getaddrinfo = hanging
+"""
 
 CLOSED, UNTRUSTED = "sts.us-east-2.amazonaws.com", "sts.us-west-2.amazonaws.com"
 #: The arguments for tokens, by the obstacle.
@@ -64,3 +75,16 @@ def test_an_unreachable_host_is_an_outage(cut_off: DaemonProcess, new_token: Cal
         assert metric(cut_off, 'authd_sts_calls_total{outcome="sts_unreachable"}') >= len(WAYS)
         assert Usage.of(cut_off.process.pid).descriptors <= at_rest + 2
         assert not [event for event in cut_off.events() if "traceback" in event]
+
+
+def test_a_hanging_look_up_does_not_hold_up_the_end(
+    make_daemon: Callable[..., DaemonProcess], sts: dict[str, Any], new_token: Callable[..., str], tmp_path: Path
+) -> None:
+    """After SIGTERM the daemon ends, even if a look-up of a host name hangs."""
+    (tmp_path / "sitecustomize.py").write_text(HANGING_RESOLVER)
+    section = {**sts, "endpoints": [*sts["endpoints"], {"host": NOWHERE, "signingRegion": "us-east-1"}]}
+    with make_daemon(sts=section, process={"environment": {"PYTHONPATH": str(tmp_path)}}) as daemon:
+        assert outcome(daemon.review(new_token(ALICE_KEY, host=NOWHERE))) == LATE
+        daemon.stop()
+        assert daemon.ended_well()
+        daemon.wait_for_message("threads that hang")

@@ -62,6 +62,9 @@ def ask(path: Path, query: str, **members: str) -> dict[str, Any]:
         raise DaemonNotRunning(f"{path}: no daemon answers: is it running, and is this its state directory?") from None
     except PermissionError:
         raise CommandError(f"{path}: permission denied: run this as root or as the daemon's user") from None
+    except TimeoutError:
+        message = f"{path}: the daemon did not answer within {_TIMEOUT_SECONDS:g} seconds: see its log, or restart it"
+        raise CommandError(message) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "an incomplete response"
         raise CommandError(f"{path}: the daemon did not answer: {reason}") from None

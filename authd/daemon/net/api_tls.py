@@ -34,6 +34,8 @@ class APIConnector:
 def _context(access: ClusterAccess) -> SSL.Context:
     pem = [b"" if part is None else part.read() for part in (access.ca, access.certificate, access.key)]
     try:
+        if access.ca is not None and not pem[0]:
+            raise ValueError("an empty file is no reason to trust the system's authorities")
         return _built(*pem)
     except (ValueError, TypeError, SSL.Error, crypto.Error):
         files = (part.file for part in (access.ca, access.certificate, access.key) if isinstance(part, Content))

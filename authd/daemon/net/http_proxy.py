@@ -93,5 +93,7 @@ class TunnelEndpoint:
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         opened: Deferred[IProtocol] = Deferred(lambda _: connect.abort())
         connect = _Connect(self._target, factory, opened)
-        await self._proxy.connect(Factory.forProtocol(lambda: connect))
+        tunnels = Factory.forProtocol(lambda: connect)
+        tunnels.noisy = False  # otherwise Twisted logs its start and stop
+        await self._proxy.connect(tunnels)
         return await opened

@@ -109,12 +109,12 @@ class STSEndpoints:
 
 
 def _signature(file: str) -> tuple[int, ...]:
-    """Return the properties that change with a file's content, empty if they can't be read."""
+    """Return the properties that change with a file's content and permissions, empty if they can't be read."""
     try:
         status = Path(file).stat()
     except OSError:
         return ()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _load_context(ca_file: str | None) -> SSL.Context:

@@ -33,6 +33,7 @@ class AuditLog:
         self._waiting_bytes = 0
         self._unfinished = b""
         self._size = 0
+        self._is_regular = True  # not /dev/stdout, for example, which must not be renamed
         self._descriptor = -1
         self._problem = ""
         self.lost = 0
@@ -41,7 +42,8 @@ class AuditLog:
         """Open the file, and create it if it is missing. Raises `OSError`."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self._descriptor = os.open(self._path, flags, 0o600)
-        self._size = os.fstat(self._descriptor).st_size
+        status = os.fstat(self._descriptor)
+        self._size, self._is_regular = status.st_size, stat.S_ISREG(status.st_mode)
 
     def add(self, record: str) -> None:
         """Add one line, without its newline, to the next `flush`."""
@@ -72,7 +74,7 @@ class AuditLog:
                 "audit records are written again to {path}; {lost} were lost", path=str(self._path), lost=self.lost
             )
         self._problem = ""
-        if self._size >= self._max_bytes:
+        if self._size >= self._max_bytes and self._is_regular:
             self._rotate()
 
     def _write(self) -> None:
@@ -102,20 +104,20 @@ class AuditLog:
         return self._problem
 
     def _rotate(self) -> None:
-        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):  # /dev/stdout may be a pipe
-            return
+        """Rename the files. If that fails, the file grows, and the next attempt follows after `max_bytes` more."""
         try:
             for number in range(_BACKUPS, 0, -1):
                 older = self._path.with_name(f"{self._path.name}.{number}")
                 newer = self._path.with_name(f"{self._path.name}.{number - 1}") if number > 1 else self._path
                 with suppress(FileNotFoundError):
                     newer.replace(older)
-        except OSError as error:  # the file may be a mount, or its folder belong to another user
-            self._size = 0  # the next try is at twice the size
+        except OSError as error:
+            self._size = 0
             _log.error(
-                "{path}: the audit log can't be rotated: {error}; it grows: let the daemon's user write its folder",
+                "{path}: the audit log can't be rotated: {reason}; records are still appended: let the daemon's user "
+                "rename files in its folder, and send SIGHUP",
                 path=str(self._path),
-                error=error.strerror,
+                reason=str(error.strerror),
             )
-        else:
-            self.close()
+            return
+        self.close()

@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import TextIOWrapper
 from typing import TextIO, cast
 
 from twisted.logger import FileLogObserver, ILogObserver, LogEvent, formatEvent, formatEventAsClassicLogText
@@ -30,6 +31,8 @@ class LogOutput:
         self._out = out
         self._parts: list[str] = []
         self._held = False
+        if isinstance(out, TextIOWrapper):
+            out.reconfigure(errors="backslashreplace")  # a name outside the locale's encoding must not raise
 
     def write(self, text: str) -> None:
         """Buffer text until the next `flush`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from itertools import product
 from pathlib import Path
@@ -157,3 +158,24 @@ def test_a_changed_ca_file_is_used(ca_file: str) -> None:
         reached.refresh()
     assert [event["log_level"].name for event in events] == ["error"]
     assert reached.endpoint("sts.amazonaws.com") is after
+
+
+def test_a_ca_file_is_read_again_after_a_change_of_its_permissions(
+    ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the changed file could not be read because of its permissions, it is used as soon as they are corrected."""
+
+    def refuse(_file: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    reached = endpoints(ca_file)
+    Path(ca_file).write_bytes(issue(None, None).pem)
+    with capturedLogs() as events, monkeypatch.context() as patched:
+        patched.setattr("authd.daemon.sts.endpoints.trust_context", refuse)
+        reached.refresh()
+    assert [event["log_level"].name for event in events] == ["error"]
+    time.sleep(0.05)  # the file system's clock has a resolution of some milliseconds
+    Path(ca_file).chmod(0o644)
+    with capturedLogs() as events:
+        reached.refresh()
+    assert [event["log_level"].name for event in events] == ["info"]

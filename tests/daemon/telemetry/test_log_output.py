@@ -148,6 +148,16 @@ def test_the_stream_tells_whether_it_is_a_terminal() -> None:
     assert not LogOutput(io.StringIO()).isatty()
 
 
+def test_characters_outside_the_encoding_are_escaped() -> None:
+    """In a locale without UTF-8, a line with other characters is written with escapes. An error would lose the line."""
+    stream = io.BytesIO()
+    output = LogOutput(io.TextIOWrapper(stream, encoding="ascii"))
+    output.hold()
+    output.write("username=ren\u00e9 \ud800\n")
+    output.release()
+    assert stream.getvalue() == b"username=ren\\xe9 \\ud800\n"
+
+
 def test_lines_in_the_journal_have_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines begin with their priority only if the stream is connected to systemd's journal."""
     with (tmp_path / "journal").open("w+") as stream:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from authd.emulator.directory.sample import ACCOUNT
 from authd.emulator.faults.plan import Fault
@@ -70,3 +71,26 @@ def test_nodes(make_daemon, mint, cloud: EmulatorProcess, tmp_path: Path) -> Non
         assert daemon.review(mint.by_signer(NODE, expires=700)).user["username"].endswith("ip-10-0-0-1.ec2.internal")
         assert cloud.counters().actions["DescribeInstances"] == calls
         assert DAEMON[1] not in daemon.said()
+
+
+def test_a_changed_ca_file(make_daemon, mint, cloud: EmulatorProcess, tmp_path: Path) -> None:
+    """Calls to EC2 trust a changed CA file without a restart, as those to STS do."""
+    ca_file = tmp_path / "ec2.pem"
+    trustme.CA().cert_pem.write_to_path(str(ca_file))
+    sts = sts_at(cloud.port, cloud.ca)
+    endpoint = {
+        "host": HOST,
+        "connect": f"127.0.0.1:{cloud.port}",
+        "signingRegion": "us-east-1",
+        "caFile": str(ca_file),
+    }
+    sts["endpoints"].append(endpoint)
+    nodes = role(f"arn:aws:iam::{ACCOUNT}:role/Nodes", "system:node:{{EC2PrivateDNSName}}", "system:nodes")
+    environment = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": DAEMON[0], "AWS_SECRET_ACCESS_KEY": DAEMON[1]}
+    text = settings_text(sts=sts, users=[], roles=[nodes], healthPort=0)
+    with make_daemon(process={"environment": environment}, text=text) as daemon:
+        token = mint.by_signer(NODE, expires=700)
+        assert b"[instance_lookup_failed, " in daemon.review(token).body
+        ca_file.write_bytes(Path(cloud.ca).read_bytes())
+        daemon.wait_for_message("use the changed certificate authorities")
+        assert daemon.review(token).user["username"].endswith("ip-10-0-0-1.ec2.internal")

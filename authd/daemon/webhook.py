@@ -195,11 +195,12 @@ class WebhookFactory(BoundedFactory):
     def _respond_all(self, requests: list[WebhookRequest]) -> None:
         now = self.seconds()
         self.records.hold()
+        for request in requests:
+            request.record(now)
         try:
-            for request in requests:
-                request.record(now)
-        finally:
             self.records.release()
+        except Exception:  # a bug must not hold back the responses
+            _log.failure("writing the records of decisions failed")
         encoder = self.encoder()
         for request in requests:
             request.reply(encoder)

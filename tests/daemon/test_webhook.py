@@ -507,6 +507,20 @@ def test_a_failed_record_is_one_500(webhook: Webhook) -> None:
     assert webhook.factory.under_review == 1
 
 
+def test_records_that_cannot_be_written_hold_back_no_response(webhook: Webhook) -> None:
+    """An error in writing the records of a turn is logged, and its reviews are answered."""
+    records = journal(webhook)
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    records.release = broken
+    with capturedLogs() as events:
+        assert parts(webhook.send(post(review_bytes())))[0] == 200
+    assert len([event for event in events if "log_failure" in event]) == 1
+    assert webhook.factory.under_review == 0
+
+
 def test_a_failed_encoding_is_one_500(webhook: Webhook) -> None:
     """A response that can't be encoded is a 500 for only that request."""
     other = webhook.connect()

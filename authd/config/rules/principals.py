@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from authd.config.document.nodes import Node
+from authd.config.document.nodes import MappingNode, Node, is_absent
 from authd.config.fields.arn_faults import arn_fault, partition_fault
 from authd.config.fields.schema import SSO
 from authd.config.fields.section import Section
@@ -56,6 +56,8 @@ def read_role(rule: Section, partitions: Iterable[str]) -> Principal | None:
     If a permission set names no partition, `partition` is empty. It means the daemon's, which may be set further down.
     """
     arn, sso = rule.node_of("roleARN"), rule.node_of("sso")
+    if arn is not None and sso is not None and _is_empty(sso):
+        sso = None
     if arn is not None and sso is not None:
         rule.problems.error(sso, "the rule has both roleARN and sso: keep one of them")
         return None
@@ -140,6 +142,10 @@ def _pattern(text: str) -> RolePattern:
     if text[begin.end() :].startswith("role/") and text.count("/") > 1:
         raise InvalidValue("with a wildcard must not have a path, because ARNs of sessions have none")
     raise InvalidValue("has a wildcard but is not a role's ARN: write arn:aws:iam::111122223333:role/Name-*")
+
+
+def _is_empty(sso: Node) -> bool:
+    return isinstance(sso, MappingNode) and all(is_absent(value) for _, value in sso.entries.values())
 
 
 def _permission_set(sso: Section | None, partitions: Iterable[str]) -> PermissionSet | None:

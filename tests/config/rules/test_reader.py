@@ -395,6 +395,15 @@ def test_a_single_user(load):
     assert len(load(f"clusterID: c\nserver: {{mapUsers: {{userARN: '{ACCOUNT}:user/A', username: u}}}}").table) == 1
 
 
+@pytest.mark.parametrize(
+    "sso", ["{}", "{permissionSetName: , accountID: ''}", "{permissionSetName: null, partition: ~}"]
+)
+def test_an_empty_sso_beside_an_arn_is_absent(load, identity, sso):
+    """A permission set without any value, as charts write it, leaves the rule to its ARN."""
+    table = load(roles(f"- {{roleARN: '{ACCOUNT}:role/A', sso: {sso}, username: u}}")).table
+    assert table.lookup(identity).username == "u"
+
+
 @pytest.mark.parametrize("lists", ["mapRoles: {R}", "mapRoles: [{R}]", "mapRoles: {{sso: ~, userid: '', {R}}}"])
 def test_nulls_in_rules_and_single_rules(load, lists):
     """A null counts as absent, and a single mapping is a list of one."""

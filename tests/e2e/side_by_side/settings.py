@@ -129,7 +129,7 @@ mapRoles:
   roleARN: arn:aws:iam::111122223333:role/Admin
   username: admin
   groups: [admins]
-- <<: *admin
+- !!merge <<: *admin
   roleARN: arn:aws:iam::111122223333:role/UPPER
 - roleARN: arn:aws:iam::111122223333:role/lower
   username: lower

@@ -134,7 +134,8 @@ class Section:
         if isinstance(node, SequenceNode):
             return node.nodes
         if isinstance(node, Scalar) and words:
-            return [node._replace(text=word, plain=False) for word in node.text.replace(",", " ").split()]
+            found = node.text.replace(",", " ").split()
+            return [node._replace(text=word, plain=node.plain and len(found) == 1) for word in found]
         if isinstance(node, Scalar):
             return self._split(node, name)
         if isinstance(node, MappingNode) and node.entries:

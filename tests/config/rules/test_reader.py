@@ -210,6 +210,11 @@ WARNED = {
         64,
         "username above is in force here, but aws-iam-authenticator takes the merged one",
     ),
+    "a group with a line break": (
+        roles(f"- {{username: u, groups: \"a\\n\", roleARN: '{ACCOUNT}:role/A'}}"),
+        27,
+        "spaces and line breaks at the ends are left out here",
+    ),
     "groups with spaces": (
         roles(f"- {{username: u, groups: 'a, b', roleARN: '{ACCOUNT}:role/A'}}"),
         27,

@@ -1,11 +1,9 @@
 """Reads the file of `server.dynamicBackendModePath`: JSON or YAML with `backendMode`, the sources in their order.
 
-Its other keys (`LastUpdatedDateTime`, `Version`, `ClusterID`) are for the program that writes it.
+Its other keys (`LastUpdatedDateTime`, `Version`, `ClusterID` or others) are for the program that writes it.
 """
 
 from __future__ import annotations
-
-from types import MappingProxyType
 
 from authd.config.backends import read_backends
 from authd.config.document.decoding import Unreadable, decoding
@@ -15,9 +13,7 @@ from authd.config.document.tree import reading_tree
 from authd.config.fields.section import Section
 from authd.core.cooperative import finish
 
-_NAMES = MappingProxyType(
-    {name.lower(): name for name in ("backendMode", "LastUpdatedDateTime", "Version", "ClusterID")}
-)
+_NAMES = {"backendmode": "backendMode"}
 
 
 def read_backend_file(content: bytes, file: str) -> tuple[str, ...]:
@@ -29,7 +25,8 @@ def read_backend_file(content: bytes, file: str) -> tuple[str, ...]:
         problems.error(fault, fault.message)
         raise problems.failure() from None
     problems.raise_errors()
-    section = Section(root, "", _NAMES, problems) if isinstance(root, MappingNode) else None
+    # Any other key is allowed, because aws-iam-authenticator ignores it.
+    section = Section(root, "", _NAMES, problems, extra="") if isinstance(root, MappingNode) else None
     if section is None or section.node_of("backendMode") is None:
         problems.error(root, 'backendMode is missing: write {"backendMode": "MountedFile EKSConfigMap"}')
         raise problems.failure()

@@ -5,6 +5,8 @@ Its other keys (`LastUpdatedDateTime`, `Version`, `ClusterID`) are for the progr
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Generator, Iterable
 
 from authd.config.document.decoding import Unreadable, decoding
@@ -20,6 +22,8 @@ from authd.core.mapping.user_ids import IdentifiedRule, UserIDTable, parse_user_
 _LISTS = frozenset({"maproles", "mapusers", "mapaccounts"})
 _IGNORED = frozenset({"lastupdateddatetime", "version", "clusterid"})
 _RULES_PER_STEP = 50
+#: An escape in a JSON text. Its group is a surrogate pair (RFC 8259, section 7).
+_ESCAPE = re.compile(r"\\(?:(ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|.)", re.IGNORECASE | re.DOTALL)
 #: Placeholders for the ARN of a rule that has only an ID. Such principals can't exist.
 _NO_ARN = {
     "userarn": Scalar(0, 0, "arn:aws:iam::000000000000:user/none"),
@@ -39,7 +43,7 @@ def reading_dynamic_file(
 ) -> Generator[None, None, MappingTable]:
     """Read the file in steps. With `strict`, callers match by unique ID. Raises `InvalidSettings` with every error."""
     try:
-        root = yield from reading_tree((yield from decoding(content)), problems, {})
+        root = yield from reading_tree(_paired((yield from decoding(content))), problems, {})
     except Unreadable as fault:
         problems.error(fault, fault.message)
         raise problems.failure() from None
@@ -69,6 +73,13 @@ def reading_dynamic_file(
             timetable=timetable_by_id(identified),
         )
     return (yield from building_table(rules, accounts, reserved))
+
+
+def _paired(text: str) -> str:
+    """Return a JSON text with its surrogate pairs as characters. YAML has no escapes for them."""
+    if not text.lstrip().startswith("{") or ("\\ud" not in text and "\\uD" not in text):
+        return text
+    return _ESCAPE.sub(lambda escape: json.loads(f'"{escape[0]}"') if escape[1] else escape[0], text)
 
 
 def _members(root: Node, problems: Problems) -> dict[str, Node]:

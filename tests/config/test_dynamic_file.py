@@ -146,3 +146,25 @@ def test_sso_in_strict_files(read):
     sso = {"permissionSetName": "Admin", "accountID": ACCOUNT}
     table, _ = read({"mapRoles": [{"sso": sso, "userid": ROLE_ID, "username": "a"}]}, strict=True)
     assert names(table, identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/X/y", ROLE_ID)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("escaped", "username"),
+    [
+        ("\\ud83d\\ude00", "\U0001f600"),
+        ("a\\uD83D\\uDE00b", "a\U0001f600b"),
+        ("\\\\ud83d\\\\ude00", "\\ud83d\\ude00"),
+        ("\\u00e9\\\\ud", "\u00e9\\ud"),
+    ],
+)
+def test_surrogate_pairs(read, escaped, username):
+    """Characters that JSON writes as two escapes are read as one."""
+    rule = f'{{"userarn": "{USER}", "username": "{escaped}"}}'
+    table, _ = read(f'{{"mapUsers": [{rule}]}}'.encode())
+    assert names(table, identity(USER)) == [username]
+
+
+def test_null_accounts(read):
+    """A null or an empty text among the accounts is left out."""
+    table, _ = read({"mapAccounts": [None, "", "444455556666"]})
+    assert set(table.accounts) == {"444455556666"}

@@ -122,6 +122,9 @@ GOOD = {
         C + "server: {scrubbedAccounts: [1.11122223333e+11, 4.5E11, 777788889999.0]}", "scrubbed_accounts",
         {"111122223333", "450000000000", "777788889999"},
     ),
+    "scrubbedAccounts one in floating point": (
+        C + "server: {scrubbedAccounts: 1.11122223333e+11}", "scrubbed_accounts", {"111122223333"},
+    ),
     "scrubbedAccounts null": (C + "server: {scrubbedAccounts: [~, '']}", "scrubbed_accounts", frozenset()),
     "scrubbedAccounts": (
         C + "server: {scrubbedAccounts: ['000000000001', 111122223333]}", "scrubbed_accounts",
@@ -317,6 +320,7 @@ def test_values_that_rules_need_are_checked(refuse):
     ("accounts", "messages"),
     [
         ("['012345670123', 098765432109, 111122223333]", []),
+        ("012345670123", ["aws-iam-authenticator reads an octal number and another account: quote it"]),
         ("[012345670123]", ["aws-iam-authenticator reads an octal number and another account: quote it"]),
         ("'111122223333,444455556666'", []),
         ("'111122223333, 444455556666'", ["white space separates accounts here, but is a part of the numbers"]),

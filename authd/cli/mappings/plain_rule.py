@@ -95,7 +95,8 @@ def rule_of_node(node: Node, kind: str, place: str) -> PlainRule | None:
     if not isinstance(node, MappingNode):
         return None
     sso = member(node, "sso")
-    members = {key: _text(each) for key, (_, each) in sso.entries.items()} if isinstance(sso, MappingNode) else {}
+    written = sso.entries.items() if isinstance(sso, MappingNode) else ()
+    members = {key: text for key, (_, each) in written if (text := _text(each))}
     names = {"permissionsetname": "permissionSetName", "accountid": "accountID"}
     groups = member(node, "groups")
     return PlainRule(

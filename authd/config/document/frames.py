@@ -91,6 +91,8 @@ class OpenMapping:
             self._refuse(key)
             return
         name = matched(key.text)
+        if name == _MERGE and not key.plain:
+            name = f'"{_MERGE}"'  # in quotes it is an ordinary key
         if name in self._entries:
             self._repeat(name, key, node)
         else:

@@ -39,7 +39,7 @@ _YAML_TAGS = "tag:yaml.org,2002:"
 #: Tags of texts. `!` means "as written".
 _TEXT_TAGS = frozenset({"!", f"{_YAML_TAGS}str"})
 #: Tags without effect, because each setting has a type of its own.
-_PLAIN_TAGS = frozenset({f"{_YAML_TAGS}{name}" for name in ("int", "float", "bool", "null", "timestamp")})
+_PLAIN_TAGS = frozenset({f"{_YAML_TAGS}{name}" for name in ("int", "float", "bool", "null", "timestamp", "merge")})
 _MAPPING_TAGS = frozenset({"!", f"{_YAML_TAGS}map"})
 _SEQUENCE_TAGS = frozenset({"!", f"{_YAML_TAGS}seq"})
 

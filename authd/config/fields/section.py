@@ -134,7 +134,8 @@ class Section:
         if isinstance(node, SequenceNode):
             return node.nodes
         if isinstance(node, Scalar) and words:
-            return [node._replace(text=word, plain=False) for word in node.text.replace(",", " ").split()]
+            found = node.text.replace(",", " ").split()
+            return [node._replace(text=word, plain=node.plain and len(found) == 1) for word in found]
         if isinstance(node, Scalar):
             return self._split(node, name)
         if isinstance(node, MappingNode) and node.entries:
@@ -143,10 +144,11 @@ class Section:
 
     def _split(self, node: Scalar, name: str) -> list[Node]:
         parts = node.text.split(",")
-        if len(parts) > 1 and any(part != part.strip() for part in parts) and node.origin is None:
+        if any(part != part.strip() for part in parts) and node.origin is None:
+            places = "around the commas" if len(parts) > 1 else "and line breaks at the ends"
             self.problems.warn(
                 node,
-                f"{self.path}{name}: spaces around the commas are left out here, but are part of the values in "
+                f"{self.path}{name}: spaces {places} are left out here, but are part of the values in "
                 "aws-iam-authenticator: write a list",
             )
         return [node._replace(text=part.strip(), plain=node.plain and len(parts) == 1) for part in parts]

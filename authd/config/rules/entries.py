@@ -98,7 +98,7 @@ def reading_accounts(node: Node | None, problems: Problems) -> Generator[None, N
     section = Section(MappingNode(0, 0, {}), "", {}, problems)
     accounts: dict[str, str] = {}
     for count, item in enumerate(items_of(node, "mapAccounts", problems), start=1):
-        number = section.read(item, "mapAccounts", account, None)
+        number = None if is_absent(item) else section.read(item, "mapAccounts", account, None)
         if number is not None:
             accounts[number] = problems.where(item)
         if count % _ACCOUNTS_PER_STEP == 0:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from authd.config.document.nodes import Node
+from authd.config.document.nodes import MappingNode, Node, is_absent
 from authd.config.fields.arn_faults import arn_fault, partition_fault
 from authd.config.fields.schema import SSO
 from authd.config.fields.section import Section
@@ -21,6 +21,10 @@ _MAX_ASTERISKS = 3
 _PATTERN_ARN = re.compile(r"arn:([a-z][a-z0-9-]{1,31}):iam::([0-9]{12}):role/([A-Za-z0-9_+=,.@*?-]{1,64})")
 #: An ARN with wildcards anywhere.
 _LITERAL_ARN = re.compile(r"arn:([a-z*?][a-z0-9*?-]{0,31}):[a-z*?]{1,3}:[*?]*:([0-9*?]{1,12}):[!-~]{1,512}")
+#: All sessions of a role, as some people write them. aws-iam-authenticator leaves out whatever follows the role.
+_ANY_SESSION = re.compile(
+    r"(arn:[a-z0-9-]+:sts::[0-9]{12}:assumed-role/[A-Za-z0-9_+=,.@-]{1,64})/(?:[A-Za-z0-9_+=,.@-]*[*?][A-Za-z0-9_+=,.@*?-]*)?"
+)
 _BEFORE_RESOURCE = re.compile(r"arn:[^:*?]*:[^:*?]*::[^:*?]*:")
 
 
@@ -52,6 +56,8 @@ def read_role(rule: Section, partitions: Iterable[str]) -> Principal | None:
     If a permission set names no partition, `partition` is empty. It means the daemon's, which may be set further down.
     """
     arn, sso = rule.node_of("roleARN"), rule.node_of("sso")
+    if arn is not None and sso is not None and _is_empty(sso):
+        sso = None
     if arn is not None and sso is not None:
         rule.problems.error(sso, "the rule has both roleARN and sso: keep one of them")
         return None
@@ -98,15 +104,25 @@ def _principal(rule: Section, node: Node, setting: str) -> PrincipalArn | Wildca
 
 def _arn(text: str) -> PrincipalArn | str:
     """Parse the ARN of a principal. Returns the text itself if it has wildcards."""
-    if ("*" in text or "?" in text) and _LITERAL_ARN.fullmatch(text):
-        return text
+    spelled = _lowered(text)
+    sessions = _ANY_SESSION.fullmatch(spelled)
+    if sessions:
+        spelled = f"{sessions[1]}/any"
+    if ("*" in spelled or "?" in spelled) and _LITERAL_ARN.fullmatch(spelled):
+        return spelled
     try:
-        arn = parse_arn(text)
+        arn = parse_arn(spelled)
     except InvalidArn:
         raise InvalidValue(arn_fault(text)) from None
-    if arn.partition != "aws" and (fault := partition_fault(text)):
+    if arn.partition != "aws" and (fault := partition_fault(spelled)):
         raise InvalidValue(fault)
     return arn
+
+
+def _lowered(text: str) -> str:
+    """Return an ARN with its fixed words in lower case, since aws-iam-authenticator ignores their case."""
+    words, slash, name = text.partition("/")
+    return f"{words.lower()}{slash}{name}" if text.isascii() else text
 
 
 def _pattern(text: str) -> RolePattern:
@@ -126,6 +142,10 @@ def _pattern(text: str) -> RolePattern:
     if text[begin.end() :].startswith("role/") and text.count("/") > 1:
         raise InvalidValue("with a wildcard must not have a path, because ARNs of sessions have none")
     raise InvalidValue("has a wildcard but is not a role's ARN: write arn:aws:iam::111122223333:role/Name-*")
+
+
+def _is_empty(sso: Node) -> bool:
+    return isinstance(sso, MappingNode) and all(is_absent(value) for _, value in sso.entries.values())
 
 
 def _permission_set(sso: Section | None, partitions: Iterable[str]) -> PermissionSet | None:

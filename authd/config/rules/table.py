@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 
-from authd.config.document.nodes import Node, Scalar, SequenceNode
+from authd.config.document.nodes import Node, Scalar, SequenceNode, matched
 from authd.config.fields.section import Section
 from authd.config.fields.values import account, boolean
 from authd.config.rules.reader import RuleReader
@@ -61,6 +61,9 @@ def reading_accounts(server: Section, setting: str) -> Generator[None, None, dic
 def _preparing(server: Section, setting: str) -> Generator[None, None, None]:
     """Give accounts in floating point their digits, in steps, and warn of a text that has several accounts."""
     found = server.node_of(setting)
+    if isinstance(found, Scalar):
+        written, _ = server.node.entries[matched(setting)]
+        server.node.entries[matched(setting)] = written, _with_digits(found)
     if isinstance(found, SequenceNode):
         for place, node in enumerate(found.nodes):
             found.nodes[place] = _with_digits(node)

@@ -114,7 +114,7 @@ def _is_role(arn: object) -> bool:
     try:
         return isinstance(arn, str) and parse_arn(arn).kind is PrincipalKind.ROLE
     except InvalidArn:
-        return isinstance(arn, str) and ":role/" in arn
+        return isinstance(arn, str) and any(kind in arn.lower() for kind in (":role/", ":assumed-role/"))
 
 
 def _object(content: JSONObject, key: str) -> JSONObject:

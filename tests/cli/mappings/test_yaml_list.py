@@ -48,6 +48,12 @@ def test_rules():
     assert (second.arn, second.username) == (B, "b")
 
 
+def test_a_permission_set_without_values_is_left_out():
+    """A rule with an ARN and an empty `sso`, as charts write it, is a rule for the ARN."""
+    (rule,) = read(f"- rolearn: {A}\n  sso: {{permissionSetName: '', accountID: null}}\n  username: a\n").rules
+    assert rule.entry() == {"rolearn": A, "username": "a"}
+
+
 def test_added():
     """A rule is added at the end, and nothing else changes."""
     assert read(TEXT).with_added(NEW) == TEXT + ADDED

@@ -13,6 +13,7 @@ REFUSED = {
     "alias of what comes later": (C + "server: *s\nx-s: &s {}", 2, 9, "*s has no anchor above"),
     "alias of itself": (C + "x-a: &a [*a]", 2, 10, "*a has no anchor above"),
     "merge of a text": (C + "server: {<<: a}", 2, 14, "a merge key (<<) takes a mapping or a list of mappings"),
+    "merge key in quotes": (C + "server: {'<<': {port: 1}}", 2, 10, "unknown setting server.<<"),
     "two merge keys": (C + "server: {<<: {port: 1}, <<: {port: 2}}", 2, 25, "<< is duplicated, first in line 2"),
     "key that is an unknown alias": (C + "*a : b", 2, 1, "*a has no anchor above"),
     "a value by an alias": (
@@ -198,6 +199,7 @@ def test_a_byte_order_mark_and_any_line_ends_are_accepted(load):
         ("x-s: &s {port: 1, hostname: a}\nclusterID: c\nserver: {hostname: b, <<: *s}", "hostname", "b"),
         ("x-a: &a {port: 1}\nx-b: &b {port: 2}\nclusterID: c\nserver: {<<: [*a, *b]}", "port", 1),
         ("clusterID: c\nserver: {<<: {port: 1}}", "port", 1),
+        ("clusterID: c\nserver: {!!merge <<: {port: 1}}", "port", 1),
         ("clusterID: c\nserver: {<<: , port: 1}", "port", 1),
         ("x-a: &a 1\nx-b: &a 2\nclusterID: c\nserver: {port: *a}", "port", 2),
         ("clusterID: !!str 12345", "cluster_id", "12345"),

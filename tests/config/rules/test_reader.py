@@ -127,6 +127,16 @@ WARNED = {
         15,
         "is read as its role",
     ),
+    "any session": (
+        roles("- {roleARN: 'arn:aws:sts::111122223333:assumed-role/A/*', username: u}"),
+        15,
+        "is read as its role",
+    ),
+    "a session without a name": (
+        roles("- {roleARN: 'arn:aws:sts::111122223333:assumed-role/A/', username: u}"),
+        15,
+        "is read as its role",
+    ),
     "another partition": (
         roles("- {roleARN: 'arn:aws-cn:iam::111122223333:role/A', username: u}"),
         5,
@@ -199,6 +209,11 @@ WARNED = {
         roles(f"- {{username: u, roleARN: '{ACCOUNT}:role/A', <<: {{username: v, groups: [g]}}}}"),
         64,
         "username above is in force here, but aws-iam-authenticator takes the merged one",
+    ),
+    "a group with a line break": (
+        roles(f"- {{username: u, groups: \"a\\n\", roleARN: '{ACCOUNT}:role/A'}}"),
+        27,
+        "spaces and line breaks at the ends are left out here",
     ),
     "groups with spaces": (
         roles(f"- {{username: u, groups: 'a, b', roleARN: '{ACCOUNT}:role/A'}}"),
@@ -385,6 +400,15 @@ def test_a_single_user(load):
     assert len(load(f"clusterID: c\nserver: {{mapUsers: {{userARN: '{ACCOUNT}:user/A', username: u}}}}").table) == 1
 
 
+@pytest.mark.parametrize(
+    "sso", ["{}", "{permissionSetName: , accountID: ''}", "{permissionSetName: null, partition: ~}"]
+)
+def test_an_empty_sso_beside_an_arn_is_absent(load, identity, sso):
+    """A permission set without any value, as charts write it, leaves the rule to its ARN."""
+    table = load(roles(f"- {{roleARN: '{ACCOUNT}:role/A', sso: {sso}, username: u}}")).table
+    assert table.lookup(identity).username == "u"
+
+
 @pytest.mark.parametrize("lists", ["mapRoles: {R}", "mapRoles: [{R}]", "mapRoles: {{sso: ~, userid: '', {R}}}"])
 def test_nulls_in_rules_and_single_rules(load, lists):
     """A null counts as absent, and a single mapping is a list of one."""
@@ -441,3 +465,34 @@ def test_places_outside_files(partitions):
     assert [str(problem).partition(" is")[0] for problem in problems.errors()] == [
         "configmap kube-system/aws-auth mapRoles:5:14: mapRoles.roleARN"
     ]
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "ARN:AWS:IAM::111122223333:ROLE/A",
+        "arn:aws:iam::111122223333:Role/a",
+        "arn:aws:STS::111122223333:Assumed-Role/A/me",
+        "arn:aws:sts::111122223333:assumed-role/A/*",
+        "arn:aws:sts::111122223333:assumed-role/A/m?",
+        "arn:aws:sts::111122223333:assumed-role/A/",
+    ],
+)
+@pytest.mark.parametrize("settings", [roles, users])
+def test_spellings_of_a_role(load, identity, arn, settings):
+    """The fixed words of an ARN may have any case, and the name of a session does not count."""
+    kind = "roleARN" if settings is roles else "userARN"
+    table = load(settings(f"- {{{kind}: '{arn}', username: u}}")).table
+    assert table.lookup(identity).username == "u"
+
+
+def test_a_wildcard_in_place_of_a_role_is_no_session(load, identity):
+    """The wildcard of a session's ARN does not stand for roles."""
+    table = load(roles("- {roleARN: 'arn:aws:sts::111122223333:assumed-role/*/me', username: u}")).table
+    assert table.find(identity) is None
+
+
+def test_letters_outside_ascii_are_no_spelling(refuse):
+    """A letter whose lower case is in ASCII, such as the sign for kelvin, is not one of an ARN's."""
+    (problem,) = refuse(roles("- {roleARN: 'arn:aws:iam::111122223333:user/\u212a', username: u}"))
+    assert "which IAM does not allow there" in problem.message

@@ -129,7 +129,7 @@ mapRoles:
   roleARN: arn:aws:iam::111122223333:role/Admin
   username: admin
   groups: [admins]
-- <<: *admin
+- !!merge <<: *admin
   roleARN: arn:aws:iam::111122223333:role/UPPER
 - roleARN: arn:aws:iam::111122223333:role/lower
   username: lower
@@ -240,7 +240,7 @@ mapRoles:
 - roleARN: arn:aws:sts::111122223333:assumed-role/Admin/alice
   username: admin:{{SessionName}}
   groups: [system:masters]
-- roleARN: arn:aws:sts::444455556666:assumed-role/Auditor/somebody-else
+- roleARN: arn:aws:sts::444455556666:assumed-role/Auditor/*
   username: auditor
   groups: [viewers]
 """,
@@ -274,14 +274,14 @@ mapRoles:
 - roleARN: arn:aws:iam::111122223333:role/Admin
   username: first
   groups: [first]
-- roleARN: arn:aws:iam::111122223333:role/admin
+- roleARN: arn:aws:iam::111122223333:ROLE/admin
   username: second
   groups: [second]
 mapUsers:
 - userARN: arn:aws:iam::111122223333:user/bob
   username: first
   groups: [first]
-- userARN: arn:aws:iam::111122223333:user/Bob
+- userARN: ARN:AWS:IAM::111122223333:USER/Bob
   username: second
   groups: [second]
 """,

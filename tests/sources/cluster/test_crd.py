@@ -8,7 +8,7 @@ from authd.core.mapping.validity import parse_time
 from authd.kubernetes.listing import PAGE_SIZE
 from authd.sources.cluster import crd, reports
 from authd.sources.cluster.crd import CRD
-from authd.sources.cluster.identity_mapping import IdentityMapping
+from authd.sources.cluster.identity_mapping import IdentityMapping, RuleContext
 from tests.daemon.fakes import identity
 from tests.kubernetes.api_server import IDENTITIES, status
 from tests.kubernetes.reactor_thread import wait_until
@@ -45,6 +45,16 @@ def test_objects_come_into_force(rig, start):
     rig.server.delete(IDENTITIES, "alice")
     rig.until(ALICE, "")
     assert source.problems == ()
+
+
+@pytest.mark.parametrize("arn", ["iam::111122223333:ROLE/Dev", "sts::111122223333:assumed-role/Dev/*"])
+def test_spellings_of_a_role(partitions, arn):
+    """An object whose ARN of a role is spelled otherwise is read as an entry of mapRoles."""
+    spec = {"arn": f"arn:aws:{arn}", "username": "dev", "groups": ["g"]}
+    mapping = IdentityMapping({"metadata": {"name": "dev"}, "spec": spec}, None)
+    mapping.read_rule(RuleContext(tuple(partitions), "aws", patterns=False, templates={}))
+    assert mapping.rule.subject.key == f"arn:aws:iam::{ACCOUNT}:role/dev"
+    assert not any("mapUsers" in warning.message for warning in mapping.warnings)
 
 
 def test_user_id(rig, start):

@@ -80,6 +80,19 @@ def test_web_identity(authd_token: Callable, sts: object, tmp_path: Path) -> Non
     assert result.key_id == "ASIATITY0001"
 
 
+def test_web_identity_of_environment_and_profile(
+    authd_token: Callable, sts: object, write_aws: Callable, tmp_path: Path
+) -> None:
+    """The token file of the environment goes before that of the profile, which may be missing. --profile reverses it."""
+    token = tmp_path / "token"
+    token.write_text("a.web.token")
+    write_aws("config", f"[profile p]\nrole_arn = {ROLE}\nweb_identity_token_file = /missing\n")
+    variables = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ROLE_ARN": ROLE}
+    result = authd_token("-i", "prod", **variables, AWS_PROFILE="p")
+    assert result.key_id == "ASIATITY0001", result.err
+    assert "/missing" in authd_token("-i", "prod", "--profile", "p", **variables).message()
+
+
 def _instance_keys(name: str) -> str:
     return json.dumps(
         {

@@ -72,7 +72,9 @@ def check_sources(request: TokenRequest, scoped: dict[str, Any], profile: str) -
             raise UsageError(f"role_arn of the profile {profile!r}: {error}") from None
         if scoped.get("role_session_name"):
             grammar.session_name(scoped["role_session_name"], f"role_session_name of the profile {profile!r}")
-        if scoped.get("web_identity_token_file"):
+        # As in botocore, the variable goes before the profile's file.
+        overridden = request.profile is None and os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE")
+        if scoped.get("web_identity_token_file") and not overridden:
             _check_token_file(scoped["web_identity_token_file"], f"web_identity_token_file of the profile {profile!r}")
     elif request.profile is None:
         _check_web_identity()

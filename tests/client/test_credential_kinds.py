@@ -138,6 +138,17 @@ def test_instance_metadata(authd_token: Callable, serve: Callable, environ: dict
     assert len(endpoint.requests) == requests
 
 
+@pytest.mark.parametrize("home", ["/dev/null", ""])
+def test_instance_metadata_without_a_home(
+    authd_token: Callable, serve: Callable, environ: dict[str, str], home: str
+) -> None:
+    """Instance credentials need no home folder, which a service account may lack."""
+    endpoint = serve(_imds)
+    environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url, HOME=home)
+    result = authd_token("-i", "prod")
+    assert result.key_id == "ASIAINSTANCE", result.err
+
+
 def test_automatic_defaults(authd_token: Callable, serve: Callable, keys: dict[str, str], sts: object) -> None:
     """AWS_DEFAULTS_MODE=auto causes no request to the instance metadata."""
     endpoint = serve(_imds)

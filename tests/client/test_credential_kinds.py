@@ -80,6 +80,19 @@ def test_web_identity(authd_token: Callable, sts: object, tmp_path: Path) -> Non
     assert result.key_id == "ASIATITY0001"
 
 
+def test_web_identity_of_environment_and_profile(
+    authd_token: Callable, sts: object, write_aws: Callable, tmp_path: Path
+) -> None:
+    """The token file of the environment goes before that of the profile, which may be missing. --profile reverses it."""
+    token = tmp_path / "token"
+    token.write_text("a.web.token")
+    write_aws("config", f"[profile p]\nrole_arn = {ROLE}\nweb_identity_token_file = /missing\n")
+    variables = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ROLE_ARN": ROLE}
+    result = authd_token("-i", "prod", **variables, AWS_PROFILE="p")
+    assert result.key_id == "ASIATITY0001", result.err
+    assert "/missing" in authd_token("-i", "prod", "--profile", "p", **variables).message()
+
+
 def _instance_keys(name: str) -> str:
     return json.dumps(
         {
@@ -125,6 +138,17 @@ def test_instance_metadata(authd_token: Callable, serve: Callable, environ: dict
     assert len(endpoint.requests) == requests
 
 
+@pytest.mark.parametrize("home", ["/dev/null", ""])
+def test_instance_metadata_without_a_home(
+    authd_token: Callable, serve: Callable, environ: dict[str, str], home: str
+) -> None:
+    """Instance credentials need no home folder, which a service account may lack."""
+    endpoint = serve(_imds)
+    environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url, HOME=home)
+    result = authd_token("-i", "prod")
+    assert result.key_id == "ASIAINSTANCE", result.err
+
+
 def test_automatic_defaults(authd_token: Callable, serve: Callable, keys: dict[str, str], sts: object) -> None:
     """AWS_DEFAULTS_MODE=auto causes no request to the instance metadata."""
     endpoint = serve(_imds)
@@ -145,20 +169,37 @@ def test_instance_metadata_as_credential_source(
     assert "ASIAINSTANCE" in sts.endpoint.requests[0][2]["authorization"]
 
 
-def test_expiry_of_instance_credentials(authd_token: Callable, serve: Callable, environ: dict[str, str]) -> None:
+@pytest.fixture
+def instance_keys_until(serve: Callable, environ: dict[str, str]) -> Callable[[str], None]:
+    """Serve instance credentials that expire at a time, written as AWS writes it."""
+
+    def start(end: str) -> None:
+        keys = _instance_keys("ASIAINSTANCE").replace("2999-01-01T00:00:00Z", end)
+
+        def respond(method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, str], str]:
+            return 200, {}, keys if path.endswith("node-role") else _imds(method, path, headers, body)[2]
+
+        endpoint = serve(respond)
+        environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
+
+    return start
+
+
+def test_expiry_of_instance_credentials(authd_token: Callable, instance_keys_until: Callable[[str], None]) -> None:
     """If the instance's credentials expire in five minutes, the token expires a minute earlier."""
     import datetime as dt
 
     end = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(minutes=5)
-    keys = _instance_keys("ASIAINSTANCE").replace("2999-01-01T00:00:00Z", end.strftime("%Y-%m-%dT%H:%M:%SZ"))
-
-    def respond(method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, dict[str, str], str]:
-        return 200, {}, keys if path.endswith("node-role") else _imds(method, path, headers, body)[2]
-
-    endpoint = serve(respond)
-    environ.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=endpoint.url)
+    instance_keys_until(end.strftime("%Y-%m-%dT%H:%M:%SZ"))
     expiration = json.loads(authd_token("-i", "prod").out)["status"]["expirationTimestamp"]
     assert expiration == (end - dt.timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_expired_instance_credentials(authd_token: Callable, instance_keys_until: Callable[[str], None]) -> None:
+    """Expired credentials of the instance sign a token, since AWS accepts them if its service can't renew them."""
+    instance_keys_until("2020-01-01T00:00:00Z")
+    result = authd_token("-i", "prod")
+    assert result.key_id == "ASIAINSTANCE", result.err
 
 
 def _sso(write_aws: Callable, home: Path, *, session: bool, expires: str = "2999-01-01T00:00:00Z") -> None:

@@ -31,6 +31,9 @@ import pytest
         ({"AWS_ENDPOINT_URL_STS": "https://127.0.0.1:8443"}, (), "sts.eu-west-1.amazonaws.com", "eu-west-1"),
         ({"AWS_ENDPOINT_URL_STS": "https://proxy.example.com/sts"}, (), "sts.eu-west-1.amazonaws.com", "eu-west-1"),
         ({"AWS_ENDPOINT_URL_STS": "https://proxy.example.com", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, (), "sts.eu-west-1.amazonaws.com", "eu-west-1"),
+        # A malformed endpoint without effect is no error.
+        ({"AWS_ENDPOINT_URL": "localhost", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, (), "sts.eu-west-1.amazonaws.com", "eu-west-1"),
+        ({"AWS_ENDPOINT_URL": "localhost", "AWS_ENDPOINT_URL_STS": "https://sts.us-west-2.amazonaws.com"}, (), "sts.us-west-2.amazonaws.com", "us-west-2"),
     ],
 )  # fmt: skip
 def test_endpoint_of_the_token(

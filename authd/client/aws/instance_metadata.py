@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from typing import Any
 
 from botocore.credentials import InstanceMetadataProvider
 from botocore.utils import InstanceMetadataFetcher, resolve_imds_endpoint_mode
 
 from authd.client.aws.context.clock import seconds_ahead
+from authd.client.fast.timestamps import rfc3339
 
 # Outside of EC2 the address is unreachable, and every kubectl call would wait for it.
 _TOTAL_SECONDS = 1.0
@@ -45,8 +47,10 @@ class BoundedMetadataFetcher(InstanceMetadataFetcher):  # type: ignore[misc]  # 
         return response
 
     def _evaluate_expiration(self, credentials: dict[str, str]) -> None:
-        # botocore would extend the life of expiring credentials. kubectl needs their real expiry.
-        pass
+        # botocore also extends the life of credentials that expire soon. kubectl needs their real expiry. The service
+        # returns expired ones if it can't renew them, and AWS accepts them until it can.
+        if str(credentials.get("expiry_time")) <= rfc3339(int(time.time())):
+            super()._evaluate_expiration(credentials)
 
 
 def limit_instance_metadata(session: Any, resolver: Any) -> BoundedMetadataFetcher:

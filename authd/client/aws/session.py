@@ -50,7 +50,8 @@ def open_session(request: TokenRequest, info: ExecInfo) -> AWSSession:
     scoped = session.get_scoped_config()
     profile = session.get_config_variable("profile") or "default"
     check_switches(scoped, profile)
-    check_endpoints(scoped, profile)
+    if not session.get_config_variable("ignore_configured_endpoint_urls"):
+        check_endpoints(scoped, profile)
     region = configured_region(request, scoped, profile)
     session.set_config_variable("region", region or GLOBAL_REGION)
     if not region:

@@ -50,7 +50,7 @@ class ExecInfo:
 
 def parse_exec_info(raw: bytes | None) -> ExecInfo:
     """Return the parsed document. For a malformed or unknown one, return v1beta1 and a `problem`."""
-    if raw is None:
+    if not raw:
         return ExecInfo(present=False)
     compact = _COMPACT_FORMS.get(raw.rstrip())
     if compact is not None:

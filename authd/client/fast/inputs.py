@@ -149,7 +149,7 @@ def read_file(path: bytes, limit: int = _MAX_FILE_BYTES) -> bytes | None:
         return None
     try:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # service accounts may have /dev/null as home
         return None
     except OSError as error:
         raise NotOnFastPath(error.strerror) from None

@@ -49,16 +49,16 @@ def test_client_go() -> None:
         assert not parse_exec_info(raw).client_go
 
 
-def test_no_exec_info() -> None:
-    """Without ExecInfo the version is v1beta1, and there is no problem."""
-    info = parse_exec_info(None)
+@pytest.mark.parametrize("raw", [None, b""])
+def test_no_exec_info(raw: bytes | None) -> None:
+    """Without ExecInfo, or with an empty one, the version is v1beta1, and there is no problem."""
+    info = parse_exec_info(raw)
     assert (info.api_version, info.present, info.problem) == (V1BETA1, False, None)
 
 
 @pytest.mark.parametrize(
     "raw",
     [
-        b"",
         b"{",
         b"{}{}",
         b"[1]",
@@ -82,7 +82,7 @@ def test_malformed_or_unknown(raw: bytes) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        "", " ", "{", "[]", "null", "{'a': 1}", '{"a": "\x01"}', "[" * 100_000, '{"a": ' + "9" * 5000 + "}", "x\udcff",
+        " ", "{", "[]", "null", "{'a': 1}", '{"a": "\x01"}', "[" * 100_000, '{"a": ' + "9" * 5000 + "}", "x\udcff",
         '{"kind":"Pod"}', _info("client.authentication.k8s.io/v2").decode(),
         _info(V1, cluster={"config": {"clusterID": "\ud800"}}).decode(),
         _info(V1, cluster={"config": {"roleARN": "\ud800"}}).decode(),

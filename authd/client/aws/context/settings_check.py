@@ -38,12 +38,15 @@ def check_switches(scoped: dict[str, Any], profile: str) -> None:
 
 
 def check_endpoints(scoped: dict[str, Any], profile: str) -> None:
-    """Raise UsageError for an endpoint that is not a URL. Its text may contain a password, so it is not shown."""
+    """Raise UsageError if the first endpoint, which is in force, is not a URL.
+
+    Its text may contain a password, so it is not shown.
+    """
     settings = {name: os.environ.get(name) for name in ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")}
     settings[f"endpoint_url of the profile {profile!r}"] = scoped.get("endpoint_url")
-    for setting, value in settings.items():
-        if isinstance(value, str) and value and not _is_url(value):
-            raise UsageError(f"{setting} is not a URL; write one such as https://sts.eu-west-1.amazonaws.com")
+    setting, value = next(((setting, value) for setting, value in settings.items() if value), ("", None))
+    if isinstance(value, str) and not _is_url(value):
+        raise UsageError(f"{setting} is not a URL; write one such as https://sts.eu-west-1.amazonaws.com")
 
 
 def _is_url(text: str) -> bool:
@@ -69,7 +72,9 @@ def check_sources(request: TokenRequest, scoped: dict[str, Any], profile: str) -
             raise UsageError(f"role_arn of the profile {profile!r}: {error}") from None
         if scoped.get("role_session_name"):
             grammar.session_name(scoped["role_session_name"], f"role_session_name of the profile {profile!r}")
-        if scoped.get("web_identity_token_file"):
+        # As in botocore, the variable goes before the profile's file.
+        overridden = request.profile is None and os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE")
+        if scoped.get("web_identity_token_file") and not overridden:
             _check_token_file(scoped["web_identity_token_file"], f"web_identity_token_file of the profile {profile!r}")
     elif request.profile is None:
         _check_web_identity()

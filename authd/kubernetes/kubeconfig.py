@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from authd.config.document.decoding import Unreadable, decoding
-from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent, shown
+from authd.config.document.nodes import MappingNode, Node, Scalar, SequenceNode, is_absent, is_null, shown
 from authd.config.document.problems import Problems
 from authd.config.document.tree import reading_tree
 from authd.core.cooperative import finish
@@ -34,14 +35,21 @@ _REFUSED_OF_USER = {
 #: Runs a credential plugin, an entry `exec` of a kubeconfig, and returns the token.
 RunPlugin = Callable[["ExecPlugin"], str]
 _TRUE = frozenset({"true", "True", "TRUE"})
+#: The name of a cluster's extension with a plugin's configuration.
+_EXTENSION = "client.authentication.k8s.io/exec"
 
 
 class ExecPlugin(NamedTuple):
-    """A credential plugin: the command with its arguments, additional environment variables, and the API version."""
+    """A credential plugin: the command with its arguments, additional environment variables, and the API version.
+
+    `cluster` describes the cluster for a plugin with `provideClusterInfo`, otherwise it is None. Source: Kubernetes,
+    "client.authentication.k8s.io/v1", Cluster.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
     api_version: str
+    cluster: Mapping[str, Any] | None = None
 
 
 def load_kubeconfig(
@@ -149,7 +157,7 @@ class _Kubeconfig:
             ca=self._content(cluster, "certificate-authority"),
             certificate=certificate,
             key=key,
-            token=self._token(user),
+            token=self._token(user, cluster, server or cluster.text("server")),
         )
 
     def _user(self, context: _Part) -> _Part:
@@ -160,14 +168,30 @@ class _Kubeconfig:
         user.refuse({key: why for key, why in _REFUSED_OF_USER.items() if key != "exec" or self._run_plugin is None})
         return user
 
-    def _token(self, user: _Part) -> Content | None:
+    def _token(self, user: _Part, cluster: _Part, server: str) -> Content | None:
         file, token = user.text("tokenfile"), user.text("token")
         if file:  # has priority, because the token may be an old copy
             return Content(file=str(self._folder / file))
         if self._run_plugin is not None and user.at("exec") is not None:
-            plugin = _plugin(_Part(user.at("exec") or user.node, "exec", user.problems), self._folder)
+            part = _Part(user.at("exec") or user.node, "exec", user.problems)
+            plugin = _plugin(part, self._folder)
+            if part.text("provideclusterinfo") in _TRUE:
+                plugin = plugin._replace(cluster=self._described(cluster, server))
             return Content(self._run_plugin(plugin).encode())
         return Content(token.encode()) if token else None
+
+    def _described(self, cluster: _Part, server: str) -> dict[str, Any]:
+        info: dict[str, Any] = {"server": server}
+        name, ca = cluster.text("tls-server-name"), self._content(cluster, "certificate-authority")
+        if name:
+            info["tls-server-name"] = name
+        if ca is not None:
+            info["certificate-authority-data"] = base64.b64encode(ca.read()).decode()
+        for node in getattr(cluster.at("extensions"), "nodes", ()):
+            extension = _Part(node, "an entry of extensions", cluster.problems)
+            if extension.text("name") == _EXTENSION:
+                info["config"] = _plain(extension.at("extension"))
+        return info
 
     def _content(self, part: _Part, key: str) -> Content | None:
         data, file = part.text(f"{key}-data"), part.text(key)
@@ -192,6 +216,20 @@ def _plugin(part: _Part, folder: Path) -> ExecPlugin:
     if "/" in command:
         command = str(folder / command)
     return ExecPlugin((command, *arguments), environment, part.text("apiversion"))
+
+
+def _plain(node: Node | None) -> Any:
+    """Return a node's value as kubectl passes it on in JSON."""
+    if isinstance(node, MappingNode):
+        return {key.text: _plain(value) for key, value in node.entries.values()}
+    if isinstance(node, SequenceNode):
+        return [_plain(each) for each in node.nodes]
+    if not isinstance(node, Scalar) or is_null(node):
+        return None
+    try:
+        return json.loads(node.text) if node.plain else node.text  # a number or a boolean
+    except ValueError:
+        return node.text
 
 
 def _address(cluster: _Part, server: str) -> ServerURL:

@@ -160,6 +160,7 @@ def test_kubeconfig_first(tmp_path):
     assert (access.host, access.ca.read()) == ("10.0.0.9", b"pem")
 
 
+PLUGIN_EXTENSION = "client.authentication.k8s.io/exec"
 EXEC = """{command: aws, args: [eks, get-token], env: [{name: A, value: b}], apiVersion: client.authentication.k8s.io/v1}"""
 
 
@@ -172,6 +173,43 @@ def test_plugins_of_commands():
     assert plugin.command == ("aws", "eks", "get-token")
     assert plugin.environment == {"A": "b"}
     assert plugin.api_version == "client.authentication.k8s.io/v1"
+
+
+def test_plugins_that_need_the_cluster():
+    """A plugin with `provideClusterInfo` gets the cluster and the configuration in its extension, as from kubectl."""
+    seen = []
+    extension = "{ClusterID: prod, Regions: [eu-west-1, 'null', ~], Port: 443, FIPS: true, Quoted: '1'}"
+    extensions = f"[{{name: other, extension: {{a: b}}}}, {{name: {PLUGIN_EXTENSION}, extension: {extension}}}]"
+    text = TEXT.replace("token: s3cret", "exec: {command: authd-token, provideClusterInfo: true}").replace(
+        "    certificate-authority-data: Q0E=",
+        f"    certificate-authority-data: Q0E=\n    tls-server-name: api\n    extensions: {extensions}",
+    )
+    read(text, run_plugin=lambda plugin: seen.append(plugin) or "t0")
+    assert seen[0].cluster == {
+        "server": "https://api.example:6443/k8s/c1",
+        "tls-server-name": "api",
+        "certificate-authority-data": "Q0E=",
+        "config": {
+            "ClusterID": "prod",
+            "Regions": ["eu-west-1", "null", None],
+            "Port": 443,
+            "FIPS": True,
+            "Quoted": "1",
+        },
+    }
+
+
+def test_the_cluster_is_described_only_if_it_is_asked_for():
+    """Without `provideClusterInfo`, a plugin gets no cluster. Without an extension, there is no configuration."""
+    seen = []
+    for setting in ("", ", provideClusterInfo: false", ", provideClusterInfo: true"):
+        read(
+            TEXT.replace("token: s3cret", f"exec: {{command: authd-token{setting}}}").replace(
+                "    certificate-authority-data: Q0E=\n", ""
+            ),
+            run_plugin=lambda plugin: seen.append(plugin) or "t0",
+        )
+    assert [plugin.cluster for plugin in seen] == [None, None, {"server": "https://api.example:6443/k8s/c1"}]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ def run_plugin(plugin: ExecPlugin) -> str:
     """Return the plugin's token. Raises `CommandError`."""
     name = plugin.command[0]
     version = plugin.api_version or _DEFAULT_VERSION
-    info = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
+    spec = {"interactive": False} if plugin.cluster is None else {"cluster": plugin.cluster, "interactive": False}
+    info = {"apiVersion": version, "kind": "ExecCredential", "spec": spec}
     environment = {**os.environ, **plugin.environment, "KUBERNETES_EXEC_INFO": json.dumps(info)}
     try:
         run = subprocess.run(

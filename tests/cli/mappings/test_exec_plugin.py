@@ -1,10 +1,15 @@
+import json
 import subprocess
+import sys
 
 import pytest
 
 from authd.cli.mappings import exec_plugin
 from authd.cli.shared.errors import CommandError
 from authd.kubernetes.kubeconfig import ExecPlugin
+
+#: A plugin that returns what it was given as its token.
+SHOW = "import json, os; print(json.dumps({'status': {'token': os.environ['KUBERNETES_EXEC_INFO']}}))"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +27,18 @@ def test_a_plugin_that_fails(command, message):
     """If the plugin fails, the error has the reason and the next step."""
     with pytest.raises(CommandError, match=message):
         exec_plugin.run_plugin(ExecPlugin(command=command, environment={}, api_version=""))
+
+
+def test_the_cluster_for_a_plugin():
+    """A plugin gets the cluster that is described for it in KUBERNETES_EXEC_INFO."""
+    command = (sys.executable, "-c", SHOW)
+    plugin = ExecPlugin(command, {}, "client.authentication.k8s.io/v1beta1", {"config": {"clusterID": "c"}})
+    assert json.loads(exec_plugin.run_plugin(plugin)) == {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "kind": "ExecCredential",
+        "spec": {"cluster": {"config": {"clusterID": "c"}}, "interactive": False},
+    }
+    assert "cluster" not in json.loads(exec_plugin.run_plugin(plugin._replace(cluster=None)))["spec"]
 
 
 def test_a_plugin_that_does_not_end(monkeypatch):

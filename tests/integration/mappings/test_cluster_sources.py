@@ -45,10 +45,10 @@ def test_bootstrap(make_daemon, mint, api_server, tmp_path):
     with daemon:
         assert name_of(daemon, alice) == "break-glass"
         assert name_of(daemon, bob) == ""
+        wait_until(lambda: b"401" in daemon.health("/readyz").body, "the API server's refusal to be reported")
         ready = daemon.health("/readyz")
         assert ready.status == 503
         assert b"[-] EKSConfigMap: it has no mappings yet: configmap kube-system/aws-auth: the API server" in ready.body
-        assert b"401" in ready.body
         (tmp_path / "token").write_text("the-token")  # as the kubelet rotates it
         wait_until(lambda: name_of(daemon, bob) == "bob-1", "the ConfigMap to come into force")
         api_server.put(CONFIG_MAPS, "aws-auth", data=users(BOB, "bob-2"))
@@ -77,7 +77,7 @@ def test_order(make_daemon, mint, api_server, tmp_path):
         wait_until(lambda: name_of(daemon, bob) == "by-object", "the object to come into force")
         api_server.delete(IDENTITIES, "bob")
         wait_until(lambda: name_of(daemon, bob) == "by-file", "the object to go")
-        assert daemon.health("/readyz").status == 200
+        wait_until(lambda: daemon.health("/readyz").status == 200, "the ConfigMap to be read")
 
 
 def test_sources_at_run_time(make_daemon, mint, api_server, tmp_path):

@@ -37,6 +37,8 @@ examples:
   sudo authd rotate-ca --ca /root/new-ca
 """
 
+#: The step that wrote the kubeconfig which kube-apiserver must have read before this one.
+_PREVIOUS = {Step.SIGN_WITH_NEW: Step.TRUST_BOTH, Step.DROP_OLD: Step.SIGN_WITH_NEW}
 _DONE = {
     Step.TRUST_BOTH: "the kubeconfig trusts the old CA and the new one",
     Step.SIGN_WITH_NEW: "the daemon serves a certificate of the new CA, as soon as it sees the file",
@@ -86,11 +88,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def advance(settings: Settings, now: datetime, *, shared: str | None, force: bool) -> Result:
-    """Do the next step of the rotation. Raises `CommandError` and `ConfigError`."""
+    """Do the next step of the rotation, or finish the last one if its kubeconfig was not written.
+
+    Raises `CommandError` and `ConfigError`.
+    """
     files = StateFiles(folder=Path(settings.state_dir))
     kubeconfig = Path(settings.generate_kubeconfig)
     rotation = Rotation(files=files)
     try:
+        previous = _PREVIOUS.get(rotation.step())
+        if previous and _write_kubeconfig(settings, files, now):
+            return Result(step=previous, kubeconfig_written=True)
         if not force and _needs_restart(rotation.step(), settings):
             _require_restart(kubeconfig)
         new = _shared_ca(Path(shared), files) if shared else None
@@ -101,11 +109,15 @@ def advance(settings: Settings, now: datetime, *, shared: str | None, force: boo
         ) from None
     except ValueError as error:
         raise CommandError(f"{files.authority}: the CA is unusable ({error}): restore it from a backup") from None
-    written = ensure_kubeconfig(
-        kubeconfig, files, host=settings.hostname, port=settings.port, now=now,
+    return Result(step=step, kubeconfig_written=_write_kubeconfig(settings, files, now))
+
+
+def _write_kubeconfig(settings: Settings, files: StateFiles, now: datetime) -> bool:
+    """Write the kubeconfig if it is outdated. Returns whether it was written. Raises `ConfigError`."""
+    return ensure_kubeconfig(
+        Path(settings.generate_kubeconfig), files, host=settings.hostname, port=settings.port, now=now,
         mutual_tls=settings.require_client_certificate,
     )  # fmt: skip
-    return Result(step=step, kubeconfig_written=written)
 
 
 def _needs_restart(step: Step, settings: Settings) -> bool:

@@ -13,6 +13,8 @@ from authd.cli.bootstrap.ca_rotation import Rotation, Step
 from authd.cli.bootstrap.processes import started_before
 from authd.cli.shared.errors import CommandError
 from authd.config.settings import Settings
+from authd.core.errors import ConfigError
+from authd.state import kubeconfig
 from authd.state.certificate_checks import issuer_problem
 from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import ensure_kubeconfig
@@ -120,6 +122,26 @@ def test_a_crash_in_any_write(settings, monkeypatch, failing):
     (new,) = trusted(settings)
     assert accepts([new], served(settings))
     assert files(settings).read_authority()
+
+
+@pytest.mark.parametrize("failing", [Step.TRUST_BOTH, Step.SIGN_WITH_NEW])
+def test_an_unwritten_kubeconfig(settings, monkeypatch, failing):
+    """If a step could not write the kubeconfig, the next call writes it, and does not begin the next step."""
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    if failing is Step.SIGN_WITH_NEW:
+        advance(settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(kubeconfig, "write_if_changed", refuse)
+        with pytest.raises(ConfigError, match="No space left"):
+            advance(settings)
+    assert advance(settings) is failing
+    running = trusted(settings)  # restarted
+    assert len(running) == 2
+    advance(settings)
+    assert accepts(running, served(settings))
 
 
 def test_a_kube_apiserver_that_was_not_restarted(settings, monkeypatch):

@@ -8,12 +8,13 @@ import pytest
 import yaml
 from cryptography import x509
 
-from authd.cli.bootstrap import processes, rotate_ca, shared_ca
+from authd.cli.bootstrap import ca_rotation, processes, rotate_ca, shared_ca
 from authd.cli.bootstrap.ca_rotation import Rotation, Step
 from authd.cli.bootstrap.processes import started_before
 from authd.cli.shared.errors import CommandError
 from authd.config.settings import Settings
 from authd.core.errors import ConfigError
+from authd.daemon.certificates.serving_certificate import ServingCertificate
 from authd.state import kubeconfig
 from authd.state.certificate_checks import issuer_problem
 from authd.state.certificate_store import StateFiles
@@ -141,6 +142,28 @@ def test_an_unwritten_kubeconfig(settings, monkeypatch, failing):
     running = trusted(settings)  # restarted
     assert len(running) == 2
     advance(settings)
+    assert accepts(running, served(settings))
+
+
+def test_init_between_the_writes_of_a_step(settings, monkeypatch):
+    """`authd init` and the daemon keep both CAs in the kubeconfig if the new one has signed, but is not yet the first."""
+
+    def refuse(path, *_, **__):
+        raise OSError(5, "Input/output error", str(path))
+
+    advance(settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(ca_rotation, "write_atomically", refuse)
+        with pytest.raises(CommandError, match="Input/output error"):
+            advance(settings)
+    daemon = ServingCertificate(files(settings), settings.own_names, lambda: NOW, client_certificates=False)
+    daemon.load()
+    assert daemon.trusted_pem == files(settings).authority.read_bytes()
+    write_kubeconfig(settings)
+    running = trusted(settings)  # restarted
+    assert len(running) == 2
+    assert advance(settings) is Step.TRUST_BOTH  # `write_kubeconfig` has written another port
+    assert advance(settings) is Step.SIGN_WITH_NEW
     assert accepts(running, served(settings))
 
 

@@ -88,7 +88,9 @@ class StaticPod:
             for item in existing:
                 if item.value != wanted:
                     line = self.text.splitlines()[item.start_mark.line][: item.start_mark.column]
-                    yield _Edit(start=item.start_mark.line, end=item.end_mark.line + 1, lines=(f"{line}{wanted}",))
+                    yield _replaced(item, f"{line}{wanted}")
+                if "=" not in item.value:
+                    yield from map(_replaced, items[items.index(item) + 1 :][:1])  # its value
         if missing:
             after = program.end_mark.line + 1
             yield _Edit(start=after, end=after, lines=tuple(missing))
@@ -133,6 +135,10 @@ class StaticPod:
     def _error(self, mark: yaml.Mark, message: str) -> ConfigError:
         problem = Problem(file=self.file, line=mark.line + 1, column=mark.column + 1, message=message)
         return ConfigError((problem,))
+
+
+def _replaced(item: yaml.Node, *lines: str) -> _Edit:
+    return _Edit(start=item.start_mark.line, end=item.end_mark.line + 1, lines=lines)
 
 
 def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:

@@ -145,3 +145,12 @@ def test_a_shell(command):
     """A shell script is an error, and is not edited."""
     with pytest.raises(ConfigError, match="add the flags by hand"):
         patched(f"spec:\n  containers:\n  - name: kube-apiserver\n    command: {command}\n")
+
+
+def test_a_flag_with_its_value_in_the_next_item():
+    """The value of a flag may be the next item. It is replaced too, since kube-apiserver refuses other arguments."""
+    flag = "    - --authentication-token-webhook-config-file\n    - /etc/kubernetes/old.yaml\n"
+    new = patched(KUBEADM.replace("    image:", f"{flag}    image:"))
+    assert "old.yaml" not in new
+    command = yaml.safe_load(new)["spec"]["containers"][0]["command"]
+    assert command[-1] == f"--authentication-token-webhook-config-file={FOLDER}/kubeconfig.yaml"

@@ -113,7 +113,14 @@ class StaticPod:
             return  # the volume exists, because a mount without a volume is invalid
         mount = ("name: " + _VOLUME, "mountPath: " + folder, "readOnly: true")
         yield self._entry(container, "volumeMounts", mounts, mount, place=1)
-        if all(_text(each, "name") != _VOLUME for each in _items(volumes)):
+        existing = [each for each in _items(volumes) if _text(each, "name") == _VOLUME]
+        if existing and _text(_value(existing[0], "hostPath"), "path").rstrip("/") != folder:
+            raise self._error(
+                existing[0].start_mark,
+                f"the volume {_VOLUME} is not {folder}, but another folder: run `authd init --patch-manifest` with "
+                "--undo and the old --generate-kubeconfig first, or remove the volume and its mount by hand",
+            )
+        if not existing:
             volume = ("name: " + _VOLUME, "hostPath:", f"  path: {folder}", "  type: Directory")
             yield self._entry(spec, "volumes", volumes, volume, place=0)
 
@@ -152,6 +159,6 @@ def _items(node: yaml.Node | None) -> list[yaml.Node]:
     return items
 
 
-def _text(node: yaml.Node, key: str) -> str:
+def _text(node: yaml.Node | None, key: str) -> str:
     value = _value(node, key)
     return str(value.value) if isinstance(value, yaml.ScalarNode) else ""

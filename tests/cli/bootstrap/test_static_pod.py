@@ -154,3 +154,9 @@ def test_a_flag_with_its_value_in_the_next_item():
     assert "old.yaml" not in new
     command = yaml.safe_load(new)["spec"]["containers"][0]["command"]
     assert command[-1] == f"--authentication-token-webhook-config-file={FOLDER}/kubeconfig.yaml"
+
+
+def test_a_volume_of_another_folder():
+    """After a change of the kubeconfig's folder, the old volume would mount the old one, without the kubeconfig."""
+    with pytest.raises(ConfigError, match=r"m.yaml:\d+:\d+: the volume authd is not /srv/authd.* with --undo"):
+        StaticPod(text=patched(KUBEADM), file="m.yaml").with_webhook(FLAGS, "/srv/authd")

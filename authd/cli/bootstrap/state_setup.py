@@ -70,7 +70,9 @@ def make_for_upload(
     if len(existing) == len(paths):
         return SetupResult(written=(), kept=tuple(existing))
     if not kubeconfig.exists() and len(existing) == len(paths) - 1:
-        fresh = ensure_kubeconfig(kubeconfig, files, host=settings.hostname, port=settings.port, now=now)
+        fresh = ensure_kubeconfig(
+            kubeconfig, files, host=settings.hostname, port=settings.port, now=now, mutual_tls=mutual_tls
+        )
         return SetupResult(written=(str(kubeconfig),) if fresh else (), kept=tuple(existing))
     if existing:
         missing = ", ".join(str(path) for path in paths if not path.exists())

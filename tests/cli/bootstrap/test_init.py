@@ -280,3 +280,13 @@ def test_under_another_name(tmp_path, capsys, monkeypatch, name):
     assert main(["init"]) == 1
     monkeypatch.setenv("KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID", "c")
     assert main(["init"]) == 0
+
+
+def test_a_second_kubeconfig_for_upload_with_mutual_tls(init, tmp_path):
+    """If only the kubeconfig is missing, --mutual-tls puts a client certificate into the new one."""
+    options = ("--out", str(tmp_path / "out"), "--with-ca", "--mutual-tls")
+    init(*options)
+    path = tmp_path / "out" / "config.yaml"
+    path.unlink()
+    init(*options)
+    assert "client-certificate-data" in yaml.safe_load(path.read_text())["users"][0]["user"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from authd.cli.bootstrap import processes
 from authd.cli.bootstrap.ca_rotation import Rotation, Step
+from authd.cli.bootstrap.shared_ca import usable_ca
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.live import add_config_option
 from authd.cli.shared.output import add_output_option, print_json
@@ -101,7 +102,7 @@ def advance(settings: Settings, now: datetime, *, shared: str | None, force: boo
             return Result(step=previous, kubeconfig_written=True)
         if not force and _needs_restart(rotation.step(), settings):
             _require_restart(kubeconfig)
-        new = _shared_ca(Path(shared), files) if shared else None
+        new = _shared_ca(Path(shared), files, now) if shared else None
         step = rotation.advance(settings.own_names, now, new)
     except OSError as error:
         raise CommandError(
@@ -125,8 +126,8 @@ def _needs_restart(step: Step, settings: Settings) -> bool:
     return step is Step.SIGN_WITH_NEW or (step is Step.DROP_OLD and settings.require_client_certificate)
 
 
-def _shared_ca(folder: Path, files: StateFiles) -> CertifiedKey:
-    new = StateFiles(folder=folder).read_authority()
+def _shared_ca(folder: Path, files: StateFiles, now: datetime) -> CertifiedKey:
+    new = usable_ca(StateFiles(folder=folder), now)
     if new.key_pem == files.read_authority().key_pem:
         raise CommandError(f"{files.folder} has the CA of {folder} already: put a new one there first")
     return new

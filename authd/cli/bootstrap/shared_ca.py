@@ -41,4 +41,10 @@ def ensure_shared(folder: Path, now: datetime) -> CertifiedKey:
             shared.put_authority(new_ca("authd", now))
     except OSError as error:
         raise CommandError(f"{error.filename or folder}: the CA can't be made here: {error.strerror}") from None
+    return usable_ca(shared, now)
+
+
+def usable_ca(shared: StateFiles, now: datetime) -> CertifiedKey:
+    """Return a CA that can sign, before it gets into another directory. Raises `ConfigError`."""
+    shared.client_leaf(now)
     return shared.read_authority()

@@ -19,6 +19,7 @@ from authd.state import kubeconfig
 from authd.state.certificate_checks import issuer_problem
 from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import ensure_kubeconfig
+from authd.state.x509 import CertifiedKey, new_ca, new_leaf
 from tests.cli.shapes import parsed
 
 NOW = datetime.now(UTC)
@@ -191,6 +192,26 @@ def test_a_shared_ca(settings, tmp_path):
     assert files(settings).read_authority().key_pem == other.read_authority().key_pem
     with pytest.raises(CommandError, match="has the CA of"):
         advance(settings, shared=str(folder))
+
+
+@pytest.mark.parametrize(("key_of", "message"), [("ca", "do not match"), ("leaf", "is not for a CA")])
+def test_an_unusable_shared_ca(settings, tmp_path, key_of, message):
+    """A CA that can't sign, or whose leaves clients refuse, is an error before the first change."""
+    ca = new_ca("x", NOW)
+    leaf = new_leaf(ca, settings.own_names, NOW)
+    shared = StateFiles(folder=tmp_path / "shared")
+    shared.folder.mkdir()
+    shared.put_authority(
+        leaf if key_of == "leaf" else CertifiedKey(certificate_pem=leaf.certificate_pem, key_pem=ca.key_pem)
+    )
+    new = StateFiles(folder=tmp_path / "new")
+    with pytest.raises(ConfigError, match=f"shared: .*{message}"):
+        advance(settings, shared=str(shared.folder))
+    with pytest.raises(ConfigError, match=f"shared: .*{message}"):
+        shared_ca.adopt(shared.folder, new, NOW)
+    assert Rotation(files=files(settings)).step() is Step.TRUST_BOTH
+    assert len(trusted(settings)) == 1
+    assert not new.folder.exists()
 
 
 def test_without_certificates(tmp_path):

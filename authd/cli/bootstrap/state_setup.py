@@ -39,7 +39,10 @@ def make(settings: Settings, files: StateFiles, now: datetime, *, mutual_tls: bo
     except OSError as error:
         raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
     except ValueError as error:
-        remedy = f"remove {files.authority} and {files.authority_key} to begin with a new one"
+        remedy = (
+            f"restore {files.authority} and {files.authority_key}, or remove them with {files.certificate.name} and "
+            f"{files.key.name} to begin with a new one, run this again, and restart the daemon and kube-apiserver"
+        )
         raise CommandError(f"the CA can't sign ({error}): {remedy}") from None
     written = [str(path) for path in candidates if _content(path) != before[path]]
     kept = [str(path) for path in candidates if before[path] and str(path) not in written]

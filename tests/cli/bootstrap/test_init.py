@@ -153,7 +153,8 @@ def test_a_ca_that_can_not_sign(init, tmp_path):
     status, _, err = init()
     assert status == 2
     assert "authd: the CA can't sign (" in err
-    assert "do not match): remove " in err
+    assert "do not match): restore " in err
+    assert "or remove them with cert.pem and key.pem to begin with a new one" in err
 
 
 def test_mutual_tls_without_a_ca(init, tmp_path):

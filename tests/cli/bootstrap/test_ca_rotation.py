@@ -194,6 +194,18 @@ def test_a_shared_ca(settings, tmp_path):
         advance(settings, shared=str(folder))
 
 
+def test_a_key_without_its_ca(tmp_path):
+    """An interrupted `init --ca` leaves a key alone. The next run repairs the state directory, or names the file."""
+    shared, node = tmp_path / "shared", StateFiles(folder=tmp_path / "node")
+    shared_ca.adopt(shared, node, NOW)
+    node.authority.unlink()
+    shared_ca.adopt(shared, node, NOW)
+    assert node.read_authority().certificate_pem == StateFiles(folder=shared).authority.read_bytes()
+    StateFiles(folder=shared).authority.unlink()
+    with pytest.raises(CommandError, match=r"has ca-key.pem, but not ca.pem: .* remove the key"):
+        shared_ca.adopt(shared, node, NOW)
+
+
 @pytest.mark.parametrize(("key_of", "message"), [("ca", "do not match"), ("leaf", "is not for a CA")])
 def test_an_unusable_shared_ca(settings, tmp_path, key_of, message):
     """A CA that can't sign, or whose leaves clients refuse, is an error before the first change."""

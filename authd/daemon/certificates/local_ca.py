@@ -26,7 +26,7 @@ class LocalCA:
         """Read the file again. Returns its problem, or an empty text."""
         try:
             pem = read_regular(self._files.authority)
-            if pem != self.pem:
+            if not pem or pem != self.pem:
                 self._certificates = x509.load_pem_x509_certificates(pem)
                 self.pem = pem
         except FileNotFoundError:

@@ -435,3 +435,11 @@ def test_a_ca_that_ends_soon(tmp_path: Path) -> None:
     served.files.put_authority(new_ca("company", served.now, timedelta(days=10)))
     served.pair.load()
     assert served.pair.problem() == "its CA ca.pem expires in 10.0 days: run `authd rotate-ca`"
+
+
+def test_an_empty_ca_at_the_start(served: Served) -> None:
+    """An empty ca.pem is a problem from the start, because nothing can renew the certificate."""
+    served.files.authority.write_bytes(b"")
+    served.pair = served.restarted()
+    served.pair.load()
+    assert "the CA ca.pem is broken: no certificate can be renewed" in served.pair.problem()

@@ -31,13 +31,14 @@ class SetupResult:
 def make(settings: Settings, files: StateFiles, now: datetime, *, mutual_tls: bool) -> SetupResult:
     """Create the missing certificates and the kubeconfig. Raises `ConfigError` or `CommandError`."""
     candidates = (files.authority, files.authority_key, files.certificate, files.key)
-    before = {path: _content(path) for path in candidates}
     try:
+        before = {path: _content(path) for path in candidates}
         files.repair_ca(now)
         files.ensure_pair(settings.own_names, now)
         _correct_name(settings, files, now)
     except OSError as error:
-        raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
+        place = error.filename or files.folder
+        raise CommandError(f"{place}: certificates can't be made here: {error.strerror}") from None
     except ValueError as error:
         remedy = (
             f"restore {files.authority} and {files.authority_key}, or remove them with {files.certificate.name} and "
@@ -132,4 +133,4 @@ def _correct_name(settings: Settings, files: StateFiles, now: datetime) -> None:
 
 
 def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+    return read_regular(path) if path.exists() else b""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 
@@ -291,3 +292,13 @@ def test_a_second_kubeconfig_for_upload_with_mutual_tls(init, tmp_path):
     path.unlink()
     init(*options)
     assert "client-certificate-data" in yaml.safe_load(path.read_text())["users"][0]["user"]
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_a_certificate_that_is_no_file(init, tmp_path, make):
+    """A folder or a pipe in place of a file is an error. Reading the pipe would wait for ever."""
+    (tmp_path / "state").mkdir()
+    make(tmp_path / "state" / "cert.pem")
+    status, _, err = init()
+    assert status == 2
+    assert f"{tmp_path}/state/cert.pem: certificates can't be made here: " in err

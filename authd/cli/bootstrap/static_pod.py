@@ -88,6 +88,8 @@ class StaticPod:
             for item in existing:
                 if item.value != wanted:
                     line = self.text.splitlines()[item.start_mark.line][: item.start_mark.column]
+                    if line.strip() != "-":
+                        raise self._error(item.start_mark, f"--{name} is not in a line of its own: change it by hand")
                     yield _replaced(item, f"{line}{wanted}")
                 if "=" not in item.value:
                     yield from map(_replaced, items[items.index(item) + 1 :][:1])  # its value

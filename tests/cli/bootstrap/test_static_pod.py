@@ -160,3 +160,12 @@ def test_a_volume_of_another_folder():
     """After a change of the kubeconfig's folder, the old volume would mount the old one, without the kubeconfig."""
     with pytest.raises(ConfigError, match=r"m.yaml:\d+:\d+: the volume authd is not /srv/authd.* with --undo"):
         StaticPod(text=patched(KUBEADM), file="m.yaml").with_webhook(FLAGS, "/srv/authd")
+
+
+def test_a_flag_among_others_in_a_line():
+    """A list in brackets has no line for each flag. It stays, because an edit would break it."""
+    text = KUBEADM.replace(
+        "    image:", '    args: ["--v=2", "--authentication-token-webhook-version=v1beta1"]\n    image:'
+    )
+    with pytest.raises(ConfigError, match="webhook-version is not in a line of its own: change it by hand"):
+        patched(text)

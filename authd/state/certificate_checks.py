@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -66,10 +67,10 @@ def name_problem(certificate: x509.Certificate, host: str) -> str:
     return f"not for the name {host}, but for {', '.join(sorted(names)) or 'none'}"
 
 
-def issuer_problem(certificate: x509.Certificate, authority: x509.Certificate) -> str:
-    """Return a problem if the CA has not signed a certificate."""
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return "not signed by the CA ca.pem"
-    return ""
+def issuer_problem(certificate: x509.Certificate, *authorities: x509.Certificate) -> str:
+    """Return a problem if none of the CAs has signed a certificate."""
+    for authority in authorities:
+        with suppress(ValueError, TypeError, InvalidSignature):
+            certificate.verify_directly_issued_by(authority)
+            return ""
+    return "not signed by the CA ca.pem"

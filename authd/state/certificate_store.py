@@ -43,13 +43,17 @@ class StateFiles(StateDir):
         return os.path.exists(self.authority_key)  # `Path.exists` raises if the folder can't be read
 
     def trusted_pem(self) -> bytes:
-        """Return the CA for the webhook kubeconfig, or the server's certificate if the CA did not sign that."""
+        """Return the CAs for the webhook kubeconfig, or the server's certificate if none of them signed that."""
         if not self.authority.exists():
             return self._certificate_pem()
         authority = read_regular(self.authority)
+        try:
+            trusted = x509.load_pem_x509_certificates(authority)
+        except ValueError:
+            return self._certificate_pem()  # kube-apiserver would not start with a broken CA
         with suppress(OSError, ValueError):
-            served = x509.load_pem_x509_certificate(self._certificate_pem())
-            if issuer_problem(served, x509.load_pem_x509_certificate(authority)):
+            # During a rotation, the second CA may already have signed.
+            if issuer_problem(x509.load_pem_x509_certificate(self._certificate_pem()), *trusted):
                 return self._certificate_pem()
         return authority
 

@@ -24,7 +24,7 @@ def kubeconfig_problem(path: Path, serving_pem: bytes) -> str:
     """
     try:
         cluster = _cluster(yaml.safe_load(read_regular(path)))
-        trusted = _trusted(cluster, path.parent)
+        trusted, server_name = _trusted(cluster, path.parent), _server_name(cluster)
         chain = x509.load_pem_x509_certificates(serving_pem)
     except (ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError, RecursionError, binascii.Error):
         return f"{path} is not a kubeconfig that names a cluster: run `authd init` and restart kube-apiserver"
@@ -35,7 +35,7 @@ def kubeconfig_problem(path: Path, serving_pem: bytes) -> str:
             f"{path} trusts another CA than that of the certificate in force, so kube-apiserver refuses every "
             "connection: restore the state directory, or run `authd init` and restart kube-apiserver"
         )
-    problem = name_problem(chain[0], _server_name(cluster))
+    problem = name_problem(chain[0], server_name)
     return f"the certificate in force is {problem}, the server name in {path}" if problem else ""
 
 

@@ -112,7 +112,16 @@ def _parse_ca(authority: CertifiedKey) -> tuple[x509.Certificate, _Signer]:
         raise ValueError("the CA's key is neither ECDSA nor RSA")  # noqa: TRY004  # the file is at fault
     if key.public_key() != certificate.public_key():
         raise ValueError("the CA's certificate and key do not match")
+    if not _is_authority(certificate):
+        raise ValueError("the CA's certificate is not for a CA")  # clients would refuse its leaves
     return certificate, key
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return certificate.version is x509.Version.v1  # as Go decides
 
 
 def _authority_certificate(name: x509.Name, key: _Signer, begins: datetime, ends: datetime) -> x509.Certificate:

@@ -188,6 +188,10 @@ def test_the_kubeconfig_trusts_the_served_certificate(tmp_path: Path) -> None:
     assert files.trusted_pem() == theirs.certificate_pem
     files.put_pair(own)
     assert files.trusted_pem() == authority
+    files.authority.write_bytes(theirs.certificate_pem + authority)  # during a rotation
+    assert files.trusted_pem() == theirs.certificate_pem + authority
+    files.authority.write_bytes(b"")
+    assert files.trusted_pem() == own.certificate_pem
 
 
 def test_a_ca_with_wrong_dates_is_signed_again(tmp_path: Path) -> None:

@@ -74,3 +74,9 @@ def test_invalid_kubeconfigs_are_reported(tmp_path: Path, content: str) -> None:
     path = tmp_path / "kubeconfig.yaml"
     path.write_text(content)
     assert "is not a kubeconfig" in kubeconfig_problem(path, LEAF.certificate_pem)
+
+
+@pytest.mark.parametrize("server", [None, "https://[::1"])
+def test_a_kubeconfig_without_a_valid_server_is_reported(tmp_path: Path, server: str | None) -> None:
+    """A missing or broken URL is a problem of the file, not an error of the daemon that reads it."""
+    assert "is not a kubeconfig" in kubeconfig_problem(written(tmp_path, CA, server=server), LEAF.certificate_pem)

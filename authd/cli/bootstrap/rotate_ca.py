@@ -9,6 +9,7 @@ from pathlib import Path
 
 from authd.cli.bootstrap import processes
 from authd.cli.bootstrap.ca_rotation import Rotation, Step
+from authd.cli.bootstrap.shared_ca import usable_ca
 from authd.cli.shared.errors import CommandError
 from authd.cli.shared.live import add_config_option
 from authd.cli.shared.output import add_output_option, print_json
@@ -37,6 +38,8 @@ examples:
   sudo authd rotate-ca --ca /root/new-ca
 """
 
+#: The step that wrote the kubeconfig which kube-apiserver must have read before this one.
+_PREVIOUS = {Step.SIGN_WITH_NEW: Step.TRUST_BOTH, Step.DROP_OLD: Step.SIGN_WITH_NEW}
 _DONE = {
     Step.TRUST_BOTH: "the kubeconfig trusts the old CA and the new one",
     Step.SIGN_WITH_NEW: "the daemon serves a certificate of the new CA, as soon as it sees the file",
@@ -86,14 +89,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def advance(settings: Settings, now: datetime, *, shared: str | None, force: bool) -> Result:
-    """Do the next step of the rotation. Raises `CommandError` and `ConfigError`."""
+    """Do the next step of the rotation, or finish the last one if its kubeconfig was not written.
+
+    Raises `CommandError` and `ConfigError`.
+    """
     files = StateFiles(folder=Path(settings.state_dir))
     kubeconfig = Path(settings.generate_kubeconfig)
     rotation = Rotation(files=files)
     try:
+        previous = _PREVIOUS.get(rotation.step())
+        if previous and _write_kubeconfig(settings, files, now):
+            return Result(step=previous, kubeconfig_written=True)
         if not force and _needs_restart(rotation.step(), settings):
             _require_restart(kubeconfig)
-        new = _shared_ca(Path(shared), files) if shared else None
+        new = _shared_ca(Path(shared), files, now) if shared else None
         step = rotation.advance(settings.own_names, now, new)
     except OSError as error:
         raise CommandError(
@@ -101,11 +110,15 @@ def advance(settings: Settings, now: datetime, *, shared: str | None, force: boo
         ) from None
     except ValueError as error:
         raise CommandError(f"{files.authority}: the CA is unusable ({error}): restore it from a backup") from None
-    written = ensure_kubeconfig(
-        kubeconfig, files, host=settings.hostname, port=settings.port, now=now,
+    return Result(step=step, kubeconfig_written=_write_kubeconfig(settings, files, now))
+
+
+def _write_kubeconfig(settings: Settings, files: StateFiles, now: datetime) -> bool:
+    """Write the kubeconfig if it is outdated. Returns whether it was written. Raises `ConfigError`."""
+    return ensure_kubeconfig(
+        Path(settings.generate_kubeconfig), files, host=settings.hostname, port=settings.port, now=now,
         mutual_tls=settings.require_client_certificate,
     )  # fmt: skip
-    return Result(step=step, kubeconfig_written=written)
 
 
 def _needs_restart(step: Step, settings: Settings) -> bool:
@@ -113,8 +126,8 @@ def _needs_restart(step: Step, settings: Settings) -> bool:
     return step is Step.SIGN_WITH_NEW or (step is Step.DROP_OLD and settings.require_client_certificate)
 
 
-def _shared_ca(folder: Path, files: StateFiles) -> CertifiedKey:
-    new = StateFiles(folder=folder).read_authority()
+def _shared_ca(folder: Path, files: StateFiles, now: datetime) -> CertifiedKey:
+    new = usable_ca(StateFiles(folder=folder), now)
     if new.key_pem == files.read_authority().key_pem:
         raise CommandError(f"{files.folder} has the CA of {folder} already: put a new one there first")
     return new

@@ -19,7 +19,8 @@ def adopt(folder: Path, files: StateFiles, now: datetime) -> None:
     """
     authority = ensure_shared(folder, now)
     try:
-        if files.authority.exists() or files.authority_key.exists():
+        # A key without certificates is left by a run that was interrupted between its two writes.
+        if files.authority.exists() or (files.authority_key.exists() and files.certificate.exists()):
             if files.read_authority().key_pem != authority.key_pem:
                 raise CommandError(
                     f"{files.folder} has another CA than {folder}: run `authd rotate-ca --ca {folder}` to change it "
@@ -36,9 +37,20 @@ def ensure_shared(folder: Path, now: datetime) -> CertifiedKey:
     """Return the CA in `folder`, created if there is none. Raises `CommandError` and `ConfigError`."""
     shared = StateFiles(folder=folder)
     try:
-        if not shared.authority.exists() and not shared.authority_key.exists():
+        if shared.authority_key.exists() and not shared.authority.exists():
+            raise CommandError(
+                f"{folder} has {shared.authority_key.name}, but not {shared.authority.name}: copy that too, or remove "
+                "the key to make a new CA"
+            )
+        if not shared.authority.exists():
             folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
             shared.put_authority(new_ca("authd", now))
     except OSError as error:
         raise CommandError(f"{error.filename or folder}: the CA can't be made here: {error.strerror}") from None
+    return usable_ca(shared, now)
+
+
+def usable_ca(shared: StateFiles, now: datetime) -> CertifiedKey:
+    """Return a CA that can sign, before it gets into another directory. Raises `ConfigError`."""
+    shared.client_leaf(now)
     return shared.read_authority()

@@ -31,15 +31,19 @@ class SetupResult:
 def make(settings: Settings, files: StateFiles, now: datetime, *, mutual_tls: bool) -> SetupResult:
     """Create the missing certificates and the kubeconfig. Raises `ConfigError` or `CommandError`."""
     candidates = (files.authority, files.authority_key, files.certificate, files.key)
-    before = {path: _content(path) for path in candidates}
     try:
+        before = {path: _content(path) for path in candidates}
         files.repair_ca(now)
         files.ensure_pair(settings.own_names, now)
         _correct_name(settings, files, now)
     except OSError as error:
-        raise CommandError(f"{files.folder}: certificates can't be made here: {error.strerror}") from None
+        place = error.filename or files.folder
+        raise CommandError(f"{place}: certificates can't be made here: {error.strerror}") from None
     except ValueError as error:
-        remedy = f"remove {files.authority} and {files.authority_key} to begin with a new one"
+        remedy = (
+            f"restore {files.authority} and {files.authority_key}, or remove them with {files.certificate.name} and "
+            f"{files.key.name} to begin with a new one, run this again, and restart the daemon and kube-apiserver"
+        )
         raise CommandError(f"the CA can't sign ({error}): {remedy}") from None
     written = [str(path) for path in candidates if _content(path) != before[path]]
     kept = [str(path) for path in candidates if before[path] and str(path) not in written]
@@ -70,7 +74,9 @@ def make_for_upload(
     if len(existing) == len(paths):
         return SetupResult(written=(), kept=tuple(existing))
     if not kubeconfig.exists() and len(existing) == len(paths) - 1:
-        fresh = ensure_kubeconfig(kubeconfig, files, host=settings.hostname, port=settings.port, now=now)
+        fresh = ensure_kubeconfig(
+            kubeconfig, files, host=settings.hostname, port=settings.port, now=now, mutual_tls=mutual_tls
+        )
         return SetupResult(written=(str(kubeconfig),) if fresh else (), kept=tuple(existing))
     if existing:
         missing = ", ".join(str(path) for path in paths if not path.exists())
@@ -127,4 +133,4 @@ def _correct_name(settings: Settings, files: StateFiles, now: datetime) -> None:
 
 
 def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+    return read_regular(path) if path.exists() else b""

@@ -88,7 +88,11 @@ class StaticPod:
             for item in existing:
                 if item.value != wanted:
                     line = self.text.splitlines()[item.start_mark.line][: item.start_mark.column]
-                    yield _Edit(start=item.start_mark.line, end=item.end_mark.line + 1, lines=(f"{line}{wanted}",))
+                    if line.strip() != "-":
+                        raise self._error(item.start_mark, f"--{name} is not in a line of its own: change it by hand")
+                    yield _replaced(item, f"{line}{wanted}")
+                if "=" not in item.value:
+                    yield from map(_replaced, items[items.index(item) + 1 :][:1])  # its value
         if missing:
             after = program.end_mark.line + 1
             yield _Edit(start=after, end=after, lines=tuple(missing))
@@ -111,7 +115,14 @@ class StaticPod:
             return  # the volume exists, because a mount without a volume is invalid
         mount = ("name: " + _VOLUME, "mountPath: " + folder, "readOnly: true")
         yield self._entry(container, "volumeMounts", mounts, mount, place=1)
-        if all(_text(each, "name") != _VOLUME for each in _items(volumes)):
+        existing = [each for each in _items(volumes) if _text(each, "name") == _VOLUME]
+        if existing and _text(_value(existing[0], "hostPath"), "path").rstrip("/") != folder:
+            raise self._error(
+                existing[0].start_mark,
+                f"the volume {_VOLUME} is not {folder}, but another folder: run `authd init --patch-manifest` with "
+                "--undo and the old --generate-kubeconfig first, or remove the volume and its mount by hand",
+            )
+        if not existing:
             volume = ("name: " + _VOLUME, "hostPath:", f"  path: {folder}", "  type: Directory")
             yield self._entry(spec, "volumes", volumes, volume, place=0)
 
@@ -135,6 +146,10 @@ class StaticPod:
         return ConfigError((problem,))
 
 
+def _replaced(item: yaml.Node, *lines: str) -> _Edit:
+    return _Edit(start=item.start_mark.line, end=item.end_mark.line + 1, lines=lines)
+
+
 def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
     if not isinstance(node, yaml.MappingNode):
         return None
@@ -146,6 +161,6 @@ def _items(node: yaml.Node | None) -> list[yaml.Node]:
     return items
 
 
-def _text(node: yaml.Node, key: str) -> str:
+def _text(node: yaml.Node | None, key: str) -> str:
     value = _value(node, key)
     return str(value.value) if isinstance(value, yaml.ScalarNode) else ""

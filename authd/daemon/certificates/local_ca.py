@@ -19,15 +19,15 @@ class LocalCA:
 
     def __init__(self, files: StateFiles) -> None:
         self._files = files
-        self._certificate: x509.Certificate | None = None
+        self._certificates: list[x509.Certificate] = []
         self.pem = b""
 
     def refresh(self) -> str:
         """Read the file again. Returns its problem, or an empty text."""
         try:
             pem = read_regular(self._files.authority)
-            if pem != self.pem:
-                self._certificate = x509.load_pem_x509_certificate(pem)
+            if not pem or pem != self.pem:
+                self._certificates = x509.load_pem_x509_certificates(pem)
                 self.pem = pem
         except FileNotFoundError:
             return ""  # optional: an external pair has no CA here
@@ -38,10 +38,12 @@ class LocalCA:
         return ""
 
     def validity_over(self, leaf: x509.Certificate) -> Validity | None:
-        """Return the CA's validity, None if it did not sign the leaf."""
-        if self._certificate is None or issuer_problem(leaf, self._certificate):
-            return None
-        return validity_of(self._certificate)
+        """Return the CA's validity, None if it did not sign the leaf.
+
+        During a rotation ca.pem holds two CAs, and the second may already have signed.
+        """
+        signers = (each for each in self._certificates if not issuer_problem(leaf, each))
+        return next(map(validity_of, signers), None)
 
     def extend(self, now: datetime) -> None:
         """Sign the CA certificate again if it isn't valid now. Errors are logged, and readiness reports them."""

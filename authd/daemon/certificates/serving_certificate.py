@@ -148,6 +148,8 @@ class ServingCertificate:
             return problem + why
         if self._signer and (problem := self._signer.problem(now)):
             return f"its CA ca.pem is {problem}; run `authd init` and restart kube-apiserver"
+        if self._signer and self._signer.ends - now < self._warn_before():
+            return f"its CA ca.pem expires in {self._signer.days_left(now):.1f} days: run `authd rotate-ca`"
         if self._chain_validity().ends - now < self._warn_before():
             return f"expires in {self.days_left:.1f} days and was not renewed{why or ': not signed here'}"
         return self._failure

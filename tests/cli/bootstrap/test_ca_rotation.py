@@ -8,14 +8,18 @@ import pytest
 import yaml
 from cryptography import x509
 
-from authd.cli.bootstrap import processes, rotate_ca, shared_ca
+from authd.cli.bootstrap import ca_rotation, processes, rotate_ca, shared_ca
 from authd.cli.bootstrap.ca_rotation import Rotation, Step
 from authd.cli.bootstrap.processes import started_before
 from authd.cli.shared.errors import CommandError
 from authd.config.settings import Settings
+from authd.core.errors import ConfigError
+from authd.daemon.certificates.serving_certificate import ServingCertificate
+from authd.state import kubeconfig
 from authd.state.certificate_checks import issuer_problem
 from authd.state.certificate_store import StateFiles
 from authd.state.kubeconfig import ensure_kubeconfig
+from authd.state.x509 import CertifiedKey, new_ca, new_leaf
 from tests.cli.shapes import parsed
 
 NOW = datetime.now(UTC)
@@ -122,6 +126,48 @@ def test_a_crash_in_any_write(settings, monkeypatch, failing):
     assert files(settings).read_authority()
 
 
+@pytest.mark.parametrize("failing", [Step.TRUST_BOTH, Step.SIGN_WITH_NEW])
+def test_an_unwritten_kubeconfig(settings, monkeypatch, failing):
+    """If a step could not write the kubeconfig, the next call writes it, and does not begin the next step."""
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    if failing is Step.SIGN_WITH_NEW:
+        advance(settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(kubeconfig, "write_if_changed", refuse)
+        with pytest.raises(ConfigError, match="No space left"):
+            advance(settings)
+    assert advance(settings) is failing
+    running = trusted(settings)  # restarted
+    assert len(running) == 2
+    advance(settings)
+    assert accepts(running, served(settings))
+
+
+def test_init_between_the_writes_of_a_step(settings, monkeypatch):
+    """`authd init` and the daemon keep both CAs in the kubeconfig if the new one has signed, but is not yet the first."""
+
+    def refuse(path, *_, **__):
+        raise OSError(5, "Input/output error", str(path))
+
+    advance(settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(ca_rotation, "write_atomically", refuse)
+        with pytest.raises(CommandError, match="Input/output error"):
+            advance(settings)
+    daemon = ServingCertificate(files(settings), settings.own_names, lambda: NOW, client_certificates=False)
+    daemon.load()
+    assert daemon.trusted_pem == files(settings).authority.read_bytes()
+    write_kubeconfig(settings)
+    running = trusted(settings)  # restarted
+    assert len(running) == 2
+    assert advance(settings) is Step.TRUST_BOTH  # `write_kubeconfig` has written another port
+    assert advance(settings) is Step.SIGN_WITH_NEW
+    assert accepts(running, served(settings))
+
+
 def test_a_kube_apiserver_that_was_not_restarted(settings, monkeypatch):
     """If kube-apiserver has not read the kubeconfig since the last step, the next step is refused, unless forced."""
     monkeypatch.setattr(processes, "started_before", lambda *_: [4711])
@@ -146,6 +192,38 @@ def test_a_shared_ca(settings, tmp_path):
     assert files(settings).read_authority().key_pem == other.read_authority().key_pem
     with pytest.raises(CommandError, match="has the CA of"):
         advance(settings, shared=str(folder))
+
+
+def test_a_key_without_its_ca(tmp_path):
+    """An interrupted `init --ca` leaves a key alone. The next run repairs the state directory, or names the file."""
+    shared, node = tmp_path / "shared", StateFiles(folder=tmp_path / "node")
+    shared_ca.adopt(shared, node, NOW)
+    node.authority.unlink()
+    shared_ca.adopt(shared, node, NOW)
+    assert node.read_authority().certificate_pem == StateFiles(folder=shared).authority.read_bytes()
+    StateFiles(folder=shared).authority.unlink()
+    with pytest.raises(CommandError, match=r"has ca-key.pem, but not ca.pem: .* remove the key"):
+        shared_ca.adopt(shared, node, NOW)
+
+
+@pytest.mark.parametrize(("key_of", "message"), [("ca", "do not match"), ("leaf", "is not for a CA")])
+def test_an_unusable_shared_ca(settings, tmp_path, key_of, message):
+    """A CA that can't sign, or whose leaves clients refuse, is an error before the first change."""
+    ca = new_ca("x", NOW)
+    leaf = new_leaf(ca, settings.own_names, NOW)
+    shared = StateFiles(folder=tmp_path / "shared")
+    shared.folder.mkdir()
+    shared.put_authority(
+        leaf if key_of == "leaf" else CertifiedKey(certificate_pem=leaf.certificate_pem, key_pem=ca.key_pem)
+    )
+    new = StateFiles(folder=tmp_path / "new")
+    with pytest.raises(ConfigError, match=f"shared: .*{message}"):
+        advance(settings, shared=str(shared.folder))
+    with pytest.raises(ConfigError, match=f"shared: .*{message}"):
+        shared_ca.adopt(shared.folder, new, NOW)
+    assert Rotation(files=files(settings)).step() is Step.TRUST_BOTH
+    assert len(trusted(settings)) == 1
+    assert not new.folder.exists()
 
 
 def test_without_certificates(tmp_path):

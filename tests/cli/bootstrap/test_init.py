@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 
@@ -153,7 +154,8 @@ def test_a_ca_that_can_not_sign(init, tmp_path):
     status, _, err = init()
     assert status == 2
     assert "authd: the CA can't sign (" in err
-    assert "do not match): remove " in err
+    assert "do not match): restore " in err
+    assert "or remove them with cert.pem and key.pem to begin with a new one" in err
 
 
 def test_mutual_tls_without_a_ca(init, tmp_path):
@@ -280,3 +282,23 @@ def test_under_another_name(tmp_path, capsys, monkeypatch, name):
     assert main(["init"]) == 1
     monkeypatch.setenv("KUBERNETES_AWS_AUTHENTICATOR_CLUSTER_ID", "c")
     assert main(["init"]) == 0
+
+
+def test_a_second_kubeconfig_for_upload_with_mutual_tls(init, tmp_path):
+    """If only the kubeconfig is missing, --mutual-tls puts a client certificate into the new one."""
+    options = ("--out", str(tmp_path / "out"), "--with-ca", "--mutual-tls")
+    init(*options)
+    path = tmp_path / "out" / "config.yaml"
+    path.unlink()
+    init(*options)
+    assert "client-certificate-data" in yaml.safe_load(path.read_text())["users"][0]["user"]
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_a_certificate_that_is_no_file(init, tmp_path, make):
+    """A folder or a pipe in place of a file is an error. Reading the pipe would wait for ever."""
+    (tmp_path / "state").mkdir()
+    make(tmp_path / "state" / "cert.pem")
+    status, _, err = init()
+    assert status == 2
+    assert f"{tmp_path}/state/cert.pem: certificates can't be made here: " in err

@@ -145,3 +145,27 @@ def test_a_shell(command):
     """A shell script is an error, and is not edited."""
     with pytest.raises(ConfigError, match="add the flags by hand"):
         patched(f"spec:\n  containers:\n  - name: kube-apiserver\n    command: {command}\n")
+
+
+def test_a_flag_with_its_value_in_the_next_item():
+    """The value of a flag may be the next item. It is replaced too, since kube-apiserver refuses other arguments."""
+    flag = "    - --authentication-token-webhook-config-file\n    - /etc/kubernetes/old.yaml\n"
+    new = patched(KUBEADM.replace("    image:", f"{flag}    image:"))
+    assert "old.yaml" not in new
+    command = yaml.safe_load(new)["spec"]["containers"][0]["command"]
+    assert command[-1] == f"--authentication-token-webhook-config-file={FOLDER}/kubeconfig.yaml"
+
+
+def test_a_volume_of_another_folder():
+    """After a change of the kubeconfig's folder, the old volume would mount the old one, without the kubeconfig."""
+    with pytest.raises(ConfigError, match=r"m.yaml:\d+:\d+: the volume authd is not /srv/authd.* with --undo"):
+        StaticPod(text=patched(KUBEADM), file="m.yaml").with_webhook(FLAGS, "/srv/authd")
+
+
+def test_a_flag_among_others_in_a_line():
+    """A list in brackets has no line for each flag. It stays, because an edit would break it."""
+    text = KUBEADM.replace(
+        "    image:", '    args: ["--v=2", "--authentication-token-webhook-version=v1beta1"]\n    image:'
+    )
+    with pytest.raises(ConfigError, match="webhook-version is not in a line of its own: change it by hand"):
+        patched(text)

@@ -427,3 +427,19 @@ def test_an_exposed_key_is_logged_once(served: Served) -> None:
     (served.files.folder / "key.pem").chmod(0o640)
     assert served.check() == ["warn"]
     assert served.check() == []
+
+
+def test_a_ca_that_ends_soon(tmp_path: Path) -> None:
+    """A leaf of a CA that ends soon can't be renewed for longer. The problem is the CA, which a command changes."""
+    served = Served(tmp_path)
+    served.files.put_authority(new_ca("company", served.now, timedelta(days=10)))
+    served.pair.load()
+    assert served.pair.problem() == "its CA ca.pem expires in 10.0 days: run `authd rotate-ca`"
+
+
+def test_an_empty_ca_at_the_start(served: Served) -> None:
+    """An empty ca.pem is a problem from the start, because nothing can renew the certificate."""
+    served.files.authority.write_bytes(b"")
+    served.pair = served.restarted()
+    served.pair.load()
+    assert "the CA ca.pem is broken: no certificate can be renewed" in served.pair.problem()

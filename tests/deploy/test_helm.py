@@ -113,3 +113,11 @@ def test_other_users_and_images(render):
     assert "chown -R 10000:10000 " in init["args"][0]
     assert daemon["securityContext"]["runAsUser"] == 10000
     assert [volume["hostPath"]["path"] for volume in pod["volumes"][1:]] == ["/srv/authd", "/srv/kubeconfig"]
+
+
+def test_large_user_ids(render):
+    """Helm reads numbers of a values file as floats. A large user ID is still written in digits."""
+    pod = render(runAsUser=1000660000)["DaemonSet"]["spec"]["template"]["spec"]
+    assert "chown -R 1000660000:1000660000 " in pod["initContainers"][0]["args"][0]
+    security = pod["containers"][0]["securityContext"]
+    assert (security["runAsUser"], security["runAsGroup"]) == (1000660000, 1000660000)

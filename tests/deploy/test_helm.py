@@ -121,3 +121,10 @@ def test_large_user_ids(render):
     assert "chown -R 1000660000:1000660000 " in pod["initContainers"][0]["args"][0]
     security = pod["containers"][0]["securityContext"]
     assert (security["runAsUser"], security["runAsGroup"]) == (1000660000, 1000660000)
+
+
+def test_other_ports(render):
+    """The ports of the settings are those of the pod, which its probes name."""
+    pod = render(server={"port": 31362, "healthPort": 31363})["DaemonSet"]["spec"]["template"]["spec"]
+    ports = {port["name"]: (port["containerPort"], port["hostPort"]) for port in pod["containers"][0]["ports"]}
+    assert ports == {"webhook": (31362, 31362), "health": (31363, 31363)}

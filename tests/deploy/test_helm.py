@@ -128,3 +128,12 @@ def test_other_ports(render):
     pod = render(server={"port": 31362, "healthPort": 31363})["DaemonSet"]["spec"]["template"]["spec"]
     ports = {port["name"]: (port["containerPort"], port["hostPort"]) for port in pod["containers"][0]["ports"]}
     assert ports == {"webhook": (31362, 31362), "health": (31363, 31363)}
+
+
+def test_an_existing_config_map(render):
+    """The daemon writes no webhook kubeconfig, even if the settings of the ConfigMap don't say so."""
+    objects = render(existingConfigMap="mine", clusterID="")
+    assert "ConfigMap" not in objects
+    pod = objects["DaemonSet"]["spec"]["template"]["spec"]
+    assert pod["volumes"][0]["configMap"] == {"name": "mine"}
+    assert pod["containers"][0]["args"] == ["--config", "/etc/authd/config.yaml", "--kubeconfig-pregenerated"]

@@ -35,7 +35,9 @@ examples:
   sudo authd init -c /etc/authd/config.yaml      certificates and the webhook kubeconfig, before the daemon starts
   authd demo                                     a login from end to end on loopback, without an AWS account
 
-Under systemd, twistd runs the daemon: twistd --nodaemon --pidfile= authd --config /etc/authd/config.yaml
+Under systemd, twistd runs the daemon:
+  twistd --nodaemon --pidfile= authd --config /etc/authd/config.yaml
+
 Called as aws-iam-authenticator or heptio-authenticator-aws (see authd install-links), authd has the defaults, output
 streams and exit statuses of that program.
 """

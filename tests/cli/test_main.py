@@ -44,6 +44,7 @@ def test_help_shows_every_command(capsys):
     assert end.value.code == 0
     assert all(f"    {name}" in out and command.summary in out for name, command in cli.COMMANDS.items())
     assert "examples:\n  authd server " in out
+    assert "\n  twistd --nodaemon --pidfile= authd --config /etc/authd/config.yaml\n" in out
 
 
 def test_version(capsys):

@@ -113,3 +113,27 @@ def test_other_users_and_images(render):
     assert "chown -R 10000:10000 " in init["args"][0]
     assert daemon["securityContext"]["runAsUser"] == 10000
     assert [volume["hostPath"]["path"] for volume in pod["volumes"][1:]] == ["/srv/authd", "/srv/kubeconfig"]
+
+
+def test_large_user_ids(render):
+    """Helm reads numbers of a values file as floats. A large user ID is still written in digits."""
+    pod = render(runAsUser=1000660000)["DaemonSet"]["spec"]["template"]["spec"]
+    assert "chown -R 1000660000:1000660000 " in pod["initContainers"][0]["args"][0]
+    security = pod["containers"][0]["securityContext"]
+    assert (security["runAsUser"], security["runAsGroup"]) == (1000660000, 1000660000)
+
+
+def test_other_ports(render):
+    """The ports of the settings are those of the pod, which its probes name."""
+    pod = render(server={"port": 31362, "healthPort": 31363})["DaemonSet"]["spec"]["template"]["spec"]
+    ports = {port["name"]: (port["containerPort"], port["hostPort"]) for port in pod["containers"][0]["ports"]}
+    assert ports == {"webhook": (31362, 31362), "health": (31363, 31363)}
+
+
+def test_an_existing_config_map(render):
+    """The daemon writes no webhook kubeconfig, even if the settings of the ConfigMap don't say so."""
+    objects = render(existingConfigMap="mine", clusterID="")
+    assert "ConfigMap" not in objects
+    pod = objects["DaemonSet"]["spec"]["template"]["spec"]
+    assert pod["volumes"][0]["configMap"] == {"name": "mine"}
+    assert pod["containers"][0]["args"] == ["--config", "/etc/authd/config.yaml", "--kubeconfig-pregenerated"]

@@ -80,6 +80,7 @@ class DynamicFile:
     def stop(self) -> None:
         """Stop watching the file."""
         self._watcher.stop()
+        self._publisher.stop()
         self._content = b""
 
     def _read(self) -> bytes:

@@ -56,6 +56,7 @@ class Publisher:
         self._again = False
         self._warnings: tuple[Problem, ...] = ()
         self._first = True  # a copy from disk does not count
+        self._stopped = False
         self.published = False
         self.problems: tuple[Problem, ...] = ()
 
@@ -79,8 +80,21 @@ class Publisher:
             _log.error("{source}: the last good mappings stay in force", source=self._source)
             self._reloaded("broken")
 
+    def stop(self) -> None:
+        """End a build in progress: nothing is put in force any more."""
+        self._stopped = True
+
     def publishing(self) -> Generator[None, None, None]:
         """Build the table and put it in force, in steps that the caller runs."""
+        steps = self._publishing()
+        while not self._stopped:
+            try:
+                next(steps)
+            except StopIteration:
+                return
+            yield
+
+    def _publishing(self) -> Generator[None, None, None]:
         self._in_force.refusals.forget(self._source)
         try:
             content = yield from self._build()

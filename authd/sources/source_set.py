@@ -142,6 +142,8 @@ class SourceSet:
         try:
             yield from self._in_force.reorder(names, self._in_force.settings.lockout_share)
         except LockedOut as error:
+            if names != self._wanted:  # the file has changed meanwhile, and its newer list follows
+                return
             force = partial(self._force, names)
             self._fault = (self._in_force.refused_source(error, self.name, str(self._path), force),)
             self._reloaded("refused")

@@ -84,6 +84,21 @@ def test_start_in_steps(tmp_path, partitions):
     following.source.stop()
 
 
+def test_stop_in_steps(tmp_path, partitions):
+    """A source that is switched off during a load publishes nothing, else its old table would be used later."""
+    following = Following(tmp_path, partitions, at_once=False)
+    following.write(*(f"user{number}" for number in range(500)))
+    following.source.start()
+    following.reactor.advance(0.001)
+    following.source.stop()
+    following.in_force.set_order(())
+    following.in_force.forget("DynamicFile")
+    for _ in range(1000):
+        following.reactor.advance(0.001)
+    assert not following.in_force.has_table("DynamicFile")
+    assert following.in_force.table_of("DynamicFile").exact == {}
+
+
 def test_broken_start_in_steps(tmp_path, partitions):
     """If the file is broken at such a start, this is reported, and there is no table until it is corrected."""
     following = Following(tmp_path, partitions, at_once=False)

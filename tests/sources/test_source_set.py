@@ -220,3 +220,28 @@ def test_a_newer_list_supersedes_a_refused_one(make):
         assert len(it.in_force.refusals.all) == 1
         it.write(newer)
         assert it.in_force.refusals.all == ()
+
+
+def test_a_list_that_is_superseded_while_it_is_checked(make, monkeypatch):
+    """If the file changes during the check of its list, a refusal of that list is neither reported nor stored."""
+    it = make('{"backendMode": "MountedFile CRD"}')
+    for name in ("alice", "bob"):
+        it.seen.note(identity(f"arn:aws:iam::111122223333:user/{name}"))
+    both = [it._rules.arn(f"arn:aws:iam::111122223333:user/{name}", name) for name in ("alice", "bob")]
+    it.in_force.replace_at_once("MountedFile", build_table(both, {}))
+    it.in_force.replace_at_once("CRD", build_table([], {"999988887777": "f:1:1"}))
+    reorder = it.in_force.reorder
+
+    def slowly(names, share):
+        if names == ("CRD",):
+            it.path.write_text('{"backendMode": "MountedFile CRD"}')
+            it.sources.check()
+            while it.sources._wanted == names:
+                yield
+        yield from reorder(names, share)
+
+    monkeypatch.setattr(it.in_force, "reorder", slowly)
+    it.write("CRD")
+    assert it.order == ["MountedFile", "CRD"]
+    assert it.sources.problems == ()
+    assert it.in_force.refusals.all == ()

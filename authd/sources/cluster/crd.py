@@ -84,6 +84,7 @@ class CRD:
     def stop(self) -> None:
         """Stop watching."""
         self._reflector.stop()
+        self._publisher.stop()
         self._cache.clear()  # this object may never be garbage-collected, see `keep_first_table`
         self._copy.stop()
         self._reports.stop()

@@ -36,7 +36,7 @@ class IdentityMapping:
     """
 
     __slots__ = (
-        "_spec", "canonical_arn", "created", "error", "generation", "name", "rule", "uid", "unread", "user_id",
+        "_fingerprint", "_spec", "canonical_arn", "created", "error", "name", "rule", "uid", "unread", "user_id",
         "version", "warnings",
     )  # fmt: skip
 
@@ -45,14 +45,13 @@ class IdentityMapping:
         self.name = _text(metadata, "name")
         self.uid = _text(metadata, "uid")
         self.created = _text(metadata, "creationTimestamp")
-        #: The API server increments it with each change of the spec. Old API servers leave it out.
-        self.generation = metadata.get("generation")
         self.take_status(content)
         self.error = ""
         self.warnings: tuple[Problem, ...] = ()
         self.rule: Rule | None = earlier.rule if earlier is not None and earlier.uid == self.uid else None
         self.unread = True
         self._spec: JSONObject = _object(content, "spec")
+        self._fingerprint = _fingerprint(content)
 
     @property
     def place(self) -> str:
@@ -61,12 +60,8 @@ class IdentityMapping:
 
     def has_rule_of(self, content: JSONObject) -> bool:
         """Return whether a newer version of the object has the same spec."""
-        metadata = _object(content, "metadata")
-        if self.uid != _text(metadata, "uid"):
-            return False
-        generation = metadata.get("generation")
-        same_version = self.version == _text(metadata, "resourceVersion")
-        return same_version or (generation is not None and generation == self.generation)
+        # After a restore of etcd, the same generation may stand for another spec.
+        return self.uid == _text(_object(content, "metadata"), "uid") and self._fingerprint == _fingerprint(content)
 
     def take_status(self, content: JSONObject) -> None:
         """Update the status and the version from a newer version of the object."""
@@ -115,6 +110,11 @@ def _is_role(arn: object) -> bool:
         return isinstance(arn, str) and parse_arn(arn).kind is PrincipalKind.ROLE
     except InvalidArn:
         return isinstance(arn, str) and any(kind in arn.lower() for kind in (":role/", ":assumed-role/"))
+
+
+def _fingerprint(content: JSONObject) -> int:
+    """Return a hash of the spec, which is small: the spec itself is not kept."""
+    return hash(repr(_object(content, "spec")))
 
 
 def _object(content: JSONObject, key: str) -> JSONObject:

@@ -102,6 +102,7 @@ class TableCopy:
         self._written = 0.0
         self._due: Any = None
         self._unsaved = False
+        self._stopped = False
 
     def load(self) -> bool:
         """Put the copy in force if there is a good one. Returns whether it is."""
@@ -140,6 +141,7 @@ class TableCopy:
 
     def stop(self) -> None:
         """Finish a pending write before returning."""
+        self._stopped = True
         if self._due is not None:
             self._due.cancel()
         if self._unsaved:
@@ -180,6 +182,8 @@ class TableCopy:
     def _writing(self) -> Generator[None, None, None]:
         table = self._in_force.table_of(self._source)
         content = yield from self._content()
+        if self._stopped:  # `stop` has written the table, which may be forgotten by now
+            return
         self._file.keep(self._path, content)
         self._unsaved = table is not self._in_force.table_of(self._source)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import time
 from pathlib import Path
@@ -172,6 +173,31 @@ def test_many_changes_are_written_together(rig, state, monkeypatch):
     assert path.read_bytes() == written or b'"username": "a"' not in path.read_bytes()
     rig.stop()
     assert b'"username": "d"' in path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("at_work", ["_publisher.publish", "_copy._write"])
+def test_a_stop_during_work(rig, state, kind, at_work):
+    """A source that is switched off while it builds or stores its table keeps the copy, and publishes nothing."""
+    run_once(rig, kind, state, (ALICE, "a"))
+    path = state / KINDS[kind]
+    source = start(rig, kind, state)
+    rig.until(ALICE, "a")
+    wait_until(lambda: source.problems == ())
+    wait_until(lambda: not source._copy._due)
+    written = path.read_bytes()
+
+    def stop() -> None:
+        operator.attrgetter(at_work)(source)()
+        source.stop()
+        rig.in_force.set_order(())
+        rig.in_force.forget(kind.name)
+
+    rig.thread.call(stop)
+    rig._running.clear()
+    time.sleep(0.3)
+    assert not rig.in_force.has_table(kind.name)
+    assert path.read_bytes() == written
 
 
 def test_the_time_of_the_copy(rig, state, monkeypatch):

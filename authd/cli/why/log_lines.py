@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from authd.cli.shared.errors import CommandError
 
@@ -17,14 +18,20 @@ STANDARD_INPUT = "-"
 def file_lines(files: Sequence[str]) -> Iterator[str]:
     """Yield the lines of files. Raises `CommandError` if one can't be read."""
     for file in files:
-        if file == STANDARD_INPUT:
-            yield from sys.stdin
-            continue
         try:
-            with open(file, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123  # it may be a pipe
-                yield from stream
+            if file == STANDARD_INPUT:
+                yield from _decoded(sys.stdin.buffer)
+            else:
+                with Path(file).open("rb") as stream:
+                    yield from _decoded(stream)
         except OSError as error:
             raise CommandError(f"{file}: the log can't be read: {error.strerror}; try it with sudo") from None
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    """Yield lines as text. Bytes that are not UTF-8 are replaced, because other programs may write to the log too."""
+    for line in lines:
+        yield line.decode("utf-8", "replace")
 
 
 def journal_lines(unit: str, since: datetime | None) -> Iterator[str]:

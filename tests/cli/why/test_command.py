@@ -99,8 +99,9 @@ def test_decisions_about_a_user(log, capsys):
 
 
 def test_standard_input(log, capsys, monkeypatch):
-    """`--file -` reads standard input."""
-    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(ALLOWED)))
+    """`--file -` reads standard input, which may have lines of other programs in any encoding."""
+    given = b"caf\xe9\n" + json.dumps(ALLOWED).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
     assert main(["why", "00000001", "-f", "-"]) == 0
     assert "from the cache" in capsys.readouterr().out
 

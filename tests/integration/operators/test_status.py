@@ -101,6 +101,9 @@ def test_a_broken_source_beside_the_file(make_daemon: Callable[..., DaemonProces
         other.write_text("{")
         wait_until(lambda: "DynamicFile" in authd(daemon, "status")[1]["problems"], "the source's problem")
         assert authd(daemon, "status")[1]["settings"]["problems"] == []
+        metrics = daemon.health("/metrics").body.decode()
+        assert "settings_problems Problems of the settings file and of the other sources of mappings.\n" in metrics
+        assert "\nauthd_settings_problems 1.0\n" in metrics
         status, result, _ = authd(daemon, "reload")
         assert (status, result["result"], result["problems"]) == (0, "done", [])
         assert authd(daemon, "explain", ALICE, "--live")[2] == ""

@@ -84,7 +84,7 @@ def publish_state(metrics: Metrics, in_force: InForce, sources: tuple[Source, ..
     metrics.gauge("authd_mapping_rules", "Mappings in force.", lambda: len(in_force.tables))
     metrics.gauge(
         "authd_settings_problems",
-        "Problems of the settings file.",
+        "Problems of the settings file and of the other sources of mappings.",
         lambda: sum(len(source.problems) for source in sources),
     )
 

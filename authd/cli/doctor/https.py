@@ -99,6 +99,8 @@ def _connect(address: tuple[str, int], timeout: float, role: str) -> socket.sock
         return socket.create_connection(address, timeout)
     except socket.gaierror as error:
         raise ProbeError(f"the name of {place} can't be resolved: {error.strerror}") from None
+    except UnicodeError:  # a label is empty or longer than 63 characters
+        raise ProbeError(f"the name of {place} can't be resolved: it is not a host name") from None
     except ConnectionRefusedError:
         raise ConnectionRefused(f"no process listens on {place}") from None
     except TimeoutError:

@@ -14,6 +14,7 @@ import yaml
 from authd.cli.doctor.findings import Finding, error, ok, warning
 from authd.cli.doctor.installation import Installation
 from authd.cli.doctor.processes import Process, find_kube_apiservers, started
+from authd.state.atomic_file import read_regular
 
 _CONFIG_FLAG, _VERSION_FLAG = "--authentication-token-webhook-config-file", "--authentication-token-webhook-version"
 _DEFAULT_VERSION = "v1beta1"
@@ -29,7 +30,7 @@ def examine_kube_apiserver(installation: Installation) -> Iterator[Finding]:
     except OSError as problem:
         yield warning(f"{installation.manifest} can't be read: {problem.strerror}", "run authd doctor with sudo")
         return
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, yaml.YAMLError, RecursionError):
         yield error(f"{installation.manifest} is not a manifest of kube-apiserver", "restore it from a backup")
         return
     running = find_kube_apiservers(installation.proc)
@@ -50,15 +51,26 @@ def _process_reading(kubeconfig: str, running: Sequence[Process]) -> Process:
 
 
 def _pod(manifest: Path) -> dict[str, Any]:
-    content = yaml.safe_load(manifest.read_bytes())
-    if not isinstance(content, dict) or not isinstance(content.get("spec"), dict) or not _container(content):
-        raise ValueError("no pod")
-    return content
+    content = yaml.safe_load(read_regular(manifest))
+    spec = content.get("spec") if isinstance(content, dict) else None
+    container = _container(content) if isinstance(spec, dict) else {}
+    if not container or not all(isinstance(container.get(field) or [], list) for field in ("command", "args")):
+        raise ValueError("no pod of kube-apiserver")
+    _mappings(container.get("volumeMounts"))
+    _mappings([each.get("hostPath") or {} for each in _mappings(content["spec"].get("volumes"))])
+    return dict(content)
+
+
+def _mappings(items: object) -> list[dict[str, Any]]:
+    """Return a list of mappings, empty if it is absent. Raises `ValueError` for anything else."""
+    items = items or []
+    if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
+        raise ValueError("not a list of mappings")
+    return items
 
 
 def _container(pod: dict[str, Any]) -> dict[str, Any]:
-    containers = pod["spec"].get("containers") or []
-    found = [each for each in containers if isinstance(each, dict) and "kube-apiserver" in str(each)]
+    found = [each for each in _mappings(pod["spec"].get("containers")) if "kube-apiserver" in str(each)]
     return found[0] if found else {}
 
 
@@ -104,11 +116,12 @@ def _flags(installation: Installation, command: Sequence[str], pod: dict[str, An
 
 def _host_path(pod: dict[str, Any], path: str) -> str | None:
     """Return the path on the host of a path in the pod, None if it is not in a hostPath volume."""
-    volumes = {each.get("name"): (each.get("hostPath") or {}).get("path") for each in pod["spec"].get("volumes") or []}
+    volumes = pod["spec"].get("volumes") or []
+    sources = {str(each.get("name")): (each.get("hostPath") or {}).get("path") for each in volumes}
     inside = PurePosixPath(path)
     mounts = _container(pod).get("volumeMounts") or []
     for mount in sorted(mounts, key=lambda each: len(str(each.get("mountPath"))), reverse=True):
-        base, source = PurePosixPath(str(mount.get("mountPath"))), volumes.get(mount.get("name"))
+        base, source = PurePosixPath(str(mount.get("mountPath"))), sources.get(str(mount.get("name")))
         if inside.is_relative_to(base):
             return None if source is None else str(PurePosixPath(str(source)) / inside.relative_to(base))
     return None

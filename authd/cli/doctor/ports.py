@@ -16,6 +16,7 @@ from authd.cli.doctor.installation import Installation
 from authd.core.errors import ConfigError
 from authd.kubernetes.access import ClusterAccess
 from authd.kubernetes.kubeconfig import load_kubeconfig
+from authd.state.atomic_file import read_regular
 
 _START = "systemctl start authd.socket authd.service"
 _LOG = "journalctl -u authd -n 20"
@@ -57,16 +58,18 @@ def _webhook_access(installation: Installation) -> tuple[ClusterAccess, ssl.SSLC
     """Return the address and the certificates of the webhook kubeconfig, or a finding if it can't be used."""
     path = installation.kubeconfig
     try:
-        path.open("rb").close()
+        read_regular(path)
         access = load_kubeconfig(str(path))
-        ca_pem = "" if access.ca is None else access.ca.read().decode("ascii", "replace")
+        # Comments beside the certificates may be in any language.
+        ca_pem = "" if access.ca is None else access.ca.read().decode("ascii", "ignore")
         return access, client_context(ca_pem=ca_pem, certificate=_client_certificate(access))
     except PermissionError:
         return warning(f"{path} can't be read: Permission denied", "run authd doctor with sudo")
     except ConfigError as problem:
         return error(str(problem.problems[0]), installation.init_command)
     except ssl.SSLError as problem:
-        return error(f"the certificates in {path} can't be used: {problem.reason}", installation.init_command)
+        reason = problem.reason or "they are not in PEM"
+        return error(f"the certificates in {path} can't be used: {reason}", installation.init_command)
     except OSError as problem:
         return error(f"{path} can't be read: {problem.strerror}", installation.init_command)
 

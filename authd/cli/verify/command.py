@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     config = config_file(args.config, cluster, program.config)
     loaded = read_settings(config, {"clusterID": cluster, "server.partition": args.partition})
     given: str = args.token
-    verification = verify_at_sts(_token_in(sys.stdin.read(_MAX_INPUT)) if given == "-" else given, loaded)
+    verification = verify_at_sts(_token_in(_standard_input()) if given == "-" else given, loaded)
     # aws-iam-authenticator prints failures to standard error.
     failed = program.is_alias and _STATUS[verification.verdict]
     with redirect_stdout(sys.stderr) if failed else nullcontext():
@@ -96,6 +96,10 @@ async def _verify(reactor: Any, token: str, loaded: Loaded) -> Verification:
         return await verify_token(token, loaded, sts.hosts, sts.client.ask, time.time())
     finally:
         sts.agent.close_idle()
+
+
+def _standard_input() -> str:
+    return sys.stdin.buffer.read(_MAX_INPUT).decode("utf-8", "replace")  # such a text is refused as any other
 
 
 def _token_in(text: str) -> str:

@@ -119,7 +119,8 @@ def _audit_log(config: str, loaded: Loaded | None) -> list[str]:
     if not named:
         return []
     path = Path(named)
-    rotated = [path.with_name(f"{path.name}.{number}") for number in range(_MAX_ROTATED, 0, -1)]
+    numbers = range(_MAX_ROTATED, 0, -1)
+    rotated = [path.with_name(f"{path.name}.{number}{suffix}") for number in numbers for suffix in (".gz", "")]
     return [*(str(file) for file in rotated if file.exists()), str(path)]
 
 

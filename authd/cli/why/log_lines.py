@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from io import BufferedReader
+from pathlib import Path
+from typing import cast
 
 from authd.cli.shared.errors import CommandError
 
 #: The name that stands for standard input.
 STANDARD_INPUT = "-"
+#: The first bytes of a gzip file. Source: RFC 1952, section 2.3.1.
+_GZIP = b"\x1f\x8b"
 
 
 def file_lines(files: Sequence[str]) -> Iterator[str]:
     """Yield the lines of files. Raises `CommandError` if one can't be read."""
     for file in files:
-        if file == STANDARD_INPUT:
-            yield from sys.stdin
-            continue
         try:
-            with open(file, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123  # it may be a pipe
-                yield from stream
+            if file == STANDARD_INPUT:
+                yield from _decoded(cast("BufferedReader", sys.stdin.buffer))
+            else:
+                with Path(file).open("rb") as stream:
+                    yield from _decoded(stream)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise CommandError(f"{file}: the compressed log is damaged or incomplete") from None
         except OSError as error:
             raise CommandError(f"{file}: the log can't be read: {error.strerror}; try it with sudo") from None
+
+
+def _decoded(stream: BufferedReader) -> Iterator[str]:
+    """Yield lines as text, decompressed if logrotate or another program has compressed them.
+
+    Bytes that are not UTF-8 are replaced, because other programs may write to the log too.
+    """
+    lines: Iterable[bytes] = gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == _GZIP else stream
+    for line in lines:
+        yield line.decode("utf-8", "replace")
 
 
 def journal_lines(unit: str, since: datetime | None) -> Iterator[str]:

@@ -11,6 +11,8 @@ from typing import Any
 
 #: The last part of an ARN: the name of a user, or of a role's session.
 _LAST_PART = re.compile(r"[^/:]*$")
+#: The fields with a line of the log in the JSON of systemd's journal and of Docker.
+_MESSAGES = ("MESSAGE", "log")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ def read_records(lines: Iterable[str], selection: Selection) -> Iterator[dict[st
     # Tested before parsing, because most lines don't match. JSON escapes non-ASCII letters, which can't be lowered.
     name = json.dumps(selection.user.lower())[1:-1] if selection.user.isascii() else ""
     for line in lines:
-        if '"decision"' not in line or selection.reference not in line or (name and name not in line.lower()):
+        if "decision" not in line or selection.reference not in line or (name and name not in line.lower()):
             continue
         record = _record(line)
         if record is not None and selection.includes(record):
@@ -46,14 +48,24 @@ def read_records(lines: Iterable[str], selection: Selection) -> Iterator[dict[st
 
 
 def _record(line: str) -> dict[str, Any] | None:
-    """Return the decision in a line, which may have a prefix, as `journalctl` and `kubectl logs` print it."""
-    try:
-        record = json.loads(line[line.index("{") :])
-    except (ValueError, RecursionError):
-        return None
+    """Return the decision in a line, which may have a prefix, as `journalctl` and `kubectl logs` print it.
+
+    It may also be the text in another program's JSON, such as that of `journalctl -o json`.
+    """
+    record = _json(line)
+    if isinstance(record, dict):
+        record = next((_json(record[name]) for name in _MESSAGES if isinstance(record.get(name), str)), record)
     if not isinstance(record, dict) or not isinstance(record.get("reference"), str):
         return None
     return record if isinstance(record.get("reason"), str) and isinstance(record.get("decision"), str) else None
+
+
+def _json(text: str) -> Any:
+    """Return the JSON value at the end of a text, None if there is none."""
+    try:
+        return json.loads(text[text.index("{") :])
+    except (ValueError, RecursionError):
+        return None
 
 
 def _names(record: dict[str, Any]) -> set[str]:

@@ -13,6 +13,7 @@ from authd import __version__
 from authd.authentication.call_limiter import CallLimiter
 from authd.authentication.circuit_breaker import CircuitBreakers
 from authd.authentication.verdict_cache import VerdictCache
+from authd.config.backends import MOUNTED_FILE
 from authd.core.arn import InvalidArn, parse_arn
 from authd.core.caller_identity import CallerIdentity, unconfirmed_identity
 from authd.core.errors import DenialReason, Denied, Problem
@@ -78,7 +79,8 @@ class StatusReport:
 
     def settings(self, _: Query) -> dict[str, object]:
         """Return the state of the settings file: the SHA-256 of the content that was last read, and its problems."""
-        problems = [_as_json(problem) for source in self.sources for problem in source.problems]
+        own = [source for source in self.sources if source.name == MOUNTED_FILE]
+        problems = [_as_json(problem) for source in own for problem in source.problems]
         return {"file": self.file, "sha256": self.digest(), "rules": len(self.in_force.tables), "problems": problems}
 
     def refusals(self, _: Query) -> dict[str, object]:

@@ -91,6 +91,13 @@ def test_a_name_that_can_not_be_resolved(context):
         probe(route, context, "/")
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".com"])
+def test_a_name_that_is_no_host_name(context, host):
+    """A name that DNS can't have is an error too."""
+    with pytest.raises(ProbeError, match="can't be resolved: it is not a host name"):
+        probe(Route(host=host, address=(host, 443)), context, "/")
+
+
 class _Silent(socketserver.BaseRequestHandler):
     def handle(self):
         self.server.ended.wait()

@@ -72,11 +72,42 @@ def test_a_wrong_manifest(installation, flags, options, says):
     assert says in " ".join(message for level, message in found(installation) if level == "error")
 
 
-@pytest.mark.parametrize("text", ["", "[", "spec: {containers: []}", "kind: Pod\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "[" * 3_000,
+        "spec: {containers: []}",
+        "kind: Pod\n",
+        "spec: {containers: 5}",
+        "spec: {containers: [kube-apiserver]}",
+        "spec: {containers: [{name: kube-apiserver, command: kube-apiserver}]}",
+        "spec: {containers: [{name: kube-apiserver, args: 5}]}",
+        "spec: {containers: [{name: kube-apiserver, volumeMounts: [authd]}]}",
+        "spec: {containers: [{name: kube-apiserver}], volumes: [authd]}",
+        "spec: {containers: [{name: kube-apiserver}], volumes: {name: authd}}",
+        "spec: {containers: [{name: kube-apiserver}], volumes: [{name: authd, hostPath: /etc/authd}]}",
+    ],
+)
 def test_a_broken_manifest(installation, text):
     """A file that isn't a manifest is an error."""
     installation.manifest.write_text(text)
-    assert [level for level, _ in found(installation)] == ["error"]
+    ((level, message),) = found(installation)
+    assert (level, message) == ("error", f"{installation.manifest} is not a manifest of kube-apiserver")
+
+
+def test_a_pipe_as_manifest(installation):
+    """A pipe is not read, because that could block for ever."""
+    os.mkfifo(installation.manifest)
+    assert found(installation) == [("warning", f"{installation.manifest} can't be read: it is not a regular file")]
+
+
+def test_names_that_are_no_texts(installation):
+    """A volume whose name is not a text does not stop the checks."""
+    write(installation, f"{FLAG}=/etc/authd-webhook/kubeconfig.yaml")
+    installation.manifest.write_text(installation.manifest.read_text().replace("name: authd", "name: [authd]"))
+    assert found(installation) == [("ok", f"kube-apiserver reads {installation.kubeconfig}")]
 
 
 def test_no_kube_apiserver(installation):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from authd.cli.doctor.ports import examine_ports
@@ -49,6 +51,27 @@ def test_another_ca(installation, serve, initialised):
     write_kubeconfig(installation, initialised.files.trusted_pem(), server.port)
     assert webhook(installation)[0] == "error"
     assert "is not accepted for localhost" in webhook(installation)[1]
+
+
+def test_a_comment_in_the_ca(installation, serve):
+    """Comments beside the certificates of the kubeconfig may have letters of any language."""
+    server = serve(lambda _path: (200, {}, DENIED))
+    write_kubeconfig(installation, "# Zürich\n".encode() + server.ca_pem, server.port)
+    assert webhook(installation)[0] == "ok"
+
+
+def test_a_ca_without_certificates(installation):
+    """A CA that is not in PEM is an error with a reason."""
+    write_kubeconfig(installation, b"hello", free_port())
+    expected = f"the certificates in {installation.kubeconfig} can't be used: they are not in PEM"
+    assert webhook(installation) == ("error", expected)
+
+
+def test_a_pipe_as_kubeconfig(installation):
+    """A pipe is not read, because that could block for ever."""
+    os.mkfifo(installation.kubeconfig)
+    expected = f"{installation.kubeconfig} can't be read: it is not a regular file"
+    assert webhook(installation) == ("error", expected)
 
 
 def test_a_closed_port(initialised):

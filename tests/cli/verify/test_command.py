@@ -75,6 +75,16 @@ def test_allowed(settings):
     assert output["sts_request_id"]
 
 
+def test_no_text(settings):
+    """Bytes that are not UTF-8 are no token, in every locale."""
+    ended = subprocess.run(
+        [AUTHD, "verify", "-t", "-", "-c", settings()], input=b"caf\xe9", env={"PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (1, b"")
+    assert b"foreign_token" in ended.stdout
+
+
 def test_an_exec_credential(settings):
     """The token may be inside an ExecCredential."""
     status, output, _ = run(mint(ALICE_KEY), "-c", settings())

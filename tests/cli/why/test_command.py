@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import sys
@@ -99,10 +100,30 @@ def test_decisions_about_a_user(log, capsys):
 
 
 def test_standard_input(log, capsys, monkeypatch):
-    """`--file -` reads standard input."""
-    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(ALLOWED)))
+    """`--file -` reads standard input, which may have lines of other programs in any encoding."""
+    given = b"caf\xe9\n" + json.dumps(ALLOWED).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(given)), encoding="utf-8"))
     assert main(["why", "00000001", "-f", "-"]) == 0
     assert "from the cache" in capsys.readouterr().out
+
+
+def test_a_compressed_log(tmp_path, capsys, monkeypatch):
+    """A file that logrotate has compressed is read, and so is compressed standard input."""
+    log = tmp_path / "audit.jsonl.2.gz"
+    log.write_bytes(gzip.compress(json.dumps(ALLOWED).encode()))
+    assert main(["why", "00000001", "-f", str(log)]) == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(log.read_bytes()))))
+    assert main(["why", "00000001", "-f", "-"]) == 0
+    assert capsys.readouterr().out.count("from the cache") == 2
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:2], lambda data: data[:12] + b"x" * 9])
+def test_a_damaged_compressed_log(tmp_path, capsys, damage):
+    """A damaged compressed file is an error that names it."""
+    log = tmp_path / "audit.jsonl.2.gz"
+    log.write_bytes(damage(gzip.compress(json.dumps(ALLOWED).encode())))
+    assert main(["why", "00000001", "-f", str(log)]) == 2
+    assert capsys.readouterr().err == f"authd: {log}: the compressed log is damaged or incomplete\n"
 
 
 def test_the_journal(tmp_path, capsys, monkeypatch):
@@ -129,13 +150,14 @@ def test_mappings_in_the_cluster(log, settings, capsys):
 
 
 def test_the_audit_log(tmp_path, settings, capsys):
-    """Without `--file`, the decisions come from the settings' audit log and its rotated files."""
+    """Without `--file`, the decisions come from the settings' audit log and its rotated files, compressed or not."""
     audit = tmp_path / "audit.log"
     settings.write_text(f"clusterID: c\nserver: {{auditLog: {audit}}}\n")
     audit.write_text(json.dumps(ALLOWED) + "\n")
     audit.with_name("audit.log.2").write_text(json.dumps({**DENIED, "rule": "c.yaml:3:5"}) + "\n")
+    audit.with_name("audit.log.3.gz").write_bytes(gzip.compress(json.dumps(ALLOWED).encode()))
     assert main(["why", "--since", "2026-11-27", "-c", str(settings)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "2 decisions"
+    assert capsys.readouterr().out.splitlines()[-1] == "3 decisions"
     assert main(["why", "3f9a01c2", "-c", str(settings)]) == 0
     assert "rule          c.yaml:3:5\n" in capsys.readouterr().out
 

@@ -20,9 +20,18 @@ RECORD = {
 LINE = json.dumps(RECORD)
 
 
-@pytest.mark.parametrize("line", [LINE, f"Nov 27 10:00:00 cp authd[7]: {LINE}\n", f"[pod/authd-x/authd] {LINE}"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        LINE,
+        f"Nov 27 10:00:00 cp authd[7]: {LINE}\n",
+        f"[pod/authd-x/authd] {LINE}",
+        json.dumps({"__CURSOR": "s=1", "MESSAGE": LINE, "PRIORITY": "4"}),
+        json.dumps({"log": f"{LINE}\n", "stream": "stdout"}),
+    ],
+)
 def test_a_decision_with_a_prefix(line):
-    """A decision is found in a line with or without the prefixes of journalctl and kubectl."""
+    """A decision is found in a line with or without the prefixes of journalctl and kubectl, and in their JSON."""
     assert list(read_records([line], Selection())) == [RECORD]
 
 
@@ -34,6 +43,8 @@ def test_a_decision_with_a_prefix(line):
         '{"decision": "omitted", "reason": "foreign_token", "omitted": 7}',
         LINE[:-20],
         f"[{LINE}]x",
+        json.dumps({"MESSAGE": LINE[:-20]}),
+        json.dumps({"MESSAGE": [1], "log": 7, "text": "decision"}),
         '"decision": {"reference": "3f9a01c2"}',
         '{"decision":' * 100_000,
     ],

@@ -93,6 +93,22 @@ def test_explain_live(make_daemon: Callable[..., DaemonProcess]) -> None:
         assert authd(daemon, "explain", "arn:aws:iam::111122223333:user/nobody", "--live")[0] == 1
 
 
+def test_a_broken_source_beside_the_file(make_daemon: Callable[..., DaemonProcess], tmp_path: Path) -> None:
+    """A broken source is no fault of the settings file, which `authd reload` and `authd explain --live` ask about."""
+    other = tmp_path / "mappings.json"
+    other.write_text("{}")
+    with make_daemon(backendMode=["MountedFile", "DynamicFile"], dynamicFilePath=str(other)) as daemon:
+        other.write_text("{")
+        wait_until(lambda: "DynamicFile" in authd(daemon, "status")[1]["problems"], "the source's problem")
+        assert authd(daemon, "status")[1]["settings"]["problems"] == []
+        metrics = daemon.health("/metrics").body.decode()
+        assert "settings_problems Problems of the settings file and of the other sources of mappings.\n" in metrics
+        assert "\nauthd_settings_problems 1.0\n" in metrics
+        status, result, _ = authd(daemon, "reload")
+        assert (status, result["result"], result["problems"]) == (0, "done", [])
+        assert authd(daemon, "explain", ALICE, "--live")[2] == ""
+
+
 def test_commands_with_a_broken_file(make_daemon: Callable[..., DaemonProcess], tmp_path: Path, mint: Mint) -> None:
     """With a broken file, the commands still find the daemon and its audit log by the file's paths."""
     audit = tmp_path / "audit.jsonl"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def find_context(kubeconfig: str | None, name: str | None) -> Context:
     """Return a context of the kubeconfig files, the current one by default. Raises CommandError."""
     paths = kubeconfig_paths(kubeconfig)
     files = [(path, read_kubeconfig(path)) for path in paths]
-    name = name or next((str(found) for _, file in files if (found := file.root_value("current-context"))), None)
+    name = name or current_context(files)
     if not name:
         raise CommandError("the kubeconfig has no current context; name one with --context")
     _, context = _entry(files, "contexts", "context", name, f"there is no context {name!r}")
@@ -37,6 +38,11 @@ def find_context(kubeconfig: str | None, name: str | None) -> Context:
     path, cluster = _entry(files, "clusters", "cluster", cluster_name, f"the context {name!r} names a missing cluster")
     _, user = _entry(files, "users", "user", user_name, f"the context {name!r} names a missing user")
     return Context(name=name, cluster=cluster, user_name=user_name, user=user, folder=path.parent)
+
+
+def current_context(files: Iterable[tuple[Path, Document]]) -> str:
+    """Return the current context of the first file that names one, as kubectl does. Empty if none does."""
+    return next((str(found) for _, file in files if (found := file.root_value("current-context"))), "")
 
 
 def _entry(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from authd.cli.kubeconfig.context import current_context
 from authd.cli.kubeconfig.files import kubeconfig_paths, read_kubeconfig
 from authd.cli.mappings.change import Change
 from authd.cli.mappings.config_map import ConfigMapRules
@@ -96,7 +97,7 @@ def in_cluster(args: argparse.Namespace, work: Callable[[APIClient], Awaitable[R
 def _kubeconfig(context: str) -> tuple[str, str]:
     """Return the kubeconfig file that has the context, and the context's name. Empty if there is no file.
 
-    Of the files in KUBECONFIG, the first one with a current-context names it, as for kubectl.
+    Of the files in KUBECONFIG, `current_context` decides which one names it.
     """
     usual = Path.home() / ".kube" / "config"
     paths = kubeconfig_paths(None)
@@ -105,6 +106,6 @@ def _kubeconfig(context: str) -> tuple[str, str]:
         path = (existing or paths)[0]
         return ("" if path == usual and not existing else str(path)), context
     files = [(path, read_kubeconfig(path)) for path in existing]
-    name = context or next((str(found) for _, file in files if (found := file.root_value("current-context"))), "")
+    name = context or current_context(files)
     chosen = next((path for path, file in files if name and file.entry("contexts", name)), existing[0])
     return str(chosen), name

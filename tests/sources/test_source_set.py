@@ -207,14 +207,20 @@ def test_lock_out(make):
     assert it.sources.problems == ()
 
 
-def test_a_newer_list_supersedes_a_refused_one(make):
-    """After the file has changed or is broken, a refused list can't be forced."""
+def locking_out_without_the_file(make):
+    """Return sources of which only the settings file maps the identities that were seen."""
     it = make('{"backendMode": "MountedFile CRD"}')
     for name in ("alice", "bob"):
         it.seen.note(identity(f"arn:aws:iam::111122223333:user/{name}"))
     both = [it._rules.arn(f"arn:aws:iam::111122223333:user/{name}", name) for name in ("alice", "bob")]
     it.in_force.replace_at_once("MountedFile", build_table(both, {}))
     it.in_force.replace_at_once("CRD", build_table([], {"999988887777": "f:1:1"}))
+    return it
+
+
+def test_a_newer_list_supersedes_a_refused_one(make):
+    """After the file has changed or is broken, a refused list can't be forced."""
+    it = locking_out_without_the_file(make)
     for newer in ("Nonsense", "MountedFile CRD"):
         it.write("CRD")
         assert len(it.in_force.refusals.all) == 1
@@ -224,12 +230,7 @@ def test_a_newer_list_supersedes_a_refused_one(make):
 
 def test_a_list_that_is_superseded_while_it_is_checked(make, monkeypatch):
     """If the file changes during the check of its list, a refusal of that list is neither reported nor stored."""
-    it = make('{"backendMode": "MountedFile CRD"}')
-    for name in ("alice", "bob"):
-        it.seen.note(identity(f"arn:aws:iam::111122223333:user/{name}"))
-    both = [it._rules.arn(f"arn:aws:iam::111122223333:user/{name}", name) for name in ("alice", "bob")]
-    it.in_force.replace_at_once("MountedFile", build_table(both, {}))
-    it.in_force.replace_at_once("CRD", build_table([], {"999988887777": "f:1:1"}))
+    it = locking_out_without_the_file(make)
     reorder = it.in_force.reorder
 
     def slowly(names, share):

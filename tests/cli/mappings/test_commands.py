@@ -283,9 +283,11 @@ def test_permission_sets(server, authd):
 def interrupted(arguments, number, wait):
     """Start a command, call `wait`, send the signal, and return the exit status and standard error."""
     command = [sys.executable, "-m", "authd.cli.main", *arguments]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child of a background shell would ignore it
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
+        signal.signal(signal.SIGINT, before)
         wait(process)
         process.send_signal(number)
         process.wait(timeout=60)  # standard input stays open
